@@ -1,0 +1,1 @@
+"""The node half of Wadah: makes the kernel hold what a spec says. Root, no Django, no database."""

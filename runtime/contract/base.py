@@ -1,0 +1,26 @@
+"""The strict base of every contract model, and the field types that several of them share."""
+
+import re
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+CONTRACT_VERSION = 1
+
+#: RFC 1123 label: what a host name's first part may be, and so an environment's name.
+NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
+NAME = re.compile(NAME_PATTERN)
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, min_length=1, max_length=63)]
+ImageName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$", max_length=64)
+]
+Port = Annotated[int, Field(ge=1, le=65535)]
+#: One line of text that came from a VE or a tool: shortened, shown, never interpreted.
+Line = Annotated[str, StringConstraints(max_length=2000)]
+
+
+class Message(BaseModel):
+    """A message that crosses the border between panel and node: frozen, no unknown field accepted."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)

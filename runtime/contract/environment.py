@@ -1,0 +1,186 @@
+"""The spec of one environment: everything a node needs to know to make it so."""
+
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated, Literal, Self
+from uuid import UUID
+
+from pydantic import Field, StringConstraints, model_validator
+
+from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name, Port
+
+
+class Kind(StrEnum):
+    """What an environment is, seen from inside."""
+
+    SYSTEM = "system"
+    APP = "app"
+    JAIL = "jail"
+    DIRECTORY = "directory"
+
+
+class Kernel(StrEnum):
+    """Which kernel its processes talk to."""
+
+    SHARED = "shared"
+    GUARDED = "guarded"
+    OWN = "own"
+
+
+class DesiredState(StrEnum):
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    DELETED = "deleted"
+
+
+class Limits(Message):
+    """What the kernel holds an environment to. `None` means: not limited by the environment itself."""
+
+    cpu: Annotated[float, Field(ge=0.05, le=1024)]
+    """Hard cap in vCPU; 0.5 is half of one core's time."""
+    cpu_weight: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Share under contention, as cgroup v2's cpu.weight: 100 is the norm."""
+    memory_mb: Annotated[int, Field(ge=16, le=16_777_216)]
+    """MiB of RAM, page cache and tmpfs included."""
+    swap_mb: Annotated[int, Field(ge=0, le=16_777_216)] = 0
+    """MiB of swap on top of memory_mb."""
+    processes: Annotated[int, Field(ge=16, le=4_000_000)] = 512
+    """Tasks (processes and threads) at once."""
+    disk_mb: Annotated[int, Field(ge=16, le=1_073_741_824)]
+    """MiB on the root volume, nested subvolumes included; what is shared with the image is free."""
+    disk_read_bytes_s: Annotated[int, Field(ge=65_536)] | None = None
+    disk_write_bytes_s: Annotated[int, Field(ge=65_536)] | None = None
+    disk_read_iops: Annotated[int, Field(ge=1)] | None = None
+    disk_write_iops: Annotated[int, Field(ge=1)] | None = None
+    network_in_bit_s: Annotated[int, Field(ge=8_000)] | None = None
+    """Towards the environment."""
+    network_out_bit_s: Annotated[int, Field(ge=8_000)] | None = None
+    """From the environment."""
+
+
+class TenantEnvelope(Message):
+    """The sum that all environments of one tenant on this node may hold together; held by the kernel."""
+
+    cpu: Annotated[float, Field(ge=0.05)] | None = None
+    memory_mb: Annotated[int, Field(ge=16)] | None = None
+    processes: Annotated[int, Field(ge=16)] | None = None
+    disk_mb: Annotated[int, Field(ge=16)] | None = None
+
+
+class Forward(Message):
+    """One port of the node's public side that leads to a port of the environment."""
+
+    protocol: Literal["tcp", "udp"]
+    node_port: Port
+    port: Port
+
+
+class Network(Message):
+    """Addresses and ways in and out. Empty address lists mean: loopback only."""
+
+    ipv4: tuple[IPv4Address, ...] = ()
+    ipv6: tuple[IPv6Address, ...] = ()
+    forwards: tuple[Forward, ...] = ()
+    nameservers: Annotated[tuple[IPv4Address | IPv6Address, ...], Field(max_length=3)] = ()
+    """Resolvers for /etc/resolv.conf; empty: the node's own choice."""
+    allow_private: bool = False
+    """May open connections to private address ranges beyond the node (off: RFC 1918 & co. refused)."""
+    allow_smtp: bool = False
+    """May open connections to port 25."""
+
+
+class SecurityClass(StrEnum):
+    DEFAULT = "default"
+    STRICT = "strict"
+
+
+class SecurityProfile(Message):
+    """Which parts of the default confinement an administrator lifted for this environment."""
+
+    confinement: SecurityClass = SecurityClass.DEFAULT
+    nesting: bool = False
+    """User namespaces inside."""
+    firewall: bool = False
+    """Netfilter netlink inside."""
+    compat32: bool = False
+    """32-bit system calls inside."""
+
+
+class RestartMode(StrEnum):
+    ALWAYS = "always"
+    ON_FAILURE = "on-failure"
+    NEVER = "never"
+
+
+class RestartPolicy(Message):
+    """What the node does when the init process ends without being asked to.
+
+    A reboot from inside always starts again, a power-off from inside never does.
+    """
+
+    mode: RestartMode = RestartMode.ALWAYS
+    first_delay_s: Annotated[float, Field(ge=0, le=60)] = 0.5
+    max_delay_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    """The delay doubles from first to max, and starts over after ten minutes of running."""
+
+
+class Credentials(Message):
+    """How root gets in. Applied when `revision` is newer than what the node last applied."""
+
+    revision: Annotated[int, Field(ge=0)] = 0
+    ssh_keys: tuple[Annotated[str, StringConstraints(max_length=16_384, pattern=r"^[^\r\n\x00]+$")], ...] = ()
+    root_password_hash: (
+        Annotated[str, StringConstraints(max_length=256, pattern=r"^[!*]$|^\$[A-Za-z0-9./$=,+-]+$")] | None
+    ) = Field(default=None, repr=False)
+    """crypt(5) text; `!` locks the password; None leaves it as it is."""
+
+
+class AppOptions(Message):
+    """What an `app` adds to its image; the kind itself comes with a later issue."""
+
+    command: tuple[str, ...] = ()
+    env: dict[str, str] = {}
+
+
+class EnvironmentSpec(Message):
+    """Brings a node from whatever is there to this. Safe to apply twice, late or out of order."""
+
+    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    id: UUID
+    tenant_id: UUID
+    node: Name
+    name: Name
+    """The host name inside."""
+    generation: Annotated[int, Field(ge=1)]
+    """Counts up with every change of intent; an older one than the node has seen is dropped."""
+    kind: Kind = Kind.SYSTEM
+    kernel: Kernel = Kernel.SHARED
+    image: ImageName
+    desired: DesiredState
+    slot: Annotated[int, Field(ge=0, le=4093)]
+    """Number of its 65,536 user ids on the node; no two environments of a node share one."""
+    limits: Limits
+    envelope: TenantEnvelope = TenantEnvelope()
+    network: Network = Network()
+    credentials: Credentials = Credentials()
+    security: SecurityProfile = SecurityProfile()
+    restart: RestartPolicy = RestartPolicy()
+    boots: Annotated[int, Field(ge=0)] = 0
+    """Counts asked-for restarts: a higher number than the node last booted means stop, then start."""
+    installs: Annotated[int, Field(ge=0)] = 0
+    """Counts asked-for reinstalls: a higher number than the node last installed makes a new root."""
+    keep_old_root: bool = False
+    """With a reinstall: the old tree is found under /old in the new one."""
+    stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0
+    """Polite stop until this deadline, then forced. 0: forced at once."""
+    deadline_s: Annotated[float, Field(ge=1, le=3600)] = 300.0
+    """The whole apply ends as failed after this time."""
+    operation_id: UUID | None = None
+    app: AppOptions | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.kind is not Kind.APP and self.app is not None:
+            raise ValueError("app: only an environment of kind app takes app options")
+        return self

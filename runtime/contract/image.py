@@ -1,0 +1,48 @@
+"""Images: read-only root volumes on a node that environments start as snapshots of."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from runtime.contract.base import CONTRACT_VERSION, ImageName, Line, Message, Name
+
+
+class ImageSource(StrEnum):
+    """Where the tree comes from. `archive`: a tar file that was handed in over the agent."""
+
+    BUSYBOX = "busybox"
+    DEBIAN_12 = "debian-12"
+    ARCHIVE = "archive"
+
+
+class ImageState(StrEnum):
+    BUILDING = "building"
+    READY = "ready"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class ImageSpec(Message):
+    """Have this image on the node (or not: `wanted` false). A no-op when that is so already."""
+
+    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    node: Name
+    name: ImageName
+    source: ImageSource
+    wanted: bool = True
+    revision: Annotated[int, Field(ge=0)] = 0
+    """A higher number than the node has means: build again."""
+
+
+class ImageReport(Message):
+    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    node: Name
+    name: ImageName
+    state: ImageState
+    revision: Annotated[int, Field(ge=0)] = 0
+    bytes: Annotated[int, Field(ge=0)] = 0
+    progress: Annotated[float, Field(ge=0, le=1)] = 0.0
+    message: Line = ""
+    at: datetime

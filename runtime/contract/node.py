@@ -1,0 +1,65 @@
+"""What a node is and can do."""
+
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name
+from runtime.contract.environment import Kernel, Kind
+
+
+class CheckLevel(StrEnum):
+    OK = "ok"
+    WEAK = "weak"
+    MISSING = "missing"
+
+
+class Check(Message):
+    """One line of `doctor`: what was looked at, what was found, why it matters, what mends it."""
+
+    name: Line
+    level: CheckLevel
+    found: Line
+    why: Line = ""
+    remedy: Line = ""
+
+
+class NodeFacts(Message):
+    """Capacity and abilities of a node."""
+
+    name: Name
+    version: Line
+    kernel_release: Line
+    distribution: Line
+    cgroup_version: Literal[1, 2]
+    cpus: Annotated[int, Field(ge=1)]
+    memory_bytes: Annotated[int, Field(ge=0)]
+    memory_available_bytes: Annotated[int, Field(ge=0)] = 0
+    pool_bytes: Annotated[int, Field(ge=0)]
+    pool_used_bytes: Annotated[int, Field(ge=0)]
+    load_1m: Annotated[float, Field(ge=0)] = 0.0
+    ipv4_network: IPv4Network | None
+    ipv6_network: IPv6Network | None
+    """Where the addresses of its environments come from; the first address of each is the node's own."""
+    first_slot: Annotated[int, Field(ge=0, le=4093)]
+    slots: Annotated[int, Field(ge=0, le=4094)]
+    """The id ranges that this installation may hand out: [first_slot, first_slot + slots)."""
+    kinds: tuple[Kind, ...]
+    kernels: tuple[Kernel, ...]
+    images: tuple[Line, ...] = ()
+    checks: tuple[Check, ...] = ()
+    boot_id: UUID
+
+
+class NodeReport(Message):
+    """The heartbeat of a node (every 10 s)."""
+
+    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    at: datetime
+    facts: NodeFacts
+    leaks: Annotated[int, Field(ge=0)] = 0
+    environments: Annotated[int, Field(ge=0)] = 0

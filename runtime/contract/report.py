@@ -1,0 +1,98 @@
+"""What a node saw and did: reports of environments, their steps, and their use of resources."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name
+
+
+class ObservedState(StrEnum):
+    """What the kernel shows; `deleted` means that nothing is left on the node."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    FAILED = "failed"
+    DELETED = "deleted"
+
+
+class StepState(StrEnum):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+
+
+class Step(Message):
+    """One verb of one resource, journalled on the node before it ran."""
+
+    name: Line
+    """For people: "root volume", "network link"."""
+    verb: Literal["ensure", "remove", "wait"]
+    state: StepState
+    started_at: datetime
+    duration_ms: Annotated[float, Field(ge=0)] = 0.0
+    detail: Line = ""
+
+
+class Report(Message):
+    """What one environment looks like on its node now, and what was done for its operation so far."""
+
+    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    node: Name
+    environment_id: UUID
+    generation: Annotated[int, Field(ge=0)]
+    """The newest generation that the node has fully brought about (0: none yet)."""
+    attempted_generation: Annotated[int, Field(ge=0)] = 0
+    """The generation that this report speaks of; greater than `generation` while work goes on or failed."""
+    operation_id: UUID | None = None
+    sequence: Annotated[int, Field(ge=0)]
+    """Nanoseconds of the node's monotonic-per-boot wall clock: a report with a lower one is stale."""
+    at: datetime
+    state: ObservedState
+    final: bool = True
+    """False: the apply is still at work and more reports follow."""
+    code: Annotated[str, Field(max_length=64)] = ""
+    """Stable cause, empty when all is well: `pool_full`, `image_missing`, `init_crashed`, `halted_inside`, …"""
+    message: Line = ""
+    next_step: Line = ""
+    retryable: bool = True
+    steps: Annotated[tuple[Step, ...], Field(max_length=200)] = ()
+    init_pid: int | None = None
+    started_at: datetime | None = None
+    restarts: Annotated[int, Field(ge=0)] = 0
+    exit_code: int | None = None
+    oom_kills: Annotated[int, Field(ge=0)] = 0
+
+
+class Usage(Message):
+    """Use of one environment, read from the kernel."""
+
+    environment_id: UUID
+    cpu_ns: Annotated[int, Field(ge=0)] = 0
+    """CPU time used since the environment's group was made."""
+    memory_bytes: Annotated[int, Field(ge=0)] = 0
+    memory_max_bytes: Annotated[int, Field(ge=0)] = 0
+    """The most ever held since start."""
+    memory_hits: Annotated[int, Field(ge=0)] = 0
+    """How often the memory limit was hit."""
+    swap_bytes: Annotated[int, Field(ge=0)] = 0
+    processes: Annotated[int, Field(ge=0)] = 0
+    process_hits: Annotated[int, Field(ge=0)] = 0
+    disk_bytes: Annotated[int, Field(ge=0)] = 0
+    network_in_bytes: Annotated[int, Field(ge=0)] = 0
+    network_out_bytes: Annotated[int, Field(ge=0)] = 0
+    oom_kills: Annotated[int, Field(ge=0)] = 0
+
+
+class UsageReport(Message):
+    """Use of all environments of a node at one moment."""
+
+    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    node: Name
+    at: datetime
+    usages: Annotated[tuple[Usage, ...], Field(max_length=10_000)] = ()

@@ -1,0 +1,213 @@
+"""One node of one installation: its settings, its paths, and the names that mark what is ours.
+
+Several installations can live on one machine. Everything on the host that an installation makes
+carries its mark: cgroup root, nftables table, link names, and the id ranges and addresses it hands out.
+"""
+
+import hashlib
+import json
+import os
+import socket
+from dataclasses import dataclass, field
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runtime.contract.base import Name
+
+DEFAULT_HOME = Path("/var/lib/wadah")
+
+#: First host uid of slot 0: systemd's table of uid ranges calls 0x70000000-0x7FFDFFFF unused.
+#: https://systemd.io/UIDS-GIDS/
+FIRST_UID = 0x70000000
+IDS_PER_SLOT = 65_536
+#: Slots of 65,536 ids up to 0x7FFDFFFF, which stays below 2^31.
+MAX_SLOTS = 4094
+
+
+class NodeSettings(BaseModel):
+    """What `HOME/node/node.json` holds; written once when the node is prepared, editable by the operator."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    mark: str = Field(pattern=r"^[0-9a-f]{3}$|^$")
+    """Empty for the installation in /var/lib/wadah, else three hex digits of its home's hash."""
+    ipv4_network: IPv4Network | None
+    ipv6_network: IPv6Network | None
+    first_slot: int = Field(ge=0, lt=MAX_SLOTS)
+    slots: int = Field(ge=1, le=MAX_SLOTS)
+    pool_bytes: int = Field(ge=256 * 2**20)
+    """Size of the loop file when the pool is one."""
+    pool_device: str | None = None
+    """A block device with btrfs on it in place of the loop file."""
+    network_namespace: str | None = None
+    """Path of the network namespace that the node's processes live in (tests, two nodes on one machine)."""
+    nameservers: tuple[str, ...] = ()
+    """For VEs; empty: the host's own, without loopback ones."""
+    redis_url: str = ""
+    """Broker; empty: the installation's own Redis on HOME/run/redis.sock."""
+
+
+def mark_of(home: Path) -> str:
+    """The mark of the installation in `home`: empty for the default one."""
+    if home == DEFAULT_HOME:
+        return ""
+    return hashlib.sha256(os.fsencode(home)).hexdigest()[:3]
+
+
+def default_settings(home: Path) -> NodeSettings:
+    """Settings for a new node in `home`; ranges of different marks don't overlap often, and `prepare` checks.
+
+    Addresses: 10.88.0.0/16 and fd88::/64 for the default installation, else one of 10.89-10.216.
+    Slots: the first 2,048 for the default installation, else one of fifteen blocks of 136.
+    """
+    mark = mark_of(home)
+    number = int(mark, 16) if mark else None
+    octet = 88 if number is None else 89 + number % 128
+    return NodeSettings(
+        name=_host_name() if number is None else f"node-{mark}",
+        mark=mark,
+        ipv4_network=IPv4Network(f"10.{octet}.0.0/16"),
+        ipv6_network=IPv6Network(f"fd88:0:0:{octet:x}::/64"),
+        first_slot=0 if number is None else 2048 + 136 * (number % 15),
+        slots=2048 if number is None else 136,
+        pool_bytes=20 * 2**30,
+    )
+
+
+def _host_name() -> str:
+    label = "".join(c if c.isalnum() else "-" for c in socket.gethostname().split(".")[0].lower())
+    return label.strip("-")[:63] or "node-1"
+
+
+@dataclass(frozen=True)
+class Node:
+    """Paths and names of one node. Makes nothing; `runtime.prepare` does."""
+
+    home: Path
+    settings: NodeSettings = field(repr=False)
+
+    @classmethod
+    def load(cls, home: Path) -> "Node":
+        """The node whose settings are in `HOME/node/node.json`; FileNotFoundError before `prepare`."""
+        data = json.loads((home / "node" / "node.json").read_text())
+        return cls(home=home, settings=NodeSettings.model_validate(data))
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    # names on the host -----------------------------------------------------------------------
+
+    @cached_property
+    def cgroup_name(self) -> str:
+        """Top group below each controller: `wadah`, or `wadah-<mark>`."""
+        return f"wadah-{self.settings.mark}" if self.settings.mark else "wadah"
+
+    @cached_property
+    def table_name(self) -> str:
+        """Our nftables table (family inet, and netdev of the same name)."""
+        return f"wadah_{self.settings.mark}" if self.settings.mark else "wadah"
+
+    @cached_property
+    def link_prefix(self) -> str:
+        """Four letters in front of every link of ours."""
+        return f"w{self.settings.mark or 'dah'}"
+
+    def link_name(self, environment_id: UUID) -> str:
+        """Host side of the VE's link: prefix and 44 bits of its id, 15 characters (IFNAMSIZ - 1)."""
+        return f"{self.link_prefix}{environment_id.hex[:11]}"
+
+    def container_name(self, environment_id: UUID) -> str:
+        """The id that conmon and the OCI runtime know it by."""
+        return environment_id.hex
+
+    # paths ---------------------------------------------------------------------------------
+
+    @property
+    def root(self) -> Path:
+        """Root only (0700): everything below belongs to the node half."""
+        return self.home / "node"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and pid files; gone after a reboot."""
+        return self.home / "run"
+
+    @property
+    def mount_namespace(self) -> Path:
+        """Pin of the mount namespace that holds the pool and the VEs' mounts."""
+        return self.root / "ns" / "mnt"
+
+    @property
+    def pool_file(self) -> Path:
+        return self.root / "pool.btrfs"
+
+    @property
+    def store(self) -> Path:
+        """Where the pool is mounted, inside the node's mount namespace only."""
+        return self.root / "store"
+
+    @property
+    def lxcfs(self) -> Path:
+        """Where lxcfs is mounted, inside the node's mount namespace only."""
+        return self.root / "lxcfs"
+
+    @property
+    def oci_root(self) -> Path:
+        """The OCI runtime's own state (`crun --root`)."""
+        return self.run / "oci"
+
+    def image(self, name: str) -> Path:
+        """Read-only subvolume of an image."""
+        return self.store / "images" / name
+
+    def volume(self, environment_id: UUID) -> Path:
+        """Directory of the VE in the pool; `root` below it is its root subvolume."""
+        return self.store / "environments" / str(environment_id)
+
+    def root_volume(self, environment_id: UUID) -> Path:
+        return self.volume(environment_id) / "root"
+
+    def mount_point(self, environment_id: UUID) -> Path:
+        """Where the id-mapped view of the root volume is mounted, in the node's mount namespace."""
+        return self.root / "mounts" / str(environment_id)
+
+    def environment(self, environment_id: UUID) -> Path:
+        """Our own records of the VE (0700): spec, journal, bundle, console. Never below what a tenant owns."""
+        return self.root / "environments" / str(environment_id)
+
+    def bundle(self, environment_id: UUID) -> Path:
+        return self.environment(environment_id) / "bundle"
+
+    def console(self, environment_id: UUID) -> Path:
+        """Directory of the VE's own console: `log` (conmon's), and conmon's `attach` socket beside the bundle."""
+        return self.environment(environment_id) / "console"
+
+    def terminals(self, environment_id: UUID) -> Path:
+        """One directory per named terminal."""
+        return self.environment(environment_id) / "terminals"
+
+    @property
+    def exits(self) -> Path:
+        """conmon writes one file per ended container here, named by container, with the exit code."""
+        return self.run / "exits"
+
+    @property
+    def agent_socket(self) -> Path:
+        return self.run / "agent.sock"
+
+    @property
+    def ticket_key(self) -> Path:
+        """Public half of the panel's ticket key."""
+        return self.root / "panel-ticket.pub"
+
+    # ids -----------------------------------------------------------------------------------
+
+    def first_uid(self, slot: int) -> int:
+        """Host uid (and gid) of root inside the VE with this slot."""
+        return FIRST_UID + slot * IDS_PER_SLOT

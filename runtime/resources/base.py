@@ -1,0 +1,59 @@
+"""The four verbs that everything an environment owns on a host has."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from runtime.contract import EnvironmentSpec
+from runtime.node import Node
+
+#: `environment`: kept while the environment is stopped (its disk, its ids); `boot`: only while it runs.
+Lifetime = Literal["environment", "boot"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An object on this node that carries our mark, and whose it is (None: it can't be told)."""
+
+    resource: str
+    environment_id: UUID | None
+    what: str
+
+
+class Resource(ABC):
+    """One kind of host object, owned by one environment.
+
+    `ensure` and `remove` are safe to run twice, late, and after being killed in their own middle;
+    everything is found again by names derived from the environment's id, so no verb needs a record
+    of ours. They raise `RuntimeFault`. `ensure` may return a short detail for the step that a person
+    watches.
+    """
+
+    name: ClassVar[str]
+    """The step's name for people, such as "root volume"."""
+    lifetime: ClassVar[Lifetime] = "boot"
+
+    def __init__(self, node: Node):
+        self.node = node
+
+    @abstractmethod
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        """Make it so; a no-op when it is so already."""
+
+    @abstractmethod
+    def remove(self, environment_id: UUID) -> str | None:
+        """Make it gone; a no-op when it is gone."""
+
+    @abstractmethod
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        """What is really there, read from the kernel; None when nothing is."""
+
+    @abstractmethod
+    def inventory(self) -> Iterable[Found]:
+        """Every such object on this node that carries our mark."""
+
+    def drifted(self, spec: EnvironmentSpec) -> str | None:
+        """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says."""
+        return None if self.inspect(spec.id) is not None else f"{self.name} is gone"
