@@ -185,7 +185,7 @@ class Node:
         return self.environment(environment_id) / "bundle"
 
     def console(self, environment_id: UUID) -> Path:
-        """Directory of the VE's own console: `log` (conmon's), and conmon's `attach` socket beside the bundle."""
+        """Directory of the VE's own console: conmon's `log` and `attach` socket."""
         return self.environment(environment_id) / "console"
 
     def terminals(self, environment_id: UUID) -> Path:

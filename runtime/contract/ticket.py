@@ -70,7 +70,7 @@ class Ticket(Message):
 
     @classmethod
     def verify(cls, token: str, *, public_key_pem: str, node: str) -> Self:
-        """The ticket in `token`; raises `jwt.InvalidTokenError` when it is forged, stale or for another node."""
+        """The ticket in `token`; raises `jwt.InvalidTokenError` when it is forged, stale or another node's."""
         claims = jwt.decode(
             token,
             public_key_pem,

@@ -1,0 +1,47 @@
+"""Runs a program of the host: list of arguments, a deadline, a clean environment, captured output."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from os import PathLike, fspath
+
+from runtime.errors import CommandFailed
+
+#: What a tool of the host sees: nothing of the caller's environment but this.
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+def run(
+    arguments: Sequence[str | PathLike[str]],
+    *,
+    timeout_s: float,
+    stdin: bytes | None = None,
+    environment: Mapping[str, str] | None = None,
+    pass_fds: Sequence[int] = (),
+    check: bool = True,
+) -> subprocess.CompletedProcess[bytes]:
+    """The finished process. Killed at the deadline.
+
+    Raises `CommandFailed` with the last line of its error output when it fails (unless `check` is
+    False), can't be started, or runs past `timeout_s` seconds.
+    """
+    words = [fspath(word) for word in arguments]
+    try:
+        done = subprocess.run(
+            words,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            timeout=timeout_s,
+            env={**ENVIRONMENT, **(environment or {})},
+            pass_fds=pass_fds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise CommandFailed(f"{words[0]} did not end within {timeout_s:g} s", code="command_timeout") from late
+    except OSError as missing:
+        raise CommandFailed(f"{words[0]} can't be started: {missing.strerror}") from missing
+    if check and done.returncode != 0:
+        lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        said = lines[-1][:400] if lines else "without a word"
+        raise CommandFailed(f"{words[0]} ended with {done.returncode}: {said}")
+    return done
