@@ -1,0 +1,109 @@
+"""Mounts: what is mounted where, and id-mapped views of a directory (mount_setattr(2))."""
+
+import os
+from pathlib import Path
+
+from runtime.errors import RuntimeFault
+from runtime.host import libc
+
+
+def is_mounted(path: Path) -> bool:
+    """Whether something is mounted on exactly this path, in this process's mount namespace."""
+    try:
+        here, above = path.lstat(), path.parent.lstat()
+    except FileNotFoundError:
+        return False
+    if here.st_dev != above.st_dev:
+        return True
+    wanted = _escaped(path)
+    return any(line.split()[4] == wanted for line in mount_table())
+
+
+def mount_table() -> list[str]:
+    """Lines of /proc/self/mountinfo (proc_pid_mountinfo(5))."""
+    return Path("/proc/self/mountinfo").read_text().splitlines()
+
+
+def mounted_below(path: Path) -> list[Path]:
+    """Mount points directly in this directory."""
+    prefix = _escaped(path) + "/"
+    points = {line.split()[4] for line in mount_table()}
+    return [Path(point) for point in points if point.startswith(prefix) and "/" not in point[len(prefix) :]]
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace("\\", "\\134").replace(" ", "\\040")
+
+
+def unmount(path: Path) -> bool:
+    """Detach what is mounted here; False when nothing is."""
+    try:
+        libc.umount(str(path), libc.MNT_DETACH)
+    except OSError as error:
+        if error.errno in (22, 2):  # EINVAL: no mount point; ENOENT
+            return False
+        raise RuntimeFault(f"{path.name} can't be unmounted: {error.strerror}") from error
+    return True
+
+
+def mount_idmapped(source: Path, target: Path, *, first_uid: int, count: int) -> None:
+    """Shows `source` at `target` with ids 0..count-1 of the disk as first_uid.. of the host.
+
+    The view allows set-user-id programs (they only reach ids of the mapping) and no device files,
+    whatever the flags of the mount that `source` lies on.
+    """
+    namespace = user_namespace(first_uid, count)
+    try:
+        tree = libc.open_tree(str(source), libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC)
+        try:
+            libc.mount_setattr(
+                tree,
+                libc.MountAttr(
+                    attr_set=libc.MOUNT_ATTR_IDMAP | libc.MOUNT_ATTR_NODEV,
+                    attr_clr=libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NOEXEC,
+                    userns_fd=namespace,
+                ),
+            )
+            libc.move_mount(tree, str(target))
+        finally:
+            os.close(tree)
+    except OSError as error:
+        raise RuntimeFault(
+            f"the root volume can't be shown with its own user ids: {error.strerror}",
+            code="idmap_failed",
+            next_step="Kernel 5.19 or newer is needed for id-mapped btrfs mounts; see doctor.",
+        ) from error
+    finally:
+        os.close(namespace)
+
+
+def user_namespace(first_uid: int, count: int) -> int:
+    """A descriptor of a new user namespace that maps 0..count-1 to first_uid.. of the host.
+
+    A short-lived child makes it; the descriptor keeps it alive.
+    """
+    ready_read, ready_write = os.pipe()
+    hold_read, hold_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(ready_read)
+            os.close(hold_write)
+            libc.unshare(libc.CLONE_NEWUSER)
+            os.write(ready_write, b"1")
+            os.read(hold_read, 1)
+        finally:
+            os._exit(0)
+    os.close(ready_write)
+    os.close(hold_read)
+    try:
+        if os.read(ready_read, 1) != b"1":
+            raise RuntimeFault("a user namespace can't be made", code="host_lacks")
+        mapping = f"0 {first_uid} {count}\n"
+        Path(f"/proc/{child}/uid_map").write_text(mapping)
+        Path(f"/proc/{child}/gid_map").write_text(mapping)
+        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(ready_read)
+        os.close(hold_write)
+        os.waitpid(child, 0)
