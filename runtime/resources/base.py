@@ -54,6 +54,9 @@ class Resource(ABC):
     def inventory(self) -> Iterable[Found]:
         """Every such object on this node that carries our mark."""
 
+    def check(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most have nothing to refuse)
+        """Raises `RuntimeFault` when `ensure` would have to refuse; changes nothing. Asked of all before any acts."""
+
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says."""
         return None if self.inspect(spec.id) is not None else f"{self.name} is gone"

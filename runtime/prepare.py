@@ -1,0 +1,304 @@
+"""Makes a machine a node, and lets a process of ours enter it.
+
+The pool and the VEs' mounts live in a mount namespace of the node's own, pinned by a file, so that
+no process of ours has to stay alive for them, and nothing of the host's own mounts is touched. There
+the v1/v2 "hybrid" extra mount is taken away, which Debian 12's crun refuses to work beside.
+"""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from runtime.errors import HostLacks, RuntimeFault
+from runtime.host import btrfs, cgroup, libc, mounts
+from runtime.host.command import run
+from runtime.node import Node, NodeSettings, default_settings
+
+Say = Callable[[str], None]
+
+
+def _quiet(_: str) -> None:
+    return None
+
+
+def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _quiet) -> Node:
+    """Everything on this machine that VEs need; a no-op where it is there. Run as root, at each start.
+
+    `say` gets one line for each thing that was made. Leaves the calling process inside the node's
+    namespaces. Raises `RuntimeFault` when the host lacks something.
+    """
+    if os.geteuid() != 0:
+        raise HostLacks("a node is prepared by root", next_step="Run it with sudo.")
+    node = _settings(home, network_namespace, say)
+    _directories(node)
+    if pin_mount_namespace(node):
+        say("mount namespace of the node")
+    enter(node)
+    if _mount_pool(node):
+        say(f"disk pool {node.settings.pool_device or node.pool_file}")
+    _enable_quota(node)
+    if start_lxcfs(node):
+        say("lxcfs (limits seen in /proc)")
+    from runtime.resources import firewall  # noqa: PLC0415 (loads libnftables)
+
+    changed = firewall.prepare(node)
+    if changed:
+        say(f"nftables table {node.table_name}")
+    return node
+
+
+def _settings(home: Path, network_namespace: str | None, say: Say) -> Node:
+    file = home / "node" / "node.json"
+    if file.exists():
+        return Node.load(home)
+    settings = default_settings(home)
+    update: dict[str, object] = {}
+    if network_namespace:
+        path = network_namespace if "/" in network_namespace else f"/run/netns/{network_namespace}"
+        update["network_namespace"] = path
+    free = shutil.disk_usage(_existing(home)).free
+    if settings.pool_bytes > free:
+        # the loop file is sparse; never promise more than half of what the disk has
+        update["pool_bytes"] = max(2 * 2**30, free // 2)
+    settings = NodeSettings.model_validate({**settings.model_dump(), **update})
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file.write_text(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n")
+    say(f"node settings {file}")
+    return Node(home=home, settings=settings)
+
+
+def _existing(path: Path) -> Path:
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _directories(node: Node) -> None:
+    node.home.mkdir(mode=0o755, parents=True, exist_ok=True)
+    node.root.mkdir(mode=0o700, exist_ok=True)
+    node.root.chmod(0o700)
+    for name in ("ns", "store", "lxcfs", "mounts", "environments", "slots", "tombstones", "images"):
+        (node.root / name).mkdir(mode=0o700, exist_ok=True)
+    node.run.mkdir(mode=0o755, exist_ok=True)
+    for path in (node.oci_root, node.exits):
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
+# the mount namespace ---------------------------------------------------------------------------
+
+
+def is_pinned(node: Node) -> bool:
+    """Whether the node's mount namespace is there (seen from the host's)."""
+    wanted = str(node.mount_namespace)
+    return any(line.split()[4] == wanted for line in mounts.mount_table())
+
+
+def pin_mount_namespace(node: Node) -> bool:
+    """Makes the node's mount namespace and pins it to a file; False when it is there."""
+    if is_pinned(node) or _inside(node):
+        return False
+    directory = node.mount_namespace.parent
+    if not mounts.is_mounted(directory):
+        libc.mount(str(directory), str(directory), "", libc.MS_BIND)
+    libc.mount("", str(directory), "", libc.MS_PRIVATE)
+    node.mount_namespace.touch(mode=0o600)
+    ready_read, ready_write = os.pipe()
+    hold_read, hold_write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(ready_read)
+            os.close(hold_write)
+            libc.unshare(libc.CLONE_NEWNS)
+            libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE)
+            _leave_hybrid()
+            os.write(ready_write, b"1")
+            os.read(hold_read, 1)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(ready_write)
+    os.close(hold_read)
+    try:
+        if os.read(ready_read, 1) != b"1":
+            raise HostLacks("a mount namespace for the node can't be made")
+        libc.mount(f"/proc/{child}/ns/mnt", str(node.mount_namespace), "", libc.MS_BIND)
+    finally:
+        os.close(ready_read)
+        os.close(hold_write)
+        os.waitpid(child, 0)
+    return True
+
+
+def _leave_hybrid() -> None:
+    """In our own namespace: no cgroup2 mount beside v1 controllers (crun 1.8 refuses that layout)."""
+    if cgroup.version() == 1 and (cgroup.ROOT / "unified" / "cgroup.controllers").exists():
+        libc.umount(str(cgroup.ROOT / "unified"), libc.MNT_DETACH)
+
+
+def _inside(node: Node) -> bool:
+    """Whether this process is in the node's namespace already: only there the store is a mount."""
+    return mounts.is_mounted(node.store)
+
+
+def enter(node: Node) -> None:
+    """This process joins the node's mount namespace and, when it has one, its network namespace.
+
+    To be called before threads start: a process with threads can't change its mount namespace.
+    A no-op when it is there already. Raises `HostLacks` when the node isn't prepared.
+    """
+    if node.settings.network_namespace:
+        _join(Path(node.settings.network_namespace), libc.CLONE_NEWNET)
+    if _inside(node):
+        return
+    if threading.active_count() > 1:
+        raise RuntimeFault("a process with threads can't enter the node's mount namespace")
+    if not is_pinned(node):
+        raise HostLacks(
+            f"the node in {node.home} isn't prepared", next_step="Run `./wadah up` (or `node prepare`)."
+        )
+    where = Path.cwd()
+    _join(node.mount_namespace, libc.CLONE_NEWNS)
+    with suppress(OSError):
+        os.chdir(where)
+
+
+def _join(path: Path, kind: int) -> None:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise HostLacks(f"the namespace {path} can't be opened: {error.strerror}") from error
+    try:
+        libc.setns(fd, kind)
+    except OSError as error:
+        raise HostLacks(f"the namespace {path} can't be entered: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
+# the pool --------------------------------------------------------------------------------------
+
+
+def _mount_pool(node: Node) -> bool:
+    if mounts.is_mounted(node.store):
+        return False
+    if node.settings.pool_device:
+        device = node.settings.pool_device
+    else:
+        if not node.pool_file.exists():
+            _make_pool_file(node)
+        device = _loop_device(node.pool_file)
+    flags = libc.MS_NOATIME | libc.MS_NOSUID | libc.MS_NODEV
+    try:
+        libc.mount(device, str(node.store), "btrfs", flags, "")
+    except OSError as error:
+        raise HostLacks(
+            f"the disk pool {device} can't be mounted: {error.strerror}", code="pool_unavailable"
+        ) from error
+    for name in ("images", "environments"):
+        (node.store / name).mkdir(mode=0o711, exist_ok=True)
+    node.store.chmod(0o711)
+    return True
+
+
+def _make_pool_file(node: Node) -> None:
+    """A sparse file with btrfs on it; moved to its name only when it is whole."""
+    temporary = node.pool_file.with_suffix(".new")
+    with temporary.open("wb") as file:
+        os.truncate(file.fileno(), node.settings.pool_bytes)
+    temporary.chmod(0o600)
+    run(["mkfs.btrfs", "--quiet", "--label", f"wadah-{node.settings.mark or 'pool'}", temporary], timeout_s=120)
+    temporary.rename(node.pool_file)
+
+
+def _loop_device(file: Path) -> str:
+    there = run(["losetup", "--noheadings", "--output", "NAME", "--associated", file], timeout_s=20)
+    for line in there.stdout.decode().split():
+        return line
+    made = run(["losetup", "--find", "--show", "--direct-io=on", file], timeout_s=20, check=False)
+    if made.returncode != 0:
+        made = run(["losetup", "--find", "--show", file], timeout_s=20)
+    return made.stdout.decode().strip()
+
+
+def _enable_quota(node: Node) -> None:
+    try:
+        btrfs.enable_simple_quota(node.store)
+    except OSError as error:
+        raise HostLacks(
+            "btrfs simple quotas can't be turned on: disk limits would not hold inside nested subvolumes",
+            code="no_simple_quota",
+            next_step="Run a kernel 6.7 or newer (on Debian 12: linux-image-amd64 from backports).",
+        ) from error
+
+
+# lxcfs -----------------------------------------------------------------------------------------
+
+
+def start_lxcfs(node: Node) -> bool:
+    """Starts lxcfs in the node's mount namespace; False when it runs. It outlives us, as the VEs do."""
+    if mounts.is_mounted(node.lxcfs):
+        if (node.lxcfs / "proc" / "meminfo").exists():
+            return False
+        mounts.unmount(node.lxcfs)  # its process is gone
+    if shutil.which("lxcfs") is None:
+        return False
+    run(["lxcfs", "--pidfile", node.run / "lxcfs.pid", node.lxcfs], timeout_s=20)
+    return True
+
+
+# taking it away ----------------------------------------------------------------------------------
+
+
+def dismantle(node: Node) -> None:
+    """Takes away all that `prepare` made on the host; to be called when no environment is left.
+
+    The caller stands in the host's mount namespace. Files below HOME stay for the caller to delete.
+    """
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            if is_pinned(node):
+                enter(node)
+                from runtime.resources import firewall  # noqa: PLC0415
+
+                firewall.teardown(node)
+                _remove_groups(node)
+                _stop_lxcfs(node)
+                mounts.unmount(node.store)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(pid, 0)
+    if status != 0:
+        raise RuntimeFault("the node could not be dismantled wholly", next_step="See the lines above.")
+    mounts.unmount(node.mount_namespace)
+    mounts.unmount(node.mount_namespace.parent)
+    if not node.settings.pool_device and node.pool_file.exists():
+        there = run(
+            ["losetup", "--noheadings", "--output", "NAME", "--associated", node.pool_file], timeout_s=20
+        )
+        for device in there.stdout.decode().split():
+            run(["losetup", "--detach", device], timeout_s=20, check=False)
+
+
+def _remove_groups(node: Node) -> None:
+    groups = cgroup.groups()
+    for pid in groups.processes(node.cgroup_name):
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
+    groups.remove(node.cgroup_name)
+
+
+def _stop_lxcfs(node: Node) -> None:
+    with suppress(OSError, ValueError):
+        pid = int((node.run / "lxcfs.pid").read_text())
+        if b"lxcfs" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, 15)
+    mounts.unmount(node.lxcfs)

@@ -1,0 +1,171 @@
+"""The control group of an environment, inside that of its tenant: processor, memory, tasks, disk I/O."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from runtime.contract import EnvironmentSpec, TenantEnvelope, Usage
+from runtime.errors import RuntimeFault
+from runtime.host.cgroup import GroupLimits, groups
+from runtime.node import Node
+from runtime.resources.base import Found, Resource
+
+MIB = 2**20
+
+
+class Cgroup(Resource):
+    name = "limits (cgroup)"
+
+    def __init__(self, node: Node):
+        super().__init__(node)
+        self.groups = groups()
+
+    def path(self, spec: EnvironmentSpec) -> str:
+        return f"{self.node.cgroup_name}/{spec.tenant_id}/{spec.id}"
+
+    def find(self, environment_id: UUID) -> str | None:
+        """Path of the environment's group, whoever its tenant is; None when there is none."""
+        wanted = str(environment_id)
+        for tenant in self.groups.children(self.node.cgroup_name):
+            path = f"{self.node.cgroup_name}/{tenant}/{wanted}"
+            if wanted in self.groups.children(f"{self.node.cgroup_name}/{tenant}"):
+                return path
+        return None
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        path = self.path(spec)
+        made = self.groups.create(path)
+        tenant = self.tenant_limits(spec.envelope)
+        try:
+            self.groups.limit(path.rpartition("/")[0], tenant)
+            self.groups.limit(path, self.environment_limits(spec))
+        except OSError as refused:
+            used = self.groups.usage(path).memory_bytes
+            if used > spec.limits.memory_mb * MIB:
+                raise RuntimeFault(
+                    f"memory can't shrink to {spec.limits.memory_mb} MiB: {used // MIB} MiB are in use",
+                    code="below_used",
+                    next_step="Stop something inside, or choose a larger size.",
+                ) from refused
+            raise RuntimeFault(
+                f"a limit was refused by the kernel: {refused}", code="limit_refused"
+            ) from refused
+        self.groups.delegate(path, self.node.first_uid(spec.slot))
+        return f"cgroup v{self.groups.version}" if made else None
+
+    def tenant_limits(self, envelope: TenantEnvelope) -> GroupLimits:
+        return GroupLimits(
+            cpu=envelope.cpu,
+            memory_bytes=envelope.memory_mb * MIB if envelope.memory_mb else None,
+            processes=envelope.processes,
+        )
+
+    def environment_limits(self, spec: EnvironmentSpec) -> GroupLimits:
+        limits = spec.limits
+        # v1 refuses a child that may use more processor time than its parent
+        cpu = min(limits.cpu, spec.envelope.cpu) if spec.envelope.cpu else limits.cpu
+        return GroupLimits(
+            cpu=cpu,
+            cpu_weight=limits.cpu_weight,
+            memory_bytes=limits.memory_mb * MIB,
+            swap_bytes=limits.swap_mb * MIB,
+            processes=limits.processes,
+            device=pool_device(self.node),
+            read_bytes_s=limits.disk_read_bytes_s,
+            write_bytes_s=limits.disk_write_bytes_s,
+            read_iops=limits.disk_read_iops,
+            write_iops=limits.disk_write_iops,
+        )
+
+    def freeze(self, environment_id: UUID, frozen: bool) -> None:
+        path = self.find(environment_id)
+        if path is not None and self.groups.frozen(path) != frozen:
+            self.groups.freeze(path, frozen)
+
+    def frozen(self, environment_id: UUID) -> bool:
+        path = self.find(environment_id)
+        return path is not None and self.groups.frozen(path)
+
+    def kill(self, environment_id: UUID) -> None:
+        """Ends every process of the environment; a no-op when there is none."""
+        path = self.find(environment_id)
+        if path is not None:
+            self.groups.kill(path)
+
+    def usage(self, environment_id: UUID) -> Usage:
+        """Processor, memory and tasks; all zeros when it doesn't run."""
+        path = self.find(environment_id)
+        if path is None:
+            return Usage(environment_id=environment_id)
+        seen = self.groups.usage(path)
+        return Usage(
+            environment_id=environment_id,
+            cpu_ns=seen.cpu_ns,
+            memory_bytes=seen.memory_bytes,
+            memory_max_bytes=seen.memory_max_bytes,
+            memory_hits=seen.memory_hits,
+            swap_bytes=seen.swap_bytes,
+            processes=seen.processes,
+            process_hits=seen.process_hits,
+            oom_kills=seen.oom_kills,
+        )
+
+    def remove(self, environment_id: UUID) -> str | None:
+        path = self.find(environment_id)
+        if path is None:
+            return None
+        self.groups.kill(path)
+        try:
+            self.groups.remove(path)
+        except OSError as busy:
+            raise RuntimeFault(f"its control group is still busy: {busy.strerror}", code="busy") from busy
+        tenant = path.rpartition("/")[0]
+        if not self.groups.children(tenant):
+            try:
+                self.groups.remove(tenant)
+            except OSError:
+                return None  # a sibling came in this moment
+        return None
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        path = self.find(environment_id)
+        if path is None:
+            return None
+        return {"path": path, "version": self.groups.version, **self.groups.limits(path)}
+
+    def inventory(self) -> Iterable[Found]:
+        for tenant in self.groups.children(self.node.cgroup_name):
+            for name in self.groups.children(f"{self.node.cgroup_name}/{tenant}"):
+                try:
+                    owner: UUID | None = UUID(name)
+                except ValueError:
+                    owner = None
+                yield Found(self.name, owner, f"{tenant}/{name}")
+
+    def drifted(self, spec: EnvironmentSpec) -> str | None:
+        path = self.path(spec)
+        if not self.groups.exists(path):
+            return "its control group is gone"
+        seen = self.groups.limits(path)
+        expected = str(spec.limits.memory_mb * MIB)
+        if expected not in (seen.get("memory.limit_in_bytes"), seen.get("memory.max")):
+            return "its memory limit was changed"
+        if seen.get("pids.max") != str(spec.limits.processes):
+            return "its limit of processes was changed"
+        return None
+
+
+def pool_device(node: Node) -> str | None:
+    """`major:minor` of the device below the pool, for limits on disk I/O; None when it can't be told."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        words = line.split()
+        if words[4] == str(node.store):
+            source = words[words.index("-") + 2]
+            try:
+                number = Path(source).stat().st_rdev
+            except OSError:
+                return None
+            return f"{os.major(number)}:{os.minor(number)}"
+    return None

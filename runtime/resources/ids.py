@@ -1,0 +1,91 @@
+"""The range of 65,536 user and group ids that belongs to one environment alone."""
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from runtime.contract import EnvironmentSpec
+from runtime.errors import RuntimeFault
+from runtime.node import IDS_PER_SLOT
+from runtime.resources.base import Found, Resource
+
+
+class IdRange(Resource):
+    """A claim file per slot, made exclusively. A slot that was used before is given out again only
+    when no process with an id of its range lives any more."""
+
+    name = "id range"
+    lifetime = "environment"
+
+    def _claim(self, slot: int) -> Path:
+        return self.node.root / "slots" / f"{slot:04d}"
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        settings = self.node.settings
+        if not settings.first_slot <= spec.slot < settings.first_slot + settings.slots:
+            raise RuntimeFault(
+                f"slot {spec.slot} is not one of this node's ({settings.first_slot} to "
+                f"{settings.first_slot + settings.slots - 1})",
+                code="slot_foreign",
+                retryable=False,
+            )
+        claim = self._claim(spec.slot)
+        try:
+            owner = claim.read_text()
+        except FileNotFoundError:
+            owner = None
+        if owner == str(spec.id):
+            return None
+        if owner:
+            raise RuntimeFault(
+                f"the id range of slot {spec.slot} belongs to environment {owner}", code="slot_taken"
+            )
+        if owner is not None:
+            self._refuse_when_used(spec.slot)
+            claim.unlink(missing_ok=True)
+        try:
+            fd = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except FileExistsError as taken:
+            raise RuntimeFault(f"slot {spec.slot} was taken in this moment", code="slot_taken") from taken
+        with os.fdopen(fd, "w") as file:
+            file.write(str(spec.id))
+        first = self.node.first_uid(spec.slot)
+        return f"{first}-{first + IDS_PER_SLOT - 1}"
+
+    def _refuse_when_used(self, slot: int) -> None:
+        first = self.node.first_uid(slot)
+        for entry in os.scandir("/proc"):
+            if not entry.name.isdigit():
+                continue
+            with suppress(FileNotFoundError):
+                if first <= entry.stat(follow_symlinks=False).st_uid < first + IDS_PER_SLOT:
+                    raise RuntimeFault(
+                        f"process {entry.name} still uses an id of slot {slot}", code="slot_in_use"
+                    )
+
+    def remove(self, environment_id: UUID) -> str | None:
+        for slot in self._slots_of(environment_id):
+            self._claim(slot).write_text("")  # kept, empty: it was used before
+        return None
+
+    def _slots_of(self, environment_id: UUID) -> list[int]:
+        wanted = str(environment_id)
+        return [slot for slot, owner in self._claims() if owner == wanted]
+
+    def _claims(self) -> Iterable[tuple[int, str]]:
+        for entry in os.scandir(self.node.root / "slots"):
+            with suppress(OSError, ValueError):
+                yield int(entry.name), Path(entry.path).read_text()
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        for slot in self._slots_of(environment_id):
+            return {"slot": slot, "first_uid": self.node.first_uid(slot), "count": IDS_PER_SLOT}
+        return None
+
+    def inventory(self) -> Iterable[Found]:
+        for slot, owner in self._claims():
+            if owner:
+                yield Found(self.name, UUID(owner), f"slot {slot}")
