@@ -321,7 +321,8 @@ class LegacyGroups(Groups):
                 os.kill(pid, 9)
 
     def remove(self, path: str) -> bool:
-        return any([_remove_tree(self._at(controller, path)) for controller in self.controllers])
+        removed = [_remove_tree(self._at(controller, path)) for controller in self.controllers]
+        return any(removed)
 
     def children(self, path: str) -> list[str]:
         names: set[str] = set()

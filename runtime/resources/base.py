@@ -55,7 +55,7 @@ class Resource(ABC):
         """Every such object on this node that carries our mark."""
 
     def check(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most have nothing to refuse)
-        """Raises `RuntimeFault` when `ensure` would have to refuse; changes nothing. Asked of all before any acts."""
+        """Raises `RuntimeFault` when `ensure` would have to refuse. Asked of all before any acts."""
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says."""

@@ -4,6 +4,7 @@ The VE's own level-1 group carries the limit, since a subvolume that root inside
 groups *above* the one it is made in. That group is a child of the tenant's level-2 group.
 """
 
+import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -68,28 +69,45 @@ class RootVolume(Resource):
         tenant = btrfs.qgroup_id(2, self.number(spec.tenant_id))
         self._limit(spec, group, tenant)
         root = self.node.root_volume(spec.id)
+        retired = root.with_name("root.old")
         wanted = f"{spec.installs} {spec.image}"
-        if root.exists() and (self._installed(spec.id) in (wanted, None)):
-            self._stamp(spec.id, wanted)
-            return None
-        self._check_pool(spec)
-        directory = self.node.volume(spec.id)
-        directory.mkdir(mode=0o711, exist_ok=True)
-        fresh = directory / "root.new"
-        btrfs.delete_subvolume(fresh)
+        made = None
+        if not root.exists() or self._installed(spec.id) not in (wanted, None):
+            self._check_pool(spec)
+            made = self._install(spec, root, retired, group, wanted)
+        self._stamp(spec.id, wanted)
+        if retired.exists():
+            made = self._retire(root, retired, keep=spec.keep_old_root)
+        return made
+
+    def _install(self, spec: EnvironmentSpec, root: Path, retired: Path, group: int, wanted: str) -> str:
+        """A new root in the place of the old. The stamp is written before the new root has its name, so
+        that a crash at any line leaves either no root (made again) or the new one with the right stamp."""
+        root.parent.mkdir(mode=0o711, exist_ok=True)
+        fresh = root.with_name("root.new")
+        self._delete_tree(fresh)
         try:
             btrfs.snapshot(self.node.image(spec.image), fresh, qgroups=[group])
         except OSError as error:
             raise RuntimeFault(
                 f"the root volume can't be made: {error.strerror}", code="volume_failed"
             ) from error
-        made = "snapshot of " + spec.image
         if root.exists():
-            made = self._replace(root, fresh, keep=spec.keep_old_root)
-        else:
-            fresh.rename(root)
+            self._delete_tree(retired)
+            root.rename(retired)
         self._stamp(spec.id, wanted)
-        return made
+        fresh.rename(root)
+        return "snapshot of " + spec.image
+
+    def _retire(self, root: Path, retired: Path, *, keep: bool) -> str:
+        if not keep:
+            self._delete_tree(retired)
+            return "reinstalled"
+        below = root / OLD_ROOT
+        if os.path.lexists(below):  # an image may hold a link of this name
+            below.rename(root / f"{OLD_ROOT}.image")
+        retired.rename(below)
+        return "reinstalled, old tree under /old"
 
     def _limit(self, spec: EnvironmentSpec, group: int, tenant: int) -> None:
         quotas, store = self.quotas, self.node.store
@@ -105,21 +123,6 @@ class RootVolume(Resource):
         envelope = spec.envelope.disk_mb * MIB if spec.envelope.disk_mb else None
         if quotas.limit_bytes(2, self.number(spec.tenant_id)) != envelope:
             btrfs.limit_qgroup(store, tenant, envelope)
-
-    def _replace(self, root: Path, fresh: Path, *, keep: bool) -> str:
-        """The new root takes the place of the old; at every moment one of them is whole."""
-        retired = root.with_name("root.old")
-        btrfs.delete_subvolume(retired)
-        root.rename(retired)
-        fresh.rename(root)
-        if not keep:
-            self._delete_tree(retired)
-            return "reinstalled"
-        below = root / OLD_ROOT
-        if below.exists():
-            below.rename(root / f"{OLD_ROOT}.image")
-        retired.rename(below)
-        return "reinstalled, old tree under /old"
 
     def _stamp_file(self, environment_id: UUID) -> Path:
         return self.node.environment(environment_id) / "installed"
@@ -165,7 +168,7 @@ class RootVolume(Resource):
         return f"{deleted} subvolumes" if deleted > 1 else None
 
     def sweep(self) -> int:
-        """Removes quota groups that nothing belongs to any more; how many. Their space was still being cleaned."""
+        """Removes quota groups that nothing belongs to any more, now that their space is cleaned; how many."""
         wanted = {self.number(one) for one in self._owners()}
         swept = 0
         for number in self.quotas.numbers(1):

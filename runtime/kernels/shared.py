@@ -1,0 +1,22 @@
+"""The host's own kernel, by namespaces and cgroups: crun, or runc where there is no crun."""
+
+import shutil
+
+from runtime.contract import Kernel as KernelName
+from runtime.errors import HostLacks
+from runtime.kernels.base import Kernel
+
+
+class SharedKernel(Kernel):
+    name = KernelName.SHARED
+
+    def unavailable(self) -> str | None:
+        if shutil.which("crun") or shutil.which("runc"):
+            return None
+        return "neither crun nor runc is installed: apt install crun"
+
+    def runtime(self) -> str:
+        found = shutil.which("crun") or shutil.which("runc")
+        if found is None:
+            raise HostLacks("no OCI runtime is installed", next_step="apt install crun")
+        return found

@@ -1,0 +1,41 @@
+"""A whole distribution with its own init, root, users, addresses and disk: what OpenVZ calls a VE."""
+
+from typing import Any
+
+from runtime.contract import EnvironmentSpec
+from runtime.contract import Kind as KindName
+from runtime.kinds.base import Kind
+from runtime.node import Node
+from runtime.oci.config import system_config
+from runtime.resources.addresses import Addresses
+from runtime.resources.bundle import Bundle
+from runtime.resources.cgroup import Cgroup
+from runtime.resources.firewall import Firewall
+from runtime.resources.guest import GuestFiles
+from runtime.resources.ids import IdRange
+from runtime.resources.link import Link
+from runtime.resources.process import Process, Start
+from runtime.resources.root_mount import RootMount
+from runtime.resources.shaping import Shaping
+from runtime.resources.volume import RootVolume
+
+
+class System(Kind):
+    name = KindName.SYSTEM
+    resources = (
+        IdRange,
+        Cgroup,
+        RootVolume,
+        RootMount,
+        GuestFiles,
+        Bundle,
+        Process,
+        Link,
+        Firewall,
+        Addresses,
+        Shaping,
+        Start,
+    )
+
+    def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
+        return system_config(node, spec)

@@ -1,0 +1,55 @@
+"""The OCI bundle: the configuration that the OCI runtime makes the environment's processes from."""
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from runtime.contract import EnvironmentSpec
+from runtime.host.oci import init_pid
+from runtime.resources.base import Found, Resource
+
+
+class Bundle(Resource):
+    """Written only while the environment doesn't run: what runs, runs by what is in the file."""
+
+    name = "OCI bundle"
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        if init_pid(self.node, spec.id) is not None:
+            return None
+        from runtime.kernels import kernel_of  # noqa: PLC0415 (kinds import resources)
+        from runtime.kinds import kind_of  # noqa: PLC0415
+
+        config = kind_of(spec.kind).config(self.node, spec)
+        kernel_of(spec.kernel).fill(config)
+        directory = self.node.bundle(spec.id)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        text = json.dumps(config)
+        file = directory / "config.json"
+        with suppress(FileNotFoundError):
+            if file.read_text() == text:
+                return None
+        temporary = directory / "config.new"
+        temporary.write_text(text)
+        temporary.rename(file)
+        return None
+
+    def remove(self, environment_id: UUID) -> str | None:
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.node.bundle(environment_id))
+        return None
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        with suppress(OSError, ValueError):
+            config = json.loads((self.node.bundle(environment_id) / "config.json").read_text())
+            return {"hostname": config.get("hostname"), "args": config["process"]["args"]}
+        return None
+
+    def inventory(self) -> Iterable[Found]:
+        for entry in (self.node.root / "environments").iterdir():
+            if (entry / "bundle").is_dir():
+                with suppress(ValueError):
+                    yield Found(self.name, UUID(entry.name), f"{entry.name}/bundle")

@@ -1,0 +1,220 @@
+"""The environment's first process, watched by conmon; made in one step and let go in a later one,
+so that its network is whole before its first instruction runs."""
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from runtime.console.monitor import start_monitor
+from runtime.contract import EnvironmentSpec
+from runtime.errors import RuntimeFault
+from runtime.host.command import run
+from runtime.host.oci import init_pid, init_pid_file
+from runtime.kernels import kernel_of
+from runtime.node import Node
+from runtime.resources.base import Found, Resource
+from runtime.resources.cgroup import Cgroup
+
+#: From the kill of init until its last process must be gone.
+KILL_DEADLINE_S = 20.0
+
+
+def monitor_pid_file(node: Node, environment_id: UUID) -> Path:
+    return node.environment(environment_id) / "monitor.pid"
+
+
+class Process(Resource):
+    name = "init process"
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        if init_pid(self.node, spec.id) is not None:
+            return None
+        self._forget(spec.id)
+        kernel = kernel_of(spec.kernel)
+        pid = start_monitor(
+            self.node,
+            spec.id,
+            runtime=kernel.runtime(),
+            runtime_arguments=kernel.runtime_arguments(self.node),
+        )
+        Cgroup(self.node).groups.delegate(Cgroup(self.node).path(spec), self.node.first_uid(spec.slot))
+        return f"pid {pid} outside"
+
+    def _forget(self, environment_id: UUID) -> None:
+        """Takes away what a dead container left: the OCI runtime's state, pid files, sockets."""
+        name = self.node.container_name(environment_id)
+        if (self.node.oci_root / name).exists():
+            run(
+                [shutil.which("crun") or "runc", f"--root={self.node.oci_root}", "delete", "--force", name],
+                timeout_s=20,
+                check=False,
+            )
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self.node.oci_root / name)
+        init_pid_file(self.node, environment_id).unlink(missing_ok=True)
+        monitor_pid_file(self.node, environment_id).unlink(missing_ok=True)
+        (self.node.exits / name).unlink(missing_ok=True)
+
+    def stop(
+        self, environment_id: UUID, *, timeout_s: float, interrupted: Callable[[], bool] = lambda: False
+    ) -> str | None:
+        """Asks init to shut down and waits up to `timeout_s`, then kills. A no-op when it doesn't run.
+
+        `interrupted` is asked twice a second; True ends the polite part early. Returns how it ended.
+        """
+        pid = init_pid(self.node, environment_id)
+        if pid is None:
+            return None
+        with self._watch(pid) as gone:
+            if timeout_s > 0 and not self._created_only(environment_id):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, self._stop_signal(environment_id))
+                until = time.monotonic() + timeout_s
+                while time.monotonic() < until and not interrupted():
+                    if gone(min(0.5, max(0.0, until - time.monotonic()))):
+                        return "shut down"
+            self.kill(environment_id, pid)
+            if not gone(KILL_DEADLINE_S):
+                raise RuntimeFault(
+                    f"its processes did not end within {KILL_DEADLINE_S:g} s of being killed", code="unkillable"
+                )
+        return "forced" if timeout_s > 0 else "killed"
+
+    def kill(self, environment_id: UUID, pid: int) -> None:
+        """The kernel ends every process of a pid namespace with its init."""
+        Cgroup(self.node).freeze(environment_id, False)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def _watch(pid: int) -> Iterator[Callable[[float], bool]]:
+        """Yields a function that waits so many seconds for the process to end, and says whether it did."""
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            yield lambda _: True
+            return
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        try:
+            yield lambda seconds: bool(poller.poll(seconds * 1000))
+        finally:
+            os.close(fd)
+
+    def _created_only(self, environment_id: UUID) -> bool:
+        return (self.node.oci_root / self.node.container_name(environment_id) / "exec.fifo").exists()
+
+    def _stop_signal(self, environment_id: UUID) -> int:
+        """From the bundle's annotation `org.opencontainers.image.stopSignal`; SIGTERM without one."""
+        with suppress(OSError, ValueError, KeyError):
+            config = json.loads((self.node.bundle(environment_id) / "config.json").read_text())
+            return signal_number(config["annotations"]["org.opencontainers.image.stopSignal"])
+        return signal.SIGTERM
+
+    def remove(self, environment_id: UUID) -> str | None:
+        self.stop(environment_id, timeout_s=0)
+        Cgroup(self.node).kill(environment_id)
+        self._end_monitor(environment_id)
+        self._forget(environment_id)
+        return None
+
+    def _end_monitor(self, environment_id: UUID) -> None:
+        """conmon ends by itself after init; it gets two seconds, then a kill."""
+        try:
+            pid = int(monitor_pid_file(self.node, environment_id).read_text())
+            if b"conmon" not in Path(f"/proc/{pid}/comm").read_bytes():
+                return
+            fd = os.pidfd_open(pid)
+        except (OSError, ValueError):
+            return
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        if not poller.poll(2000):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            poller.poll(2000)
+        os.close(fd)
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        pid = init_pid(self.node, environment_id)
+        if pid is None:
+            return None
+        return {"pid": pid, "created_only": self._created_only(environment_id), "namespaces": namespaces(pid)}
+
+    def inventory(self) -> Iterable[Found]:
+        for entry in self.node.oci_root.iterdir():
+            try:
+                owner: UUID | None = UUID(hex=entry.name)
+            except ValueError:
+                owner = None
+            yield Found(self.name, owner, f"container {entry.name}")
+
+    def drifted(self, spec: EnvironmentSpec) -> str | None:
+        if init_pid(self.node, spec.id) is None:
+            return "its init process is gone"
+        try:
+            monitor = int(monitor_pid_file(self.node, spec.id).read_text())
+            alive = b"conmon" in Path(f"/proc/{monitor}/comm").read_bytes()
+        except (OSError, ValueError):
+            alive = False
+        return None if alive else "its console monitor is gone"
+
+
+class Start(Resource):
+    """Lets the made process go: its init runs from here on."""
+
+    name = "start"
+
+    def _gate(self, environment_id: UUID) -> Path:
+        return self.node.oci_root / self.node.container_name(environment_id) / "exec.fifo"
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        if not self._gate(spec.id).exists():
+            return None
+        kernel = kernel_of(spec.kernel)
+        name = self.node.container_name(spec.id)
+        run([kernel.runtime(), *kernel.runtime_arguments(self.node), "start", name], timeout_s=20)
+        return None
+
+    def remove(self, environment_id: UUID) -> str | None:
+        return None  # it ends with the process
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        if init_pid(self.node, environment_id) is None or self._gate(environment_id).exists():
+            return None
+        return {"running": True}
+
+    def inventory(self) -> Iterable[Found]:
+        return ()
+
+
+def namespaces(pid: int) -> dict[str, int]:
+    """Inode number of each namespace of a process: equal numbers mean the same namespace."""
+    found = {}
+    for name in ("user", "pid", "net", "mnt", "uts", "ipc", "cgroup"):
+        with suppress(OSError):
+            found[name] = Path(f"/proc/{pid}/ns/{name}").stat().st_ino
+    return found
+
+
+def signal_number(name: str) -> int:
+    """`SIGTERM`, `TERM`, `SIGRTMIN+3` or a number; ValueError for anything else."""
+    text = name.strip().upper().removeprefix("SIG")
+    if text.isdigit():
+        return int(text)
+    if text.startswith("RTMIN"):
+        return int(signal.SIGRTMIN) + int(text[5:] or 0)
+    try:
+        return int(signal.Signals[f"SIG{text}"])
+    except KeyError as unknown:
+        raise ValueError(f"{name} is no signal") from unknown
