@@ -413,6 +413,7 @@ class Engine:
         policy = spec.restart
         never = policy.mode is RestartMode.NEVER or (policy.mode is RestartMode.ON_FAILURE and exit_code == 0)
         if never:
+            state.started_at = None
             state.message = f"{cause[0].upper()}{cause[1:]}; the restart policy is “{policy.mode}”."
             state.next_step = "Press Start to run it again."
             return None
@@ -443,28 +444,26 @@ class Engine:
         return mended
 
     def _drift(self, records: Records) -> str | None:
+        """Why `again` would have work to do; None when all is as wanted."""
         spec, state = records.wanted(), records.state()
         if spec is None:
             return None
+        reason: str | None = None
         if spec.desired is DesiredState.DELETED:
-            return "a deletion was not finished"
-        if state.applied < spec.generation:
-            # a failed create waits for its user's retry; a killed one is taken up
-            return None if state.code else "work was interrupted"
-        if state.halted:
-            return None
-        if state.restart_at is not None:
-            return "a restart is due" if time.time() > state.restart_at + 2 else None
-        if spec.desired not in (DesiredState.RUNNING, DesiredState.PAUSED):
+            reason = "a deletion was not finished"
+        elif state.applied < spec.generation:
+            # a failed change waits for its user's retry; one that was killed is taken up
+            reason = None if state.code else "work was interrupted"
+        elif spec.desired is DesiredState.STOPPED:
             runs = init_pid(self.node, spec.id) is not None
-            return "it runs though it should be stopped" if runs else None
-        if state.started_at is None and state.code:
-            return None  # it crashed, and its policy says to leave it so
-        for resource in self._resources(spec.kind):
-            reason = resource.drifted(spec)
-            if reason:
-                return reason
-        return None
+            reason = "it runs though it should be stopped" if runs else None
+        elif state.restart_at is not None:
+            reason = "a restart is due" if time.time() > state.restart_at + 2 else None
+        elif not state.halted and not (state.started_at is None and state.code):
+            # neither powered off from inside nor left alone by its restart policy
+            drifts = (resource.drifted(spec) for resource in self._resources(spec.kind))
+            reason = next((drift for drift in drifts if drift), None)
+        return reason
 
     def _sweep(self) -> None:
         self._made_of(RootVolume).sweep()

@@ -1,0 +1,228 @@
+"""The runtime's own command line: works without the panel, Redis or the database. Root.
+
+python -m runtime.cli --home HOME list|inspect|enter|logs|leaks|prepare|reconcile|purge
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from runtime.errors import RuntimeFault
+from runtime.node import DEFAULT_HOME, Node
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+_home = Path(os.environ.get("WADAH_HOME", DEFAULT_HOME))
+
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Environment = Annotated[str, typer.Argument(help="Id (or the beginning of it) or name.")]
+
+
+@cli.callback()
+def _options(home: Annotated[Path, typer.Option(help="State of the installation.")] = _home) -> None:
+    global _home  # noqa: PLW0603 (set once, by the command line)
+    _home = home.resolve()
+
+
+def _node() -> Node:
+    """The prepared node, entered."""
+    from runtime.prepare import enter
+
+    try:
+        node = Node.load(_home)
+    except FileNotFoundError:
+        raise RuntimeFault(f"there is no node in {_home}", next_step="Run `./wadah up` first.") from None
+    except PermissionError:
+        raise RuntimeFault("only root may look at a node", next_step="Use sudo.") from None
+    enter(node)
+    return node
+
+
+def _find(node: Node, wanted: str) -> UUID:
+    from runtime.state import Records, known_environments
+
+    found = []
+    for environment_id in known_environments(node):
+        spec = Records(node, environment_id).wanted()
+        if str(environment_id).startswith(wanted.lower()) or (spec and spec.name == wanted):
+            found.append(environment_id)
+    if len(found) == 1:
+        return found[0]
+    what = "no environment is" if not found else f"{len(found)} environments are"
+    raise RuntimeFault(f"{what} called “{wanted}” on this node", next_step="See `node list`.")
+
+
+def _print(document: Any) -> None:
+    print(json.dumps(document, indent=2, default=str))
+
+
+@cli.command("list")
+def list_(json_: Json = False) -> None:
+    """Environments of this node with their state, as the kernel shows it."""
+    from runtime.engine import Engine
+    from runtime.resources.volume import RootVolume
+    from runtime.state import Records, known_environments
+
+    node = _node()
+    engine, volume = Engine(node), RootVolume(node)
+    rows: list[dict[str, Any]] = []
+    for environment_id in known_environments(node):
+        spec = Records(node, environment_id).wanted()
+        if spec is None:
+            continue
+        state, pid = engine.observe(environment_id)
+        rows.append(
+            {
+                "id": str(environment_id),
+                "name": spec.name,
+                "tenant": str(spec.tenant_id),
+                "state": state.value,
+                "desired": spec.desired.value,
+                "generation": spec.generation,
+                "applied": Records(node, environment_id).state().applied,
+                "image": spec.image,
+                "pid": pid,
+                "addresses": [str(one) for one in (*spec.network.ipv4, *spec.network.ipv6)],
+                "disk_bytes": volume.used_bytes(environment_id),
+            }
+        )
+    if json_:
+        _print(rows)
+        return
+    for row in rows:
+        addresses = ",".join(row["addresses"])
+        print(f"{row['id'][:8]}  {row['state']:8}  {row['image']:12}  {row['name']:24}  {addresses}")
+
+
+@cli.command()
+def inspect(environment: Environment, json_: Json = False) -> None:
+    """Each resource of an environment as the kernel shows it, its spec, state and journal."""
+    from runtime.engine import Engine
+    from runtime.state import Records
+
+    node = _node()
+    environment_id = _find(node, environment)
+    records = Records(node, environment_id)
+    spec = records.wanted()
+    document = {
+        "id": str(environment_id),
+        "spec": spec.model_dump(mode="json", exclude={"credentials"}) if spec else None,
+        "state": records.state().model_dump(),
+        "resources": Engine(node).inspect(environment_id),
+        "journal": records.journal_lines()[-40:],
+    }
+    _print(document)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def enter(
+    environment: Environment, command: Annotated[list[str] | None, typer.Argument(help="Command.")] = None
+) -> None:
+    """A root shell in an environment (or a command), with the environment's own confinement."""
+    from runtime.console.exec import exec_arguments
+
+    node = _node()
+    words = exec_arguments(
+        node, _find(node, environment), command or ["/bin/sh", "-l"], terminal=sys.stdin.isatty()
+    )
+    os.execv(words[0], words)  # noqa: S606 (no shell: the OCI runtime's own argv)
+
+
+@cli.command()
+def logs(
+    environment: Environment,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many from the end.")] = 100,
+) -> None:
+    """The end of the environment's console."""
+    from runtime.console.log import tail
+
+    node = _node()
+    sys.stdout.buffer.write(tail(node.console(_find(node, environment)), lines))
+
+
+@cli.command()
+def leaks(json_: Json = False) -> None:
+    """Objects with our mark that no environment owns. Ends with 1 when there are any."""
+    from runtime.engine import Engine
+
+    engine = Engine(_node())
+    found, missing = engine.leaks(), engine.missing()
+    if json_:
+        _print(
+            {
+                "leaks": [
+                    {"resource": one.resource, "environment": one.environment_id, "what": one.what}
+                    for one in found
+                ],
+                "missing": {str(key): why for key, why in missing.items()},
+            }
+        )
+    else:
+        for one in found:
+            print(f"{one.resource}: {one.what} (environment {one.environment_id or 'unknown'})")
+        for key, why in missing.items():
+            print(f"missing: {key}: {why}")
+        if not found:
+            print("no leaks")
+    raise typer.Exit(1 if found else 0)
+
+
+@cli.command()
+def prepare(
+    network_namespace: Annotated[str, typer.Option(envvar="WADAH_NODE_NETNS", hidden=True)] = "",
+) -> None:
+    """Makes this machine a node; a no-op where all is there."""
+    from runtime.prepare import prepare as make_ready
+
+    make_ready(_home, network_namespace=network_namespace or None, say=print)
+
+
+@cli.command()
+def reconcile() -> None:
+    """Compares what is wanted with the kernel and mends what drifted."""
+    from runtime.engine import Engine
+
+    for environment_id, why in Engine(_node()).reconcile().items():
+        print(f"mended {environment_id}: {why}")
+
+
+@cli.command()
+def facts() -> None:
+    """What this node is and has, as JSON."""
+    from runtime.facts import collect
+
+    print(collect(_node()).model_dump_json(indent=2))
+
+
+@cli.command()
+def purge() -> None:
+    """Deletes every environment of this node and every trace of the node on the host. HOME stays."""
+    from runtime.prepare import dismantle
+    from runtime.purge import delete_all
+
+    try:
+        node = Node.load(_home)
+    except FileNotFoundError:
+        print("there is no node here")
+        return
+    delete_all(node, say=print)
+    dismantle(node)
+    print("the node is gone")
+
+
+def main() -> None:
+    try:
+        cli()
+    except RuntimeFault as fault:
+        print(f"wadah node: {fault}", file=sys.stderr)
+        if fault.next_step:
+            print(fault.next_step, file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""What this node is and has, for the panel and for `doctor`."""
+
+import os
+import shutil
+from pathlib import Path
+from uuid import UUID
+
+from runtime import kernels, kinds
+from runtime.contract import NodeFacts
+from runtime.host import cgroup
+from runtime.node import Node
+
+VERSION = "0.1.0"
+
+
+def collect(node: Node) -> NodeFacts:
+    """Read anew at each call; cheap (a few files). The process must be inside the node's namespaces."""
+    pool = shutil.disk_usage(node.store)
+    settings = node.settings
+    memory = _memory()
+    return NodeFacts(
+        name=node.name,
+        version=VERSION,
+        kernel_release=os.uname().release,
+        distribution=_distribution(),
+        cgroup_version=1 if cgroup.version() == 1 else 2,
+        cpus=os.cpu_count() or 1,
+        memory_bytes=memory.get("MemTotal", 0),
+        memory_available_bytes=memory.get("MemAvailable", 0),
+        pool_bytes=pool.total,
+        pool_used_bytes=pool.used,
+        load_1m=os.getloadavg()[0],
+        ipv4_network=settings.ipv4_network,
+        ipv6_network=settings.ipv6_network,
+        first_slot=settings.first_slot,
+        slots=settings.slots,
+        kinds=tuple(kinds.available()),
+        kernels=tuple(kernels.available()),
+        images=tuple(sorted(entry.name for entry in _images(node))),
+        boot_id=UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()),
+    )
+
+
+def _images(node: Node) -> list[Path]:
+    directory = node.store / "images"
+    return (
+        [entry for entry in directory.iterdir() if not entry.name.startswith(".")] if directory.is_dir() else []
+    )
+
+
+def _memory() -> dict[str, int]:
+    """/proc/meminfo in bytes."""
+    found = {}
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, rest = line.partition(":")
+        found[name] = int(rest.split()[0]) * 1024
+    return found
+
+
+def _distribution() -> str:
+    for line in Path("/etc/os-release").read_text().splitlines():
+        if line.startswith("PRETTY_NAME="):
+            return line.partition("=")[2].strip().strip('"')
+    return "Linux"

@@ -1,0 +1,41 @@
+"""Deletes every environment of a node, whoever wants it: for taking an installation away."""
+
+import os
+from collections.abc import Callable
+
+from runtime.engine import Engine
+from runtime.errors import RuntimeFault
+from runtime.kinds import every_resource
+from runtime.node import Node
+from runtime.prepare import enter, is_pinned
+from runtime.resources.process import Process
+from runtime.state import known_environments
+
+
+def delete_all(node: Node, say: Callable[[str], None]) -> None:
+    """In a child process, so that the caller stays in the host's mount namespace. A no-op without a node."""
+    if not is_pinned(node):
+        return
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            enter(node)
+            _delete_all(node, say)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        raise RuntimeFault("not every environment could be deleted", next_step="Run it again.")
+
+
+def _delete_all(node: Node, say: Callable[[str], None]) -> None:
+    engine = Engine(node)
+    owners = {found.environment_id for found in engine.leaks() if found.environment_id}
+    owners |= set(known_environments(node))
+    order = [Process, *(one for one in reversed(every_resource()) if one is not Process)]
+    for owner in owners:
+        for kind in order:
+            kind(node).remove(owner)
+        say(f"deleted {owner}")
