@@ -140,6 +140,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     # under its importable name, so that the tasks are registered once
-    from runtime import worker
+    from runtime import worker  # noqa: PLW0406
 
     worker.main()

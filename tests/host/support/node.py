@@ -1,0 +1,88 @@
+"""A whole node for tests: its own HOME, loop pool, mount namespace, and a network namespace without a way out."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime.contract import DesiredState, EnvironmentSpec, Limits, Network
+from runtime.host import libc
+from runtime.node import Node
+from runtime.prepare import dismantle, prepare
+from runtime.purge import delete_all
+
+
+@contextmanager
+def network_namespace() -> Iterator[Path]:
+    """A named network namespace with nothing but loopback in it."""
+    name = f"wt{uuid.uuid4().hex[:8]}"
+    subprocess.run(["ip", "netns", "add", name], check=True, timeout=20)
+    subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True, timeout=20)
+    try:
+        yield Path("/run/netns") / name
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=False, timeout=20)
+
+
+@contextmanager
+def entered_test_node() -> Iterator[Node]:
+    """This process inside a new node's namespaces; afterwards it is outside again and the node is gone."""
+    home = Path(tempfile.mkdtemp(prefix="wadah-test-"))
+    outside = [(os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), flag) for kind, flag in _KINDS]
+    with network_namespace() as namespace:
+        try:
+            node = prepare(home, network_namespace=str(namespace))
+            yield node
+        finally:
+            for fd, flag in outside:
+                libc.setns(fd, flag)
+                os.close(fd)
+            os.chdir("/")
+            node = Node.load(home)
+            delete_all(node, say=lambda _: None)
+            dismantle(node)
+            shutil.rmtree(home)
+
+
+_KINDS = (("mnt", libc.CLONE_NEWNS), ("net", libc.CLONE_NEWNET))
+
+
+class Specs:
+    """Makes specs for one node: each with its own slot and addresses; `change` counts generations up."""
+
+    def __init__(self, node: Node):
+        self.node = node
+        self._next = 0
+
+    def new(self, **fields: object) -> EnvironmentSpec:
+        number = self._next
+        self._next += 1
+        settings = self.node.settings
+        assert settings.ipv4_network is not None
+        assert settings.ipv6_network is not None
+        values: dict[str, object] = {
+            "id": uuid.uuid4(),
+            "tenant_id": uuid.UUID(int=1),
+            "node": self.node.name,
+            "name": f"ve-{number}",
+            "generation": 1,
+            "image": "busybox",
+            "desired": DesiredState.RUNNING,
+            "slot": settings.first_slot + number % settings.slots,
+            "limits": Limits(cpu=1, memory_mb=128, disk_mb=256),
+            "network": Network(
+                ipv4=(settings.ipv4_network[10 + number],), ipv6=(settings.ipv6_network[10 + number],)
+            ),
+            "stop_timeout_s": 5,
+        }
+        return EnvironmentSpec.model_validate({**values, **fields})
+
+    @staticmethod
+    def change(spec: EnvironmentSpec, **fields: object) -> EnvironmentSpec:
+        return EnvironmentSpec.model_validate(
+            {**spec.model_dump(), "generation": spec.generation + 1, **fields}
+        )
