@@ -11,6 +11,11 @@ def init_pid_file(node: Node, environment_id: UUID) -> Path:
     return node.environment(environment_id) / "init.pid"
 
 
+def monitor_pid_file(node: Node, environment_id: UUID) -> Path:
+    """Host pid of the environment's conmon."""
+    return node.environment(environment_id) / "monitor.pid"
+
+
 def init_pid(node: Node, environment_id: UUID) -> int | None:
     """Host pid of the VE's init process; None when it doesn't run (a zombie doesn't)."""
     try:

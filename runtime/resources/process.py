@@ -18,18 +18,13 @@ from runtime.console.monitor import start_monitor
 from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.host.command import run
-from runtime.host.oci import init_pid, init_pid_file
+from runtime.host.oci import init_pid, init_pid_file, monitor_pid_file
 from runtime.kernels import kernel_of
-from runtime.node import Node
 from runtime.resources.base import Found, Resource
 from runtime.resources.cgroup import Cgroup
 
 #: From the kill of init until its last process must be gone.
 KILL_DEADLINE_S = 20.0
-
-
-def monitor_pid_file(node: Node, environment_id: UUID) -> Path:
-    return node.environment(environment_id) / "monitor.pid"
 
 
 class Process(Resource):
@@ -46,7 +41,9 @@ class Process(Resource):
             runtime=kernel.runtime(),
             runtime_arguments=kernel.runtime_arguments(self.node),
         )
-        Cgroup(self.node).groups.delegate(Cgroup(self.node).path(spec), self.node.first_uid(spec.slot))
+        cgroup = Cgroup(self.node)
+        # crun makes cgroup files anew as root; its init may divide its own group from the first moment
+        cgroup.groups.delegate(cgroup.path(spec), self.node.first_uid(spec.slot))
         return f"pid {pid} outside"
 
     def _forget(self, environment_id: UUID) -> None:

@@ -1,0 +1,1 @@
+"""Consoles and terminals: objects of the node that outlive tab, panel and agent."""

@@ -1,0 +1,117 @@
+"""Starts conmon, which keeps the pty, the log and the exit code of a container.
+
+conmon reads one byte from `_OCI_STARTPIPE` before it goes into the background, and writes one line of
+JSON to `_OCI_SYNCPIPE`: the pid of the container's process, or a negative number and the OCI runtime's
+error.
+"""
+
+import json
+import os
+import select
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from uuid import UUID
+
+from runtime.errors import CommandFailed, RuntimeFault
+from runtime.host.command import ENVIRONMENT
+from runtime.host.oci import init_pid_file, monitor_pid_file
+from runtime.node import Node
+
+#: One log file is kept up to this size, then begun anew.
+LOG_BYTES = 16 * 2**20
+START_DEADLINE_S = 20.0
+
+
+def start_monitor(node: Node, environment_id: UUID, *, runtime: str, runtime_arguments: Sequence[str]) -> int:
+    """Makes the container of the environment's bundle, not yet started, under a conmon of its own.
+
+    Returns the host pid of its first process. Raises `RuntimeFault` with the OCI runtime's sentence
+    when it refuses, or after `START_DEADLINE_S`.
+    """
+    console = node.console(environment_id)
+    console.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = node.container_name(environment_id)
+    arguments = [
+        *("--cid", name, "--cuuid", name, "--name", name),
+        *("--bundle", str(node.bundle(environment_id))),
+        *("--container-pidfile", str(init_pid_file(node, environment_id))),
+        *("--conmon-pidfile", str(monitor_pid_file(node, environment_id))),
+        *("--exit-dir", str(node.exits)),
+        "--terminal",
+    ]
+    return run_conmon(node, arguments, console, runtime=runtime, runtime_arguments=runtime_arguments)
+
+
+def run_conmon(
+    node: Node,
+    arguments: Sequence[str],
+    console: Path,
+    *,
+    runtime: str,
+    runtime_arguments: Sequence[str],
+) -> int:
+    """Runs conmon with its log in `console`; returns the pid that it reports."""
+    command = ["/usr/bin/conmon", "--api-version", "1", *arguments]
+    command += ["--runtime", runtime]
+    command += [f"--runtime-arg={one}" for one in runtime_arguments]
+    command += ["--log-path", f"k8s-file:{console / 'log'}", "--log-size-max", str(LOG_BYTES)]
+    command += ["--full-attach", "--no-sync-log", "--log-level", "error"]
+    sync_read, sync_write = os.pipe()
+    start_read, start_write = os.pipe()
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**ENVIRONMENT, "_OCI_SYNCPIPE": str(sync_write), "_OCI_STARTPIPE": str(start_read)},
+            pass_fds=(sync_write, start_read),
+            start_new_session=True,
+            cwd="/",
+        )
+    except OSError as error:
+        os.close(sync_read)
+        os.close(start_write)
+        raise CommandFailed(f"conmon can't be started: {error.strerror}") from error
+    finally:
+        os.close(sync_write)
+        os.close(start_read)
+    with process:
+        try:
+            os.write(start_write, b"\0")
+            os.close(start_write)
+            answer = _first_line(sync_read, process)
+        finally:
+            os.close(sync_read)
+    try:
+        document = json.loads(answer)
+        pid = int(document.get("pid", document.get("data", -1)))
+    except (ValueError, AttributeError, TypeError) as odd:
+        raise RuntimeFault("conmon gave no answer", code="monitor_failed") from odd
+    if pid <= 0:
+        said = str(document.get("message", "")).strip().splitlines()
+        reason = said[-1][:400] if said else f"code {pid}"
+        raise RuntimeFault(f"the OCI runtime refused: {reason}", code="runtime_refused")
+    return pid
+
+
+def _first_line(fd: int, process: subprocess.Popen[bytes]) -> bytes:
+    """What conmon writes to its sync pipe, up to the newline. Kills it at the deadline."""
+    poller = select.poll()
+    poller.register(fd, select.POLLIN | select.POLLHUP)
+    until = time.monotonic() + START_DEADLINE_S
+    answer = b""
+    while b"\n" not in answer:
+        if not poller.poll(max(0, (until - time.monotonic()) * 1000)):
+            process.kill()
+            raise RuntimeFault(
+                f"the OCI runtime did not make the container within {START_DEADLINE_S:g} s",
+                code="runtime_timeout",
+            )
+        chunk = os.read(fd, 65_536)
+        if not chunk:
+            break
+        answer += chunk
+    return answer

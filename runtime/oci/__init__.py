@@ -1,0 +1,1 @@
+"""The OCI runtime configuration of an environment: pure functions, no host is touched."""

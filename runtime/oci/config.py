@@ -1,0 +1,211 @@
+"""OCI runtime configuration (runtime-spec 1.0.2) of the kind `system`."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from runtime.contract import EnvironmentSpec, SecurityClass
+from runtime.host.cgroup import groups
+from runtime.node import IDS_PER_SLOT, Node
+from runtime.oci.seccomp import profile
+
+#: What root inside keeps. Not: AUDIT_CONTROL, AUDIT_READ, BLOCK_SUSPEND, BPF, CHECKPOINT_RESTORE,
+#: LINUX_IMMUTABLE, MAC_ADMIN, MAC_OVERRIDE, PERFMON, SYS_MODULE, SYS_PACCT, SYS_RAWIO, SYS_TIME, SYSLOG,
+#: WAKE_ALARM. Numbers are those of linux/capability.h.
+CAPABILITIES = {
+    "CAP_CHOWN": 0,
+    "CAP_DAC_OVERRIDE": 1,
+    "CAP_DAC_READ_SEARCH": 2,
+    "CAP_FOWNER": 3,
+    "CAP_FSETID": 4,
+    "CAP_KILL": 5,
+    "CAP_SETGID": 6,
+    "CAP_SETUID": 7,
+    "CAP_SETPCAP": 8,
+    "CAP_NET_BIND_SERVICE": 10,
+    "CAP_NET_BROADCAST": 11,
+    "CAP_NET_ADMIN": 12,
+    "CAP_NET_RAW": 13,
+    "CAP_IPC_LOCK": 14,
+    "CAP_IPC_OWNER": 15,
+    "CAP_SYS_CHROOT": 18,
+    "CAP_SYS_PTRACE": 19,
+    "CAP_SYS_ADMIN": 21,
+    "CAP_SYS_BOOT": 22,
+    "CAP_SYS_NICE": 23,
+    "CAP_SYS_RESOURCE": 24,
+    "CAP_SYS_TTY_CONFIG": 26,
+    "CAP_MKNOD": 27,
+    "CAP_LEASE": 28,
+    "CAP_AUDIT_WRITE": 29,
+    "CAP_SETFCAP": 31,
+}
+#: What the strict class takes away beyond that.
+STRICT_LACKS = frozenset(
+    ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_PTRACE", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_IPC_LOCK")
+)
+
+MASKED = (
+    *(f"/proc/{name}" for name in (
+        "acpi", "asound", "kcore", "keys", "key-users", "kmsg", "kallsyms", "latency_stats", "timer_list",
+        "timer_stats", "sched_debug", "scsi", "slabinfo", "vmallocinfo", "iomem", "ioports", "config.gz",
+        "interrupts", "pagetypeinfo", "mtrr", "sysrq-trigger", "fs/jbd2",
+    )),
+    *(f"/sys/{name}" for name in (
+        "firmware", "hypervisor", "module", "power", "kernel/vmcoreinfo", "kernel/notes", "kernel/slab",
+        "kernel/btf", "kernel/debug", "kernel/tracing", "kernel/security", "fs/btrfs", "fs/bpf", "fs/fuse",
+        "class/dmi", "devices/virtual/dmi", "devices/virtual/powercap",
+    )),
+)  # fmt: skip
+READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq")
+
+#: Shown by lxcfs: the limits of the reader's own group in place of the host's.
+LXCFS_FILES = ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")
+
+ENVIRONMENT = (
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "TERM=xterm-256color",
+    "container=oci",
+)
+
+
+def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
+    """A whole system: its init as PID 1, its own namespaces and ids, the default confinement."""
+    first = node.first_uid(spec.slot)
+    mapping = [{"containerID": 0, "hostID": first, "size": IDS_PER_SLOT}]
+    capabilities = capabilities_of(spec.security.confinement)
+    init, stop_signal = init_of(node.root_volume(spec.id))
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": spec.name,
+        "root": {"path": str(node.mount_point(spec.id)), "readonly": False},
+        "process": {
+            "terminal": True,
+            "user": {"uid": 0, "gid": 0},
+            "cwd": "/",
+            "args": init,
+            "env": list(ENVIRONMENT),
+            "noNewPrivileges": False,
+            "oomScoreAdj": 0,
+            "capabilities": {
+                "bounding": capabilities,
+                "effective": capabilities,
+                "permitted": capabilities,
+                "inheritable": [],
+                "ambient": [],
+            },
+            "rlimits": rlimits(),
+        },
+        "mounts": [*_mounts(), *_lxcfs_mounts(node)],
+        "annotations": {
+            "org.opencontainers.image.stopSignal": stop_signal,
+            "run.oci.keep_original_groups": "0",
+        },
+        "linux": {
+            "namespaces": [{"type": one} for one in NAMESPACES],
+            "uidMappings": mapping,
+            "gidMappings": mapping,
+            "rootfsPropagation": "private",
+            "cgroupsPath": "/" + groups().payload(f"{node.cgroup_name}/{spec.tenant_id}/{spec.id}"),
+            "devices": [],
+            "resources": {"devices": _device_rules()},
+            "maskedPaths": list(MASKED),
+            "readonlyPaths": list(READ_ONLY),
+            "seccomp": profile(spec.security),
+        },
+    }
+
+
+NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "user", "cgroup")
+
+
+@cache
+def host_capabilities() -> int:
+    """The host's bounding set, as a mask: what it lacks, nobody inside can be given."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapBnd:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def capabilities_of(confinement: SecurityClass) -> list[str]:
+    mask = host_capabilities()
+    lacks = STRICT_LACKS if confinement is SecurityClass.STRICT else frozenset()
+    return [name for name, bit in CAPABILITIES.items() if mask >> bit & 1 and name not in lacks]
+
+
+def rlimits() -> list[dict[str, Any]]:
+    """Soft and hard limits of init; never above the host's own hard limits, which root without
+    CAP_SYS_RESOURCE can't raise."""
+    wanted = (
+        ("RLIMIT_NOFILE", 1024, 524_288, _hard_limit("Max open files")),
+        ("RLIMIT_CORE", 0, 0, _hard_limit("Max core file size")),
+        ("RLIMIT_MSGQUEUE", 819_200, 819_200, _hard_limit("Max msgqueue size")),
+    )
+    return [
+        {"type": name, "soft": min(soft, most), "hard": min(hard, most)} for name, soft, hard, most in wanted
+    ]
+
+
+@cache
+def _hard_limit(name: str) -> int:
+    for line in Path("/proc/self/limits").read_text().splitlines():
+        if line.startswith(name):
+            hard = line[len(name) :].split()[1]
+            return 2**62 if hard == "unlimited" else int(hard)
+    return 2**62
+
+
+def init_of(root: Path) -> tuple[list[str], str]:
+    """Command of the image's init and the signal that shuts it down.
+
+    systemd halts at SIGRTMIN+3 (systemd(1)); busybox init powers off at SIGUSR2 (busybox init.c).
+    """
+    for name in ("lib/systemd/systemd", "usr/lib/systemd/systemd"):
+        if (root / name).is_file() and not (root / name).is_symlink():
+            return ["/sbin/init"], "SIGRTMIN+3"
+    return ["/sbin/init"], "SIGUSR2"
+
+
+def _mounts() -> list[dict[str, Any]]:
+    def mount(target: str, kind: str, *options: str) -> dict[str, Any]:
+        return {"destination": target, "type": kind, "source": kind, "options": list(options)}
+
+    return [
+        mount("/proc", "proc", "nosuid", "nodev", "noexec"),
+        mount("/dev", "tmpfs", "nosuid", "noexec", "mode=755", "size=64k", "nr_inodes=256"),
+        mount(
+            *("/dev/pts", "devpts", "nosuid", "noexec", "newinstance"),
+            *("ptmxmode=0666", "mode=0620", "gid=5", "max=256"),
+        ),
+        mount("/dev/shm", "tmpfs", "nosuid", "nodev", "noexec", "mode=1777", "size=64m"),  # noqa: S108
+        mount("/dev/mqueue", "mqueue", "nosuid", "nodev", "noexec"),
+        mount("/run", "tmpfs", "nosuid", "nodev", "mode=755", "size=64m"),
+        mount("/sys", "sysfs", "nosuid", "nodev", "noexec", "ro"),
+        mount("/sys/fs/cgroup", "cgroup", "nosuid", "nodev", "noexec", "relatime", "rw"),
+    ]
+
+
+def _lxcfs_mounts(node: Node) -> list[dict[str, Any]]:
+    """Nothing when lxcfs doesn't run: the guest then sees the host's figures."""
+    if not (node.lxcfs / "proc" / "meminfo").exists():
+        return []
+    binds = [(node.lxcfs / "proc" / name, f"/proc/{name}") for name in LXCFS_FILES]
+    cpus = "sys/devices/system/cpu"
+    if (node.lxcfs / cpus).is_dir():
+        binds.append((node.lxcfs / cpus, f"/{cpus}"))
+    options = ["bind", "nosuid", "nodev", "noexec"]
+    return [
+        {"destination": target, "type": "bind", "source": str(source), "options": options}
+        for source, target in binds
+    ]
+
+
+def _device_rules() -> list[dict[str, Any]]:
+    """null zero full random urandom tty ptmx pts; nothing else. linux/Documentation/admin-guide/devices.txt"""
+    allowed = [("c", 1, minor) for minor in (3, 5, 7, 8, 9)] + [("c", 5, 0), ("c", 5, 2), ("c", 136, None)]
+    rules: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
+    for kind, major, minor in allowed:
+        rule = {"allow": True, "type": kind, "major": major, "access": "rw"}
+        rules.append(rule if minor is None else {**rule, "minor": minor})
+    return rules
