@@ -5,7 +5,7 @@ Everything here is said in terms of resources and their four verbs; nothing know
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypeVar, cast
@@ -24,6 +24,7 @@ from runtime.contract import (
     StepState,
 )
 from runtime.errors import DeadlinePassed, RuntimeFault, Superseded
+from runtime.host.cgroup import quick_attach
 from runtime.host.oci import init_pid
 from runtime.kinds import every_resource, kind_of
 from runtime.node import Node
@@ -150,8 +151,9 @@ class Engine:
                     self._step(work, resource, "ensure")
             state.started_at = None
         else:
-            for resource in resources:
-                self._step(work, resource, "ensure")
+            with nullcontext() if runs else quick_attach():
+                for resource in resources:
+                    self._step(work, resource, "ensure")
             self._cgroup().freeze(spec.id, spec.desired is DesiredState.PAUSED)
             if not runs:
                 state.started_at = time.time()

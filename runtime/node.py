@@ -153,9 +153,14 @@ class Node:
         return self.root / "store"
 
     @property
+    def mounts(self) -> Path:
+        """Mount points that the OCI runtime reaches as root of a VE, so every directory above must let
+        any user pass; HOME doesn't. What is mounted here is seen in the node's mount namespace only."""
+        return Path("/run") / self.cgroup_name
+
+    @property
     def lxcfs(self) -> Path:
-        """Where lxcfs is mounted, inside the node's mount namespace only."""
-        return self.root / "lxcfs"
+        return self.mounts / "lxcfs"
 
     @property
     def oci_root(self) -> Path:
@@ -175,7 +180,7 @@ class Node:
 
     def mount_point(self, environment_id: UUID) -> Path:
         """Where the id-mapped view of the root volume is mounted, in the node's mount namespace."""
-        return self.root / "mounts" / str(environment_id)
+        return self.mounts / "roots" / str(environment_id)
 
     def environment(self, environment_id: UUID) -> Path:
         """Our own records of the VE (0700): spec, journal, bundle, console. Never below what a tenant owns."""

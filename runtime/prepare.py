@@ -8,14 +8,16 @@ the v1/v2 "hybrid" extra mount is taken away, which Debian 12's crun refuses to 
 import json
 import os
 import shutil
+import subprocess
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import btrfs, cgroup, libc, mounts
-from runtime.host.command import run
+from runtime.host.command import ENVIRONMENT, run
 from runtime.node import Node, NodeSettings, default_settings
 
 Say = Callable[[str], None]
@@ -81,9 +83,13 @@ def _directories(node: Node) -> None:
     node.home.mkdir(mode=0o755, parents=True, exist_ok=True)
     node.root.mkdir(mode=0o700, exist_ok=True)
     node.root.chmod(0o700)
-    for name in ("ns", "store", "lxcfs", "mounts", "environments", "slots", "tombstones", "images"):
+    for name in ("ns", "store", "environments", "slots", "tombstones", "images"):
         (node.root / name).mkdir(mode=0o700, exist_ok=True)
     node.run.mkdir(mode=0o755, exist_ok=True)
+    for path in (node.mounts, node.mounts / "roots", node.lxcfs):
+        path.mkdir(mode=0o711, exist_ok=True)
+        if path != node.lxcfs:
+            path.chmod(0o711)
     for path in (node.oci_root, node.exits):
         path.mkdir(mode=0o700, exist_ok=True)
 
@@ -248,7 +254,24 @@ def start_lxcfs(node: Node) -> bool:
         mounts.unmount(node.lxcfs)  # its process is gone
     if shutil.which("lxcfs") is None:
         return False
-    run(["lxcfs", "--pidfile", node.run / "lxcfs.pid", node.lxcfs], timeout_s=20)
+    log = os.open(node.root / "lxcfs.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        process = subprocess.Popen(
+            ["lxcfs", "--pidfile", str(node.run / "lxcfs.pid"), str(node.lxcfs)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=ENVIRONMENT,
+            start_new_session=True,
+            cwd="/",
+        )
+    finally:
+        os.close(log)
+    until = time.monotonic() + 10
+    while not (node.lxcfs / "proc" / "meminfo").exists():
+        if process.poll() is not None or time.monotonic() > until:
+            raise HostLacks("lxcfs did not start", next_step=f"See {node.root / 'lxcfs.log'}.")
+        time.sleep(0.02)
     return True
 
 
@@ -280,6 +303,7 @@ def dismantle(node: Node) -> None:
         raise RuntimeFault("the node could not be dismantled wholly", next_step="See the lines above.")
     mounts.unmount(node.mount_namespace)
     mounts.unmount(node.mount_namespace.parent)
+    shutil.rmtree(node.mounts, ignore_errors=True)
     if not node.settings.pool_device and node.pool_file.exists():
         there = run(
             ["losetup", "--noheadings", "--output", "NAME", "--associated", node.pool_file], timeout_s=20

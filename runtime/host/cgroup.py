@@ -6,10 +6,11 @@ Kernel documentation: admin-guide/cgroup-v2 and admin-guide/cgroup-v1.
 
 import errno
 import os
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,6 +93,42 @@ def _set(path: Path, text: str) -> bool:
         return False
     _write(path, text)
     return True
+
+
+@contextmanager
+def quick_attach() -> Iterator[None]:
+    """While it lasts, putting a process into cgroups is quick.
+
+    On cgroup v1 the first attach after a pause waits 5-15 ms for a grace period, one within the next
+    10 ms takes 0.1 ms (measured, kernel 6.18). So a thread attaches this process to the very group it
+    is in, every 5 ms, which changes nothing else. A no-op on v2, where the runtime's clone joins its group.
+    """
+    own = _own_freezer_group() if version() == 1 else None
+    if own is None:
+        yield
+        return
+    done = threading.Event()
+
+    def keep_warm() -> None:
+        while not done.is_set():
+            with suppress(OSError):
+                _write(own, str(os.getpid()))
+            done.wait(0.005)
+
+    thread = threading.Thread(target=keep_warm, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _own_freezer_group() -> Path | None:
+    for line in _read(Path("/proc/self/cgroup")).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controllers == "freezer":
+            return ROOT / "freezer" / path.lstrip("/") / "cgroup.procs"
+    return None
 
 
 class Groups(ABC):

@@ -179,9 +179,26 @@ class Start(Resource):
         if not self._gate(spec.id).exists():
             return None
         kernel = kernel_of(spec.kernel)
-        name = self.node.container_name(spec.id)
-        run([kernel.runtime(), *kernel.runtime_arguments(self.node), "start", name], timeout_s=20)
+        if Path(kernel.runtime()).name == "crun":
+            self._open_gate(spec.id)
+        else:
+            name = self.node.container_name(spec.id)
+            run([kernel.runtime(), *kernel.runtime_arguments(self.node), "start", name], timeout_s=20)
         return None
+
+    def _open_gate(self, environment_id: UUID) -> None:
+        """What `crun start` does when there are no hooks, without the 4 ms of a process: one byte into the
+        fifo that the made process waits at, which is gone from then on."""
+        gate = self._gate(environment_id)
+        try:
+            fd = os.open(gate, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise RuntimeFault(f"its made process is gone: {error.strerror}", code="init_gone") from error
+        try:
+            gate.unlink(missing_ok=True)
+            os.write(fd, b"\0")
+        finally:
+            os.close(fd)
 
     def remove(self, environment_id: UUID) -> str | None:
         return None  # it ends with the process

@@ -36,6 +36,6 @@ class RootMount(Resource):
         return {"mounted": str(point)} if mounts.is_mounted(point) else None
 
     def inventory(self) -> Iterable[Found]:
-        for entry in (self.node.root / "mounts").iterdir():
+        for entry in (self.node.mounts / "roots").iterdir():
             with suppress(ValueError):
                 yield Found(self.name, UUID(entry.name), entry.name)

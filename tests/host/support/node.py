@@ -1,4 +1,4 @@
-"""A whole node for tests: its own HOME, loop pool, mount namespace, and a network namespace without a way out."""
+"""A whole node for tests: HOME, loop pool, mount namespace, and a network namespace without a way out."""
 
 import os
 import shutil
