@@ -144,6 +144,12 @@ class Node:
         return self.root / "ns" / "mnt"
 
     @property
+    def host_network(self) -> Path:
+        """Pin of the host's network namespace, where the node itself lives in another: packages of an
+        image come over it."""
+        return self.root / "ns" / "host-net"
+
+    @property
     def pool_file(self) -> Path:
         return self.root / "pool.btrfs"
 

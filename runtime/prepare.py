@@ -111,6 +111,9 @@ def pin_mount_namespace(node: Node) -> bool:
     if not mounts.is_mounted(directory):
         libc.mount(str(directory), str(directory), "", libc.MS_BIND)
     libc.mount("", str(directory), "", libc.MS_PRIVATE)
+    if node.settings.network_namespace and not mounts.is_mounted(node.host_network):
+        node.host_network.touch(mode=0o600)
+        libc.mount("/proc/self/ns/net", str(node.host_network), "", libc.MS_BIND)
     node.mount_namespace.touch(mode=0o600)
     ready_read, ready_write = os.pipe()
     hold_read, hold_write = os.pipe()
@@ -301,8 +304,8 @@ def dismantle(node: Node) -> None:
     _, status = os.waitpid(pid, 0)
     if status != 0:
         raise RuntimeFault("the node could not be dismantled wholly", next_step="See the lines above.")
-    mounts.unmount(node.mount_namespace)
-    mounts.unmount(node.mount_namespace.parent)
+    for pin in (node.mount_namespace, node.host_network, node.mount_namespace.parent):
+        mounts.unmount(pin)
     shutil.rmtree(node.mounts, ignore_errors=True)
     if not node.settings.pool_device and node.pool_file.exists():
         there = run(

@@ -178,6 +178,19 @@ class Records:
             os.close(fd)
 
 
+@contextmanager
+def exclusive(node: Node, name: str) -> Iterator[None]:
+    """Waits until no other process of this node does what `name` stands for."""
+    directory = node.run / "locks"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    fd = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
 def known_environments(node: Node) -> list[UUID]:
     """Every environment that this node has records of."""
     found = []

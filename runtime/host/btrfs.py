@@ -29,6 +29,7 @@ def _iowr(number: int, size: int) -> int:
     return 3 << 30 | size << 16 | _MAGIC << 8 | number
 
 
+_SYNC = 0 << 30 | _MAGIC << 8 | 8  # _IO
 _TREE_SEARCH = _iowr(17, 4096)
 _INO_LOOKUP = _iowr(18, 4096)
 _SNAP_CREATE_V2 = _iow(23, _PATH_ARGS)
@@ -89,6 +90,12 @@ def _inherit(qgroups: Sequence[int]) -> ctypes.Array[ctypes.c_char] | None:
         return None
     packed = struct.pack(f"=9Q{len(qgroups)}Q", 0, len(qgroups), 0, 0, 0, 0, 0, 0, 0, *qgroups)
     return ctypes.create_string_buffer(packed, len(packed))
+
+
+def sync(path: Path) -> None:
+    """Commits the file system, so that its figures are those of now."""
+    with _directory(path) as fd:
+        _ioctl(fd, _SYNC, bytes(8))
 
 
 def create_subvolume(path: Path, qgroups: Sequence[int] = ()) -> None:

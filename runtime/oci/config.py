@@ -6,6 +6,7 @@ from typing import Any
 
 from runtime.contract import EnvironmentSpec, SecurityClass
 from runtime.host.cgroup import groups
+from runtime.host.safetree import SafeTree
 from runtime.node import IDS_PER_SLOT, Node
 from runtime.oci.seccomp import profile
 
@@ -161,9 +162,10 @@ def init_of(root: Path) -> tuple[list[str], str]:
 
     systemd halts at SIGRTMIN+3 (systemd(1)); busybox init powers off at SIGUSR2 (busybox init.c).
     """
-    for name in ("lib/systemd/systemd", "usr/lib/systemd/systemd"):
-        if (root / name).is_file() and not (root / name).is_symlink():
-            return ["/sbin/init"], "SIGRTMIN+3"
+    with SafeTree.open(root) as tree:
+        target = tree.link_target("/sbin/init") or tree.link_target("/usr/sbin/init") or ""
+    if target.endswith("systemd"):
+        return ["/sbin/init"], "SIGRTMIN+3"
     return ["/sbin/init"], "SIGUSR2"
 
 

@@ -1,0 +1,185 @@
+"""Every touch of an environment's tree from the host goes through here.
+
+The tree is hostile: any name in it may be a link to the host, a fifo, a device, a huge file. So files
+are opened by openat2(2) relative to the tree's root, never by a joined path; what is read must be a
+plain file with one name and a size in bounds; what is written is written beside and renamed.
+"""
+
+import ctypes
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+
+from runtime.errors import RuntimeFault
+
+_SYS_OPENAT2 = 437  # asm-generic, the same on x86-64 and arm64
+_NO_XDEV, _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH, _IN_ROOT = 1, 2, 4, 8, 16
+#: linux/openat2.h: reading follows links, but only inside the tree; writing follows none.
+_READ = _IN_ROOT | _NO_MAGICLINKS | _NO_XDEV
+_WRITE = _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS | _NO_XDEV
+
+MAX_BYTES = 2**20
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _OpenHow(ctypes.Structure):
+    _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+
+
+class UnsafePath(RuntimeFault):
+    """A name in the tree is not what it should be; nothing was touched."""
+
+    code = "unsafe_path"
+
+
+def _openat2(directory: int, path: str, flags: int, resolve: int, mode: int = 0) -> int:
+    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    fd = _libc.syscall(
+        _SYS_OPENAT2, directory, ctypes.c_char_p(os.fsencode(path)), ctypes.byref(how), ctypes.sizeof(how)
+    )
+    if fd < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path)
+    return int(fd)
+
+
+class SafeTree:
+    """Files of one tree. Paths are absolute as the environment sees them, such as `/etc/hostname`."""
+
+    def __init__(self, descriptor: int):
+        self._root = descriptor
+
+    @classmethod
+    @contextmanager
+    def open(cls, root: Path) -> Iterator["SafeTree"]:
+        """`root` itself is ours (a subvolume in the pool), so a plain open finds it."""
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            yield cls(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def read(self, path: str, limit: int = MAX_BYTES) -> bytes | None:
+        """None when there is no such file. Raises `UnsafePath` when it is no plain file of at most `limit`."""
+        try:
+            fd = _openat2(self._root, _relative(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, _READ)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return None
+            raise _unsafe(path, error) from error
+        try:
+            seen = os.fstat(fd)
+            if not stat.S_ISREG(seen.st_mode):
+                raise UnsafePath(f"{path} inside is no plain file")
+            if seen.st_nlink != 1:
+                raise UnsafePath(f"{path} inside has {seen.st_nlink} names")
+            if seen.st_size > limit:
+                raise UnsafePath(f"{path} inside is larger than {limit} bytes")
+            with os.fdopen(os.dup(fd), "rb") as file:
+                return file.read(limit + 1)[:limit]
+        finally:
+            os.close(fd)
+
+    def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
+        """Replaces the file in one step, owned by root of the environment; the old one stays when it fails.
+
+        The directories above must be plain ones. A link at the very name is replaced, not followed.
+        """
+        parent, name = self._parent(path)
+        temporary = f".{name}.{secrets.token_hex(6)}"
+        try:
+            fd = os.open(
+                temporary,
+                os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
+                0o600,
+                dir_fd=parent,
+            )
+            try:
+                with os.fdopen(fd, "wb") as file:
+                    file.write(data)
+                    os.fchmod(file.fileno(), mode)
+                os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+            except BaseException:
+                with suppress(OSError):
+                    os.unlink(temporary, dir_fd=parent)
+                raise
+        except OSError as error:
+            raise _unsafe(path, error) from error
+        finally:
+            os.close(parent)
+
+    def make_directory(self, path: str, *, mode: int = 0o755) -> None:
+        """One level; a no-op when it is there. Raises `UnsafePath` when something else is."""
+        parent, name = self._parent(path)
+        try:
+            with suppress(FileExistsError):
+                os.mkdir(name, mode, dir_fd=parent)
+                os.chmod(name, mode, dir_fd=parent, follow_symlinks=False)
+            seen = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if not stat.S_ISDIR(seen.st_mode):
+                raise UnsafePath(f"{path} inside is no directory")
+        except OSError as error:
+            raise _unsafe(path, error) from error
+        finally:
+            os.close(parent)
+
+    def exists(self, path: str) -> bool:
+        """Whether the name leads, inside the tree, to anything."""
+        try:
+            os.close(_openat2(self._root, _relative(path), os.O_PATH, _READ))
+        except OSError:
+            return False
+        return True
+
+    def is_directory(self, path: str) -> bool:
+        """Whether a real directory (no link) stands there."""
+        try:
+            os.close(_openat2(self._root, _relative(path), os.O_PATH | os.O_DIRECTORY, _WRITE))
+        except OSError:
+            return False
+        return True
+
+    def link_target(self, path: str) -> str | None:
+        """Where the link at this name points; None when it is no link. The text is hostile."""
+        try:
+            parent, name = self._parent(path)
+        except UnsafePath:
+            return None
+        try:
+            return os.readlink(name, dir_fd=parent)
+        except OSError:
+            return None
+        finally:
+            os.close(parent)
+
+    def _parent(self, path: str) -> tuple[int, str]:
+        pure = PurePosixPath(_relative(path))
+        try:
+            return _openat2(self._root, str(pure.parent), os.O_RDONLY | os.O_DIRECTORY, _WRITE), pure.name
+        except OSError as error:
+            raise _unsafe(path, error) from error
+
+
+def _relative(path: str) -> str:
+    text = path.lstrip("/")
+    if not text or ".." in PurePosixPath(text).parts or "\0" in text:
+        raise UnsafePath(f"{path!r} is no path inside an environment")
+    return text
+
+
+def _unsafe(path: str, error: OSError) -> RuntimeFault:
+    if error.errno in (errno.EDQUOT, errno.ENOSPC):
+        return RuntimeFault(
+            f"{path} inside can't be written: its disk is full",
+            code="disk_full",
+            next_step="Delete files inside, or choose a larger disk.",
+        )
+    return UnsafePath(
+        f"{path} inside can't be used: {os.strerror(error.errno or 0)} (a link or special file in its way?)",
+        next_step="Put a plain file or directory there.",
+    )

@@ -1,0 +1,22 @@
+"""What every source of an image offers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+from runtime.contract import ImageSource
+from runtime.node import Node
+
+Progress = Callable[[float, str], None]
+"""Share done (0 to 1) and a line for people."""
+
+
+class Source(ABC):
+    """Fills an empty directory with a root tree, owned by ids as they are inside."""
+
+    name: ClassVar[ImageSource]
+
+    @abstractmethod
+    def build(self, node: Node, tree: Path, progress: Progress) -> None:
+        """Raises `RuntimeFault` when it can't; the caller throws the tree away then."""

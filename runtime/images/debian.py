@@ -1,0 +1,169 @@
+"""Debian 12 with systemd, sshd and the usual tools, by mmdebstrap from the machine's own apt mirror."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from runtime.contract import ImageSource
+from runtime.errors import CommandFailed, HostLacks
+from runtime.host.command import ENVIRONMENT
+from runtime.images.base import Progress, Source
+from runtime.node import Node
+
+SUITE = "bookworm"
+DEADLINE_S = 900.0
+PACKAGES = (
+    "systemd,systemd-sysv,libpam-systemd,dbus,openssh-server,iproute2,iputils-ping,ca-certificates,curl,"
+    "nano,vim-tiny,less,sudo,bash-completion,procps,psmisc,cron,logrotate,netbase,locales-all-,apt-utils"
+)
+#: Units that wait for hardware, or do what the host does, and only cost time in an environment.
+_MASKED = (
+    "systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket "
+    "systemd-udev-trigger.service "
+    "systemd-modules-load.service systemd-remount-fs.service kmod-static-nodes.service modprobe@.service "
+    "systemd-sysctl.service systemd-pstore.service systemd-random-seed.service systemd-firstboot.service "
+    "systemd-tmpfiles-setup-dev.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount "
+    "sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount e2scrub_reap.service "
+    "e2scrub_all.timer systemd-networkd-wait-online.service getty-static.service"
+)
+_FINISH = f"""
+set -e
+echo 'nameserver 127.0.0.1' > /etc/resolv.conf
+: > /etc/machine-id
+rm -f /etc/hostname /etc/ssh/ssh_host_*
+cd /etc/systemd/system
+for unit in {_MASKED}; do ln -sf /dev/null "$unit"; done
+cat > ssh-host-keys.service <<'UNIT'
+[Unit]
+Description=SSH host keys of this environment
+Before=ssh.service
+ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/ssh-keygen -A
+[Install]
+WantedBy=multi-user.target
+UNIT
+systemctl enable ssh-host-keys.service >/dev/null 2>&1
+systemctl disable apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true
+ln -sf multi-user.target default.target
+mkdir -p journald.conf.d /etc/systemd/journald.conf.d
+printf '[Journal]\\nSystemMaxUse=32M\\nRuntimeMaxUse=16M\\n' > /etc/systemd/journald.conf.d/wadah.conf
+rm -rf journald.conf.d
+passwd --lock root >/dev/null
+printf 'LANG=C.UTF-8\\n' > /etc/default/locale
+apt-get clean
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/*.log /var/log/apt/*
+"""
+_WORDS = (
+    (re.compile(r"^I: running apt-get update"), 0.05, "reading the package lists"),
+    (re.compile(r"^I: downloading packages"), 0.15, "downloading packages"),
+    (re.compile(r"^I: extracting archives"), 0.35, "unpacking the base system"),
+    (re.compile(r"^I: installing essential"), 0.45, "installing the base system"),
+    (re.compile(r"^I: installing remaining"), 0.6, "installing systemd, sshd and tools"),
+    (re.compile(r"^I: running --customize-hook"), 0.9, "finishing"),
+    (re.compile(r"^I: cleaning"), 0.95, "cleaning"),
+)
+
+
+class Debian12(Source):
+    name = ImageSource.DEBIAN_12
+
+    def build(self, node: Node, tree: Path, progress: Progress) -> None:
+        command = [
+            "mmdebstrap",
+            "--mode=root",
+            "--variant=minbase",
+            "--format=directory",
+            '--aptopt=Acquire::Languages "none"',
+            '--aptopt=APT::Install-Recommends "false"',
+            "--dpkgopt=force-unsafe-io",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            f"--include={PACKAGES}",
+            f'--customize-hook=chroot "$1" sh -c {shlex.quote(_FINISH)}',
+            SUITE,
+            str(tree),
+            *mirrors(),
+        ]
+        if node.settings.network_namespace:
+            # packages come over the host's own network, wherever the node's environments live
+            command = ["nsenter", f"--net={node.host_network}", *command]
+        _run(command, progress)
+
+
+def mirrors() -> list[str]:
+    """apt source lines for the suite: `WADAH_DEBIAN_MIRROR`, else the machine's own sources.
+
+    Raises `HostLacks` when the machine has none.
+    """
+    setting = os.environ.get("WADAH_DEBIAN_MIRROR")
+    found = [setting] if setting else list(_own_mirrors())
+    if not found:
+        raise HostLacks("no Debian mirror is known", next_step="Set WADAH_DEBIAN_MIRROR to the address of one.")
+    lines = [f"deb {found[0]} {SUITE} main"]
+    security = [one for one in found if "security" in one]
+    plain = [one for one in found if "security" not in one]
+    if plain:
+        lines = [f"deb {plain[0]} {SUITE} main", f"deb {plain[0]} {SUITE}-updates main"]
+    if security and plain:
+        lines.append(f"deb {security[0]} {SUITE}-security main")
+    return lines
+
+
+def _own_mirrors() -> Iterator[str]:
+    """Addresses in the machine's apt sources, in both formats (sources.list(5)); Debian's own suites only."""
+    files = [Path("/etc/apt/sources.list"), *sorted(Path("/etc/apt/sources.list.d").glob("*"))]
+    for file in files:
+        if not file.is_file():
+            continue
+        text = file.read_text(errors="replace")
+        if file.suffix == ".sources":
+            for stanza in text.split("\n\n"):
+                fields = dict(re.findall(r"(?m)^(URIs|Suites|Components):\s*(.+)$", stanza))
+                if "main" in fields.get("Components", "") and "debian" in fields.get("URIs", ""):
+                    yield fields["URIs"].split()[0]
+        else:
+            for line in text.splitlines():
+                words = re.sub(r"\[[^]]*\]", "", line.partition("#")[0]).split()
+                if len(words) >= 4 and words[0] == "deb" and "main" in words[3:] and "debian" in words[1]:
+                    yield words[1]
+
+
+def _run(command: list[str], progress: Progress) -> None:
+    """Runs to the end or the deadline, telling how far it is; the last lines say what went wrong."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env={**ENVIRONMENT, "DEBIAN_FRONTEND": "noninteractive"},
+        start_new_session=True,
+        text=True,
+        errors="replace",
+        cwd="/",
+    )
+    until = time.monotonic() + DEADLINE_S
+    last: list[str] = []
+    assert process.stdout is not None
+    try:
+        for line in process.stdout:
+            last = [*last[-20:], line.rstrip()]
+            for pattern, share, words in _WORDS:
+                if pattern.search(line):
+                    progress(share, words)
+            if time.monotonic() > until:
+                raise CommandFailed(f"the image was not built within {DEADLINE_S:g} s")
+        if process.wait(timeout=60) != 0:
+            said = next((one for one in reversed(last) if one.startswith("E:")), last[-1] if last else "")
+            raise CommandFailed(f"mmdebstrap ended with {process.returncode}: {said[:400]}")
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

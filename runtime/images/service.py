@@ -1,0 +1,150 @@
+"""Keeps the node's images: builds beside, then one rename makes it there; a failed build leaves nothing."""
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.errors import RuntimeFault
+from runtime.host import btrfs
+from runtime.host.safetree import SafeTree
+from runtime.images.base import Source
+from runtime.images.busybox import Busybox
+from runtime.images.debian import Debian12
+from runtime.node import Node
+from runtime.state import exclusive
+
+Reporter = Callable[[ImageReport], None]
+
+_SOURCES: dict[ImageSource, Source] = {one.name: one for one in (Busybox(), Debian12())}
+#: Directories that the OCI runtime mounts on: a link there could lead a mount out of the tree
+#: (CVE-2025-31133 and its kin, not mended in Debian 12's runc and crun).
+MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp")
+
+
+def ensure_image(node: Node, spec: ImageSpec, report: Reporter) -> None:
+    """Has the image on the node, or not, as the spec wants; the last report says how it ended.
+
+    A no-op (but for the report) when it is so already.
+    """
+    with exclusive(node, f"image-{spec.name}"):
+        try:
+            if not spec.wanted:
+                _delete(node, spec.name)
+                return _tell(report, node, spec, ImageState.DELETED)
+            if not _is_current(node, spec):
+                _build(node, spec, report)
+            return _tell(report, node, spec, ImageState.READY, progress=1.0, size=_size(node, spec.name))
+        except RuntimeFault as fault:
+            return _tell(report, node, spec, ImageState.FAILED, message=f"{fault} {fault.next_step}".strip())
+        except OSError as error:
+            return _tell(report, node, spec, ImageState.FAILED, message=f"the node refused: {error.strerror}")
+
+
+def _tell(
+    report: Reporter,
+    node: Node,
+    spec: ImageSpec,
+    state: ImageState,
+    *,
+    progress: float = 0.0,
+    message: str = "",
+    size: int = 0,
+) -> None:
+    report(
+        ImageReport(
+            node=node.name,
+            name=spec.name,
+            state=state,
+            revision=spec.revision,
+            bytes=size,
+            progress=progress,
+            message=message[:2000],
+            at=datetime.now(UTC),
+        )
+    )
+
+
+def _note(node: Node, name: str) -> Path:
+    return node.root / "images" / f"{name}.json"
+
+
+def _read_note(node: Node, name: str) -> dict[str, object]:
+    with suppress(OSError, ValueError):
+        document = json.loads(_note(node, name).read_text())
+        return document if isinstance(document, dict) else {}
+    return {}
+
+
+def _is_current(node: Node, spec: ImageSpec) -> bool:
+    known = _read_note(node, spec.name)
+    revision = known.get("revision", -1)
+    return btrfs.is_subvolume(node.image(spec.name)) and isinstance(revision, int) and revision >= spec.revision
+
+
+def _size(node: Node, name: str) -> int:
+    size = _read_note(node, name).get("bytes", 0)
+    return size if isinstance(size, int) else 0
+
+
+def _build(node: Node, spec: ImageSpec, report: Reporter) -> None:
+    source = _SOURCES.get(spec.source)
+    if source is None:
+        raise RuntimeFault(f"images from “{spec.source}” can't be built here", code="source_unknown")
+    began = time.monotonic()
+
+    def progress(share: float, words: str) -> None:
+        seconds = time.monotonic() - began
+        _tell(report, node, spec, ImageState.BUILDING, progress=share, message=f"{words} ({seconds:.0f} s)")
+
+    progress(0.0, "starting")
+    building = node.store / "images" / f".building-{spec.name}"
+    btrfs.delete_subvolume(building)
+    btrfs.create_subvolume(building)
+    try:
+        source.build(node, building, progress)
+        check_tree(building)
+        progress(0.98, "taking it into the pool")
+        size = _tree_bytes(node, building)
+        _replace(node, building, spec.name)
+    except BaseException:
+        btrfs.delete_subvolume(building)
+        raise
+    note = {"source": spec.source, "revision": spec.revision, "bytes": size, "built_at": time.time()}
+    _note(node, spec.name).write_text(json.dumps(note))
+
+
+def check_tree(tree: Path) -> None:
+    """Refuses a tree that the OCI runtime could be led astray by, or that has no init."""
+    with SafeTree.open(tree) as safe:
+        for name in MOUNT_POINTS:
+            if not safe.is_directory(f"/{name}"):
+                raise RuntimeFault(f"/{name} of the image is no plain directory", code="image_unsafe")
+        if not safe.exists("/sbin/init"):
+            raise RuntimeFault("the image has no /sbin/init", code="image_no_init")
+
+
+def _tree_bytes(node: Node, tree: Path) -> int:
+    btrfs.sync(tree)
+    table = btrfs.QuotaTable(btrfs.file_system_uuid(node.store))
+    return table.used_bytes(0, btrfs.subvolume_id(tree)) or 0
+
+
+def _replace(node: Node, building: Path, name: str) -> None:
+    """The read-only image takes its name in one step; environments made from the old one keep their blocks."""
+    target = node.image(name)
+    retired = target.with_name(f".retired-{name}")
+    btrfs.delete_subvolume(retired)
+    btrfs.set_readonly(building, True)
+    if target.exists():
+        target.rename(retired)
+    building.rename(target)
+    btrfs.delete_subvolume(retired)
+
+
+def _delete(node: Node, name: str) -> None:
+    btrfs.delete_subvolume(node.image(name))
+    _note(node, name).unlink(missing_ok=True)

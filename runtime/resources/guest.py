@@ -1,0 +1,133 @@
+"""The few files inside that say who the environment is and how root gets in."""
+
+import json
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+from runtime.contract import EnvironmentSpec
+from runtime.host.safetree import SafeTree
+from runtime.resources.base import Found, Resource
+from runtime.resources.resolvers import nameservers
+
+BEGIN, END = "# wadah: begin (changes between these lines are lost)", "# wadah: end"
+
+
+class GuestFiles(Resource):
+    """Written when what the panel says about them changed, so a tenant's own edits stay otherwise.
+
+    What was last written is noted beside the environment, never in its tree.
+    """
+
+    name = "guest files"
+
+    def _wanted(self, spec: EnvironmentSpec) -> dict[str, Any]:
+        return {
+            "name": spec.name,
+            "nameservers": [str(one) for one in nameservers(self.node, spec)],
+            "credentials": spec.credentials.revision,
+            "installs": spec.installs,
+        }
+
+    def _written(self, environment_id: UUID) -> dict[str, Any]:
+        with suppress(OSError, ValueError):
+            document = json.loads((self.node.environment(environment_id) / "guest.json").read_text())
+            return document if isinstance(document, dict) else {}
+        return {}
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        wanted, written = self._wanted(spec), self._written(spec.id)
+        if wanted == written:
+            return None
+        fresh = written.get("installs") != spec.installs
+        changed = []
+        with SafeTree.open(self.node.root_volume(spec.id)) as tree:
+            if fresh or written.get("name") != spec.name:
+                self._write_name(tree, spec.name)
+                changed.append("host name")
+            if fresh or written.get("nameservers") != wanted["nameservers"]:
+                lines = "".join(f"nameserver {one}\n" for one in wanted["nameservers"])
+                tree.write("/etc/resolv.conf", lines.encode())
+                changed.append("resolvers")
+            if fresh:
+                tree.write("/etc/machine-id", b"")  # systemd makes a new one: machine-id(5)
+            if fresh or written.get("credentials") != spec.credentials.revision:
+                changed += self._write_credentials(tree, spec)
+        note = self.node.environment(spec.id) / "guest.json"
+        note.write_text(json.dumps(wanted))
+        return ", ".join(changed)
+
+    @staticmethod
+    def _write_name(tree: SafeTree, name: str) -> None:
+        tree.write("/etc/hostname", f"{name}\n".encode())
+        hosts = tree.read("/etc/hosts")
+        if not hosts:
+            hosts = b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
+        tree.write("/etc/hosts", with_block(hosts, [f"127.0.1.1\t{name}"]))
+
+    @staticmethod
+    def _write_credentials(tree: SafeTree, spec: EnvironmentSpec) -> list[str]:
+        changed = []
+        credentials = spec.credentials
+        keys_file = "/root/.ssh/authorized_keys"
+        tree.make_directory("/root", mode=0o700)
+        tree.make_directory("/root/.ssh", mode=0o700)
+        before = tree.read(keys_file) or b""
+        after = with_block(before, list(credentials.ssh_keys))
+        if after != before:
+            tree.write(keys_file, after, mode=0o600)
+            changed.append(f"{len(credentials.ssh_keys)} SSH keys")
+        if credentials.root_password_hash is not None:
+            shadow = tree.read("/etc/shadow") or b""
+            tree.write("/etc/shadow", with_password(shadow, credentials.root_password_hash), mode=0o640)
+            changed.append("root password")
+        return changed
+
+    def remove(self, environment_id: UUID) -> str | None:
+        return None  # they are part of the root volume, and stay with it
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        return self._written(environment_id) or None
+
+    def inventory(self) -> Iterable[Found]:
+        return ()
+
+    def drifted(self, spec: EnvironmentSpec) -> str | None:
+        return None  # the tenant may change them
+
+
+def with_block(text: bytes, lines: list[str]) -> bytes:
+    """The text with our block holding these lines; everything else stays byte for byte.
+
+    A block that was opened and never closed is taken to end with the file's last line that is ours.
+    """
+    kept: list[bytes] = []
+    ours = False
+    for line in text.splitlines(keepends=True):
+        stripped = line.strip()
+        if stripped == BEGIN.encode():
+            ours = True
+        elif stripped == END.encode():
+            ours = False
+        elif not ours:
+            kept.append(line)
+    before = b"".join(kept)
+    if not lines:
+        return before
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    block = "\n".join([BEGIN, *lines, END]) + "\n"
+    return before + block.encode()
+
+
+def with_password(shadow: bytes, password_hash: str) -> bytes:
+    """/etc/shadow (shadow(5)) with another hash for root; every other line stays as it is, odd or not."""
+    lines = shadow.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        fields = line.split(b":")
+        if fields[0] == b"root" and len(fields) >= 2:
+            fields[1] = password_hash.encode()
+            lines[number] = b":".join(fields)
+            return b"".join(lines)
+    return f"root:{password_hash}:19000:0:99999:7:::\n".encode() + shadow
