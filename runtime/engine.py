@@ -124,8 +124,8 @@ class Engine:
             log.exception("apply failed", environment=str(spec.id))
             self._undo(work, state)
             where = f" ({error.filename})" if error.filename else ""
-            fault = RuntimeFault(f"the node's kernel refused: {error.strerror}{where}", code="os_error")
-            return self._finish(work, state, fault)
+            refused = RuntimeFault(f"the node's kernel refused: {error.strerror}{where}", code="os_error")
+            return self._finish(work, state, refused)
         return self._finish(work, state, None)
 
     def _converge(self, work: _Work, state: State) -> None:

@@ -63,7 +63,12 @@ def roles(layout: Layout, front: Front) -> list[Role]:
             root=True,
             ready=run / "agent.sock",
         ),
-        Role("node-worker", [str(venv / "python"), "-m", "runtime.worker", "--home", home], root=True, stop_s=40),
+        Role(
+            "node-worker",
+            [str(venv / "python"), "-m", "runtime.worker", "--home", home],
+            root=True,
+            stop_s=40,
+        ),
         Role(
             "panel-worker",
             [str(venv / "celery"), "-A", "panel.config.celery", "worker", "-Q", "panel", "-c", "2",
