@@ -9,6 +9,9 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
+from panel.tenants.permissions import Permission
+from panel.tenants.scope import Scoped
+
 
 class User(AbstractUser):
     """`is_superuser`: an administrator of the whole installation, who sees every tenant."""
@@ -39,6 +42,10 @@ class User(AbstractUser):
         return self.name or self.username
 
 
+class Tokens(Scoped["Token"]):
+    view_permission = Permission.TOKEN_VIEW
+
+
 class Token(models.Model):
     """An API token `wdh_<id>_<secret>`. Only the SHA-256 of the secret is kept: it has 256 random bits.
 
@@ -61,6 +68,8 @@ class Token(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     last_used_from = models.GenericIPAddressField(null=True, blank=True)
+
+    objects = Tokens.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

@@ -1,8 +1,24 @@
 """The audit record. Rows are only added; the database itself refuses to change or delete one."""
 
 import uuid
+from typing import TYPE_CHECKING
 
 from django.db import models
+
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+
+if TYPE_CHECKING:
+    from panel.accounts.actor import Actor
+
+
+class AuditRecords(models.QuerySet["AuditRecord"]):
+    def for_actor(self, actor: "Actor") -> "AuditRecords":
+        """Of tenants whose record the actor may read; deeds without a tenant only for administrators."""
+        condition = actor.scope(Permission.AUDIT_VIEW)
+        if condition is None:
+            return self.all()
+        return self.filter(chain__in=Tenant.objects.filter(condition).values("id"))
 
 
 class AuditRecord(models.Model):
@@ -27,6 +43,8 @@ class AuditRecord(models.Model):
     operation_id = models.UUIDField(null=True, blank=True)
     previous = models.CharField(max_length=64, blank=True, default="")
     digest = models.CharField(max_length=64)
+
+    objects = AuditRecords.as_manager()
 
     class Meta:
         ordering = ["-at", "-id"]

@@ -147,7 +147,7 @@ CACHES = {
 }
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "BACKEND": "panel.live.layer.EventLayer",
         "CONFIG": {"hosts": [WADAH.cache_url], "prefix": "wadah"},
     }
 }

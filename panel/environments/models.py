@@ -10,6 +10,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from panel.tenants.models import TenantState
+from panel.tenants.scope import Scoped
 from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
 from runtime.contract.base import NAME_PATTERN
 
@@ -50,6 +51,12 @@ def derive_state(
     if observed in (ObservedState.RUNNING, ObservedState.STOPPED, ObservedState.PAUSED):
         return State(observed)
     return State.PROVISIONING
+
+
+class Environments(Scoped["Environment"]):
+    def living(self) -> "Environments":
+        """Without those of which nothing is left."""
+        return self.filter(deleted_at=None)
 
 
 class Environment(models.Model):
@@ -123,6 +130,8 @@ class Environment(models.Model):
     restarts = models.PositiveIntegerField(default=0)
     exit_code = models.IntegerField(null=True, blank=True)
     oom_kills = models.PositiveIntegerField(default=0)
+
+    objects = Environments.as_manager()
 
     class Meta:
         ordering = ["name"]

@@ -4,6 +4,8 @@ import uuid
 
 from django.db import models
 
+from panel.tenants.scope import Scoped
+
 
 class AddressPool(models.Model):
     """A network of one node, learned from its facts."""
@@ -30,6 +32,10 @@ class AddressPool(models.Model):
         return self.network
 
 
+class Addresses(Scoped["Address"]):
+    pass
+
+
 class Address(models.Model):
     """A lease. The row stays for the cool-down after release, and with it the address stays taken."""
 
@@ -47,6 +53,8 @@ class Address(models.Model):
     leased_at = models.DateTimeField(auto_now_add=True)
     released_at = models.DateTimeField(null=True, blank=True)
 
+    objects = Addresses.as_manager()
+
     class Meta:
         ordering = ["family", "offset"]
         constraints = [
@@ -56,6 +64,10 @@ class Address(models.Model):
 
     def __str__(self) -> str:
         return self.address
+
+
+class PortForwards(Scoped["PortForward"]):
+    pass
 
 
 class PortForward(models.Model):
@@ -72,6 +84,8 @@ class PortForward(models.Model):
     port = models.PositiveIntegerField()
     description = models.CharField(max_length=120, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PortForwards.as_manager()
 
     class Meta:
         ordering = ["protocol", "node_port"]

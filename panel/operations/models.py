@@ -5,6 +5,9 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+from panel.tenants.permissions import Permission
+from panel.tenants.scope import Scoped
+
 
 class OperationState(models.TextChoices):
     PENDING = "pending", "pending"
@@ -30,6 +33,10 @@ class OperationKind(models.TextChoices):
     FORWARDS = "forwards", "change port forwards"
     SUSPEND = "suspend", "suspend"
     DELETE = "delete", "delete"
+
+
+class Operations(Scoped["Operation"]):
+    view_permission = Permission.OPERATION_VIEW
 
 
 class Operation(models.Model):
@@ -72,6 +79,8 @@ class Operation(models.Model):
     retry_of = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="retries"
     )
+
+    objects = Operations.as_manager()
 
     class Meta:
         ordering = ["-created_at"]

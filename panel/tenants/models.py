@@ -6,6 +6,8 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 
+from panel.tenants.permissions import Permission, RoleName
+from panel.tenants.scope import Scoped
 from runtime.contract.base import NAME_PATTERN
 
 
@@ -14,13 +16,17 @@ class TenantState(models.TextChoices):
     SUSPENDED = "suspended", "suspended"
 
 
-class RoleName(models.TextChoices):
-    OWNER = "owner", "owner"
-    ADMINISTRATOR = "administrator", "administrator"
-    OPERATOR = "operator", "operator"
-    VIEWER = "viewer", "viewer"
-    BILLING = "billing", "billing"
-    CUSTOM = "custom", "custom"
+class Tenants(Scoped["Tenant"]):
+    tenant_relation = ""
+    view_permission = Permission.TENANT_VIEW
+
+
+class Roles(Scoped["Role"]):
+    view_permission = Permission.MEMBER_VIEW
+
+
+class Memberships(Scoped["Membership"]):
+    view_permission = Permission.MEMBER_VIEW
 
 
 class Tenant(models.Model):
@@ -36,6 +42,8 @@ class Tenant(models.Model):
     suspended_reason = models.CharField(max_length=400, blank=True, default="")
     time_zone = models.CharField(max_length=64, default="UTC")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = Tenants.as_manager()
 
     class Meta:
         ordering = ["name"]
@@ -60,6 +68,8 @@ class Role(models.Model):
     name = models.CharField(max_length=60)
     permissions = models.JSONField(default=list)
 
+    objects = Roles.as_manager()
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="role_name_once")]
 
@@ -76,6 +86,8 @@ class Membership(models.Model):
     role = models.CharField(max_length=16, choices=RoleName.choices, default=RoleName.VIEWER)
     custom_role = models.ForeignKey(Role, on_delete=models.PROTECT, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = Memberships.as_manager()
 
     class Meta:
         constraints = [
