@@ -142,10 +142,11 @@ class Engine:
         if runs and (reboot or not wants_run):
             self._halt(work)
             runs = False
-        if not wants_run:
+        if not runs and (reboot or not wants_run):
             for resource in reversed(resources):
                 if resource.lifetime == "boot":
                     self._step(work, resource, "remove")
+        if not wants_run:
             for resource in resources:
                 if resource.lifetime == "environment":
                     self._step(work, resource, "ensure")
