@@ -77,7 +77,7 @@ def _serve(node: Node) -> None:
         log_level="warning",
         access_log=False,
         lifespan="off",
-        ws="websockets",
+        ws="websockets-sansio",
         ws_max_size=65_536,
         server_header=False,
         timeout_graceful_shutdown=3,
