@@ -167,11 +167,11 @@ def execute(
         try:
             timed_out = not talk.until_end(started + timeout_s)
             if timed_out:
-                _kill_session(node, environment_id, pid_file)
+                _kill_session(node, environment_id, pid_file, process.pid)
                 talk.until_end(time.monotonic() + 2)
         finally:
             if process.poll() is None:
-                _kill_session(node, environment_id, pid_file)
+                _kill_session(node, environment_id, pid_file, process.pid)
                 process.kill()
                 process.wait()
             talk.close()
@@ -285,15 +285,16 @@ class _Talk:
                     file.close()
 
 
-def _kill_session(node: Node, environment_id: UUID, pid_file: Path) -> None:
-    """Ends the process of an exec, what runs in its session, and what descends from it."""
+def _kill_session(node: Node, environment_id: UUID, pid_file: Path, session: int) -> None:
+    """Ends the process of an exec, what runs in its session, and what descends from it: of the processes
+    in the environment's own control group, no other."""
     try:
         leader = int(pid_file.read_text())
     except (OSError, ValueError):
         return
     cgroup = Cgroup(node)
     path = cgroup.find(environment_id)
-    doomed = {leader}
+    doomed = {leader, session}
     for _ in range(5):
         found = _relatives(cgroup.groups.processes(path) if path else [leader], doomed)
         if not found:

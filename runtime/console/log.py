@@ -114,6 +114,8 @@ class ConsoleLog:
         self._next: list[LogFile] = []
         """Files that came after the current one and wait for it to be read to its end."""
         self._missed = 0
+        self.files_seen = 0
+        """How many new files were noticed after the first."""
         self._recorded = ""
 
     # offsets ---------------------------------------------------------------------------------
@@ -177,10 +179,12 @@ class ConsoleLog:
             os.close(fd)
             return
         self._next.append(LogFile(fd, 0))
+        self.files_seen += 1
 
-    def missed(self) -> None:
-        """Says that a file came and went unseen: what follows begins behind a gap."""
-        self._missed += 1
+    def missed(self, files: int) -> None:
+        """Says that files came and went unseen: what follows begins behind a gap."""
+        self._missed += files
+        self.files_seen += files
 
     def _step(self) -> bytes:
         """Goes on to the next file."""
@@ -199,11 +203,6 @@ class ConsoleLog:
         if content:
             self._record()
         return content
-
-    def skip_to_end(self) -> None:
-        """Counts what is there without handing it out."""
-        while self.read(1 << 20):
-            pass
 
     def content_at(self, offset: int) -> tuple[int, bytes]:
         """Content from the first readable offset at or after `offset`: (its offset, a piece of content).

@@ -103,7 +103,7 @@ def open_terminal(
             environment={"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"},
         )
         spec["consoleSize"] = {"width": columns, "height": rows}
-        _clear(directory)
+        _clear(directory, node.container_name(environment_id))
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             _start(node, environment_id, directory, spec)
@@ -135,9 +135,9 @@ def _start(node: Node, environment_id: UUID, directory: Path, spec: dict[str, ob
     run_conmon(node, arguments, directory, runtime=runtime, runtime_arguments=runtime_arguments)
 
 
-def _clear(directory: Path) -> None:
+def _clear(directory: Path, exit_file: str) -> None:
     """What a terminal of that name left, but for its log, which goes on."""
-    for name in ("attach", "ctl", "winsz", "shell.pid", "monitor.pid", "process.json"):
+    for name in (exit_file, "attach", "ctl", "winsz", "shell.pid", "monitor.pid", "process.json"):
         (directory / name).unlink(missing_ok=True)
 
 
