@@ -182,6 +182,26 @@ def prepare(
 
 
 @cli.command()
+def image(name: Annotated[str, typer.Argument(help="busybox or debian-12.")]) -> None:
+    """Builds an image of the node, with its progress; a no-op when it is there."""
+    from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
+    from runtime.images.service import ensure_image
+
+    last: list[ImageReport] = []
+
+    def tell(report: ImageReport) -> None:
+        last.append(report)
+        if report.state is ImageState.BUILDING:
+            print(f"{report.progress:4.0%} {report.message}", flush=True)
+
+    node = _node()
+    ensure_image(node, ImageSpec(node=node.name, name=name, source=ImageSource(name)), tell)
+    if last[-1].state is ImageState.FAILED:
+        print(last[-1].message)
+        raise typer.Exit(1)
+
+
+@cli.command()
 def reconcile() -> None:
     """Compares what is wanted with the kernel and mends what drifted."""
     from runtime.engine import Engine

@@ -260,7 +260,14 @@ def start_lxcfs(node: Node) -> bool:
     log = os.open(node.root / "lxcfs.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         process = subprocess.Popen(
-            ["lxcfs", "--pidfile", str(node.run / "lxcfs.pid"), str(node.lxcfs)],
+            [
+                "lxcfs",
+                "--enable-cfs",
+                "--enable-loadavg",
+                "--pidfile",
+                str(node.run / "lxcfs.pid"),
+                str(node.lxcfs),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -18,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from runtime.agent.session import Session
 from runtime.agent.streams import Streams, TooMany
 from runtime.agent.tickets import TicketOffice, TicketRefused
-from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Executed, execute
+from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, run_command
 from runtime.console.terminals import close_terminal, find, list_terminals, open_terminal
 from runtime.contract import Purpose, Ticket
 from runtime.errors import RuntimeFault
@@ -37,7 +37,6 @@ _STATUS = {
     "too_many": 429,
     "bad_command": 422,
     "bad_name": 422,
-    "exec_refused": 422,
 }
 
 
@@ -104,8 +103,8 @@ class Agent:
         self._execs[environment_id] = running + 1
         try:
             log.info("exec", environment=str(environment_id), user=ticket.user, program=wanted.command[0][:100])
-            done: Executed = await self._in_thread(
-                lambda: execute(
+            done: Outcome = await self._in_thread(
+                lambda: run_command(
                     self.node,
                     environment_id,
                     wanted.command,
@@ -187,14 +186,13 @@ class Agent:
         return ticket
 
 
-def executed(done: Executed) -> dict[str, object]:
+def executed(done: Outcome) -> dict[str, object]:
     """The answer to exec. Bytes that aren't UTF-8 become replacement characters."""
     return {
         "exit_code": done.exit_code,
         "stdout": done.stdout.decode(errors="replace"),
         "stderr": done.stderr.decode(errors="replace"),
-        "stdout_truncated": done.stdout_cut,
-        "stderr_truncated": done.stderr_cut,
+        "truncated": done.truncated,
         "timed_out": done.timed_out,
         "duration_ms": round(done.duration_s * 1000, 3),
     }

@@ -39,14 +39,14 @@ SHELL = (
 
 
 @dataclass(frozen=True)
-class Executed:
+class Outcome:
     exit_code: int
-    """128 + the signal when a signal ended it."""
+    """128 + the signal when a signal ended it; 124, 126 and 127 as timeout(1) and shells have them:
+    killed at the deadline, could not be started, not found."""
     stdout: bytes
     stderr: bytes
-    stdout_cut: bool
-    """True when more than `OUTPUT_BYTES` came; the rest was thrown away."""
-    stderr_cut: bool
+    truncated: bool
+    """More than `OUTPUT_BYTES` came of one of them; the rest was thrown away."""
     timed_out: bool
     duration_s: float
 
@@ -128,18 +128,18 @@ def exec_arguments(
     return [*words, node.container_name(environment_id)]
 
 
-def execute(
+def run_command(
     node: Node,
     environment_id: UUID,
     command: Sequence[str],
     *,
-    timeout_s: float,
+    timeout_s: float = 60,
     stdin: bytes = b"",
-) -> Executed:
+) -> Outcome:
     """Runs the command without a terminal and waits for it.
 
     At the deadline it is killed inside, with all of its session. Raises `RuntimeFault` when the VE doesn't
-    run or the OCI runtime refuses.
+    run or the words can't be a command.
     """
     spec = process_spec(node, environment_id, command, terminal=False)
     started = time.monotonic()
@@ -177,19 +177,15 @@ def execute(
             talk.close()
         ran = pid_file.exists()
     code = process.returncode
-    if not ran and code != 0 and not timed_out:
-        said = bytes(talk.output[1]).decode(errors="replace").strip().splitlines()
-        raise RuntimeFault(
-            f"the command could not be started: {said[-1][:400] if said else f'code {code}'}",
-            code="exec_refused",
-            retryable=False,
-        )
-    return Executed(
+    if timed_out:
+        code = 124
+    elif not ran and code != 0:
+        code = 127 if b"not found" in talk.output[1] or b"No such file" in talk.output[1] else 126
+    return Outcome(
         exit_code=code if code >= 0 else 128 - code,
         stdout=bytes(talk.output[0]),
         stderr=bytes(talk.output[1]),
-        stdout_cut=talk.cut[0],
-        stderr_cut=talk.cut[1],
+        truncated=talk.cut,
         timed_out=timed_out,
         duration_s=time.monotonic() - started,
     )
@@ -212,7 +208,7 @@ class _Talk:
     def __init__(self, process: subprocess.Popen[bytes], stdin: bytes):
         self.process = process
         self.output = (bytearray(), bytearray())
-        self.cut = [False, False]
+        self.cut = False
         self._stdin = memoryview(stdin)
         self._selector = selectors.DefaultSelector()
         assert process.stdin and process.stdout and process.stderr
@@ -274,7 +270,7 @@ class _Talk:
         room = OUTPUT_BYTES - len(self.output[number])
         self.output[number].extend(data[:room])
         if len(data) > room:
-            self.cut[number] = True
+            self.cut = True
 
     def close(self) -> None:
         self._selector.close()

@@ -1,12 +1,13 @@
 """A node agent in a process of its own, and a client that has the panel's key."""
 
 import asyncio
+import functools
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -25,6 +26,16 @@ from runtime.contract import Purpose, Ticket
 from runtime.node import Node
 
 
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Runs an async test in a loop of its own, apart from its fixtures: netlink's library has loops too."""
+
+    @functools.wraps(test)
+    def run(*arguments: Any, **named: Any) -> None:
+        asyncio.run(test(*arguments, **named))
+
+    return run
+
+
 class Screen:
     """What one client of a console or terminal got."""
 
@@ -35,10 +46,10 @@ class Screen:
         self.offset = -1
         self.acknowledges = False
 
-    async def pump(self, timeout: float = 5.0) -> bool:
+    async def pump(self, limit_s: float = 5.0) -> bool:
         """One message; False at the end of the connection."""
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(limit_s):
                 data = await self.socket.recv()
         except ConnectionClosed:
             return False
@@ -62,9 +73,9 @@ class Screen:
     async def type(self, text: bytes) -> None:
         await self.socket.send(text)
 
-    async def until(self, wanted: bytes, timeout: float = 10.0) -> bytes:
+    async def until(self, wanted: bytes, limit_s: float = 10.0) -> bytes:
         """What came up to and with `wanted`; it is taken from `text`."""
-        until = time.monotonic() + timeout
+        until = time.monotonic() + limit_s
         while wanted not in self.text:
             left = until - time.monotonic()
             assert left > 0, f"{wanted!r} did not come: {bytes(self.text[-2000:])!r} {self.messages}"
@@ -77,9 +88,9 @@ class Screen:
         del self.text[:end]
         return taken
 
-    async def message(self, kind: str, timeout: float = 10.0) -> dict[str, Any]:
+    async def message(self, kind: str, limit_s: float = 10.0) -> dict[str, Any]:
         """The first control message of that kind from now or before."""
-        until = time.monotonic() + timeout
+        until = time.monotonic() + limit_s
         while True:
             for one in self.messages:
                 if one["type"] == kind:
@@ -106,7 +117,12 @@ class Client:
     pid: int
 
     def ticket(self, environment_id: UUID, purpose: Purpose, **fields: Any) -> str:
-        values = {"environment_id": environment_id, "node": self.node.name, "purpose": purpose, "user": "tester"}
+        values = {
+            "environment_id": environment_id,
+            "node": self.node.name,
+            "purpose": purpose,
+            "user": "tester",
+        }
         return Ticket.issue(**{**values, **fields}).sign(self.key)
 
     def request(self, method: str, path: str, token: str = "", body: object = None) -> tuple[int, Any]:
@@ -157,7 +173,7 @@ def agent(node: Node) -> Iterator[Client]:
         yield Client(node, key, process.pid)
 
 
-class running_agent:  # noqa: N801 (reads as a function)
+class running_agent:
     def __init__(self, node: Node):
         self.node = node
 

@@ -14,7 +14,7 @@ from runtime.engine import Engine
 from runtime.host.oci import init_pid
 from runtime.node import Node
 from tests.host.conftest import Make
-from tests.host.console.conftest import Client
+from tests.host.console.conftest import Client, in_loop
 from tests.host.support.node import Specs
 
 
@@ -32,15 +32,15 @@ def test_it_takes_less_than_20_ms(agent: Client, make: Make) -> None:
         begin = time.perf_counter()
         assert agent.exec(spec.id, "true")[1]["exit_code"] == 0
         times.append(time.perf_counter() - begin)
-    assert sorted(times)[len(times) // 2] < 0.02
+    assert sorted(times)[len(times) // 2] < 0.02, times
 
 
 def test_output_is_capped_and_says_so(agent: Client, make: Make) -> None:
     spec = make()
     _, done = agent.exec(spec.id, "sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x; echo short >&2")
     assert len(done["stdout"]) == OUTPUT_BYTES
-    assert done["stdout_truncated"]
-    assert not done["stderr_truncated"]
+    assert done["truncated"]
+    assert done["stderr"] == "short\n"
     assert done["exit_code"] == 0
 
 
@@ -50,6 +50,7 @@ def test_at_the_deadline_all_of_it_is_killed(agent: Client, make: Make) -> None:
     _, done = agent.exec(spec.id, "sh", "-c", "sleep 4321 & sleep 1234; echo no", timeout_s=0.5)
     assert time.monotonic() - begin < 3
     assert done["timed_out"]
+    assert done["exit_code"] == 124
     _, listed = agent.exec(spec.id, "ps", "-o", "args")
     assert "1234" not in listed["stdout"]
     assert "4321" not in listed["stdout"]
@@ -85,8 +86,8 @@ def _status(text: str) -> dict[str, str]:
 
 def test_no_descriptor_but_three_goes_in(agent: Client, make: Make) -> None:
     spec = make()
-    _, done = agent.exec(spec.id, "sh", "-c", "ls -l /proc/$$/fd | grep -c -- '->'")
-    assert int(done["stdout"]) == 3
+    _, done = agent.exec(spec.id, "sh", "-c", "ls -l /proc/$$/fd; true")
+    assert done["stdout"].count(" -> ") == 3
 
 
 def test_a14_a_hostile_shell_gets_no_program_of_the_host(agent: Client, make: Make) -> None:
@@ -95,8 +96,7 @@ def test_a14_a_hostile_shell_gets_no_program_of_the_host(agent: Client, make: Ma
     before = [subprocess.check_output(["sha256sum", one]) for one in programs]
     agent.exec(spec.id, "sh", "-c", "rm /bin/true; printf '#!/proc/self/exe\\n' >/bin/true; chmod +x /bin/true")
     for _ in range(20):
-        status, done = agent.exec(spec.id, "/bin/true")
-        assert status == 422 or done["exit_code"] != 0
+        assert agent.exec(spec.id, "/bin/true")[1]["exit_code"] != 0
     assert [subprocess.check_output(["sha256sum", one]) for one in programs] == before
 
 
@@ -110,9 +110,9 @@ def test_a15_its_directory_is_inside(agent: Client, make: Make) -> None:
 
 def test_a_command_that_is_not_there_is_told(agent: Client, make: Make) -> None:
     spec = make()
-    status, refused = agent.exec(spec.id, "/no/such")
-    assert status == 422
-    assert "/no/such" in refused["message"]
+    status, done = agent.exec(spec.id, "/no/such")
+    assert (status, done["exit_code"]) == (200, 127)
+    assert "/no/such" in done["stderr"]
 
 
 @pytest.mark.parametrize("body", [{}, {"command": []}, {"command": "ls"}, {"command": ["ls"], "timeout_s": 0}])
@@ -134,8 +134,9 @@ def test_of_a_stopped_environment_it_is_refused(
     assert refused["code"] == "not_running"
 
 
+@in_loop
 async def test_many_at_once(agent: Client, make: Make) -> None:
-    spec = make()
+    spec = await asyncio.to_thread(make)
     jobs = (asyncio.to_thread(agent.exec, spec.id, "echo", str(number)) for number in range(8))
     answers = await asyncio.gather(*jobs)
     assert [done["stdout"] for _, done in answers] == [f"{number}\n" for number in range(8)]

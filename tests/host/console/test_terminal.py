@@ -11,12 +11,13 @@ from runtime.contract import DesiredState, Purpose
 from runtime.engine import Engine
 from runtime.node import Node
 from tests.host.conftest import Make
-from tests.host.console.conftest import Client, running_agent
+from tests.host.console.conftest import Client, Screen, in_loop, running_agent
 from tests.host.support.node import Specs
 
 
+@in_loop
 async def test_it_is_a_root_shell_with_a_terminal(agent: Client, make: Make) -> None:
-    spec = make()
+    spec = await asyncio.to_thread(make)
     async with agent.watch(spec.id, "main") as screen:
         start = await screen.message("start")
         assert start["offset"] == 0
@@ -27,8 +28,9 @@ async def test_it_is_a_root_shell_with_a_terminal(agent: Client, make: Make) -> 
         assert b"\r\n0\r\n/root\r\n45 123\r\n" in said
 
 
+@in_loop
 async def test_exit_is_told_and_closes(agent: Client, make: Make) -> None:
-    spec = make()
+    spec = await asyncio.to_thread(make)
     async with agent.watch(spec.id, "main") as screen:
         await screen.message("start")
         await screen.type(b"exit 7\n")
@@ -36,8 +38,9 @@ async def test_exit_is_told_and_closes(agent: Client, make: Make) -> None:
         assert not await screen.pump()
 
 
+@in_loop
 async def test_it_outlives_its_viewer_and_resumes_by_offset(agent: Client, make: Make) -> None:
-    spec = make()
+    spec = await asyncio.to_thread(make)
     async with agent.watch(spec.id, "main") as screen:
         await screen.message("start")
         await screen.type(b"x=kept; echo one$((1+1))\n")
@@ -51,10 +54,11 @@ async def test_it_outlives_its_viewer_and_resumes_by_offset(agent: Client, make:
         assert b"one2" not in said
 
 
+@in_loop
 async def test_it_outlives_the_agent_with_nothing_lost_and_nothing_twice(
     agent: Client, make: Make, node: Node
 ) -> None:
-    spec = make()
+    spec = await asyncio.to_thread(make)
     async with agent.watch(spec.id, "main") as screen:
         await screen.message("start")
         await screen.type(b"i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo line-$i; usleep 5000; done\n")
@@ -72,23 +76,30 @@ async def test_it_outlives_the_agent_with_nothing_lost_and_nothing_twice(
     assert lines == [b"line-%d" % number for number in range(100, 301)]
 
 
+@in_loop
 async def test_a_second_viewer_sees_the_same(agent: Client, make: Make) -> None:
-    spec = make()
-    async with agent.watch(spec.id, "main") as one, agent.watch(spec.id, "main", read_only=True) as other:
-        assert (await other.message("start"))["read_only"]
+    spec = await asyncio.to_thread(make)
+    async with agent.watch(spec.id, "main") as one:
         await one.message("start")
-        assert (await one.message("viewers"))["count"] in (1, 2)
-        await one.type(b"echo both$((1+1))\n")
-        await one.until(b"both2")
-        await other.until(b"both2")
-        await other.type(b"echo never$((1+1))\n")
-        assert (await other.message("error"))["code"] == "read_only"
-        await one.type(b"echo after$((1+1))\n")
-        assert b"never2" not in await one.until(b"after2")
+        async with agent.watch(spec.id, "main", read_only=True) as other:
+            await _both(one, other)
 
 
+async def _both(one: Screen, other: Screen) -> None:
+    assert (await other.message("start"))["read_only"]
+    assert (await other.message("viewers"))["count"] == 2
+    await one.type(b"echo both$((1+1))\n")
+    await one.until(b"both2")
+    await other.until(b"both2")
+    await other.type(b"echo never$((1+1))\n")
+    assert (await other.message("error"))["code"] == "read_only"
+    await one.type(b"echo after$((1+1))\n")
+    assert b"never2" not in await one.until(b"after2")
+
+
+@in_loop
 async def test_list_and_close(agent: Client, make: Make, node: Node) -> None:
-    spec = make()
+    spec = await asyncio.to_thread(make)
     path = f"/v1/environments/{spec.id}/terminals"
     async with agent.watch(spec.id, "work") as screen:
         await screen.message("start")
@@ -111,10 +122,11 @@ def _processes(agent: Client, environment_id: object) -> bytes:
     return done["stdout"].encode()
 
 
+@in_loop
 async def test_their_number_is_bounded(agent: Client, make: Make) -> None:
     from runtime.contract import Limits
 
-    spec = make(limits=Limits(cpu=1, memory_mb=256, disk_mb=256))
+    spec = await asyncio.to_thread(make, limits=Limits(cpu=1, memory_mb=256, disk_mb=256))
     for number in range(MAX_TERMINALS):
         async with agent.watch(spec.id, f"t{number}") as screen:
             await screen.message("start")
@@ -125,8 +137,9 @@ async def test_their_number_is_bounded(agent: Client, make: Make) -> None:
 
 
 @pytest.mark.parametrize("name", ["..%2f..", "A", "-x", "a" * 64])
+@in_loop
 async def test_names_that_are_none_are_refused(agent: Client, make: Make, name: str) -> None:
-    spec = make()
+    spec = await asyncio.to_thread(make)
     try:
         async with agent.watch(spec.id, name) as screen:
             assert (await screen.message("error"))["code"] == "bad_name"
@@ -134,10 +147,11 @@ async def test_names_that_are_none_are_refused(agent: Client, make: Make, name: 
         assert refused.response.status_code in (403, 404)
 
 
+@in_loop
 async def test_of_a_stopped_environment_it_is_refused(
     agent: Client, make: Make, engine: Engine, specs: Specs
 ) -> None:
-    spec = make()
-    engine.apply(specs.change(spec, desired=DesiredState.STOPPED, stop_timeout_s=0))
+    spec = await asyncio.to_thread(make)
+    await asyncio.to_thread(engine.apply, specs.change(spec, desired=DesiredState.STOPPED, stop_timeout_s=0))
     async with agent.watch(spec.id, "main") as screen:
         assert (await screen.message("error"))["code"] == "not_running"

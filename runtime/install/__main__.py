@@ -1,0 +1,208 @@
+"""./wadah: the commands."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from runtime.install.layout import Layout
+from runtime.install.roles import Front
+from runtime.install.say import Stop, line, plain, problem
+
+
+def _up(options: argparse.Namespace) -> int:
+    from runtime.install.up import up  # noqa: PLC0415
+
+    up(
+        Layout.of(options.home),
+        detach=options.detach,
+        port=options.port,
+        demo=not options.no_demo,
+        domain=options.domain,
+        listen=options.listen,
+        node_netns=options.node_netns or os.environ.get("WADAH_NODE_NETNS"),
+    )
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    from runtime.install.host import run  # noqa: PLC0415
+    from runtime.install.up import stop_processes  # noqa: PLC0415
+
+    layout = Layout.of(options.home)
+    _need_root("down")
+    stopped = stop_processes(layout)
+    line("processes stopped; environments go on running" if stopped else "no process was running")
+    if options.purge:
+        if (layout.home / "node" / "node.json").exists() and Path(layout.python).exists():
+            said = run(
+                [layout.python, "-m", "runtime.cli", "--home", str(layout.home), "purge"],
+                timeout_s=600,
+                environment={**os.environ, "PYTHONPATH": str(layout.app)},
+                cwd=layout.app,
+            )
+            for one in said.strip().splitlines():
+                line(one)
+        if layout.home.exists():
+            shutil.rmtree(layout.home)
+        line(f"{layout.home} deleted")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    layout = Layout.of(options.home)
+    processes = status(layout)
+    if options.json:
+        plain(json.dumps({"processes": processes}))
+    else:
+        for one in processes:
+            plain(f"{one['role']:13} {one['state']:9} {one['pid'] or '-'}")
+        if not processes:
+            plain("nothing runs here")
+    return 0 if processes and all(one["state"] == "running" for one in processes) else 1
+
+
+def status(layout: Layout) -> list[dict[str, object]]:
+    """Each process of ours with its state, as the kernel shows it now."""
+    try:
+        document = json.loads(layout.processes_file.read_text())
+    except PermissionError as error:
+        raise Stop("status needs root", "sudo ./wadah status") from error
+    except (OSError, ValueError):
+        return []
+    found: list[dict[str, object]] = []
+    for one in document["processes"]:
+        pid = one["pid"]
+        alive = pid is not None and Path(f"/proc/{pid}").exists()
+        state = (
+            "running"
+            if alive
+            else "stopped"
+            if not Path(f"/proc/{document['supervisor']}").exists()
+            else "restarting"
+        )
+        found.append(
+            {"role": one["role"], "pid": pid if alive else None, "state": state, "starts": one["starts"]}
+        )
+    return found
+
+
+def _supervise(options: argparse.Namespace) -> int:
+    from runtime.install.supervisor import Supervisor  # noqa: PLC0415
+
+    Supervisor(Layout.of(options.home), Front(**json.loads(options.front))).run()
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from runtime.install.doctor import examine  # noqa: PLC0415
+
+    worst = 0
+    for check in examine(Layout.of(options.home)):
+        mark = {"ok": "✓", "weak": "!", "missing": "✗"}[check.level]
+        plain(f" {mark} {check.name}: {check.found}")
+        if check.level != "ok":
+            plain(f"     {check.why}")
+            if check.remedy:
+                plain(f"     → {check.remedy}")
+        worst = max(worst, int(check.level == "missing"))
+    return worst
+
+
+def _harden(options: argparse.Namespace) -> int:
+    from runtime.install.harden import harden  # noqa: PLC0415
+
+    return harden(dry_run=options.dry_run)
+
+
+def _node(options: argparse.Namespace) -> int:
+    arguments, home = list(options.arguments), options.home
+    if "--home" in arguments[:-1]:  # people write it behind the verb
+        at = arguments.index("--home")
+        home = arguments[at + 1]
+        del arguments[at : at + 2]
+    layout = Layout.of(home)
+    if not Path(layout.python).exists():
+        raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
+    os.chdir(layout.app)
+    environment = {**os.environ, "PYTHONPATH": str(layout.app)}
+    words = [layout.python, "-m", "runtime.cli", "--home", str(layout.home), *(arguments or ["--help"])]
+    os.execve(layout.python, words, environment)  # noqa: S606
+
+
+def _test(options: argparse.Namespace) -> int:
+    from runtime.install.testing import run_tests  # noqa: PLC0415
+
+    return run_tests(options.arguments)
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from runtime.install.testing import run_bench  # noqa: PLC0415
+
+    return run_bench(options.arguments)
+
+
+def _need_root(verb: str) -> None:
+    if os.geteuid() != 0:
+        raise Stop(f"`{verb}` needs root", f"sudo ./wadah {verb}")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog="./wadah", description="Turns Linux machines into a hosting service.")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+
+    def verb(name: str, act: object, words: str, *, home: bool = True) -> argparse.ArgumentParser:
+        one = verbs.add_parser(name, help=words, description=words)
+        if home:
+            one.add_argument("--home", help="state of the installation (WADAH_HOME; /var/lib/wadah)")
+        one.set_defaults(act=act)
+        return one
+
+    start = verb("up", _up, "install what is missing and start everything")
+    start.add_argument("--detach", action="store_true", help="go on in the background")
+    start.add_argument("--port", type=int, help="port of the panel (8080)")
+    start.add_argument("--no-demo", action="store_true", help="make no demo tenant and environment")
+    start.add_argument("--domain", help="public name: TLS by itself on port 443")
+    start.add_argument("--listen", metavar="ADDRESS", help="listen there with a self-signed certificate")
+    start.add_argument("--node-netns", help=argparse.SUPPRESS)
+    stop = verb("down", _down, "stop the panel's processes; environments go on running")
+    stop.add_argument("--purge", action="store_true", help="delete every environment and every trace")
+    seen = verb("status", _status, "which process runs")
+    seen.add_argument("--json", action="store_true")
+    verb("doctor", _doctor, "what this machine has and lacks, and what mends it")
+    hard = verb("harden", _harden, "set the host-wide sysctls that a hosting machine should have", home=False)
+    hard.add_argument("--dry-run", action="store_true", help="only show them")
+    for name, act, words in (
+        ("node", _node, "the node's own command line: list, inspect, enter, logs, leaks"),
+        ("test", _test, "run every test (or pytest with these arguments)"),
+        ("bench", _bench, "measure"),
+    ):
+        one = verb(name, act, words, home=name == "node")
+        one.add_argument("arguments", nargs=argparse.REMAINDER)
+    hidden = verbs.add_parser("supervise")
+    hidden.add_argument("home")
+    hidden.add_argument("front")
+    hidden.set_defaults(act=_supervise)
+    return top
+
+
+def main() -> int:
+    options = parser().parse_args()
+    began = time.monotonic()
+    try:
+        return int(options.act(options))
+    except Stop as stop:
+        problem(str(stop))
+        if stop.remedy:
+            problem(f"→ {stop.remedy}")
+        return 1
+    except KeyboardInterrupt:
+        problem(f"interrupted after {time.monotonic() - began:.0f} s")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Where an installation keeps things, and the copy of the code that it runs."""
+
+import hashlib
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.install.host import ids
+
+CHECKOUT = Path(__file__).resolve().parent.parent.parent
+#: What of the checkout an installation runs from. It is copied to HOME/app, since the panel's user may
+#: not be able to read a checkout below /root.
+CODE = ("panel", "runtime", "templates", "static", "manage.py", "tests/bench")
+DEFAULT_HOME = "/var/lib/wadah"
+
+
+@dataclass(frozen=True)
+class Layout:
+    home: Path
+
+    @classmethod
+    def of(cls, home: str | None) -> "Layout":
+        return cls(Path(home or os.environ.get("WADAH_HOME") or DEFAULT_HOME).resolve())
+
+    @property
+    def app(self) -> Path:
+        return self.home / "app"
+
+    @property
+    def venv(self) -> Path:
+        return self.home / "venv"
+
+    @property
+    def python(self) -> str:
+        return str(self.venv / "bin" / "python")
+
+    @property
+    def run(self) -> Path:
+        return self.home / "run"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "log"
+
+    @property
+    def panel(self) -> Path:
+        return self.home / "panel"
+
+    @property
+    def admin_file(self) -> Path:
+        return self.home / "admin.json"
+
+    @property
+    def settings_file(self) -> Path:
+        """Address and port of the front, kept from one `up` to the next."""
+        return self.home / "front.json"
+
+    @property
+    def processes_file(self) -> Path:
+        return self.run / "processes.json"
+
+    @property
+    def supervisor_file(self) -> Path:
+        return self.run / "supervisor.pid"
+
+    def make(self) -> None:
+        """Directories with their owners and modes; a no-op where they are right."""
+        uid, gid = ids()
+        self.home.mkdir(mode=0o750, parents=True, exist_ok=True)
+        os.chown(self.home, 0, gid)
+        self.home.chmod(0o750)
+        for path, owner, mode in (
+            (self.run, 0, 0o770),
+            (self.log, 0, 0o770),
+            (self.panel, uid, 0o750),
+            (self.home / "redis", uid, 0o750),
+            (self.home / "front", uid, 0o750),
+        ):
+            path.mkdir(mode=mode, exist_ok=True)
+            os.chown(path, owner, gid)
+            path.chmod(mode)
+
+    def copy_code(self) -> bool:
+        """Puts this checkout's code into HOME/app; False when it is the same already."""
+        stamp = self.app / ".stamp"
+        wanted = _digest(CHECKOUT)
+        if stamp.exists() and stamp.read_text() == wanted:
+            return False
+        fresh = self.home / "app.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        ignore = shutil.ignore_patterns("__pycache__", "*.pyc", "node_modules")
+        for name in CODE:
+            source = CHECKOUT / name
+            if source.is_dir():
+                shutil.copytree(source, fresh / name, ignore=ignore)
+            elif source.exists():
+                (fresh / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, fresh / name)
+        for path in (fresh, *fresh.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        (fresh / ".stamp").write_text(wanted)
+        old = self.home / "app.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if self.app.exists():
+            self.app.rename(old)
+        fresh.rename(self.app)
+        shutil.rmtree(old, ignore_errors=True)
+        return True
+
+
+def _digest(checkout: Path) -> str:
+    """Changes when any file that is copied does: names, sizes and times."""
+    seen = hashlib.sha256()
+    for name in CODE:
+        source = checkout / name
+        files = sorted(source.rglob("*")) if source.is_dir() else [source]
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                stat = file.stat()
+                seen.update(f"{file.relative_to(checkout)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return seen.hexdigest()

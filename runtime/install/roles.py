@@ -1,0 +1,168 @@
+"""The processes of an installation: what each runs, as whom, and when it is ready."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.install.host import ids
+from runtime.install.layout import Layout
+
+
+@dataclass(frozen=True)
+class Front:
+    """Where browsers find the panel."""
+
+    url: str
+    """As people type it."""
+    site: str
+    """As Caddy's site address."""
+    internal_tls: bool = False
+
+
+@dataclass(frozen=True)
+class Role:
+    name: str
+    command: list[str]
+    root: bool = False
+    ready: Path | None = None
+    """A socket that is there when it is ready; removed before it starts."""
+    stop_s: float = 10.0
+    """From SIGTERM to SIGKILL."""
+
+
+def environment(layout: Layout, front: Front) -> dict[str, str]:
+    """What every process of ours sees; a setting of the operator's own is passed on."""
+    kept = {key: value for key, value in os.environ.items() if key.startswith(("WADAH_", "DATABASE_URL"))}
+    return {
+        **kept,
+        "PATH": f"{layout.venv}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": str(layout.home / "front"),
+        "XDG_DATA_HOME": str(layout.home / "front"),
+        "XDG_CONFIG_HOME": str(layout.home / "front"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(layout.app),
+        "DJANGO_SETTINGS_MODULE": "panel.config.settings",
+        "WADAH_HOME": str(layout.home),
+        "WADAH_URL": front.url,
+    }
+
+
+def roles(layout: Layout, front: Front) -> list[Role]:
+    """In the order of starting; stopping goes backwards."""
+    run, venv = layout.run, layout.venv / "bin"
+    home = str(layout.home)
+    write_redis_conf(layout)
+    write_caddyfile(layout, front)
+    wanted = [
+        Role("redis", ["redis-server", str(layout.home / "redis" / "redis.conf")], ready=run / "redis.sock"),
+        Role(
+            "agent",
+            [str(venv / "python"), "-m", "runtime.agent", "--home", home],
+            root=True,
+            ready=run / "agent.sock",
+        ),
+        Role(
+            "node-worker",
+            [str(venv / "python"), "-m", "runtime.worker", "--home", home],
+            root=True,
+            stop_s=40,
+        ),
+        Role(
+            "panel-worker",
+            [str(venv / "celery"), "-A", "panel.config.celery", "worker", "-Q", "panel", "-c", "2",
+             "-n", "panel@local", "-l", "warning", "--without-gossip", "--without-mingle",
+             "--without-heartbeat"],
+        ),
+        Role(
+            "beat",
+            [str(venv / "celery"), "-A", "panel.config.celery", "beat", "-l", "warning",
+             "-s", str(layout.panel / "beat.db"), "--pidfile="],
+        ),
+        Role(
+            "web",
+            [str(venv / "granian"), "--interface", "wsgi", "--uds", str(run / "web.sock"),
+             "--uds-permissions", "432", "--workers", "2", "--blocking-threads", "1", "--no-ws",
+             "--respawn-failed-workers", "--log-level", "warning", "panel.config.wsgi:application"],
+            ready=run / "web.sock",
+        ),
+        Role(
+            "ws",
+            [str(venv / "uvicorn"), "panel.config.asgi:application", "--uds", str(run / "ws.sock"),
+             "--ws", "websockets-sansio", "--ws-max-size", "65536", "--lifespan", "off", "--log-level", "warning",
+             "--no-server-header", "--timeout-graceful-shutdown", "3"],
+            ready=run / "ws.sock",
+        ),
+        Role(
+            "front",
+            ["caddy", "run", "--config", str(layout.home / "front" / "Caddyfile"), "--adapter", "caddyfile"],
+        ),
+    ]  # fmt: skip
+    if os.environ.get("WADAH_REDIS_URL"):
+        wanted = [role for role in wanted if role.name != "redis"]
+    return wanted
+
+
+def write_redis_conf(layout: Layout) -> None:
+    """A Redis of our own on a unix socket: no TCP port, nothing lost but the last second, never evicting."""
+    uid, gid = ids()
+    directory = layout.home / "redis"
+    text = f"""port 0
+unixsocket {layout.run / "redis.sock"}
+unixsocketperm 660
+dir {directory}
+appendonly yes
+appendfsync everysec
+save ""
+maxmemory-policy noeviction
+protected-mode yes
+daemonize no
+supervised no
+logfile ""
+"""
+    file = directory / "redis.conf"
+    file.write_text(text)
+    os.chown(file, uid, gid)
+    file.chmod(0o640)
+
+
+def write_caddyfile(layout: Layout, front: Front) -> None:
+    """WebSockets to the ASGI process, hashed static files from disk, everything else to WSGI."""
+    tls = "tls internal" if front.internal_tls else ""
+    text = f"""{{
+  admin off
+  auto_https disable_redirects
+  servers {{
+    timeouts {{
+      read_header 20s
+      idle 5m
+    }}
+  }}
+}}
+{front.site} {{
+  {tls}
+  header -Server
+  encode gzip
+  @sockets path /ws/*
+  handle @sockets {{
+    reverse_proxy unix/{layout.run / "ws.sock"}
+  }}
+  handle_path /static/* {{
+    root * {layout.panel / "static"}
+    header Cache-Control "public, max-age=31536000, immutable"
+    header X-Content-Type-Options nosniff
+    file_server
+  }}
+  handle {{
+    request_body {{
+      max_size 2MB
+    }}
+    reverse_proxy unix/{layout.run / "web.sock"}
+  }}
+}}
+"""
+    uid, gid = ids()
+    file = layout.home / "front" / "Caddyfile"
+    file.write_text(text)
+    os.chown(file, uid, gid)

@@ -1,0 +1,205 @@
+"""Starts the processes of an installation and starts again what dies; environments aren't its children.
+
+Runs as root in a process of its own (`supervise`), writes what it knows to HOME/run/processes.json, and
+ends with SIGTERM: everything is stopped in reverse order, each within its deadline.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from runtime.install.host import ids, wait_for
+from runtime.install.layout import Layout
+from runtime.install.roles import Front, Role, environment, roles
+
+#: A process that lived this long is started again at once; one that dies sooner waits, doubling.
+STEADY_S = 10.0
+MAX_DELAY_S = 15.0
+LOG_BYTES = 8 * 2**20
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+@dataclass
+class _Child:
+    role: Role
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    delay: float = 0.0
+    due: float = 0.0
+    starts: int = 0
+    last_exit: int | None = field(default=None)
+
+
+class Supervisor:
+    def __init__(self, layout: Layout, front: Front):
+        self.layout = layout
+        self.front = front
+        self.children = [_Child(role) for role in roles(layout, front)]
+        self.stopping = False
+
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT."""
+        # a worker that is killed leaves children; they come to us, not to the machine's init
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: setattr(self, "stopping", True))
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.layout.supervisor_file.write_text(str(os.getpid()))
+        try:
+            for child in self.children:
+                if self.stopping:
+                    break
+                self._start(child)
+                self._write()
+                if child.role.ready is not None:
+                    wait_for(child.role.ready, 15)
+            while not self.stopping:
+                self._look_after()
+                ready, _, _ = select.select([reader], [], [], self._pause())
+                if ready:
+                    os.read(reader, 4096)
+        finally:
+            self._stop_all()
+            self.layout.supervisor_file.unlink(missing_ok=True)
+            self._write()
+
+    # one child -----------------------------------------------------------------------------------
+
+    def _start(self, child: _Child) -> None:
+        role = child.role
+        if role.ready is not None:
+            role.ready.unlink(missing_ok=True)
+        command = role.command if role.root else [*_unprivileged(self.front), *role.command]
+        with self._log(role.name) as log:
+            child.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment(self.layout, self.front),
+                cwd=self.layout.app,
+                start_new_session=True,
+                umask=0o027,
+            )
+        child.started = time.monotonic()
+        child.starts += 1
+
+    def _log(self, name: str) -> IO[bytes]:
+        path = self.layout.log / f"{name}.log"
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size > LOG_BYTES:
+                path.rename(path.with_suffix(".log.1"))
+        return path.open("ab")
+
+    def _look_after(self) -> None:
+        now = time.monotonic()
+        changed = False
+        for child in self.children:
+            process = child.process
+            if process is not None and process.poll() is not None:
+                child.last_exit = process.returncode
+                child.process = None
+                lived = now - child.started
+                child.delay = 0.0 if lived > STEADY_S else min(MAX_DELAY_S, child.delay * 2 or 0.5)
+                child.due = now + (child.delay if child.starts > 1 else 0.0)
+                changed = True
+            if child.process is None and now >= child.due:
+                self._start(child)
+                changed = True
+        self._reap_orphans()
+        if changed:
+            self._write()
+
+    def _reap_orphans(self) -> None:
+        """Children of children that died; ours are reaped by their own Popen."""
+        known = {child.process.pid for child in self.children if child.process is not None}
+        for pid in _children():
+            if pid not in known:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+
+    def _pause(self) -> float:
+        due = [child.due - time.monotonic() for child in self.children if child.process is None]
+        return max(0.05, min([5.0, *due]))
+
+    # the end -------------------------------------------------------------------------------------
+
+    def _stop_all(self) -> None:
+        for child in reversed(self.children):
+            process = child.process
+            if process is None:
+                continue
+            _signal(process.pid, signal.SIGTERM)
+            try:
+                process.wait(child.role.stop_s)
+            except subprocess.TimeoutExpired:
+                _signal_group(process.pid, signal.SIGKILL)
+                process.wait(5)
+            child.last_exit = process.returncode
+            child.process = None
+
+    def _write(self) -> None:
+        document = {
+            "url": self.front.url,
+            "supervisor": os.getpid(),
+            "processes": [
+                {
+                    "role": child.role.name,
+                    "pid": child.process.pid if child.process else None,
+                    "starts": child.starts,
+                    "last_exit": child.last_exit,
+                }
+                for child in self.children
+            ],
+        }
+        file = self.layout.processes_file
+        temporary = file.with_suffix(".new")
+        temporary.write_text(json.dumps(document))
+        temporary.rename(file)
+
+
+def _children() -> list[int]:
+    text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+    return [int(word) for word in text.split()]
+
+
+def _unprivileged(front: Front) -> list[str]:
+    """Drops to the panel's user without any capability or way back; only the ports below 1024 are kept
+    for a front that has a domain."""
+    uid, gid = ids()
+    words = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs"]
+    if front.url.startswith("https://") and ":" not in front.url.removeprefix("https://"):
+        return [*words, "--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]
+    return [*words, "--bounding-set=-all", "--inh-caps=-all"]
+
+
+def _signal(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def _signal_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)
+
+
+def running_pid(layout: Layout) -> int | None:
+    """Pid of the living supervisor of this installation; None when there is none."""
+    try:
+        pid = int(layout.supervisor_file.read_text())
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return None
+    return pid if b"supervise" in words and os.fsencode(layout.home) in words else None
