@@ -1,1 +1,1 @@
-"""The node agent: exec, consoles and terminals for the panel; watches, mends and measures by itself."""
+"""The node agent: consoles, terminals and exec over one unix socket; watches for exits, samples usage."""

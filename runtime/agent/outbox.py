@@ -1,8 +1,8 @@
-"""Sends reports to the panel without ever waiting for Redis: newest wins when they pile up."""
+"""Sends messages to the panel without ever holding up the agent: Redis may be away for hours."""
 
-import queue
 import threading
-import time
+from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Any
 
 import structlog
@@ -12,49 +12,60 @@ from runtime.contract import PANEL_QUEUE
 
 log = structlog.get_logger()
 
+MAX_WAITING = 10_000
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0
+
 
 class Outbox:
-    """A thread of its own sends; `put` never blocks.
+    """A bounded queue and one thread. Of messages with the same key only the newest is sent."""
 
-    A message with a key replaces a waiting one with the same key (the last heartbeat counts, the last
-    report of an environment counts). At most `size` wait; the oldest goes first when there are more.
-    """
-
-    def __init__(self, app: Celery, size: int = 10_000):
+    def __init__(self, app: Celery):
         self._app = app
-        self._size = size
-        self._waiting: dict[object, tuple[str, Any]] = {}
-        self._lock = threading.Lock()
-        self._bell: queue.SimpleQueue[None] = queue.SimpleQueue()
-        threading.Thread(target=self._send_all, name="outbox", daemon=True).start()
+        self._waiting: OrderedDict[Hashable, tuple[str, dict[str, Any]]] = OrderedDict()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
 
-    def put(self, task: str, document: Any, key: object) -> None:
-        with self._lock:
-            self._waiting.pop((task, key), None)
-            self._waiting[(task, key)] = (task, document)
-            while len(self._waiting) > self._size:
-                self._waiting.pop(next(iter(self._waiting)))
-        self._bell.put(None)
+    def start(self) -> None:
+        self._thread.start()
 
-    def _send_all(self) -> None:
-        away = False
+    def put(self, key: Hashable, task: str, document: dict[str, Any]) -> None:
+        """Never waits. The oldest message goes when `MAX_WAITING` wait."""
+        with self._changed:
+            self._waiting.pop(key, None)
+            self._waiting[key] = (task, document)
+            while len(self._waiting) > MAX_WAITING:
+                self._waiting.popitem(last=False)
+            self._changed.notify()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        delay = _FIRST_DELAY_S
         while True:
-            self._bell.get()
-            with self._lock:
-                if not self._waiting:
-                    continue
-                key = next(iter(self._waiting))
-                task, document = self._waiting.pop(key)
-            try:
-                self._app.send_task(task, args=[document], queue=PANEL_QUEUE, retry=False)
-                if away:
-                    log.info("the broker is back")
-                away = False
-            except Exception as error:
-                if not away:
-                    log.warning("the broker is away", error=str(error))
-                away = True
-                with self._lock:
-                    self._waiting.setdefault(key, (task, document))
-                self._bell.put(None)
-                time.sleep(0.5)
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                key, message = next(iter(self._waiting.items()))
+            if self._send(*message):
+                delay = _FIRST_DELAY_S
+                with self._changed:
+                    if self._waiting.get(key) is message:
+                        del self._waiting[key]
+                continue
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, delay)
+            delay = min(_LAST_DELAY_S, delay * 2)
+
+    def _send(self, task: str, document: dict[str, Any]) -> bool:
+        try:
+            self._app.send_task(task, args=[document], queue=PANEL_QUEUE, retry=False)
+        except Exception as away:
+            log.warning("broker away", task=task, error=type(away).__name__)
+            return False
+        return True

@@ -1,86 +1,95 @@
-"""Notices within milliseconds that an environment's init ended, and does what its policy says.
+"""Sees an environment's init end, and starts it again where its restart policy says so.
 
-conmon writes a file per ended container; inotify(7) tells. Works without panel, Redis and database.
+conmon writes one file per ended container into the node's directory of exits; the engine decides. Now and
+then everything is compared with the kernel as well, for what no event told: a killed conmon, a lost file.
 """
 
-import ctypes
+import asyncio
 import os
-import select
-import struct
-import threading
-import time
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from uuid import UUID
 
 import structlog
 
+from runtime.agent.outbox import Outbox
+from runtime.contract import PANEL_OBSERVE, Report
 from runtime.engine import Engine
+from runtime.host.inotify import IN_CLOSE_WRITE, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
+from runtime.node import Node
 
 log = structlog.get_logger()
 
-_IN_CLOSE_WRITE, _IN_MOVED_TO = 0x8, 0x80
-#: How often drift is looked for.
-RECONCILE_EVERY_S = 30.0
-
-_libc = ctypes.CDLL(None, use_errno=True)
+RECONCILE_EVERY_S = 15.0
 
 
 class Watcher:
-    """Threads of the agent; `start` returns at once."""
+    """Use inside the agent's event loop; the engine's own work is done in threads."""
 
-    def __init__(self, engine: Engine):
-        self.engine = engine
-        self.exits = engine.node.exits
+    def __init__(self, node: Node, outbox: Outbox, pool: ThreadPoolExecutor):
+        self._node = node
+        self._outbox = outbox
+        self._pool = pool
+        self._inotify = Inotify()
+        self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self) -> None:
-        for work in (self._watch, self._reconcile):
-            threading.Thread(target=work, name=work.__name__, daemon=True).start()
+    def report(self, report: Report) -> None:
+        """Any thread. Of one environment only its newest report is kept while the panel is away."""
+        key = ("report", report.environment_id)
+        self._outbox.put(key, PANEL_OBSERVE, report.model_dump(mode="json"))
 
-    def _watch(self) -> None:
-        fd = _libc.inotify_init1(os.O_CLOEXEC)
-        if fd < 0 or _libc.inotify_add_watch(fd, os.fsencode(self.exits), _IN_CLOSE_WRITE | _IN_MOVED_TO) < 0:
-            log.error("inotify is not to be had; ends are noticed by reconciling only")
-            return
-        for entry in self.exits.iterdir():
+    async def run(self) -> None:
+        """Until cancelled."""
+        loop = asyncio.get_running_loop()
+        self._inotify.watch(self._node.exits, IN_MOVED_TO | IN_CLOSE_WRITE)
+        loop.add_reader(self._inotify.fd, self._noticed)
+        try:
+            self._all()
+            while True:
+                await loop.run_in_executor(self._pool, self._reconcile)
+                await asyncio.sleep(RECONCILE_EVERY_S)
+        finally:
+            loop.remove_reader(self._inotify.fd)
+            self._inotify.close()
+            for task in self._tasks:
+                task.cancel()
+
+    def _noticed(self) -> None:
+        names = set()
+        for _, mask, name in self._inotify.events():
+            if mask & IN_Q_OVERFLOW:
+                self._all()
+            names.add(name)
+        for name in names:
+            self._ended(name)
+
+    def _all(self) -> None:
+        for entry in os.scandir(self._node.exits):
             self._ended(entry.name)
-        while True:
-            select.select([fd], [], [])
-            events = os.read(fd, 65_536)
-            at = 0
-            while at < len(events):
-                length = struct.unpack_from("=I", events, at + 12)[0]
-                name = events[at + 16 : at + 16 + length].rstrip(b"\0").decode(errors="replace")
-                at += 16 + length
-                self._ended(name)
 
     def _ended(self, name: str) -> None:
-        """Container names of environments are their ids; terminals have longer ones and are not ours here."""
-        try:
+        """A file of that name lies among the exits."""
+        with suppress(ValueError, OSError):
             environment_id = UUID(hex=name)
-        except ValueError:
-            return
-        threading.Thread(target=self._handle, args=(environment_id,), daemon=True).start()
+            exit_code = int((self._node.exits / name).read_text())
+            task = asyncio.get_running_loop().create_task(self._handle(environment_id, exit_code))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    def _handle(self, environment_id: UUID) -> None:
-        file = self.exits / environment_id.hex
+    async def _handle(self, environment_id: UUID, exit_code: int) -> None:
+        loop = asyncio.get_running_loop()
+        engine = Engine(self._node, self.report)
         try:
-            code = int(Path(file).read_text().strip() or "-1")
-        except (OSError, ValueError):
-            return
-        try:
-            delay = self.engine.on_exit(environment_id, code)
+            delay = await loop.run_in_executor(self._pool, engine.on_exit, environment_id, exit_code)
             if delay is None:
                 return
-            time.sleep(delay)
-            self.engine.again(environment_id)
-        except Exception:
-            log.exception("the end of an environment was not handled", environment=str(environment_id))
+            await asyncio.sleep(delay)
+            await loop.run_in_executor(self._pool, engine.again, environment_id)
+        except Exception:  # the edge: one environment's trouble must not stop the watch for the others
+            log.exception("exit not handled", environment=str(environment_id))
 
     def _reconcile(self) -> None:
-        while True:
-            try:
-                for environment_id, why in self.engine.reconcile().items():
-                    log.warning("mended", environment=str(environment_id), why=why)
-            except Exception:
-                log.exception("reconciling failed")
-            time.sleep(RECONCILE_EVERY_S)
+        try:
+            Engine(self._node, self.report).reconcile()
+        except Exception:  # the edge
+            log.exception("reconcile failed")
