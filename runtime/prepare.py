@@ -47,9 +47,8 @@ def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _qui
         say("lxcfs (limits seen in /proc)")
     from runtime.resources import firewall  # noqa: PLC0415 (loads libnftables)
 
-    changed = firewall.prepare(node)
-    if changed:
-        say(f"nftables table {node.table_name}")
+    for changed in firewall.prepare(node):
+        say(changed)
     return node
 
 
