@@ -1,0 +1,1 @@
+"""The web panel: owns what is wanted, never touches a host."""

@@ -1,0 +1,96 @@
+"""From a request or a WebSocket handshake to an `Actor`."""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+from datetime import timedelta
+from uuid import UUID
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from panel.accounts.actor import Actor
+from panel.accounts.models import Token
+
+_PREFIX = "wdh"
+#: `last_used_at` is written at most this often, so that reading stays reading.
+_TOUCH_EVERY = timedelta(minutes=1)
+
+
+def new_secret() -> str:
+    """256 random bits."""
+    return secrets.token_hex(32)
+
+
+def digest_of(secret: str) -> str:
+    """A random secret of 256 bits needs no slow hash."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def text_of(token: Token, secret: str) -> str:
+    return f"{_PREFIX}_{token.id.hex}_{secret}"
+
+
+def client_address(meta: dict[str, str]) -> str:
+    """Address of the browser. The front, on a socket or loopback, appends it as the last hop."""
+    peer = meta.get("REMOTE_ADDR", "")
+    try:
+        is_front = ipaddress.ip_address(peer).is_loopback
+    except ValueError:
+        is_front = True
+    if is_front and (hops := meta.get("HTTP_X_FORWARDED_FOR", "")):
+        last = hops.rsplit(",", 1)[-1].strip()
+        try:
+            return str(ipaddress.ip_address(last))
+        except ValueError:
+            return ""
+    return "" if is_front and not peer.replace(".", "").isdigit() else peer
+
+
+def actor_from_token(text: str, address: str) -> Actor | None:
+    """None when the token is unknown, wrong, expired, revoked, or used from elsewhere."""
+    parts = text.split("_", 2)
+    if len(parts) != 3 or parts[0] != _PREFIX:
+        return None
+    try:
+        token_id = UUID(hex=parts[1])
+    except ValueError:
+        return None
+    token = Token.objects.select_related("user", "tenant").filter(pk=token_id).first()
+    if token is None or not hmac.compare_digest(token.digest, digest_of(parts[2])):
+        return None
+    now = timezone.now()
+    if not token.is_usable(now) or not token.user.is_active or not is_within(address, token.networks):
+        return None
+    if token.last_used_at is None or now - token.last_used_at > _TOUCH_EVERY:
+        Token.objects.filter(pk=token.pk).update(last_used_at=now, last_used_from=address or None)
+    return Actor(user=token.user, token=token, address=address)
+
+
+def is_within(address: str, networks: list[str]) -> bool:
+    """True for an empty list; an unknown address is within none."""
+    if not networks:
+        return True
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in ipaddress.ip_network(network) for network in networks)
+
+
+def actor_of(request: HttpRequest) -> Actor | None:
+    """By bearer token, else by session; kept on the request. A bad token never falls back to the session."""
+    known: Actor | None
+    if hasattr(request, "_wadah_actor"):
+        known = request._wadah_actor
+        return known
+    address = client_address(request.META)
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme:
+        known = actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
+    else:
+        user = getattr(request, "user", None)
+        known = Actor(user=user, address=address) if user is not None and user.is_authenticated else None
+    request._wadah_actor = known  # type: ignore[attr-defined]
+    return known

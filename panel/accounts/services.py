@@ -1,0 +1,164 @@
+"""People and tokens."""
+
+import ipaddress
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
+from django.utils import timezone
+
+from panel import events
+from panel.accounts.actor import Actor
+from panel.accounts.auth import digest_of, new_secret, text_of
+from panel.accounts.models import Token, User
+from panel.audit.services import record
+from panel.errors import Conflict, Invalid, NotFound
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import EVERYTHING, FROM_ABOVE, ROLES, Permission, RoleName
+from panel.tenants.services import check_permissions
+
+LONGEST = timedelta(days=366)
+DEFAULT_LIFE = timedelta(days=90)
+
+
+def create_token(
+    actor: Actor,
+    *,
+    tenant: Tenant | None,
+    name: str = "",
+    role: str = "",
+    permissions: Sequence[str] = (),
+    expires_at: datetime | None = None,
+    networks: Sequence[str] = (),
+) -> tuple[Token, str]:
+    """The row and the token's text, which is shown this once. It never may more than its maker.
+
+    Without `expires_at` it ends after 90 days; at most it lasts a year.
+    """
+    actor.require(Permission.TOKEN_MANAGE, tenant)
+    wanted = _permissions(actor, tenant, role, permissions)
+    now = timezone.now()
+    end = expires_at or now + DEFAULT_LIFE
+    if timezone.is_naive(end) or not now < end <= now + LONGEST:
+        raise Invalid("expires_at is a time with zone, in the future and within a year.", field="expires_at")
+    secret = new_secret()
+    token = Token(
+        id=uuid.uuid4(),
+        name=name[:120],
+        user=actor.user,
+        tenant=tenant,
+        permissions=wanted,
+        digest=digest_of(secret),
+        networks=_networks(networks),
+        expires_at=end,
+    )
+    with transaction.atomic():
+        token.save(force_insert=True)
+        record(
+            actor,
+            "token.create",
+            tenant_id=tenant.pk if tenant else None,
+            target=token,
+            after={"permissions": wanted, "expires_at": end.isoformat(), "networks": token.networks},
+        )
+    return token, text_of(token, secret)
+
+
+def _permissions(actor: Actor, tenant: Tenant | None, role: str, permissions: Sequence[str]) -> list[str]:
+    if bool(role) == bool(permissions):
+        raise Invalid("Give either a role or a list of permissions.", field="role")
+    if role:
+        if role not in ROLES:
+            raise Invalid(f"The role is one of {', '.join(ROLES)}.", field="role")
+        wanted = sorted(ROLES[RoleName(role)])
+    elif list(permissions) == [EVERYTHING] and actor.is_platform_administrator:
+        return [EVERYTHING]
+    else:
+        wanted = [Permission(p) for p in check_permissions(permissions)]
+    for permission in wanted:
+        if permission not in FROM_ABOVE or permissions:
+            actor.require(permission, tenant)
+    return [str(p) for p in wanted]
+
+
+def _networks(networks: Sequence[str]) -> list[str]:
+    try:
+        return [str(ipaddress.ip_network(network)) for network in networks]
+    except ValueError as error:
+        raise Invalid(f"networks: {error}.", field="networks") from error
+
+
+def revoke_token(actor: Actor, token_id: UUID) -> Token:
+    """It is refused from now on, and sockets opened with it close. Asked again: a no-op."""
+    with transaction.atomic():
+        token = _own_or_managed(actor, token_id)
+        if token.revoked_at is None:
+            token.revoked_at = timezone.now()
+            token.save(update_fields=["revoked_at"])
+            record(actor, "token.revoke", tenant_id=token.tenant_id, target=token)
+            events.rights_changed(token.user_id)
+    return token
+
+
+def _own_or_managed(actor: Actor, token_id: UUID) -> Token:
+    """One's own token, or one of a tenant where the actor manages tokens."""
+    found = Token.objects.select_related("tenant").filter(pk=token_id).first()
+    if found is not None:
+        if found.user_id == actor.user.pk and (
+            actor.token is None or actor.can(Permission.TOKEN_MANAGE, found.tenant)
+        ):
+            return found
+        if Token.objects.for_actor(actor, Permission.TOKEN_MANAGE).filter(pk=token_id).exists():
+            return found
+        if found.tenant is not None and actor.can(Permission.TOKEN_VIEW, found.tenant):
+            actor.require(Permission.TOKEN_MANAGE, found.tenant)
+    raise NotFound("This token")
+
+
+def create_user(
+    actor: Actor,
+    *,
+    username: str,
+    email: str,
+    password: str = "",
+    name: str = "",
+    is_administrator: bool = False,
+) -> User:
+    """An account with a verified address; without a password its owner sets one by mail."""
+    actor.require(Permission.USER_MANAGE)
+    user = User(
+        username=username.strip(), email=email.strip().lower(), name=name[:120], is_superuser=is_administrator
+    )
+    try:
+        validate_email(user.email)
+    except ValidationError as error:
+        raise Invalid("This isn't an e-mail address.", field="email") from error
+    try:
+        user.username_validator(user.username)
+        if password:
+            validate_password(password, user)
+    except ValidationError as error:
+        field = "password" if password and error.code != "invalid" else "username"
+        raise Invalid(" ".join(error.messages), field=field) from error
+    with transaction.atomic():
+        for field in ("username", "email"):
+            value = getattr(user, field)
+            if User.objects.filter(**{f"{field}__iexact": value}).exists():
+                raise Conflict(f"The {field} {value} is taken.", code="name_taken", field=field)
+        save_user(user, password)
+        record(actor, "user.create", target=user, after={"is_administrator": is_administrator})
+    return user
+
+
+def save_user(user: User, password: str) -> None:
+    """Insert with a password (or none that works) and a verified address, which passkeys need."""
+    from allauth.account.models import EmailAddress  # noqa: PLC0415
+
+    user.set_password(password or None)
+    user.save(force_insert=True)
+    EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)

@@ -1,0 +1,50 @@
+"""RFC 9457 problem details: the one shape of every error of the API."""
+
+import json
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+from django.http import HttpResponse
+
+from panel.errors import Refused
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str = "",
+    next_step: str = "",
+    errors: Sequence[dict[str, str]] = (),
+) -> HttpResponse:
+    """`errors`: `{"field", "message"}` for each bad input."""
+    body: dict[str, Any] = {
+        "type": f"urn:wadah:problem:{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+    }
+    if field:
+        body["field"] = field
+    if next_step:
+        body["next_step"] = next_step
+    if errors:
+        body["errors"] = list(errors)
+    return HttpResponse(json.dumps(body), status=status, content_type=CONTENT_TYPE)
+
+
+def refused(error: Refused) -> HttpResponse:
+    errors = [{"field": error.field, "message": error.message}] if error.field else []
+    return problem(
+        error.status,
+        error.code,
+        error.message,
+        field=error.field,
+        next_step=error.next_step,
+        errors=errors,
+    )

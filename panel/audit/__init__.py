@@ -1,0 +1,1 @@
+"""Who did what, from where, to what: append-only and chained."""

@@ -1,0 +1,59 @@
+"""The audit record. Rows are only added; the database itself refuses to change or delete one."""
+
+import uuid
+from typing import TYPE_CHECKING
+
+from django.db import models
+
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+
+if TYPE_CHECKING:
+    from panel.accounts.actor import Actor
+
+
+class AuditRecords(models.QuerySet["AuditRecord"]):
+    def for_actor(self, actor: "Actor") -> "AuditRecords":
+        """Of tenants whose record the actor may read; deeds without a tenant only for administrators."""
+        condition = actor.scope(Permission.AUDIT_VIEW)
+        if condition is None:
+            return self.all()
+        return self.filter(chain__in=Tenant.objects.filter(condition).values("id"))
+
+
+class AuditRecord(models.Model):
+    """One deed. `digest` covers the row and the digest before it in the same chain."""
+
+    id = models.BigAutoField(primary_key=True)
+    chain = models.UUIDField()
+    """The tenant's id, or the nil UUID for deeds that belong to the whole installation."""
+    sequence = models.PositiveBigIntegerField()
+    at = models.DateTimeField()
+    action = models.CharField(max_length=64)
+    """As `environment.create`."""
+    who_id = models.UUIDField(null=True, blank=True)
+    who = models.CharField(max_length=150)
+    token_id = models.UUIDField(null=True, blank=True)
+    from_where = models.CharField(max_length=64, blank=True, default="")
+    target_type = models.CharField(max_length=32, blank=True, default="")
+    target_id = models.CharField(max_length=64, blank=True, default="")
+    target_name = models.CharField(max_length=150, blank=True, default="")
+    before = models.JSONField(default=dict, blank=True)
+    after = models.JSONField(default=dict, blank=True)
+    operation_id = models.UUIDField(null=True, blank=True)
+    previous = models.CharField(max_length=64, blank=True, default="")
+    digest = models.CharField(max_length=64)
+
+    objects = AuditRecords.as_manager()
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["chain", "-at"]), models.Index(fields=["target_id", "-at"])]
+        constraints = [models.UniqueConstraint(fields=["chain", "sequence"], name="audit_sequence_once")]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.who}"
+
+    @property
+    def tenant_id(self) -> uuid.UUID | None:
+        return self.chain if self.chain.int else None

@@ -1,0 +1,61 @@
+"""The panel's Celery application. A message only says "look": rows are the record, results aren't kept."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+from kombu import Queue
+
+from runtime.contract import PANEL_QUEUE
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
+
+
+class PanelCelery(Celery):  # type: ignore[misc]
+    """Reads the broker's address from Django's settings, late."""
+
+    def on_configure(self) -> None:
+        from django.conf import settings  # noqa: PLC0415
+
+        self.conf.update(broker_url=settings.WADAH.broker_url)
+
+
+app = PanelCelery("panel")
+app.conf.update(
+    task_serializer="json",
+    result_serializer="json",
+    accept_content=["json"],
+    task_ignore_result=True,
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    worker_prefetch_multiplier=1,
+    task_time_limit=120,
+    task_soft_time_limit=100,
+    broker_transport_options={
+        "visibility_timeout": 20,
+        "unacked_restore_interval": 1,
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+    },
+    broker_connection_retry_on_startup=True,
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    worker_max_tasks_per_child=5000,
+    worker_hijack_root_logger=False,
+    task_default_queue=PANEL_QUEUE,
+    task_queues=[Queue(PANEL_QUEUE)],
+    task_create_missing_queues=True,
+    beat_schedule={
+        "resync": {"task": "panel.resync", "schedule": 5.0, "options": {"expires": 5}},
+        "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},
+        "housekeeping": {"task": "panel.housekeeping", "schedule": 600.0, "options": {"expires": 600}},
+    },
+)
+app.autodiscover_tasks(
+    ["panel.environments", "panel.nodes", "panel.images", "panel.networks", "panel.api", "panel.accounts"]
+)
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def _keep_our_logs(**_: Any) -> None:
+    """Django's settings have set up the logs already; Celery must not do so again."""

@@ -1,0 +1,77 @@
+"""What an operator sets from outside: environment variables, all optional."""
+
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class PanelEnv(BaseSettings):
+    """Read once at start; pydantic reports all bad values together."""
+
+    model_config = SettingsConfigDict(env_prefix="WADAH_", extra="ignore", frozen=True)
+
+    home: Path = Path("/var/lib/wadah")
+    url: str = "http://127.0.0.1:8080"
+    """The address that browsers use. Scheme https turns on secure cookies, HSTS and redirects."""
+    extra_hosts: str = ""
+    """More host names that the panel answers to, separated by commas."""
+    redis_url: str = ""
+    """Broker, cache and channel layer; empty: the installation's own Redis on HOME/run/redis.sock."""
+    database_url: str = Field(default="", validation_alias="DATABASE_URL")
+    """Empty: SQLite in HOME/panel/db.sqlite3."""
+    debug: bool = False
+    log_json: bool = True
+    slot_cooldown_s: int = Field(default=86_400, ge=0)
+    """How long the user ids of a deleted environment are kept back."""
+    address_cooldown_s: int = Field(default=3_600, ge=0)
+    """How long an address is kept back after its environment is gone."""
+    deleted_rows_kept_s: int = Field(default=30 * 86_400, ge=0)
+    """How long the row of a deleted environment is kept for its history."""
+    forward_first_port: int = Field(default=1024, ge=1, le=65535)
+    forward_last_port: int = Field(default=65535, ge=1, le=65535)
+    """Ports of a node that tenants may have forwarded."""
+    agent_socket: Path | None = None
+    """Socket of the node agent; None: HOME/run/agent.sock."""
+
+    @property
+    def panel_home(self) -> Path:
+        return self.home / "panel"
+
+    @property
+    def agent_path(self) -> Path:
+        return self.agent_socket or self.home / "run" / "agent.sock"
+
+    @cached_property
+    def scheme(self) -> str:
+        return urlsplit(self.url).scheme
+
+    @cached_property
+    def is_secure(self) -> bool:
+        return self.scheme == "https"
+
+    @cached_property
+    def hosts(self) -> list[str]:
+        """What ALLOWED_HOSTS holds: the public name, loopback's names, and the extra ones; never `*`."""
+        named = [urlsplit(self.url).hostname or "", "127.0.0.1", "localhost", "[::1]"]
+        return list(dict.fromkeys(h for h in [*named, *self.extra_hosts.split(",")] if h))
+
+    def _redis(self, database: int, socket_scheme: str) -> str:
+        """`redis_url` for one logical database; a socket is written differently by each client library."""
+        url = self.redis_url or f"unix://{self.home}/run/redis.sock"
+        parts = urlsplit(url)
+        if parts.scheme in {"unix", "redis+socket"}:
+            query = "virtual_host" if socket_scheme == "redis+socket" else "db"
+            login = f"{parts.netloc}" if parts.netloc else ""
+            return f"{socket_scheme}://{login}{parts.path}?{query}={database}"
+        return f"{parts.scheme}://{parts.netloc}/{database}"
+
+    @property
+    def broker_url(self) -> str:
+        return self._redis(0, "redis+socket")
+
+    @property
+    def cache_url(self) -> str:
+        return self._redis(1, "unix")

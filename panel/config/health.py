@@ -1,0 +1,81 @@
+"""What supervisors and Prometheus look at. None of it needs a sign-in; none of it names a tenant."""
+
+import time
+
+from django.conf import settings
+from django.core.cache import cache
+from django.db import DatabaseError, connection
+from django.db.models import Count
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+from panel.environments.models import Environment
+from panel.nodes.models import Node
+from panel.operations.models import OPEN_STATES, Operation
+
+#: Cache key that the beat's resync writes; older than this and background work stands still.
+BEAT_KEY = "beat-seen"
+BEAT_MAX_AGE_S = 60.0
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """The process answers. No I/O."""
+    return JsonResponse({"status": "ok"})
+
+
+def check_database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError as error:
+        return f"database: {type(error).__name__}"
+    return ""
+
+
+def check_redis_and_beat() -> str:
+    try:
+        seen = cache.get(BEAT_KEY)
+    except Exception as error:  # any client's failure means the same here
+        return f"redis: {type(error).__name__}"
+    if seen is None or time.time() - float(seen) > BEAT_MAX_AGE_S:
+        return "beat: not heard of for more than a minute"
+    return ""
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Database, Redis and background work: 503 and the causes when one of them is missing."""
+    problems = [problem for problem in (check_database(), check_redis_and_beat()) if problem]
+    status = "ready" if not problems else "not ready"
+    return JsonResponse({"status": status, "problems": problems}, status=503 if problems else 200)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """A few gauges from the database, for Prometheus, which shows an administrator's token."""
+    if not may_read_metrics(request):
+        return JsonResponse({"detail": "metrics need an administrator's token"}, status=401)
+    registry = CollectorRegistry()
+    environments = Gauge("wadah_environments", "By observed state", ["state"], registry=registry)
+    rows = Environment.objects.filter(deleted_at=None).values_list("observed_state").annotate(n=Count("id"))
+    for state, count in rows:
+        environments.labels(state or "unknown").set(count)
+    Gauge("wadah_operations_open", "Not finished", registry=registry).set(
+        Operation.objects.filter(state__in=OPEN_STATES).count()
+    )
+    seen = Gauge("wadah_node_last_seen_seconds", "Unix time of its last report", ["node"], registry=registry)
+    leaks = Gauge("wadah_node_leaks", "Objects that nobody wants", ["node"], registry=registry)
+    for node in Node.objects.all():
+        seen.labels(node.name).set(node.last_seen_at.timestamp() if node.last_seen_at else 0)
+        leaks.labels(node.name).set(node.leaks)
+    return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4")
+
+
+def may_read_metrics(request: HttpRequest) -> bool:
+    """A bearer token or session of an administrator of the installation."""
+    from panel.accounts.auth import actor_of  # noqa: PLC0415
+
+    actor = actor_of(request)
+    return settings.DEBUG or (actor is not None and actor.is_platform_administrator)

@@ -1,0 +1,263 @@
+"""Django settings: values from `PanelEnv` and `Secrets`, the rest fixed here on purpose."""
+
+import importlib.util
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+from csp.constants import NONCE, NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from panel.config.env import PanelEnv
+from panel.config.secrets import Secrets
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+WADAH = PanelEnv()
+try:
+    SECRETS = Secrets.load(WADAH.home)
+except FileNotFoundError as error:
+    raise ImproperlyConfigured(
+        f"{error.filename} is missing: run `manage.py prepare` with the same WADAH_HOME first"
+    ) from error
+
+SECRET_KEY = SECRETS.secret_key
+DEBUG = WADAH.debug
+ALLOWED_HOSTS = WADAH.hosts
+ROOT_URLCONF = "panel.config.urls"
+WSGI_APPLICATION = "panel.config.wsgi.application"
+ASGI_APPLICATION = "panel.config.asgi.application"
+
+
+def _present(*modules: str) -> list[str]:
+    return [module for module in modules if importlib.util.find_spec(module)]
+
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "channels",
+    "csp",
+    "django_htmx",
+    "template_partials",
+    "panel.accounts",
+    "panel.tenants",
+    "panel.quotas",
+    "panel.plans",
+    "panel.nodes",
+    "panel.images",
+    "panel.networks",
+    "panel.environments",
+    "panel.operations",
+    "panel.audit",
+    "panel.live",
+    "panel.api",
+    *_present("panel.ui", "panel.console"),
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "panel.config.middleware.RequestMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "panel.api.middleware.ApiMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                "csp.context_processors.nonce",
+            ],
+        },
+    },
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+INSTALLED_APPS.append("django.forms")
+
+# database ---------------------------------------------------------------------------------------
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES: dict[str, Any]
+if WADAH.database_url:
+    DATABASES = {
+        "default": {
+            **dj_database_url.parse(WADAH.database_url, conn_max_age=60, conn_health_checks=True),
+        }
+    }
+    DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
+        "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"
+    )
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": WADAH.panel_home / "db.sqlite3",
+            "CONN_MAX_AGE": None,
+            "OPTIONS": {
+                # A writer takes the lock at BEGIN, so that read-then-write can't fail half way.
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                # WAL with synchronous=NORMAL survives a crash of the process; https://sqlite.org/wal.html
+                "init_command": (
+                    "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; "
+                    "PRAGMA mmap_size=134217728; PRAGMA cache_size=-16000"
+                ),
+            },
+        }
+    }
+
+# services and pages open their own transactions, so that an event is sent only after the commit.
+ATOMIC_REQUESTS = False
+
+# Redis ------------------------------------------------------------------------------------------
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": WADAH.cache_url,
+        "KEY_PREFIX": "wadah",
+    }
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "panel.live.layer.EventLayer",
+        "CONFIG": {"hosts": [WADAH.cache_url], "prefix": "wadah"},
+    }
+}
+
+# sign-in ----------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_ADAPTER = "panel.accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "optional"
+ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_PREVENT_ENUMERATION = True
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not WADAH.is_secure
+MFA_TOTP_ISSUER = "Wadah"
+USERSESSIONS_TRACK_ACTIVITY = False
+EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+
+# browser ----------------------------------------------------------------------------------------
+
+_PREFIX = "__Host-" if WADAH.is_secure else "wadah_"
+SECURE_SSL_REDIRECT = False  # the front does it, and health checks come without TLS
+SECURE_HSTS_SECONDS = 63_072_000 if WADAH.is_secure else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = WADAH.is_secure
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+# Web processes listen on a unix socket that only the front connects to, and the front sets this header.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if WADAH.is_secure else None
+X_FRAME_OPTIONS = "DENY"
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_COOKIE_NAME = f"{_PREFIX}sid"
+SESSION_COOKIE_SECURE = WADAH.is_secure
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
+CSRF_COOKIE_NAME = f"{_PREFIX}csrf"
+CSRF_COOKIE_SECURE = WADAH.is_secure
+CSRF_COOKIE_SAMESITE = "Strict"
+CSRF_USE_SESSIONS = True
+CSRF_TRUSTED_ORIGINS = [WADAH.url.rstrip("/")]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 200
+FILE_UPLOAD_PERMISSIONS = 0o600
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "worker-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# static files -----------------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = WADAH.panel_home / "static"
+STATICFILES_DIRS = [path for path in [BASE_DIR / "static"] if path.is_dir()]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if DEBUG
+            else "panel.config.staticfiles.ModuleManifestStorage"
+        )
+    },
+}
+MEDIA_ROOT = WADAH.panel_home / "media"
+WHITENOISE_USE_FINDERS = DEBUG
+WHITENOISE_AUTOREFRESH = DEBUG
+
+# languages, times -------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("id", _("Indonesian"))]
+LOCALE_PATHS = [BASE_DIR / "panel" / "locale"]
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# logs -------------------------------------------------------------------------------------------
+
+LOGGING_CONFIG = "panel.config.logs.configure"
+LOGGING = {"json": WADAH.log_json and not DEBUG, "level": "DEBUG" if DEBUG else "INFO"}
+TEST_RUNNER = "django.test.runner.DiscoverRunner"

@@ -1,0 +1,45 @@
+"""Addresses: each domain's own pages, the API, sign-in, and what supervisors look at."""
+
+import importlib.util
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from panel.api.root import api
+from panel.config.health import healthz, metrics, readyz
+
+#: Rooms that may hold a `urls.py` with pages; each writes its full paths itself.
+_PAGES = [
+    "panel.ui",
+    "panel.accounts",
+    "panel.tenants",
+    "panel.quotas",
+    "panel.plans",
+    "panel.nodes",
+    "panel.images",
+    "panel.networks",
+    "panel.environments",
+    "panel.operations",
+    "panel.audit",
+    "panel.console",
+]
+
+handler404 = "panel.config.views.not_found"
+
+
+def _pages() -> list[URLPattern | URLResolver]:
+    return [
+        path("", include(f"{app}.urls"))
+        for app in _PAGES
+        if importlib.util.find_spec(app) and importlib.util.find_spec(f"{app}.urls")
+    ]
+
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
+    path("api/v1/", api.urls),
+    path("accounts/", include("allauth.urls")),
+    path("i18n/", include("django.conf.urls.i18n")),
+    *_pages(),
+]

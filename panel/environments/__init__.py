@@ -1,0 +1,1 @@
+"""Environments: what is wanted, and what was seen."""

@@ -1,0 +1,220 @@
+"""An environment: its first half says what is wanted, its second what was last seen.
+
+Only `environments.services` writes the first half, only `environments.tasks.observe` the second.
+"""
+
+import uuid
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+
+from panel.tenants.models import TenantState
+from panel.tenants.scope import Scoped
+from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
+from runtime.contract.base import NAME_PATTERN
+
+
+class State(models.TextChoices):
+    """What a person reads; derived, never stored."""
+
+    PROVISIONING = "provisioning", "provisioning"
+    RUNNING = "running", "running"
+    STOPPED = "stopped", "stopped"
+    PAUSED = "paused", "paused"
+    SUSPENDED = "suspended", "suspended"
+    FAILED = "failed", "failed"
+    DELETING = "deleting", "deleting"
+    DELETED = "deleted", "deleted"
+
+
+def derive_state(
+    *,
+    desired: str,
+    observed: str,
+    observed_generation: int,
+    has_failed: bool,
+    is_deleted: bool,
+    tenant_state: str,
+) -> State:
+    """The one word for an environment. `has_failed`: the newest intent was tried and could not be made so."""
+    if is_deleted:
+        return State.DELETED
+    if desired == DesiredState.DELETED:
+        return State.FAILED if has_failed else State.DELETING
+    if observed_generation == 0:
+        return State.FAILED if has_failed else State.PROVISIONING
+    if tenant_state == TenantState.SUSPENDED:
+        return State.SUSPENDED
+    if observed == ObservedState.FAILED:
+        return State.FAILED
+    if observed in (ObservedState.RUNNING, ObservedState.STOPPED, ObservedState.PAUSED):
+        return State(observed)
+    return State.PROVISIONING
+
+
+class Environments(Scoped["Environment"]):
+    def living(self) -> "Environments":
+        """Without those of which nothing is left."""
+        return self.filter(deleted_at=None)
+
+
+class Environment(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="environments")
+    node = models.ForeignKey("nodes.Node", on_delete=models.PROTECT, related_name="environments")
+    name = models.CharField(max_length=63, validators=[RegexValidator(NAME_PATTERN)])
+    description = models.CharField(max_length=400, blank=True, default="")
+    plan_version = models.ForeignKey(
+        "plans.PlanVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="environments"
+    )
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    changed_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+    """When the node said that nothing is left."""
+
+    # what is wanted
+    generation = models.PositiveBigIntegerField(default=1)
+    desired_state = models.CharField(
+        max_length=16, choices=[(s.value, s.value) for s in DesiredState], default=DesiredState.RUNNING
+    )
+    kind = models.CharField(max_length=16, choices=[(k.value, k.value) for k in Kind], default=Kind.SYSTEM)
+    kernel = models.CharField(
+        max_length=16, choices=[(k.value, k.value) for k in Kernel], default=Kernel.SHARED
+    )
+    image = models.CharField(max_length=64)
+    slot = models.PositiveIntegerField(null=True, blank=True)
+    """Number of its user ids on the node; None once the cool-down after its deletion is over."""
+    limits = models.JSONField()
+    """As `runtime.contract.Limits`."""
+    network_options = models.JSONField(default=dict, blank=True)
+    """`nameservers`, `allow_private`, `allow_smtp` as in `runtime.contract.Network`."""
+    security = models.JSONField(default=dict, blank=True)
+    """As `runtime.contract.SecurityProfile`."""
+    restart = models.JSONField(default=dict, blank=True)
+    """As `runtime.contract.RestartPolicy`."""
+    app = models.JSONField(null=True, blank=True)
+    """As `runtime.contract.AppOptions`."""
+    ssh_keys = models.JSONField(default=list, blank=True)
+    root_password_hash = models.CharField(max_length=256, blank=True, default="")
+    """crypt(5); empty: left as it is."""
+    credentials_revision = models.PositiveIntegerField(default=0)
+    boots = models.PositiveIntegerField(default=0)
+    installs = models.PositiveIntegerField(default=0)
+    keep_old_root = models.BooleanField(default=False)
+    stop_timeout_s = models.FloatField(default=30)
+    operation_id = models.UUIDField(null=True, blank=True)
+    """The newest operation, so that lists need no join."""
+    sent_at = models.DateTimeField(null=True, blank=True)
+    """When the spec was last sent to the node."""
+    send_attempts = models.PositiveIntegerField(default=0)
+    """How often this generation was sent."""
+
+    # what was seen
+    observed_state = models.CharField(max_length=16, blank=True, default="")
+    observed_generation = models.PositiveBigIntegerField(default=0)
+    attempted_generation = models.PositiveBigIntegerField(default=0)
+    observed_sequence = models.BigIntegerField(default=-1)
+    observed_at = models.DateTimeField(null=True, blank=True)
+    is_at_work = models.BooleanField(default=False)
+    """The node said that more reports follow."""
+    code = models.CharField(max_length=64, blank=True, default="")
+    """Stable cause of what is wrong; empty when all is well."""
+    message = models.CharField(max_length=2000, blank=True, default="")
+    next_step = models.CharField(max_length=2000, blank=True, default="")
+    init_pid = models.IntegerField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    restarts = models.PositiveIntegerField(default=0)
+    exit_code = models.IntegerField(null=True, blank=True)
+    oom_kills = models.PositiveIntegerField(default=0)
+
+    objects = Environments.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        indexes = [
+            models.Index(fields=["tenant", "name"]),
+            models.Index(
+                fields=["sent_at"],
+                condition=models.Q(deleted_at__isnull=True, observed_generation__lt=models.F("generation")),
+                name="environment_behind",
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "name"],
+                condition=models.Q(deleted_at__isnull=True),
+                name="environment_name_once",
+            ),
+            models.UniqueConstraint(fields=["node", "slot"], name="environment_slot_once"),
+            models.CheckConstraint(
+                condition=models.Q(deleted_at__isnull=False) | models.Q(slot__isnull=False),
+                name="environment_has_slot",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(desired_state__in=[s.value for s in DesiredState]),
+                name="environment_desired_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def has_failed(self) -> bool:
+        """The newest intent was tried to its end, and is not so."""
+        return (
+            bool(self.code)
+            and not self.is_at_work
+            and self.attempted_generation >= self.generation > self.observed_generation
+        )
+
+    @property
+    def state(self) -> State:
+        """Costs a query when `tenant` was not selected with it."""
+        return derive_state(
+            desired=self.desired_state,
+            observed=self.observed_state,
+            observed_generation=self.observed_generation,
+            has_failed=self.has_failed,
+            is_deleted=self.deleted_at is not None,
+            tenant_state=self.tenant.state,
+        )
+
+    @property
+    def is_settled(self) -> bool:
+        """The node has brought about the newest intent."""
+        return self.observed_generation >= self.generation and not self.is_at_work
+
+    def contract_limits(self) -> Limits:
+        return Limits.model_validate(self.limits)
+
+
+class EnvironmentUsage(models.Model):
+    """The newest use of one environment; history is kept elsewhere."""
+
+    environment = models.OneToOneField(
+        Environment, on_delete=models.CASCADE, primary_key=True, related_name="usage"
+    )
+    at = models.DateTimeField()
+    cpu = models.FloatField(default=0)
+    """vCPUs in use, averaged over the time since the report before."""
+    cpu_ns = models.BigIntegerField(default=0)
+    memory_bytes = models.BigIntegerField(default=0)
+    memory_max_bytes = models.BigIntegerField(default=0)
+    memory_hits = models.BigIntegerField(default=0)
+    swap_bytes = models.BigIntegerField(default=0)
+    processes = models.PositiveIntegerField(default=0)
+    process_hits = models.BigIntegerField(default=0)
+    disk_bytes = models.BigIntegerField(default=0)
+    network_in_bytes = models.BigIntegerField(default=0)
+    network_out_bytes = models.BigIntegerField(default=0)
+    network_in_bit_s = models.FloatField(default=0)
+    network_out_bit_s = models.FloatField(default=0)
+    oom_kills = models.PositiveIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"use of {self.environment_id}"

@@ -1,0 +1,91 @@
+"""From a row to the contract's spec."""
+
+from collections.abc import Sequence
+
+from panel.environments.models import Environment
+from panel.networks.models import Address, PortForward
+from panel.quotas.services import envelope_of
+from panel.tenants.models import Tenant, TenantState
+from runtime.contract import (
+    AppOptions,
+    Credentials,
+    DesiredState,
+    EnvironmentSpec,
+    Forward,
+    Kernel,
+    Kind,
+    Limits,
+    Network,
+    RestartPolicy,
+    SecurityProfile,
+    TenantEnvelope,
+)
+
+
+def spec_of(
+    environment: Environment,
+    *,
+    addresses: Sequence[Address] | None = None,
+    forwards: Sequence[PortForward] | None = None,
+    envelope: TenantEnvelope | None = None,
+) -> EnvironmentSpec:
+    """What the node is told. Queries whatever isn't given; `tenant` and `node` should be selected."""
+    if addresses is None:
+        addresses = list(Address.objects.filter(environment=environment, released_at=None))
+    if forwards is None:
+        forwards = list(PortForward.objects.filter(environment=environment))
+    tenant = environment.tenant
+    if envelope is None:
+        envelope = envelope_of(tenant.chain)
+    return EnvironmentSpec(
+        id=environment.pk,
+        tenant_id=environment.tenant_id,
+        node=environment.node.name,
+        name=environment.name,
+        generation=environment.generation,
+        kind=Kind(environment.kind),
+        kernel=Kernel(environment.kernel),
+        image=environment.image,
+        desired=desired_of(environment, tenant),
+        slot=environment.slot or 0,
+        limits=Limits.model_validate(environment.limits),
+        envelope=envelope,
+        network=network_of(environment, addresses, forwards),
+        credentials=Credentials(
+            revision=environment.credentials_revision,
+            ssh_keys=tuple(environment.ssh_keys),
+            root_password_hash=environment.root_password_hash or None,
+        ),
+        security=SecurityProfile.model_validate(environment.security),
+        restart=RestartPolicy.model_validate(environment.restart),
+        boots=environment.boots,
+        installs=environment.installs,
+        keep_old_root=environment.keep_old_root,
+        stop_timeout_s=environment.stop_timeout_s,
+        operation_id=environment.operation_id,
+        app=AppOptions.model_validate(environment.app) if environment.app is not None else None,
+    )
+
+
+def desired_of(environment: Environment, tenant: Tenant) -> DesiredState:
+    """A suspended tenant's environments are stopped, whatever was wanted of them."""
+    desired = DesiredState(environment.desired_state)
+    if tenant.state == TenantState.SUSPENDED and desired is not DesiredState.DELETED:
+        return DesiredState.STOPPED
+    return desired
+
+
+def network_of(
+    environment: Environment, addresses: Sequence[Address], forwards: Sequence[PortForward]
+) -> Network:
+    return Network.model_validate(
+        {
+            **environment.network_options,
+            "ipv4": tuple(a.address for a in addresses if a.family == 4),
+            "ipv6": tuple(a.address for a in addresses if a.family == 6),
+            "forwards": tuple(
+                Forward.model_validate({"protocol": f.protocol, "node_port": f.node_port, "port": f.port})
+                for f in forwards
+            ),
+        }
+    )

@@ -1,0 +1,138 @@
+"""Background work on environments: reports of nodes, and mending what a lost message left behind."""
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from celery import shared_task
+from django.conf import settings
+from django.core.cache import cache
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from pydantic import ValidationError
+
+from panel.config.health import BEAT_KEY
+from panel.environments import observe as observing
+from panel.environments import services
+from panel.environments.models import Environment
+from panel.networks import services as networks
+from panel.nodes.models import SILENT_AFTER
+from panel.operations import services as operations
+from panel.operations.models import OPEN_STATES, Operation, OperationState
+from runtime.contract import PANEL_OBSERVE, PANEL_OBSERVE_USAGE, Report, UsageReport
+
+log = structlog.get_logger()
+
+#: First wait before a spec is sent again; it doubles with each attempt up to the longest.
+RESEND_AFTER = timedelta(seconds=8)
+RESEND_AT_MOST = timedelta(seconds=120)
+#: Specs sent again in one tick, so that a node that comes back isn't flooded.
+_MOST_PER_TICK = 500
+
+
+@shared_task(name=PANEL_OBSERVE)  # type: ignore[untyped-decorator]
+def observe(document: dict[str, Any]) -> None:
+    try:
+        report = Report.model_validate(document)
+    except ValidationError as error:
+        log.warning("bad report refused", errors=error.error_count())
+        return
+    observing.observe(report)
+
+
+@shared_task(name=PANEL_OBSERVE_USAGE)  # type: ignore[untyped-decorator]
+def observe_usage(document: dict[str, Any]) -> None:
+    try:
+        report = UsageReport.model_validate(document)
+    except ValidationError as error:
+        log.warning("bad usage report refused", errors=error.error_count())
+        return
+    observing.observe_usage(report)
+
+
+@shared_task(name="panel.resync")  # type: ignore[untyped-decorator]
+def resync() -> None:
+    """Send again what a node is behind with, and end operations that nobody will end."""
+    try:
+        cache.set(BEAT_KEY, time.time(), timeout=None)
+    except Exception as error:  # Redis away for a moment; readiness will say so by itself
+        log.warning("beat not noted", error=type(error).__name__)
+    resend_behind()
+    end_overdue()
+
+
+def resend_behind() -> int:
+    """Specs that a node has not tried to its end: lost messages, a killed worker. How many were sent.
+
+    One that failed waits for a person; one whose node is silent waits for the node.
+    """
+    now = timezone.now()
+    behind = (
+        Environment.objects.living()
+        .filter(observed_generation__lt=F("generation"))
+        .filter(Q(attempted_generation__lt=F("generation")) | Q(is_at_work=True))
+        .filter(Q(sent_at=None) | Q(sent_at__lt=now - RESEND_AFTER))
+        .filter(node__last_seen_at__gt=now - SILENT_AFTER)
+        .select_related("tenant", "node")
+        .order_by("sent_at")[:_MOST_PER_TICK]
+    )
+    sent = 0
+    for environment in behind:
+        wait = min(RESEND_AFTER * 2 ** min(max(environment.send_attempts - 1, 0), 6), RESEND_AT_MOST)
+        last = max(t for t in (environment.sent_at, environment.observed_at, now - wait * 2) if t is not None)
+        if last > now - wait:
+            continue
+        with transaction.atomic():
+            claimed = Environment.objects.filter(
+                pk=environment.pk, generation=environment.generation, send_attempts=environment.send_attempts
+            ).update(sent_at=now, send_attempts=F("send_attempts") + 1)
+            if claimed:
+                services.resend(environment)
+                sent += 1
+    if sent:
+        log.info("specs sent again", count=sent)
+    return sent
+
+
+def end_overdue() -> int:
+    """Operations past their deadline have failed, with the likeliest cause. How many."""
+    now = timezone.now()
+    overdue = Operation.objects.filter(state__in=OPEN_STATES, deadline__lt=now).values_list("pk", flat=True)
+    ended = 0
+    for pk in list(overdue[:_MOST_PER_TICK]):
+        with transaction.atomic():
+            operation = (
+                Operation.objects.select_for_update(of=("self",)).select_related("environment__node").get(pk=pk)
+            )
+            environment = operation.environment
+            silent = environment is not None and not environment.node.is_online(now)
+            operations.close(
+                operation,
+                OperationState.FAILED,
+                code="node_silent" if silent else "deadline_passed",
+                message=(
+                    f"The node {environment.node.name} was not heard of before the deadline."
+                    if silent and environment is not None
+                    else "The node did not finish before the deadline."
+                ),
+                next_step=(
+                    "It is done when the node is back; an administrator looks at the node's worker."
+                    if silent
+                    else "Try again; if it fails again, an administrator looks at the node's log."
+                ),
+            )
+            ended += 1
+    return ended
+
+
+@shared_task(name="panel.release")  # type: ignore[untyped-decorator]
+def release() -> None:
+    """User-id ranges whose rest is over, and rows of environments deleted long ago."""
+    now = timezone.now()
+    rested = now - timedelta(seconds=settings.WADAH.slot_cooldown_s)
+    Environment.objects.filter(deleted_at__lt=rested, slot__isnull=False).update(slot=None)
+    old = now - timedelta(seconds=settings.WADAH.deleted_rows_kept_s)
+    Environment.objects.filter(deleted_at__lt=old, slot=None).delete()
+    networks.sweep()

@@ -1,0 +1,78 @@
+"""One family of refusals: a code that stays, the field, a sentence with numbers, and a next step."""
+
+
+class Refused(Exception):
+    """The panel won't do it, and nothing was changed.
+
+    `str(refused)` is the sentence for a person, `field` the input that it is about (empty: the whole
+    request), `next_step` what the person can do, `status` the HTTP status of the API's answer.
+    """
+
+    code = "refused"
+    status = 422
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        field: str = "",
+        next_step: str = "",
+        status: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.next_step = next_step
+        if code is not None:
+            self.code = code
+        if status is not None:
+            self.status = status
+
+
+class Invalid(Refused):
+    """A value isn't acceptable; says what would be."""
+
+    code = "invalid"
+    status = 422
+
+
+class NotFound(Refused):
+    """There is no such thing, or it is somebody else's: the two look the same from outside."""
+
+    code = "not_found"
+    status = 404
+
+    def __init__(self, what: str = "This") -> None:
+        super().__init__(f"{what} does not exist, or you can't see it.")
+
+
+class Forbidden(Refused):
+    """The thing is visible to the actor, but this action on it isn't his."""
+
+    code = "forbidden"
+    status = 403
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(
+            f"This needs the permission {permission}, which your role does not have here.",
+            next_step="Ask an owner or administrator of the tenant for it.",
+        )
+        self.permission = permission
+
+
+class Conflict(Refused):
+    """It collides with what is there already, or with a change that is under way."""
+
+    code = "conflict"
+    status = 409
+
+
+class QuotaExceeded(Conflict):
+    code = "quota_exceeded"
+
+
+class NoRoom(Conflict):
+    """No node, address or id range is left for it."""
+
+    code = "no_room"

@@ -1,0 +1,1 @@
+"""What environments start from, and where it is ready."""

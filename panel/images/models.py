@@ -1,0 +1,58 @@
+"""An image by name, and its state on each node."""
+
+import uuid
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+from runtime.contract import ImageSource
+
+IMAGE_NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
+
+
+class Image(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=64, unique=True, validators=[RegexValidator(IMAGE_NAME_PATTERN)])
+    title = models.CharField(max_length=120, blank=True, default="")
+    description = models.CharField(max_length=400, blank=True, default="")
+    source = models.CharField(max_length=32, choices=[(s.value, s.value) for s in ImageSource])
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.title or self.name
+
+
+class NodeImageState(models.TextChoices):
+    WAITING = "waiting", "waiting"
+    BUILDING = "building", "building"
+    READY = "ready", "ready"
+    FAILED = "failed", "failed"
+    DELETING = "deleting", "deleting"
+
+
+class NodeImage(models.Model):
+    """One image on one node: what is wanted, and what was last reported."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="on_nodes")
+    node = models.ForeignKey("nodes.Node", on_delete=models.CASCADE, related_name="images")
+    is_wanted = models.BooleanField(default=True)
+    revision = models.PositiveIntegerField(default=1)
+    """Wanted; counts up with each rebuild."""
+    sent_at = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(max_length=16, choices=NodeImageState.choices, default=NodeImageState.WAITING)
+    observed_revision = models.PositiveIntegerField(default=0)
+    progress = models.FloatField(default=0)
+    """0 to 1."""
+    bytes = models.BigIntegerField(default=0)
+    message = models.CharField(max_length=2000, blank=True, default="")
+    observed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["image", "node"], name="node_image_once")]
+
+    def __str__(self) -> str:
+        return f"{self.image.name} on {self.node.name}"

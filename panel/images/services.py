@@ -1,0 +1,215 @@
+"""Images: having them built on nodes, and taking in how far that is."""
+
+from collections.abc import Iterable
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from panel import dispatch, events
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.errors import Conflict, Invalid, NotFound
+from panel.images.models import Image, NodeImage, NodeImageState
+from panel.nodes.models import Node
+from panel.tenants.permissions import Permission
+from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
+
+#: What a fresh installation offers: name, title, description.
+CATALOGUE = (
+    ("busybox", "BusyBox", "A very small system for tests and tools. Starts in milliseconds."),
+    ("debian-12", "Debian 12", "Bookworm with systemd, sshd and the usual tools."),
+)
+
+
+def ensure_catalogue() -> None:
+    """The rows of the images that Wadah knows how to build; built only when asked for."""
+    for name, title, description in CATALOGUE:
+        Image.objects.get_or_create(
+            name=name, defaults={"title": title, "description": description, "source": name}
+        )
+
+
+def build_image(actor: Actor, *, name: str, source: str = "", node: Node | None = None) -> Image:
+    """Have it built (again, when it is there) on one node, or on all. `source`: empty means by its name."""
+    actor.require(Permission.IMAGE_MANAGE)
+    if source and source not in set(ImageSource):
+        raise Invalid(f"The source is one of {', '.join(ImageSource)}.", field="source")
+    with transaction.atomic():
+        image = Image.objects.filter(name=name).first()
+        if image is None:
+            image = _new_image(name, source or name)
+        elif source and source != image.source:
+            raise Conflict(
+                f"The image {name} comes from {image.source}; another source needs another name.",
+                field="source",
+            )
+        nodes = [node] if node is not None else list(Node.objects.exclude(state="disabled"))
+        if not nodes:
+            raise Conflict("No node has joined this installation yet.", code="no_node")
+        for each in nodes:
+            _ask(image, each)
+        record(actor, "image.build", target=image, after={"nodes": [n.name for n in nodes]})
+    return image
+
+
+def _new_image(name: str, source: str) -> Image:
+    image = Image(name=name, source=source)
+    if source not in set(ImageSource):
+        raise Invalid(f"Say the source: one of {', '.join(ImageSource)}.", field="source")
+    try:
+        ImageSpec(node="any", name=name, source=ImageSource(source))
+    except ValueError as error:
+        raise Invalid(
+            "An image's name has 1 to 64 lower-case letters, digits, dots, hyphens and underscores.",
+            field="name",
+        ) from error
+    image.save(force_insert=True)
+    return image
+
+
+def _ask(image: Image, node: Node) -> NodeImage:
+    row, is_new = NodeImage.objects.get_or_create(image=image, node=node)
+    if not is_new:
+        row.revision = F("revision") + 1  # type: ignore[assignment]
+    row.is_wanted = True
+    row.state = NodeImageState.WAITING
+    row.progress = 0
+    row.message = ""
+    row.sent_at = timezone.now()
+    row.save()
+    row.refresh_from_db(fields=["revision"])
+    dispatch.image_on_commit(spec_of(row))
+    events.publish_to_all("image", image.pk)
+    return row
+
+
+def spec_of(row: NodeImage) -> ImageSpec:
+    return ImageSpec(
+        node=row.node.name,
+        name=row.image.name,
+        source=ImageSource(row.image.source),
+        wanted=row.is_wanted,
+        revision=row.revision,
+    )
+
+
+def delete_image(actor: Actor, image_id: UUID) -> Image:
+    """Have it gone from every node. Environments made from it go on: they hold their own snapshot."""
+    actor.require(Permission.IMAGE_MANAGE)
+    with transaction.atomic():
+        image = Image.objects.select_for_update().filter(pk=image_id).first()
+        if image is None:
+            raise NotFound("This image")
+        rows = list(NodeImage.objects.filter(image=image).select_related("node", "image"))
+        for row in rows:
+            row.is_wanted = False
+            row.state = NodeImageState.DELETING
+            row.sent_at = timezone.now()
+            row.save()
+            dispatch.image_on_commit(spec_of(row))
+        record(actor, "image.delete", target=image)
+        events.publish_to_all("image", image.pk)
+        if not rows:
+            image.delete()
+    return image
+
+
+def observe_image(report: ImageReport) -> None:
+    """How far a node is with an image; a report about a node that never joined is dropped."""
+    with transaction.atomic():
+        node = Node.objects.filter(name=report.node).first()
+        if node is None:
+            return
+        row = (
+            NodeImage.objects.select_related("image")
+            .select_for_update(of=("self",))
+            .filter(node=node, image__name=report.name)
+            .first()
+        )
+        if row is None:
+            row = _adopt(node, report.name)
+            if row is None:
+                return
+        if row.observed_at is not None and report.at < row.observed_at:
+            return
+        if report.state is ImageState.DELETED:
+            _note_deleted(row)
+        else:
+            _note_state(row, report)
+        events.publish_to_all("image", row.image_id, state=report.state, progress=report.progress)
+
+
+def _note_state(row: NodeImage, report: ImageReport) -> None:
+    row.state = NodeImageState(report.state)
+    row.progress = 1.0 if report.state is ImageState.READY else report.progress
+    row.bytes = report.bytes or row.bytes
+    row.message = report.message
+    row.observed_at = report.at
+    if report.state is ImageState.READY:
+        row.observed_revision = max(report.revision, 1)
+    row.save()
+
+
+def _note_deleted(row: NodeImage) -> None:
+    image = row.image
+    if row.is_wanted:
+        row.state, row.observed_revision = NodeImageState.FAILED, 0
+        row.message = "The image is no longer on the node."
+        row.save()
+        return
+    row.delete()
+    if not image.on_nodes.exists():
+        image.delete()
+
+
+def note_ready_images(node: Node, names: Iterable[str]) -> None:
+    """What the node's facts list is ready there, also when it was made without the panel."""
+    have = {row.image.name: row for row in NodeImage.objects.filter(node=node).select_related("image")}
+    for name in names:
+        row = have.pop(name, None)
+        if row is None:
+            row = _adopt(node, name)
+            if row is None:
+                continue
+        if row.observed_revision == 0 and row.is_wanted:
+            row.observed_revision = max(row.revision, 1)
+            row.state, row.progress = NodeImageState.READY, 1.0
+            row.observed_at = timezone.now()
+            row.save()
+            events.publish_to_all("image", row.image_id, state="ready")
+    for row in have.values():
+        if row.state == NodeImageState.READY:
+            row.state, row.observed_revision = NodeImageState.FAILED, 0
+            row.message = "The image is no longer on the node."
+            row.save()
+            events.publish_to_all("image", row.image_id, state="failed")
+
+
+def _adopt(node: Node, name: str) -> NodeImage | None:
+    """A row for an image that the node has and the panel didn't ask for; None when its name can't be."""
+    image = Image.objects.filter(name=name).first()
+    if image is None:
+        source = name if name in set(ImageSource) else ImageSource.ARCHIVE
+        try:
+            image = _new_image(name, source)
+        except Invalid:
+            return None
+    return NodeImage.objects.create(image=image, node=node)
+
+
+def resend_waiting() -> int:
+    """Ask again for images that no node has reported on for two minutes; how many."""
+    late = timezone.now() - timedelta(minutes=2)
+    rows = NodeImage.objects.filter(
+        state__in=[NodeImageState.WAITING, NodeImageState.DELETING], sent_at__lt=late
+    ).select_related("node", "image")
+    count = 0
+    for row in rows:
+        with transaction.atomic():
+            NodeImage.objects.filter(pk=row.pk).update(sent_at=timezone.now())
+            dispatch.image_on_commit(spec_of(row))
+        count += 1
+    return count

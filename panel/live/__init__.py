@@ -1,0 +1,1 @@
+"""Events for browsers: one WebSocket per page, one group per tenant."""

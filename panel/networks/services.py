@@ -1,0 +1,158 @@
+"""Leasing addresses and forwarding ports."""
+
+import ipaddress
+from datetime import timedelta
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from panel.environments.models import Environment
+from panel.errors import Conflict, Invalid, NoRoom
+from panel.networks.models import Address, AddressPool, PortForward
+from panel.nodes.models import Node
+from panel.tenants.models import Tenant
+from runtime.contract import NodeFacts
+
+#: Offsets looked at in one query.
+_WINDOW = 64
+#: Offsets that are used of a large IPv6 network: more than anybody has environments.
+_MOST_OFFSETS = 2**31
+
+
+def sync_pools(node: Node, facts: NodeFacts) -> None:
+    """Make the pools of a node what its facts say; a network that is gone stays for its leases, inactive."""
+    networks = [str(n) for n in (facts.ipv4_network, facts.ipv6_network) if n is not None]
+    have = {pool.network: pool for pool in AddressPool.objects.filter(node=node)}
+    for text in networks:
+        pool = have.pop(text, None)
+        if pool is None:
+            _open_pool(node, text)
+        elif not pool.is_active:
+            AddressPool.objects.filter(pk=pool.pk).update(is_active=True)
+    for pool in have.values():
+        if pool.is_active:
+            AddressPool.objects.filter(pk=pool.pk).update(is_active=False)
+
+
+def _open_pool(node: Node, text: str) -> None:
+    """Offset 1 is the node's own; the last address of an IPv4 network is its broadcast."""
+    network = ipaddress.ip_network(text)
+    last = min(network.num_addresses - (2 if network.version == 4 else 1), _MOST_OFFSETS)
+    if last >= 2:
+        AddressPool.objects.create(
+            node=node, network=text, family=network.version, first=2, last=last, cursor=1
+        )
+
+
+def pools_of(node: Node) -> dict[int, AddressPool]:
+    """Active pools by family. Call with the node's row locked: leases of one node are made one by one."""
+    return {pool.family: pool for pool in AddressPool.objects.filter(node=node, is_active=True)}
+
+
+def lease(environment: Environment, tenant: Tenant, pool: AddressPool, count: int) -> list[Address]:
+    """Unsaved leases of the next free addresses; moves the pool's cursor. `NoRoom` when it is used up."""
+    offsets = _free_offsets(pool, count)
+    pool.cursor = offsets[-1]
+    AddressPool.objects.filter(pk=pool.pk).update(cursor=pool.cursor)
+    base = ipaddress.ip_network(pool.network).network_address
+    return [
+        Address(
+            pool=pool,
+            offset=offset,
+            address=str(base + offset),
+            family=pool.family,
+            tenant=tenant,
+            environment=environment,
+        )
+        for offset in offsets
+    ]
+
+
+def _free_offsets(pool: AddressPool, count: int) -> list[int]:
+    """Next-fit from the cursor, once around."""
+    found: list[int] = []
+    size = pool.last - pool.first + 1
+    looked = 0
+    at = pool.cursor + 1
+    while looked < size and len(found) < count:
+        if at > pool.last:
+            at = pool.first
+        upto = min(at + _WINDOW - 1, pool.last, at + size - looked - 1)
+        taken = set(
+            Address.objects.filter(pool=pool, offset__range=(at, upto)).values_list("offset", flat=True)
+        )
+        found += [offset for offset in range(at, upto + 1) if offset not in taken]
+        looked += upto - at + 1
+        at = upto + 1
+    if len(found) < count:
+        raise NoRoom(
+            f"The address pool {pool.network} has no free address left.",
+            code="no_address",
+            field=f"ipv{pool.family}",
+            next_step="Delete what isn't needed (addresses rest for a while), or add a larger network.",
+        )
+    return found[:count]
+
+
+def release_all(environment: Environment) -> None:
+    """The environment is gone: its addresses begin their rest, its forwards end."""
+    Address.objects.filter(environment=environment, released_at=None).update(released_at=timezone.now())
+    PortForward.objects.filter(environment=environment).delete()
+
+
+def sweep() -> int:
+    """Free addresses whose rest is over; how many."""
+    rested = timezone.now() - timedelta(seconds=settings.WADAH.address_cooldown_s)
+    count, _ = Address.objects.filter(released_at__lt=rested).delete()
+    return count
+
+
+def check_forward(protocol: str, port: int, node_port: int | None) -> None:
+    low, high = settings.WADAH.forward_first_port, settings.WADAH.forward_last_port
+    if protocol not in {"tcp", "udp"}:
+        raise Invalid(f"The protocol is tcp or udp, not {protocol[:20]}.", field="protocol")
+    if not 1 <= port <= 65535:
+        raise Invalid(f"The port inside is 1 to 65535, not {port}.", field="port")
+    if node_port is not None and not low <= node_port <= high:
+        raise Invalid(f"The node's port is {low} to {high}, not {node_port}.", field="node_port")
+
+
+def open_forward(
+    environment: Environment, *, protocol: str, port: int, node_port: int | None, description: str = ""
+) -> PortForward:
+    """A new forward; without `node_port` the panel picks one. `Conflict` when the port is taken."""
+    node_id: UUID = environment.node_id
+    taken = set(
+        PortForward.objects.filter(node_id=node_id, protocol=protocol).values_list("node_port", flat=True)
+    )
+    if node_port is None:
+        low, high = max(settings.WADAH.forward_first_port, 20_000), settings.WADAH.forward_last_port
+        node_port = next((p for p in range(low, high + 1) if p not in taken), None)
+        if node_port is None:
+            raise NoRoom("No port of the node is free.", code="no_port", field="node_port")
+    if node_port in taken:
+        raise _taken(protocol, node_port)
+    try:
+        with transaction.atomic():
+            return PortForward.objects.create(
+                environment=environment,
+                tenant_id=environment.tenant_id,
+                node_id=node_id,
+                protocol=protocol,
+                port=port,
+                node_port=node_port,
+                description=description,
+            )
+    except IntegrityError as error:
+        raise _taken(protocol, node_port) from error
+
+
+def _taken(protocol: str, node_port: int) -> Conflict:
+    return Conflict(
+        f"Port {node_port}/{protocol} of the node is taken already.",
+        code="port_taken",
+        field="node_port",
+        next_step="Choose another, or leave it out and one is chosen for you.",
+    )

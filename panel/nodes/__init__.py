@@ -1,0 +1,1 @@
+"""Machines that environments run on, as they report themselves."""

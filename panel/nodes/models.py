@@ -1,0 +1,48 @@
+"""A node as it last reported itself, and what the panel has placed on it."""
+
+import uuid
+from datetime import datetime, timedelta
+
+from django.db import models
+from django.utils import timezone
+
+#: A node reports every 10 s; unheard of for longer than this it gets nothing new.
+SILENT_AFTER = timedelta(seconds=45)
+
+
+class NodeState(models.TextChoices):
+    ENABLED = "enabled", "enabled"
+    DRAINING = "draining", "draining"
+    DISABLED = "disabled", "disabled"
+
+
+class Node(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=63, unique=True)
+    state = models.CharField(max_length=16, choices=NodeState.choices, default=NodeState.ENABLED)
+    """Set by an administrator; only `enabled` nodes get new environments."""
+    facts = models.JSONField(default=dict)
+    """As `runtime.contract.NodeFacts`."""
+    leaks = models.PositiveIntegerField(default=0)
+    environments_seen = models.PositiveIntegerField(default=0)
+    first_seen_at = models.DateTimeField(auto_now_add=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    reserved_cpu = models.BigIntegerField(default=0)
+    """Thousandths of a vCPU over all environments placed here."""
+    reserved_memory_mb = models.BigIntegerField(default=0)
+    reserved_disk_mb = models.BigIntegerField(default=0)
+    placed = models.PositiveIntegerField(default=0)
+    """Environments placed here."""
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(state__in=NodeState.values), name="node_state_known")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def is_online(self, at: datetime | None = None) -> bool:
+        """Heard of within the last 45 seconds."""
+        return self.last_seen_at is not None and self.last_seen_at > (at or timezone.now()) - SILENT_AFTER

@@ -1,0 +1,137 @@
+"""Which node a new environment goes to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import F
+
+from panel.environments.models import Environment
+from panel.errors import Invalid, NoRoom
+from panel.images.models import NodeImage, NodeImageState
+from panel.nodes.models import Node, NodeState
+from runtime.contract import Kernel, Kind, Limits
+
+_MIB = 2**20
+#: Part of the pool that stays free, so that running environments can go on writing metadata.
+POOL_RESERVE = 0.05
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What the choice is made from: plain numbers, so that it is tested without a database."""
+
+    node: Node
+    has_image: bool
+    is_online: bool
+
+
+def choose(candidates: Sequence[Candidate], *, kind: Kind, kernel: Kernel, image: str, limits: Limits) -> Node:
+    """The least loaded node that can take it; raises `Invalid` or `NoRoom` with the first cause found."""
+    able = [c for c in candidates if c.node.state == NodeState.ENABLED]
+    if not able:
+        raise NoRoom(
+            "No node has joined this installation yet, or all are disabled.",
+            code="no_node",
+            next_step="An administrator sees the nodes' page for the cause.",
+        )
+    able = [c for c in able if c.is_online]
+    if not able:
+        raise NoRoom(
+            "No node was heard of in the last 45 seconds.",
+            code="no_node",
+            next_step="An administrator looks at the node's worker and agent.",
+        )
+    able = [c for c in able if kind in c.node.facts["kinds"]]
+    if not able:
+        raise Invalid(f"No node can run environments of kind {kind}.", field="kind")
+    able = [c for c in able if kernel in c.node.facts["kernels"]]
+    if not able:
+        raise Invalid(f"No node offers the kernel {kernel}.", field="kernel")
+    able = [c for c in able if c.has_image]
+    if not able:
+        raise Invalid(
+            f"The image {image[:64]} is not ready on any node.",
+            field="image",
+            code="unknown_image",
+            next_step="See the list of images for what is ready.",
+        )
+    return _with_room(able, limits)
+
+
+def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
+    memory = max(c.node.facts["memory_bytes"] for c in able) // _MIB
+    if limits.memory_mb > memory:
+        raise Invalid(
+            f"{limits.memory_mb} MB of memory is more than the largest node has ({memory} MB).",
+            field="memory_mb",
+        )
+    fitting = [c for c in able if limits.memory_mb * _MIB <= c.node.facts["memory_bytes"]]
+    cpus = max(c.node.facts["cpus"] for c in fitting)
+    fitting = [c for c in fitting if limits.cpu <= c.node.facts["cpus"]]
+    if not fitting:
+        raise Invalid(f"{limits.cpu:g} vCPUs are more than a node has ({cpus}).", field="cpu")
+    disk = max(c.node.facts["pool_bytes"] for c in fitting) // _MIB
+    fitting = [c for c in fitting if limits.disk_mb * _MIB <= c.node.facts["pool_bytes"]]
+    if not fitting:
+        raise Invalid(
+            f"{limits.disk_mb} MB of disk is more than a node's pool has ({disk} MB).", field="disk_mb"
+        )
+    fitting = [
+        c for c in fitting if c.node.facts["pool_used_bytes"] < c.node.facts["pool_bytes"] * (1 - POOL_RESERVE)
+    ]
+    if not fitting:
+        raise NoRoom(
+            "The disk pool of every node that could take it is full.",
+            code="pool_full",
+            next_step="Delete environments or images that aren't needed, or enlarge the pool.",
+        )
+    return min(fitting, key=lambda c: (load_of(c.node), c.node.name)).node
+
+
+def load_of(node: Node) -> float:
+    """Share of memory that is promised already."""
+    total: float = node.facts["memory_bytes"] / _MIB
+    return node.reserved_memory_mb / total if total else 1.0
+
+
+def candidates_for(image: str, at: datetime) -> list[Candidate]:
+    """Two queries."""
+    ready = set(
+        NodeImage.objects.filter(
+            image__name=image,
+            observed_revision__gt=0,
+            state__in=[NodeImageState.READY, NodeImageState.BUILDING],
+        ).values_list("node_id", flat=True)
+    )
+    return [Candidate(n, n.pk in ready, n.is_online(at)) for n in Node.objects.all()]
+
+
+def take(node: Node, cpu: int, memory_mb: int, disk_mb: int, placed: int = 1) -> None:
+    """Count it on the node. Also locks the node's row, so that what follows is done one by one per node."""
+    Node.objects.filter(pk=node.pk).update(
+        reserved_cpu=F("reserved_cpu") + cpu,
+        reserved_memory_mb=F("reserved_memory_mb") + memory_mb,
+        reserved_disk_mb=F("reserved_disk_mb") + disk_mb,
+        placed=F("placed") + placed,
+    )
+
+
+def free_slot(node: Node) -> int:
+    """A range of user ids that no environment of the node has or had lately. `NoRoom` when all are taken."""
+    first, count = node.facts["first_slot"], node.facts["slots"]
+    slots = Environment.objects.filter(node=node, slot__isnull=False)
+    highest = slots.order_by("-slot").values_list("slot", flat=True).first()
+    if highest is None or highest < first:
+        return int(first)
+    if highest + 1 < first + count:
+        return int(highest) + 1
+    taken = set(slots.values_list("slot", flat=True))
+    free = next((slot for slot in range(first, first + count) if slot not in taken), None)
+    if free is None:
+        raise NoRoom(
+            f"All {count} user-id ranges of node {node.name} are in use or resting after a deletion.",
+            code="no_slot",
+            next_step="Wait for the ranges of deleted environments, or add a node.",
+        )
+    return free

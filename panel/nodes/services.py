@@ -1,0 +1,51 @@
+"""Taking in what nodes report about themselves, and what administrators decide about them."""
+
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from panel import events
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.errors import Invalid, NotFound
+from panel.images.services import note_ready_images
+from panel.networks.services import sync_pools
+from panel.nodes.models import Node, NodeState
+from panel.tenants.permissions import Permission
+from runtime.contract import NodeReport
+
+
+def observe_node(report: NodeReport) -> Node:
+    """Register the node when it is new; keep its facts, pools and images as it says."""
+    facts = report.facts
+    with transaction.atomic():
+        node, is_new = Node.objects.get_or_create(name=facts.name)
+        node.facts = facts.model_dump(mode="json")
+        node.leaks = report.leaks
+        node.environments_seen = report.environments
+        # Our own clock: a node's may be wrong, and silence is measured here.
+        node.last_seen_at = timezone.now()
+        node.save(update_fields=["facts", "leaks", "environments_seen", "last_seen_at"])
+        sync_pools(node, facts)
+        note_ready_images(node, facts.images)
+        if is_new:
+            record(None, "node.join", target=node, after={"version": facts.version})
+        events.publish("node", node.pk, None)
+    return node
+
+
+def set_node_state(actor: Actor, node_id: UUID, state: str) -> Node:
+    """`enabled`, `draining` (gets nothing new) or `disabled`; what runs there goes on running."""
+    actor.require(Permission.NODE_MANAGE)
+    if state not in NodeState.values:
+        raise Invalid(f"The state is one of {', '.join(NodeState.values)}.", field="state")
+    with transaction.atomic():
+        node = Node.objects.select_for_update().filter(pk=node_id).first()
+        if node is None:
+            raise NotFound("This node")
+        before, node.state = node.state, state
+        node.save(update_fields=["state"])
+        record(actor, "node.change", target=node, before={"state": before}, after={"state": state})
+        events.publish("node", node.pk, None)
+    return node

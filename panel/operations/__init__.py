@@ -1,0 +1,1 @@
+"""One change as a person sees it: steps, times, result, retry, cancel."""

@@ -1,0 +1,107 @@
+"""One asked-for change of an environment, as a person follows it."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from panel.tenants.permissions import Permission
+from panel.tenants.scope import Scoped
+
+
+class OperationState(models.TextChoices):
+    PENDING = "pending", "pending"
+    RUNNING = "running", "running"
+    SUCCEEDED = "succeeded", "succeeded"
+    FAILED = "failed", "failed"
+    CANCELLED = "cancelled", "cancelled"
+
+
+OPEN_STATES = (OperationState.PENDING, OperationState.RUNNING)
+
+
+class OperationKind(models.TextChoices):
+    CREATE = "create", "create"
+    UPDATE = "update", "update"
+    START = "start", "start"
+    STOP = "stop", "stop"
+    RESTART = "restart", "restart"
+    PAUSE = "pause", "pause"
+    RESUME = "resume", "resume"
+    REINSTALL = "reinstall", "reinstall"
+    CREDENTIALS = "credentials", "change credentials"
+    FORWARDS = "forwards", "change port forwards"
+    SUSPEND = "suspend", "suspend"
+    DELETE = "delete", "delete"
+
+
+class Operations(Scoped["Operation"]):
+    view_permission = Permission.OPERATION_VIEW
+
+
+class Operation(models.Model):
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="operations")
+    environment = models.ForeignKey(
+        "environments.Environment",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="operations",
+    )
+    environment_name = models.CharField(max_length=63, blank=True, default="")
+    """Kept after the environment's row is gone."""
+    kind = models.CharField(max_length=16, choices=OperationKind.choices)
+    generation = models.PositiveBigIntegerField()
+    """The intent that it asked for; done when the node has brought this or a newer one about."""
+    state = models.CharField(max_length=16, choices=OperationState.choices, default=OperationState.PENDING)
+    who = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    who_name = models.CharField(max_length=150, blank=True, default="")
+    from_where = models.CharField(max_length=64, blank=True, default="")
+    """Address that the request came from."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    deadline = models.DateTimeField()
+    """An operation that is open after this has failed."""
+    steps = models.JSONField(default=list, blank=True)
+    """As a list of `runtime.contract.Step`."""
+    details = models.JSONField(default=dict, blank=True)
+    """What was asked for, in words of the API; never a secret."""
+    before = models.JSONField(default=dict, blank=True)
+    """The intent before it, for cancelling."""
+    code = models.CharField(max_length=64, blank=True, default="")
+    message = models.CharField(max_length=2000, blank=True, default="")
+    next_step = models.CharField(max_length=2000, blank=True, default="")
+    is_retryable = models.BooleanField(default=True)
+    retry_of = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="retries"
+    )
+
+    objects = Operations.as_manager()
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["environment", "-created_at"]),
+            models.Index(fields=["tenant", "-created_at"]),
+            models.Index(
+                fields=["deadline"],
+                condition=models.Q(state__in=["pending", "running"]),
+                name="operation_open",
+            ),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(state__in=OperationState.values), name="operation_state_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.environment_name}"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_STATES

@@ -1,0 +1,103 @@
+"""Tenants form a tree; every row of the panel that somebody owns belongs to one."""
+
+import uuid
+
+from django.conf import settings
+from django.core.validators import RegexValidator
+from django.db import models
+
+from panel.tenants.permissions import Permission, RoleName
+from panel.tenants.scope import Scoped
+from runtime.contract.base import NAME_PATTERN
+
+
+class TenantState(models.TextChoices):
+    ACTIVE = "active", "active"
+    SUSPENDED = "suspended", "suspended"
+
+
+class Tenants(Scoped["Tenant"]):
+    tenant_relation = ""
+    view_permission = Permission.TENANT_VIEW
+
+
+class Roles(Scoped["Role"]):
+    view_permission = Permission.MEMBER_VIEW
+
+
+class Memberships(Scoped["Membership"]):
+    view_permission = Permission.MEMBER_VIEW
+
+
+class Tenant(models.Model):
+    """Holds environments within its quota, and within those of all tenants above it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(max_length=120)
+    slug = models.CharField(max_length=63, unique=True, validators=[RegexValidator(NAME_PATTERN)])
+    parent = models.ForeignKey("self", on_delete=models.PROTECT, related_name="children", null=True, blank=True)
+    path = models.CharField(max_length=700, unique=True, editable=False)
+    """Hex ids from the root down to this one, each followed by `/`: all below share it as a prefix."""
+    state = models.CharField(max_length=16, choices=TenantState.choices, default=TenantState.ACTIVE)
+    suspended_reason = models.CharField(max_length=400, blank=True, default="")
+    time_zone = models.CharField(max_length=64, default="UTC")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = Tenants.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(state__in=TenantState.values), name="tenant_state_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def chain(self) -> list[uuid.UUID]:
+        """Its own id and those of all tenants above it, from the root down."""
+        return [uuid.UUID(part) for part in self.path.split("/") if part]
+
+
+class Role(models.Model):
+    """A role that a tenant made for itself: a named set of permissions."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="roles")
+    name = models.CharField(max_length=60)
+    permissions = models.JSONField(default=list)
+
+    objects = Roles.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="role_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(models.Model):
+    """One person in one tenant; it counts for all tenants below as well."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=RoleName.choices, default=RoleName.VIEWER)
+    custom_role = models.ForeignKey(Role, on_delete=models.PROTECT, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = Memberships.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["tenant", "user"], name="membership_once"),
+            models.CheckConstraint(
+                condition=models.Q(role="custom", custom_role__isnull=False)
+                | (models.Q(role__in=RoleName.values) & ~models.Q(role="custom")),
+                name="membership_role_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} as {self.role} of {self.tenant}"

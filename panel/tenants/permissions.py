@@ -1,0 +1,110 @@
+"""Names of what may be done, and which role may do it."""
+
+from enum import StrEnum
+
+from django.db import models
+
+#: In a token's list: everything that its user may do.
+EVERYTHING = "*"
+
+
+class RoleName(models.TextChoices):
+    OWNER = "owner", "owner"
+    ADMINISTRATOR = "administrator", "administrator"
+    OPERATOR = "operator", "operator"
+    VIEWER = "viewer", "viewer"
+    BILLING = "billing", "billing"
+    CUSTOM = "custom", "custom"
+
+
+class Permission(StrEnum):
+    ENVIRONMENT_VIEW = "environment.view"
+    ENVIRONMENT_CREATE = "environment.create"
+    ENVIRONMENT_POWER = "environment.power"
+    ENVIRONMENT_CHANGE = "environment.change"
+    ENVIRONMENT_CREDENTIALS = "environment.credentials"
+    ENVIRONMENT_REINSTALL = "environment.reinstall"
+    ENVIRONMENT_DELETE = "environment.delete"
+    ENVIRONMENT_CONSOLE = "environment.console"
+    ENVIRONMENT_EXEC = "environment.exec"
+    FORWARD_CHANGE = "forward.change"
+    OPERATION_VIEW = "operation.view"
+    OPERATION_CONTROL = "operation.control"
+    TENANT_VIEW = "tenant.view"
+    TENANT_CREATE = "tenant.create"
+    TENANT_CHANGE = "tenant.change"
+    TENANT_QUOTA = "tenant.quota"
+    TENANT_SUSPEND = "tenant.suspend"
+    MEMBER_VIEW = "member.view"
+    MEMBER_MANAGE = "member.manage"
+    TOKEN_VIEW = "token.view"  # noqa: S105 - a name, no secret
+    TOKEN_MANAGE = "token.manage"  # noqa: S105
+    USAGE_VIEW = "usage.view"
+    AUDIT_VIEW = "audit.view"
+    PLAN_MANAGE = "plan.manage"
+    # of the whole installation
+    IMAGE_MANAGE = "image.manage"
+    NODE_VIEW = "node.view"
+    NODE_MANAGE = "node.manage"
+    USER_MANAGE = "user.manage"
+    SECURITY_MANAGE = "security.manage"
+    """Lift parts of an environment's confinement."""
+
+
+#: Only administrators of the installation have these; no role of a tenant gives them.
+PLATFORM = frozenset(
+    {
+        Permission.IMAGE_MANAGE,
+        Permission.NODE_VIEW,
+        Permission.NODE_MANAGE,
+        Permission.USER_MANAGE,
+        Permission.SECURITY_MANAGE,
+        Permission.PLAN_MANAGE,
+    }
+)
+
+_VIEWER = frozenset(
+    {
+        Permission.ENVIRONMENT_VIEW,
+        Permission.OPERATION_VIEW,
+        Permission.TENANT_VIEW,
+        Permission.USAGE_VIEW,
+    }
+)
+_OPERATOR = _VIEWER | {
+    Permission.ENVIRONMENT_CREATE,
+    Permission.ENVIRONMENT_POWER,
+    Permission.ENVIRONMENT_CHANGE,
+    Permission.ENVIRONMENT_CREDENTIALS,
+    Permission.ENVIRONMENT_CONSOLE,
+    Permission.ENVIRONMENT_EXEC,
+    Permission.FORWARD_CHANGE,
+    Permission.OPERATION_CONTROL,
+    Permission.MEMBER_VIEW,
+}
+_ADMINISTRATOR = _OPERATOR | {
+    Permission.ENVIRONMENT_REINSTALL,
+    Permission.ENVIRONMENT_DELETE,
+    Permission.TENANT_CHANGE,
+    Permission.MEMBER_MANAGE,
+    Permission.TOKEN_VIEW,
+    Permission.TOKEN_MANAGE,
+    Permission.AUDIT_VIEW,
+}
+_OWNER = _ADMINISTRATOR | {Permission.TENANT_CREATE}
+_BILLING = frozenset({Permission.TENANT_VIEW, Permission.USAGE_VIEW, Permission.MEMBER_VIEW})
+
+#: A tenant's own quota and its suspension are decided above it (see `tenants.services`), so that
+#: TENANT_QUOTA and TENANT_SUSPEND count only from a membership in a tenant above the one changed.
+FROM_ABOVE = frozenset({Permission.TENANT_QUOTA, Permission.TENANT_SUSPEND})
+
+ROLES: dict[str, frozenset[Permission]] = {
+    RoleName.OWNER: _OWNER | FROM_ABOVE,
+    RoleName.ADMINISTRATOR: _ADMINISTRATOR,
+    RoleName.OPERATOR: _OPERATOR,
+    RoleName.VIEWER: _VIEWER,
+    RoleName.BILLING: _BILLING,
+}
+
+#: What may be given away in a tenant's own roles and tokens.
+GRANTABLE = frozenset(Permission) - PLATFORM
