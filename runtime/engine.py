@@ -124,8 +124,8 @@ class Engine:
             log.exception("apply failed", environment=str(spec.id))
             self._undo(work, state)
             where = f" ({error.filename})" if error.filename else ""
-            fault = RuntimeFault(f"the node's kernel refused: {error.strerror}{where}", code="os_error")
-            return self._finish(work, state, fault)
+            refused = RuntimeFault(f"the node's kernel refused: {error.strerror}{where}", code="os_error")
+            return self._finish(work, state, refused)
         return self._finish(work, state, None)
 
     def _converge(self, work: _Work, state: State) -> None:
@@ -142,10 +142,11 @@ class Engine:
         if runs and (reboot or not wants_run):
             self._halt(work)
             runs = False
-        if not wants_run:
+        if not runs and (reboot or not wants_run):
             for resource in reversed(resources):
                 if resource.lifetime == "boot":
                     self._step(work, resource, "remove")
+        if not wants_run:
             for resource in resources:
                 if resource.lifetime == "environment":
                     self._step(work, resource, "ensure")

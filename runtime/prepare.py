@@ -47,9 +47,8 @@ def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _qui
         say("lxcfs (limits seen in /proc)")
     from runtime.resources import firewall  # noqa: PLC0415 (loads libnftables)
 
-    changed = firewall.prepare(node)
-    if changed:
-        say(f"nftables table {node.table_name}")
+    for changed in firewall.prepare(node):
+        say(changed)
     return node
 
 
@@ -260,7 +259,14 @@ def start_lxcfs(node: Node) -> bool:
     log = os.open(node.root / "lxcfs.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         process = subprocess.Popen(
-            ["lxcfs", "--pidfile", str(node.run / "lxcfs.pid"), str(node.lxcfs)],
+            [
+                "lxcfs",
+                "--enable-cfs",
+                "--enable-loadavg",
+                "--pidfile",
+                str(node.run / "lxcfs.pid"),
+                str(node.lxcfs),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -8,6 +8,7 @@ from runtime.errors import RuntimeFault
 from runtime.kinds import every_resource
 from runtime.node import Node
 from runtime.prepare import enter, is_pinned
+from runtime.resources.base import Resource
 from runtime.resources.process import Process
 from runtime.state import known_environments
 
@@ -34,7 +35,10 @@ def _delete_all(node: Node, say: Callable[[str], None]) -> None:
     engine = Engine(node)
     owners = {found.environment_id for found in engine.leaks() if found.environment_id}
     owners |= set(known_environments(node))
-    order = [Process, *(one for one in reversed(every_resource()) if one is not Process)]
+    order: list[type[Resource]] = [
+        Process,
+        *(one for one in reversed(every_resource()) if one is not Process),
+    ]
     for owner in owners:
         for kind in order:
             kind(node).remove(owner)

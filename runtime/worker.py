@@ -85,7 +85,7 @@ def send_image_report(report: ImageReport) -> None:
     app.send_task(PANEL_OBSERVE_IMAGE, args=[report.model_dump(mode="json")], queue=PANEL_QUEUE)
 
 
-@app.task(name=NODE_APPLY)  # type: ignore[untyped-decorator]
+@app.task(name=NODE_APPLY, shared=False)  # type: ignore[untyped-decorator]
 def apply(document: dict[str, Any]) -> None:
     """Brings the environment of this spec about. A document that isn't a spec of this node is refused."""
     from runtime.engine import Engine  # noqa: PLC0415 (after entering the node's namespaces)
@@ -101,7 +101,7 @@ def apply(document: dict[str, Any]) -> None:
     Engine(this_node(), send_report).apply(spec)
 
 
-@app.task(name=NODE_IMAGE)  # type: ignore[untyped-decorator]
+@app.task(name=NODE_IMAGE, shared=False)  # type: ignore[untyped-decorator]
 def image(document: dict[str, Any]) -> None:
     """Builds (or deletes) an image; reports its progress."""
     from runtime.images.service import ensure_image  # noqa: PLC0415

@@ -1,5 +1,148 @@
-"""The API object; every domain's routes are added here."""
+"""The API object: who asks, how errors look, what the document says; each domain adds its own router."""
 
+from typing import Any
+from uuid import UUID
+
+from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.security import HttpBearer
+from ninja.security.apikey import APIKeyCookie
 
-api = NinjaAPI(title="Wadah", version="1")
+from panel.accounts.actor import Actor
+from panel.accounts.auth import actor_of
+from panel.api.problem import CONTENT_TYPE, problem, refused
+from panel.errors import Refused
+
+_PROBLEMS = {
+    400: "The request can't be understood.",
+    401: "No good token or session.",
+    403: "Not allowed.",
+    404: "Not there, or not yours.",
+    409: "It collides with what is there.",
+    422: "A value isn't acceptable.",
+    429: "Too many requests.",
+}
+
+
+class Token(HttpBearer):
+    """`Authorization: Bearer wdh_…`"""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Actor | None:
+        return actor_of(request)
+
+
+class Session(APIKeyCookie):
+    """The session of a signed-in browser; unsafe methods need the CSRF token as well."""
+
+    param_name = "sessionid"
+
+    def _get_key(self, request: HttpRequest) -> str | None:
+        return "session" if "Authorization" not in request.headers else None
+
+    def authenticate(self, request: HttpRequest, key: str | None) -> Actor | None:
+        return actor_of(request) if key else None
+
+
+class Api(NinjaAPI):
+    def get_openapi_schema(self, *args: Any, **kwargs: Any) -> Any:
+        """Adds the problem answers that every operation may give (RFC 9457)."""
+        schema = super().get_openapi_schema(*args, **kwargs)
+        body = {"type": "object", "required": ["type", "title", "status", "code", "detail"]}
+        for path in schema["paths"].values():
+            for operation in path.values():
+                for status, words in _PROBLEMS.items():
+                    answer = {"description": words, "content": {CONTENT_TYPE: {"schema": body}}}
+                    operation["responses"].setdefault(status, answer)
+        return schema
+
+
+api = Api(
+    title="Wadah",
+    version="1",
+    description="Everything that the pages do, in one call each. Errors are problem+json (RFC 9457).",
+    auth=[Token(), Session()],
+    openapi_url="/openapi.json",
+    docs_url="/docs",
+    urls_namespace="api",
+)
+
+
+def actor(request: HttpRequest) -> Actor:
+    """Who asks; the routes are never reached without."""
+    found = actor_of(request)
+    if found is None:
+        raise AuthenticationError
+    return found
+
+
+def uuid_of(text: str, what: str) -> UUID:
+    """An id from a path; what is no id exists as little as an unknown one."""
+    from panel.errors import NotFound  # noqa: PLC0415
+
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound(what) from error
+
+
+@api.exception_handler(Refused)
+def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
+    return refused(error)
+
+
+@api.exception_handler(AuthenticationError)
+def _unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    answer = problem(401, "unauthenticated", "A good bearer token (or a session) is needed.")
+    answer["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    errors = []
+    for one in error.errors:
+        parts = [str(part) for part in one["loc"] if part not in ("body", "payload", "query", "path")]
+        errors.append({"field": ".".join(parts), "message": str(one["msg"])})
+    first = errors[0] if errors else {"field": "", "message": "The request is not valid."}
+    detail = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
+    return problem(422, "invalid", detail, field=first["field"], errors=errors)
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    code = "not_json" if error.status_code == 400 else f"http_{error.status_code}"
+    return problem(error.status_code, code, str(error) or "The request can't be understood.")
+
+
+@api.exception_handler(Http404)
+def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
+    return problem(404, "not_found", "There is nothing at this address.")
+
+
+def _add_routers() -> None:
+    from panel.accounts.api import router as tokens  # noqa: PLC0415
+    from panel.audit.api import router as audit  # noqa: PLC0415
+    from panel.environments.api import router as environments  # noqa: PLC0415
+    from panel.images.api import router as images  # noqa: PLC0415
+    from panel.networks.api import router as addresses  # noqa: PLC0415
+    from panel.nodes.api import router as nodes  # noqa: PLC0415
+    from panel.operations.api import router as operations  # noqa: PLC0415
+    from panel.plans.api import router as plans  # noqa: PLC0415
+    from panel.tenants.api import router as tenants  # noqa: PLC0415
+
+    for name, router in (
+        ("environments", environments),
+        ("operations", operations),
+        ("tenants", tenants),
+        ("tokens", tokens),
+        ("plans", plans),
+        ("images", images),
+        ("nodes", nodes),
+        ("addresses", addresses),
+        ("audit", audit),
+    ):
+        api.add_router(f"/{name}", router, tags=[name])
+
+
+_add_routers()

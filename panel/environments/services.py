@@ -19,6 +19,7 @@ from panel.errors import Conflict, Invalid, NotFound, QuotaExceeded
 from panel.networks import services as networks
 from panel.networks.models import Address, PortForward
 from panel.nodes import placement
+from panel.nodes.agent import Agent
 from panel.operations import services as operations
 from panel.operations.models import OPEN_STATES, Operation, OperationKind, OperationState
 from panel.plans.models import Plan, PlanVersion
@@ -600,6 +601,29 @@ def remove_forward(actor: Actor, environment_id: UUID, forward_id: UUID) -> Chan
         }
 
     return _change(actor, environment_id, Permission.FORWARD_CHANGE, OperationKind.FORWARDS, mutate)
+
+
+def execute(
+    actor: Actor,
+    environment: Environment,
+    agent: Agent,
+    *,
+    command: Sequence[str],
+    timeout_s: float,
+    stdin: str,
+) -> dict[str, Any]:
+    """One command as root inside: its exit code and output. Who ran what is recorded, not what it said."""
+    actor.require(Permission.ENVIRONMENT_EXEC, environment.tenant)
+    _refuse_suspended(environment.tenant)
+    with transaction.atomic():
+        record(
+            actor,
+            "environment.exec",
+            tenant_id=environment.tenant_id,
+            target=environment,
+            after={"command": " ".join(command)[:400]},
+        )
+    return agent.execute(environment.pk, list(command), user=actor.name, timeout_s=timeout_s, stdin=stdin)
 
 
 # end ----------------------------------------------------------------------------------------------

@@ -27,6 +27,8 @@ class GroupLimits:
     memory_bytes: int | None = None
     swap_bytes: int | None = None
     processes: int | None = None
+    cpus: str | None = None
+    """List of the processors it may run on, as cpuset(7) writes it; `nproc` inside counts these."""
     device: str | None = None
     """`major:minor` that the io limits speak of."""
     read_bytes_s: int | None = None
@@ -273,6 +275,8 @@ class LegacyGroups(Groups):
         _set(cpu / "cpu.shares", str(max(2, limits.cpu_weight * 1024 // 100)))
         self._limit_memory(memory, limits)
         _set(self._at("pids", path) / "pids.max", _or_max(limits.processes))
+        if limits.cpus is not None and "cpuset" in self.controllers:
+            _set(self._at("cpuset", path) / "cpuset.cpus", limits.cpus)
         if limits.device is not None:
             self._limit_io(self._at("blkio", path), limits)
 
@@ -376,7 +380,7 @@ class UnifiedGroups(Groups):
     """cgroup v2: limits on the environment's group, its processes in `payload` below it."""
 
     version = 2
-    CONTROLLERS = ("cpu", "memory", "pids", "io")
+    CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io")
 
     def _at(self, path: str) -> Path:
         return self.root / path
@@ -415,6 +419,8 @@ class UnifiedGroups(Groups):
         if (group / "memory.swap.max").exists():
             _set(group / "memory.swap.max", _or_max(limits.swap_bytes))
         _set(group / "pids.max", _or_max(limits.processes))
+        if limits.cpus is not None and (group / "cpuset.cpus").exists():
+            _set(group / "cpuset.cpus", limits.cpus)
         if limits.device is not None and (group / "io.max").exists():
             values = {
                 "rbps": limits.read_bytes_s,

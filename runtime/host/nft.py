@@ -38,9 +38,18 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def _run(text: str) -> str:
+def _close(library: ctypes.CDLL, context: int) -> None:
+    with _lock:
+        library.nft_ctx_free(context)
+
+
+def _run(text: str, *, linger: bool = False) -> str:
     """A context of its own for each call: its netlink socket belongs to the network namespace that the
-    calling thread is in now, and its cache is never stale."""
+    calling thread is in now, and its cache is never stale.
+
+    After something was deleted, closing that socket waits 8 to 16 ms for an RCU grace period (the change
+    itself is done by then): with `linger` a thread waits in place of the caller.
+    """
     library = _library()
     with _lock:
         context = library.nft_ctx_new(0)
@@ -52,7 +61,10 @@ def _run(text: str) -> str:
             output = library.nft_ctx_get_output_buffer(context) or b""
             error = library.nft_ctx_get_error_buffer(context) or b""
         finally:
-            library.nft_ctx_free(context)
+            if linger:
+                threading.Thread(target=_close, args=(library, context)).start()
+            else:
+                library.nft_ctx_free(context)
     if status != 0:
         lines = [line for line in error.decode(errors="replace").splitlines() if line.strip()]
         raise NftError(f"nftables refused: {lines[0][:300] if lines else 'without a word'}")
@@ -62,7 +74,7 @@ def _run(text: str) -> str:
 def change(commands: list[dict[str, Any]]) -> None:
     """One transaction of JSON commands; a no-op for an empty list. Raises `NftError`."""
     if commands:
-        _run(json.dumps({"nftables": commands}))
+        _run(json.dumps({"nftables": commands}), linger=any("delete" in one for one in commands))
 
 
 def load(text: str) -> None:

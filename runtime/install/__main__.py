@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from runtime.install.layout import CHECKOUT, Layout
+from runtime.install.layout import Layout
 from runtime.install.roles import Front
 from runtime.install.say import Stop, line, plain, problem
 
@@ -119,13 +119,18 @@ def _harden(options: argparse.Namespace) -> int:
 
 
 def _node(options: argparse.Namespace) -> int:
-    layout = Layout.of(options.home)
-    python = layout.python if Path(layout.python).exists() else sys.executable
-    code = layout.app if layout.app.exists() else CHECKOUT
-    os.chdir(code)
-    environment = {**os.environ, "PYTHONPATH": str(code)}
-    words = [python, "-m", "runtime.cli", "--home", str(layout.home), *options.arguments]
-    os.execve(python, words, environment)  # noqa: S606
+    arguments, home = list(options.arguments), options.home
+    if "--home" in arguments[:-1]:  # people write it behind the verb
+        at = arguments.index("--home")
+        home = arguments[at + 1]
+        del arguments[at : at + 2]
+    layout = Layout.of(home)
+    if not Path(layout.python).exists():
+        raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
+    os.chdir(layout.app)
+    environment = {**os.environ, "PYTHONPATH": str(layout.app)}
+    words = [layout.python, "-m", "runtime.cli", "--home", str(layout.home), *(arguments or ["--help"])]
+    os.execve(layout.python, words, environment)  # noqa: S606
 
 
 def _test(options: argparse.Namespace) -> int:

@@ -63,7 +63,12 @@ def roles(layout: Layout, front: Front) -> list[Role]:
             root=True,
             ready=run / "agent.sock",
         ),
-        Role("node-worker", [str(venv / "python"), "-m", "runtime.worker", "--home", home], root=True, stop_s=40),
+        Role(
+            "node-worker",
+            [str(venv / "python"), "-m", "runtime.worker", "--home", home],
+            root=True,
+            stop_s=40,
+        ),
         Role(
             "panel-worker",
             [str(venv / "celery"), "-A", "panel.config.celery", "worker", "-Q", "panel", "-c", "2",
@@ -85,7 +90,7 @@ def roles(layout: Layout, front: Front) -> list[Role]:
         Role(
             "ws",
             [str(venv / "uvicorn"), "panel.config.asgi:application", "--uds", str(run / "ws.sock"),
-             "--ws", "websockets", "--ws-max-size", "65536", "--lifespan", "off", "--log-level", "warning",
+             "--ws", "websockets-sansio", "--ws-max-size", "65536", "--lifespan", "off", "--log-level", "warning",
              "--no-server-header", "--timeout-graceful-shutdown", "3"],
             ready=run / "ws.sock",
         ),

@@ -28,6 +28,10 @@ def guest_link_local(environment_id: UUID) -> IPv6Address:
     return IPv6Address(bytes.fromhex("fe80000000000000") + suffix)
 
 
-def tenant_mark(tenant_id: UUID) -> int:
-    """Packet mark by which two environments are seen to be of one tenant; never 0."""
-    return int.from_bytes(tenant_id.bytes[-4:], "big") or 1
+def tenant_marks(tenant_id: UUID) -> tuple[int, int]:
+    """Two packet marks by which two environments are seen to be of one tenant.
+
+    A mark has 32 bits; both together hold the last 64 of the id, 62 of them random (RFC 9562), so that
+    two tenants don't share them by chance.
+    """
+    return int.from_bytes(tenant_id.bytes[12:], "big"), int.from_bytes(tenant_id.bytes[8:12], "big")

@@ -1,5 +1,6 @@
 """The control group of an environment, inside that of its tenant: processor, memory, tasks, disk I/O."""
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -72,6 +73,7 @@ class Cgroup(Resource):
             memory_bytes=limits.memory_mb * MIB,
             swap_bytes=limits.swap_mb * MIB,
             processes=limits.processes,
+            cpus=processors(cpu, spec.slot, os.cpu_count() or 1),
             device=pool_device(self.node),
             read_bytes_s=limits.disk_read_bytes_s,
             write_bytes_s=limits.disk_write_bytes_s,
@@ -155,6 +157,16 @@ class Cgroup(Resource):
         if seen.get("pids.max") != str(spec.limits.processes):
             return "its limit of processes was changed"
         return None
+
+
+def processors(cpu: float, slot: int, host_cpus: int) -> str:
+    """As many of the host's processors as the cap needs whole ones, spread by slot over the host, so that
+    `nproc` inside says what was sold. All of them when the cap is as large as the host."""
+    wanted = min(host_cpus, max(1, math.ceil(cpu)))
+    if wanted == host_cpus:
+        return f"0-{host_cpus - 1}" if host_cpus > 1 else "0"
+    first = slot * wanted % host_cpus
+    return ",".join(str(one) for one in sorted((first + step) % host_cpus for step in range(wanted)))
 
 
 def pool_device(node: Node) -> str | None:

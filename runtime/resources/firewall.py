@@ -1,188 +1,302 @@
-"""The environment's part of the node's nftables tables: a guard on its link, and its set elements."""
+"""The environment's part of the node's nftables tables: its elements in the sets of the fixed rules."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.errors import RuntimeFault
 from runtime.host import nft
 from runtime.network import ruleset
+from runtime.network.ruleset import Elements
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
 from runtime.resources.resolvers import nameservers_of
 
-_FAMILIES = (("netdev", ruleset.GUARD_SETS), ("inet", ruleset.ELEMENT_SETS))
+#: How old a picture of the tables may be when many environments are looked at in a row.
+PICTURE_S = 2.0
 
 
-def prepare(node: Node) -> bool:
-    """Loads the fixed part when it isn't there, and lets this network namespace forward. True when it changed.
+def prepare(node: Node) -> list[str]:
+    """Loads the fixed part when it isn't there as it should be, and lets this network namespace forward.
 
-    Only per-namespace forwarding is switched on; nothing else of the host is changed.
+    Returns what it changed, a line each; empty when all was so. Only the namespace's forwarding is
+    switched on; nothing else of the host is touched.
     """
-    changed = False
-    for file in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
-        path = Path("/proc/sys/net") / file
+    changed = [f"sysctl net.{name.replace('/', '.')}=1" for name in _forwarding()]
+    text = _fixed(node)
+    edition = ruleset.edition_of(text)
+    picture = _look(node)
+    if edition not in picture.chains or not picture.rules:
+        old = [one for one in picture.chains if one.startswith("edition_") and one != edition]
+        nft.load("\n".join([text, *(f"delete chain inet {node.table_name} {one}" for one in old)]))
+        _recent.pop(node.home, None)
+        changed.append(f"nftables table {node.table_name}")
+    return changed
+
+
+def _forwarding() -> list[str]:
+    changed = []
+    for name in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
+        path = Path("/proc/sys/net") / name
         with suppress(FileNotFoundError):
             if path.read_text().strip() != "1":
                 path.write_text("1")
-                changed = True
-    if nft.query({"list": {"chain": {"family": "inet", "table": node.table_name, "name": "from_environment"}}}):
-        return changed
+                changed.append(name)
+    return changed
+
+
+def _fixed(node: Node) -> str:
     settings = node.settings
-    nft.load(
-        ruleset.base(
-            node.table_name,
-            node.link_prefix,
-            settings.ipv4_network,
-            settings.ipv6_network,
-            [str(one) for one in nameservers_of(node)],
-        )
+    return ruleset.base(
+        node.table_name,
+        node.link_prefix,
+        settings.ipv4_network,
+        settings.ipv6_network,
+        nameservers_of(node),
     )
-    return True
 
 
 def teardown(node: Node) -> None:
     """Deletes both tables; a no-op when they are gone."""
-    for family, _ in _FAMILIES:
+    for family in ruleset.SETS:
         with suppress(nft.NftError):
             nft.change([{"delete": {"table": {"family": family, "name": node.table_name}}}])
 
 
+def advice() -> list[str]:
+    """What an operator should know of this network namespace; for `doctor`."""
+    said = []
+    for entry in sorted(Path("/proc/sys/net/ipv6/conf").glob("*")):
+        if entry.name in {"all", "default", "lo"}:
+            continue
+        with suppress(OSError):
+            if (entry / "accept_ra").read_text().strip() == "1" and _has_router(entry.name):
+                said.append(
+                    f"{entry.name} has its IPv6 default route from router advertisements, which a forwarding "
+                    f"host ignores: set net.ipv6.conf.{entry.name}.accept_ra=2"
+                )
+    return said
+
+
+def _has_router(interface: str) -> bool:
+    """A default route learnt from a router advertisement (RTF_ADDRCONF, linux/ipv6_route.h)."""
+    for line in Path("/proc/net/ipv6_route").read_text().splitlines():
+        words = line.split()
+        if words[9] == interface and words[1] == "00" and int(words[8], 16) & 0x00040000:
+            return True
+    return False
+
+
+@dataclass
+class _Picture:
+    """The tables as the kernel listed them."""
+
+    at: float
+    chains: set[str] = field(default_factory=set)
+    rules: int = 0
+    elements: dict[str, Elements] = field(default_factory=dict)
+
+    @cached_property
+    def values(self) -> ruleset.Values:
+        return ruleset.values(self.elements)
+
+
+def _look(node: Node) -> _Picture:
+    """Both tables, read anew; empty where they are gone."""
+    picture = _Picture(time.monotonic(), elements={family: {} for family in ruleset.SETS})
+    rules = dict.fromkeys(ruleset.SETS, 0)
+    for family in ruleset.SETS:
+        for one in nft.query({"list": {"table": {"family": family, "name": node.table_name}}}):
+            kind, what = next(iter(one.items()))
+            if kind == "chain":
+                picture.chains.add(what["name"])
+            elif kind == "rule" and what["chain"] == "guard":
+                rules[family] += 1
+            elif kind in {"set", "map"}:
+                picture.elements[family][what["name"]] = what.get("elem", [])
+    picture.rules = min(rules.values())
+    return picture
+
+
+_recent: dict[Path, _Picture] = {}
+
+
+def _recently(node: Node) -> _Picture:
+    """At most `PICTURE_S` old: for looking at many environments, not for changing one."""
+    picture = _recent.get(node.home)
+    if picture is None or time.monotonic() - picture.at > PICTURE_S:
+        picture = _recent[node.home] = _look(node)
+    return picture
+
+
 class Firewall(Resource):
-    """What was given to the kernel is noted beside the environment, so that a change or the removal names
-    exactly those elements; the guard chain in the kernel is what counts as "there"."""
+    """Comes before the link goes up; without it the link can send nothing, since the guard knows it not.
+
+    What was asked of the kernel is noted beside the environment, for one transaction that takes away
+    exactly what isn't wanted any more. The note is written before the change and only says what may be
+    there; where it and the kernel differ, the kernel is read and counts.
+    """
 
     name = "firewall"
 
     def _note(self, environment_id: UUID) -> Path:
         return self.node.environment(environment_id) / "firewall.json"
 
-    def _known(self, environment_id: UUID) -> dict[str, ruleset.Elements]:
-        with suppress(OSError, ValueError):
+    def _known(self, environment_id: UUID) -> dict[str, Elements] | None:
+        """None without a note: nothing was asked for, or the environment's records are lost."""
+        with suppress(OSError, ValueError, AttributeError):
             document = json.loads(self._note(environment_id).read_text())
-            return {family: document.get(family, {}) for family, _ in _FAMILIES}
-        return {family: {} for family, _ in _FAMILIES}
-
-    def _wanted(self, spec: EnvironmentSpec) -> dict[str, ruleset.Elements]:
-        link = self.node.link_name(spec.id)
-        return {
-            "netdev": ruleset.guard_elements(spec, link),
-            "inet": ruleset.policy_elements(spec, link),
-        }
+            return {family: document.get(family, {}) for family in ruleset.SETS}
+        return None
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        wanted, known = self._wanted(spec), self._known(spec.id)
-        guarded = self._is_guarded(spec.id)
-        if guarded and wanted == known:
-            return None
-        if not guarded:
+        wanted = ruleset.elements(spec, self.node.link_name(spec.id))
+        known = self._known(spec.id)
+        noted = known
+        if known != wanted:
+            noted = ruleset.together(known or {}, wanted)
+            self._write(spec.id, noted)
+        try:
+            self._change(ruleset.without(known or {}, wanted), wanted)
+        except nft.NftError:
             prepare(self.node)
-            # elements of an earlier life of this environment may still stand
-            self._drop(known)
-            known = {family: {} for family, _ in _FAMILIES}
-        commands: list[dict[str, Any]] = []
-        for family, sets in _FAMILIES:
-            for name in sets:
-                commands += self._difference(family, name, known[family], wanted[family])
-        if not guarded:
-            commands = [*self._guard(spec.id), *commands]
-        self._note(spec.id).write_text(json.dumps(wanted))
-        nft.change(commands)
-        return None if guarded else "guard, NAT, forwards"
+            self._converge(spec, wanted, known or {})
+        if noted != wanted:
+            self._write(spec.id, wanted)
+        if known == wanted:
+            return None
+        return "guard, NAT, forwards" if known is None else "changed"
 
-    def _difference(
-        self, family: str, name: str, known: ruleset.Elements, wanted: ruleset.Elements
-    ) -> list[dict[str, Any]]:
-        before, after = known.get(name, []), wanted.get(name, [])
-        gone = [one for one in before if one not in after]
-        new = [one for one in after if one not in before]
+    def _write(self, environment_id: UUID, note: dict[str, Elements]) -> None:
+        file = self._note(environment_id)
+        temporary = file.with_suffix(".new")
+        temporary.write_text(json.dumps(note))
+        temporary.rename(file)
+
+    def _change(self, gone: dict[str, Elements], wanted: dict[str, Elements]) -> None:
+        """One transaction. To add what is there already is nothing to the kernel."""
         table = self.node.table_name
-        commands = []
-        if gone:
-            commands.append(ruleset.element_command("delete", family, table, name, gone))
-        if new:
-            commands.append(ruleset.element_command("add", family, table, name, new))
-        return commands
-
-    def _guard(self, environment_id: UUID) -> list[dict[str, Any]]:
-        """The hook on the link: everything that comes in from it goes through the guard."""
-        table, name = self.node.table_name, ruleset.chain_name(environment_id)
-        chain = {
-            "family": "netdev",
-            "table": table,
-            "name": name,
-            "type": "filter",
-            "hook": "ingress",
-            "dev": self.node.link_name(environment_id),
-            "prio": -500,
-            "policy": "drop",
-        }
-        jump = {"jump": {"target": "guard"}}
-        rule = {"family": "netdev", "table": table, "chain": name, "expr": [jump]}
-        return [{"add": {"chain": chain}}, {"add": {"rule": rule}}]
-
-    def _is_guarded(self, environment_id: UUID) -> bool:
-        """A chain of the netdev family goes with its link, so a dead link leaves none."""
-        name = ruleset.chain_name(environment_id)
-        found = nft.query(
-            {"list": {"chain": {"family": "netdev", "table": self.node.table_name, "name": name}}}
+        nft.change(
+            [
+                *ruleset.element_commands("delete", table, gone),
+                *ruleset.element_commands("add", table, wanted),
+            ]
         )
-        return any(one.get("chain", {}).get("hook") for one in found)
+        _recent.pop(self.node.home, None)
 
-    def _drop(self, known: dict[str, ruleset.Elements]) -> None:
-        """Deletes elements, each set on its own: one that is gone must not keep the others."""
-        for family, sets in _FAMILIES:
-            for name in sets:
-                for element in known[family].get(name, []):
-                    with suppress(nft.NftError):
-                        nft.change(
-                            [ruleset.element_command("delete", family, self.node.table_name, name, [element])]
-                        )
+    def _converge(self, spec: EnvironmentSpec, wanted: dict[str, Elements], known: dict[str, Elements]) -> None:
+        """The long way: reads all elements, then changes from what is really there."""
+        present = self._present(spec.id, {str(one) for one in (*spec.network.ipv4, *spec.network.ipv6)}, known)
+        try:
+            self._change(ruleset.without(present, wanted), wanted)
+        except nft.NftError as error:
+            if "File exists" in str(error):
+                raise RuntimeFault(
+                    "a port of the node that should lead to it leads to another environment already",
+                    code="port_taken",
+                    next_step="Choose another port of the node.",
+                ) from error
+            raise
+
+    def _present(
+        self, environment_id: UUID, addresses: set[str], known: dict[str, Elements]
+    ) -> dict[str, Elements]:
+        listed = _look(self.node).elements
+        link = self.node.link_name(environment_id)
+        addresses = addresses | ruleset.addresses_of(listed, link)
+        if known:
+            addresses |= ruleset.addresses_of({"arp": {}, "inet": {}, **known}, link)
+        return ruleset.of_link(listed, link, addresses)
 
     def remove(self, environment_id: UUID) -> str | None:
         known = self._known(environment_id)
-        commands = [
-            ruleset.element_command("delete", family, self.node.table_name, name, known[family][name])
-            for family, sets in _FAMILIES
-            for name in sets
-            if known[family].get(name)
-        ]
+        if known is None and not self._is_listed(environment_id):
+            return None
         try:
-            nft.change(commands)
+            self._change(known or {}, {})
         except nft.NftError:
-            self._drop(known)
-        if self._has_chain(environment_id):
-            self._delete_chain(environment_id)
+            known = self._forget(environment_id, known or {})
+        if known is None:
+            self._forget(environment_id, {})
         self._note(environment_id).unlink(missing_ok=True)
         return None
 
-    def _has_chain(self, environment_id: UUID) -> bool:
-        name = ruleset.chain_name(environment_id)
-        return bool(
-            nft.query({"list": {"chain": {"family": "netdev", "table": self.node.table_name, "name": name}}})
-        )
+    def _forget(self, environment_id: UUID, known: dict[str, Elements]) -> dict[str, Elements]:
+        """Takes away whatever the kernel has of it."""
+        self._change(self._present(environment_id, set(), known), {})
+        return known
 
-    def _delete_chain(self, environment_id: UUID) -> None:
-        table, name = self.node.table_name, ruleset.chain_name(environment_id)
-        chain = {"family": "netdev", "table": table, "name": name}
-        with suppress(nft.NftError):
-            nft.change([{"flush": {"chain": chain}}, {"delete": {"chain": chain}}])
+    def _is_listed(self, environment_id: UUID) -> bool:
+        link = self.node.link_name(environment_id)
+        return not ruleset.is_empty(ruleset.of_link(_recently(self.node).elements, link, set()))
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
-        if not self._is_guarded(environment_id):
+        link = self.node.link_name(environment_id)
+        listed = _recently(self.node).elements
+        addresses = ruleset.addresses_of(listed, link)
+        mine = ruleset.of_link(listed, link, addresses)
+        if ruleset.is_empty(mine):
             return None
-        known = self._known(environment_id)
+        received, sent = self.traffic(environment_id)
         return {
-            "guard": ruleset.chain_name(environment_id),
-            "forwards": len(known["inet"].get("forward4", [])),
+            "sources": sorted(addresses),
+            "forwards": [
+                "{0[0]}/{0[1]} to {1[0]} port {1[1]}".format(*ruleset.plain(one))
+                for one in (*mine["inet"]["forward4"], *mine["inet"]["forward6"])
+            ],
+            "allow_private": bool(mine["inet"]["may_private"]),
+            "allow_smtp": bool(mine["inet"]["may_smtp"]),
+            "in_bytes": received,
+            "out_bytes": sent,
         }
 
+    def traffic(self, environment_id: UUID) -> tuple[int, int]:
+        """Bytes of IP packets that passed into and out of the environment since it was started."""
+        return self.traffic_of_all().get(self.node.link_name(environment_id), (0, 0))
+
+    def traffic_of_all(self) -> dict[str, tuple[int, int]]:
+        """The same of all environments of the node, by the name of their link; one question for all."""
+        found: dict[str, list[int]] = {}
+        for position, name in enumerate(("received", "sent")):
+            listed = nft.query(
+                {"list": {"set": {"family": "inet", "table": self.node.table_name, "name": name}}}
+            )
+            for one in listed:
+                for element in one.get("set", {}).get("elem", []):
+                    counter = element["elem"].get("counter", {})
+                    found.setdefault(element["elem"]["val"], [0, 0])[position] = int(counter.get("bytes", 0))
+        return {link: (both[0], both[1]) for link, both in found.items()}
+
     def inventory(self) -> Iterable[Found]:
-        found = nft.query({"list": {"table": {"family": "netdev", "name": self.node.table_name}}})
-        for one in found:
-            name = one.get("chain", {}).get("name", "")
-            if name.startswith("ve_"):
-                yield Found(self.name, UUID(hex=name[3:]), f"chain {name}")
+        listed = _look(self.node).elements
+        owners: dict[str, UUID | None] = {}
+        for family, sets in listed.items():
+            for name in ruleset.SETS[family]:
+                for element in sets.get(name, []):
+                    if name.startswith("forward"):
+                        continue
+                    value = ruleset.plain(element)
+                    while isinstance(value, tuple):
+                        value = value[0]
+                    owners.setdefault(value, None)
+                    if isinstance(element, dict) and "comment" in element.get("elem", {}):
+                        with suppress(ValueError):
+                            owners[value] = UUID(element["elem"]["comment"])
+        for link, owner in owners.items():
+            yield Found(self.name, owner, f"elements of {link}")
+
+    def drifted(self, spec: EnvironmentSpec) -> str | None:
+        picture = _recently(self.node)
+        if not picture.rules or ruleset.edition_of(_fixed(self.node)) not in picture.chains:
+            return "the node's firewall rules are gone"
+        wanted = ruleset.elements(spec, self.node.link_name(spec.id))
+        if not ruleset.is_empty(ruleset.missing(wanted, picture.values)):
+            return "its part of the firewall is gone"
+        return None

@@ -85,5 +85,3 @@ def make(engine: Engine, specs: Specs, busybox: str) -> Iterator[Make]:
                 {**spec.model_dump(), "generation": newest + 1, "desired": DesiredState.DELETED}
             )
         )
-
-

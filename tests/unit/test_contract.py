@@ -39,7 +39,7 @@ GOOD = {
         ("name", "web\n"),
         ("name", "a" * 64),
         ("name", "Web"),
-        ("name", "wеb"),  # Cyrillic е
+        ("name", "w\u0435b"),  # a Cyrillic letter
         ("image", "../../etc"),
         ("image", "a/b"),
         ("slot", 4094),

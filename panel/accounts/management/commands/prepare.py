@@ -1,0 +1,19 @@
+"""Brings database and static files up to this version of the code. Idempotent; run before every start.
+
+The secrets are made by manage.py itself, since the settings can't be read without them.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        call_command("migrate", interactive=False, verbosity=0)
+        if settings.STATICFILES_DIRS:
+            call_command("collectstatic", interactive=False, verbosity=0)

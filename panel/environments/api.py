@@ -1,0 +1,238 @@
+"""/api/v1/environments: one call for everything that a page can do. Only translates; services decide."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+from pydantic import BaseModel, ConfigDict, Field
+
+from panel.api.pages import Page
+from panel.api.root import actor, uuid_of
+from panel.environments import selectors, services
+from panel.environments.models import Environment
+from panel.errors import Invalid, NotFound
+from panel.networks.models import PortForward
+from panel.nodes.agent import Agent
+from panel.operations.models import Operation
+from panel.operations.selectors import show as show_operation
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+from panel.tenants.selectors import tenant_of
+
+router = Router()
+Json = dict[str, Any]
+WHAT = "This environment"
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Create(Strict):
+    name: str = Field(max_length=4096)
+    image: str = Field(max_length=4096)
+    tenant: str | None = None
+    plan: str = ""
+    limits: Json | None = None
+    kind: str = "system"
+    kernel: str = "shared"
+    description: str = ""
+    ssh_keys: list[str] = Field(default=[], max_length=50)
+    root_password: str = ""
+    ipv4: int | None = None
+    ipv6: int | None = None
+    network: Json | None = None
+    security: Json | None = None
+    restart: Json | None = None
+    stop_timeout_s: float | None = None
+    is_started: bool = True
+
+
+class Update(Strict):
+    name: str | None = None
+    description: str | None = None
+    plan: str | None = None
+    limits: Json | None = None
+    ssh_keys: list[str] | None = None
+    network: Json | None = None
+    security: Json | None = None
+    restart: Json | None = None
+    stop_timeout_s: float | None = None
+
+
+class Stop(Strict):
+    timeout_s: float | None = None
+
+
+class Reinstall(Strict):
+    image: str = ""
+    keep_old: bool = False
+    root_password: str = ""
+
+
+class Credentials(Strict):
+    ssh_keys: list[str] | None = None
+    root_password: str | None = None
+
+
+class NewForward(Strict):
+    protocol: str = "tcp"
+    port: int
+    node_port: int | None = None
+    description: str = ""
+
+
+class Exec(Strict):
+    command: list[str] = Field(min_length=1, max_length=1000)
+    timeout_s: float = Field(default=60, gt=0, le=600)
+    stdin: str = Field(default="", max_length=1_000_000)
+
+
+class Filters(Page):
+    name: str = ""
+    tenant: str = ""
+    state: str = ""
+    node: str = ""
+    image: str = ""
+    search: str = ""
+    sort: str = "name"
+
+
+def _show(row: Environment) -> Json:
+    return selectors.show(row, selectors.addresses_of([row.pk]).get(row.pk, []))
+
+
+def _accepted(request: HttpRequest, changed: services.Changed) -> Status[Json]:
+    """202 with the environment, the operation to watch, and what is shown only once."""
+    row = selectors.environments(actor(request)).filter(pk=changed.environment.pk).first()
+    document = _show(row) if row is not None else {"id": str(changed.environment.pk)}
+    document["operation"] = show_operation(changed.operation) if changed.operation else None
+    if changed.root_password:
+        document["root_password"] = changed.root_password
+    return Status(202, document)
+
+
+def _default_tenant(request: HttpRequest, given: str | None) -> Tenant:
+    """The tenant that is meant: the given one, else the only one that the actor may create in."""
+    who = actor(request)
+    if given:
+        return tenant_of(who, given)
+    found = list(Tenant.objects.for_actor(who, Permission.ENVIRONMENT_CREATE)[:2])
+    if len(found) == 1:
+        return found[0]
+    raise Invalid("Say in which tenant: its id or slug.", field="tenant")
+
+
+@router.get("", response=Json, operation_id="environments_list")
+def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
+    values = filters.model_dump(exclude={"limit", "offset"})
+    rows = selectors.environments(actor(request), values)
+    found = list(rows[filters.offset : filters.offset + filters.limit + 1])
+    count = filters.offset + len(found) if len(found) <= filters.limit else rows.count()
+    found = found[: filters.limit]
+    addresses = selectors.addresses_of(row.pk for row in found)
+    return {"items": [selectors.show(row, addresses.get(row.pk, [])) for row in found], "count": count}
+
+
+@router.post("", response={202: Json}, operation_id="environments_create")
+def create(request: HttpRequest, payload: Create) -> Status[Json]:
+    tenant = _default_tenant(request, payload.tenant)
+    values = payload.model_dump(exclude={"tenant"})
+    return _accepted(request, services.create_environment(actor(request), tenant, **values))
+
+
+@router.get("/{pk}", response=Json, operation_id="environments_get")
+def get(request: HttpRequest, pk: str) -> Json:
+    row = selectors.environments(actor(request)).filter(pk=uuid_of(pk, WHAT)).first()
+    if row is None:
+        raise NotFound(WHAT)
+    return _show(row)
+
+
+@router.patch("/{pk}", response={202: Json}, operation_id="environments_update")
+def update(request: HttpRequest, pk: str, payload: Update) -> Status[Json]:
+    changes = payload.model_dump(exclude_unset=True)
+    return _accepted(request, services.update_environment(actor(request), uuid_of(pk, WHAT), changes))
+
+
+@router.delete("/{pk}", response={202: Json}, operation_id="environments_delete")
+def delete(request: HttpRequest, pk: str) -> Status[Json]:
+    return _accepted(request, services.delete_environment(actor(request), uuid_of(pk, WHAT)))
+
+
+@router.post("/{pk}/start", response={202: Json}, operation_id="environments_start")
+def start(request: HttpRequest, pk: str) -> Status[Json]:
+    return _accepted(request, services.start(actor(request), uuid_of(pk, WHAT)))
+
+
+@router.post("/{pk}/stop", response={202: Json}, operation_id="environments_stop")
+def stop(request: HttpRequest, pk: str, payload: Stop | None = None) -> Status[Json]:
+    timeout_s = payload.timeout_s if payload else None
+    return _accepted(request, services.stop(actor(request), uuid_of(pk, WHAT), timeout_s=timeout_s))
+
+
+@router.post("/{pk}/restart", response={202: Json}, operation_id="environments_restart")
+def restart(request: HttpRequest, pk: str) -> Status[Json]:
+    return _accepted(request, services.restart(actor(request), uuid_of(pk, WHAT)))
+
+
+@router.post("/{pk}/pause", response={202: Json}, operation_id="environments_pause")
+def pause(request: HttpRequest, pk: str) -> Status[Json]:
+    return _accepted(request, services.pause(actor(request), uuid_of(pk, WHAT)))
+
+
+@router.post("/{pk}/resume", response={202: Json}, operation_id="environments_resume")
+def resume(request: HttpRequest, pk: str) -> Status[Json]:
+    return _accepted(request, services.resume(actor(request), uuid_of(pk, WHAT)))
+
+
+@router.post("/{pk}/reinstall", response={202: Json}, operation_id="environments_reinstall")
+def reinstall(request: HttpRequest, pk: str, payload: Reinstall | None = None) -> Status[Json]:
+    values = (payload or Reinstall()).model_dump()
+    return _accepted(request, services.reinstall(actor(request), uuid_of(pk, WHAT), **values))
+
+
+@router.post("/{pk}/credentials", response={202: Json}, operation_id="environments_credentials")
+def credentials(request: HttpRequest, pk: str, payload: Credentials) -> Status[Json]:
+    values = payload.model_dump()
+    return _accepted(request, services.set_credentials(actor(request), uuid_of(pk, WHAT), **values))
+
+
+@router.get("/{pk}/forwards", response=Json, operation_id="environments_forwards")
+def forwards(request: HttpRequest, pk: str) -> Json:
+    row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
+    found = PortForward.objects.filter(environment=row)
+    return {"items": [selectors.show_forward(one) for one in found], "count": len(found)}
+
+
+@router.post("/{pk}/forwards", response={202: Json}, operation_id="environments_add_forward")
+def add_forward(request: HttpRequest, pk: str, payload: NewForward) -> Status[Json]:
+    forward, operation = services.add_forward(actor(request), uuid_of(pk, WHAT), **payload.model_dump())
+    shown = selectors.show_forward(forward)
+    return Status(202, {**shown, "operation": show_operation(operation) if operation else None})
+
+
+@router.delete("/{pk}/forwards/{forward}", response={202: Json}, operation_id="environments_remove_forward")
+def remove_forward(request: HttpRequest, pk: str, forward: str) -> Status[Json]:
+    forward_id: UUID = uuid_of(forward, "This port forward")
+    return _accepted(request, services.remove_forward(actor(request), uuid_of(pk, WHAT), forward_id))
+
+
+@router.get("/{pk}/operations", response=Json, operation_id="environments_operations")
+def operations(request: HttpRequest, pk: str) -> Json:
+    row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
+    found = Operation.objects.for_actor(actor(request)).filter(environment=row)[:100]
+    return {"items": [show_operation(one, with_steps=False) for one in found], "count": len(found)}
+
+
+@router.post("/{pk}/exec", response=Json, operation_id="environments_exec")
+def execute(request: HttpRequest, pk: str, payload: Exec) -> Json | HttpResponse:
+    """Runs one command as root inside; its output and exit code."""
+    who = actor(request)
+    row = Environment.objects.select_related("node", "tenant").filter(pk=uuid_of(pk, WHAT))
+    found = row.for_actor(who).living().first()
+    if found is None:
+        raise NotFound(WHAT)
+    who.require(Permission.ENVIRONMENT_EXEC, found.tenant)
+    return services.execute(who, found, Agent(found.node), **payload.model_dump())

@@ -1,0 +1,63 @@
+"""Makes a demo tenant and its first environment, as a person would. Idempotent."""
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from panel.accounts.actor import Actor
+from panel.accounts.models import User
+from panel.environments import services
+from panel.environments.models import Environment
+from panel.errors import Refused
+from panel.images.models import NodeImage, NodeImageState
+from panel.tenants.models import Tenant
+from panel.tenants.services import create_tenant
+
+SLUG = "demo"
+NAME = "hello"
+IMAGES = ("debian-12", "busybox")
+QUOTA = {
+    "environments": 20,
+    "cpu": 16,
+    "memory_mb": 16_384,
+    "disk_mb": 102_400,
+    "addresses": 40,
+    "forwards": 40,
+}
+LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096}
+#: The node reports itself and its images every ten seconds.
+NODE_DEADLINE_S = 40.0
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        user = User.objects.filter(is_superuser=True).order_by("date_joined").first()
+        if user is None:
+            raise CommandError("there is no administrator: run `manage.py bootstrap` first")
+        actor = Actor(user)
+        tenant = Tenant.objects.filter(slug=SLUG).first()
+        if tenant is None:
+            tenant = create_tenant(actor, name="Demo", slug=SLUG, quota=QUOTA)
+        if Environment.objects.filter(tenant=tenant).exists():
+            return
+        image = self._image()
+        try:
+            services.create_environment(actor, tenant, name=NAME, image=image, limits=LIMITS)
+        except Refused as refused:
+            raise CommandError(str(refused)) from refused
+
+    def _image(self) -> str:
+        """The best image that a node has ready; waits for the first heartbeat."""
+        until = time.monotonic() + NODE_DEADLINE_S
+        while time.monotonic() < until:
+            ready = set(
+                NodeImage.objects.filter(state=NodeImageState.READY).values_list("image__name", flat=True)
+            )
+            for name in IMAGES:
+                if name in ready:
+                    return name
+            time.sleep(0.3)
+        raise CommandError(f"no node reported a ready image within {NODE_DEADLINE_S:g} s")

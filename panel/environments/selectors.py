@@ -1,0 +1,134 @@
+"""Reads of environments: what lists and pages need, in a fixed number of queries."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+
+from panel.accounts.actor import Actor
+from panel.environments.models import Environment, Environments, State
+from panel.errors import Invalid
+from panel.networks.models import Address, PortForward
+from panel.tenants.models import Tenant
+
+_SORTS = {"name", "-name", "created_at", "-created_at", "image", "-image"}
+
+
+def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Environments:
+    """Living environments that the actor may see. Filters: `name`, `tenant`, `state`, `node`, `image`,
+    `search`, `sort`; an unknown state or sort is refused."""
+    rows = (
+        Environment.objects.for_actor(actor).living().select_related("tenant", "node", "usage", "plan_version")
+    )
+    wanted = {key: value for key, value in (filters or {}).items() if value}
+    if "name" in wanted:
+        rows = rows.filter(name=wanted["name"])
+    if "tenant" in wanted:
+        rows = rows.filter(tenant=_tenant_condition(wanted["tenant"]))
+    if "node" in wanted:
+        rows = rows.filter(node__name=wanted["node"])
+    if "image" in wanted:
+        rows = rows.filter(image=wanted["image"])
+    if "search" in wanted:
+        text = wanted["search"]
+        rows = rows.filter(Q(name__icontains=text) | Q(addresses__address__startswith=text)).distinct()
+    if "state" in wanted:
+        rows = rows.filter(_state_condition(wanted["state"]))
+    sort = wanted.get("sort", "name")
+    if sort not in _SORTS:
+        raise Invalid(f"sort is one of {', '.join(sorted(_SORTS))}.", field="sort")
+    return rows.order_by(sort, "id")
+
+
+def _tenant_condition(text: str) -> Any:
+    try:
+        return UUID(text)
+    except ValueError:
+        return Tenant.objects.filter(slug=text).values("id")[:1]
+
+
+def _state_condition(text: str) -> Q:
+    """The condition on columns that goes with a derived state (see `derive_state`)."""
+    if text not in State.values:
+        raise Invalid(f"state is one of {', '.join(State.values)}.", field="state")
+    if text == State.PROVISIONING:
+        return Q(observed_generation=0, code="")
+    if text == State.DELETING:
+        return Q(desired_state="deleted", code="")
+    if text == State.FAILED:
+        return Q(observed_state="failed") | ~Q(code="") & Q(observed_generation=0)
+    if text == State.SUSPENDED:
+        return Q(tenant__state="suspended")
+    return Q(observed_state=text, observed_generation__gt=0, tenant__state="active") & ~Q(
+        desired_state="deleted"
+    )
+
+
+def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """Addresses by environment, IPv4 first; one query."""
+    found: dict[UUID, list[str]] = {}
+    rows = Address.objects.filter(environment_id__in=list(ids), released_at=None)
+    for environment_id, address in rows.order_by("family", "offset").values_list("environment_id", "address"):
+        if environment_id is not None:
+            found.setdefault(environment_id, []).append(address)
+    return found
+
+
+def show(row: Environment, addresses: list[str]) -> dict[str, Any]:
+    """An environment as the API gives it. No query when `tenant`, `node` and `usage` were selected with it."""
+    usage = getattr(row, "usage", None)
+    return {
+        "id": str(row.pk),
+        "name": row.name,
+        "description": row.description,
+        "tenant": str(row.tenant_id),
+        "tenant_slug": row.tenant.slug,
+        "node": row.node.name,
+        "state": row.state.value,
+        "desired_state": row.desired_state,
+        "kind": row.kind,
+        "kernel": row.kernel,
+        "image": row.image,
+        "limits": row.limits,
+        "addresses": addresses,
+        "network": row.network_options,
+        "security": row.security,
+        "restart": row.restart,
+        "stop_timeout_s": row.stop_timeout_s,
+        "ssh_keys": row.ssh_keys,
+        "generation": row.generation,
+        "observed_generation": row.observed_generation,
+        "code": row.code,
+        "message": row.message,
+        "next_step": row.next_step,
+        "started_at": row.started_at.isoformat() if row.started_at else None,
+        "restarts": row.restarts,
+        "exit_code": row.exit_code,
+        "created_at": row.created_at.isoformat(),
+        "changed_at": row.changed_at.isoformat(),
+        "operation": str(row.operation_id) if row.operation_id else None,
+        "usage": None
+        if usage is None
+        else {
+            "at": usage.at.isoformat(),
+            "cpu": usage.cpu,
+            "memory_bytes": usage.memory_bytes,
+            "memory_max_bytes": usage.memory_max_bytes,
+            "processes": usage.processes,
+            "disk_bytes": usage.disk_bytes,
+            "network_in_bytes": usage.network_in_bytes,
+            "network_out_bytes": usage.network_out_bytes,
+            "oom_kills": usage.oom_kills,
+        },
+    }
+
+
+def show_forward(row: PortForward) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "protocol": row.protocol,
+        "node_port": row.node_port,
+        "port": row.port,
+        "description": row.description,
+    }

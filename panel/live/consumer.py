@@ -1,0 +1,106 @@
+"""/ws/events: what changed, as "kind, id"; the page fetches anew. Rights are looked at again and again."""
+
+import asyncio
+from typing import Any
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.contrib.auth import get_user
+
+from panel.accounts.actor import Actor
+from panel.events import PLATFORM_GROUP, RIGHTS_GROUP, tenant_group
+from panel.live.auth import actor_of_scope
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+
+RECHECK_EVERY_S = 1.5
+CLOSED_BY_RIGHTS = 4401
+
+
+class EventConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+    """One per page. Closed with 4401 within two seconds of a sign-out or a revoked token."""
+
+    groups_joined: set[str]
+    checker: "asyncio.Task[None] | None" = None
+
+    async def connect(self) -> None:
+        self.groups_joined = set()
+        actor = await database_sync_to_async(actor_of_scope)(self.scope)
+        if actor is None:
+            await self.close(CLOSED_BY_RIGHTS)
+            return
+        await self.accept()
+        await self._join(actor)
+        self.checker = asyncio.create_task(self._recheck())
+        await self.send_json({"kind": "hello"})
+
+    async def _join(self, actor: Actor) -> None:
+        wanted = await database_sync_to_async(_groups)(actor)
+        for group in wanted - self.groups_joined:
+            await self.channel_layer.group_add(group, self.channel_name)
+        for group in self.groups_joined - wanted:
+            await self.channel_layer.group_discard(group, self.channel_name)
+        self.groups_joined = wanted
+
+    async def _recheck(self) -> None:
+        while True:
+            await asyncio.sleep(RECHECK_EVERY_S)
+            if not await self._still_good():
+                return
+
+    async def _still_good(self) -> bool:
+        actor = await database_sync_to_async(_actor_now)(self.scope)
+        if actor is None:
+            await self.close(CLOSED_BY_RIGHTS)
+            return False
+        await self._join(actor)
+        return True
+
+    async def disconnect(self, code: int) -> None:
+        if self.checker is not None:
+            self.checker.cancel()
+        for group in self.groups_joined:
+            await self.channel_layer.group_discard(group, self.channel_name)
+
+    async def receive_json(self, content: Any, **_: Any) -> None:
+        """Only `{"type": "ping"}` is expected; anything else is answered with an error."""
+        if content == {"type": "ping"}:
+            await self.send_json({"kind": "pong"})
+        else:
+            await self.send_json({"kind": "error", "message": "Only {“type”: “ping”} is understood here."})
+
+    @classmethod
+    async def decode_json(cls, text_data: str) -> Any:
+        try:
+            return await super().decode_json(text_data)
+        except ValueError:
+            return None
+
+    async def wadah_event(self, message: dict[str, Any]) -> None:
+        await self.send_json(message["event"])
+
+    async def wadah_rights(self, message: dict[str, Any]) -> None:
+        await self._still_good()
+
+
+def _groups(actor: Actor) -> set[str]:
+    condition = actor.scope(Permission.ENVIRONMENT_VIEW)
+    if condition is None and actor.is_platform_administrator:
+        return {RIGHTS_GROUP, PLATFORM_GROUP}
+    rows = Tenant.objects.all() if condition is None else Tenant.objects.filter(condition)
+    return {RIGHTS_GROUP, *(tenant_group(pk) for pk in rows.values_list("pk", flat=True)[:1000])}
+
+
+def _actor_now(scope: dict[str, Any]) -> Actor | None:
+    """Reads session and token anew: what was good at the handshake may be gone."""
+    session = scope.get("session")
+    if session is not None and session.session_key:
+        fresh = type(session)(session.session_key)
+
+        class Request:
+            pass
+
+        request = Request()
+        request.session = fresh  # type: ignore[attr-defined]
+        scope = {**scope, "user": get_user(request)}  # type: ignore[arg-type]
+    return actor_of_scope(scope)

@@ -1,0 +1,30 @@
+"""/api/v1/addresses"""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router
+
+from panel.api.pages import Page, page_of
+from panel.api.root import actor
+from panel.networks.models import Address
+
+router = Router()
+Json = dict[str, Any]
+
+
+def show(row: Address) -> Json:
+    return {
+        "id": str(row.pk),
+        "address": row.address,
+        "family": row.family,
+        "tenant": str(row.tenant_id) if row.tenant_id else None,
+        "environment": str(row.environment_id) if row.environment_id else None,
+        "leased_at": row.leased_at.isoformat(),
+        "released_at": row.released_at.isoformat() if row.released_at else None,
+    }
+
+
+@router.get("", response=Json, operation_id="addresses_list")
+def list_(request: HttpRequest, page: Query[Page]) -> Json:
+    return page_of(Address.objects.for_actor(actor(request)).order_by("family", "offset"), page, show)

@@ -1,0 +1,69 @@
+"""/api/v1/nodes: for administrators of the installation; to everybody else there are none."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router
+from pydantic import BaseModel, ConfigDict
+
+from panel.accounts.actor import Actor
+from panel.api.pages import Page, page_of
+from panel.api.root import actor, uuid_of
+from panel.errors import NotFound
+from panel.nodes import services
+from panel.nodes.models import Node
+from panel.tenants.permissions import Permission
+
+router = Router()
+Json = dict[str, Any]
+
+
+class Update(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    state: str
+
+
+def show(row: Node) -> Json:
+    return {
+        "id": str(row.pk),
+        "name": row.name,
+        "state": row.state,
+        "online": row.is_online(),
+        "last_seen_at": row.last_seen_at.isoformat() if row.last_seen_at else None,
+        "facts": row.facts,
+        "leaks": row.leaks,
+        "environments": row.placed,
+        "reserved": {
+            "cpu": row.reserved_cpu / 1000,
+            "memory_mb": row.reserved_memory_mb,
+            "disk_mb": row.reserved_disk_mb,
+        },
+    }
+
+
+def _seen_by(who: Actor) -> Actor:
+    if not who.can(Permission.NODE_VIEW):
+        raise NotFound("This node")
+    return who
+
+
+@router.get("", response=Json, operation_id="nodes_list")
+def list_(request: HttpRequest, page: Query[Page]) -> Json:
+    _seen_by(actor(request))
+    return page_of(Node.objects.order_by("name"), page, show)
+
+
+@router.get("/{pk}", response=Json, operation_id="nodes_get")
+def get(request: HttpRequest, pk: str) -> Json:
+    _seen_by(actor(request))
+    row = Node.objects.filter(pk=uuid_of(pk, "This node")).first()
+    if row is None:
+        raise NotFound("This node")
+    return show(row)
+
+
+@router.patch("/{pk}", response=Json, operation_id="nodes_update")
+def update(request: HttpRequest, pk: str, payload: Update) -> Json:
+    who = _seen_by(actor(request))
+    return show(services.set_node_state(who, uuid_of(pk, "This node"), payload.state))

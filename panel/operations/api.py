@@ -1,0 +1,48 @@
+"""/api/v1/operations"""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+
+from panel.api.pages import Page, page_of
+from panel.api.root import actor, uuid_of
+from panel.environments import services
+from panel.operations.models import Operation
+from panel.operations.selectors import show
+
+router = Router()
+Json = dict[str, Any]
+WHAT = "This operation"
+
+
+class Filters(Page):
+    state: str = ""
+    environment: str = ""
+
+
+@router.get("", response=Json, operation_id="operations_list")
+def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
+    rows = Operation.objects.for_actor(actor(request))
+    if filters.state:
+        rows = rows.filter(state=filters.state)
+    if filters.environment:
+        rows = rows.filter(environment_id=uuid_of(filters.environment, "This environment"))
+    return page_of(rows, filters, lambda row: show(row, with_steps=False))
+
+
+@router.get("/{pk}", response=Json, operation_id="operations_get")
+def get(request: HttpRequest, pk: str) -> Json:
+    return show(Operation.objects.get_for(actor(request), uuid_of(pk, WHAT)))
+
+
+@router.post("/{pk}/retry", response={202: Json}, operation_id="operations_retry")
+def retry(request: HttpRequest, pk: str) -> Status[Json]:
+    changed = services.retry_operation(actor(request), uuid_of(pk, WHAT))
+    return Status(202, show(changed.operation) if changed.operation else {})
+
+
+@router.post("/{pk}/cancel", response={202: Json}, operation_id="operations_cancel")
+def cancel(request: HttpRequest, pk: str) -> Status[Json]:
+    changed = services.cancel_operation(actor(request), uuid_of(pk, WHAT))
+    return Status(202, show(changed.operation) if changed.operation else {})

@@ -1,0 +1,30 @@
+"""Reads of operations."""
+
+from typing import Any
+
+from panel.operations.models import Operation
+
+
+def show(row: Operation, *, with_steps: bool = True) -> dict[str, Any]:
+    document = {
+        "id": str(row.pk),
+        "kind": row.kind,
+        "state": row.state,
+        "environment": str(row.environment_id) if row.environment_id else None,
+        "environment_name": row.environment_name,
+        "tenant": str(row.tenant_id),
+        "who": row.who_name,
+        "from": row.from_where,
+        "generation": row.generation,
+        "created_at": row.created_at.isoformat(),
+        "started_at": row.started_at.isoformat() if row.started_at else None,
+        "finished_at": row.finished_at.isoformat() if row.finished_at else None,
+        "deadline": row.deadline.isoformat(),
+        "details": row.details,
+        "code": row.code,
+        "message": row.message,
+        "next_step": row.next_step,
+        "is_retryable": row.is_retryable,
+        "retry_of": str(row.retry_of_id) if row.retry_of_id else None,
+    }
+    return {**document, "steps": row.steps} if with_steps else document

@@ -1,0 +1,74 @@
+"""/api/v1/plans"""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+from pydantic import BaseModel, ConfigDict
+
+from panel.api.pages import Page, page_of
+from panel.api.root import actor, uuid_of
+from panel.plans import services
+from panel.plans.models import Plan
+from panel.tenants.selectors import tenant_of
+
+router = Router()
+Json = dict[str, Any]
+
+
+class Create(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    limits: Json
+    slug: str = ""
+    description: str = ""
+    tenant: str | None = None
+    position: int = 0
+
+
+class Update(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = None
+    description: str | None = None
+    position: int | None = None
+    limits: Json | None = None
+
+
+def show(row: Plan) -> Json:
+    version = row.versions.first()
+    return {
+        "id": str(row.pk),
+        "slug": row.slug,
+        "name": row.name,
+        "description": row.description,
+        "position": row.position,
+        "version": version.number if version else 0,
+        "limits": version.limits if version else {},
+    }
+
+
+@router.get("", response=Json, operation_id="plans_list")
+def list_(request: HttpRequest, page: Query[Page]) -> Json:
+    return page_of(Plan.objects.for_actor(actor(request)).filter(retired_at=None), page, show)
+
+
+@router.post("", response={201: Json}, operation_id="plans_create")
+def create(request: HttpRequest, payload: Create) -> Status[Json]:
+    who = actor(request)
+    tenant = tenant_of(who, payload.tenant) if payload.tenant else None
+    row = services.create_plan(who, tenant=tenant, **payload.model_dump(exclude={"tenant"}))
+    return Status(201, show(row))
+
+
+@router.patch("/{pk}", response=Json, operation_id="plans_update")
+def update(request: HttpRequest, pk: str, payload: Update) -> Json:
+    changes = payload.model_dump(exclude_unset=True)
+    return show(services.update_plan(actor(request), uuid_of(pk, "This plan"), changes))
+
+
+@router.delete("/{pk}", response={204: None}, operation_id="plans_retire")
+def retire(request: HttpRequest, pk: str) -> Status[None]:
+    services.retire_plan(actor(request), uuid_of(pk, "This plan"))
+    return Status(204, None)

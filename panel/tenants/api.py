@@ -1,0 +1,87 @@
+"""/api/v1/tenants"""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+from pydantic import BaseModel, ConfigDict
+
+from panel.api.pages import Page, page_of
+from panel.api.root import actor
+from panel.tenants import selectors, services
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+
+router = Router()
+Json = dict[str, Any]
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Create(Strict):
+    name: str
+    slug: str = ""
+    parent: str | None = None
+    quota: dict[str, float | None] = {}
+
+
+class Update(Strict):
+    name: str | None = None
+    quota: dict[str, float | None] | None = None
+
+
+class Suspend(Strict):
+    reason: str = ""
+
+
+def _show(row: Tenant) -> Json:
+    return {**selectors.show(row), "quota": {k: v["limit"] for k, v in services.usage_of(row).items()}}
+
+
+@router.get("", response=Json, operation_id="tenants_list")
+def list_(request: HttpRequest, page: Query[Page]) -> Json:
+    return page_of(Tenant.objects.for_actor(actor(request)).order_by("name", "id"), page, selectors.show)
+
+
+@router.post("", response={201: Json}, operation_id="tenants_create")
+def create(request: HttpRequest, payload: Create) -> Status[Json]:
+    who = actor(request)
+    parent = selectors.tenant_of(who, payload.parent) if payload.parent else None
+    row = services.create_tenant(who, name=payload.name, slug=payload.slug, parent=parent, quota=payload.quota)
+    return Status(201, _show(row))
+
+
+@router.get("/{pk}", response=Json, operation_id="tenants_get")
+def get(request: HttpRequest, pk: str) -> Json:
+    return _show(selectors.tenant_of(actor(request), pk))
+
+
+@router.patch("/{pk}", response=Json, operation_id="tenants_update")
+def update(request: HttpRequest, pk: str, payload: Update) -> Json:
+    who = actor(request)
+    changes = payload.model_dump(exclude_unset=True)
+    return _show(services.update_tenant(who, selectors.tenant_of(who, pk).pk, changes))
+
+
+@router.post("/{pk}/suspend", response=Json, operation_id="tenants_suspend")
+def suspend(request: HttpRequest, pk: str, payload: Suspend | None = None) -> Json:
+    who = actor(request)
+    reason = payload.reason if payload else ""
+    return _show(services.suspend_tenant(who, selectors.tenant_of(who, pk).pk, reason=reason))
+
+
+@router.post("/{pk}/resume", response=Json, operation_id="tenants_resume")
+def resume(request: HttpRequest, pk: str) -> Json:
+    who = actor(request)
+    return _show(services.resume_tenant(who, selectors.tenant_of(who, pk).pk))
+
+
+@router.get("/{pk}/usage", response=Json, operation_id="tenants_usage")
+def usage(request: HttpRequest, pk: str) -> Json:
+    """Per resource: limit, reserved, used, highest, hits."""
+    who = actor(request)
+    row = selectors.tenant_of(who, pk)
+    who.require(Permission.USAGE_VIEW, row)
+    return services.usage_of(row)

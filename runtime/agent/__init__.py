@@ -1,0 +1,1 @@
+"""The node agent: consoles, terminals and exec over one unix socket; watches for exits, samples usage."""

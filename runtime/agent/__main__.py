@@ -1,0 +1,129 @@
+"""python -m runtime.agent --home HOME"""
+
+import argparse
+import asyncio
+import contextlib
+import grp
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+from starlette.applications import Starlette
+
+from runtime.agent.app import EXECS, Agent
+from runtime.node import DEFAULT_HOME, Node
+from runtime.prepare import enter
+
+log = structlog.get_logger()
+
+#: Who besides root may connect: the panel's group.
+GROUP = "wadah"
+_BACKLOG = 512
+
+
+def listen(path: Path) -> socket.socket:
+    """The agent's socket, 0660 for the panel's group; takes the place of one that was left behind."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    before = os.umask(0o177)
+    try:
+        listener.bind(str(temporary))
+    finally:
+        os.umask(before)
+    with contextlib.suppress(KeyError):
+        os.chown(temporary, 0, grp.getgrnam(GROUP).gr_gid)
+    temporary.chmod(0o660)
+    listener.listen(_BACKLOG)
+    temporary.rename(path)
+    return listener
+
+
+async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Until cancelled; a failure is logged and tried again."""
+    while True:
+        try:
+            await work()
+        except Exception:  # the edge of a periodic task
+            log.exception("periodic work failed")
+        await asyncio.sleep(seconds)
+
+
+def build(node: Node) -> Starlette:
+    """The application with all that runs beside it."""
+    from runtime.agent.metrics import NODE_EVERY_S, USAGE_EVERY_S, Sampler  # noqa: PLC0415
+    from runtime.agent.outbox import Outbox  # noqa: PLC0415
+    from runtime.agent.watcher import Watcher  # noqa: PLC0415
+    from runtime.worker import configure  # noqa: PLC0415
+
+    execs = ThreadPoolExecutor(EXECS, thread_name_prefix="exec")
+    engine = ThreadPoolExecutor(4, thread_name_prefix="engine")
+    sampling = ThreadPoolExecutor(1, thread_name_prefix="sampler")
+    outbox = Outbox(configure(node))
+    agent = Agent(node, execs)
+    sampler = Sampler(node, outbox)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        outbox.start()
+        watcher = Watcher(node, outbox, engine)
+
+        async def usage() -> None:
+            await loop.run_in_executor(sampling, sampler.send_usage)
+
+        async def facts() -> None:
+            await loop.run_in_executor(sampling, sampler.send_node)
+
+        tasks = [
+            asyncio.create_task(watcher.run()),
+            asyncio.create_task(every(USAGE_EVERY_S, usage)),
+            asyncio.create_task(every(NODE_EVERY_S, facts)),
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await agent.streams.close()
+        outbox.close()
+        for pool in (execs, engine, sampling):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    app = agent.application()
+    app.router.lifespan_context = lifespan
+    return app
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Node agent of Wadah")
+    parser.add_argument("--home", type=Path, default=Path(os.environ.get("WADAH_HOME", DEFAULT_HOME)))
+    options = parser.parse_args()
+    node = Node.load(options.home)
+    os.umask(0o077)
+    enter(node)
+    listener = listen(node.agent_socket)
+    config = uvicorn.Config(
+        build(node),
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=65_536,
+        ws_max_queue=16,
+        ws_per_message_deflate=False,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,230 @@
+"""The agent's HTTP and WebSocket addresses. Every one but `/healthz` wants a ticket of its own."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Annotated, Any
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from runtime.agent.session import Session
+from runtime.agent.streams import Streams, TooMany
+from runtime.agent.tickets import TicketOffice, TicketRefused
+from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, run_command
+from runtime.console.terminals import close_terminal, find, list_terminals, open_terminal
+from runtime.contract import Purpose, Ticket
+from runtime.errors import RuntimeFault
+from runtime.node import Node
+
+log = structlog.get_logger()
+
+#: At once, of one environment and of the node.
+EXECS_PER_ENVIRONMENT, EXECS = 8, 32
+MAX_BODY_BYTES = 2 * STDIN_BYTES
+_STATUS = {
+    "ticket_refused": 401,
+    "not_found": 404,
+    "not_running": 409,
+    "too_many_terminals": 409,
+    "too_many": 429,
+    "bad_command": 422,
+    "bad_name": 422,
+}
+
+
+class ExecRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    command: Annotated[list[str], Field(min_length=1, max_length=MAX_WORDS)]
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    stdin: Annotated[str, Field(max_length=STDIN_BYTES)] = ""
+
+
+class Agent:
+    """What the addresses share."""
+
+    def __init__(self, node: Node, pool: ThreadPoolExecutor):
+        self.node = node
+        self.tickets = TicketOffice(node)
+        self.streams = Streams(node)
+        self._pool = pool
+        self._execs: dict[UUID, int] = {}
+
+    def application(self) -> Starlette:
+        at = "/v1/environments/{id:uuid}"
+        return Starlette(
+            routes=[
+                Route("/healthz", self.healthz),
+                Route(f"{at}/exec", self.exec, methods=["POST"]),
+                Route(f"{at}/terminals", self.terminals),
+                Route(f"{at}/terminals/{{name}}", self.close_terminal, methods=["DELETE"]),
+                WebSocketRoute(f"{at}/console", self.console),
+                WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),
+            ],
+            exception_handlers={RuntimeFault: _fault, ValidationError: _invalid},
+        )
+
+    def _ticket(self, connection: HTTPConnection, *purposes: Purpose) -> Ticket:
+        kind, _, token = connection.headers.get("authorization", "").partition(" ")
+        if kind.lower() != "bearer":
+            raise TicketRefused("a ticket of the panel is needed")
+        environment_id: UUID = connection.path_params["id"]
+        ticket = self.tickets.check(token, environment_id, *purposes)
+        if not self.node.environment(environment_id).is_dir():
+            raise RuntimeFault("there is no such environment on this node", code="not_found", retryable=False)
+        return ticket
+
+    async def _in_thread(self, work: Callable[[], Any]) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    # addresses -------------------------------------------------------------------------------
+
+    async def healthz(self, request: Request) -> Response:
+        return JSONResponse({"status": "ok", "node": self.node.name, "viewers": self.streams.viewers})
+
+    async def exec(self, request: Request) -> Response:
+        """Runs one command and answers with what it said and how it ended."""
+        ticket = self._ticket(request, Purpose.EXEC)
+        wanted = ExecRequest.model_validate_json(await _body(request))
+        environment_id: UUID = request.path_params["id"]
+        running = self._execs.get(environment_id, 0)
+        if running >= EXECS_PER_ENVIRONMENT or sum(self._execs.values()) >= EXECS:
+            raise RuntimeFault(
+                f"commands: {running} run here at once already", code="too_many", next_step="Try again later."
+            )
+        self._execs[environment_id] = running + 1
+        try:
+            log.info("exec", environment=str(environment_id), user=ticket.user, program=wanted.command[0][:100])
+            done: Outcome = await self._in_thread(
+                lambda: run_command(
+                    self.node,
+                    environment_id,
+                    wanted.command,
+                    timeout_s=wanted.timeout_s,
+                    stdin=wanted.stdin.encode(),
+                )
+            )
+        finally:
+            self._execs[environment_id] -= 1
+            if not self._execs[environment_id]:
+                del self._execs[environment_id]
+        return JSONResponse(executed(done))
+
+    async def terminals(self, request: Request) -> Response:
+        self._ticket(request, Purpose.TERMINAL)
+        found = await self._in_thread(lambda: list_terminals(self.node, request.path_params["id"]))
+        rows = []
+        for one in found:
+            row = asdict(one)
+            row.pop("directory")
+            row["viewers"] = self.streams.viewers_of(request.path_params["id"], one.name)
+            rows.append(row)
+        return JSONResponse({"terminals": rows})
+
+    async def close_terminal(self, request: Request) -> Response:
+        ticket = self._ticket(request, Purpose.TERMINAL)
+        if ticket.read_only:
+            raise TicketRefused("the ticket is for watching only")
+        environment_id, name = request.path_params["id"], request.path_params["name"]
+        closed = await self._in_thread(lambda: close_terminal(self.node, environment_id, name))
+        if not closed:
+            raise RuntimeFault(f"there is no terminal called {name}", code="not_found", retryable=False)
+        return Response(status_code=204)
+
+    async def console(self, socket: WebSocket) -> None:
+        """The environment's own console: before it runs, and over its reboots."""
+        if (ticket := await self._admitted(socket, Purpose.CONSOLE)) is None:
+            return
+        environment_id: UUID = socket.path_params["id"]
+        directory, bundle = self.node.console(environment_id), self.node.bundle(environment_id)
+        async with self.streams.watching(environment_id, None, directory, bundle) as stream:
+            await _run(Session(socket, stream, read_only=ticket.read_only), socket)
+
+    async def terminal(self, socket: WebSocket) -> None:
+        """A named root shell; made when there is none of that name."""
+        if (ticket := await self._admitted(socket, Purpose.TERMINAL)) is None:
+            return
+        environment_id, name = socket.path_params["id"], socket.path_params["name"]
+        try:
+            known = await self._in_thread(lambda: find(self.node, environment_id, name))
+            if known is None or (not known.running and not ticket.read_only):
+                if ticket.read_only:
+                    raise RuntimeFault(f"there is no terminal called {name}", code="not_found", retryable=False)
+                known = await self._in_thread(lambda: open_terminal(self.node, environment_id, name))
+        except RuntimeFault as fault:
+            await socket.send_json({"type": "error", "code": fault.code, "message": str(fault)})
+            await socket.close(4409, fault.code)
+            return
+        directory = known.directory
+
+        def exit_code() -> int | None:
+            now = find(self.node, environment_id, name)
+            return now.exit_code if now else None
+
+        async with self.streams.watching(environment_id, name, directory, directory) as stream:
+            await _run(Session(socket, stream, read_only=ticket.read_only, exit_code=exit_code), socket)
+
+    async def _admitted(self, socket: WebSocket, purpose: Purpose) -> Ticket | None:
+        """Accepts the WebSocket for a good ticket; else refuses before that (403) and gives None."""
+        try:
+            ticket = self._ticket(socket, purpose)
+            self.streams.check_room(socket.path_params["id"])
+        except (TicketRefused, TooMany, RuntimeFault) as refused:
+            log.warning("socket refused", code=refused.code, reason=str(refused))
+            await socket.close()
+            return None
+        await socket.accept()
+        log.info("socket", purpose=purpose, environment=str(ticket.environment_id), user=ticket.user)
+        return ticket
+
+
+def executed(done: Outcome) -> dict[str, object]:
+    """The answer to exec. Bytes that aren't UTF-8 become replacement characters."""
+    return {
+        "exit_code": done.exit_code,
+        "stdout": done.stdout.decode(errors="replace"),
+        "stderr": done.stderr.decode(errors="replace"),
+        "truncated": done.truncated,
+        "timed_out": done.timed_out,
+        "duration_ms": round(done.duration_s * 1000, 3),
+    }
+
+
+async def _run(session: Session, socket: WebSocket) -> None:
+    try:
+        await session.run()
+        await socket.close()
+    except (WebSocketDisconnect, RuntimeError):
+        return  # the other side went away first
+
+
+async def _body(request: Request) -> bytes:
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise RuntimeFault(f"at most {MAX_BODY_BYTES} bytes are taken", code="bad_command")
+    return body
+
+
+async def _fault(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, RuntimeFault)
+    status = _STATUS.get(fault.code, 500)
+    return JSONResponse(
+        {"code": fault.code, "message": str(fault), "next_step": fault.next_step}, status_code=status
+    )
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ValidationError)
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return JSONResponse({"code": "bad_command", "message": f"{where}: {first['msg']}"}, status_code=422)

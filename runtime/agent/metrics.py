@@ -1,0 +1,91 @@
+"""Samples what environments use, and the node's own facts, for the panel."""
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import structlog
+
+from runtime.agent.outbox import Outbox
+from runtime.contract import PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, NodeReport, Usage, UsageReport
+from runtime.engine import Engine
+from runtime.facts import collect
+from runtime.node import Node
+from runtime.resources.cgroup import Cgroup
+from runtime.resources.volume import RootVolume
+from runtime.state import known_environments
+
+log = structlog.get_logger()
+
+USAGE_EVERY_S = 5.0
+NODE_EVERY_S = 10.0
+#: Looking for leaks reads every resource's inventory; a report carries the last count.
+_LEAKS_EVERY_S = 60.0
+_USAGES_PER_REPORT = 5_000
+
+
+class Sampler:
+    """`run` belongs to a thread of its own."""
+
+    def __init__(self, node: Node, outbox: Outbox):
+        self._node = node
+        self._outbox = outbox
+        self._cgroup = Cgroup(node)
+        self._volume = RootVolume(node)
+        self._leaks = 0
+        self._leaks_at = 0.0
+
+    def usage(self) -> list[Usage]:
+        """Of every environment of this node; one that vanishes meanwhile is left out."""
+        links = link_bytes(Path("/proc/thread-self/net/dev").read_text())
+        found = []
+        for environment_id in known_environments(self._node):
+            try:
+                found.append(self._of(environment_id, links))
+            except OSError as gone:
+                log.info("not sampled", environment=str(environment_id), error=str(gone))
+        return found
+
+    def _of(self, environment_id: UUID, links: dict[str, tuple[int, int]]) -> Usage:
+        # what the host's side receives, the environment sent
+        sent, received = links.get(self._node.link_name(environment_id), (0, 0))
+        return self._cgroup.usage(environment_id).model_copy(
+            update={
+                "disk_bytes": self._volume.used_bytes(environment_id),
+                "network_in_bytes": received,
+                "network_out_bytes": sent,
+            }
+        )
+
+    def send_usage(self) -> None:
+        usages = self.usage()
+        for start in range(0, len(usages), _USAGES_PER_REPORT):
+            report = UsageReport(
+                node=self._node.name,
+                at=datetime.now(UTC),
+                usages=tuple(usages[start : start + _USAGES_PER_REPORT]),
+            )
+            self._outbox.put(("usage", start), PANEL_OBSERVE_USAGE, report.model_dump(mode="json"))
+
+    def send_node(self) -> None:
+        if time.monotonic() - self._leaks_at > _LEAKS_EVERY_S:
+            self._leaks_at = time.monotonic()
+            self._leaks = len(Engine(self._node).leaks())
+        report = NodeReport(
+            at=datetime.now(UTC),
+            facts=collect(self._node),
+            leaks=self._leaks,
+            environments=len(known_environments(self._node)),
+        )
+        self._outbox.put("node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"))
+
+
+def link_bytes(table: str) -> dict[str, tuple[int, int]]:
+    """Link name to (bytes received, bytes sent), from the text of /proc/net/dev."""
+    found = {}
+    for line in table.splitlines()[2:]:
+        name, _, rest = line.partition(":")
+        words = rest.split()
+        found[name.strip()] = (int(words[0]), int(words[8]))
+    return found

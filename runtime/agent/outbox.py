@@ -1,0 +1,71 @@
+"""Sends messages to the panel without ever holding up the agent: Redis may be away for hours."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Any
+
+import structlog
+from celery import Celery
+
+from runtime.contract import PANEL_QUEUE
+
+log = structlog.get_logger()
+
+MAX_WAITING = 10_000
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0
+
+
+class Outbox:
+    """A bounded queue and one thread. Of messages with the same key only the newest is sent."""
+
+    def __init__(self, app: Celery):
+        self._app = app
+        self._waiting: OrderedDict[Hashable, tuple[str, dict[str, Any]]] = OrderedDict()
+        self._changed = threading.Condition()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, key: Hashable, task: str, document: dict[str, Any]) -> None:
+        """Never waits. The oldest message goes when `MAX_WAITING` wait."""
+        with self._changed:
+            self._waiting.pop(key, None)
+            self._waiting[key] = (task, document)
+            while len(self._waiting) > MAX_WAITING:
+                self._waiting.popitem(last=False)
+            self._changed.notify()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        delay = _FIRST_DELAY_S
+        while True:
+            with self._changed:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return
+                key, message = next(iter(self._waiting.items()))
+            if self._send(*message):
+                delay = _FIRST_DELAY_S
+                with self._changed:
+                    if self._waiting.get(key) is message:
+                        del self._waiting[key]
+                continue
+            with self._changed:
+                self._changed.wait_for(lambda: self._closed, delay)
+            delay = min(_LAST_DELAY_S, delay * 2)
+
+    def _send(self, task: str, document: dict[str, Any]) -> bool:
+        try:
+            self._app.send_task(task, args=[document], queue=PANEL_QUEUE, retry=False)
+        except Exception as away:
+            log.warning("broker away", task=task, error=type(away).__name__)
+            return False
+        return True

@@ -1,0 +1,313 @@
+"""Runs a command inside an environment, with the environment's own confinement and nothing else.
+
+The process description is that of the VE's init with another command: the same capabilities, limits,
+seccomp filter, namespaces and control group. Its directory is always `/` of the VE (a directory named
+by a tenant could lead out of it, CVE-2024-21626), and no descriptor but the three standard ones goes in.
+"""
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+from uuid import UUID
+
+from runtime.errors import RuntimeFault
+from runtime.host.command import ENVIRONMENT
+from runtime.host.oci import init_pid
+from runtime.node import Node
+from runtime.resources.cgroup import Cgroup
+
+#: Kept of each of stdout and stderr.
+OUTPUT_BYTES = 2**20
+STDIN_BYTES = 2**20
+MAX_WORDS = 256
+MAX_WORD_BYTES = 128 * 1024
+#: After the command ended, what it left in its pipes is read for so long: a daemon may hold them open.
+_DRAIN_S = 0.1
+
+SHELL = (
+    'cd "${HOME:-/root}" 2>/dev/null || cd /; if [ -x /bin/bash ]; then exec /bin/bash -l; fi; exec /bin/sh -l'
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    exit_code: int
+    """128 + the signal when a signal ended it; 124, 126 and 127 as timeout(1) and shells have them:
+    killed at the deadline, could not be started, not found."""
+    stdout: bytes
+    stderr: bytes
+    truncated: bool
+    """More than `OUTPUT_BYTES` came of one of them; the rest was thrown away."""
+    timed_out: bool
+    duration_s: float
+
+
+def process_spec(
+    node: Node,
+    environment_id: UUID,
+    command: Sequence[str],
+    *,
+    terminal: bool,
+    environment: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """OCI `process` of a further process in the VE; RuntimeFault when the VE has no bundle or doesn't run."""
+    check_command(command)
+    if init_pid(node, environment_id) is None:
+        raise RuntimeFault(
+            "the environment is not running", code="not_running", next_step="Start it first.", retryable=False
+        )
+    try:
+        config = json.loads((node.bundle(environment_id) / "config.json").read_bytes())
+        process: dict[str, Any] = config["process"]
+    except (OSError, ValueError, KeyError) as odd:
+        raise RuntimeFault("the environment has no readable configuration", code="no_bundle") from odd
+    known = dict(one.partition("=")[::2] for one in process.get("env", ()))
+    known |= {"HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", **(environment or {})}
+    return {
+        **process,
+        "terminal": terminal,
+        "user": {"uid": 0, "gid": 0},
+        "cwd": "/",
+        "args": list(command),
+        "env": [f"{key}={value}" for key, value in known.items()],
+    }
+
+
+def check_command(command: Sequence[str]) -> None:
+    """Raises `RuntimeFault` for what can't be a command."""
+    if not command or not command[0]:
+        raise RuntimeFault("command: at least one word is needed", code="bad_command", retryable=False)
+    if len(command) > MAX_WORDS or sum(len(one.encode()) for one in command) > MAX_WORD_BYTES:
+        raise RuntimeFault(
+            f"command: at most {MAX_WORDS} words and {MAX_WORD_BYTES // 1024} KiB",
+            code="bad_command",
+            retryable=False,
+        )
+    if any("\0" in one for one in command):
+        raise RuntimeFault("command: a word holds a NUL character", code="bad_command", retryable=False)
+
+
+def runtime_command(node: Node, environment_id: UUID) -> list[str]:
+    """Path and global options of the OCI runtime that this environment was made with."""
+    from runtime.kernels import kernel_of  # noqa: PLC0415 (kernels know resources)
+    from runtime.state import Records  # noqa: PLC0415
+
+    spec = Records(node, environment_id).applied() or Records(node, environment_id).wanted()
+    if spec is None:
+        raise RuntimeFault("there is no such environment on this node", code="not_found", retryable=False)
+    kernel = kernel_of(spec.kernel)
+    return [kernel.runtime(), *kernel.runtime_arguments(node)]
+
+
+def exec_arguments(
+    node: Node, environment_id: UUID, command: Sequence[str], *, terminal: bool = False
+) -> list[str]:
+    """Words that run `command` inside, for `execv`: with the caller's own terminal or pipes."""
+    spec = process_spec(
+        node,
+        environment_id,
+        command,
+        terminal=terminal,
+        environment={"TERM": os.environ.get("TERM", "xterm-256color")},
+    )
+    fd = os.memfd_create("process", 0)
+    os.write(fd, json.dumps(spec).encode())
+    os.set_inheritable(fd, True)
+    words = [*runtime_command(node, environment_id), "exec", f"--process=/proc/self/fd/{fd}"]
+    if terminal:
+        words.append("--tty")
+    return [*words, node.container_name(environment_id)]
+
+
+def run_command(
+    node: Node,
+    environment_id: UUID,
+    command: Sequence[str],
+    *,
+    timeout_s: float = 60,
+    stdin: bytes = b"",
+) -> Outcome:
+    """Runs the command without a terminal and waits for it.
+
+    At the deadline it is killed inside, with all of its session. Raises `RuntimeFault` when the VE doesn't
+    run or the words can't be a command.
+    """
+    spec = process_spec(node, environment_id, command, terminal=False)
+    started = time.monotonic()
+    with _description(spec) as spec_fd, tempfile.TemporaryDirectory(prefix="exec-", dir=node.run) as scratch:
+        pid_file = Path(scratch) / "pid"
+        words = [
+            *runtime_command(node, environment_id),
+            "exec",
+            f"--process=/proc/self/fd/{spec_fd}",
+            f"--pid-file={pid_file}",
+            node.container_name(environment_id),
+        ]
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=ENVIRONMENT,
+            pass_fds=(spec_fd,),
+            start_new_session=True,
+            cwd="/",
+        )
+        talk = _Talk(process, stdin)
+        timed_out = False
+        try:
+            timed_out = not talk.until_end(started + timeout_s)
+            if timed_out:
+                _kill_session(node, environment_id, pid_file, process.pid)
+                talk.until_end(time.monotonic() + 2)
+        finally:
+            if process.poll() is None:
+                _kill_session(node, environment_id, pid_file, process.pid)
+                process.kill()
+                process.wait()
+            talk.close()
+        ran = pid_file.exists()
+    code = process.returncode
+    if timed_out:
+        code = 124
+    elif not ran and code != 0:
+        code = 127 if b"not found" in talk.output[1] or b"No such file" in talk.output[1] else 126
+    return Outcome(
+        exit_code=code if code >= 0 else 128 - code,
+        stdout=bytes(talk.output[0]),
+        stderr=bytes(talk.output[1]),
+        truncated=talk.cut,
+        timed_out=timed_out,
+        duration_s=time.monotonic() - started,
+    )
+
+
+@contextlib.contextmanager
+def _description(spec: Mapping[str, Any]) -> Iterator[int]:
+    """The process description in a file that has no name."""
+    fd = os.memfd_create("process", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, json.dumps(spec).encode())
+        yield fd
+    finally:
+        os.close(fd)
+
+
+class _Talk:
+    """Feeds a process and keeps the beginning of what it says."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes):
+        self.process = process
+        self.output = (bytearray(), bytearray())
+        self.cut = False
+        self._stdin = memoryview(stdin)
+        self._selector = selectors.DefaultSelector()
+        assert process.stdin and process.stdout and process.stderr
+        for file, number in ((process.stdout, 0), (process.stderr, 1)):
+            os.set_blocking(file.fileno(), False)
+            self._selector.register(file, selectors.EVENT_READ, number)
+        if stdin:
+            os.set_blocking(process.stdin.fileno(), False)
+            self._selector.register(process.stdin, selectors.EVENT_WRITE)
+        else:
+            process.stdin.close()
+        self._ended = os.pidfd_open(process.pid)
+        self._selector.register(self._ended, selectors.EVENT_READ, "end")
+
+    def until_end(self, until: float) -> bool:
+        """Talks until the process has ended and said all; False at the deadline."""
+        ended = self.process.poll() is not None
+        while True:
+            if ended and not self._open_outputs():
+                return True
+            left = until - time.monotonic()
+            if left <= 0:
+                return ended
+            for key, _ in self._selector.select(left):
+                if key.data == "end":
+                    self._selector.unregister(self._ended)
+                    self.process.wait()
+                    ended = True
+                    until = min(until, time.monotonic() + _DRAIN_S)
+                elif key.data is None:
+                    self._feed(self.process.stdin)
+                else:
+                    self._hear(key.fd, key.data)
+
+    def _open_outputs(self) -> bool:
+        return any(key.data in (0, 1) for key in self._selector.get_map().values())
+
+    def _feed(self, file: IO[bytes] | None) -> None:
+        assert file is not None
+        try:
+            written = os.write(file.fileno(), self._stdin[:65_536])
+            self._stdin = self._stdin[written:]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._stdin = self._stdin[:0]
+        if not self._stdin:
+            self._selector.unregister(file)
+            file.close()
+
+    def _hear(self, fd: int, number: int) -> None:
+        try:
+            data = os.read(fd, 65_536)
+        except BlockingIOError:
+            return
+        if not data:
+            self._selector.unregister(fd)
+            return
+        room = OUTPUT_BYTES - len(self.output[number])
+        self.output[number].extend(data[:room])
+        if len(data) > room:
+            self.cut = True
+
+    def close(self) -> None:
+        self._selector.close()
+        os.close(self._ended)
+        for file in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if file is not None and not file.closed:
+                with contextlib.suppress(OSError):
+                    file.close()
+
+
+def _kill_session(node: Node, environment_id: UUID, pid_file: Path, session: int) -> None:
+    """Ends the process of an exec, what runs in its session, and what descends from it: of the processes
+    in the environment's own control group, no other."""
+    try:
+        leader = int(pid_file.read_text())
+    except (OSError, ValueError):
+        return
+    cgroup = Cgroup(node)
+    path = cgroup.find(environment_id)
+    doomed = {leader, session}
+    for _ in range(5):
+        found = _relatives(cgroup.groups.processes(path) if path else [leader], doomed)
+        if not found:
+            return
+        doomed |= found
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def _relatives(pids: Sequence[int], doomed: set[int]) -> set[int]:
+    """Those of `pids` that live, and whose parent or session leader is doomed, or are so themselves."""
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            state, parent, session = words[0], int(words[1]), int(words[3])
+            if state not in "ZX" and (pid in doomed or parent in doomed or session in doomed):
+                found.add(pid)
+    return found

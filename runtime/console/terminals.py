@@ -1,0 +1,207 @@
+"""Named terminals: root shells in an environment, each under a conmon of its own.
+
+A terminal is a directory on the node: it outlives the browser's tab, the panel and the agent.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from runtime.console.attach import resize
+from runtime.console.exec import SHELL, process_spec, runtime_command
+from runtime.console.monitor import run_conmon
+from runtime.contract.base import NAME
+from runtime.errors import RuntimeFault
+from runtime.host.libc import pid_is
+from runtime.node import Node
+from runtime.state import exclusive
+
+MAX_TERMINALS = 32
+#: From the hang-up of a terminal's shell until it is killed.
+HANG_UP_S = 1.0
+_KILL_S = 5.0
+
+
+@dataclass(frozen=True)
+class Terminal:
+    name: str
+    directory: Path
+    running: bool
+    created_at: float
+    """Seconds since the epoch."""
+    exit_code: int | None
+    """How its shell ended; None while it runs, or when that isn't known."""
+
+
+def directory_of(node: Node, environment_id: UUID, name: str) -> Path:
+    """RuntimeFault for a name that isn't one: names become file names."""
+    if not NAME.match(name):
+        raise RuntimeFault(
+            "terminal: a name has 1 to 63 of a-z, 0-9 and -, and neither begins nor ends with -",
+            code="bad_name",
+            retryable=False,
+        )
+    return node.terminals(environment_id) / name
+
+
+def find(node: Node, environment_id: UUID, name: str) -> Terminal | None:
+    directory = directory_of(node, environment_id, name)
+    try:
+        created_at = (directory / "process.json").stat().st_mtime
+    except OSError:
+        return None
+    running = _shell(directory) is not None
+    exit_code = None
+    with suppress(OSError, ValueError):
+        exit_code = None if running else int((directory / node.container_name(environment_id)).read_text())
+    return Terminal(name, directory, running, created_at, exit_code)
+
+
+def list_terminals(node: Node, environment_id: UUID) -> list[Terminal]:
+    """All of an environment, by age; those whose shell has ended too, until they are closed."""
+    found = []
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(node.terminals(environment_id)):
+            if NAME.match(entry.name) and (terminal := find(node, environment_id, entry.name)):
+                found.append(terminal)
+    return sorted(found, key=lambda one: (one.created_at, one.name))
+
+
+def open_terminal(
+    node: Node, environment_id: UUID, name: str, *, columns: int = 80, rows: int = 24
+) -> Terminal:
+    """Makes the terminal, or returns it as it is when its shell runs. One that has ended begins anew.
+
+    Raises `RuntimeFault` when the environment doesn't run or has `MAX_TERMINALS` running already.
+    """
+    directory = directory_of(node, environment_id, name)
+    with _changing(node, environment_id):
+        known = find(node, environment_id, name)
+        if known is not None and known.running:
+            return known
+        running = [one for one in list_terminals(node, environment_id) if one.running]
+        if len(running) >= MAX_TERMINALS:
+            raise RuntimeFault(
+                f"terminals: {len(running)} of {MAX_TERMINALS} are open",
+                code="too_many_terminals",
+                next_step="Close one that is not needed.",
+                retryable=False,
+            )
+        spec = process_spec(
+            node,
+            environment_id,
+            ["/bin/sh", "-c", SHELL],
+            terminal=True,
+            environment={"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"},
+        )
+        spec["consoleSize"] = {"width": columns, "height": rows}
+        _clear(directory, node.container_name(environment_id))
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            _start(node, environment_id, directory, spec)
+        except BaseException:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise
+        resize(directory, columns, rows)
+        made = find(node, environment_id, name)
+        assert made is not None
+        return made
+
+
+def _start(node: Node, environment_id: UUID, directory: Path, spec: dict[str, object]) -> None:
+    file = directory / "process.json"
+    file.write_text(json.dumps(spec))
+    file.chmod(0o600)
+    name = node.container_name(environment_id)
+    runtime, *runtime_arguments = runtime_command(node, environment_id)
+    arguments = [
+        *("--cid", name, "--cuuid", name, "--name", name),
+        "--exec",
+        *("--exec-process-spec", str(file)),
+        *("--bundle", str(directory)),
+        *("--container-pidfile", str(directory / "shell.pid")),
+        *("--conmon-pidfile", str(directory / "monitor.pid")),
+        *("--exit-dir", str(directory)),
+        "--terminal",
+    ]
+    run_conmon(node, arguments, directory, runtime=runtime, runtime_arguments=runtime_arguments)
+
+
+def _clear(directory: Path, exit_file: str) -> None:
+    """What a terminal of that name left, but for its log, which goes on."""
+    for name in (exit_file, "attach", "ctl", "winsz", "shell.pid", "monitor.pid", "process.json"):
+        (directory / name).unlink(missing_ok=True)
+
+
+def _shell(directory: Path) -> int | None:
+    """Host pid of the terminal's shell; None when it has ended. Guarded against a pid used again by
+    the monitor: only while conmon runs does the pid file speak true."""
+    try:
+        monitor = int((directory / "monitor.pid").read_text())
+        shell = int((directory / "shell.pid").read_text())
+    except (OSError, ValueError):
+        return None
+    return shell if pid_is(monitor, "conmon") and Path(f"/proc/{shell}").exists() else None
+
+
+def close_terminal(node: Node, environment_id: UUID, name: str) -> bool:
+    """Hangs the shell up, kills it when that doesn't help, and forgets the terminal with its log.
+
+    False when there is none of that name.
+    """
+    directory = directory_of(node, environment_id, name)
+    with _changing(node, environment_id):
+        if not directory.is_dir():
+            return False
+        shell = _shell(directory)
+        if shell is not None:
+            _end(shell)
+        _end_monitor(directory)
+        shutil.rmtree(directory)
+        return True
+
+
+def _end(shell: int) -> None:
+    try:
+        fd = os.pidfd_open(shell)
+    except ProcessLookupError:
+        return
+    poller = select.poll()
+    poller.register(fd, select.POLLIN)
+    try:
+        for number, seconds in ((signal.SIGHUP, HANG_UP_S), (signal.SIGKILL, _KILL_S)):
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(fd, number)
+            if poller.poll(seconds * 1000):
+                return
+    finally:
+        os.close(fd)
+
+
+def _end_monitor(directory: Path) -> None:
+    """conmon ends after its shell; what holds the pty open still doesn't keep it."""
+    try:
+        pid = int((directory / "monitor.pid").read_text())
+    except (OSError, ValueError):
+        return
+    until = time.monotonic() + HANG_UP_S
+    while pid_is(pid, "conmon"):
+        if time.monotonic() > until:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            return
+        time.sleep(0.005)
+
+
+@contextmanager
+def _changing(node: Node, environment_id: UUID) -> Iterator[None]:
+    with exclusive(node, f"{environment_id}.terminals"):
+        yield

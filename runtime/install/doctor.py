@@ -1,0 +1,181 @@
+"""`doctor`: what this host has and lacks, why it matters, and the command that mends it.
+
+Looks only; changes nothing, and works before anything is installed.
+"""
+
+import gzip
+import os
+import platform
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from runtime.install.host import NODE_PACKAGES, PANEL_PACKAGES, there
+from runtime.install.layout import Layout
+from runtime.install.sysctls import differing
+
+Level = Literal["ok", "weak", "missing"]
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    level: Level
+    found: str
+    why: str = ""
+    remedy: str = ""
+
+
+def examine(layout: Layout) -> Iterator[Check]:
+    """All checks in order; cheap (files only)."""
+    yield _root()
+    yield _kernel()
+    yield _cgroups()
+    yield from _kernel_features()
+    yield _disk(layout)
+    yield _memory()
+    yield from _packages()
+    yield _fuse()
+    yield _loop()
+    yield from _weak_settings()
+
+
+def _root() -> Check:
+    if os.geteuid() == 0:
+        return Check("root", "ok", "yes")
+    return Check("root", "weak", "no", "only root can run a node", "sudo ./wadah doctor")
+
+
+def _kernel() -> Check:
+    release = platform.release()
+    numbers = tuple(int(part) for part in release.split("-")[0].split(".")[:2])
+    if numbers >= (6, 7):
+        return Check("kernel", "ok", release)
+    if numbers >= (5, 19):
+        return Check(
+            "kernel", "missing", release,
+            "btrfs simple quotas need 6.7: without them a tenant escapes the disk limit by a nested subvolume",
+            "apt install -t bookworm-backports linux-image-amd64",
+        )  # fmt: skip
+    why = "id-mapped btrfs mounts need 5.19 and simple quotas 6.7"
+    return Check("kernel", "missing", release, why, "install a newer kernel")
+
+
+def _cgroups() -> Check:
+    root = Path("/sys/fs/cgroup")
+    if (root / "cgroup.controllers").exists():
+        there_ = set((root / "cgroup.controllers").read_text().split())
+        lacking = {"cpu", "memory", "pids", "io"} - there_
+        if lacking:
+            why = "the limits of those can't be held"
+            return Check("cgroups", "missing", f"v2 without {', '.join(sorted(lacking))}", why)
+        return Check("cgroups", "ok", "v2")
+    wanted = ("cpu", "cpuacct", "memory", "pids", "blkio", "devices", "freezer", "systemd")
+    lacking_ = [name for name in wanted if not (root / name / "cgroup.procs").exists()]
+    if lacking_:
+        return Check(
+            "cgroups", "missing", f"v1 without {', '.join(lacking_)}", "the limits of those can't be held",
+            "boot with systemd.unified_cgroup_hierarchy=1",
+        )  # fmt: skip
+    hybrid = " (hybrid)" if (root / "unified").is_dir() else ""
+    return Check(
+        "cgroups", "weak", f"v1{hybrid}", "buffered writes aren't held by disk I/O limits on v1",
+        "boot with systemd.unified_cgroup_hierarchy=1",
+    )  # fmt: skip
+
+
+#: Kernel options by what needs them.
+_OPTIONS = {
+    "CONFIG_USER_NS": "root inside would be root outside",
+    "CONFIG_SECCOMP_FILTER": "system calls can't be filtered",
+    "CONFIG_BTRFS_FS": "the disk pool is btrfs",
+    "CONFIG_FUSE_FS": "lxcfs shows limits inside",
+    "CONFIG_VETH": "network links",
+    "CONFIG_NF_TABLES_INET": "the firewall",
+    "CONFIG_NF_TABLES_NETDEV": "the guard on each link",
+    "CONFIG_NFT_MASQ": "the way out by NAT",
+    "CONFIG_NFT_CONNLIMIT": "the cap on flows",
+    "CONFIG_NET_SCH_TBF": "network rates",
+    "CONFIG_IFB": "outgoing network rates",
+    "CONFIG_NET_ACT_MIRRED": "outgoing network rates",
+}
+
+
+def _kernel_features() -> Iterator[Check]:
+    text = _kernel_config()
+    if text is None:
+        yield Check("kernel options", "weak", "unknown", "no kernel configuration is to be read here")
+        return
+    options = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and line[0] != "#")
+    lacking = {name: why for name, why in _OPTIONS.items() if options.get(name) not in ("y", "m")}
+    for name, why in lacking.items():
+        yield Check("kernel option", "missing", f"no {name}", why, "run Debian's own kernel")
+    if not lacking:
+        yield Check("kernel options", "ok", f"all {len(_OPTIONS)} that are needed")
+
+
+def _kernel_config() -> str | None:
+    packed = Path("/proc/config.gz")
+    plain = Path(f"/boot/config-{platform.release()}")
+    if packed.exists():
+        return gzip.decompress(packed.read_bytes()).decode()
+    return plain.read_text() if plain.exists() else None
+
+
+def _disk(layout: Layout) -> Check:
+    place = layout.home
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 2**30
+    if free >= 20:
+        return Check("disk", "ok", f"{free:.0f} GiB free below {place}")
+    level: Level = "weak" if free >= 2 else "missing"
+    return Check(
+        "disk", level, f"{free:.1f} GiB free below {place}", "the pool's file grows to 20 GiB",
+        "./wadah up --home DIR on a larger disk",
+    )  # fmt: skip
+
+
+def _memory() -> Check:
+    fields = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+    total = int(fields["MemTotal"].split()[0]) / 2**20
+    if total >= 2:
+        return Check("memory", "ok", f"{total:.1f} GiB")
+    return Check("memory", "weak", f"{total:.1f} GiB", "the panel itself takes about 0.7 GiB")
+
+
+def _packages() -> Iterator[Check]:
+    wanted = {**NODE_PACKAGES, **PANEL_PACKAGES}
+    lacking = sorted({package for what, package in wanted.items() if not there(what)})
+    if lacking:
+        yield Check(
+            "packages", "missing", f"not there: {', '.join(lacking)}", "`up` installs them",
+            f"apt-get install {' '.join(lacking)}",
+        )  # fmt: skip
+    else:
+        yield Check("packages", "ok", f"all {len(set(wanted.values()))}")
+
+
+def _fuse() -> Check:
+    if Path("/dev/fuse").exists():
+        return Check("fuse", "ok", "/dev/fuse")
+    why = "without it `free` and `nproc` inside show the host's figures"
+    return Check("fuse", "missing", "no /dev/fuse", why, "modprobe fuse")
+
+
+def _loop() -> Check:
+    if Path("/dev/loop-control").exists():
+        return Check("loop devices", "ok", "/dev/loop-control")
+    why = "the pool's file needs one; a pool on a device of its own doesn't"
+    return Check("loop devices", "missing", "none", why, "modprobe loop")
+
+
+def _weak_settings() -> Iterator[Check]:
+    weak = [(name, now, wanted, why) for name, now, wanted, why in differing() if now is not None]
+    for name, now, wanted, why in weak:
+        yield Check("setting", "weak", f"{name} is {now}, not {wanted}", why, "./wadah harden")
+    if not weak:
+        yield Check("settings", "ok", f"of {socket.gethostname()} as `harden` makes them")

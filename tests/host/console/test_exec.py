@@ -1,0 +1,142 @@
+"""One command inside an environment."""
+
+import asyncio
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runtime.console.exec import OUTPUT_BYTES
+from runtime.contract import DesiredState, Purpose
+from runtime.engine import Engine
+from runtime.host.oci import init_pid
+from runtime.node import Node
+from tests.host.conftest import Make
+from tests.host.console.conftest import Client, in_loop
+from tests.host.support.node import Specs
+
+
+def test_output_and_exit_code(agent: Client, make: Make) -> None:
+    spec = make()
+    status, done = agent.exec(spec.id, "sh", "-c", "cat; echo oops >&2; exit 3", stdin="in")
+    assert status == 200
+    assert (done["exit_code"], done["stdout"], done["stderr"]) == (3, "in", "oops\n")
+
+
+def test_it_takes_less_than_20_ms(agent: Client, make: Make) -> None:
+    spec = make()
+    times = []
+    for _ in range(15):
+        begin = time.perf_counter()
+        assert agent.exec(spec.id, "true")[1]["exit_code"] == 0
+        times.append(time.perf_counter() - begin)
+    assert sorted(times)[len(times) // 2] < 0.02, times
+
+
+def test_output_is_capped_and_says_so(agent: Client, make: Make) -> None:
+    spec = make()
+    _, done = agent.exec(spec.id, "sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x; echo short >&2")
+    assert len(done["stdout"]) == OUTPUT_BYTES
+    assert done["truncated"]
+    assert done["stderr"] == "short\n"
+    assert done["exit_code"] == 0
+
+
+def test_at_the_deadline_all_of_it_is_killed(agent: Client, make: Make) -> None:
+    spec = make()
+    begin = time.monotonic()
+    _, done = agent.exec(spec.id, "sh", "-c", "sleep 4321 & sleep 1234; echo no", timeout_s=0.5)
+    assert time.monotonic() - begin < 3
+    assert done["timed_out"]
+    assert done["exit_code"] == 124
+    _, listed = agent.exec(spec.id, "ps", "-o", "args")
+    assert "1234" not in listed["stdout"]
+    assert "4321" not in listed["stdout"]
+
+
+def test_a_daemon_that_keeps_the_pipes_does_not_hold_it_up(agent: Client, make: Make) -> None:
+    spec = make()
+    begin = time.monotonic()
+    _, done = agent.exec(spec.id, "sh", "-c", "sleep 600 & echo started")
+    assert done["stdout"] == "started\n"
+    assert time.monotonic() - begin < 2
+
+
+@pytest.mark.parametrize("field", ["CapEff", "CapBnd", "CapInh", "CapAmb", "Seccomp", "NoNewPrivs", "Groups"])
+def test_a12_exec_is_confined_as_init_is(agent: Client, make: Make, node: Node, field: str) -> None:
+    spec = make()
+    pid = init_pid(node, spec.id)
+    _, done = agent.exec(spec.id, "cat", "/proc/self/status")
+    assert _status(done["stdout"])[field] == _status(Path(f"/proc/{pid}/status").read_text())[field]
+
+
+def test_a12_namespaces_limits_and_oom_score_are_those_of_init(agent: Client, make: Make, node: Node) -> None:
+    spec = make()
+    script = "readlink /proc/self/ns/*; cat /proc/self/oom_score_adj /proc/self/limits /proc/self/cgroup"
+    _, mine = agent.exec(spec.id, "sh", "-c", script)
+    _, inits = agent.exec(spec.id, "sh", "-c", script.replace("/self/", "/1/"))
+    assert mine["stdout"] == inits["stdout"]
+
+
+def _status(text: str) -> dict[str, str]:
+    return {key: rest.strip() for key, _, rest in (line.partition(":") for line in text.splitlines())}
+
+
+def test_no_descriptor_but_three_goes_in(agent: Client, make: Make) -> None:
+    spec = make()
+    _, done = agent.exec(spec.id, "sh", "-c", "ls -l /proc/$$/fd; true")
+    assert done["stdout"].count(" -> ") == 3
+
+
+def test_a14_a_hostile_shell_gets_no_program_of_the_host(agent: Client, make: Make) -> None:
+    spec = make()
+    programs = [Path("/usr/bin/crun"), Path("/usr/bin/conmon")]
+    before = [subprocess.check_output(["sha256sum", one]) for one in programs]
+    agent.exec(spec.id, "sh", "-c", "rm /bin/true; printf '#!/proc/self/exe\\n' >/bin/true; chmod +x /bin/true")
+    for _ in range(20):
+        assert agent.exec(spec.id, "/bin/true")[1]["exit_code"] != 0
+    assert [subprocess.check_output(["sha256sum", one]) for one in programs] == before
+
+
+def test_a15_its_directory_is_inside(agent: Client, make: Make) -> None:
+    spec = make()
+    assert agent.exec(spec.id, "pwd")[1]["stdout"] == "/\n"
+    status, refused = agent.exec(spec.id, "pwd", cwd="/proc/self/fd/7")
+    assert status == 422
+    assert "cwd" in refused["message"]
+
+
+def test_a_command_that_is_not_there_is_told(agent: Client, make: Make) -> None:
+    spec = make()
+    status, done = agent.exec(spec.id, "/no/such")
+    assert (status, done["exit_code"]) == (200, 127)
+    assert "/no/such" in done["stderr"]
+
+
+@pytest.mark.parametrize("body", [{}, {"command": []}, {"command": "ls"}, {"command": ["ls"], "timeout_s": 0}])
+def test_nonsense_is_refused(agent: Client, make: Make, body: dict[str, Any]) -> None:
+    spec = make()
+    path = f"/v1/environments/{spec.id}/exec"
+    status, refused = agent.request("POST", path, agent.ticket(spec.id, Purpose.EXEC), body)
+    assert status == 422
+    assert refused["code"] == "bad_command"
+
+
+def test_of_a_stopped_environment_it_is_refused(
+    agent: Client, make: Make, engine: Engine, specs: Specs
+) -> None:
+    spec = make()
+    engine.apply(specs.change(spec, desired=DesiredState.STOPPED, stop_timeout_s=0))
+    status, refused = agent.exec(spec.id, "true")
+    assert status == 409
+    assert refused["code"] == "not_running"
+
+
+@in_loop
+async def test_many_at_once(agent: Client, make: Make) -> None:
+    spec = await asyncio.to_thread(make)
+    jobs = (asyncio.to_thread(agent.exec, spec.id, "echo", str(number)) for number in range(8))
+    answers = await asyncio.gather(*jobs)
+    assert [done["stdout"] for _, done in answers] == [f"{number}\n" for number in range(8)]
