@@ -13,7 +13,9 @@ class TokenForm(forms.Form):
     role = forms.ChoiceField(label=_("Role"), choices=[(name, name) for name in ROLES])
     days = forms.IntegerField(label=_("Days until it ends"), min_value=1, max_value=366, initial=90)
     networks = forms.CharField(
-        label=_("Only from these networks"), required=False, help_text=_("As 192.0.2.0/24, separated by commas.")
+        label=_("Only from these networks"),
+        required=False,
+        help_text=_("As 192.0.2.0/24, separated by commas."),
     )
 
 

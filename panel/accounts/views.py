@@ -78,7 +78,11 @@ def profile(request: PageRequest) -> HttpResponse:
             if values["time_zone"] not in available_timezones():
                 form.add_error("time_zone", _("There is no such time zone; try Asia/Jakarta."))
             else:
-                user.name, user.language, user.time_zone = values["name"], values["language"], values["time_zone"]
+                user.name, user.language, user.time_zone = (
+                    values["name"],
+                    values["language"],
+                    values["time_zone"],
+                )
                 user.save(update_fields=["name", "language", "time_zone"])
                 messages.success(request, _("Profile saved"))
                 answer = redirect("profile")

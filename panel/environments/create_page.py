@@ -24,7 +24,12 @@ from runtime.contract import Limits
 
 _CUSTOM = ""
 _DEFAULT_LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096, "processes": 512}
-_SHOWN = {"cpu": "vCPU", "memory_mb": gettext_lazy("MiB memory"), "disk_mb": gettext_lazy("MiB disk"), "environments": gettext_lazy("environments")}
+_SHOWN = {
+    "cpu": "vCPU",
+    "memory_mb": gettext_lazy("MiB memory"),
+    "disk_mb": gettext_lazy("MiB disk"),
+    "environments": gettext_lazy("environments"),
+}
 
 
 @dataclass(frozen=True)
@@ -165,7 +170,9 @@ class CreatePage:
         form.fields["kernel"].widget.choices = [(k, k) for k in kernels]  # type: ignore[attr-defined]
         value = {name: form[name].value() for name in form.fields}
         left = [
-            (_SHOWN[r], f"{quotas.shown(r, n):g}") for r, n in self.room.items() if n is not None and r in _SHOWN
+            (_SHOWN[r], f"{quotas.shown(r, n):g}")
+            for r, n in self.room.items()
+            if n is not None and r in _SHOWN
         ]
         return {
             "section": "environment",
@@ -198,7 +205,7 @@ class CreatePage:
             body["tenant"] = str(self.tenant.pk)
         url = f"{settings.WADAH.url.rstrip('/')}/api/v1/environments"
         return (
-            f"curl -X POST {url} \\\n  -H \"Authorization: Bearer $WADAH_TOKEN\" \\\n"
+            f'curl -X POST {url} \\\n  -H "Authorization: Bearer $WADAH_TOKEN" \\\n'
             f"  -H 'Idempotency-Key: {secrets.token_hex(8)}' \\\n  -H 'Content-Type: application/json' \\\n"
             f"  -d '{json.dumps(body)}'"
         )

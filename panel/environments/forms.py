@@ -62,7 +62,9 @@ class CreateForm(LimitsForm):
 
 
 class GeneralForm(forms.Form):
-    name = forms.CharField(label=_("Name"), max_length=63, widget=forms.TextInput(attrs={"spellcheck": "false"}))
+    name = forms.CharField(
+        label=_("Name"), max_length=63, widget=forms.TextInput(attrs={"spellcheck": "false"})
+    )
     description = forms.CharField(label=_("Description"), required=False, max_length=400)
 
 
@@ -76,14 +78,17 @@ class RestartForm(forms.Form):
         ],
     )
     stop_timeout_s = forms.FloatField(
-        label=_("Seconds to stop politely, before force"), widget=forms.NumberInput(attrs={"min": 0, "max": 600})
+        label=_("Seconds to stop politely, before force"),
+        widget=forms.NumberInput(attrs={"min": 0, "max": 600}),
     )
 
 
 class ForwardForm(forms.Form):
     protocol = forms.ChoiceField(label=_("Protocol"), choices=[("tcp", "TCP"), ("udp", "UDP")])
     port = forms.IntegerField(label=_("Port inside"))
-    node_port = forms.IntegerField(label=_("Port of the node"), required=False, help_text=_("Empty: chosen for you."))
+    node_port = forms.IntegerField(
+        label=_("Port of the node"), required=False, help_text=_("Empty: chosen for you.")
+    )
     description = forms.CharField(label=_("Description"), required=False, max_length=120)
 
 

@@ -363,4 +363,3 @@ def _take_secret(request: PageRequest, row: Environment) -> str:
         request.session[_SECRET] = kept
         request.session.modified = True
     return str(found)
-

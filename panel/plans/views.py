@@ -19,7 +19,9 @@ from panel.ui.web import PageRequest, blame, page, signed_in
 @signed_in
 def plans(request: PageRequest) -> HttpResponse:
     request.actor.require(Permission.PLAN_MANAGE)
-    form = PlanForm(request.POST or None, initial={"cpu": 1, "memory_mb": 1024, "disk_mb": 10240, "processes": 512})
+    form = PlanForm(
+        request.POST or None, initial={"cpu": 1, "memory_mb": 1024, "disk_mb": 10240, "processes": 512}
+    )
     status = 200
     if request.method == "POST":
         status = 422

@@ -6,6 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from panel.quotas.models import Resource
+from panel.ui.templatetags.wadah import resource_label
 
 
 class TenantForm(forms.Form):
@@ -17,9 +18,10 @@ class QuotaForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for value, label in Resource.choices:
+        for value in Resource.values:
+            unit = ", MiB" if value.endswith("_mb") else ""
             self.fields[value] = forms.FloatField(
-                label=str(label).capitalize() if label[0].islower() else label,
+                label=f"{resource_label(value)}{unit}",
                 required=False,
                 widget=forms.NumberInput(attrs={"min": 0, "step": "any", "placeholder": _("no limit")}),
             )

@@ -33,7 +33,7 @@ function add(name) {
   button.setAttribute("role", "tab");
   button.textContent = name ? `${tabs.dataset.shellLabel} ${name}` : tabs.dataset.consoleLabel;
   button.addEventListener("click", () => show(name));
-  tabs.querySelector("[data-new-terminal]").before(button);
+  tabs.querySelector("[role=tablist]").append(button);
   const place = document.createElement("div");
   place.className = "terminal";
   place.id = `terminal-${name || "console"}`;

@@ -53,10 +53,10 @@ function build(place) {
   const strokes = [colour("--w-busy"), colour("--w-ok")];
   const axis = { stroke: colour("--w-muted"), grid: { stroke: colour("--w-line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
   const graph = new uPlot({
-    width: Math.max(place.clientWidth, 120), height: 150,
+    width: Math.max(place.clientWidth, 120), height: 130,
     cursor: { sync: { key: "ve" }, drag: { x: true, y: false } },
-    scales: { y: { range: (_, __, most) => [0, Math.max(limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0) || 1] } },
-    axes: [axis, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : show(tick))) }],
+    scales: { x: { range: (_, least, most) => (least === null ? [Date.now() / 1000 - 300, Date.now() / 1000] : most - least < 120 ? [most - 120, most] : [least, most]) }, y: { range: (_, __, most) => [0, Math.max(limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0) || 1] } },
+    legend: { show: true }, axes: [{ ...axis, space: 60 }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : show(tick))) }],
     series: [{}, ...keys.map((_, index) => ({
       label: names[index], stroke: strokes[index], width: 1.5, spanGaps: false, points: { show: points.length < 3 },
       value: (__, value) => (value === null || value === undefined ? "–" : show(value)),
@@ -94,6 +94,6 @@ document.addEventListener("wadah:theme", redraw);
 let timer = 0;
 new ResizeObserver(() => {
   clearTimeout(timer);
-  timer = setTimeout(() => graphs.forEach((graph, place) => graph.setSize({ width: Math.max(place.clientWidth, 120), height: 150 })), 80);
+  timer = setTimeout(() => graphs.forEach((graph, place) => graph.setSize({ width: Math.max(place.clientWidth, 120), height: 130 })), 80);
 }).observe(document.body);
 places.forEach(build);

@@ -214,7 +214,9 @@ def field(bound: BoundField, *, mono: bool = False, suffix: str = "") -> dict[st
         described.append(f"{bound.id_for_label}_error")
     kind = getattr(bound.field.widget, "input_type", "") or type(bound.field.widget).__name__.lower()
     css = {"checkbox": "form-check-input", "select": "form-select"}.get(kind, "form-control")
-    attributes: dict[str, Any] = {"class": css + (" mono" if mono else "") + (" is-invalid" if bound.errors else "")}
+    attributes: dict[str, Any] = {
+        "class": css + (" mono" if mono else "") + (" is-invalid" if bound.errors else "")
+    }
     if described:
         attributes["aria-describedby"] = " ".join(described)
     if bound.errors:
@@ -271,3 +273,19 @@ def mib_bar(used_bytes: float | None, limit_mib: float | None, label: str) -> di
 @register.filter
 def split(text: str) -> list[str]:
     return text.split()
+
+
+_RESOURCES = {
+    "environments": gettext_lazy("Environments"),
+    "cpu": gettext_lazy("vCPU"),
+    "memory_mb": gettext_lazy("Memory"),
+    "disk_mb": gettext_lazy("Disk"),
+    "addresses": gettext_lazy("IPv4 addresses"),
+    "forwards": gettext_lazy("Port forwards"),
+    "snapshots": gettext_lazy("Snapshots"),
+}
+
+
+@register.filter
+def resource_label(resource: str) -> str:
+    return str(_RESOURCES.get(resource, resource))
