@@ -375,21 +375,31 @@ class Engine:
         A no-op (None) when the end was ours: a stop, a restart, a delete.
         """
         records = Records(self.node, environment_id)
+        seen = records.newest_generation()
         with records.lock():
-            spec = records.wanted()
-            if spec is None or init_pid(self.node, environment_id) is not None:
-                return None
-            state = records.state()
-            ran_on = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.halted
-            if not ran_on or state.started_at is None or state.restart_at is not None:
-                return None
-            ooms = self._cgroup().usage(environment_id).oom_kills
-            delay = self._decide_restart(spec, state, exit_code, ooms)
-            state.restart_at = None if delay is None else time.time() + delay
-            records.set_state(state)
-            report = self._report(spec, state, final=True)
-            self._tell(report.model_copy(update={"oom_kills": ooms}))
-            return delay
+            delay = self._note_exit(records, exit_code)
+        if records.newest_generation() > seen:
+            # whoever brought a newer spec found the lock taken, and left it to us
+            self._take_up(records)
+            return None
+        return delay
+
+    def _note_exit(self, records: Records, exit_code: int) -> float | None:
+        environment_id = records.id
+        spec = records.wanted()
+        if spec is None or init_pid(self.node, environment_id) is not None:
+            return None
+        state = records.state()
+        ran_on = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.halted
+        if not ran_on or state.started_at is None or state.restart_at is not None:
+            return None
+        ooms = self._cgroup().usage(environment_id).oom_kills
+        delay = self._decide_restart(spec, state, exit_code, ooms)
+        state.restart_at = None if delay is None else time.time() + delay
+        records.set_state(state)
+        report = self._report(spec, state, final=True)
+        self._tell(report.model_copy(update={"oom_kills": ooms}))
+        return delay
 
     @staticmethod
     def _decide_restart(spec: EnvironmentSpec, state: State, exit_code: int, ooms: int) -> float | None:
@@ -434,10 +444,13 @@ class Engine:
         mended: dict[UUID, str] = {}
         for environment_id in known_environments(self.node):
             records = Records(self.node, environment_id)
+            seen = records.newest_generation()
             with records.try_lock() as free:
                 if not free:
                     continue  # somebody is at work on it
                 reason = self._drift(records)
+            if not reason and records.newest_generation() > seen:
+                reason = "a newer spec came while it was looked at"
             if reason:
                 log.warning("drift", environment=str(environment_id), reason=reason)
                 mended[environment_id] = reason

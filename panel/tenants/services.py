@@ -273,8 +273,9 @@ def create_role(actor: Actor, tenant: Tenant, *, name: str, permissions: Sequenc
 def check_permissions(permissions: Sequence[str]) -> list[str]:
     unknown = [p for p in permissions if p not in GRANTABLE]
     if unknown:
+        known = ", ".join(sorted(GRANTABLE))
         raise Invalid(
-            f"{unknown[0][:64]} is not a permission that can be given; known are {', '.join(sorted(GRANTABLE))}.",
+            f"{unknown[0][:64]} is not a permission that can be given; known are {known}.",
             field="permissions",
         )
     return sorted(set(permissions))

@@ -90,8 +90,8 @@ def roles(layout: Layout, front: Front) -> list[Role]:
         Role(
             "ws",
             [str(venv / "uvicorn"), "panel.config.asgi:application", "--uds", str(run / "ws.sock"),
-             "--ws", "websockets-sansio", "--ws-max-size", "65536", "--lifespan", "off", "--log-level", "warning",
-             "--no-server-header", "--timeout-graceful-shutdown", "3"],
+             "--ws", "websockets-sansio", "--ws-max-size", "65536", "--lifespan", "off",
+             "--log-level", "warning", "--no-server-header", "--timeout-graceful-shutdown", "3"],
             ready=run / "ws.sock",
         ),
         Role(

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from runtime.contract import DesiredState, EnvironmentSpec, ImageReport, ImageSource, ImageSpec, Report
+from runtime.contract import (
+    DesiredState,
+    EnvironmentSpec,
+    ImageReport,
+    ImageSource,
+    ImageSpec,
+    ObservedState,
+    Report,
+)
 from runtime.engine import Engine
 from runtime.node import Node
 from tests.host.support.node import Specs, entered_test_node
@@ -80,8 +88,11 @@ def make(engine: Engine, specs: Specs, busybox: str) -> Iterator[Make]:
     for spec in made:
         known = engine.current_report(spec.id)
         newest = known.attempted_generation if known else spec.generation
-        engine.apply(
+        report = engine.apply(
             EnvironmentSpec.model_validate(
                 {**spec.model_dump(), "generation": newest + 1, "desired": DesiredState.DELETED}
             )
         )
+        # None: the agent of a test was looking at it just then, and takes it up
+        if report is not None:
+            assert report.state is ObservedState.DELETED, f"{report.code}: {report.message}"

@@ -25,16 +25,6 @@ def test_output_and_exit_code(agent: Client, make: Make) -> None:
     assert (done["exit_code"], done["stdout"], done["stderr"]) == (3, "in", "oops\n")
 
 
-def test_it_takes_less_than_20_ms(agent: Client, make: Make) -> None:
-    spec = make()
-    times = []
-    for _ in range(15):
-        begin = time.perf_counter()
-        assert agent.exec(spec.id, "true")[1]["exit_code"] == 0
-        times.append(time.perf_counter() - begin)
-    assert sorted(times)[len(times) // 2] < 0.02, times
-
-
 def test_output_is_capped_and_says_so(agent: Client, make: Make) -> None:
     spec = make()
     _, done = agent.exec(spec.id, "sh", "-c", "head -c 5000000 /dev/zero | tr '\\0' x; echo short >&2")

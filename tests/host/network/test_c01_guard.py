@@ -59,9 +59,7 @@ HOSTILE: dict[str, Frame] = {
         ve, f.ip6(ve.ipv6, OUTSIDE6, f.UDP, f.udp(4000, 9)), mac=FOREIGN_MAC
     ),
     "other IPv4 source": lambda ve: _send4(ve, f.ip4(FOREIGN4, OUTSIDE4, f.UDP, f.udp(4000, 9))),
-    "the gateway as IPv4 source": lambda ve: _send4(
-        ve, f.ip4(str(GATEWAY4), OUTSIDE4, f.UDP, f.udp(4000, 9))
-    ),
+    "the gateway as IPv4 source": lambda ve: _send4(ve, f.ip4(str(GATEWAY4), OUTSIDE4, f.UDP, f.udp(4000, 9))),
     "loopback as IPv4 source": lambda ve: _send4(ve, f.ip4("127.0.0.1", OUTSIDE4, f.UDP, f.udp(4000, 9))),
     "no IPv4 source (DHCP client)": lambda ve: f.ether(
         ve.mac, f.BROADCAST, f.IP4, f.ip4("0.0.0.0", "255.255.255.255", f.UDP, f.udp(68, 67))
@@ -192,7 +190,9 @@ def test_c12_storms_of_advertisements_change_nothing_on_the_host(ve: StandIn, la
         return routes, lab.here.ip("-o link show"), lab.here.ip("neigh show nud permanent")
 
     before = state()
-    hostile = [HOSTILE[name](ve) for name in ("router advertisement", "redirect", "advertisement for the gateway")]
+    hostile = [
+        HOSTILE[name](ve) for name in ("router advertisement", "redirect", "advertisement for the gateway")
+    ]
     with ve.frames() as sender:
         for _ in range(500):
             for one in hostile:

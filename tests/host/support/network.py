@@ -209,7 +209,9 @@ class Lab:
     def firewall(self) -> Firewall:
         return Firewall(self.node)
 
-    def spec(self, *, tenant: int = 1, limits: dict[str, object] | None = None, **network: object) -> EnvironmentSpec:
+    def spec(
+        self, *, tenant: int = 1, limits: dict[str, object] | None = None, **network: object
+    ) -> EnvironmentSpec:
         number, self._next = self._next, self._next + 1
         settings = self.node.settings
         assert settings.ipv4_network is not None
@@ -277,7 +279,9 @@ def entered_lab() -> Iterator[Lab]:
 
 def _namespace(undo: ExitStack) -> int:
     """Pid of a process in a new network namespace."""
-    process = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 3600"], stdout=subprocess.PIPE)
+    process = subprocess.Popen(
+        ["unshare", "--net", "sh", "-c", "echo; exec sleep 3600"], stdout=subprocess.PIPE
+    )
     undo.callback(process.wait)
     undo.callback(process.kill)
     assert process.stdout is not None
