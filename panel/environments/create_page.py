@@ -156,8 +156,11 @@ class CreatePage:
             return _("There is no tenant that you may create environments in.")
         if self.tenant.state == TenantState.SUSPENDED:
             return _("This tenant is suspended; nothing of it can be started or changed.")
-        if not Node.objects.filter(state=NodeState.ENABLED).exists():
+        nodes = list(Node.objects.filter(state=NodeState.ENABLED))
+        if not nodes:
             return _("No node has joined this installation yet, or all are disabled.")
+        if not any(node.is_online() for node in nodes):
+            return _("No node was heard of in the last 45 seconds.")
         if not any(each["is_ready"] for each in self.images):
             return _("No image is ready yet. It can be asked for as soon as one is built.")
         if self.room.get("environments") == 0:

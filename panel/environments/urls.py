@@ -12,6 +12,7 @@ urlpatterns = [
     path(f"{_ONE}/console", views.console, name="environment-console"),
     path(f"{_ONE}/activity", views.activity, name="environment-activity"),
     path(f"{_ONE}/settings", views.settings, name="environment-settings"),
+    path(f"{_ONE}/secret-noted", views.forget_secret, name="environment-secret-noted"),
     path(f"{_ONE}/power", views.power, name="environment-power"),
     path(f"{_ONE}/settings/<slug:what>", views.change, name="environment-change"),
     path(f"{_ONE}/forwards/<uuid:forward_id>/remove", views.remove_forward, name="forward-remove"),

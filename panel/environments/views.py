@@ -1,5 +1,6 @@
 """Pages of environments. They hold no rule: services decide, and say no in sentences."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID
@@ -27,8 +28,9 @@ from panel.ui.web import PageRequest, back, blame, page, sentence, signed_in
 from runtime.contract import DesiredState
 
 _MIB = 2**20
-#: Key of the session for a secret that the next page shows, once.
-_SECRET = "shown-once"
+#: Key of the session for a password that the next pages show until it was noted.
+_SECRET = "shown-once"  # noqa: S105 - a key, no secret
+_SECRET_LIFE_S = 600
 
 _POWER: dict[str, Callable[..., Changed]] = {
     "start": services.start,
@@ -173,7 +175,7 @@ def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = _get(request, environment_id)
     context = _context(request, row, "overview")
     usage = _usage(row)
-    context["secret"] = _take_secret(request, row)
+    context["secret"] = _secret(request, row)
     context["recent"] = list(row.operations.all()[:6])
     context["usage_json"] = {} if usage is None else {
         "at": usage.at.timestamp(),
@@ -239,7 +241,7 @@ def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], st
     context = _context(request, row, "settings")
     context["forms"] = {**_forms(row), **bound}
     context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
-    context["secret"] = _take_secret(request, row)
+    context["secret"] = _secret(request, row)
     usage = _usage(row)
     context["disk_used_mb"] = None if usage is None else -(-usage.disk_bytes // _MIB)
     return page(request, "environments/settings.html", context, status)
@@ -348,18 +350,27 @@ def delete(request: PageRequest, environment_id: UUID) -> HttpResponse:
 
 
 def _show_once(request: PageRequest, changed: Changed) -> None:
-    """Keep a made password in the session until the next page has shown it."""
+    """Keep a made password in the session until its reader has noted it, for ten minutes at most."""
     if changed.root_password:
-        request.session[_SECRET] = {str(changed.environment.pk): changed.root_password}
+        until = time.time() + _SECRET_LIFE_S
+        request.session[_SECRET] = {
+            "of": str(changed.environment.pk),
+            "text": changed.root_password,
+            "until": until,
+        }
 
 
-def _take_secret(request: PageRequest, row: Environment) -> str:
-    """The password, this once. Not for a part that is fetched again by itself."""
-    if request.headers.get("HX-Target"):
+def _secret(request: PageRequest, row: Environment) -> str:
+    """The password, if one was just made for this environment by this session. Expired: it is dropped."""
+    kept = request.session.get(_SECRET)
+    if kept and kept["until"] < time.time():
+        del request.session[_SECRET]
         return ""
-    kept = request.session.get(_SECRET) or {}
-    found = kept.pop(str(row.pk), "")
-    if found:
-        request.session[_SECRET] = kept
-        request.session.modified = True
-    return str(found)
+    return str(kept["text"]) if kept and kept["of"] == str(row.pk) else ""
+
+
+@require_POST
+@signed_in
+def forget_secret(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    request.session.pop(_SECRET, None)
+    return back(request, reverse("environment", args=[environment_id]))

@@ -1,4 +1,4 @@
-"""What every page's view needs: the actor, refusals as pages, and a page's part for a request that asks for it."""
+"""What every page's view needs: the actor, refusals as pages, and a page's part when only that is asked."""
 
 from collections.abc import Callable
 from functools import wraps
