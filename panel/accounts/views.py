@@ -1,0 +1,91 @@
+"""Pages of one's own account and of API tokens."""
+
+from datetime import timedelta
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.contrib import messages
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from panel.accounts import services
+from panel.accounts.forms import ProfileForm, TokenForm
+from panel.accounts.models import Token
+from panel.errors import Refused
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+from panel.ui.web import PageRequest, blame, page, signed_in
+
+
+@signed_in
+def tokens(request: PageRequest) -> HttpResponse:
+    """The list and the form. A new token is in the answer to the form itself, and nowhere else after."""
+    actor = request.actor
+    tenants = list(Tenant.objects.for_actor(actor, Permission.TOKEN_MANAGE)[:200])
+    form = TokenForm(request.POST or None)
+    choices = [(str(t.pk), t.name) for t in tenants]
+    if actor.is_platform_administrator:
+        choices.insert(0, ("", _("the whole installation")))
+    form.fields["tenant"].choices = choices  # type: ignore[attr-defined]
+    made, status = "", 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            values = form.cleaned_data
+            try:
+                _token, made = services.create_token(
+                    actor,
+                    tenant=next((t for t in tenants if str(t.pk) == values["tenant"]), None),
+                    name=values["name"],
+                    role=values["role"],
+                    expires_at=timezone.now() + timedelta(days=values["days"]),
+                    networks=[n.strip() for n in values["networks"].split(",") if n.strip()],
+                )
+                status = 200
+            except Refused as refusal:
+                blame(form, refusal)
+                status = refusal.status
+    rows = Token.objects.filter(
+        Q(user=actor.user) | Q(pk__in=Token.objects.for_actor(actor).values("pk")), revoked_at=None
+    ).select_related("tenant", "user")
+    context = {"section": "token", "tokens": rows, "form": form, "made": made, "may_create": bool(choices)}
+    return page(request, "accounts/tokens.html", context, status)
+
+
+@require_POST
+@signed_in
+def revoke(request: PageRequest, token_id: UUID) -> HttpResponse:
+    row = services.revoke_token(request.actor, token_id)
+    messages.success(request, _("Token %(name)s revoked") % {"name": row})
+    return redirect("tokens")
+
+
+@signed_in
+def profile(request: PageRequest) -> HttpResponse:
+    user = request.actor.user
+    initial = {"name": user.name, "language": user.language or "en", "time_zone": user.time_zone}
+    form = ProfileForm(request.POST or None, initial=initial)
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            values = form.cleaned_data
+            if values["time_zone"] not in available_timezones():
+                form.add_error("time_zone", _("There is no such time zone; try Asia/Jakarta."))
+            else:
+                user.name, user.language, user.time_zone = (
+                    values["name"],
+                    values["language"],
+                    values["time_zone"],
+                )
+                user.save(update_fields=["name", "language", "time_zone"])
+                messages.success(request, _("Profile saved"))
+                answer = redirect("profile")
+                answer.set_cookie(settings.LANGUAGE_COOKIE_NAME, user.language, samesite="Lax")
+                return answer
+    return page(request, "accounts/profile.html", {"form": form, "section": "profile"}, status)

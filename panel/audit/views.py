@@ -1,0 +1,37 @@
+"""Page of the audit record."""
+
+from typing import Any
+
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpResponse
+from django.views.decorators.http import require_safe
+
+from panel.audit.models import AuditRecord
+from panel.ui.shell import chosen_tenant
+from panel.ui.web import PageRequest, page, signed_in
+
+
+@require_safe
+@signed_in
+def audit(request: PageRequest) -> HttpResponse:
+    tenant = chosen_tenant(request, request.actor)
+    rows = AuditRecord.objects.for_actor(request.actor)
+    if tenant is not None:
+        rows = rows.filter(chain=tenant.pk)
+    text = request.GET.get("q", "").strip()[:80]
+    if text:
+        rows = rows.filter(
+            Q(action__icontains=text)
+            | Q(who__icontains=text)
+            | Q(target_name__icontains=text)
+            | Q(from_where__contains=text)
+        )
+    shown = Paginator(rows, 50).get_page(request.GET.get("page"))
+    for row in shown:
+        row.changes = _changes(row)  # type: ignore[attr-defined]
+    return page(request, "audit/list.html", {"section": "audit", "rows": shown, "text": text})
+
+
+def _changes(row: AuditRecord) -> list[tuple[str, Any, Any]]:
+    return [(key, row.before.get(key, ""), row.after.get(key, "")) for key in {**row.before, **row.after}]

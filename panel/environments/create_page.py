@@ -1,0 +1,214 @@
+"""What the page for a new environment offers: images that are ready, plans with what is left of the quota."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from panel.accounts.actor import Actor
+from panel.environments.forms import CreateForm
+from panel.environments.models import Environment
+from panel.images.models import Image, NodeImage, NodeImageState
+from panel.nodes.models import Node, NodeState
+from panel.plans.models import Plan
+from panel.quotas import services as quotas
+from panel.quotas.models import Quota
+from panel.tenants.models import Tenant, TenantState
+from panel.tenants.permissions import Permission
+from runtime.contract import Limits
+
+_CUSTOM = ""
+_DEFAULT_LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096, "processes": 512}
+_SHOWN = {
+    "cpu": "vCPU",
+    "memory_mb": gettext_lazy("MiB memory"),
+    "disk_mb": gettext_lazy("MiB disk"),
+    "environments": gettext_lazy("environments"),
+}
+
+
+@dataclass(frozen=True)
+class PlanCard:
+    slug: str
+    name: str
+    description: str
+    limits: dict[str, Any]
+    why_not: str
+    """Empty when it can be chosen."""
+
+
+class CreatePage:
+    """Made for one request."""
+
+    def __init__(self, actor: Actor, scope: Tenant | None, asked: str) -> None:
+        self.actor, self.scope, self.asked = actor, scope, asked
+
+    @cached_property
+    def tenants(self) -> list[Tenant]:
+        """Those that the actor may create in."""
+        return list(Tenant.objects.for_actor(self.actor, Permission.ENVIRONMENT_CREATE)[:200])
+
+    @cached_property
+    def tenant(self) -> Tenant | None:
+        if self.asked:
+            return next((t for t in self.tenants if t.slug == self.asked), None)
+        if self.scope is not None and self.scope in self.tenants:
+            return self.scope
+        active = [t for t in self.tenants if t.state == TenantState.ACTIVE]
+        return (active or self.tenants or [None])[0]
+
+    @cached_property
+    def room(self) -> dict[str, int | None]:
+        """What is left per resource, in stored units, by the tightest quota of the chain; None: not limited."""
+        room: dict[str, int | None] = {}
+        if self.tenant is not None:
+            for row in Quota.objects.filter(tenant_id__in=self.tenant.chain):
+                if row.limit is None:
+                    room.setdefault(row.resource, None)
+                else:
+                    left = max(row.limit - row.reserved, 0)
+                    known = room.get(row.resource)
+                    room[row.resource] = left if known is None else min(known, left)
+        return room
+
+    def why_not(self, limits: dict[str, Any]) -> str:
+        amounts = quotas.amounts_of(Limits.model_validate(limits))
+        for resource, amount in amounts.items():
+            left = self.room.get(resource)
+            if left is not None and amount > left:
+                number = f"{quotas.shown(resource, left):g}"
+                return _("%(left)s %(what)s left of the quota") % {
+                    "left": number,
+                    "what": _SHOWN.get(resource, resource),
+                }
+        return ""
+
+    @cached_property
+    def plans(self) -> list[PlanCard]:
+        rows = Plan.objects.for_actor(self.actor).filter(retired_at=None).prefetch_related("versions")
+        cards = []
+        for plan in rows:
+            if plan.tenant_id is not None and (self.tenant is None or plan.tenant_id not in self.tenant.chain):
+                continue
+            version = max(plan.versions.all(), key=lambda v: v.number, default=None)
+            if version is not None:
+                why = self.why_not(version.limits)
+                cards.append(PlanCard(plan.slug, plan.name, plan.description, version.limits, why))
+        return cards
+
+    @cached_property
+    def images(self) -> list[dict[str, Any]]:
+        """Each with whether any node can take it, and why not."""
+        ready = set(
+            NodeImage.objects.filter(observed_revision__gt=0, is_wanted=True).values_list("image_id", flat=True)
+        )
+        building = dict(
+            NodeImage.objects.filter(state=NodeImageState.BUILDING).values_list("image_id", "progress")
+        )
+        return [
+            {
+                "row": image,
+                "is_ready": image.pk in ready,
+                "why_not": ""
+                if image.pk in ready
+                else _("being built, %(p)d %%") % {"p": building[image.pk] * 100}
+                if image.pk in building
+                else _("not built yet"),
+            }
+            for image in Image.objects.all()
+        ]
+
+    def propose_name(self, image: str) -> str:
+        """`debian-3`: the image's first word and the lowest free number."""
+        word = (image or "ve").split("-")[0].split(".")[0].replace("_", "")
+        if self.tenant is None:
+            return f"{word}-{secrets.token_hex(2)}"
+        taken = set(
+            Environment.objects.living()
+            .filter(tenant=self.tenant, name__startswith=f"{word}-")
+            .values_list("name", flat=True)
+        )
+        return next(f"{word}-{n}" for n in range(1, len(taken) + 2) if f"{word}-{n}" not in taken)
+
+    def initial(self) -> dict[str, Any]:
+        ready = [each["row"].name for each in self.images if each["is_ready"]]
+        image = "debian-12" if "debian-12" in ready else (ready or [""])[0]
+        plan = next((card.slug for card in self.plans if not card.why_not), _CUSTOM)
+        return {
+            **_DEFAULT_LIMITS,
+            "name": self.propose_name(image),
+            "image": image,
+            "plan": plan,
+            "kind": "system",
+            "kernel": "shared",
+            "is_started": True,
+        }
+
+    @cached_property
+    def hindrance(self) -> str:
+        """Why nothing can be created at all; empty when something can."""
+        if self.tenant is None:
+            return _("There is no tenant that you may create environments in.")
+        if self.tenant.state == TenantState.SUSPENDED:
+            return _("This tenant is suspended; nothing of it can be started or changed.")
+        nodes = list(Node.objects.filter(state=NodeState.ENABLED))
+        if not nodes:
+            return _("No node has joined this installation yet, or all are disabled.")
+        if not any(node.is_online() for node in nodes):
+            return _("No node was heard of in the last 45 seconds.")
+        if not any(each["is_ready"] for each in self.images):
+            return _("No image is ready yet. It can be asked for as soon as one is built.")
+        if self.room.get("environments") == 0:
+            return _("The quota has no environment left.")
+        return ""
+
+    def context(self, form: CreateForm) -> dict[str, Any]:
+        kinds, kernels = self._abilities()
+        form.fields["kind"].widget.choices = [(k, k) for k in kinds]  # type: ignore[attr-defined]
+        form.fields["kernel"].widget.choices = [(k, k) for k in kernels]  # type: ignore[attr-defined]
+        value = {name: form[name].value() for name in form.fields}
+        left = [
+            (_SHOWN[r], f"{quotas.shown(r, n):g}")
+            for r, n in self.room.items()
+            if n is not None and r in _SHOWN
+        ]
+        return {
+            "section": "environment",
+            "form": form,
+            "value": value,
+            "page": self,
+            "left": left,
+            "api_url": f"{settings.WADAH.url.rstrip('/')}/api/v1/environments",
+            "curl": self._curl(value),
+        }
+
+    @staticmethod
+    def _abilities() -> tuple[list[str], list[str]]:
+        """What any enabled node can run."""
+        kinds: dict[str, None] = {"system": None}
+        kernels: dict[str, None] = {"shared": None}
+        for facts in Node.objects.filter(state=NodeState.ENABLED).values_list("facts", flat=True):
+            kinds.update(dict.fromkeys(facts.get("kinds", [])))
+            kernels.update(dict.fromkeys(facts.get("kernels", [])))
+        return list(kinds), list(kernels)
+
+    def _curl(self, value: dict[str, Any]) -> str:
+        """The same as an API call; the page's script keeps it up to date."""
+        body: dict[str, Any] = {"name": value["name"], "image": value["image"]}
+        if value.get("plan"):
+            body["plan"] = value["plan"]
+        else:
+            body["limits"] = {k: value[k] for k in _DEFAULT_LIMITS if value.get(k)}
+        if self.tenant is not None:
+            body["tenant"] = str(self.tenant.pk)
+        url = f"{settings.WADAH.url.rstrip('/')}/api/v1/environments"
+        return (
+            f'curl -X POST {url} \\\n  -H "Authorization: Bearer $WADAH_TOKEN" \\\n'
+            f"  -H 'Idempotency-Key: {secrets.token_hex(8)}' \\\n  -H 'Content-Type: application/json' \\\n"
+            f"  -d '{json.dumps(body)}'"
+        )

@@ -1,0 +1,120 @@
+"""From what a browser sends to typed values. The rules are the services'."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+
+def split_lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+class LimitsForm(forms.Form):
+    cpu = forms.FloatField(
+        label=_("vCPU"), required=False, widget=forms.NumberInput(attrs={"min": "0.05", "step": "0.05"})
+    )
+    memory_mb = forms.IntegerField(
+        label=_("Memory, MiB"), required=False, widget=forms.NumberInput(attrs={"min": 16, "step": 1})
+    )
+    disk_mb = forms.IntegerField(
+        label=_("Disk, MiB"), required=False, widget=forms.NumberInput(attrs={"min": 16, "step": 1})
+    )
+    processes = forms.IntegerField(
+        label=_("Processes"), required=False, widget=forms.NumberInput(attrs={"min": 16, "step": 1})
+    )
+
+    def limits(self) -> dict[str, Any]:
+        """Only what was filled in."""
+        names = ("cpu", "memory_mb", "disk_mb", "processes")
+        return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name) is not None}
+
+
+class CreateForm(LimitsForm):
+    name = forms.CharField(
+        label=_("Name"),
+        max_length=63,
+        help_text=_("Also its host name: lower-case letters, digits and hyphens."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
+    )
+    tenant = forms.CharField(required=False)
+    image = forms.CharField(max_length=64)
+    plan = forms.CharField(required=False, max_length=63)
+    kind = forms.CharField(label=_("Kind"), max_length=16, widget=forms.Select)
+    kernel = forms.CharField(label=_("Kernel"), max_length=16, widget=forms.Select)
+    ssh_keys = forms.CharField(
+        label=_("SSH public keys"),
+        required=False,
+        strip=False,
+        help_text=_("One per line, as in ~/.ssh/id_ed25519.pub. Without one, a root password is made."),
+        widget=forms.Textarea(
+            attrs={"rows": 3, "spellcheck": "false", "placeholder": "ssh-ed25519 AAAA… you@laptop"}
+        ),
+    )
+    description = forms.CharField(label=_("Description"), required=False, max_length=400)
+    ipv4 = forms.IntegerField(
+        label=_("IPv4 addresses"), required=False, widget=forms.NumberInput(attrs={"min": 0, "max": 16})
+    )
+    ipv6 = forms.IntegerField(
+        label=_("IPv6 addresses"), required=False, widget=forms.NumberInput(attrs={"min": 0, "max": 16})
+    )
+    is_started = forms.BooleanField(label=_("Start it at once"), required=False, initial=True)
+
+
+class GeneralForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name"), max_length=63, widget=forms.TextInput(attrs={"spellcheck": "false"})
+    )
+    description = forms.CharField(label=_("Description"), required=False, max_length=400)
+
+
+class RestartForm(forms.Form):
+    mode = forms.ChoiceField(
+        label=_("When its init ends by itself"),
+        choices=[
+            ("always", _("start it again, always")),
+            ("on-failure", _("start it again after a failure")),
+            ("never", _("leave it stopped")),
+        ],
+    )
+    stop_timeout_s = forms.FloatField(
+        label=_("Seconds to stop politely, before force"),
+        widget=forms.NumberInput(attrs={"min": 0, "max": 600}),
+    )
+
+
+class ForwardForm(forms.Form):
+    protocol = forms.ChoiceField(label=_("Protocol"), choices=[("tcp", "TCP"), ("udp", "UDP")])
+    port = forms.IntegerField(label=_("Port inside"))
+    node_port = forms.IntegerField(
+        label=_("Port of the node"), required=False, help_text=_("Empty: chosen for you.")
+    )
+    description = forms.CharField(label=_("Description"), required=False, max_length=120)
+
+
+class KeysForm(forms.Form):
+    ssh_keys = forms.CharField(
+        label=_("SSH public keys of root"),
+        required=False,
+        help_text=_("One per line. Replaces the keys that are there."),
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    )
+
+
+class PasswordForm(forms.Form):
+    root_password = forms.CharField(
+        label=_("New root password"),
+        required=False,
+        strip=False,
+        help_text=_("Empty: one is made and shown once."),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+
+class ReinstallForm(forms.Form):
+    image = forms.CharField(label=_("Image"), max_length=64)
+    keep_old = forms.BooleanField(label=_("Keep the old files, under /old"), required=False)
+
+
+class DeleteForm(forms.Form):
+    typed_name = forms.CharField(label=_("Type its name to delete it"), required=False)

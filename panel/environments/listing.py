@@ -1,0 +1,78 @@
+"""The list of environments: what its address says is what it shows."""
+
+from dataclasses import dataclass
+
+from django.core.paginator import Page, Paginator
+from django.db.models import F, Q, QuerySet
+from django.http import QueryDict
+
+from panel.accounts.actor import Actor
+from panel.environments.models import Environment, State
+from panel.tenants.models import Tenant, TenantState
+from runtime.contract import DesiredState, ObservedState
+
+PER_PAGE = 50
+_SORTS = {
+    "name": "name",
+    "image": "image",
+    "created": "created_at",
+    "cpu": "usage__cpu",
+    "memory": "usage__memory_bytes",
+    "disk": "usage__disk_bytes",
+    "uptime": "started_at",
+    "node": "node__name",
+}
+#: The states of `derive_state` as conditions, for the filter.
+_STATES: dict[str, Q] = {
+    State.RUNNING: Q(observed_state=ObservedState.RUNNING, observed_generation__gt=0),
+    State.STOPPED: Q(observed_state=ObservedState.STOPPED, observed_generation__gt=0),
+    State.PAUSED: Q(observed_state=ObservedState.PAUSED, observed_generation__gt=0),
+    State.FAILED: Q(observed_state=ObservedState.FAILED) | Q(observed_generation=0) & ~Q(code=""),
+    State.PROVISIONING: Q(observed_generation=0, code=""),
+    State.SUSPENDED: Q(tenant__state=TenantState.SUSPENDED),
+    State.DELETING: Q(desired_state=DesiredState.DELETED),
+}
+FILTER_STATES = [State(value) for value in _STATES]
+
+
+@dataclass(frozen=True)
+class Listing:
+    rows: Page
+    sort: str
+    text: str
+    state: str
+    is_filtered: bool
+
+
+def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> Listing:
+    """One page of what the actor sees, filtered by `q`, `state`, `node`, sorted by `sort` (`-` turns it)."""
+    rows: QuerySet[Environment] = (
+        Environment.objects.for_actor(actor)
+        .living()
+        .select_related("tenant", "node", "usage")
+        .prefetch_related("addresses")
+        .defer("ssh_keys", "root_password_hash")
+    )
+    if tenant is not None:
+        rows = rows.filter(tenant__path__startswith=tenant.path)
+    text, state = query.get("q", "").strip()[:80], query.get("state", "")
+    if text:
+        rows = rows.filter(
+            Q(name__icontains=text)
+            | Q(description__icontains=text)
+            | Q(image__icontains=text)
+            | Q(pk__in=Environment.objects.filter(addresses__address__contains=text).values("pk"))
+        )
+    if state in _STATES:
+        rows = rows.filter(_STATES[state])
+        if state not in (State.SUSPENDED, State.DELETING):
+            rows = rows.exclude(desired_state=DesiredState.DELETED)
+    if node := query.get("node", ""):
+        rows = rows.filter(node__name=node[:63])
+    sort = query.get("sort", "name")
+    key = _SORTS.get(sort.removeprefix("-"))
+    if key is None:
+        sort, key = "name", "name"
+    order = F(key).desc(nulls_last=True) if sort.startswith("-") else F(key).asc(nulls_last=True)
+    page = Paginator(rows.order_by(order, "pk"), PER_PAGE).get_page(query.get("page"))
+    return Listing(page, sort, text, state, bool(text or state or node))

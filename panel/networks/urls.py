@@ -1,0 +1,5 @@
+from django.urls import path
+
+from panel.networks import views
+
+urlpatterns = [path("addresses/", views.addresses, name="addresses")]

@@ -1,0 +1,86 @@
+"""Pages of nodes, for administrators of the installation."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from panel.errors import NotFound
+from panel.nodes import services
+from panel.nodes.models import Node, NodeState
+from panel.tenants.permissions import Permission
+from panel.ui.web import PageRequest, page, signed_in
+
+_MIB = 2**20
+_FULL, _TIGHT = 0.95, 0.80
+
+
+def verdict(node: Node) -> tuple[str, str]:
+    """Tone and words for what the node can still take: the scarcest of memory and disk decides."""
+    facts = node.facts
+    if not node.is_online():
+        return "bad", _("not heard of")
+    if node.state != NodeState.ENABLED:
+        return "warn", _("takes nothing new")
+    pool = facts["pool_used_bytes"] / facts["pool_bytes"] if facts.get("pool_bytes") else 0
+    sold = node.reserved_memory_mb * _MIB / facts["memory_bytes"] if facts.get("memory_bytes") else 0
+    if pool >= _FULL:
+        return "bad", _("disk pool full")
+    if max(pool, sold) >= _FULL:
+        return "warn", _("memory sold out") if sold >= _FULL else _("nearly full")
+    return ("warn", _("filling up")) if max(pool, sold) >= _TIGHT else ("ok", _("has room"))
+
+
+def _shown(node: Node) -> dict[str, Any]:
+    tone, words = verdict(node)
+    facts = node.facts
+    return {
+        "row": node,
+        "facts": facts,
+        "tone": tone,
+        "words": words,
+        "is_online": node.is_online(),
+        "cpu_sold": node.reserved_cpu / 1000,
+        "memory_sold": node.reserved_memory_mb * _MIB,
+        "memory_used": max(facts.get("memory_bytes", 0) - facts.get("memory_available_bytes", 0), 0),
+        "disk_sold": node.reserved_disk_mb * _MIB,
+    }
+
+
+@require_safe
+@signed_in
+def nodes(request: PageRequest) -> HttpResponse:
+    request.actor.require(Permission.NODE_VIEW)
+    context = {"section": "node", "nodes": [_shown(node) for node in Node.objects.all()]}
+    return page(request, "nodes/list.html", context)
+
+
+@require_safe
+@signed_in
+def node(request: PageRequest, node_id: UUID) -> HttpResponse:
+    request.actor.require(Permission.NODE_VIEW)
+    row = Node.objects.filter(pk=node_id).first()
+    if row is None:
+        raise NotFound("This node")
+    living = row.environments.filter(deleted_at=None).select_related("tenant", "usage")
+    context = {
+        "section": "node",
+        "node": _shown(row),
+        "environments": living.order_by("name")[:200],
+        "images": row.images.select_related("image"),
+        "states": NodeState.choices,
+        "may_manage": request.actor.can(Permission.NODE_MANAGE),
+    }
+    return page(request, "nodes/one.html", context)
+
+
+@require_POST
+@signed_in
+def state(request: PageRequest, node_id: UUID) -> HttpResponse:
+    row = services.set_node_state(request.actor, node_id, request.POST.get("state", ""))
+    messages.success(request, _("%(name)s is %(state)s") % {"name": row, "state": row.get_state_display()})
+    return redirect("node", node_id)

@@ -1,0 +1,66 @@
+"""Pages of operations."""
+
+from uuid import UUID
+
+from django.core.paginator import Paginator
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from panel.environments import services
+from panel.operations.models import Operation, OperationState
+from panel.tenants.permissions import Permission
+from panel.ui.shell import chosen_tenant
+from panel.ui.web import PageRequest, page, signed_in
+
+
+@require_safe
+@signed_in
+def operations(request: PageRequest) -> HttpResponse:
+    tenant = chosen_tenant(request, request.actor)
+    rows = Operation.objects.for_actor(request.actor).defer("steps", "before", "details")
+    if tenant is not None:
+        rows = rows.filter(tenant__path__startswith=tenant.path)
+    text, state = request.GET.get("q", "").strip()[:80], request.GET.get("state", "")
+    if text:
+        rows = rows.filter(Q(environment_name__icontains=text) | Q(who_name__icontains=text))
+    if state in OperationState.values:
+        rows = rows.filter(state=state)
+    context = {
+        "section": "operation",
+        "rows": Paginator(rows.order_by("-created_at"), 50).get_page(request.GET.get("page")),
+        "text": text,
+        "state": state,
+        "states": OperationState.choices,
+    }
+    return page(request, "operations/list.html", context)
+
+
+@require_safe
+@signed_in
+def operation(request: PageRequest, operation_id: UUID) -> HttpResponse:
+    row = Operation.objects.select_related("tenant", "environment").get_for(request.actor, operation_id)
+    environment = row.environment
+    context = {
+        "section": "operation",
+        "operation": row,
+        "environment": environment if environment is not None and environment.deleted_at is None else None,
+        "may_control": request.actor.can(Permission.OPERATION_CONTROL, row.tenant),
+        "details": [(k, v) for k, v in row.details.items() if not isinstance(v, dict)],
+    }
+    return page(request, "operations/one.html", context)
+
+
+@require_POST
+@signed_in
+def retry(request: PageRequest, operation_id: UUID) -> HttpResponse:
+    changed = services.retry_operation(request.actor, operation_id)
+    return redirect("operation", changed.operation.pk if changed.operation else operation_id)
+
+
+@require_POST
+@signed_in
+def cancel(request: PageRequest, operation_id: UUID) -> HttpResponse:
+    changed = services.cancel_operation(request.actor, operation_id)
+    return redirect("operation", changed.operation.pk if changed.operation else operation_id)

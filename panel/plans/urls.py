@@ -1,0 +1,8 @@
+from django.urls import path
+
+from panel.plans import views
+
+urlpatterns = [
+    path("plans/", views.plans, name="plans"),
+    path("plans/<uuid:plan_id>/retire", views.retire, name="plan-retire"),
+]

@@ -1,0 +1,72 @@
+"""What the frame around every page shows: the tenants one may switch to, and what one may open."""
+
+from functools import cached_property
+from typing import Any
+
+from django.http import HttpRequest
+
+from panel.accounts.actor import Actor
+from panel.accounts.auth import actor_of
+from panel.operations.models import OPEN_STATES, Operation
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+
+_SESSION_KEY = "tenant"
+#: Tenants in the switcher; more are found by the tenants' page.
+_MOST_TENANTS = 30
+
+
+class Shell:
+    """Queries only for what the template really shows."""
+
+    def __init__(self, request: HttpRequest, actor: Actor) -> None:
+        self.request, self.actor = request, actor
+
+    @cached_property
+    def tenant(self) -> Tenant | None:
+        return chosen_tenant(self.request, self.actor)
+
+    @cached_property
+    def tenants(self) -> list[Tenant]:
+        return list(Tenant.objects.for_actor(self.actor)[:_MOST_TENANTS])
+
+    @cached_property
+    def running(self) -> list[Operation]:
+        rows = Operation.objects.for_actor(self.actor).filter(state__in=OPEN_STATES)
+        return list(rows.order_by("-created_at")[:20])
+
+    @property
+    def is_administrator(self) -> bool:
+        return self.actor.is_platform_administrator
+
+    @cached_property
+    def reads_audit(self) -> bool:
+        return self.is_administrator or any(Permission.AUDIT_VIEW in g.permissions for g in self.actor.grants)
+
+    @cached_property
+    def may_create(self) -> bool:
+        return self.is_administrator or any(
+            Permission.ENVIRONMENT_CREATE in g.permissions for g in self.actor.grants
+        )
+
+
+def chosen_tenant(request: HttpRequest, actor: Actor) -> Tenant | None:
+    """The tenant named by `?tenant=<slug>`, else the one chosen last; None: all that one sees.
+
+    An empty `?tenant=` goes back to all.
+    """
+    slug = request.GET.get("tenant")
+    if slug is None:
+        slug = request.session.get(_SESSION_KEY, "")
+    found = Tenant.objects.for_actor(actor).filter(slug=slug).first() if slug else None
+    if request.session.get(_SESSION_KEY, "") != (found.slug if found else ""):
+        request.session[_SESSION_KEY] = found.slug if found else ""
+    return found
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Context processor."""
+    actor = actor_of(request) if hasattr(request, "session") else None
+    if actor is None or actor.token is not None:
+        return {}
+    return {"shell": Shell(request, actor)}

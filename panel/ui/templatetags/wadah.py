@@ -1,0 +1,291 @@
+"""Small pieces of pages: icons, times, sizes, bars, states, fields. Each escapes what it is given."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.http import QueryDict
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from panel.environments.models import State
+
+register = template.Library()
+
+_KIB = 1024
+#: Share of a limit from which a bar warns, and from which it is alarmed.
+_WARN, _ALARM = 0.80, 0.95
+
+_TONES = {
+    "running": "ok", "succeeded": "ok", "ready": "ok", "active": "ok", "enabled": "ok", "online": "ok",
+    "provisioning": "busy", "deleting": "busy", "pending": "busy", "building": "busy", "waiting": "busy",
+    "paused": "warn", "suspended": "warn", "cancelled": "off", "draining": "warn", "silent": "bad",
+    "stopped": "off", "deleted": "off", "disabled": "off", "failed": "bad",
+}  # fmt: skip
+_WORDS = {
+    "running": gettext_lazy("running"), "succeeded": gettext_lazy("succeeded"), "ready": gettext_lazy("ready"),
+    "active": gettext_lazy("active"), "enabled": gettext_lazy("enabled"), "online": gettext_lazy("online"),
+    "provisioning": gettext_lazy("provisioning"), "deleting": gettext_lazy("deleting"),
+    "pending": gettext_lazy("pending"), "building": gettext_lazy("building"),
+    "waiting": gettext_lazy("waiting"), "paused": gettext_lazy("paused"),
+    "suspended": gettext_lazy("suspended"), "cancelled": gettext_lazy("cancelled"),
+    "draining": gettext_lazy("draining"), "silent": gettext_lazy("silent"),
+    "stopped": gettext_lazy("stopped"), "deleted": gettext_lazy("deleted"),
+    "disabled": gettext_lazy("disabled"), "failed": gettext_lazy("failed"),
+}  # fmt: skip
+
+
+@register.simple_tag
+def icon(name: str, css: str = "") -> SafeString:
+    """From the sprite of vendor.py; hidden from screen readers, so it never stands alone."""
+    return format_html(
+        '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"></use></svg>',
+        css,
+        static("vendor/icons/sprite.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state_dot(state: str, css: str = "", *, work: bool = False) -> SafeString:
+    """A dot with its word. `work`: the operation sense of "running" (busy, not fine)."""
+    tone = "busy" if work and state == "running" else _TONES.get(str(state), "off")
+    return format_html('<span class="state {} {}">{}</span>', tone, css, _WORDS.get(str(state), str(state)))
+
+
+@register.simple_tag
+def ago(moment: datetime | None, *, empty: str = "–") -> SafeString | str:
+    """How long ago (or until), the exact time on hover; the page keeps it right."""
+    if moment is None:
+        return empty
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{}" data-ago class="nowrap">{}</time>',
+        moment.isoformat(),
+        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        spoken(moment, timezone.now()),
+    )
+
+
+def spoken(moment: datetime, now: datetime) -> str:
+    seconds = (now - moment).total_seconds()
+    amount, future = abs(seconds), seconds < -1
+    if amount < 5:
+        return _("now")
+    for size, singular, plural in (
+        (86_400, "%(n)d day", "%(n)d days"),
+        (3_600, "%(n)d hour", "%(n)d hours"),
+        (60, "%(n)d minute", "%(n)d minutes"),
+        (1, "%(n)d second", "%(n)d seconds"),
+    ):
+        if amount >= size:
+            number = int(amount // size)
+            text = ngettext(singular, plural, number) % {"n": number}
+            return _("in %(span)s") % {"span": text} if future else _("%(span)s ago") % {"span": text}
+    return _("now")
+
+
+@register.filter
+def bytes_text(value: float | None) -> str:
+    """Binary units, three digits: 1.5 GiB."""
+    if value is None:
+        return "–"
+    amount = float(value)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(amount) < _KIB:
+            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{_trim(amount)} {unit}"
+        amount /= _KIB
+    return f"{_trim(amount)} TiB"
+
+
+@register.filter
+def mib_text(value: float | None) -> str:
+    return "–" if value is None else bytes_text(float(value) * _KIB * _KIB)
+
+
+@register.filter
+def bit_s_text(value: float | None) -> str:
+    """Decimal units, as networks are sold."""
+    amount = float(value or 0)
+    for unit in ("bit/s", "kbit/s", "Mbit/s"):
+        if amount < 1000:
+            return f"{_trim(amount)} {unit}"
+        amount /= 1000
+    return f"{_trim(amount)} Gbit/s"
+
+
+def _trim(amount: float) -> str:
+    return f"{amount:.1f}".removesuffix(".0") if amount < 100 else f"{amount:.0f}"
+
+
+@register.filter
+def number(value: float | None) -> str:
+    """Up to two decimals, no trailing zeros."""
+    return "–" if value is None else f"{float(value):.2f}".rstrip("0").rstrip(".")
+
+
+@register.filter
+def resource_text(value: float | None, resource: str) -> str:
+    """An amount of a quota's resource with its unit."""
+    if value is None:
+        return _("no limit")
+    return mib_text(value) if resource.endswith("_mb") else number(value)
+
+
+@register.filter
+def took(ms: float | None) -> str:
+    if ms is None:
+        return ""
+    if ms < 10:
+        return f"{ms:.1f} ms"
+    return f"{ms:.0f} ms" if ms < 1000 else span(ms / 1000)
+
+
+@register.filter
+def span(seconds: float | None) -> str:
+    """A length of time: 3.4 s, 2 min 5 s, 3 h 20 min, 4 d 2 h."""
+    if seconds is None:
+        return ""
+    whole = int(seconds)
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 86_400:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"
+
+
+@register.filter
+def since(moment: datetime | None) -> str:
+    return "" if moment is None else span(max((timezone.now() - moment).total_seconds(), 0))
+
+
+@register.filter
+def length_of(operation: Any) -> str:
+    """How long an operation took, or has taken so far."""
+    end = operation.finished_at or timezone.now()
+    ms = max((end - operation.created_at).total_seconds() * 1000, 0)
+    return took(ms)
+
+
+@register.inclusion_tag("ui/_bar.html")
+def bar(
+    used: float | None,
+    limit: float | None,
+    *,
+    label: str = "",
+    reserved: float | None = None,
+    figures: str = "",
+) -> dict[str, Any]:
+    """Used within reserved within the limit, drawn as SVG attributes: the CSP allows no inline width."""
+    share = min((used or 0) / limit, 1) if limit else 0.0
+    kept = min((reserved or 0) / limit, 1) if limit else 0.0
+    level = max(share, kept) if reserved is not None else share
+    tone = "bad" if level >= _ALARM else "warn" if level >= _WARN else ""
+    word = {"bad": _("nearly used up"), "warn": _("filling up"), "": ""}[tone]
+    percent = round(share * 100)
+    return {
+        "used": round(share * 100, 2),
+        "reserved": round(kept * 100, 2),
+        "tone": tone,
+        "figures": figures,
+        "text": f"{label}: {percent} % {word}".strip(),
+        "is_limited": bool(limit),
+    }
+
+
+@register.inclusion_tag("ui/_copy.html")
+def copy(text: Any, label: str = "") -> dict[str, str]:
+    return {"text": str(text), "label": label or str(text)}
+
+
+@register.inclusion_tag("ui/_field.html")
+def field(bound: BoundField, *, mono: bool = False, suffix: str = "") -> dict[str, Any]:
+    """Label, input, hint and error, tied together for screen readers."""
+    described = [f"{bound.id_for_label}_hint"] if bound.help_text else []
+    if bound.errors:
+        described.append(f"{bound.id_for_label}_error")
+    kind = getattr(bound.field.widget, "input_type", "") or type(bound.field.widget).__name__.lower()
+    css = {"checkbox": "form-check-input", "select": "form-select"}.get(kind, "form-control")
+    attributes: dict[str, Any] = {
+        "class": css + (" mono" if mono else "") + (" is-invalid" if bound.errors else "")
+    }
+    if described:
+        attributes["aria-describedby"] = " ".join(described)
+    if bound.errors:
+        attributes["aria-invalid"] = "true"
+    return {"bound": bound, "widget": bound.as_widget(attrs=attributes), "kind": kind, "suffix": suffix}
+
+
+@register.simple_tag(takes_context=True)
+def query(context: Mapping[str, Any], **changes: Any) -> str:
+    """The address's query with some values changed; None or "" takes one out."""
+    values: QueryDict = context["request"].GET.copy()
+    for key, value in changes.items():
+        if value is None or value == "":
+            values.pop(key, None)
+        else:
+            values[key] = str(value)
+    return f"?{values.urlencode()}"
+
+
+@register.inclusion_tag("ui/_sort.html", takes_context=True)
+def sort_header(context: Mapping[str, Any], key: str, label: str) -> dict[str, Any]:
+    """A column's heading as a link that sorts by it, and turns round when it does so already."""
+    current = context.get("sort", "")
+    is_up, is_down = current == key, current == f"-{key}"
+    return {
+        "href": query(context, sort=f"-{key}" if is_up else key, page=None),
+        "label": label,
+        "is_up": is_up,
+        "is_down": is_down,
+    }
+
+
+@register.filter
+def get(mapping: Mapping[str, Any], key: str) -> Any:
+    return mapping.get(key) if mapping else None
+
+
+@register.filter
+def words(value: str) -> str:
+    return str(value).replace("_", " ").replace("-", " ")
+
+
+@register.filter
+def is_busy(state: str) -> bool:
+    return state in {State.PROVISIONING, State.DELETING}
+
+
+@register.inclusion_tag("ui/_bar.html")
+def mib_bar(used_bytes: float | None, limit_mib: float | None, label: str) -> dict[str, Any]:
+    """Bytes in use of a limit in MiB."""
+    return bar(used_bytes, (limit_mib or 0) * _KIB * _KIB, label=label)
+
+
+@register.filter
+def split(text: str) -> list[str]:
+    return text.split()
+
+
+_RESOURCES = {
+    "environments": gettext_lazy("Environments"),
+    "cpu": gettext_lazy("vCPU"),
+    "memory_mb": gettext_lazy("Memory"),
+    "disk_mb": gettext_lazy("Disk"),
+    "addresses": gettext_lazy("IPv4 addresses"),
+    "forwards": gettext_lazy("Port forwards"),
+    "snapshots": gettext_lazy("Snapshots"),
+}
+
+
+@register.filter
+def resource_label(resource: str) -> str:
+    return str(_RESOURCES.get(resource, resource))

@@ -1,0 +1,10 @@
+from django.urls import path
+
+from panel.ui import views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("ui/", views.components, name="components"),
+    path("ui/palette", views.palette, name="palette"),
+    path("ui/tray", views.tray, name="tray"),
+]

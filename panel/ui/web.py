@@ -1,0 +1,90 @@
+"""What every page's view needs: the actor, refusals as pages, and a page's part when only that is asked."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.template import TemplateDoesNotExist
+from django.template.loader import get_template
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from panel.accounts.actor import Actor
+from panel.accounts.auth import actor_of
+from panel.errors import Forbidden, NotFound, Refused
+
+P = ParamSpec("P")
+
+
+class PageRequest(HttpRequest):
+    """A request of somebody who is signed in."""
+
+    actor: Actor
+
+
+View = Callable[Concatenate[PageRequest, P], HttpResponse]
+
+
+def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Needs a session, gives the view `request.actor`, and turns a refusal that it lets through into a page.
+
+    What doesn't exist and what belongs to somebody else are both 404.
+    """
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        actor = actor_of(request)
+        if actor is None or actor.token is not None:
+            raise Http404
+        request.actor = actor  # type: ignore[attr-defined]
+        try:
+            return view(request, *args, **kwargs)  # type: ignore[arg-type]
+        except NotFound as refusal:
+            raise Http404(str(refusal)) from refusal
+        except Refused as refusal:
+            return refused(request, refusal)
+
+    return login_required(wrapped)
+
+
+def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    """The refusal of an action that has no form of its own: back to where it came from, or a page."""
+    if isinstance(refusal, Forbidden) or request.method != "POST":
+        return render(request, "ui/refused.html", {"refusal": refusal}, status=refusal.status)
+    messages.error(request, sentence(refusal))
+    return back(request, "/")
+
+
+def sentence(refusal: Refused) -> str:
+    return f"{refusal.message} {refusal.next_step}".strip()
+
+
+def back(request: HttpRequest, default: str) -> HttpResponse:
+    """To the page that a form names in `next`, or that the request came from, if it is ours."""
+    for url in (request.POST.get("next", ""), request.headers.get("Referer", "")):
+        if url and url_has_allowed_host_and_scheme(url, {request.get_host()}, request.is_secure()):
+            return HttpResponseRedirect(url)
+    return HttpResponseRedirect(default)
+
+
+def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
+    """The whole page, or only the part whose id the request names in `HX-Target`."""
+    target = request.headers.get("HX-Target", "")
+    if target and target.replace("-", "").isalnum():
+        try:
+            part = get_template(f"{template}#{target}")
+        except TemplateDoesNotExist:
+            pass
+        else:
+            return HttpResponse(part.render(context, request))
+    return render(request, template, context, status=status)
+
+
+def blame(form: Form, refusal: Refused) -> None:
+    """Put a refusal beside the field that it is about, or above the form."""
+    field = refusal.field.rsplit(".", 1)[-1]
+    form.add_error(field if field in form.fields else None, sentence(refusal))

@@ -1,0 +1,13 @@
+/** Every page loads this; each behaviour is its own module and finds its elements by data attributes. */
+import "./htmx.js";
+import "./live.js";
+import "./theme.js";
+import "./usage.js";
+import "./copy.js";
+import "./times.js";
+import "./confirm.js";
+import "./palette.js";
+import "./toasts.js";
+import "./menus.js";
+import "./forms.js";
+import "./select.js";

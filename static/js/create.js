@@ -1,0 +1,43 @@
+/** The create page: own size only when chosen, the summary, and the same as a curl command, as one types. */
+const form = document.getElementById("create-form");
+const curl = document.getElementById("curl");
+const own = document.getElementById("own-size");
+const idempotency = /Idempotency-Key: ([0-9a-f]+)/.exec(curl.textContent)?.[1] || "";
+
+const numbers = ["cpu", "memory_mb", "disk_mb", "processes"];
+const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+function body(data) {
+  const value = { name: data.get("name"), image: data.get("image") };
+  if (data.get("plan")) value.plan = data.get("plan");
+  else value.limits = Object.fromEntries(numbers.filter((n) => data.get(n)).map((n) => [n, Number(data.get(n))]));
+  const tenant = form.querySelector("[name=tenant]");
+  const id = tenant?.selectedOptions ? tenant.selectedOptions[0]?.dataset.id : tenant?.dataset.id;
+  if (id) value.tenant = id;
+  const keys = (data.get("ssh_keys") || "").split("\n").map((line) => line.trim()).filter(Boolean);
+  if (keys.length) value.ssh_keys = keys;
+  for (const family of ["ipv4", "ipv6"]) if (data.get(family)) value[family] = Number(data.get(family));
+  if (data.get("description")) value.description = data.get("description");
+  if (data.get("kind") !== "system") value.kind = data.get("kind");
+  if (data.get("kernel") !== "shared") value.kernel = data.get("kernel");
+  return value;
+}
+
+function show() {
+  const data = new FormData(form);
+  own.hidden = Boolean(data.get("plan"));
+  const sum = (name, text) => { document.querySelector(`[data-sum=${name}]`).textContent = text || "–"; };
+  sum("name", data.get("name"));
+  sum("image", data.get("image"));
+  const card = form.querySelector("input[name=plan]:checked")?.closest(".choice")?.querySelector(".title")?.textContent.trim();
+  sum("size", data.get("plan") ? card : `${data.get("cpu")} vCPU · ${data.get("memory_mb")} MiB · ${data.get("disk_mb")} MiB`);
+  curl.textContent = [
+    `curl -X POST ${curl.dataset.url}`, `  -H "Authorization: Bearer $WADAH_TOKEN"`, `  -H 'Idempotency-Key: ${idempotency}'`,
+    `  -H 'Content-Type: application/json'`, `  -d ${quote(JSON.stringify(body(data)))}`,
+  ].join(" \\\n");
+}
+form.addEventListener("input", show);
+form.addEventListener("change", (event) => {
+  if (event.target.matches("select[name=tenant]")) location.assign(`?tenant=${encodeURIComponent(event.target.value)}`);
+});
+show();

@@ -1,0 +1,99 @@
+/**
+ * Graphs of one environment from the usage that nodes report, newest hour of this tab. Each
+ * <div data-graph="cpu" data-environment data-limit data-unit> is one; `wadah:usage` events feed them.
+ */
+import uPlot from "../vendor/uplot/uplot.mjs";
+
+const MOST_POINTS = 720;
+const places = [...document.querySelectorAll("[data-graph]")];
+const id = places[0]?.dataset.environment;
+const key = `usage-${id}`;
+const graphs = new Map();
+
+const colour = (name) => {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+};
+const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
+const text = {
+  bytes(value) {
+    let unit = 0;
+    let amount = value;
+    while (amount >= 1024 && unit < 4) { amount /= 1024; unit += 1; }
+    return `${amount.toFixed(amount < 10 && unit ? 1 : 0)} ${BYTES[unit]}`;
+  },
+  cpu: (value) => value.toFixed(2),
+  bits: (value) => (value >= 1e6 ? `${(value / 1e6).toFixed(1)} Mbit/s` : `${(value / 1e3).toFixed(1)} kbit/s`),
+};
+
+function load() {
+  try {
+    const points = JSON.parse(sessionStorage.getItem(key) || "[]");
+    return points.filter((point) => point.at > Date.now() / 1000 - 3600);
+  } catch {
+    return [];
+  }
+}
+let points = load();
+
+function series(place) {
+  const keys = place.dataset.graph.split(" ");
+  return [points.map((p) => p.at), ...keys.map((k) => points.map((p) => p[k] ?? null))];
+}
+
+function build(place) {
+  const { unit, limit } = place.dataset;
+  const show = text[unit];
+  const keys = place.dataset.graph.split(" ");
+  const names = (place.dataset.names || place.dataset.graph).split(",");
+  const strokes = [colour("--w-busy"), colour("--w-ok")];
+  const axis = { stroke: colour("--w-muted"), grid: { stroke: colour("--w-line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
+  const graph = new uPlot({
+    width: Math.max(place.clientWidth, 120), height: 130,
+    cursor: { sync: { key: "ve" }, drag: { x: true, y: false } },
+    scales: { x: { range: (_, least, most) => (least === null ? [Date.now() / 1000 - 300, Date.now() / 1000] : most - least < 120 ? [most - 120, most] : [least, most]) }, y: { range: (_, __, most) => [0, Math.max(limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0) || 1] } },
+    legend: { show: true }, axes: [{ ...axis, space: 60 }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : show(tick))) }],
+    series: [{}, ...keys.map((_, index) => ({
+      label: names[index], stroke: strokes[index], width: 1.5, spanGaps: false, points: { show: points.length < 3 },
+      value: (__, value) => (value === null || value === undefined ? "–" : show(value)),
+    }))],
+  }, series(place), place);
+  graphs.set(place, graph);
+}
+
+function redraw() {
+  graphs.forEach((graph) => graph.destroy());
+  graphs.clear();
+  places.forEach(build);
+}
+
+function add(at, usage) {
+  points.push({
+    at, cpu: usage.cpu, memory: usage.memory_bytes, disk: usage.disk_bytes,
+    in: usage.network_in_bit_s, out: usage.network_out_bit_s,
+  });
+  points = points.slice(-MOST_POINTS);
+  sessionStorage.setItem(key, JSON.stringify(points));
+  graphs.forEach((graph, place) => graph.setData(series(place)));
+}
+
+document.addEventListener("wadah:usage", (event) => {
+  const usage = event.detail.usages?.[id];
+  if (usage) add(Date.parse(event.detail.at) / 1000 || Date.now() / 1000, usage);
+});
+const first = document.getElementById("usage-now");
+if (first) {
+  const usage = JSON.parse(first.textContent);
+  if (usage.at && !points.some((point) => point.at >= usage.at)) add(usage.at, usage);
+}
+document.addEventListener("wadah:theme", redraw);
+let timer = 0;
+new ResizeObserver(() => {
+  clearTimeout(timer);
+  timer = setTimeout(() => graphs.forEach((graph, place) => graph.setSize({ width: Math.max(place.clientWidth, 120), height: 130 })), 80);
+}).observe(document.body);
+places.forEach(build);

@@ -1,0 +1,123 @@
+/**
+ * One WebSocket per page. An element with data-live="environment:<id> operation:*" is fetched anew (from
+ * data-src or this page's address, by its id) and morphed when an event of that kind and id comes.
+ * While the socket is away a bar says since when; afterwards everything is fetched anew.
+ */
+import { Idiomorph } from "../vendor/idiomorph/idiomorph.mjs";
+import htmx from "./htmx.js";
+import { word } from "./words.js";
+
+const FIRST_DELAY_MS = 500;
+const MOST_DELAY_MS = 20_000;
+const GATHER_MS = 120;
+const SHOW_AFTER_MS = 1500;
+
+let delay = FIRST_DELAY_MS;
+let lastHeard = new Date();
+let wasOpen = false;
+let lostTimer = 0;
+const waiting = new Map();
+const fetching = new Set();
+
+const bar = document.getElementById("connection");
+
+function matches(element, event) {
+  return element.dataset.live.split(/\s+/).some((wanted) => {
+    const [kind, id] = wanted.split(":");
+    return kind === event.kind && (id === "*" || id === event.id);
+  });
+}
+
+/** Fetch soon; many events within GATHER_MS are one fetch. */
+export function refresh(element) {
+  if (!element.id || waiting.has(element.id)) return;
+  waiting.set(element.id, setTimeout(() => {
+    waiting.delete(element.id);
+    fetchPart(element.id);
+  }, Number(element.dataset.gather || GATHER_MS)));
+}
+
+async function fetchPart(id) {
+  const element = document.getElementById(id);
+  if (!element) return;
+  if (fetching.has(id)) return refresh(element);
+  fetching.add(id);
+  try {
+    const answer = await fetch(element.dataset.src || location.href, {
+      headers: { "HX-Request": "true", "HX-Target": id }, credentials: "same-origin",
+    });
+    if (answer.redirected && answer.url.includes("/accounts/")) return location.reload();
+    if (!answer.ok) return;
+    put(id, await answer.text());
+  } catch {
+    // The socket's own reconnecting fetches everything again.
+  } finally {
+    fetching.delete(id);
+  }
+}
+
+function put(id, text) {
+  const element = document.getElementById(id);
+  const fresh = new DOMParser().parseFromString(text, "text/html").getElementById(id);
+  if (!element || !fresh) return;
+  Idiomorph.morph(element, fresh, { ignoreActiveValue: true, callbacks: { beforeAttributeUpdated: keep } });
+  htmx.process(element);
+  const goesTo = element.dataset.goTo;
+  if (goesTo) return location.assign(goesTo);
+  element.dispatchEvent(new CustomEvent("wadah:fresh", { bubbles: true }));
+}
+
+/** What the reader opened, chose or typed stays as it is. */
+function keep(name, node) {
+  if (name === "open" && node.nodeName === "DETAILS") return false;
+  if (name === "checked" && node.dataset.keep !== undefined) return false;
+  return undefined;
+}
+
+function everything() {
+  document.querySelectorAll("[data-live]").forEach(refresh);
+}
+
+function showLost() {
+  if (!bar) return;
+  const at = lastHeard.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  bar.querySelector("span").textContent = `${word("reconnecting")} ${at}`;
+  bar.hidden = false;
+}
+
+function take(event) {
+  lastHeard = new Date();
+  if (event.kind === "usage") document.dispatchEvent(new CustomEvent("wadah:usage", { detail: event }));
+  document.querySelectorAll("[data-live]").forEach((element) => matches(element, event) && refresh(element));
+}
+
+function connect() {
+  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/events`);
+  socket.addEventListener("open", () => {
+    clearTimeout(lostTimer);
+    delay = FIRST_DELAY_MS;
+    lastHeard = new Date();
+    if (bar) bar.hidden = true;
+    if (wasOpen) everything();
+    wasOpen = true;
+  });
+  socket.addEventListener("message", (message) => {
+    try {
+      const event = JSON.parse(message.data);
+      if (event.kind === "refresh" || event.type === "refresh") everything();
+      else if (event.kind) take(event);
+    } catch {
+      // Not one of ours.
+    }
+  });
+  socket.addEventListener("close", (closed) => {
+    if (closed.code === 4401) return location.reload();
+    clearTimeout(lostTimer);
+    lostTimer = setTimeout(showLost, SHOW_AFTER_MS);
+    setTimeout(connect, delay * (0.75 + Math.random() / 2));
+    delay = Math.min(delay * 2, MOST_DELAY_MS);
+  });
+}
+
+if (document.querySelector("[data-live]")) connect();
+document.addEventListener("visibilitychange", () => !document.hidden && wasOpen && everything());

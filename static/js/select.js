@@ -1,0 +1,33 @@
+/** Choosing rows: all of the page, a range with Shift, and the bar with what can be done to them. */
+let last = null;
+
+function count() {
+  const bar = document.querySelector("[data-bulk]");
+  if (!bar) return;
+  const chosen = document.querySelectorAll("input[data-row]:checked").length;
+  bar.hidden = chosen === 0;
+  bar.querySelector("[data-count]").textContent = chosen;
+  const all = document.querySelector("[data-all]");
+  if (all) {
+    const rows = document.querySelectorAll("input[data-row]").length;
+    all.checked = chosen > 0 && chosen === rows;
+    all.indeterminate = chosen > 0 && chosen < rows;
+  }
+}
+document.addEventListener("click", (event) => {
+  const box = event.target;
+  if (!(box instanceof HTMLInputElement) || box.type !== "checkbox") return;
+  const rows = [...document.querySelectorAll("input[data-row]")];
+  if (box.dataset.all !== undefined) rows.forEach((row) => { row.checked = box.checked; });
+  else if (box.dataset.row !== undefined) {
+    if (event.shiftKey && last && rows.includes(last)) {
+      const [from, to] = [rows.indexOf(last), rows.indexOf(box)].sort((a, b) => a - b);
+      rows.slice(from, to + 1).forEach((row) => { row.checked = box.checked; });
+    }
+    last = box;
+  } else return;
+  count();
+});
+document.addEventListener("wadah:fresh", count);
+document.addEventListener("htmx:afterSettle", count);
+count();
