@@ -63,7 +63,7 @@ api = Api(
     description="Everything that the pages do, in one call each. Errors are problem+json (RFC 9457).",
     auth=[Token(), Session()],
     openapi_url="/openapi.json",
-    docs_url="/docs",
+    docs_url=None,
     urls_namespace="api",
 )
 

@@ -1,6 +1,7 @@
 """What an operator sets from outside: environment variables, all optional."""
 
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -51,6 +52,15 @@ class PanelEnv(BaseSettings):
     @cached_property
     def is_secure(self) -> bool:
         return self.scheme == "https"
+
+    @cached_property
+    def has_name(self) -> bool:
+        """Whether browsers reach it by a name: passkeys belong to names, not to addresses (WebAuthn 5.1.2)."""
+        try:
+            ip_address(urlsplit(self.url).hostname or "")
+        except ValueError:
+            return True
+        return False
 
     @cached_property
     def hosts(self) -> list[str]:
