@@ -5,11 +5,10 @@ from typing import Any
 
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
-from django.contrib.auth import get_user
 
 from panel.accounts.actor import Actor
 from panel.events import PLATFORM_GROUP, RIGHTS_GROUP, tenant_group
-from panel.live.auth import actor_of_scope
+from panel.live.auth import actor_now, actor_of_scope
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 
@@ -49,7 +48,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 return
 
     async def _still_good(self) -> bool:
-        actor = await database_sync_to_async(_actor_now)(self.scope)
+        actor = await database_sync_to_async(actor_now)(self.scope)
         if actor is None:
             await self.close(CLOSED_BY_RIGHTS)
             return False
@@ -89,18 +88,3 @@ def _groups(actor: Actor) -> set[str]:
         return {RIGHTS_GROUP, PLATFORM_GROUP}
     rows = Tenant.objects.all() if condition is None else Tenant.objects.filter(condition)
     return {RIGHTS_GROUP, *(tenant_group(pk) for pk in rows.values_list("pk", flat=True)[:1000])}
-
-
-def _actor_now(scope: dict[str, Any]) -> Actor | None:
-    """Reads session and token anew: what was good at the handshake may be gone."""
-    session = scope.get("session")
-    if session is not None and session.session_key:
-        fresh = type(session)(session.session_key)
-
-        class Request:
-            pass
-
-        request = Request()
-        request.session = fresh  # type: ignore[attr-defined]
-        scope = {**scope, "user": get_user(request)}  # type: ignore[arg-type]
-    return actor_of_scope(scope)

@@ -19,7 +19,9 @@ from runtime.state import known_environments
 log = structlog.get_logger()
 
 USAGE_EVERY_S = 5.0
-NODE_EVERY_S = 10.0
+HEARTBEAT_EVERY_S = 10.0
+#: Between two heartbeats, how often it is looked whether an image came or went, which is told at once.
+NODE_EVERY_S = 1.0
 #: Looking for leaks reads every resource's inventory; a report carries the last count.
 _LEAKS_EVERY_S = 60.0
 _USAGES_PER_REPORT = 5_000
@@ -35,6 +37,8 @@ class Sampler:
         self._volume = RootVolume(node)
         self._leaks = 0
         self._leaks_at = 0.0
+        self._images: list[str] = []
+        self._told_at = 0.0
 
     def usage(self) -> list[Usage]:
         """Of every environment of this node; one that vanishes meanwhile is left out."""
@@ -69,6 +73,11 @@ class Sampler:
             self._outbox.put(("usage", start), PANEL_OBSERVE_USAGE, report.model_dump(mode="json"))
 
     def send_node(self) -> None:
+        """A heartbeat when one is due, or when the images of the node changed."""
+        images = sorted(entry.name for entry in (self._node.store / "images").iterdir())
+        if images == self._images and time.monotonic() - self._told_at < HEARTBEAT_EVERY_S:
+            return
+        self._images, self._told_at = images, time.monotonic()
         if time.monotonic() - self._leaks_at > _LEAKS_EVERY_S:
             self._leaks_at = time.monotonic()
             self._leaks = len(Engine(self._node).leaks())

@@ -33,7 +33,7 @@ PIECE_BYTES = 128 * 1024
 #: Read and decoded in one turn of the event loop, so that other consoles get theirs.
 _TURN_BYTES = 256 * 1024
 #: Typed, and not yet taken by the environment.
-TYPED_BYTES = 64 * 1024
+TYPED_BYTES = 2**20
 #: While no conmon is there: how soon it is looked for again.
 _LOOK_S = 0.2
 #: Without viewers, offsets are kept up for so long.

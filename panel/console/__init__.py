@@ -1,0 +1,1 @@
+"""Consoles and terminals: from the browser's WebSocket to the node's agent and back."""

@@ -1,0 +1,65 @@
+"""Who may open a console, and the ticket for it."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.environments.models import Environment
+from panel.live.auth import actor_now
+from panel.nodes.agent import Agent
+from panel.tenants.permissions import Permission
+from runtime.contract import Purpose
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to reach the console: where the agent listens, what to ask for, and the right to."""
+
+    socket: str
+    path: str
+    ticket: str
+
+
+def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
+    """For the environment's own console (`name` None) or a named terminal. Audited.
+
+    Raises `NotFound` for what the actor can't see, `Forbidden` when he may look but not type: a console is a
+    root shell, so there is no half of it.
+    """
+    environment = _visible(actor, environment_id)
+    purpose = Purpose.CONSOLE if name is None else Purpose.TERMINAL
+    agent = Agent(environment.node)
+    with transaction.atomic():
+        record(
+            actor,
+            "environment.console",
+            tenant_id=environment.tenant_id,
+            target=environment,
+            after={"terminal": name} if name else {},
+        )
+    rest = "console" if name is None else f"terminals/{name}"
+    return Way(
+        socket=agent.path,
+        path=f"/v1/environments/{environment.pk}/{rest}",
+        ticket=agent.ticket(environment.pk, purpose, actor.name),
+    )
+
+
+def may_stay(scope: dict[str, Any], environment_id: UUID) -> bool:
+    """Whether who opened the socket may still have it: reads session, token, role and environment anew."""
+    actor = actor_now(scope)
+    if actor is None:
+        return False
+    rows = Environment.objects.living().for_actor(actor, Permission.ENVIRONMENT_CONSOLE)
+    return rows.filter(pk=environment_id).exists()
+
+
+def _visible(actor: Actor, environment_id: UUID) -> Environment:
+    living = Environment.objects.living().select_related("node", "tenant")
+    environment = living.get_for(actor, environment_id)
+    actor.require(Permission.ENVIRONMENT_CONSOLE, environment.tenant)
+    return environment

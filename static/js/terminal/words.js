@@ -1,0 +1,9 @@
+/** Words in the reader's language: the page brings them in `data-words` of its body, keyed by the English. */
+const words = JSON.parse(document.body?.dataset.words || "{}");
+
+/** `say("%d viewers", 2)` */
+export function say(english, ...values) {
+  let text = words[english] || english;
+  for (const value of values) text = text.replace(/%[sd]/, String(value));
+  return text;
+}
