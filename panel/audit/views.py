@@ -29,7 +29,7 @@ def audit(request: PageRequest) -> HttpResponse:
         )
     shown = Paginator(rows, 50).get_page(request.GET.get("page"))
     for row in shown:
-        row.changes = _changes(row)  # type: ignore[attr-defined]
+        row.changes = _changes(row)
     return page(request, "audit/list.html", {"section": "audit", "rows": shown, "text": text})
 
 

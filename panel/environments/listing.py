@@ -1,5 +1,7 @@
 """The list of environments: what its address says is what it shows."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 from django.core.paginator import Page, Paginator
@@ -37,7 +39,7 @@ FILTER_STATES = [State(value) for value in _STATES]
 
 @dataclass(frozen=True)
 class Listing:
-    rows: Page
+    rows: Page[Environment]
     sort: str
     text: str
     state: str

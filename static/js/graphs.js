@@ -27,8 +27,10 @@ const text = {
     return `${amount.toFixed(amount < 10 && unit ? 1 : 0)} ${BYTES[unit]}`;
   },
   cpu: (value) => value.toFixed(2),
-  bits: (value) => (value >= 1e6 ? `${(value / 1e6).toFixed(1)} Mbit/s` : `${(value / 1e3).toFixed(1)} kbit/s`),
+  bits: (value) => (value >= 1e6 ? `${(value / 1e6).toFixed(1)} Mbit/s` : value >= 1e3 ? `${(value / 1e3).toFixed(0)} kbit/s` : `${value.toFixed(0)} bit/s`),
 };
+
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
 
 function load() {
   try {
@@ -42,7 +44,9 @@ let points = load();
 
 function series(place) {
   const keys = place.dataset.graph.split(" ");
-  return [points.map((p) => p.at), ...keys.map((k) => points.map((p) => p[k] ?? null))];
+  // One point alone has no span: uPlot would draw years around it.
+  const shown = points.length === 1 ? [{ at: points[0].at - 120 }, points[0]] : points;
+  return [shown.map((p) => p.at), ...keys.map((k) => shown.map((p) => p[k] ?? null))];
 }
 
 function build(place) {
@@ -55,9 +59,9 @@ function build(place) {
   const graph = new uPlot({
     width: Math.max(place.clientWidth, 120), height: 130,
     cursor: { sync: { key: "ve" }, drag: { x: true, y: false } },
-    scales: { x: { range: (_, least, most) => (least === null ? [Date.now() / 1000 - 300, Date.now() / 1000] : most - least < 120 ? [most - 120, most] : [least, most]) }, y: { range: (_, __, most) => [0, Math.max(limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0) || 1] } },
-    legend: { show: true }, axes: [{ ...axis, space: 60 }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : show(tick))) }],
-    series: [{}, ...keys.map((_, index) => ({
+    scales: { x: { range: (_, least, most) => (least === null ? [Date.now() / 1000 - 300, Date.now() / 1000] : most - least < 120 ? [most - 120, most] : [least, most]) }, y: { range: (_, __, most) => [0, Math.max(limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0) || { bits: 1000, bytes: 2 ** 20, cpu: 0.1 }[unit]] } },
+    legend: { show: true }, axes: [{ ...axis, space: 70, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : show(tick))) }],
+    series: [{ value: (_, at) => (at ? clock(at) : "–") }, ...keys.map((_, index) => ({
       label: names[index], stroke: strokes[index], width: 1.5, spanGaps: false, points: { show: points.length < 3 },
       value: (__, value) => (value === null || value === undefined ? "–" : show(value)),
     }))],

@@ -78,17 +78,19 @@ def spoken(moment: datetime, now: datetime) -> str:
     amount, future = abs(seconds), seconds < -1
     if amount < 5:
         return _("now")
-    for size, singular, plural in (
-        (86_400, "%(n)d day", "%(n)d days"),
-        (3_600, "%(n)d hour", "%(n)d hours"),
-        (60, "%(n)d minute", "%(n)d minutes"),
-        (1, "%(n)d second", "%(n)d seconds"),
-    ):
-        if amount >= size:
-            number = int(amount // size)
-            text = ngettext(singular, plural, number) % {"n": number}
-            return _("in %(span)s") % {"span": text} if future else _("%(span)s ago") % {"span": text}
-    return _("now")
+    if amount >= 86_400:
+        text = _counted(ngettext("%(n)d day", "%(n)d days", int(amount // 86_400)), amount // 86_400)
+    elif amount >= 3_600:
+        text = _counted(ngettext("%(n)d hour", "%(n)d hours", int(amount // 3_600)), amount // 3_600)
+    elif amount >= 60:
+        text = _counted(ngettext("%(n)d minute", "%(n)d minutes", int(amount // 60)), amount // 60)
+    else:
+        text = _counted(ngettext("%(n)d second", "%(n)d seconds", int(amount)), amount)
+    return _("in %(span)s") % {"span": text} if future else _("%(span)s ago") % {"span": text}
+
+
+def _counted(text: str, amount: float) -> str:
+    return text % {"n": int(amount)}
 
 
 @register.filter
