@@ -35,7 +35,7 @@ def _show(row: Token) -> Json:
         "tenant": str(row.tenant_id) if row.tenant_id else None,
         "permissions": row.permissions,
         "networks": row.networks,
-        "expires_at": row.expires_at.isoformat(),
+        "expires_at": row.expires_at.isoformat() if row.expires_at else None,
         "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,
     }
 

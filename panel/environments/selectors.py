@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment, Environments, State
@@ -52,17 +52,23 @@ def _state_condition(text: str) -> Q:
     """The condition on columns that goes with a derived state (see `derive_state`)."""
     if text not in State.values:
         raise Invalid(f"state is one of {', '.join(State.values)}.", field="state")
-    if text == State.PROVISIONING:
-        return Q(observed_generation=0, code="")
-    if text == State.DELETING:
-        return Q(desired_state="deleted", code="")
-    if text == State.FAILED:
-        return Q(observed_state="failed") | ~Q(code="") & Q(observed_generation=0)
-    if text == State.SUSPENDED:
-        return Q(tenant__state="suspended")
-    return Q(observed_state=text, observed_generation__gt=0, tenant__state="active") & ~Q(
-        desired_state="deleted"
+    wanted = ~Q(desired_state="deleted")
+    new = Q(observed_generation=0)
+    failed = ~Q(code="") & Q(
+        is_at_work=False,
+        attempted_generation__gte=F("generation"),
+        observed_generation__lt=F("generation"),
     )
+    if text == State.PROVISIONING:
+        return wanted & new & ~failed
+    if text == State.DELETING:
+        return ~wanted & ~failed
+    if text == State.FAILED:
+        broken = wanted & ~new & Q(tenant__state="active", observed_state="failed")
+        return failed & (~wanted | new) | broken
+    if text == State.SUSPENDED:
+        return wanted & ~new & Q(tenant__state="suspended")
+    return wanted & ~new & Q(tenant__state="active", observed_state=text)
 
 
 def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:

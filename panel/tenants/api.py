@@ -29,6 +29,7 @@ class Create(Strict):
 
 class Update(Strict):
     name: str | None = None
+    time_zone: str | None = None
     quota: dict[str, float | None] | None = None
 
 
@@ -62,7 +63,7 @@ def get(request: HttpRequest, pk: str) -> Json:
 def update(request: HttpRequest, pk: str, payload: Update) -> Json:
     who = actor(request)
     changes = payload.model_dump(exclude_unset=True)
-    return _show(services.update_tenant(who, selectors.tenant_of(who, pk).pk, changes))
+    return _show(services.update_tenant(who, selectors.tenant_of(who, pk).pk, **changes))
 
 
 @router.post("/{pk}/suspend", response=Json, operation_id="tenants_suspend")
