@@ -72,7 +72,7 @@ def test_debian_boots_to_running_with_nothing_failed(wadah: Installation) -> Non
     assert wadah.sh(made, "systemctl --failed --plain --no-legend | wc -l") == "0"
     assert wadah.sh(made, "free -m | awk '/^Mem/ {print $2}'") == "512"
     assert wadah.sh(made, "nproc") == "1"
-    wadah.sh(made, "useradd -m customer && su - customer -c id && systemctl is-active ssh cron")
+    wadah.sh(made, "useradd -m customer && runuser -u customer -- id && systemctl is-active ssh cron")
     wadah.sh(made, "systemd-run --wait -p PrivateTmp=yes true")
     wadah.delete(made)
 

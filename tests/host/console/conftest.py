@@ -1,6 +1,7 @@
 """A node agent in a process of its own, and a client that has the panel's key."""
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
@@ -158,7 +159,8 @@ class Client:
             max_size=2**22,
         ) as connection:
             screen = Screen(connection)
-            await screen.say(type="resume", offset=-1 if offset is None else offset)
+            with contextlib.suppress(ConnectionClosed):  # refused at once: the messages say why
+                await screen.say(type="resume", offset=-1 if offset is None else offset)
             yield screen
 
 
