@@ -189,8 +189,15 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _guarded(words: list[str]) -> list[str]:
+    """argparse keeps options that come first from REMAINDER; `--` in front of them hands all of them on."""
+    if words[:1] and words[0] in ("test", "bench") and words[1:] and words[1] not in ("-h", "--help", "--"):
+        return [words[0], "--", *words[1:]]
+    return words
+
+
 def main() -> int:
-    options = parser().parse_args()
+    options = parser().parse_args(_guarded(sys.argv[1:]))
     began = time.monotonic()
     try:
         return int(options.act(options))
