@@ -34,6 +34,7 @@ TEST_PACKAGES = {
     "/usr/share/fonts/truetype/dejavu": "fonts-dejavu-core",
     "gcc": "gcc",
     "/usr/include/stdio.h": "libc6-dev",
+    "/usr/lib/postgresql": "postgresql",
 }
 
 

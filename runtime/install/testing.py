@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from dataclasses import dataclass
 
 from runtime.install import python
 from runtime.install.host import (
@@ -26,13 +27,29 @@ CHECKS = (
     ("djlint", ["djlint", "--lint", "--quiet", "templates"]),
     ("bandit", ["bandit", "-q", "-ll", "-c", "pyproject.toml", "-r", "panel", "runtime"]),
 )
-#: Groups of tests: directory, whether it may be spread over processes, deadline in seconds.
+@dataclass(frozen=True)
+class Group:
+    """Tests that run in one pytest."""
+
+    directory: str
+    deadline_s: int
+    is_spread: bool = False
+    """Over several processes."""
+    database: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"{self.directory} ({self.database})" if self.database else self.directory
+
+
+#: Quick ones first.
 GROUPS = (
-    ("tests/unit", True, 300),
-    ("tests/panel", True, 600),
-    ("tests/host", False, 900),
-    ("tests/e2e", False, 900),
-    ("tests/faults", False, 600),
+    Group("tests/unit", 300, is_spread=True),
+    Group("tests/panel", 600, is_spread=True),
+    Group("tests/panel", 600, is_spread=True, database="postgresql"),
+    Group("tests/host", 900),
+    Group("tests/e2e", 900),
+    Group("tests/faults", 600),
 )
 
 
@@ -66,11 +83,9 @@ def run_tests(arguments: list[str]) -> int:
             [_tool("pytest"), *arguments], cwd=CHECKOUT, env=environment, check=False
         ).returncode
     failed = [name for name, command in CHECKS if not _check(name, command, environment)]
-    for directory, spread, seconds in GROUPS:
-        if any((CHECKOUT / directory).rglob("test_*.py")) and not _group(
-            directory, spread, seconds, environment
-        ):
-            failed.append(directory)
+    for group in GROUPS:
+        if any((CHECKOUT / group.directory).rglob("test_*.py")) and not _passes(group, environment):
+            failed.append(group.name)
     if failed:
         plain(f"failed: {', '.join(failed)}")
         return 1
@@ -100,16 +115,19 @@ def _check(name: str, command: list[str], environment: dict[str, str]) -> bool:
     return done.returncode == 0
 
 
-def _group(directory: str, spread: bool, seconds: int, environment: dict[str, str]) -> bool:
+def _passes(group: Group, environment: dict[str, str]) -> bool:
     began = time.monotonic()
-    plain(f"── {directory}")
-    command = [_tool("pytest"), "-q", directory, *(["-n", "2"] if spread else [])]
+    plain(f"── {group.name}")
+    command = [_tool("pytest"), "-q", group.directory, *(["-n", "2"] if group.is_spread else [])]
+    more = {"TEST_DATABASE": group.database} if group.database else {}
     try:
-        code = subprocess.run(command, cwd=CHECKOUT, env=environment, timeout=seconds, check=False).returncode
+        code = subprocess.run(
+            command, cwd=CHECKOUT, env={**environment, **more}, timeout=group.deadline_s, check=False
+        ).returncode
     except subprocess.TimeoutExpired:
-        plain(f"{directory} did not end within {seconds} s")
+        plain(f"{group.name} did not end within {group.deadline_s} s")
         return False
-    plain(f"── {directory}: {time.monotonic() - began:.0f} s")
+    plain(f"── {group.name}: {time.monotonic() - began:.0f} s")
     return code == 0
 
 

@@ -1,0 +1,55 @@
+"""Tests of the panel alone: a real database and a real Redis, and nodes that are only reports.
+
+Settings are read when Django starts, so HOME, secrets and Redis are made when this file is.
+SQLite in memory; with `TEST_DATABASE=postgresql` a PostgreSQL of the tests' own.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import django
+import pytest
+
+from panel.config.secrets import Secrets
+from tests.support.postgres import postgresql
+from tests.support.redis import redis_on
+
+_stack = ExitStack()
+HOME = Path(tempfile.mkdtemp(prefix="wadah-panel-"))
+_stack.callback(shutil.rmtree, HOME, ignore_errors=True)
+os.environ["WADAH_HOME"] = str(HOME)
+os.environ["WADAH_URL"] = "http://testserver"
+os.environ["DJANGO_SETTINGS_MODULE"] = "panel.config.settings"
+if os.environ.get("TEST_DATABASE") == "postgresql":
+    os.environ["DATABASE_URL"] = _stack.enter_context(postgresql())
+Secrets.ensure(HOME)
+_stack.enter_context(redis_on(HOME / "run" / "redis.sock"))
+django.setup()
+
+
+def pytest_unconfigure() -> None:
+    _stack.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plain_static_files() -> Iterator[None]:
+    """Pages name files as they are: the manifest of hashed names is made by an installation."""
+    from django.test import override_settings
+
+    backend = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    from django.conf import settings
+
+    with override_settings(STORAGES={**settings.STORAGES, "staticfiles": backend}):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def empty_redis() -> None:
+    """Counters of rate limits, caches and queues begin anew with every test."""
+    import redis
+
+    redis.Redis(unix_socket_path=str(HOME / "run" / "redis.sock")).flushall()
