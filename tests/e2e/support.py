@@ -117,9 +117,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def standing(home: Path) -> Installation:
+    """An installation that is up already, for those who write tests."""
+    admin = json.loads((home / "admin.json").read_text())
+    return Installation(home, *(admin[key] for key in ("url", "username", "password", "token")))
+
+
 @contextmanager
 def installation() -> Iterator[Installation]:
-    """Up, and afterwards purged: nothing of it is left on the machine."""
+    """Up, and afterwards purged: nothing of it is left on the machine.
+
+    With `WADAH_TEST_HOME=DIR` the one in DIR is used, as it is, and left.
+    """
+    if os.environ.get("WADAH_TEST_HOME"):
+        yield standing(Path(os.environ["WADAH_TEST_HOME"]))
+        return
     home = Path(tempfile.mkdtemp(prefix="wadah-e2e-"))
     home.chmod(0o755)
     made = Installation(home, f"http://127.0.0.1:{free_port()}", "", "", "")
