@@ -11,6 +11,8 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
 
+from panel.live.layer import EventLayer
+
 log = structlog.get_logger()
 
 #: Group of administrators of the installation: gets every event.
@@ -51,7 +53,7 @@ def send(messages: list[tuple[str, dict[str, Any]]]) -> None:
 def _send(messages: list[tuple[str, dict[str, Any]]]) -> None:
     layer = get_channel_layer()
     try:
-        if hasattr(layer, "publish"):
+        if isinstance(layer, EventLayer):
             layer.publish(messages)
         elif layer is not None:
             for group, message in messages:

@@ -60,8 +60,7 @@ def configure(node: Node) -> Celery:
     """Points the app at this node's broker and queue. Used by the agent too, to send reports."""
     global _node  # noqa: PLW0603 (one process serves one node)
     _node = node
-    app.conf.broker_url = broker_url(node)
-    app.conf.task_default_queue = node_queue(node.name)
+    app.conf.update(broker_url=broker_url(node), task_default_queue=node_queue(node.name))
     return app
 
 
@@ -85,7 +84,7 @@ def send_image_report(report: ImageReport) -> None:
     app.send_task(PANEL_OBSERVE_IMAGE, args=[report.model_dump(mode="json")], queue=PANEL_QUEUE)
 
 
-@app.task(name=NODE_APPLY, shared=False)  # type: ignore[untyped-decorator]
+@app.task(name=NODE_APPLY, shared=False)
 def apply(document: dict[str, Any]) -> None:
     """Brings the environment of this spec about. A document that isn't a spec of this node is refused."""
     from runtime.engine import Engine  # noqa: PLC0415 (after entering the node's namespaces)
@@ -101,7 +100,7 @@ def apply(document: dict[str, Any]) -> None:
     Engine(this_node(), send_report).apply(spec)
 
 
-@app.task(name=NODE_IMAGE, shared=False)  # type: ignore[untyped-decorator]
+@app.task(name=NODE_IMAGE, shared=False)
 def image(document: dict[str, Any]) -> None:
     """Builds (or deletes) an image; reports its progress."""
     from runtime.images.service import ensure_image  # noqa: PLC0415

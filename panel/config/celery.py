@@ -12,16 +12,17 @@ from runtime.contract import PANEL_QUEUE
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
 
 
-class PanelCelery(Celery):  # type: ignore[misc]
+app = Celery("panel")
+
+
+@app.on_configure.connect
+def _find_broker(**_: Any) -> None:
     """Reads the broker's address from Django's settings, late."""
+    from django.conf import settings  # noqa: PLC0415
 
-    def on_configure(self) -> None:
-        from django.conf import settings  # noqa: PLC0415
-
-        self.conf.update(broker_url=settings.WADAH.broker_url)
+    app.conf.update(broker_url=settings.WADAH.broker_url)
 
 
-app = PanelCelery("panel")
 app.conf.update(
     task_serializer="json",
     result_serializer="json",
@@ -56,6 +57,6 @@ app.autodiscover_tasks(
 )
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]
+@setup_logging.connect
 def _keep_our_logs(**_: Any) -> None:
     """Django's settings have set up the logs already; Celery must not do so again."""

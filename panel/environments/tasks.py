@@ -32,7 +32,7 @@ RESEND_AT_MOST = timedelta(seconds=120)
 _MOST_PER_TICK = 500
 
 
-@shared_task(name=PANEL_OBSERVE)  # type: ignore[untyped-decorator]
+@shared_task(name=PANEL_OBSERVE)
 def observe(document: dict[str, Any]) -> None:
     try:
         report = Report.model_validate(document)
@@ -42,7 +42,7 @@ def observe(document: dict[str, Any]) -> None:
     observing.observe(report)
 
 
-@shared_task(name=PANEL_OBSERVE_USAGE)  # type: ignore[untyped-decorator]
+@shared_task(name=PANEL_OBSERVE_USAGE)
 def observe_usage(document: dict[str, Any]) -> None:
     try:
         report = UsageReport.model_validate(document)
@@ -52,7 +52,7 @@ def observe_usage(document: dict[str, Any]) -> None:
     observing.observe_usage(report)
 
 
-@shared_task(name="panel.resync")  # type: ignore[untyped-decorator]
+@shared_task(name="panel.resync")
 def resync() -> None:
     """Send again what a node is behind with, and end operations that nobody will end."""
     try:
@@ -127,7 +127,7 @@ def end_overdue() -> int:
     return ended
 
 
-@shared_task(name="panel.release")  # type: ignore[untyped-decorator]
+@shared_task(name="panel.release")
 def release() -> None:
     """User-id ranges whose rest is over, and rows of environments deleted long ago."""
     now = timezone.now()
