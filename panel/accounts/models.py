@@ -2,9 +2,8 @@
 
 import uuid
 from datetime import datetime
-from typing import ClassVar
 
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -16,6 +15,7 @@ from panel.tenants.scope import Scoped
 class User(AbstractUser):
     """`is_superuser`: an administrator of the whole installation, who sees every tenant."""
 
+    # Django's own way to leave an inherited field out, which its types don't know.
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -23,8 +23,6 @@ class User(AbstractUser):
     name = models.CharField(max_length=120, blank=True, default="")
     language = models.CharField(max_length=8, blank=True, default="")
     time_zone = models.CharField(max_length=64, default="UTC")
-
-    objects: ClassVar[UserManager["User"]] = UserManager()
 
     class Meta:
         constraints = [

@@ -1,7 +1,7 @@
 """The audit record. Rows are only added; the database itself refuses to change or delete one."""
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
@@ -53,6 +53,13 @@ class AuditRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} by {self.who}"
+
+    @property
+    def changes(self) -> list[tuple[str, Any, Any]]:
+        """Name, value before and value after of everything that the deed changed."""
+        return [
+            (key, self.before.get(key, ""), self.after.get(key, "")) for key in {**self.before, **self.after}
+        ]
 
     @property
     def tenant_id(self) -> uuid.UUID | None:

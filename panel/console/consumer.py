@@ -41,7 +41,7 @@ NODE_AWAY = 4503
 _open: Counter[Any] = Counter()
 
 
-class ConsoleConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class ConsoleConsumer(AsyncWebsocketConsumer):
     """One browser on one console; `name` of the route is that of a terminal, or missing."""
 
     agent: ClientConnection | None = None

@@ -21,6 +21,7 @@ from panel.networks import services as networks
 from panel.nodes.models import SILENT_AFTER
 from panel.operations import services as operations
 from panel.operations.models import OPEN_STATES, Operation, OperationState
+from panel.patience import until_stored
 from runtime.contract import PANEL_OBSERVE, PANEL_OBSERVE_USAGE, Report, UsageReport
 
 log = structlog.get_logger()
@@ -32,7 +33,8 @@ RESEND_AT_MOST = timedelta(seconds=120)
 _MOST_PER_TICK = 500
 
 
-@shared_task(name=PANEL_OBSERVE)  # type: ignore[untyped-decorator]
+@shared_task(name=PANEL_OBSERVE)
+@until_stored
 def observe(document: dict[str, Any]) -> None:
     try:
         report = Report.model_validate(document)
@@ -42,7 +44,7 @@ def observe(document: dict[str, Any]) -> None:
     observing.observe(report)
 
 
-@shared_task(name=PANEL_OBSERVE_USAGE)  # type: ignore[untyped-decorator]
+@shared_task(name=PANEL_OBSERVE_USAGE)
 def observe_usage(document: dict[str, Any]) -> None:
     try:
         report = UsageReport.model_validate(document)
@@ -52,7 +54,7 @@ def observe_usage(document: dict[str, Any]) -> None:
     observing.observe_usage(report)
 
 
-@shared_task(name="panel.resync")  # type: ignore[untyped-decorator]
+@shared_task(name="panel.resync")
 def resync() -> None:
     """Send again what a node is behind with, and end operations that nobody will end."""
     try:
@@ -127,7 +129,7 @@ def end_overdue() -> int:
     return ended
 
 
-@shared_task(name="panel.release")  # type: ignore[untyped-decorator]
+@shared_task(name="panel.release")
 def release() -> None:
     """User-id ranges whose rest is over, and rows of environments deleted long ago."""
     now = timezone.now()

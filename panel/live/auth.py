@@ -1,15 +1,28 @@
 """Who is behind a WebSocket: a bearer token, else the session."""
 
-from typing import Any
+from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from django.conf import settings
 from django.contrib.auth import get_user
+from django.http import HttpRequest
 
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_from_token
+from panel.accounts.models import User
+
+if TYPE_CHECKING:
+    from channels.consumer import _ChannelScope as Scope
 
 
-def actor_of_scope(scope: dict[str, Any]) -> Actor | None:
+def actor_of_scope(scope: Scope) -> Actor | None:
     """None when nobody who may be here. A bad token never falls back to the session."""
+    return _actor(scope, scope.get("user"))
+
+
+def _actor(scope: Scope, user: object) -> Actor | None:
     headers = dict(scope.get("headers", []))
     forwarded = headers.get(b"x-forwarded-for", b"").decode(errors="replace")
     address = forwarded.rsplit(",", 1)[-1].strip()
@@ -17,22 +30,16 @@ def actor_of_scope(scope: dict[str, Any]) -> Actor | None:
     if authorization:
         scheme, _, value = authorization.partition(" ")
         return actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
-    user = scope.get("user")
-    if user is None or not user.is_authenticated or not user.is_active:
+    if not isinstance(user, User) or not user.is_active:
         return None
     return Actor(user=user, address=address)
 
 
-def actor_now(scope: dict[str, Any]) -> Actor | None:
+def actor_now(scope: Scope) -> Actor | None:
     """Reads session and token anew: what was good at the handshake may be gone."""
     session = scope.get("session")
     if session is not None and session.session_key:
-        fresh = type(session)(session.session_key)
-
-        class Request:
-            pass
-
-        request = Request()
-        request.session = fresh  # type: ignore[attr-defined]
-        scope = {**scope, "user": get_user(request)}  # type: ignore[arg-type]
+        request = HttpRequest()
+        request.session = import_module(settings.SESSION_ENGINE).SessionStore(session.session_key)
+        return _actor(scope, get_user(request))
     return actor_of_scope(scope)

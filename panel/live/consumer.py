@@ -16,7 +16,7 @@ RECHECK_EVERY_S = 1.5
 CLOSED_BY_RIGHTS = 4401
 
 
-class EventConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+class EventConsumer(AsyncJsonWebsocketConsumer):
     """One per page. Closed with 4401 within two seconds of a sign-out or a revoked token."""
 
     groups_joined: set[str]

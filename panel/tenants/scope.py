@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.db.models import Q
 
@@ -47,5 +48,5 @@ class Scoped(models.QuerySet[ModelT]):
         """The row, or `NotFound`: a stranger can't tell a missing row from somebody else's."""
         try:
             return self.for_actor(actor).get(pk=pk, **more)
-        except (self.model.DoesNotExist, ValueError) as error:
+        except (ObjectDoesNotExist, ValueError) as error:
             raise NotFound(f"This {self.model._meta.verbose_name}") from error

@@ -58,7 +58,7 @@ class NodeFacts(Message):
 class NodeReport(Message):
     """The heartbeat of a node (every 10 s)."""
 
-    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    version: Literal[1] = CONTRACT_VERSION
     at: datetime
     facts: NodeFacts
     leaks: Annotated[int, Field(ge=0)] = 0

@@ -74,12 +74,14 @@ def change(
         known = audited(environment)
         details = mutate(environment)
         operation = advance(actor, environment, kind, details=details, before=before, retry_of=retry_of)
+        changed_from, changed_to = difference(known, audited(environment))
         record(
             actor,
             f"environment.{kind}",
             tenant_id=environment.tenant_id,
             target=environment,
-            **difference(known, audited(environment)),
+            before=changed_from,
+            after=changed_to,
             operation_id=operation.pk,
         )
     return Changed(environment, operation)
@@ -240,6 +242,6 @@ def audited(environment: Environment) -> dict[str, Any]:
     }
 
 
-def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     changed = [key for key in after if before.get(key) != after[key]]
-    return {"before": {k: before.get(k) for k in changed}, "after": {k: after[k] for k in changed}}
+    return {k: before.get(k) for k in changed}, {k: after[k] for k in changed}
