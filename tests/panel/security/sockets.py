@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 from asgiref.sync import async_to_sync
 from channels.testing import WebsocketCommunicator
@@ -17,8 +18,12 @@ REFUSED = 1000
 
 
 def run(work: Callable[..., Coroutine[Any, Any, T]], *arguments: Any) -> T:
-    """Runs it on this thread, so that what the application reads is what the test wrote."""
-    return async_to_sync(work)(*arguments)
+    """Runs it on this thread, so that what the application reads is what the test wrote.
+
+    Channels would drop the connection, and with it the test's transaction, as Django's own client would.
+    """
+    with patch("channels.db.close_old_connections"):
+        return async_to_sync(work)(*arguments)
 
 
 def socket(

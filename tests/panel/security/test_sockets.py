@@ -30,7 +30,7 @@ def _simple(pattern: str) -> str:
     return re.sub(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)", r"<\1>", text)
 
 
-PATTERNS = [_simple(str(route.pattern)) for route in _routes()]
+PATTERNS = [_simple(str(route.pattern)) for route in _routes]
 
 
 @pytest.fixture(scope="module")
