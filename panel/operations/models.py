@@ -36,6 +36,7 @@ class OperationKind(models.TextChoices):
 
 
 class Operations(Scoped["Operation"]):
+    environment_relation = "environment"
     view_permission = Permission.OPERATION_VIEW
 
 

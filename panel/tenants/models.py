@@ -41,6 +41,8 @@ class Tenant(models.Model):
     state = models.CharField(max_length=16, choices=TenantState.choices, default=TenantState.ACTIVE)
     suspended_reason = models.CharField(max_length=400, blank=True, default="")
     time_zone = models.CharField(max_length=64, default="UTC")
+    requires_mfa = models.BooleanField(default=False)
+    """Its members, and those of tenants below it, need a second factor."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = Tenants.as_manager()
@@ -67,6 +69,8 @@ class Role(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="roles")
     name = models.CharField(max_length=60)
     permissions = models.JSONField(default=list)
+    version = models.PositiveIntegerField(default=1)
+    """Counts up with every change, so that nobody overwrites what he hasn't read."""
 
     objects = Roles.as_manager()
 
@@ -85,6 +89,7 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=RoleName.choices, default=RoleName.VIEWER)
     custom_role = models.ForeignKey(Role, on_delete=models.PROTECT, null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = Memberships.as_manager()

@@ -25,6 +25,12 @@ from panel.tenants.permissions import Permission
 from runtime.contract import Limits
 
 _MIB = 2**20
+_NEEDED = {
+    "limits": Permission.ENVIRONMENT_RESIZE,
+    "plan": Permission.ENVIRONMENT_RESIZE,
+    "ssh_keys": Permission.ENVIRONMENT_CREDENTIALS,
+    "network": Permission.NETWORK_CHANGE,
+}
 
 
 def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str, Any]) -> Changed:
@@ -36,7 +42,8 @@ def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str,
     """
     with transaction.atomic():
         environment = locked(actor, environment_id)
-        actor.require(Permission.ENVIRONMENT_CHANGE, environment.tenant)
+        for permission in needed(changes):
+            actor.require(permission, environment)
         if set(changes) <= {"description"}:
             return _describe(actor, environment, changes)
 
@@ -52,7 +59,6 @@ def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str,
         elif changes.get("limits"):
             resize(row, inputs.parse_limits({**row.limits, **changes["limits"]}))
         if "ssh_keys" in changes:
-            actor.require(Permission.ENVIRONMENT_CREDENTIALS, row.tenant)
             row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
             row.credentials_revision += 1
         if changes.get("network") is not None:
@@ -66,7 +72,13 @@ def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str,
             row.stop_timeout_s = check_stop_timeout(changes["stop_timeout_s"])
         return {key: value for key, value in changes.items() if key != "ssh_keys"}
 
-    return change(actor, environment_id, Permission.ENVIRONMENT_CHANGE, OperationKind.UPDATE, mutate)
+    return change(actor, environment_id, needed(changes)[0], OperationKind.UPDATE, mutate)
+
+
+def needed(changes: Mapping[str, Any]) -> list[Permission]:
+    """What it takes to change these; at least one."""
+    found = {_NEEDED.get(key, Permission.ENVIRONMENT_CHANGE) for key in changes}
+    return sorted(found) or [Permission.ENVIRONMENT_CHANGE]
 
 
 def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]) -> Changed:

@@ -26,11 +26,24 @@ _CANCELLABLE = {
     OperationKind.RESUME,
 }
 
+_NEEDED = {
+    OperationKind.CREATE: Permission.ENVIRONMENT_CREATE,
+    OperationKind.START: Permission.ENVIRONMENT_POWER,
+    OperationKind.STOP: Permission.ENVIRONMENT_POWER,
+    OperationKind.RESTART: Permission.ENVIRONMENT_POWER,
+    OperationKind.PAUSE: Permission.ENVIRONMENT_POWER,
+    OperationKind.RESUME: Permission.ENVIRONMENT_POWER,
+    OperationKind.REINSTALL: Permission.ENVIRONMENT_REINSTALL,
+    OperationKind.CREDENTIALS: Permission.ENVIRONMENT_CREDENTIALS,
+    OperationKind.FORWARDS: Permission.FORWARD_CHANGE,
+    OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
+}
+
 
 def retry_operation(actor: Actor, operation_id: UUID) -> Changed:
     """Ask for the same once more. Only a failed or cancelled operation, and only while nothing is open."""
     operation = Operation.objects.get_for(actor, operation_id)
-    actor.require(Permission.OPERATION_CONTROL, operation.tenant)
+    actor.require(Permission.OPERATION_CONTROL, operation)
     if operation.is_open:
         raise Conflict("It is still at work; it can be cancelled.", code="still_open")
     if operation.state != OperationState.FAILED:
@@ -45,19 +58,22 @@ def retry_operation(actor: Actor, operation_id: UUID) -> Changed:
             resize(row, inputs.parse_limits({**row.limits, **operation.details["limits"]}))
         return dict(operation.details)
 
-    permission = {
-        OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
-        OperationKind.REINSTALL: Permission.ENVIRONMENT_REINSTALL,
-    }.get(OperationKind(operation.kind), Permission.OPERATION_CONTROL)
     return change(
         actor,
         operation.environment_id,
-        permission,
+        _needed(operation),
         OperationKind(operation.kind),
         mutate,
         retry_of=operation,
         even_deleting=operation.kind == OperationKind.DELETE,
     )
+
+
+def _needed(operation: Operation) -> Permission:
+    """What asking for the same thing anew takes."""
+    if operation.kind == OperationKind.UPDATE and "limits" in operation.details:
+        return Permission.ENVIRONMENT_RESIZE
+    return _NEEDED.get(OperationKind(operation.kind), Permission.ENVIRONMENT_CHANGE)
 
 
 def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
@@ -67,7 +83,7 @@ def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
     """
     with transaction.atomic():
         operation = Operation.objects.select_related("tenant").get_for(actor, operation_id)
-        actor.require(Permission.OPERATION_CONTROL, operation.tenant)
+        actor.require(Permission.OPERATION_CONTROL, operation)
         if operation.environment_id is None:
             raise Conflict("Its environment is gone.", code="gone")
         environment = locked(actor, operation.environment_id)
