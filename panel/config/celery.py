@@ -49,11 +49,20 @@ app.conf.update(
     beat_schedule={
         "resync": {"task": "panel.resync", "schedule": 5.0, "options": {"expires": 5}},
         "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},
+        "tenants": {"task": "panel.delete_tenants", "schedule": 15.0, "options": {"expires": 15}},
         "housekeeping": {"task": "panel.housekeeping", "schedule": 600.0, "options": {"expires": 600}},
     },
 )
 app.autodiscover_tasks(
-    ["panel.environments", "panel.nodes", "panel.images", "panel.networks", "panel.api", "panel.accounts"]
+    [
+        "panel.environments",
+        "panel.nodes",
+        "panel.images",
+        "panel.networks",
+        "panel.tenants",
+        "panel.api",
+        "panel.accounts",
+    ]
 )
 
 
