@@ -21,6 +21,7 @@ from panel.networks import services as networks
 from panel.nodes.models import SILENT_AFTER
 from panel.operations import services as operations
 from panel.operations.models import OPEN_STATES, Operation, OperationState
+from panel.patience import until_stored
 from runtime.contract import PANEL_OBSERVE, PANEL_OBSERVE_USAGE, Report, UsageReport
 
 log = structlog.get_logger()
@@ -33,6 +34,7 @@ _MOST_PER_TICK = 500
 
 
 @shared_task(name=PANEL_OBSERVE)
+@until_stored
 def observe(document: dict[str, Any]) -> None:
     try:
         report = Report.model_validate(document)

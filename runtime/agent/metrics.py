@@ -70,7 +70,9 @@ class Sampler:
                 at=datetime.now(UTC),
                 usages=tuple(usages[start : start + _USAGES_PER_REPORT]),
             )
-            self._outbox.put(("usage", start), PANEL_OBSERVE_USAGE, report.model_dump(mode="json"))
+            self._outbox.put(
+                ("usage", start), PANEL_OBSERVE_USAGE, report.model_dump(mode="json"), fresh_s=3 * USAGE_EVERY_S
+            )
 
     def send_node(self) -> None:
         """A heartbeat when one is due, or when the images of the node changed."""
@@ -87,7 +89,9 @@ class Sampler:
             leaks=self._leaks,
             environments=len(known_environments(self._node)),
         )
-        self._outbox.put("node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"))
+        self._outbox.put(
+            "node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"), fresh_s=2 * HEARTBEAT_EVERY_S
+        )
 
 
 def link_bytes(table: str) -> dict[str, tuple[int, int]]:

@@ -26,18 +26,21 @@ from runtime.contract.report import ObservedState, Report, Step, StepState, Usag
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
+    NODE_LOOK,
     PANEL_OBSERVE,
     PANEL_OBSERVE_IMAGE,
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
     PANEL_QUEUE,
     node_queue,
+    slow_queue,
 )
 from runtime.contract.ticket import Purpose, Ticket
 
 __all__ = [
     "NODE_APPLY",
     "NODE_IMAGE",
+    "NODE_LOOK",
     "PANEL_OBSERVE",
     "PANEL_OBSERVE_IMAGE",
     "PANEL_OBSERVE_NODE",
@@ -74,4 +77,5 @@ __all__ = [
     "Usage",
     "UsageReport",
     "node_queue",
+    "slow_queue",
 ]
