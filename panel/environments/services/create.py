@@ -35,7 +35,7 @@ from panel.quotas.refusals import counting_refusals
 from panel.quotas.selectors import envelope_of
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
-from panel.tenants.selectors import refuse_suspended
+from panel.tenants.selectors import locked_state, refuse_suspended
 from runtime.contract import DesiredState, Limits
 
 
@@ -98,6 +98,7 @@ def _place_and_save(
     actor: Actor, environment: Environment, limits: Limits, counts: dict[int, int | None]
 ) -> Operation:
     tenant = environment.tenant
+    refuse_suspended(locked_state(tenant))
     refuse_taken_name(tenant, environment.name)
     now = timezone.now()
     node = placement.choose(
