@@ -92,3 +92,17 @@ class NoRoom(Conflict):
     """No node, address or id range is left for it."""
 
     code = "no_room"
+
+
+class TooMany(Refused):
+    """More at once than one may have; later there is room again."""
+
+    code = "too_many"
+    status = 429
+
+
+class NodeAway(Refused):
+    """A node, or what leads to it, doesn't answer now."""
+
+    code = "node_away"
+    status = 503

@@ -36,6 +36,8 @@ class PanelEnv(BaseSettings):
     forward_first_port: int = Field(default=1024, ge=1, le=65535)
     forward_last_port: int = Field(default=65535, ge=1, le=65535)
     """Ports of a node that tenants may have forwarded."""
+    tenant_open_operations: int = Field(default=200, ge=1)
+    """How many operations of one tenant may be open at once; more are refused until some have ended."""
     agent_socket: Path | None = None
     """Socket of the node agent; None: HOME/run/agent.sock."""
 

@@ -21,7 +21,7 @@ from panel.environments.services.checks import (
     refuse_taken_name,
     security_profile,
 )
-from panel.environments.services.intent import Changed, announce, audited
+from panel.environments.services.intent import Changed, announce, audited, note_unsent
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Invalid
 from panel.networks import services as networks
@@ -100,6 +100,7 @@ def _place_and_save(
     tenant = environment.tenant
     refuse_suspended(locked_state(tenant))
     refuse_taken_name(tenant, environment.name)
+    priority = operations.admit(actor, tenant.pk)
     now = timezone.now()
     node = placement.choose(
         placement.candidates_for(environment.image, now),
@@ -150,7 +151,9 @@ def _place_and_save(
         operation_id=operation.pk,
     )
     dispatch.apply_on_commit(
-        spec_of(environment, addresses=addresses, forwards=[], envelope=envelope_of(tenant.chain))
+        spec_of(environment, addresses=addresses, forwards=[], envelope=envelope_of(tenant.chain)),
+        priority=priority,
+        if_lost=lambda: note_unsent(environment),
     )
     announce(environment)
     return operation

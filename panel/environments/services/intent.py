@@ -26,6 +26,7 @@ from panel.tenants.models import TenantState
 from panel.tenants.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
 from runtime.contract import DesiredState, Limits
+from runtime.contract.broker import AGAIN
 
 #: Fields of the intent that cancelling or a failed update puts back.
 INTENT = (
@@ -36,6 +37,7 @@ INTENT = (
     "restart",
     "stop_timeout_s",
     "name",
+    "boots",
     "plan_version_id",
 )
 
@@ -99,6 +101,8 @@ def advance(
     retry_of: Operation | None = None,
 ) -> Operation:
     """The next generation of a locked row: saved with its operation, sent after the commit."""
+    is_undo = bool(details and details.get("undoes"))
+    priority = operations.admit(None if is_undo else actor, environment.tenant_id)
     environment.generation += 1
     environment.sent_at, environment.send_attempts = timezone.now(), 1
     operation = operations.open_operation(
@@ -106,7 +110,7 @@ def advance(
     )
     save_intent(environment)
     operation.save(force_insert=True)
-    dispatch.apply_on_commit(spec_of(environment))
+    dispatch.apply_on_commit(spec_of(environment), priority=priority, if_lost=lambda: note_unsent(environment))
     operations.announce(operation)
     announce(environment)
     return operation
@@ -125,7 +129,6 @@ def save_intent(environment: Environment) -> None:
                     "ssh_keys",
                     "root_password_hash",
                     "credentials_revision",
-                    "boots",
                     "installs",
                     "image",
                     "keep_old_root",
@@ -209,7 +212,13 @@ def announce(environment: Environment) -> None:
 
 def resend(environment: Environment) -> None:
     """The same intent again, as it is now; for the resync."""
-    dispatch.apply_on_commit(spec_of(environment))
+    dispatch.apply_on_commit(spec_of(environment), priority=AGAIN, if_lost=lambda: note_unsent(environment))
+
+
+def note_unsent(environment: Environment) -> None:
+    """The broker was away: the resync sends it as soon as it is back, without any wait."""
+    rows = Environment.objects.filter(pk=environment.pk, generation=environment.generation)
+    rows.update(sent_at=None, send_attempts=0)
 
 
 def audited(environment: Environment) -> dict[str, Any]:
