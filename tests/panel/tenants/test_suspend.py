@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[EnvironmentSpec]:
     """What nodes are told."""
     told: list[EnvironmentSpec] = []
-    monkeypatch.setattr(dispatch, "apply_on_commit", told.append)
+    monkeypatch.setattr(dispatch, "apply_on_commit", lambda spec, **_: told.append(spec))
     return told
 
 
