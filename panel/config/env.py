@@ -27,6 +27,8 @@ class PanelEnv(BaseSettings):
     log_json: bool = True
     slot_cooldown_s: int = Field(default=86_400, ge=0)
     """How long the user ids of a deleted environment are kept back."""
+    slot_least_rest_s: int = Field(default=60, ge=0)
+    """The same where a node has no others left."""
     address_cooldown_s: int = Field(default=3_600, ge=0)
     """How long an address is kept back after its environment is gone."""
     deleted_rows_kept_s: int = Field(default=30 * 86_400, ge=0)
