@@ -9,7 +9,15 @@ from django.db import transaction
 
 from panel.broker import BROKER
 from panel.config.celery import app
-from runtime.contract import NODE_APPLY, NODE_IMAGE, NODE_LOOK, EnvironmentSpec, ImageSpec, node_queue
+from runtime.contract import (
+    NODE_APPLY,
+    NODE_IMAGE,
+    NODE_LOOK,
+    NODE_SURVEY,
+    EnvironmentSpec,
+    ImageSpec,
+    node_queue,
+)
 from runtime.contract.broker import AGAIN, ASKED
 
 log = structlog.get_logger()
@@ -41,11 +49,17 @@ def ask_to_look(node: str, environment_ids: Iterable[UUID]) -> bool:
     return _send(NODE_LOOK, [str(one) for one in environment_ids], node, AGAIN)
 
 
-def _send(task: str, document: dict[str, Any] | list[str], node: str, priority: int) -> bool:
+def ask_to_survey(node: str) -> bool:
+    """Have the node report what leaks and what is missing."""
+    return _send(NODE_SURVEY, None, node, ASKED)
+
+
+def _send(task: str, document: dict[str, Any] | list[str] | None, node: str, priority: int) -> bool:
     if BROKER.rests:
         return False
     try:
-        app.send_task(task, args=[document], queue=node_queue(node), retry=False, priority=priority)
+        arguments = [] if document is None else [document]
+        app.send_task(task, args=arguments, queue=node_queue(node), retry=False, priority=priority)
     except Exception as error:  # any failure of the broker: the row is the record, resync sends again
         BROKER.failed()
         log.warning("message to node not sent", task=task, node=node, error=type(error).__name__)

@@ -26,8 +26,10 @@ from runtime.contract import (
     NODE_APPLY,
     NODE_IMAGE,
     NODE_LOOK,
+    NODE_SURVEY,
     PANEL_OBSERVE,
     PANEL_OBSERVE_IMAGE,
+    PANEL_OBSERVE_NODE,
     EnvironmentSpec,
     ImageReport,
     ImageSpec,
@@ -122,10 +124,10 @@ def outbox() -> Outbox:
     return _outbox_of(os.getpid())
 
 
-def hand_over(task: str, document: dict[str, Any]) -> bool:
+def hand_over(task: str, *arguments: dict[str, Any]) -> bool:
     """Leave it to the slow worker; False when the broker can't be told, so that it must be done here."""
     try:
-        app.send_task(task, args=[document], queue=slow_queue(this_node().name), retry=False)
+        app.send_task(task, args=list(arguments), queue=slow_queue(this_node().name), retry=False)
     except Exception as away:
         log.warning("not handed over", task=task, error=type(away).__name__)
         return False
@@ -156,6 +158,7 @@ def apply(document: dict[str, Any]) -> None:
 def look(documents: list[str]) -> None:
     """Reports on these environments as they are now: the panel has reason to think that it missed something."""
     from runtime.engine import Engine  # noqa: PLC0415
+    from runtime.state import Records  # noqa: PLC0415
 
     engine = Engine(this_node())
     try:
@@ -164,9 +167,23 @@ def look(documents: list[str]) -> None:
         log.error("list of environments refused")
         return
     for environment_id in wanted:
-        report = engine.current_report(environment_id)
+        with Records(this_node(), environment_id).try_lock() as free:
+            # whoever is at work on it reports when it is through
+            report = engine.current_report(environment_id) if free else None
         if report is not None:
             send_report(report)
+
+
+@app.task(name=NODE_SURVEY, shared=False)
+def survey() -> None:
+    """Compares all that is there with all that is wanted now, not only when it is time for it."""
+    from runtime.survey import node_report  # noqa: PLC0415
+    from runtime.survey import survey as look_around  # noqa: PLC0415
+
+    if not _slow and hand_over(NODE_SURVEY):
+        return
+    report = node_report(this_node(), 0, look_around(this_node()))
+    outbox().send("node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"))
 
 
 @app.task(name=NODE_IMAGE, shared=False)

@@ -15,6 +15,7 @@ from panel.accounts.second_factor import lacks_second_factor
 from panel.api.problem import CONTENT_TYPE, problem, refused
 from panel.audit.services import record_denied
 from panel.errors import Forbidden, Refused, SecondFactorNeeded
+from panel.tenants.selectors import refuse_suspended
 
 _PROBLEMS = {
     400: "The request can't be understood.",
@@ -71,12 +72,14 @@ api = Api(
 
 
 def actor(request: HttpRequest) -> Actor:
-    """Who asks; the routes are never reached without."""
+    """Who asks; the routes are never reached without. To a suspended tenant's tokens the API is closed."""
     found = actor_of(request)
     if found is None:
         raise AuthenticationError
     if lacks_second_factor(found):
         raise SecondFactorNeeded
+    if found.token is not None and found.token.tenant is not None:
+        refuse_suspended(found.token.tenant)
     return found
 
 

@@ -47,12 +47,21 @@ app.conf.update(
     beat_schedule={
         "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},
         "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},
+        "tenants": {"task": "panel.delete_tenants", "schedule": 15.0, "options": {"expires": 15}},
         "housekeeping": {"task": "panel.housekeeping", "schedule": 600.0, "options": {"expires": 600}},
     },
 )
 app.steps["consumer"].add(TakeBack)
 app.autodiscover_tasks(
-    ["panel.environments", "panel.nodes", "panel.images", "panel.networks", "panel.api", "panel.accounts"]
+    [
+        "panel.environments",
+        "panel.nodes",
+        "panel.images",
+        "panel.networks",
+        "panel.tenants",
+        "panel.api",
+        "panel.accounts",
+    ]
 )
 
 

@@ -4,11 +4,11 @@ Reservations are moved by conditional UPDATEs so that nothing can race; here the
 this finds is a defect of ours: an administrator asks by `manage.py consistency`, fault tests after each fault.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from typing import Any
 
-from django.db import transaction
+from django.db import models, transaction
 from django.db.models import Count
 from django.utils import timezone
 
@@ -17,18 +17,12 @@ from panel.networks.models import Address, PortForward
 from panel.nodes.models import Node
 from panel.operations.models import OPEN_STATES, Operation
 from panel.quotas.models import Quota, Resource
+from panel.quotas.recount import Sums, expected, held_by_limits
 from panel.quotas.services import amounts_of
 from panel.tenants.models import Tenant
 
-#: Resources that are counted from rows here.
-_COUNTED = (
-    Resource.ENVIRONMENTS,
-    Resource.CPU,
-    Resource.MEMORY_MB,
-    Resource.DISK_MB,
-    Resource.ADDRESSES,
-    Resource.FORWARDS,
-)
+#: Counted from rows that this room doesn't know.
+_ELSEWHERE = (Resource.SNAPSHOTS, Resource.BACKUPS)
 
 
 def examine() -> list[str]:
@@ -39,26 +33,27 @@ def examine() -> list[str]:
 
 
 def _quotas(living: list[Environment]) -> Iterator[str]:
-    chains = {tenant.pk: tenant.chain for tenant in Tenant.objects.all()}
-    held: Counter[tuple[Any, str]] = Counter()
+    own: Sums = defaultdict(int)
     for row in living:
-        for resource, amount in amounts_of(row.contract_limits()).items():
-            for tenant in chains[row.tenant_id]:
-                held[tenant, resource] += amount
-    leases = Address.objects.filter(released_at=None, family=4, environment__deleted_at=None)
-    for tenant_id, count in leases.values_list("environment__tenant_id").annotate(n=Count("id")):
-        for tenant in chains.get(tenant_id, ()):
-            held[tenant, Resource.ADDRESSES] += count
-    forwards = PortForward.objects.filter(environment__deleted_at=None)
-    for tenant_id, count in forwards.values_list("environment__tenant_id").annotate(n=Count("id")):
-        for tenant in chains[tenant_id]:
-            held[tenant, Resource.FORWARDS] += count
-    for quota in Quota.objects.filter(resource__in=_COUNTED).select_related("tenant"):
-        wanted = held[quota.tenant_id, quota.resource]
+        for key, amount in held_by_limits(row.tenant_id, row.limits).items():
+            own[key] += amount
+    counted: tuple[tuple[Resource, models.QuerySet[Any]], ...] = (
+        (Resource.ADDRESSES, Address.objects.filter(released_at=None, family=4)),
+        (Resource.FORWARDS, PortForward.objects.all()),
+    )
+    for resource, rows in counted:
+        for tenant_id, count in rows.values_list("tenant_id").annotate(n=Count("pk")).order_by():
+            if tenant_id is not None:
+                own[tenant_id, resource] += count
+    tenants = Tenant.objects.values_list("pk", "parent_id", "path")
+    limits = Quota.objects.values_list("tenant_id", "resource", "limit", "overbook_percent")
+    sums = expected(tenants, own, limits)
+    for quota in Quota.objects.exclude(resource__in=_ELSEWHERE).select_related("tenant"):
+        wanted = sums[quota.tenant_id, quota.resource]
         if quota.reserved != wanted:
             yield (
                 f"quota {quota.resource} of tenant {quota.tenant.slug}: "
-                f"{quota.reserved} reserved, its environments hold {wanted}"
+                f"{quota.reserved} reserved, its environments and child tenants hold {wanted}"
             )
 
 

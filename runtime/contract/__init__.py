@@ -21,12 +21,13 @@ from runtime.contract.environment import (
     TenantEnvelope,
 )
 from runtime.contract.image import ImageReport, ImageSource, ImageSpec, ImageState
-from runtime.contract.node import Check, CheckLevel, NodeFacts, NodeReport
+from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.report import ObservedState, Report, Step, StepState, Usage, UsageReport
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
     NODE_LOOK,
+    NODE_SURVEY,
     PANEL_OBSERVE,
     PANEL_OBSERVE_IMAGE,
     PANEL_OBSERVE_NODE,
@@ -41,6 +42,7 @@ __all__ = [
     "NODE_APPLY",
     "NODE_IMAGE",
     "NODE_LOOK",
+    "NODE_SURVEY",
     "PANEL_OBSERVE",
     "PANEL_OBSERVE_IMAGE",
     "PANEL_OBSERVE_NODE",
@@ -59,6 +61,8 @@ __all__ = [
     "ImageState",
     "Kernel",
     "Kind",
+    "Lacking",
+    "Leak",
     "Limits",
     "Network",
     "NodeFacts",
@@ -72,6 +76,7 @@ __all__ = [
     "SecurityProfile",
     "Step",
     "StepState",
+    "Survey",
     "TenantEnvelope",
     "Ticket",
     "Usage",

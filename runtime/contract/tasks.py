@@ -3,6 +3,7 @@
 NODE_APPLY = "runtime.apply"
 NODE_IMAGE = "runtime.image"
 NODE_LOOK = "runtime.look"
+NODE_SURVEY = "runtime.survey"
 PANEL_OBSERVE = "panel.observe"
 PANEL_OBSERVE_NODE = "panel.observe_node"
 PANEL_OBSERVE_USAGE = "panel.observe_usage"

@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('environments', '0001_initial'),
-        ('tenants', '0002_versions_second_factor'),
+        ('tenants', '0004_versions_second_factor'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
