@@ -236,5 +236,5 @@ def execute(request: HttpRequest, pk: str, payload: Exec) -> Json | HttpResponse
     found = row.for_actor(who).living().first()
     if found is None:
         raise NotFound(WHAT)
-    who.require(Permission.ENVIRONMENT_EXEC, found.tenant)
+    who.require(Permission.ENVIRONMENT_EXEC, found)
     return services.execute(who, found, Agent(found.node), **payload.model_dump())

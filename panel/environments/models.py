@@ -58,6 +58,8 @@ def derive_state(
 
 
 class Environments(Scoped["Environment"]):
+    environment_relation = "pk"
+
     def living(self) -> "Environments":
         """Without those of which nothing is left."""
         return self.filter(deleted_at=None)

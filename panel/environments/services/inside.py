@@ -100,7 +100,7 @@ def execute(
     stdin: str,
 ) -> dict[str, Any]:
     """One command as root inside: its exit code and output. Who ran what is recorded, not what it said."""
-    actor.require(Permission.ENVIRONMENT_EXEC, environment.tenant)
+    actor.require(Permission.ENVIRONMENT_EXEC, environment)
     refuse_suspended(environment.tenant)
     with transaction.atomic():
         record(

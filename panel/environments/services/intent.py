@@ -86,7 +86,7 @@ def change(
     """Lock, check, mutate, count up the generation, open an operation, audit, send after the commit."""
     with counting_refusals(), transaction.atomic():
         environment = locked(actor, environment_id)
-        actor.require(permission, environment.tenant)
+        actor.require(permission, environment)
         if kind != OperationKind.DELETE:
             refuse_suspended(environment.tenant)
         if environment.desired_state == DesiredState.DELETED and not even_deleting:

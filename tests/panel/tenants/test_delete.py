@@ -10,7 +10,7 @@ from django.db import models
 from django.test import override_settings
 from django.utils import timezone
 
-from panel.audit.models import AuditRecord
+from panel.audit.models import AuditHead, AuditRecord
 from panel.environments.models import Environment
 from panel.environments.services import add_forward, delete_environment
 from panel.environments.tasks import release
@@ -42,7 +42,7 @@ def mentions(ids: set[UUID]) -> list[str]:
     texts = {str(one) for one in ids} | {one.hex for one in ids}
     found = []
     for model in apps.get_models():
-        if model is AuditRecord:
+        if model in (AuditRecord, AuditHead):
             continue
         for row in model._default_manager.all():
             for field in model._meta.concrete_fields:
