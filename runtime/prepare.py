@@ -144,9 +144,16 @@ def pin_mount_namespace(node: Node) -> bool:
 
 
 def _leave_hybrid() -> None:
-    """In our own namespace: no cgroup2 mount beside v1 controllers (crun 1.8 refuses that layout)."""
-    if cgroup.version() == 1 and (cgroup.ROOT / "unified" / "cgroup.controllers").exists():
-        libc.umount(str(cgroup.ROOT / "unified"), libc.MNT_DETACH)
+    """In our own namespace: no cgroup2 mount beside v1 controllers (crun 1.8 refuses that layout).
+
+    crun goes on making its directories there, so a file system of the namespace's own takes them: the one
+    below is the host's.
+    """
+    unified = cgroup.ROOT / "unified"
+    if cgroup.version() == 1 and (unified / "cgroup.controllers").exists():
+        libc.umount(str(unified), libc.MNT_DETACH)
+        flags = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
+        libc.mount("wadah", str(unified), "tmpfs", flags, "mode=755,size=16m")
 
 
 def _inside(node: Node) -> bool:

@@ -6,6 +6,7 @@ Kernel documentation: admin-guide/cgroup-v2 and admin-guide/cgroup-v1.
 
 import errno
 import os
+import shutil
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -182,6 +183,9 @@ class Groups(ABC):
     @abstractmethod
     def remove(self, path: str) -> bool:
         """Removes the group and those below; False when none was there. OSError (EBUSY) while tasks live."""
+
+    def sweep(self, top: str, name: str) -> None:  # noqa: B027 (only v1 has any)
+        """Takes away what the OCI runtime left, beside the groups, of `top/*/name`."""
 
     @abstractmethod
     def children(self, path: str) -> list[str]:
@@ -364,6 +368,16 @@ class LegacyGroups(Groups):
     def remove(self, path: str) -> bool:
         removed = [_remove_tree(self._at(controller, path)) for controller in self.controllers]
         return any(removed)
+
+    def sweep(self, top: str, name: str) -> None:
+        """crun makes plain directories where a cgroup2 mount might be, and leaves them there."""
+        unified = self.root / "unified"
+        if (unified / "cgroup.controllers").exists():
+            return
+        for stray in (unified / top).glob(f"*/{name}"):
+            shutil.rmtree(stray, ignore_errors=True)
+            with suppress(OSError):  # a sibling's stays
+                stray.parent.rmdir()
 
     def children(self, path: str) -> list[str]:
         names: set[str] = set()

@@ -27,6 +27,8 @@ CHECKS = (
     ("djlint", ["djlint", "--lint", "--quiet", "templates"]),
     ("bandit", ["bandit", "-q", "-ll", "-c", "pyproject.toml", "-r", "panel", "runtime"]),
 )
+
+
 @dataclass(frozen=True)
 class Group:
     """Tests that run in one pytest."""

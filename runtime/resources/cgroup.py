@@ -115,6 +115,7 @@ class Cgroup(Resource):
         )
 
     def remove(self, environment_id: UUID) -> str | None:
+        self.groups.sweep(self.node.cgroup_name, str(environment_id))
         path = self.find(environment_id)
         if path is None:
             return None
