@@ -87,7 +87,7 @@ def _directories(node: Node) -> None:
     for name in ("ns", "store", "environments", "slots", "tombstones", "images"):
         (node.root / name).mkdir(mode=0o700, exist_ok=True)
     node.run.mkdir(mode=0o755, exist_ok=True)
-    for path in (node.mounts, node.mounts / "roots", node.lxcfs):
+    for path in (node.mounts, node.mounts / "roots", node.mounts / "users", node.lxcfs):
         path.mkdir(mode=0o711, exist_ok=True)
         if path != node.lxcfs:
             path.chmod(0o711)
