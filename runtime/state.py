@@ -200,6 +200,13 @@ def known_environments(node: Node) -> list[UUID]:
     return found
 
 
+def buried_lately(node: Node, environment_id: UUID, seconds: float) -> bool:
+    """Whether the environment's deletion ended less than so many seconds ago."""
+    with suppress(OSError):
+        return time.time() - (node.root / "tombstones" / str(environment_id)).stat().st_mtime < seconds
+    return False
+
+
 def sweep_tombstones(node: Node) -> None:
     """Forgets deletions older than `TOMBSTONE_S`, and their locks."""
     limit = time.time() - TOMBSTONE_S

@@ -17,7 +17,7 @@ def test_a_spec_that_comes_during_reconciling_is_taken_up(
     spec = make()
     stopped = specs.change(spec, desired=DesiredState.STOPPED, stop_timeout_s=0)
     answers = []
-    original = engine._drift
+    original = engine.reconciler.drift
 
     def slow(records: Records) -> str | None:
         reason = original(records)
@@ -25,7 +25,7 @@ def test_a_spec_that_comes_during_reconciling_is_taken_up(
             answers.append(Engine(node).apply(stopped))
         return reason
 
-    engine._drift = slow  # type: ignore[method-assign]
+    engine.reconciler.drift = slow  # type: ignore[method-assign]
     mended = engine.reconcile()
     assert answers == [None], "the lock was held, so the caller went home"
     assert spec.id in mended

@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from runtime.contract import DesiredState, ObservedState, RestartPolicy
-from runtime.engine import EXIT_HALT, EXIT_REBOOT, Engine
+from runtime.engine import Engine
+from runtime.exits import EXIT_HALT, EXIT_REBOOT
 from runtime.host.oci import init_pid
 from runtime.node import Node
 from tests.host.conftest import Make
@@ -95,6 +96,7 @@ def test_killed_init_starts_again_with_growing_delay(make: Make, node: Node, eng
         assert report is not None
         assert report.state is ObservedState.RUNNING
     assert delays == [0.1, 0.2, 0.2]
+    assert report is not None
     assert report.restarts == 3
 
 
@@ -136,7 +138,7 @@ def test_host_goes_on_when_everything_inside_is_killed(make: Make, node: Node) -
 def test_reconciling_brings_back_what_should_run(make: Make, node: Node, engine: Engine) -> None:
     """As after a reboot of the node: no process, no mount, no link is left; the files are."""
     spec = make()
-    for resource in reversed(engine._resources(spec.kind)):
+    for resource in reversed(engine.tools.of(spec.kind)):
         if resource.lifetime == "boot":
             resource.remove(spec.id)
     mended = engine.reconcile()

@@ -1,0 +1,34 @@
+"""Every change of an environment: one function each, one transaction each, called by pages and API alike."""
+
+from panel.environments.services.change import update_environment
+from panel.environments.services.create import create_environment
+from panel.environments.services.delete import delete_environment
+from panel.environments.services.forwards import add_forward, remove_forward
+from panel.environments.services.inside import execute, reinstall, set_credentials
+from panel.environments.services.intent import Changed, advance, locked, push_tenant, resend, restore_intent
+from panel.environments.services.operations import cancel_operation, retry_operation
+from panel.environments.services.power import pause, restart, resume, start, stop
+
+__all__ = [
+    "Changed",
+    "add_forward",
+    "advance",
+    "cancel_operation",
+    "create_environment",
+    "delete_environment",
+    "execute",
+    "locked",
+    "pause",
+    "push_tenant",
+    "reinstall",
+    "remove_forward",
+    "resend",
+    "restart",
+    "restore_intent",
+    "resume",
+    "retry_operation",
+    "set_credentials",
+    "start",
+    "stop",
+    "update_environment",
+]

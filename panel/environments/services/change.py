@@ -1,0 +1,129 @@
+"""Changing what an environment has: limits, name, keys, options; live where it runs."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.environments import credentials, inputs
+from panel.environments.models import Environment, EnvironmentUsage
+from panel.environments.services.checks import (
+    check_stop_timeout,
+    check_text,
+    network_options,
+    plan_version,
+    refuse_taken_name,
+    security_profile,
+)
+from panel.environments.services.intent import Changed, announce, change, locked, move_reservation
+from panel.errors import Conflict
+from panel.operations.models import OperationKind
+from panel.tenants.permissions import Permission
+from runtime.contract import Limits
+
+_MIB = 2**20
+_NEEDED = {
+    "limits": Permission.ENVIRONMENT_RESIZE,
+    "plan": Permission.ENVIRONMENT_RESIZE,
+    "ssh_keys": Permission.ENVIRONMENT_CREDENTIALS,
+    "network": Permission.NETWORK_CHANGE,
+}
+
+
+def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str, Any]) -> Changed:
+    """Change what is given and leave the rest; live where the environment runs.
+
+    Takes `name`, `description`, `limits` (in part), `plan`, `ssh_keys`, `network`, `security`, `restart`,
+    `stop_timeout_s`. A node that can't make it so (a disk smaller than what is on it) refuses, and the
+    row goes back to what was.
+    """
+    with transaction.atomic():
+        environment = locked(actor, environment_id)
+        for permission in needed(changes):
+            actor.require(permission, environment)
+        if set(changes) <= {"description"}:
+            return _describe(actor, environment, changes)
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        return lay_over(actor, row, changes)
+
+    return change(actor, environment_id, needed(changes)[0], OperationKind.UPDATE, mutate)
+
+
+def needed(changes: Mapping[str, Any]) -> list[Permission]:
+    """What it takes to change these; at least one."""
+    found = {_NEEDED.get(key, Permission.ENVIRONMENT_CHANGE) for key in changes}
+    return sorted(found) or [Permission.ENVIRONMENT_CHANGE]
+
+
+def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the changes into a locked row's intent; what was asked for, for the operation."""
+    for permission in needed(changes):
+        actor.require(permission, row)
+    if "name" in changes and changes["name"] != row.name:
+        refuse_taken_name(row.tenant, inputs.check_name(changes["name"]))
+        row.name = changes["name"]
+    if "description" in changes:
+        row.description = check_text(changes["description"] or "", "description")
+    if changes.get("plan"):
+        row.plan_version = plan_version(actor, row.tenant, changes["plan"])
+        resize(row, inputs.parse_limits({**row.plan_version.limits, **(changes.get("limits") or {})}))
+    elif changes.get("limits"):
+        resize(row, inputs.parse_limits({**row.limits, **changes["limits"]}))
+    if "ssh_keys" in changes:
+        row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
+        row.credentials_revision += 1
+    if changes.get("network") is not None:
+        options = network_options(actor, row.tenant, changes["network"])
+        row.network_options = {**row.network_options, **options}
+    if changes.get("security") is not None:
+        row.security = security_profile(actor, row.tenant, {**row.security, **changes["security"]})
+    if changes.get("restart") is not None:
+        row.restart = inputs.parse_restart({**row.restart, **changes["restart"]}).model_dump(mode="json")
+    if changes.get("stop_timeout_s") is not None:
+        row.stop_timeout_s = check_stop_timeout(changes["stop_timeout_s"])
+    return {key: value for key, value in changes.items() if key != "ssh_keys"}
+
+
+def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]) -> Changed:
+    """Only the panel's own text: the node has nothing to do."""
+    text = check_text(changes.get("description") or "", "description")
+    if text != environment.description:
+        before = {"description": environment.description}
+        environment.description = text
+        environment.save(update_fields=["description", "changed_at"])
+        record(
+            actor,
+            "environment.update",
+            tenant_id=environment.tenant_id,
+            target=environment,
+            before=before,
+            after={"description": text},
+        )
+        announce(environment)
+    return Changed(environment, None)
+
+
+def resize(environment: Environment, wanted: Limits) -> None:
+    """Reserve what is more, give back what is less. `Conflict` when the disk would be below what is used."""
+    _refuse_below_used(environment, wanted)
+    move_reservation(environment, environment.contract_limits(), wanted)
+    environment.limits = wanted.model_dump(mode="json")
+
+
+def _refuse_below_used(environment: Environment, wanted: Limits) -> None:
+    """By the newest report; the node looks again and has the last word."""
+    if wanted.disk_mb >= environment.contract_limits().disk_mb:
+        return
+    usage = EnvironmentUsage.objects.filter(environment=environment).first()
+    if usage is not None and usage.disk_bytes > wanted.disk_mb * _MIB:
+        used = -(-usage.disk_bytes // _MIB)
+        raise Conflict(
+            f"{wanted.disk_mb} MB of disk is below the {used} MB in use.",
+            code="below_used",
+            field="disk_mb",
+            next_step=f"Delete files inside first, or ask for at least {used} MB.",
+        )

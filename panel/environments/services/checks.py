@@ -1,0 +1,90 @@
+"""What the services ask of values and of the moment before they change anything."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from panel.accounts.actor import Actor
+from panel.environments import inputs
+from panel.environments.models import Environment
+from panel.errors import Conflict, Invalid
+from panel.plans.models import Plan, PlanVersion
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+from runtime.contract import Limits
+
+#: Most addresses of one family that one environment gets.
+_MOST_ADDRESSES = 16
+
+
+def refuse_taken_name(tenant: Tenant, name: str) -> None:
+    if Environment.objects.living().filter(tenant=tenant, name=name).exists():
+        raise Conflict(
+            f"There is an environment named {name} already.",
+            code="name_taken",
+            field="name",
+            next_step="Choose another name.",
+        )
+
+
+def limits_for(
+    actor: Actor, tenant: Tenant, limits: Mapping[str, Any] | None, plan: str
+) -> tuple[PlanVersion | None, Limits]:
+    """A plan's newest version with `limits` laid over it, or `limits` alone."""
+    if not plan:
+        if not limits:
+            raise Invalid("Give a plan, or limits with cpu, memory_mb and disk_mb.", field="limits")
+        return None, inputs.parse_limits(limits)
+    found = plan_version(actor, tenant, plan)
+    return found, inputs.parse_limits({**found.limits, **(limits or {})})
+
+
+def plan_version(actor: Actor, tenant: Tenant, plan: str) -> PlanVersion:
+    """The newest version of a plan named by slug or id that this tenant may use."""
+    plans = Plan.objects.for_actor(actor).filter(retired_at=None)
+    found = plans.filter(slug=plan).first()
+    if found is None:
+        try:
+            found = plans.filter(pk=UUID(plan)).first()
+        except ValueError:
+            found = None
+    if found is None or (found.tenant_id is not None and found.tenant_id not in tenant.chain):
+        raise Invalid(f"There is no plan {plan[:63]}.", field="plan", code="unknown_plan")
+    version = found.versions.order_by("-number").first()
+    if version is None:
+        raise Invalid(f"The plan {plan[:63]} has no limits yet.", field="plan")
+    return version
+
+
+def network_options(actor: Actor, tenant: Tenant, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Opening port 25 and private ranges is the provider's decision."""
+    options = inputs.check_network_options(values or {})
+    if options.get("allow_private") or options.get("allow_smtp"):
+        actor.require(Permission.SECURITY_MANAGE, tenant)
+    return options
+
+
+def security_profile(actor: Actor, tenant: Tenant, values: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Lifting parts of the confinement is the provider's decision."""
+    profile = inputs.parse_security(values or {})
+    if profile.nesting or profile.firewall or profile.compat32:
+        actor.require(Permission.SECURITY_MANAGE, tenant)
+    return profile.model_dump(mode="json")
+
+
+def check_stop_timeout(value: float) -> float:
+    if not 0 <= value <= 600:
+        raise Invalid("stop_timeout_s is 0 to 600 seconds.", field="stop_timeout_s")
+    return value
+
+
+def check_count(value: int | None, field: str) -> int | None:
+    if value is not None and not 0 <= value <= _MOST_ADDRESSES:
+        raise Invalid(f"{field} is 0 to {_MOST_ADDRESSES} addresses.", field=field)
+    return value
+
+
+def check_text(text: str, field: str, most: int = 400) -> str:
+    if len(text) > most or "\0" in text:
+        raise Invalid(f"At most {most} characters, and no NUL.", field=field)
+    return text

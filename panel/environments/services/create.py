@@ -1,0 +1,171 @@
+"""A new environment: reserved, placed, leased its addresses, and asked for."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from panel import dispatch
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.environments import credentials, inputs
+from panel.environments.models import Environment
+from panel.environments.services.checks import (
+    check_count,
+    check_stop_timeout,
+    check_text,
+    limits_for,
+    network_options,
+    refuse_taken_name,
+    security_profile,
+)
+from panel.environments.services.intent import Changed, announce, audited, note_unsent
+from panel.environments.specs import spec_of
+from panel.errors import Conflict, Invalid
+from panel.networks import services as networks
+from panel.networks.models import Address
+from panel.nodes import placement
+from panel.operations import services as operations
+from panel.operations.models import Operation, OperationKind
+from panel.quotas import services as quotas
+from panel.quotas.models import Resource
+from panel.quotas.refusals import counting_refusals
+from panel.quotas.selectors import envelope_of
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+from panel.tenants.selectors import locked_state, refuse_suspended
+from runtime.contract import DesiredState, Limits
+
+
+def create_environment(
+    actor: Actor,
+    tenant: Tenant,
+    *,
+    name: str,
+    image: str,
+    limits: Mapping[str, Any] | None = None,
+    plan: str = "",
+    kind: str = "system",
+    kernel: str = "shared",
+    description: str = "",
+    ssh_keys: Sequence[str] = (),
+    root_password: str = "",
+    ipv4: int | None = None,
+    ipv6: int | None = None,
+    network: Mapping[str, Any] | None = None,
+    security: Mapping[str, Any] | None = None,
+    restart: Mapping[str, Any] | None = None,
+    stop_timeout_s: float | None = None,
+    is_started: bool = True,
+) -> Changed:
+    """Reserve, place and ask for a new environment.
+
+    Without SSH key and password a root password is made. Refusals change nothing: `Invalid` for a bad
+    value, `QuotaExceeded`, `NoRoom`, `Conflict` for a taken name.
+    """
+    actor.require(Permission.ENVIRONMENT_CREATE, tenant)
+    refuse_suspended(tenant)
+    version, wanted = limits_for(actor, tenant, limits, plan)
+    environment = Environment(
+        id=uuid.uuid4(),
+        tenant=tenant,
+        name=inputs.check_name(name),
+        description=check_text(description, "description"),
+        image=image,
+        kind=inputs.check_kind(kind),
+        kernel=inputs.check_kernel(kernel),
+        plan_version=version,
+        limits=wanted.model_dump(mode="json"),
+        ssh_keys=credentials.check_ssh_keys(ssh_keys),
+        network_options=network_options(actor, tenant, network),
+        security=security_profile(actor, tenant, security),
+        restart=inputs.parse_restart(restart or {}).model_dump(mode="json"),
+        stop_timeout_s=check_stop_timeout(30.0 if stop_timeout_s is None else stop_timeout_s),
+        desired_state=DesiredState.RUNNING if is_started else DesiredState.STOPPED,
+        created_by=actor.user,
+        credentials_revision=1,
+    )
+    shown = set_password(environment, root_password)
+    counts = {4: check_count(ipv4, "ipv4"), 6: check_count(ipv6, "ipv6")}
+    with counting_refusals(), transaction.atomic():
+        operation = _place_and_save(actor, environment, wanted, counts)
+    return Changed(environment, operation, shown)
+
+
+def _place_and_save(
+    actor: Actor, environment: Environment, limits: Limits, counts: dict[int, int | None]
+) -> Operation:
+    tenant = environment.tenant
+    refuse_suspended(locked_state(tenant))
+    refuse_taken_name(tenant, environment.name)
+    priority = operations.admit(actor, tenant.pk)
+    now = timezone.now()
+    node = placement.choose(
+        placement.candidates_for(environment.image, now),
+        kind=inputs.check_kind(environment.kind),
+        kernel=inputs.check_kernel(environment.kernel),
+        image=environment.image,
+        limits=limits,
+    )
+    pools = networks.pools_of(node)
+    wanted = {family: (1 if family in pools else 0) if n is None else n for family, n in counts.items()}
+    for family, number in wanted.items():
+        if number and family not in pools:
+            raise Invalid(f"The node has no IPv{family} network; ask for 0.", field=f"ipv{family}")
+    amounts = quotas.amounts_of(limits)
+    quotas.reserve(tenant, {**amounts, Resource.ADDRESSES: wanted[4]})
+    placement.take(node, amounts[Resource.CPU], limits.memory_mb, limits.disk_mb)
+    environment.node = node
+    environment.slot = placement.free_slot(node)
+    environment.sent_at, environment.send_attempts = now, 1
+    pools = networks.pools_of(node) if any(wanted.values()) else {}
+    addresses = [
+        address
+        for family, number in wanted.items()
+        if number
+        for address in networks.lease(environment, tenant, pools[family], number)
+    ]
+    operation = operations.open_operation(
+        actor,
+        environment,
+        OperationKind.CREATE,
+        details={"image": environment.image, "limits": environment.limits},
+        before={"desired_state": DesiredState.DELETED},
+    )
+    try:
+        with transaction.atomic():
+            environment.save(force_insert=True)
+    except IntegrityError as error:
+        refuse_taken_name(tenant, environment.name)
+        raise Conflict("Another change got in between.", next_step="Try again.") from error
+    operation.save(force_insert=True)
+    Address.objects.bulk_create(addresses)
+    record(
+        actor,
+        "environment.create",
+        tenant_id=tenant.pk,
+        target=environment,
+        after={**audited(environment), "addresses": [a.address for a in addresses]},
+        operation_id=operation.pk,
+    )
+    dispatch.apply_on_commit(
+        spec_of(environment, addresses=addresses, forwards=[], envelope=envelope_of(tenant.chain)),
+        priority=priority,
+        if_lost=lambda: note_unsent(environment),
+    )
+    announce(environment)
+    return operation
+
+
+def set_password(environment: Environment, root_password: str) -> str | None:
+    """Hash the given password, or make one when there is no other way in; what is to be shown."""
+    if root_password:
+        environment.root_password_hash = credentials.hash_password(credentials.check_password(root_password))
+        return None
+    if environment.ssh_keys:
+        return None
+    made = credentials.random_password()
+    environment.root_password_hash = credentials.hash_password(made, is_random=True)
+    return made

@@ -1,0 +1,63 @@
+"""Ports of the node that lead inside; changed live."""
+
+from typing import Any
+from uuid import UUID
+
+from panel.accounts.actor import Actor
+from panel.environments.models import Environment
+from panel.environments.services.checks import check_text
+from panel.environments.services.intent import Changed, change
+from panel.errors import NotFound
+from panel.networks import services as networks
+from panel.networks.models import PortForward
+from panel.operations.models import Operation, OperationKind
+from panel.quotas import services as quotas
+from panel.quotas.models import Resource
+from panel.tenants.permissions import Permission
+
+
+def add_forward(
+    actor: Actor,
+    environment_id: UUID,
+    *,
+    protocol: str = "tcp",
+    port: int,
+    node_port: int | None = None,
+    description: str = "",
+) -> tuple[PortForward, Operation | None]:
+    """Live: no restart."""
+    networks.check_forward(protocol, port, node_port)
+    made: list[PortForward] = []
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        quotas.reserve(row.tenant, {Resource.FORWARDS: 1})
+        forward = networks.open_forward(
+            row,
+            protocol=protocol,
+            port=port,
+            node_port=node_port,
+            description=check_text(description, "description", 120),
+        )
+        made.append(forward)
+        return {"add": {"protocol": protocol, "node_port": forward.node_port, "port": port}}
+
+    changed = change(actor, environment_id, Permission.FORWARD_CHANGE, OperationKind.FORWARDS, mutate)
+    return made[0], changed.operation
+
+
+def remove_forward(actor: Actor, environment_id: UUID, forward_id: UUID) -> Changed:
+    def mutate(row: Environment) -> dict[str, Any]:
+        forward = PortForward.objects.filter(pk=forward_id, environment=row).first()
+        if forward is None:
+            raise NotFound("This port forward")
+        forward.delete()
+        quotas.release(row.tenant, {Resource.FORWARDS: 1})
+        return {
+            "remove": {
+                "protocol": forward.protocol,
+                "node_port": forward.node_port,
+                "port": forward.port,
+            }
+        }
+
+    return change(actor, environment_id, Permission.FORWARD_CHANGE, OperationKind.FORWARDS, mutate)

@@ -1,0 +1,111 @@
+"""What is inside: the root from its image, the ways in, and single commands."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.environments import credentials
+from panel.environments.models import Environment
+from panel.environments.services.create import set_password
+from panel.environments.services.intent import Changed, change
+from panel.errors import Invalid
+from panel.nodes import placement
+from panel.nodes.agent import Agent
+from panel.operations.models import OperationKind
+from panel.tenants.permissions import Permission
+from panel.tenants.selectors import refuse_suspended
+from runtime.contract import DesiredState
+
+
+def reinstall(
+    actor: Actor,
+    environment_id: UUID,
+    *,
+    image: str = "",
+    keep_old: bool = False,
+    root_password: str = "",
+) -> Changed:
+    """A new root from the image (the same or another); with `keep_old` the old tree is under /old."""
+    shown: list[str | None] = [None]
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        if image and image != row.image:
+            found = placement.candidates_for(image, timezone.now())
+            if not any(c.has_image and c.node.pk == row.node_id for c in found):
+                raise Invalid(
+                    f"The image {image[:64]} is not ready on this environment's node.",
+                    field="image",
+                    code="unknown_image",
+                )
+            row.image = image
+        row.installs += 1
+        row.keep_old_root = keep_old
+        row.desired_state = DesiredState.RUNNING
+        if root_password or not row.ssh_keys:
+            shown[0] = set_password(row, root_password)
+        row.credentials_revision += 1
+        return {"image": row.image, "keep_old": keep_old}
+
+    changed = change(actor, environment_id, Permission.ENVIRONMENT_REINSTALL, OperationKind.REINSTALL, mutate)
+    return Changed(changed.environment, changed.operation, shown[0])
+
+
+def set_credentials(
+    actor: Actor,
+    environment_id: UUID,
+    *,
+    ssh_keys: Sequence[str] | None = None,
+    root_password: str | None = None,
+) -> Changed:
+    """New SSH keys (None: as they are) and root password (None: as it is; empty: one is made and shown)."""
+    if ssh_keys is None and root_password is None:
+        raise Invalid("Give ssh_keys, root_password, or both.", field="root_password")
+    shown: list[str | None] = [None]
+    checked = None if ssh_keys is None else credentials.check_ssh_keys(ssh_keys)
+    hashed = ""
+    if root_password is not None:
+        if not root_password:
+            shown[0] = credentials.random_password()
+        text = shown[0] or credentials.check_password(root_password)
+        hashed = credentials.hash_password(text, is_random=bool(shown[0]))
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        if checked is not None:
+            row.ssh_keys = checked
+        if hashed:
+            row.root_password_hash = hashed
+        row.credentials_revision += 1
+        return {"ssh_keys": len(row.ssh_keys), "root_password": bool(hashed)}
+
+    changed = change(
+        actor, environment_id, Permission.ENVIRONMENT_CREDENTIALS, OperationKind.CREDENTIALS, mutate
+    )
+    return Changed(changed.environment, changed.operation, shown[0])
+
+
+def execute(
+    actor: Actor,
+    environment: Environment,
+    agent: Agent,
+    *,
+    command: Sequence[str],
+    timeout_s: float,
+    stdin: str,
+) -> dict[str, Any]:
+    """One command as root inside: its exit code and output. Who ran what is recorded, not what it said."""
+    actor.require(Permission.ENVIRONMENT_EXEC, environment)
+    refuse_suspended(environment.tenant)
+    with transaction.atomic():
+        record(
+            actor,
+            "environment.exec",
+            tenant_id=environment.tenant_id,
+            target=environment,
+            after={"command": " ".join(command)[:400]},
+        )
+    return agent.execute(environment.pk, list(command), user=actor.name, timeout_s=timeout_s, stdin=stdin)

@@ -1,0 +1,243 @@
+"""The intent of an environment: locked, changed, counted up, sent; and put back when it can't be made so."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from panel import dispatch, events
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.environments import inputs
+from panel.environments.models import Environment
+from panel.environments.services.checks import refuse_taken_name
+from panel.environments.specs import spec_of
+from panel.errors import Conflict, NotFound
+from panel.nodes import placement
+from panel.operations import services as operations
+from panel.operations.models import Operation, OperationKind
+from panel.quotas import services as quotas
+from panel.quotas.models import Resource
+from panel.quotas.refusals import counting_refusals
+from panel.tenants.models import TenantState
+from panel.tenants.permissions import Permission
+from panel.tenants.selectors import refuse_suspended
+from runtime.contract import DesiredState, Limits
+from runtime.contract.broker import AGAIN
+
+#: Fields of the intent that cancelling or a failed update puts back.
+INTENT = (
+    "desired_state",
+    "limits",
+    "network_options",
+    "security",
+    "restart",
+    "stop_timeout_s",
+    "name",
+    "boots",
+    "plan_version_id",
+)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What a change hands back: the row, the operation (None: the node has nothing to do), and a secret."""
+
+    environment: Environment
+    operation: Operation | None
+    root_password: str | None = None
+    """Made by the panel; shown once and kept nowhere."""
+
+
+#: Changes the intent of a locked row; says what was asked for.
+Mutation = Callable[[Environment], dict[str, Any]]
+
+
+def change(
+    actor: Actor,
+    environment_id: UUID,
+    permission: Permission,
+    kind: OperationKind,
+    mutate: Mutation,
+    *,
+    retry_of: Operation | None = None,
+    even_deleting: bool = False,
+) -> Changed:
+    """Lock, check, mutate, count up the generation, open an operation, audit, send after the commit."""
+    with counting_refusals(), transaction.atomic():
+        environment = locked(actor, environment_id)
+        actor.require(permission, environment)
+        if kind != OperationKind.DELETE:
+            refuse_suspended(environment.tenant)
+        if environment.desired_state == DesiredState.DELETED and not even_deleting:
+            raise Conflict("This environment is being deleted.", code="deleting")
+        before = intent_of(environment)
+        known = audited(environment)
+        details = mutate(environment)
+        operation = advance(actor, environment, kind, details=details, before=before, retry_of=retry_of)
+        changed_from, changed_to = difference(known, audited(environment))
+        record(
+            actor,
+            f"environment.{kind}",
+            tenant_id=environment.tenant_id,
+            target=environment,
+            before=changed_from,
+            after=changed_to,
+            operation_id=operation.pk,
+        )
+    return Changed(environment, operation)
+
+
+def advance(
+    actor: Actor | None,
+    environment: Environment,
+    kind: OperationKind,
+    *,
+    details: dict[str, Any] | None = None,
+    before: dict[str, Any] | None = None,
+    retry_of: Operation | None = None,
+) -> Operation:
+    """The next generation of a locked row: saved with its operation, sent after the commit."""
+    is_undo = bool(details and details.get("undoes"))
+    priority = operations.admit(None if is_undo else actor, environment.tenant_id)
+    environment.generation += 1
+    environment.sent_at, environment.send_attempts = timezone.now(), 1
+    operation = operations.open_operation(
+        actor, environment, kind, details=details, before=before, retry_of=retry_of
+    )
+    save_intent(environment)
+    operation.save(force_insert=True)
+    dispatch.apply_on_commit(spec_of(environment), priority=priority, if_lost=lambda: note_unsent(environment))
+    operations.announce(operation)
+    announce(environment)
+    return operation
+
+
+def save_intent(environment: Environment) -> None:
+    """Write the first half only: the second is `observe`'s."""
+    try:
+        with transaction.atomic():
+            environment.save(
+                update_fields=[
+                    *INTENT[:-1],
+                    "plan_version",
+                    "description",
+                    "generation",
+                    "ssh_keys",
+                    "root_password_hash",
+                    "credentials_revision",
+                    "installs",
+                    "image",
+                    "keep_old_root",
+                    "operation_id",
+                    "sent_at",
+                    "send_attempts",
+                    "changed_at",
+                ]
+            )
+    except IntegrityError as error:
+        refuse_taken_name(environment.tenant, environment.name)
+        raise Conflict("Another change got in between.", next_step="Try again.") from error
+
+
+def locked(actor: Actor, environment_id: UUID) -> Environment:
+    """The row, locked until the transaction ends; `NotFound` for strangers and for what is gone."""
+    try:
+        return (
+            Environment.objects.for_actor(actor)
+            .living()
+            .select_related("tenant", "node")
+            .select_for_update(of=("self",))
+            .get(pk=environment_id)
+        )
+    except Environment.DoesNotExist as error:
+        raise NotFound("This environment") from error
+
+
+def move_reservation(
+    environment: Environment, old: Limits, new: Limits, *, even_above_limit: bool = False
+) -> None:
+    before, after = quotas.amounts_of(old), quotas.amounts_of(new)
+    deltas = {r: after[r] - before[r] for r in after}
+    quotas.change(environment.tenant, deltas, even_above=even_above_limit)
+    placement.take(
+        environment.node,
+        after[Resource.CPU] - before[Resource.CPU],
+        new.memory_mb - old.memory_mb,
+        new.disk_mb - old.disk_mb,
+        placed=0,
+    )
+
+
+def restore_intent(environment: Environment, before: Mapping[str, Any]) -> None:
+    """Put the intent of a locked row back to `before`, reservations included. The caller saves."""
+    if "limits" in before and before["limits"] != environment.limits:
+        old = inputs.parse_limits(before["limits"])
+        move_reservation(environment, environment.contract_limits(), old, even_above_limit=True)
+    for field in INTENT:
+        if field in before:
+            value = before[field]
+            setattr(environment, field, UUID(value) if field == "plan_version_id" and value else value)
+
+
+def push_tenant(tenant_ids: Iterable[UUID], kind: OperationKind | None = None) -> None:
+    """A new intent for every environment of these tenants: suspension or a quota changed what all get."""
+    rows = (
+        Environment.objects.living()
+        .filter(tenant_id__in=list(tenant_ids))
+        .exclude(desired_state=DesiredState.DELETED)
+        .select_related("tenant", "node")
+        .select_for_update(of=("self",))
+        .order_by("pk")
+    )
+    for environment in rows:
+        default = (
+            OperationKind.SUSPEND if environment.tenant.state == TenantState.SUSPENDED else OperationKind.UPDATE
+        )
+        advance(None, environment, kind or default)
+
+
+def intent_of(environment: Environment) -> dict[str, Any]:
+    values = {field: getattr(environment, field) for field in INTENT}
+    values["plan_version_id"] = str(values["plan_version_id"]) if values["plan_version_id"] else None
+    return values
+
+
+def announce(environment: Environment) -> None:
+    events.publish("environment", environment.pk, environment.tenant_id, generation=environment.generation)
+
+
+def resend(environment: Environment) -> None:
+    """The same intent again, as it is now; for the resync."""
+    dispatch.apply_on_commit(spec_of(environment), priority=AGAIN, if_lost=lambda: note_unsent(environment))
+
+
+def note_unsent(environment: Environment) -> None:
+    """The broker was away: the resync sends it as soon as it is back, without any wait."""
+    rows = Environment.objects.filter(pk=environment.pk, generation=environment.generation)
+    rows.update(sent_at=None, send_attempts=0)
+
+
+def audited(environment: Environment) -> dict[str, Any]:
+    """What the audit shows of the intent: no secret, keys as a count."""
+    return {
+        "name": environment.name,
+        "image": environment.image,
+        "kind": environment.kind,
+        "kernel": environment.kernel,
+        "desired_state": str(environment.desired_state),
+        "limits": environment.limits,
+        "network": environment.network_options,
+        "security": environment.security,
+        "restart": environment.restart,
+        "ssh_keys": len(environment.ssh_keys),
+        "credentials_revision": environment.credentials_revision,
+    }
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    changed = [key for key in after if before.get(key) != after[key]]
+    return {k: before.get(k) for k in changed}, {k: after[k] for k in changed}

@@ -1,0 +1,66 @@
+"""Starting, stopping and pausing."""
+
+from typing import Any
+from uuid import UUID
+
+from panel.accounts.actor import Actor
+from panel.environments.models import Environment
+from panel.environments.services.checks import check_stop_timeout
+from panel.environments.services.intent import Changed, change
+from panel.errors import Conflict
+from panel.operations.models import OperationKind
+from panel.tenants.permissions import Permission
+from runtime.contract import DesiredState
+
+
+def start(actor: Actor, environment_id: UUID) -> Changed:
+    """Also brings back one that crashed or was halted from inside."""
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        row.desired_state = DesiredState.RUNNING
+        return {}
+
+    return change(actor, environment_id, Permission.ENVIRONMENT_POWER, OperationKind.START, mutate)
+
+
+def stop(actor: Actor, environment_id: UUID, *, timeout_s: float | None = None) -> Changed:
+    """Politely until the deadline, then by force. `timeout_s` 0: by force at once."""
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        row.desired_state = DesiredState.STOPPED
+        if timeout_s is not None:
+            row.stop_timeout_s = check_stop_timeout(timeout_s)
+        return {} if timeout_s is None else {"timeout_s": timeout_s}
+
+    return change(actor, environment_id, Permission.ENVIRONMENT_POWER, OperationKind.STOP, mutate)
+
+
+def restart(actor: Actor, environment_id: UUID) -> Changed:
+    """Stop, then start; starts one that is stopped."""
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        row.desired_state = DesiredState.RUNNING
+        row.boots += 1
+        return {}
+
+    return change(actor, environment_id, Permission.ENVIRONMENT_POWER, OperationKind.RESTART, mutate)
+
+
+def pause(actor: Actor, environment_id: UUID) -> Changed:
+    def mutate(row: Environment) -> dict[str, Any]:
+        if row.desired_state == DesiredState.STOPPED:
+            raise Conflict("It is stopped; only a running environment can be paused.", code="not_running")
+        row.desired_state = DesiredState.PAUSED
+        return {}
+
+    return change(actor, environment_id, Permission.ENVIRONMENT_POWER, OperationKind.PAUSE, mutate)
+
+
+def resume(actor: Actor, environment_id: UUID) -> Changed:
+    def mutate(row: Environment) -> dict[str, Any]:
+        if row.desired_state != DesiredState.PAUSED:
+            raise Conflict("It isn't paused.", code="not_paused")
+        row.desired_state = DesiredState.RUNNING
+        return {}
+
+    return change(actor, environment_id, Permission.ENVIRONMENT_POWER, OperationKind.RESUME, mutate)

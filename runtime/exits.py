@@ -1,0 +1,73 @@
+"""What follows when an init ends without being asked to: a report, and a restart by its policy."""
+
+import time
+
+from runtime.contract import DesiredState, EnvironmentSpec, RestartMode
+from runtime.host.oci import init_pid
+from runtime.reports import Reports
+from runtime.resources.cgroup import Cgroup
+from runtime.state import Records, State
+
+#: Init's exit status after reboot(2) from inside: killed by SIGHUP (reboot) or SIGINT (halt).
+#: pid_namespaces(7)
+EXIT_REBOOT, EXIT_HALT = 129, 130
+#: After running this long, a crash counts as the first one again.
+STEADY_S = 600.0
+
+
+def note_exit(records: Records, exit_code: int, reports: Reports) -> float | None:
+    """Writes the end down and reports it; to be called under the environment's lock.
+
+    Returns the seconds until it should start again; None: never, or the end was asked for.
+    """
+    spec = records.wanted()
+    if spec is None or init_pid(records.node, records.id) is not None:
+        return None
+    state = records.state()
+    ran_on = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.halted
+    if not ran_on or state.started_at is None or state.restart_at is not None:
+        return None
+    ooms = Cgroup(records.node).usage(records.id).oom_kills
+    delay = decide_restart(spec, state, exit_code, ooms)
+    state.restart_at = None if delay is None else time.time() + delay
+    records.set_state(state)
+    reports.tell(reports.of(spec, state, final=True).model_copy(update={"oom_kills": ooms}))
+    return delay
+
+
+def decide_restart(spec: EnvironmentSpec, state: State, exit_code: int, ooms: int) -> float | None:
+    """Writes into `state` what the end means; the seconds until it should start again, None: never."""
+    state.exit_code = exit_code
+    lived = time.time() - (state.started_at or 0)
+    if exit_code == EXIT_HALT:
+        state.started_at, state.halted = None, True
+        state.code, state.message = "halted_inside", "Powered off from inside."
+        state.next_step = "Press Start to run it again."
+        return None
+    state.restarts += 1
+    if exit_code == EXIT_REBOOT:
+        state.code, state.message, state.next_step = "", "", ""
+        return 0.0
+    if lived > STEADY_S:
+        state.crashes_in_a_row = 0
+    state.code, cause = _cause(exit_code, ooms)
+    policy = spec.restart
+    never = policy.mode is RestartMode.NEVER or (policy.mode is RestartMode.ON_FAILURE and exit_code == 0)
+    if never:
+        state.started_at = None
+        state.message = f"{cause}; the restart policy is “{policy.mode}”."
+        state.next_step = "Press Start to run it again."
+        return None
+    delay: float = min(policy.max_delay_s, policy.first_delay_s * 2**state.crashes_in_a_row)
+    state.crashes_in_a_row = min(state.crashes_in_a_row + 1, 30)
+    state.message = f"{cause}; starts again in {delay:g} s."
+    state.next_step = ""
+    return delay
+
+
+def _cause(exit_code: int, ooms: int) -> tuple[str, str]:
+    if ooms and exit_code == 137:
+        return "out_of_memory", "Init was killed because the memory limit was reached"
+    if exit_code > 128:
+        return "init_crashed", f"Init was killed by signal {exit_code - 128}"
+    return "init_crashed", f"Init ended with exit code {exit_code}"
