@@ -77,20 +77,13 @@ def test_b01_neighbours_start_processes_meanwhile(
 def test_b02_memory_beyond_the_limit_ends_its_own_tasks(
     node: Node, victim: Victim, neighbour: EnvironmentSpec
 ) -> None:
-    spec = victim(memory_mb=64)
+    spec = victim(memory_mb=48)
     before = init_pid(node, spec.id)
-
-    def bomb() -> int:
-        kept = []
-        for _ in range(400):
-            kept.append(bytearray(b"x") * 2**20)
-        return len(kept)
-
-    done = outcome_inside(node, spec, bomb)
-    assert done.exit_code == 137
+    code, _ = attempt(node, spec, "dd if=/dev/zero of=/dev/null bs=400M count=1; echo survived")
+    assert code == 0
     usage = Cgroup(node).usage(spec.id)
     assert usage.oom_kills >= 1
-    assert usage.memory_max_bytes <= 64 * MIB
+    assert usage.memory_max_bytes <= 48 * MIB
     assert init_pid(node, spec.id) == before
     assert Cgroup(node).usage(neighbour.id).oom_kills == 0
 
