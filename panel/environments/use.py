@@ -67,7 +67,7 @@ def _is_older(before: EnvironmentUsage | None, at: datetime) -> bool:
 
 
 def _row(usage: Usage, before: EnvironmentUsage | None, at: datetime) -> EnvironmentUsage:
-    row = EnvironmentUsage(at=at, **usage.model_dump())
+    row = EnvironmentUsage(at=at, **usage.model_dump(exclude={"state", "generation"}))
     if before is not None:
         seconds = (at - before.at).total_seconds()
         row.cpu = _rate(usage.cpu_ns, before.cpu_ns, seconds) / 1e9
