@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
 from panel.operations.models import OPEN_STATES, Operation
-from panel.tenants.models import Tenant
+from panel.tenants.models import Tenant, TenantState
 from panel.tenants.permissions import Permission
 from panel.ui.outages import outages
 
@@ -30,6 +30,13 @@ class Shell:
     @cached_property
     def tenants(self) -> list[Tenant]:
         return list(Tenant.objects.for_actor(self.actor)[:_MOST_TENANTS])
+
+    @cached_property
+    def suspended(self) -> Tenant | None:
+        """The tenant that is looked at (the chosen or only one), when it is suspended: every page says so."""
+        only = self.tenants[0] if len(self.tenants) == 1 else None
+        found = self.tenant or only
+        return found if found is not None and found.state == TenantState.SUSPENDED else None
 
     @cached_property
     def running(self) -> list[Operation]:
