@@ -41,6 +41,7 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_max_tasks_per_child=5000,
     worker_hijack_root_logger=False,
+    worker_enable_remote_control=False,
     task_default_queue=PANEL_QUEUE,
     task_queues=[Queue(PANEL_QUEUE)],
     task_create_missing_queues=True,
