@@ -21,6 +21,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
+from panel.nodes.models import Node
 from tests.panel.security.world import ROLES
 from tests.panel.support import factories
 
@@ -33,7 +34,7 @@ SIGN_IN = "in"
 _BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
 _BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
 #: Parts of a route that name no row.
-_PLAIN = {"key": "walked", "uidb36": "abc", "what": "general"}
+_PLAIN = {"key": "walked", "provider_id": "sso", "uidb36": "abc", "what": "general"}
 
 #: What to send, by method and route; nothing else takes a body. `{name}` stands for an id of `world`.
 BODIES: dict[str, dict[str, Any]] = {
@@ -88,6 +89,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /tenants/<uuid:tenant_id>/state": {"state": "suspended"},
     "POST /nodes/<uuid:node_id>/state": {"state": "disabled"},
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
+    "POST /sign-in/": {"requires_mfa": "0"},
     "POST /profile/": {"language": "en", "time_zone": "UTC"},
     "POST /i18n/setlang/": {"language": "id"},
 }
@@ -136,7 +138,7 @@ def routes() -> dict[str, Route]:
 
 def _patterns(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
     for one in resolver.url_patterns:
-        full = prefix + str(one.pattern).replace("^", "").removesuffix("$").replace("\\Z", "")
+        full = prefix + str(one.pattern).removeprefix("^").removesuffix("$").replace("\\Z", "")
         if isinstance(one, URLResolver):
             yield from _patterns(one, full)
         else:
@@ -191,6 +193,7 @@ def ask(client: Client, method: str, route: Route, ids: dict[str, str]) -> HttpR
     }
     path = route.path(ids)
     with transaction.atomic():
+        Node.objects.update(last_seen_at=timezone.now())  # however slow the walk is
         if method == "GET":
             answer = client.get(path)
         elif route.pattern.startswith("/api/"):
