@@ -62,7 +62,7 @@ def up(
             show_demo(layout, front, admin["token"])
     _greet(layout, front, admin)
     if not detach:
-        _stay(layout)
+        _stay(layout, front)
 
 
 def _bring_up(
@@ -215,8 +215,9 @@ def _greet(layout: Layout, front: Front, admin: dict[str, str]) -> None:
     plain(f"Look: ./wadah status{home}   Check the machine: ./wadah doctor{home}")
 
 
-def _stay(layout: Layout) -> None:
-    """In the foreground until Ctrl-C, SIGTERM or the end of the terminal; environments go on running."""
+def _stay(layout: Layout, front: Front) -> None:
+    """In the foreground until Ctrl-C, SIGTERM, the end of the terminal or `down`; environments go on running.
+    A supervisor that was killed, and its processes with it, is started again."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -225,9 +226,16 @@ def _stay(layout: Layout) -> None:
         signal.signal(number, interrupt)
     plain("Ctrl-C stops the panel; environments go on running.")
     try:
-        while running_pid(layout) is not None:
+        while True:
             time.sleep(0.5)
-        line("the panel was stopped from elsewhere; environments go on running")
+            if running_pid(layout) is not None:
+                continue
+            if not layout.supervisor_file.exists():
+                line("the panel was stopped from elsewhere; environments go on running")
+                return
+            problem("the supervisor was killed; started again")
+            _start_supervisor(layout, front)
+            time.sleep(5)
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
