@@ -68,6 +68,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /environments/bulk": {"action": "stop", "id": "{environment}"},
     "POST /tenants/create": {"name": "walked"},
+    "POST /tenants/<uuid:tenant_id>/delete": {"typed_name": "tenant-amber", "wait_days": "7"},
     "POST /tenants/<uuid:tenant_id>/state": {"state": "suspended"},
     "POST /nodes/<uuid:node_id>/state": {"state": "disabled"},
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
