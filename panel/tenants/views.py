@@ -107,6 +107,7 @@ def show_tenant(
         "children": Tenant.objects.for_actor(actor).filter(parent=row),
         "quota": forms.QuotaChangeForm(initial=forms.initial_quota(row)) if may_quota else None,
         "may_quota": may_quota,
+        "may_people": actor.can(Permission.MEMBER_VIEW, row),
         "may_suspend": actor.can(Permission.TENANT_SUSPEND, row),
         "suspension": forms.SuspendForm(),
         "deletion": forms.DeletionForm(),
