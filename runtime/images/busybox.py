@@ -18,7 +18,6 @@ _FILES = {
     "etc/inittab": (
         "::sysinit:/etc/init.d/rcS\n"
         "console::respawn:-/bin/sh\n"
-        "::ctrlaltdel:/sbin/reboot\n"
         "::shutdown:/bin/true\n"
     ),
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",

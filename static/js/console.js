@@ -59,6 +59,7 @@ tabs.querySelector("[data-new-terminal]").addEventListener("click", () => {
   while (open.has(`t${number}`)) number += 1;
   add(`t${number}`);
 });
+const before = remembered(); // the first tab is remembered at once, in place of those
 add("");
-remembered().forEach(add);
+before.forEach(add);
 show("");
