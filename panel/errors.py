@@ -61,6 +61,20 @@ class Forbidden(Refused):
         self.permission = permission
 
 
+class Suspended(Refused):
+    """The tenant is suspended: nothing of it can be started or changed, and its own API is closed."""
+
+    code = "tenant_suspended"
+    status = 403
+
+    def __init__(self, tenant: str, reason: str) -> None:
+        because = f": {reason}" if reason else ""
+        super().__init__(
+            f"The tenant {tenant} is suspended{because}{'' if because.endswith('.') else '.'}",
+            next_step="Nothing of it can be started or changed until whoever suspended it resumes it.",
+        )
+
+
 class Conflict(Refused):
     """It collides with what is there already, or with a change that is under way."""
 
@@ -70,9 +84,25 @@ class Conflict(Refused):
 
 class QuotaExceeded(Conflict):
     code = "quota_exceeded"
+    rows: tuple[int, ...] = ()
+    """Keys of the quota rows that had no room, for counting the hit."""
 
 
 class NoRoom(Conflict):
     """No node, address or id range is left for it."""
 
     code = "no_room"
+
+
+class TooMany(Refused):
+    """More at once than one may have; later there is room again."""
+
+    code = "too_many"
+    status = 429
+
+
+class NodeAway(Refused):
+    """A node, or what leads to it, doesn't answer now."""
+
+    code = "node_away"
+    status = 503

@@ -11,6 +11,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
 
+from panel.broker import BROKER
 from panel.live.layer import EventLayer
 
 log = structlog.get_logger()
@@ -51,6 +52,8 @@ def send(messages: list[tuple[str, dict[str, Any]]]) -> None:
 
 
 def _send(messages: list[tuple[str, dict[str, Any]]]) -> None:
+    if BROKER.rests:
+        return
     layer = get_channel_layer()
     try:
         if isinstance(layer, EventLayer):
@@ -59,4 +62,5 @@ def _send(messages: list[tuple[str, dict[str, Any]]]) -> None:
             for group, message in messages:
                 async_to_sync(layer.group_send)(group, message)
     except Exception as error:  # Redis away: pages refetch when they reconnect
+        BROKER.failed()
         log.warning("event not sent", error=type(error).__name__)

@@ -4,6 +4,7 @@ Everything here is said in terms of resources and their four verbs; nothing know
 """
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from uuid import UUID
 
@@ -26,15 +27,26 @@ from runtime.work import Work
 
 log = structlog.get_logger()
 
+#: Takes over work that has to wait for somebody; False: it can't, the caller waits himself.
+HandOver = Callable[[EnvironmentSpec], bool]
+
+
+class _MustWait(Exception):
+    """What comes next waits for an environment's own pleasure: not here, where others wait behind it."""
+
 
 class Engine:
-    """Applies specs on one node. Cheap to make; may be used by many processes at once."""
+    """Applies specs on one node. Cheap to make; may be used by many processes at once.
 
-    def __init__(self, node: Node, report: Reporter = lambda _: None):
+    With `hand_over` it never waits for an environment to shut down: it asks somebody patient to go on.
+    """
+
+    def __init__(self, node: Node, report: Reporter = lambda _: None, *, hand_over: HandOver | None = None):
         self.node = node
         self.tools = Toolbox(node)
         self.reports = Reports(self.tools, report)
         self.reconciler = Reconciler(self.tools)
+        self._hand_over = hand_over
 
     # -- verbs for callers ----------------------------------------------------------------------
 
@@ -60,16 +72,26 @@ class Engine:
         last: Report | None = None
         attempted = -1
         while True:
+            to_wait_for: EnvironmentSpec | None = None
             with records.try_lock() as mine:
                 if not mine:
                     return last
                 spec = records.wanted()
                 while spec is not None and spec.generation > attempted:
                     attempted = spec.generation
-                    last = self._apply_once(spec, records)
+                    try:
+                        last = self._apply_once(spec, records)
+                    except _MustWait:
+                        to_wait_for = spec
+                        break
                     spec = records.wanted()
+            # handed over only now: who takes it needs the lock
+            if to_wait_for is not None and self._hand_over is not None:
+                if self._hand_over(to_wait_for):
+                    return last
+                self._hand_over, attempted = None, -1
             # what was accepted between the last look and the unlocking has nobody else to do it
-            if records.newest_generation() <= attempted:
+            elif records.newest_generation() <= attempted:
                 return last
 
     # -- one apply ------------------------------------------------------------------------------
@@ -135,6 +157,8 @@ class Engine:
 
     def _halt(self, work: Work) -> None:
         """The polite stop, as a step of its own."""
+        if self._hand_over is not None and work.spec.stop_timeout_s > 0:
+            raise _MustWait
 
         def stop() -> str | None:
             limit = min(work.spec.stop_timeout_s, max(0.0, work.until - time.monotonic()))

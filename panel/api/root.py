@@ -13,6 +13,7 @@ from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
 from panel.api.problem import CONTENT_TYPE, problem, refused
 from panel.errors import Refused
+from panel.tenants.selectors import refuse_suspended
 
 _PROBLEMS = {
     400: "The request can't be understood.",
@@ -69,10 +70,12 @@ api = Api(
 
 
 def actor(request: HttpRequest) -> Actor:
-    """Who asks; the routes are never reached without."""
+    """Who asks; the routes are never reached without. To a suspended tenant's tokens the API is closed."""
     found = actor_of(request)
     if found is None:
         raise AuthenticationError
+    if found.token is not None and found.token.tenant is not None:
+        refuse_suspended(found.token.tenant)
     return found
 
 

@@ -8,6 +8,7 @@ from celery.signals import setup_logging
 from kombu import Queue
 
 from runtime.contract import PANEL_QUEUE
+from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
 
@@ -33,12 +34,9 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     task_time_limit=120,
     task_soft_time_limit=100,
-    broker_transport_options={
-        "visibility_timeout": 20,
-        "unacked_restore_interval": 1,
-        "socket_connect_timeout": 2,
-        "socket_timeout": 5,
-    },
+    broker_transport_options=transport_options(PANEL_QUEUE),
+    broker_connection_timeout=CONNECT_S,
+    worker_consumer="runtime.contract.broker:Consumer",
     broker_connection_retry_on_startup=True,
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_max_tasks_per_child=5000,
@@ -47,13 +45,23 @@ app.conf.update(
     task_queues=[Queue(PANEL_QUEUE)],
     task_create_missing_queues=True,
     beat_schedule={
-        "resync": {"task": "panel.resync", "schedule": 5.0, "options": {"expires": 5}},
+        "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},
         "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},
+        "tenants": {"task": "panel.delete_tenants", "schedule": 15.0, "options": {"expires": 15}},
         "housekeeping": {"task": "panel.housekeeping", "schedule": 600.0, "options": {"expires": 600}},
     },
 )
+app.steps["consumer"].add(TakeBack)
 app.autodiscover_tasks(
-    ["panel.environments", "panel.nodes", "panel.images", "panel.networks", "panel.api", "panel.accounts"]
+    [
+        "panel.environments",
+        "panel.nodes",
+        "panel.images",
+        "panel.networks",
+        "panel.tenants",
+        "panel.api",
+        "panel.accounts",
+    ]
 )
 
 

@@ -14,13 +14,15 @@ from typing import Any
 import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
+from redis import RedisError
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from panel.console.services import Way, may_stay, open_console
 from panel.errors import Forbidden, NotFound
 from panel.events import RIGHTS_GROUP
-from panel.live.auth import actor_of_scope
+from panel.live.auth import Doubt, actor_of_scope
 
 log = structlog.get_logger()
 
@@ -51,6 +53,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
     async def connect(self) -> None:
         """Refuses before the handshake is over (403) whoever may not."""
         self.tasks = []
+        self.doubt = Doubt()
         route = self.scope["url_route"]["kwargs"]
         self.environment_id = route["environment_id"]
         actor = await database_sync_to_async(actor_of_scope)(self.scope)
@@ -91,7 +94,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             log.warning("agent away", error=type(away).__name__)
             await self._fail("node_away", "The node can't be reached right now.", NODE_AWAY)
         else:
-            await self.channel_layer.group_add(RIGHTS_GROUP, self.channel_name)
+            with suppress(RedisError, OSError):  # Redis is away: rights are looked at every second and a half
+                await self.channel_layer.group_add(RIGHTS_GROUP, self.channel_name)
             self.tasks = [asyncio.create_task(self._from_agent()), asyncio.create_task(self._recheck())]
 
     async def _fail(self, code: str, message: str, close: int) -> None:
@@ -149,7 +153,13 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 return
 
     async def _still_good(self) -> bool:
-        good: bool = await database_sync_to_async(may_stay)(self.scope, self.environment_id)
+        try:
+            good: bool = await database_sync_to_async(may_stay)(self.scope, self.environment_id)
+        except DatabaseError as away:
+            log.warning("rights not looked at", error=type(away).__name__)
+            good = self.doubt.may_go_on()
+        else:
+            self.doubt.cleared()
         if not good:
             with suppress(RuntimeError):
                 await self.close(CLOSED_BY_RIGHTS)
@@ -172,5 +182,6 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 del _open[self.user]
             self.user = None
         if self.agent is not None:
-            await self.channel_layer.group_discard(RIGHTS_GROUP, self.channel_name)
+            with suppress(RedisError, OSError):
+                await self.channel_layer.group_discard(RIGHTS_GROUP, self.channel_name)
             await self.agent.close()

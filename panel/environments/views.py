@@ -364,5 +364,6 @@ def _secret(request: PageRequest, row: Environment) -> str:
 @require_POST
 @signed_in
 def forget_secret(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    Environment.objects.get_for(request.actor, environment_id)
     request.session.pop(_SECRET, None)
     return back(request, reverse("environment", args=[environment_id]))

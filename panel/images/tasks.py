@@ -7,12 +7,14 @@ from celery import shared_task
 from pydantic import ValidationError
 
 from panel.images import services
+from panel.patience import until_stored
 from runtime.contract import PANEL_OBSERVE_IMAGE, ImageReport
 
 log = structlog.get_logger()
 
 
 @shared_task(name=PANEL_OBSERVE_IMAGE)
+@until_stored
 def observe_image(document: dict[str, Any]) -> None:
     try:
         report = ImageReport.model_validate(document)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -43,3 +44,23 @@ def actor_now(scope: Scope) -> Actor | None:
         request.session = import_module(settings.SESSION_ENGINE).SessionStore(session.session_key)
         return _actor(scope, get_user(request))
     return actor_of_scope(scope)
+
+
+class Doubt:
+    """For how long a socket's rights could not be looked at, since the database is away.
+
+    Open terminals go on meanwhile, but not for ever: whoever was signed out in that time must not stay.
+    """
+
+    MOST_S = 300.0
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def cleared(self) -> None:
+        self._since = None
+
+    def may_go_on(self) -> bool:
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        return now - self._since < self.MOST_S

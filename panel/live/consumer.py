@@ -1,16 +1,22 @@
 """/ws/events: what changed, as "kind, id"; the page fetches anew. Rights are looked at again and again."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
+import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.db import DatabaseError
+from redis import RedisError
 
 from panel.accounts.actor import Actor
 from panel.events import PLATFORM_GROUP, RIGHTS_GROUP, tenant_group
-from panel.live.auth import actor_now, actor_of_scope
+from panel.live.auth import Doubt, actor_now, actor_of_scope
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
+
+log = structlog.get_logger()
 
 RECHECK_EVERY_S = 1.5
 CLOSED_BY_RIGHTS = 4401
@@ -24,6 +30,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def connect(self) -> None:
         self.groups_joined = set()
+        self.doubt = Doubt()
         actor = await database_sync_to_async(actor_of_scope)(self.scope)
         if actor is None:
             await self.close(CLOSED_BY_RIGHTS)
@@ -48,18 +55,27 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
                 return
 
     async def _still_good(self) -> bool:
-        actor = await database_sync_to_async(actor_now)(self.scope)
+        try:
+            actor = await database_sync_to_async(actor_now)(self.scope)
+            if actor is not None:
+                await self._join(actor)
+        except (DatabaseError, RedisError, OSError) as away:
+            log.warning("rights not looked at", error=type(away).__name__)
+            if self.doubt.may_go_on():
+                return True
+            actor = None
+        else:
+            self.doubt.cleared()
         if actor is None:
             await self.close(CLOSED_BY_RIGHTS)
-            return False
-        await self._join(actor)
-        return True
+        return actor is not None
 
     async def disconnect(self, code: int) -> None:
         if self.checker is not None:
             self.checker.cancel()
-        for group in self.groups_joined:
-            await self.channel_layer.group_discard(group, self.channel_name)
+        with suppress(RedisError, OSError):
+            for group in self.groups_joined:
+                await self.channel_layer.group_discard(group, self.channel_name)
 
     async def receive_json(self, content: Any, **_: Any) -> None:
         """Only `{"type": "ping"}` is expected; anything else is answered with an error."""

@@ -22,7 +22,7 @@ class EventLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_red
 
     @cached_property
     def _client(self) -> redis.Redis:
-        return redis.Redis.from_url(self._address, socket_timeout=2, socket_connect_timeout=2)
+        return redis.Redis.from_url(self._address, socket_timeout=1, socket_connect_timeout=1)
 
     def publish(self, messages: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Send (group, message) pairs in one round trip. Raises `redis.RedisError` when Redis is away."""

@@ -9,14 +9,9 @@ from uuid import UUID
 
 from django.conf import settings
 
-from panel.errors import Conflict, Refused
+from panel.errors import Conflict, NodeAway, Refused
 from panel.nodes.models import Node
 from runtime.contract import Purpose, Ticket
-
-
-class AgentAway(Refused):
-    code = "node_away"
-    status = 503
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -48,20 +43,20 @@ class Agent:
         self, environment_id: UUID, command: list[str], *, user: str, timeout_s: float, stdin: str
     ) -> dict[str, Any]:
         """`{"exit_code", "stdout", "stderr", "truncated", "timed_out"}`. Raises `Conflict` when it doesn't
-        run, `AgentAway` when the node can't be asked."""
+        run, `NodeAway` when the node can't be asked."""
         body = {"command": command, "timeout_s": timeout_s, "stdin": stdin}
         path = f"/v1/environments/{environment_id}/exec"
         ticket = self.ticket(environment_id, Purpose.EXEC, user)
         return self._ask("POST", path, ticket, body, timeout_s=timeout_s + 10)
 
     def terminals(self, environment_id: UUID, *, user: str) -> list[dict[str, Any]]:
-        """`{"name", "running", "created_at", "exit_code", "viewers"}` of each, by age. Raises `AgentAway`."""
+        """`{"name", "running", "created_at", "exit_code", "viewers"}` of each, by age. Raises `NodeAway`."""
         ticket = self.ticket(environment_id, Purpose.TERMINAL, user)
         answer = self._ask("GET", f"/v1/environments/{environment_id}/terminals", ticket)
         return list(answer["terminals"])
 
     def close_terminal(self, environment_id: UUID, name: str, *, user: str) -> None:
-        """Ends its shell and forgets what it printed; a no-op when there is none. Raises `AgentAway`."""
+        """Ends its shell and forgets what it printed; a no-op when there is none. Raises `NodeAway`."""
         ticket = self.ticket(environment_id, Purpose.TERMINAL, user)
         try:
             self._ask("DELETE", f"/v1/environments/{environment_id}/terminals/{name}", ticket)
@@ -79,7 +74,7 @@ class Agent:
             answer = connection.getresponse()
             status, text = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise AgentAway(
+            raise NodeAway(
                 f"The node {self.node.name} can't be asked right now.", next_step="Try again in a moment."
             ) from error
         finally:

@@ -77,16 +77,18 @@ def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
         raise Invalid(
             f"{limits.disk_mb} MB of disk is more than a node's pool has ({disk} MB).", field="disk_mb"
         )
-    fitting = [
+    roomy = [
         c for c in fitting if c.node.facts["pool_used_bytes"] < c.node.facts["pool_bytes"] * (1 - POOL_RESERVE)
     ]
-    if not fitting:
+    if not roomy:
+        free = max(c.node.facts["pool_bytes"] - c.node.facts["pool_used_bytes"] for c in fitting)
         raise NoRoom(
-            "The disk pool of every node that could take it is full.",
+            f"The pool is full: {free / 2**30:.1f} GB free, {limits.disk_mb / 1024:.1f} GB wanted, and "
+            f"{POOL_RESERVE:.0%} are kept back for those that run.",
             code="pool_full",
             next_step="Delete environments or images that aren't needed, or enlarge the pool.",
         )
-    return min(fitting, key=lambda c: (load_of(c.node), c.node.name)).node
+    return min(roomy, key=lambda c: (load_of(c.node), c.node.name)).node
 
 
 def load_of(node: Node) -> float:

@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils import timezone
 
 from panel.tenants.permissions import Permission, RoleName
 from panel.tenants.scope import Scoped
@@ -14,6 +15,13 @@ from runtime.contract.base import NAME_PATTERN
 class TenantState(models.TextChoices):
     ACTIVE = "active", "active"
     SUSPENDED = "suspended", "suspended"
+
+
+class SuspendedHow(models.TextChoices):
+    """What becomes of the environments of a suspended tenant that should run."""
+
+    STOP = "stop", "stopped"
+    FREEZE = "freeze", "frozen"
 
 
 class Tenants(Scoped["Tenant"]):
@@ -36,10 +44,19 @@ class Tenant(models.Model):
     name = models.CharField(max_length=120)
     slug = models.CharField(max_length=63, unique=True, validators=[RegexValidator(NAME_PATTERN)])
     parent = models.ForeignKey("self", on_delete=models.PROTECT, related_name="children", null=True, blank=True)
-    path = models.CharField(max_length=700, unique=True, editable=False)
-    """Hex ids from the root down to this one, each followed by `/`: all below share it as a prefix."""
+    path = models.TextField(editable=False)
+    """Hex ids from the root down to this one, each followed by `/`: all below share it as a prefix.
+
+    Unique since it ends with the own id. The index over it (PostgreSQL's SP-GiST, in the migration)
+    takes values of any length, so that tenants may be as deep as one likes.
+    """
     state = models.CharField(max_length=16, choices=TenantState.choices, default=TenantState.ACTIVE)
     suspended_reason = models.CharField(max_length=400, blank=True, default="")
+    suspended_how = models.CharField(max_length=8, choices=SuspendedHow.choices, default=SuspendedHow.STOP)
+    delete_at = models.DateTimeField(null=True, blank=True)
+    """When it is deleted with all that it owns, unless that is cancelled before."""
+    must_use_plans = models.BooleanField(default=False)
+    """Its environments have the size of a plan, never one of their own."""
     time_zone = models.CharField(max_length=64, default="UTC")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -47,12 +64,23 @@ class Tenant(models.Model):
 
     class Meta:
         ordering = ["name"]
+        indexes = [
+            models.Index(fields=["name", "id"], name="tenant_by_name"),
+            models.Index(
+                fields=["delete_at"], condition=models.Q(delete_at__isnull=False), name="tenant_to_delete"
+            ),
+        ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=TenantState.values), name="tenant_state_known"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_due(self) -> bool:
+        """Its waiting time is over: it is being deleted, and that can't be taken back."""
+        return self.delete_at is not None and self.delete_at <= timezone.now()
 
     @property
     def chain(self) -> list[uuid.UUID]:

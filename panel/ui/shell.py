@@ -10,6 +10,7 @@ from panel.accounts.auth import actor_of
 from panel.operations.models import OPEN_STATES, Operation
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
+from panel.ui.outages import outages
 
 _SESSION_KEY = "tenant"
 #: Tenants in the switcher; more are found by the tenants' page.
@@ -34,6 +35,10 @@ class Shell:
     def running(self) -> list[Operation]:
         rows = Operation.objects.for_actor(self.actor).filter(state__in=OPEN_STATES)
         return list(rows.order_by("-created_at")[:20])
+
+    @cached_property
+    def outages(self) -> list[str]:
+        return outages(self.actor)
 
     @property
     def is_administrator(self) -> bool:

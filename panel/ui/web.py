@@ -7,7 +7,7 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
@@ -26,6 +26,9 @@ class PageRequest(HttpRequest):
     actor: Actor
 
 
+#: All that a browser sends to a page.
+_METHODS = ("GET", "HEAD", "POST")
+
 View = Callable[Concatenate[PageRequest, P], HttpResponse]
 
 
@@ -37,6 +40,8 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
     @wraps(view)
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if request.method not in _METHODS:
+            return HttpResponseNotAllowed(_METHODS)
         actor = actor_of(request)
         if actor is None or actor.token is not None:
             raise Http404

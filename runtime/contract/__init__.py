@@ -21,23 +21,28 @@ from runtime.contract.environment import (
     TenantEnvelope,
 )
 from runtime.contract.image import ImageReport, ImageSource, ImageSpec, ImageState
-from runtime.contract.node import Check, CheckLevel, NodeFacts, NodeReport
+from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.report import ObservedState, Report, Step, StepState, Usage, UsageReport
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
+    NODE_LOOK,
+    NODE_SURVEY,
     PANEL_OBSERVE,
     PANEL_OBSERVE_IMAGE,
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
     PANEL_QUEUE,
     node_queue,
+    slow_queue,
 )
 from runtime.contract.ticket import Purpose, Ticket
 
 __all__ = [
     "NODE_APPLY",
     "NODE_IMAGE",
+    "NODE_LOOK",
+    "NODE_SURVEY",
     "PANEL_OBSERVE",
     "PANEL_OBSERVE_IMAGE",
     "PANEL_OBSERVE_NODE",
@@ -56,6 +61,8 @@ __all__ = [
     "ImageState",
     "Kernel",
     "Kind",
+    "Lacking",
+    "Leak",
     "Limits",
     "Network",
     "NodeFacts",
@@ -69,9 +76,11 @@ __all__ = [
     "SecurityProfile",
     "Step",
     "StepState",
+    "Survey",
     "TenantEnvelope",
     "Ticket",
     "Usage",
     "UsageReport",
     "node_queue",
+    "slow_queue",
 ]

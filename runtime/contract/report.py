@@ -73,6 +73,10 @@ class Usage(Message):
     """Use of one environment, read from the kernel."""
 
     environment_id: UUID
+    state: ObservedState | None = None
+    """As the kernel shows it, so that a lost report is noticed."""
+    generation: Annotated[int, Field(ge=0)] = 0
+    """The newest that was fully brought about."""
     cpu_ns: Annotated[int, Field(ge=0)] = 0
     """CPU time used since the environment's group was made."""
     memory_bytes: Annotated[int, Field(ge=0)] = 0

@@ -24,6 +24,7 @@ def _up(options: argparse.Namespace) -> int:
         domain=options.domain,
         listen=options.listen,
         node_netns=options.node_netns or os.environ.get("WADAH_NODE_NETNS"),
+        images=options.images,
     )
     return 0
 
@@ -168,6 +169,7 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--domain", help="public name: TLS by itself on port 443")
     start.add_argument("--listen", metavar="ADDRESS", help="listen there with a self-signed certificate")
     start.add_argument("--node-netns", help=argparse.SUPPRESS)
+    start.add_argument("--images", metavar="NAME,…", help="only build these images at once")
     stop = verb("down", _down, "stop the panel's processes; environments go on running")
     stop.add_argument("--purge", action="store_true", help="delete every environment and every trace")
     seen = verb("status", _status, "which process runs")

@@ -70,6 +70,12 @@ def roles(layout: Layout, front: Front) -> list[Role]:
             stop_s=40,
         ),
         Role(
+            "node-slow",
+            [str(venv / "python"), "-m", "runtime.worker", "--home", home, "--slow"],
+            root=True,
+            stop_s=10,
+        ),
+        Role(
             "panel-worker",
             [str(venv / "celery"), "-A", "panel.config.celery", "worker", "-Q", "panel", "-c", "2",
              "-n", "panel@local", "-l", "warning", "--without-gossip", "--without-mingle",

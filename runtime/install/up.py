@@ -41,6 +41,7 @@ def up(
     domain: str | None = None,
     listen: str | None = None,
     node_netns: str | None = None,
+    images: str | None = None,
 ) -> None:
     """Raises `Stop` with one sentence and the remedy when the machine can't do it."""
     if os.geteuid() != 0:
@@ -59,7 +60,7 @@ def up(
     changed |= layout.copy_code()
     line("code and web files")
     _prepare_node(layout, front, node_netns)
-    builds = [_build_image(layout, front, name) for name in IMAGES]
+    builds = [_build_image(layout, front, name) for name in (images.split(",") if images else IMAGES)]
     if changed and running_pid(layout) is not None:
         stop_processes(layout)
     manage(layout, front, "prepare")

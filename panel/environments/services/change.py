@@ -41,32 +41,37 @@ def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str,
             return _describe(actor, environment, changes)
 
     def mutate(row: Environment) -> dict[str, Any]:
-        if "name" in changes and changes["name"] != row.name:
-            refuse_taken_name(row.tenant, inputs.check_name(changes["name"]))
-            row.name = changes["name"]
-        if "description" in changes:
-            row.description = check_text(changes["description"] or "", "description")
-        if changes.get("plan"):
-            row.plan_version = plan_version(actor, row.tenant, changes["plan"])
-            resize(row, inputs.parse_limits({**row.plan_version.limits, **(changes.get("limits") or {})}))
-        elif changes.get("limits"):
-            resize(row, inputs.parse_limits({**row.limits, **changes["limits"]}))
-        if "ssh_keys" in changes:
-            actor.require(Permission.ENVIRONMENT_CREDENTIALS, row.tenant)
-            row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
-            row.credentials_revision += 1
-        if changes.get("network") is not None:
-            options = network_options(actor, row.tenant, changes["network"])
-            row.network_options = {**row.network_options, **options}
-        if changes.get("security") is not None:
-            row.security = security_profile(actor, row.tenant, {**row.security, **changes["security"]})
-        if changes.get("restart") is not None:
-            row.restart = inputs.parse_restart({**row.restart, **changes["restart"]}).model_dump(mode="json")
-        if changes.get("stop_timeout_s") is not None:
-            row.stop_timeout_s = check_stop_timeout(changes["stop_timeout_s"])
-        return {key: value for key, value in changes.items() if key != "ssh_keys"}
+        return lay_over(actor, row, changes)
 
     return change(actor, environment_id, Permission.ENVIRONMENT_CHANGE, OperationKind.UPDATE, mutate)
+
+
+def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the changes into a locked row's intent; what was asked for, for the operation."""
+    if "name" in changes and changes["name"] != row.name:
+        refuse_taken_name(row.tenant, inputs.check_name(changes["name"]))
+        row.name = changes["name"]
+    if "description" in changes:
+        row.description = check_text(changes["description"] or "", "description")
+    if changes.get("plan"):
+        row.plan_version = plan_version(actor, row.tenant, changes["plan"])
+        resize(row, inputs.parse_limits({**row.plan_version.limits, **(changes.get("limits") or {})}))
+    elif changes.get("limits"):
+        resize(row, inputs.parse_limits({**row.limits, **changes["limits"]}))
+    if "ssh_keys" in changes:
+        actor.require(Permission.ENVIRONMENT_CREDENTIALS, row.tenant)
+        row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
+        row.credentials_revision += 1
+    if changes.get("network") is not None:
+        options = network_options(actor, row.tenant, changes["network"])
+        row.network_options = {**row.network_options, **options}
+    if changes.get("security") is not None:
+        row.security = security_profile(actor, row.tenant, {**row.security, **changes["security"]})
+    if changes.get("restart") is not None:
+        row.restart = inputs.parse_restart({**row.restart, **changes["restart"]}).model_dump(mode="json")
+    if changes.get("stop_timeout_s") is not None:
+        row.stop_timeout_s = check_stop_timeout(changes["stop_timeout_s"])
+    return {key: value for key, value in changes.items() if key != "ssh_keys"}
 
 
 def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]) -> Changed:

@@ -23,6 +23,7 @@ PAGES: dict[str, str] = {
     "mfa_index": "/accounts/2fa/",
     "mfa_list_webauthn": "/accounts/2fa/webauthn/",
     "node": "/nodes/{node}/",
+    "node-leaks": "/nodes/leaks/",
     "nodes": "/nodes/",
     "operation": "/operations/{operation}/",
     "operations": "/operations/",
@@ -45,7 +46,7 @@ _STATE = "comes only within a sign-in or an e-mail"
 #: Why the others aren't looked at.
 NO_PAGES: dict[str, str] = {
     **dict.fromkeys(("healthz", "readyz", "metrics"), "for machines"),
-    **dict.fromkeys(("palette", "tray"), "a part of every page"),
+    **dict.fromkeys(("outages", "palette", "tray"), "a part of every page"),
     "home": "leads to the environments",
     "set_language": _FORM,
     "token-revoke": _FORM,
@@ -53,6 +54,7 @@ NO_PAGES: dict[str, str] = {
     "tenant-state": _FORM,
     "plan-retire": _FORM,
     "node-state": _FORM,
+    "node-survey": _FORM,
     "image-build": _FORM,
     "image-delete": _FORM,
     "environments-bulk": _FORM,
