@@ -57,9 +57,9 @@ def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
 
 
 def list_terminals(actor: Actor, environment_id: UUID) -> list[dict[str, Any]]:
-    """Shells that run inside and may be gone on with from anywhere: `{"name", "created_at", "viewers"}`, by age.
+    """Shells that run inside, by age: `{"name", "created_at", "viewers"}`. Each may be gone on with anywhere.
 
-    Raises as `open_console`, and `AgentAway`.
+    Raises as `open_console`, and `NodeAway`.
     """
     environment = _visible(actor, environment_id)
     found = Agent(environment.node).terminals(environment.pk, user=actor.name)

@@ -31,8 +31,9 @@ _MASKED = (
     "sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount e2scrub_reap.service "
     "e2scrub_all.timer systemd-networkd-wait-online.service getty-static.service"
 )
-#: `user@.service`: with its own KillMode=mixed, an init that gets no word of a cgroup running empty (any container on
-#: cgroup v1) often waits the whole TimeoutStopSec of two minutes, so that who had signed in could not reboot.
+#: `user@.service`: with its own KillMode=mixed, an init that gets no word of a cgroup running empty (any
+#: container on cgroup v1) often waits its TimeoutStopSec of two minutes, so that who had signed in could
+#: not reboot.
 _FINISH = f"""
 set -e
 echo 'nameserver 127.0.0.1' > /etc/resolv.conf

@@ -3,6 +3,7 @@
 import hashlib
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.browser.conftest import Opens
@@ -13,12 +14,22 @@ from tests.e2e.support import Installation
 _SHELLS = "/environments/{}/console"
 
 
-def _shell(opens: Opens, environment: str, **options: object) -> Screen:
-    """A window with a root shell of its own beside the console."""
-    page = opens(**options)
+@pytest.fixture(autouse=True)
+def no_shells(wadah: Installation, quiet: str) -> None:
+    """Of the test before."""
+    for one in wadah.call("GET", f"/environments/{quiet}/terminals").body["items"]:
+        wadah.call("DELETE", f"/environments/{quiet}/terminals/{one['name']}")
+
+
+def _shell(opens: Opens, environment: str) -> Screen:
+    """A window with the root shell `t1` beside the console, which it begins when nobody has."""
+    page = opens()
     page.add_init_script(READ_ALOUD)
-    page.goto(_SHELLS.format(environment))
-    page.get_by_role("button", name="New root shell").click()
+    with page.expect_response(re.compile(r"/terminals$")):
+        page.goto(_SHELLS.format(environment))
+    tab = page.get_by_role("tab", name="Shell t1")
+    page.wait_for_timeout(50)
+    (tab if tab.count() else page.get_by_role("button", name="New root shell")).click()
     screen = Screen(page, "t1")
     screen.is_connected()
     screen.shows("#")
@@ -47,13 +58,41 @@ def test_a_reload_keeps_the_shell_its_command_and_its_scrollback(opens: Opens, q
     before = re.search(r"shell-(\d+)", screen.text())
     assert before is not None
     screen.page.reload()
-    screen.page.get_by_role("tab", name="Shell t1").click()
+    expect(screen.page.get_by_role("tab", name="Shell t1")).to_have_attribute("aria-selected", "true")
     screen.is_connected()
     screen.shows("tick-1")
     screen.shows("tick-9")
     assert len(re.findall(r"tick-5", screen.text())) == 1
     screen.run("clear; echo again-$mine")
     screen.shows(f"again-{before[1]}")
+
+
+def test_a_phone_goes_on_with_the_shell_of_a_laptop(opens: Opens, quiet: str) -> None:
+    laptop = _shell(opens, quiet)
+    laptop.run("clear; left=open; echo begun-here")
+    laptop.shows("begun-here")
+    laptop.page.close()
+    phone = opens(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    phone.add_init_script(READ_ALOUD)
+    phone.goto(_SHELLS.format(quiet))
+    phone.get_by_role("tab", name="Shell t1").click()
+    screen = Screen(phone, "t1")
+    screen.shows("begun-here")
+    screen.run("clear; echo still-$left; sleep 60")
+    screen.shows("still-open")
+    screen.place.get_by_role("button", name="Ctrl", exact=True).click()
+    screen.type("c")
+    screen.run("echo interrupted")
+    screen.shows("interrupted")
+
+
+def test_a_shell_is_ended_from_its_tab_after_a_question(opens: Opens, wadah: Installation, quiet: str) -> None:
+    screen = _shell(opens, quiet)
+    screen.page.get_by_role("button", name="End the shell: Shell t1").click()
+    screen.page.get_by_role("dialog").get_by_role("button", name="End the shell").click()
+    expect(screen.page.get_by_role("tab", name="Shell t1")).to_have_count(0)
+    listed = f"/environments/{quiet}/terminals"
+    wadah.wait(lambda: wadah.call("GET", listed).body["count"] == 0, 30)
 
 
 def test_two_people_see_the_same_and_are_told_of_each_other(opens: Opens, quiet: str) -> None:
@@ -81,7 +120,7 @@ def test_the_shell_has_the_size_of_the_window(opens: Opens, quiet: str) -> None:
         seen = re.findall(r"^(\d+) (\d+)\s*$", screen.text(), re.MULTILINE)
         return bool(seen) and int(seen[-1][1]) < int(wide[2]) and int(seen[-1][0]) < int(wide[1])
 
-    Installation.wait(narrower, 30, lambda: screen.text())
+    Installation.wait(narrower, 30, screen.text)
 
 
 def test_the_console_opens_before_boot_and_stays_over_a_restart(
@@ -97,9 +136,25 @@ def test_the_console_opens_before_boot_and_stays_over_a_restart(
     page.get_by_role("button", name="Start").click()
     expect(page.locator("#ve-head")).to_contain_text("running")
     screen = Screen(page)
-    screen.shows("login:")
+    screen.shows("root@")
     wadah.call("POST", f"/environments/{environment}/restart", {})
-    expect(screen.rows).to_contain_text(re.compile(r"login:[\s\S]*login:"))
+    expect(screen.rows).to_contain_text(re.compile(r"(Enter 'help'[\s\S]*){3}root@"))
+
+
+def test_control_c_on_the_console_ends_a_command_and_nothing_else(
+    opens: Opens, wadah: Installation, environment: str
+) -> None:
+    page = opens()
+    page.add_init_script(READ_ALOUD)
+    page.goto(_SHELLS.format(environment))
+    screen = Screen(page)
+    screen.shows("root@")
+    screen.run("sh -c 'echo begun-$((1 + 1)); exec sleep 600'")
+    screen.shows("begun-2")
+    page.keyboard.press("Control+C")
+    screen.run("echo back-again")
+    expect(screen.rows).to_contain_text(re.compile(r"echo back-again\s*back-again"))
+    assert wadah.get(environment)["restarts"] == 0
 
 
 def test_search_finds_what_was_printed(opens: Opens, quiet: str) -> None:
