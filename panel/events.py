@@ -26,6 +26,11 @@ def tenant_group(tenant_id: UUID | str) -> str:
     return f"tenant.{UUID(str(tenant_id)).hex}"
 
 
+def environment_group(environment_id: UUID | str) -> str:
+    """Of those whom one environment is shared with, or whose token is for it alone."""
+    return f"environment.{UUID(str(environment_id)).hex}"
+
+
 def publish(kind: str, id: UUID | str, tenant_id: UUID | None, **more: Any) -> None:
     """Send `{"kind", "id", "tenant", …}` after the running transaction commits (at once without one).
 
@@ -33,6 +38,9 @@ def publish(kind: str, id: UUID | str, tenant_id: UUID | None, **more: Any) -> N
     """
     event = {"kind": kind, "id": str(id), "tenant": str(tenant_id) if tenant_id else None, **more}
     groups = [PLATFORM_GROUP] if tenant_id is None else [PLATFORM_GROUP, tenant_group(tenant_id)]
+    environment_id = id if kind == "environment" else more.get("environment")
+    if environment_id:
+        groups.append(environment_group(environment_id))
     send([(group, {"type": "wadah.event", "event": event}) for group in groups])
 
 

@@ -40,6 +40,19 @@ class User(AbstractUser):
         return self.name or self.username
 
 
+class SignInPolicy(models.Model):
+    """What administrators ask of everybody's sign-in; one row."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    requires_mfa = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="signin_policy_one")]
+
+    def __str__(self) -> str:
+        return "sign-in policy"
+
+
 class Tokens(Scoped["Token"]):
     view_permission = Permission.TOKEN_VIEW
 
@@ -58,6 +71,9 @@ class Token(models.Model):
     )
     """None: everywhere that the user may act (only administrators of the installation make such)."""
     permissions = models.JSONField(default=list)
+    environments = models.JSONField(default=list, blank=True)
+    """Ids of the environments that it is for; empty: all. They stay named after their environment is gone, so
+    that such a token never widens."""
     digest = models.CharField(max_length=64)
     networks = models.JSONField(default=list, blank=True)
     """Address ranges that it may be used from; empty: from anywhere."""

@@ -13,14 +13,15 @@ from django.db import transaction
 from django.utils import timezone
 
 from panel import events
+from panel.access.rights import check_permissions
 from panel.accounts.actor import Actor
 from panel.accounts.auth import digest_of, new_secret, text_of
 from panel.accounts.models import Token, User
 from panel.audit.services import record
+from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NotFound
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import EVERYTHING, FROM_ABOVE, ROLES, Permission, RoleName
-from panel.tenants.services import check_permissions
 
 LONGEST = timedelta(days=366)
 DEFAULT_LIFE = timedelta(days=90)
@@ -35,10 +36,12 @@ def create_token(
     permissions: Sequence[str] = (),
     expires_at: datetime | None = None,
     networks: Sequence[str] = (),
+    environments: Sequence[str] = (),
 ) -> tuple[Token, str]:
     """The row and the token's text, which is shown this once. It never may more than its maker.
 
-    Without `expires_at` it ends after 90 days; at most it lasts a year.
+    With `environments` it is for those alone. Without `expires_at` it ends after 90 days; it lasts a year
+    at most.
     """
     actor.require(Permission.TOKEN_MANAGE, tenant)
     wanted = _permissions(actor, tenant, role, permissions)
@@ -55,6 +58,7 @@ def create_token(
         permissions=wanted,
         digest=digest_of(secret),
         networks=_networks(networks),
+        environments=_environments(actor, tenant, environments),
         expires_at=end,
     )
     with transaction.atomic():
@@ -64,7 +68,12 @@ def create_token(
             "token.create",
             tenant_id=tenant.pk if tenant else None,
             target=token,
-            after={"permissions": wanted, "expires_at": end.isoformat(), "networks": token.networks},
+            after={
+                "permissions": wanted,
+                "expires_at": end.isoformat(),
+                "networks": token.networks,
+                "environments": token.environments,
+            },
         )
     return token, text_of(token, secret)
 
@@ -91,6 +100,14 @@ def _networks(networks: Sequence[str]) -> list[str]:
         return [str(ipaddress.ip_network(network)) for network in networks]
     except ValueError as error:
         raise Invalid(f"networks: {error}.", field="networks") from error
+
+
+def _environments(actor: Actor, tenant: Tenant | None, environments: Sequence[str]) -> list[str]:
+    """Ids of environments that the actor sees, in this tenant or below it."""
+    rows = Environment.objects.for_actor(actor).living()
+    if tenant is not None:
+        rows = rows.filter(tenant__path__startswith=tenant.path)
+    return [str(rows.get_for(actor, one).pk) for one in dict.fromkeys(environments)]
 
 
 def revoke_token(actor: Actor, token_id: UUID) -> Token:
@@ -131,28 +148,42 @@ def create_user(
 ) -> User:
     """An account with a verified address; without a password its owner sets one by mail."""
     actor.require(Permission.USER_MANAGE)
-    user = User(
-        username=username.strip(), email=email.strip().lower(), name=name[:120], is_superuser=is_administrator
-    )
+    with transaction.atomic():
+        user = checked_user(username=username, email=email, password=password, name=name)
+        user.is_superuser = is_administrator
+        save_user(user, password)
+        record(actor, "user.create", target=user, after={"is_administrator": is_administrator})
+    return user
+
+
+def checked_user(*, username: str, email: str, password: str, name: str = "") -> User:
+    """Not saved yet. `Invalid` or `Conflict` names the field."""
+    user = User(username=username.strip(), email=email.strip().lower(), name=name.strip()[:120])
     try:
         validate_email(user.email)
     except ValidationError as error:
         raise Invalid("This isn't an e-mail address.", field="email") from error
     try:
         user.username_validator(user.username)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), field="username") from error
+    try:
         if password:
             validate_password(password, user)
     except ValidationError as error:
-        field = "password" if password and error.code != "invalid" else "username"
-        raise Invalid(" ".join(error.messages), field=field) from error
-    with transaction.atomic():
-        for field in ("username", "email"):
-            value = getattr(user, field)
-            if User.objects.filter(**{f"{field}__iexact": value}).exists():
-                raise Conflict(f"The {field} {value} is taken.", code="name_taken", field=field)
-        save_user(user, password)
-        record(actor, "user.create", target=user, after={"is_administrator": is_administrator})
+        raise Invalid(" ".join(error.messages), field="password") from error
+    for field in ("username", "email"):
+        value = getattr(user, field)
+        if User.objects.filter(**{f"{field}__iexact": value}).exists():
+            raise Conflict(f"The {field} {value} is taken.", code="name_taken", field=field)
     return user
+
+
+def has_address(user: User, email: str) -> bool:
+    """Whether it is a verified address of his."""
+    from allauth.account.models import EmailAddress  # noqa: PLC0415
+
+    return bool(EmailAddress.objects.filter(user=user, email__iexact=email, verified=True).exists())
 
 
 def save_user(user: User, password: str) -> None:

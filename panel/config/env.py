@@ -25,8 +25,12 @@ class PanelEnv(BaseSettings):
     """Empty: SQLite in HOME/panel/db.sqlite3."""
     debug: bool = False
     log_json: bool = True
+    session_idle_s: int = Field(default=1_800, ge=60)
+    """After this long without a request or a key typed, one signs in again."""
     slot_cooldown_s: int = Field(default=86_400, ge=0)
     """How long the user ids of a deleted environment are kept back."""
+    slot_least_rest_s: int = Field(default=60, ge=0)
+    """The same where a node has no others left."""
     address_cooldown_s: int = Field(default=3_600, ge=0)
     """How long an address is kept back after its environment is gone."""
     deleted_rows_kept_s: int = Field(default=30 * 86_400, ge=0)

@@ -19,6 +19,7 @@ from redis import RedisError
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from panel.audit.services import record_denied
 from panel.console.services import Way, may_stay, open_console
 from panel.errors import Forbidden, NotFound
 from panel.events import RIGHTS_GROUP
@@ -64,6 +65,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             way = await database_sync_to_async(open_console)(actor, self.environment_id, route.get("name"))
         except (NotFound, Forbidden) as refused:
             log.info("console refused", user=actor.name, environment=str(self.environment_id), why=refused.code)
+            if isinstance(refused, Forbidden):
+                await database_sync_to_async(record_denied)(actor, refused, f"WebSocket {self.scope['path']}")
             await self.close(NOT_FOUND if isinstance(refused, NotFound) else CLOSED_BY_RIGHTS)
             return
         if _open[actor.user.pk] >= SOCKETS_PER_USER:

@@ -97,5 +97,5 @@ def may_stay(scope: Scope, environment_id: UUID) -> bool:
 def _visible(actor: Actor, environment_id: UUID) -> Environment:
     living = Environment.objects.living().select_related("node", "tenant")
     environment = living.get_for(actor, environment_id)
-    actor.require(Permission.ENVIRONMENT_CONSOLE, environment.tenant)
+    actor.require(Permission.ENVIRONMENT_CONSOLE, environment)
     return environment

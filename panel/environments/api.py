@@ -13,6 +13,7 @@ from panel.console.services import close_terminal, list_terminals
 from panel.environments import selectors, services
 from panel.environments.models import Environment
 from panel.errors import Invalid, NotFound
+from panel.metering.selectors import traffic_of
 from panel.networks.models import PortForward
 from panel.nodes.agent import Agent
 from panel.operations.models import Operation
@@ -54,6 +55,7 @@ class Update(Strict):
     name: str | None = None
     description: str | None = None
     plan: str | None = None
+    follows_plan: bool | None = None
     limits: Json | None = None
     ssh_keys: list[str] | None = None
     network: Json | None = None
@@ -148,7 +150,7 @@ def get(request: HttpRequest, pk: str) -> Json:
     row = selectors.environments(actor(request)).filter(pk=uuid_of(pk, WHAT)).first()
     if row is None:
         raise NotFound(WHAT)
-    return _show(row)
+    return {**_show(row), "traffic": traffic_of(row)}
 
 
 @router.patch("/{pk}", response={202: Json}, operation_id="environments_update")
@@ -235,7 +237,7 @@ def execute(request: HttpRequest, pk: str, payload: Exec) -> Json | HttpResponse
     found = row.for_actor(who).living().first()
     if found is None:
         raise NotFound(WHAT)
-    who.require(Permission.ENVIRONMENT_EXEC, found.tenant)
+    who.require(Permission.ENVIRONMENT_EXEC, found)
     return services.execute(who, found, Agent(found.node), **payload.model_dump())
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
 from panel.accounts.actor import Actor
-from panel.accounts.auth import actor_from_token
+from panel.accounts.auth import actor_from_token, actor_of_session
 from panel.accounts.models import User
+from panel.accounts.second_factor import lacks_second_factor
 
 if TYPE_CHECKING:
     from channels.consumer import _ChannelScope as Scope
@@ -20,20 +21,20 @@ if TYPE_CHECKING:
 
 def actor_of_scope(scope: Scope) -> Actor | None:
     """None when nobody who may be here. A bad token never falls back to the session."""
-    return _actor(scope, scope.get("user"))
+    return _actor(scope, scope.get("user"), scope.get("session"))
 
 
-def _actor(scope: Scope, user: object) -> Actor | None:
+def _actor(scope: Scope, user: object, session: Any) -> Actor | None:
     headers = dict(scope.get("headers", []))
     forwarded = headers.get(b"x-forwarded-for", b"").decode(errors="replace")
     address = forwarded.rsplit(",", 1)[-1].strip()
     authorization = headers.get(b"authorization", b"").decode(errors="replace")
     if authorization:
         scheme, _, value = authorization.partition(" ")
-        return actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
-    if not isinstance(user, User) or not user.is_active:
-        return None
-    return Actor(user=user, address=address)
+        actor = actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
+    else:
+        actor = actor_of_session(user, session, address) if isinstance(user, User) else None
+    return None if actor is None or lacks_second_factor(actor) else actor
 
 
 def actor_now(scope: Scope) -> Actor | None:
@@ -42,7 +43,7 @@ def actor_now(scope: Scope) -> Actor | None:
     if session is not None and session.session_key:
         request = HttpRequest()
         request.session = import_module(settings.SESSION_ENGINE).SessionStore(session.session_key)
-        return _actor(scope, get_user(request))
+        return _actor(scope, get_user(request), request.session)
     return actor_of_scope(scope)
 
 

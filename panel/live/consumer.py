@@ -11,7 +11,8 @@ from django.db import DatabaseError
 from redis import RedisError
 
 from panel.accounts.actor import Actor
-from panel.events import PLATFORM_GROUP, RIGHTS_GROUP, tenant_group
+from panel.environments.models import Environment
+from panel.events import PLATFORM_GROUP, RIGHTS_GROUP, environment_group, tenant_group
 from panel.live.auth import Doubt, actor_now, actor_of_scope
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
@@ -20,6 +21,7 @@ log = structlog.get_logger()
 
 RECHECK_EVERY_S = 1.5
 CLOSED_BY_RIGHTS = 4401
+_MOST_GROUPS = 1000
 
 
 class EventConsumer(AsyncJsonWebsocketConsumer):
@@ -99,8 +101,17 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
 
 def _groups(actor: Actor) -> set[str]:
-    condition = actor.scope(Permission.ENVIRONMENT_VIEW)
-    if condition is None and actor.is_platform_administrator:
+    if actor.is_platform_administrator:
         return {RIGHTS_GROUP, PLATFORM_GROUP}
-    rows = Tenant.objects.all() if condition is None else Tenant.objects.filter(condition)
-    return {RIGHTS_GROUP, *(tenant_group(pk) for pk in rows.values_list("pk", flat=True)[:1000])}
+    reach = actor.scope(Permission.ENVIRONMENT_VIEW)
+    tenants = Tenant.objects.for_actor(actor, Permission.ENVIRONMENT_VIEW).values_list("pk", flat=True)
+    single = (
+        reach.shared
+        if reach.only is None
+        else set(Environment.objects.for_actor(actor).filter(pk__in=reach.only).values_list("pk", flat=True))
+    )
+    return {
+        RIGHTS_GROUP,
+        *(tenant_group(pk) for pk in tenants[:_MOST_GROUPS]),
+        *(environment_group(pk) for pk in sorted(single)[:_MOST_GROUPS]),
+    }

@@ -50,6 +50,7 @@ CANCELLABLE = frozenset(
 
 
 class Operations(Scoped["Operation"]):
+    environment_relation = "environment"
     view_permission = Permission.OPERATION_VIEW
 
 

@@ -155,10 +155,9 @@ def delete_due(now: datetime | None = None) -> int:
     due = Tenant.objects.filter(delete_at__lte=now or timezone.now())
     gone = 0
     for root in list(due):
-        for tenant in sorted(_tree(root), key=lambda one: -len(one.path)):
-            if not _empty(tenant):
-                break
-            gone += _remove(tenant)
+        deepest_first = sorted(_tree(root), key=lambda one: -len(one.path))
+        empty = [tenant for tenant in deepest_first if _empty(tenant)]
+        gone += sum(_remove(tenant) for tenant in empty)
     return gone
 
 

@@ -58,6 +58,8 @@ class Tenant(models.Model):
     must_use_plans = models.BooleanField(default=False)
     """Its environments have the size of a plan, never one of their own."""
     time_zone = models.CharField(max_length=64, default="UTC")
+    requires_mfa = models.BooleanField(default=False)
+    """Its members, and those of tenants below it, need a second factor."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = Tenants.as_manager()
@@ -95,6 +97,8 @@ class Role(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="roles")
     name = models.CharField(max_length=60)
     permissions = models.JSONField(default=list)
+    version = models.PositiveIntegerField(default=1)
+    """Counts up with every change, so that nobody overwrites what he hasn't read."""
 
     objects = Roles.as_manager()
 
@@ -113,6 +117,7 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=RoleName.choices, default=RoleName.VIEWER)
     custom_role = models.ForeignKey(Role, on_delete=models.PROTECT, null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = Memberships.as_manager()

@@ -39,3 +39,11 @@ def refuse_suspended(tenant: Tenant) -> None:
     """Raises `Suspended`, with the reason that was given, when nothing of the tenant may be changed."""
     if tenant.state == TenantState.SUSPENDED:
         raise Suspended(tenant.name, tenant.suspended_reason)
+
+
+def locked_state(tenant: Tenant) -> Tenant:
+    """The tenant as it is now, and stays until the transaction ends; rows that point to it can be written."""
+    row = Tenant.objects.select_for_update(no_key=True).filter(pk=tenant.pk).first()
+    if row is None:
+        raise NotFound("This tenant")
+    return row

@@ -5,10 +5,11 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from panel.access.models import SupportAccess
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
 from panel.operations.models import OPEN_STATES, Operation
-from panel.tenants.models import Tenant
+from panel.tenants.models import Tenant, TenantState
 from panel.tenants.permissions import Permission
 from panel.ui.outages import outages
 
@@ -32,6 +33,13 @@ class Shell:
         return list(Tenant.objects.for_actor(self.actor)[:_MOST_TENANTS])
 
     @cached_property
+    def suspended(self) -> Tenant | None:
+        """The tenant that is looked at (the chosen or only one), when it is suspended: every page says so."""
+        only = self.tenants[0] if len(self.tenants) == 1 else None
+        found = self.tenant or only
+        return found if found is not None and found.state == TenantState.SUSPENDED else None
+
+    @cached_property
     def running(self) -> list[Operation]:
         rows = Operation.objects.for_actor(self.actor).filter(state__in=OPEN_STATES)
         return list(rows.order_by("-created_at")[:20])
@@ -39,6 +47,18 @@ class Shell:
     @cached_property
     def outages(self) -> list[str]:
         return outages(self.actor)
+
+    @property
+    def support(self) -> SupportAccess | None:
+        """The tenant's view that he is in as an administrator."""
+        return self.actor.support
+
+    @cached_property
+    def supports(self) -> list[SupportAccess]:
+        """Administrators who are in the view of one's tenants now."""
+        if self.is_administrator:
+            return []
+        return list(SupportAccess.objects.for_actor(self.actor).running().select_related("tenant", "user")[:3])
 
     @property
     def is_administrator(self) -> bool:

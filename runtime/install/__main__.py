@@ -98,6 +98,28 @@ def _supervise(options: argparse.Namespace) -> int:
     return 0
 
 
+def _role(options: argparse.Namespace) -> int:
+    from runtime.install.roles import run_one  # noqa: PLC0415
+    from runtime.install.supervisor import Supervisor  # noqa: PLC0415
+    from runtime.install.up import front_of  # noqa: PLC0415
+
+    layout = Layout.of(options.home)
+    if not layout.venv.exists():
+        raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
+    if len(options.names) == 1:
+        run_one(options.names[0], layout, front_of(layout))
+    Supervisor(layout, front_of(layout), options.names).run()
+    return 0
+
+
+def _packages(options: argparse.Namespace) -> int:
+    from runtime.install.host import NODE_PACKAGES, PANEL_PACKAGES, TEST_PACKAGES  # noqa: PLC0415
+
+    wanted = {**NODE_PACKAGES, **PANEL_PACKAGES, **(TEST_PACKAGES if options.test else {})}
+    plain("\n".join(sorted(set(wanted.values()))))
+    return 0
+
+
 def _doctor(options: argparse.Namespace) -> int:
     from runtime.install.doctor import examine  # noqa: PLC0415
 
@@ -184,6 +206,12 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = verb(name, act, words, home=name == "node")
         one.add_argument("arguments", nargs=argparse.REMAINDER)
+    one = verb(
+        "role", _role, "run one process of an installation in the foreground (several: under supervision)"
+    )
+    one.add_argument("names", nargs="+", metavar="ROLE")
+    listed = verb("packages", _packages, "print the Debian packages that `up` installs", home=False)
+    listed.add_argument("--test", action="store_true", help="with those of `test`")
     hidden = verbs.add_parser("supervise")
     hidden.add_argument("home")
     hidden.add_argument("front")

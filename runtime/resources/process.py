@@ -52,6 +52,8 @@ class Process(Resource):
         """Takes away what a dead container left: the OCI runtime's state, pid files, sockets."""
         name = self.node.container_name(environment_id)
         if (self.node.oci_root / name).exists():
+            # the OCI runtime goes down by recursion, and takes minutes for what root inside may dig
+            Cgroup(self.node).clear(environment_id)
             run(
                 [shutil.which("crun") or "runc", f"--root={self.node.oci_root}", "delete", "--force", name],
                 timeout_s=20,

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -29,13 +30,14 @@ from panel.networks.models import Address
 from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
+from panel.plans.rules import check_allowance, check_choices
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.quotas.refusals import counting_refusals
 from panel.quotas.selectors import envelope_of
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
-from panel.tenants.selectors import refuse_suspended
+from panel.tenants.selectors import locked_state, refuse_suspended
 from runtime.contract import DesiredState, Limits
 
 
@@ -68,6 +70,7 @@ def create_environment(
     actor.require(Permission.ENVIRONMENT_CREATE, tenant)
     refuse_suspended(tenant)
     version, wanted = limits_for(actor, tenant, limits, plan)
+    check_choices(version, kind=kind, kernel=kernel, image=image)
     environment = Environment(
         id=uuid.uuid4(),
         tenant=tenant,
@@ -77,6 +80,7 @@ def create_environment(
         kind=inputs.check_kind(kind),
         kernel=inputs.check_kernel(kernel),
         plan_version=version,
+        follows_plan=version is not None and not limits,
         limits=wanted.model_dump(mode="json"),
         ssh_keys=credentials.check_ssh_keys(ssh_keys),
         network_options=network_options(actor, tenant, network),
@@ -98,11 +102,12 @@ def _place_and_save(
     actor: Actor, environment: Environment, limits: Limits, counts: dict[int, int | None]
 ) -> Operation:
     tenant = environment.tenant
+    refuse_suspended(locked_state(tenant))
     refuse_taken_name(tenant, environment.name)
     priority = operations.admit(actor, tenant.pk)
     now = timezone.now()
     node = placement.choose(
-        placement.candidates_for(environment.image, now),
+        _candidates(environment, now),
         kind=inputs.check_kind(environment.kind),
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
@@ -110,6 +115,10 @@ def _place_and_save(
     )
     pools = networks.pools_of(node)
     wanted = {family: (1 if family in pools else 0) if n is None else n for family, n in counts.items()}
+    if environment.plan_version is not None and counts[4] is None:
+        most = environment.plan_version.parsed_allowances.addresses
+        wanted[4] = wanted[4] if most is None else min(wanted[4], most)
+    check_allowance(environment.plan_version, "addresses", wanted[4], field="ipv4")
     for family, number in wanted.items():
         if number and family not in pools:
             raise Invalid(f"The node has no IPv{family} network; ask for 0.", field=f"ipv{family}")
@@ -156,6 +165,17 @@ def _place_and_save(
     )
     announce(environment)
     return operation
+
+
+def _candidates(environment: Environment, now: datetime) -> list[placement.Candidate]:
+    """All nodes; for a tenant that hands out more than its quota only where the rest of it is, since the
+    kernel of one node can hold only what runs there."""
+    found = placement.candidates_for(environment.image, now)
+    tenant = environment.tenant
+    if not quotas.is_overbooked(tenant):
+        return found
+    there = set(Environment.objects.living().filter(tenant=tenant).values_list("node_id", flat=True))
+    return [one for one in found if not there or one.node.pk in there]
 
 
 def set_password(environment: Environment, root_password: str) -> str | None:

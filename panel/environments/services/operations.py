@@ -8,7 +8,7 @@ from django.db import transaction
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments.models import Environment
-from panel.environments.services.change import lay_over
+from panel.environments.services.change import lay_over, needed
 from panel.environments.services.intent import Changed, advance, change, locked, restore_intent
 from panel.errors import Conflict
 from panel.operations import services as operations
@@ -28,11 +28,24 @@ _WANTED = {
     OperationKind.DELETE: DesiredState.DELETED,
 }
 
+_NEEDED = {
+    OperationKind.CREATE: Permission.ENVIRONMENT_CREATE,
+    OperationKind.START: Permission.ENVIRONMENT_POWER,
+    OperationKind.STOP: Permission.ENVIRONMENT_POWER,
+    OperationKind.RESTART: Permission.ENVIRONMENT_POWER,
+    OperationKind.PAUSE: Permission.ENVIRONMENT_POWER,
+    OperationKind.RESUME: Permission.ENVIRONMENT_POWER,
+    OperationKind.REINSTALL: Permission.ENVIRONMENT_REINSTALL,
+    OperationKind.CREDENTIALS: Permission.ENVIRONMENT_CREDENTIALS,
+    OperationKind.FORWARDS: Permission.FORWARD_CHANGE,
+    OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
+}
+
 
 def retry_operation(actor: Actor, operation_id: UUID) -> Changed:
     """Ask for the same once more, whatever was asked for since. Only of an operation that has failed."""
     operation = Operation.objects.get_for(actor, operation_id)
-    actor.require(Permission.OPERATION_CONTROL, operation.tenant)
+    actor.require(Permission.OPERATION_CONTROL, operation)
     if operation.is_open:
         raise Conflict("It is still at work; it can be cancelled.", code="still_open")
     if operation.state != OperationState.FAILED:
@@ -45,19 +58,22 @@ def retry_operation(actor: Actor, operation_id: UUID) -> Changed:
     def mutate(row: Environment) -> dict[str, Any]:
         return _ask_again(actor, row, operation)
 
-    permission = {
-        OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
-        OperationKind.REINSTALL: Permission.ENVIRONMENT_REINSTALL,
-    }.get(OperationKind(operation.kind), Permission.OPERATION_CONTROL)
     return change(
         actor,
         operation.environment_id,
-        permission,
+        _needed(operation),
         OperationKind(operation.kind),
         mutate,
         retry_of=operation,
         even_deleting=operation.kind == OperationKind.DELETE,
     )
+
+
+def _needed(operation: Operation) -> Permission:
+    """What asking for the same thing anew takes; of an update `lay_over` asks for more."""
+    if operation.kind == OperationKind.UPDATE:
+        return needed(operation.details)[0]
+    return _NEEDED.get(OperationKind(operation.kind), Permission.ENVIRONMENT_CHANGE)
 
 
 def _ask_again(actor: Actor, row: Environment, operation: Operation) -> dict[str, Any]:
@@ -83,7 +99,7 @@ def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
     """
     with transaction.atomic():
         operation = Operation.objects.select_related("tenant").get_for(actor, operation_id)
-        actor.require(Permission.OPERATION_CONTROL, operation.tenant)
+        actor.require(Permission.OPERATION_CONTROL, operation)
         if operation.environment_id is None:
             raise Conflict("Its environment is gone.", code="gone")
         environment = locked(actor, operation.environment_id)

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,9 @@ def entered_test_node() -> Iterator[Node]:
             node = prepare(home, network_namespace=str(namespace))
             yield node
         finally:
+            for thread in threading.enumerate():
+                if thread is not threading.main_thread():
+                    thread.join(10)  # one that closes a socket; setns wants a process of one thread
             for fd, flag in outside:
                 libc.setns(fd, flag)
                 os.close(fd)
