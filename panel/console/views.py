@@ -28,7 +28,7 @@ def window(request: PageRequest, environment_id: UUID) -> HttpResponse:
 
 def _page(request: PageRequest, environment_id: UUID, template: str) -> HttpResponse:
     row = get(request, environment_id)
-    request.actor.require(Permission.ENVIRONMENT_CONSOLE, row.tenant)
+    request.actor.require(Permission.ENVIRONMENT_CONSOLE, row)
     return page(request, template, context_of(request, row, "console"))
 
 

@@ -140,13 +140,8 @@ def get(request: PageRequest, environment_id: UUID) -> Environment:
     )
 
 
-<<<<<<< HEAD
 def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, Any]:
-    actor, tenant = request.actor, row.tenant
-=======
-def _context(request: PageRequest, row: Environment, tab: str) -> dict[str, Any]:
     actor = request.actor
->>>>>>> main
     current = Operation.objects.filter(pk=row.operation_id).first() if row.operation_id else None
     return {
         "section": "environment",
@@ -201,25 +196,10 @@ def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
 
 @require_safe
 @signed_in
-<<<<<<< HEAD
 def activity(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     context = context_of(request, row, "activity")
-    context["operations"] = list(row.operations.all()[:100])
-=======
-def console(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    row = _get(request, environment_id)
-    request.actor.require(Permission.ENVIRONMENT_CONSOLE, row)
-    return page(request, "environments/console.html", _context(request, row, "console"))
-
-
-@require_safe
-@signed_in
-def activity(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    row = _get(request, environment_id)
-    context = _context(request, row, "activity")
     context["operations"] = list(_operations(request, row)[:100])
->>>>>>> main
     return page(request, "environments/activity.html", context)
 
 
