@@ -1,4 +1,4 @@
-"""A terminal under fast output: cut off thirty times, its servers killed in between, not one byte wrong (X15)."""
+"""A terminal under fast output: cut off thirty times, its servers killed meanwhile, no byte wrong (X15)."""
 
 import time
 
