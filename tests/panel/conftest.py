@@ -51,7 +51,6 @@ def plain_static_files() -> Iterator[None]:
 def empty_redis() -> None:
     """Counters of rate limits, caches and queues begin anew with every test."""
     import redis
-
     from django.core.cache.backends.locmem import LocMemCache
 
     from panel.broker import BROKER
