@@ -7,13 +7,19 @@ from uuid import UUID
 
 import structlog
 
-from runtime.contract import DesiredState
+from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.host.oci import init_pid
 from runtime.kinds import Toolbox
 from runtime.resources.base import Found
 from runtime.resources.volume import RootVolume
-from runtime.state import Records, buried_lately, known_environments, sweep_tombstones
+from runtime.state import (
+    Records,
+    buried_lately,
+    known_environments,
+    pending_environments,
+    sweep_tombstones,
+)
 
 log = structlog.get_logger()
 
@@ -28,7 +34,7 @@ class Reconciler:
         self.node = tools.node
         self._tools = tools
 
-    def reconcile(self, again: Callable[[UUID], object]) -> dict[UUID, str]:
+    def reconcile(self, again: Callable[[UUID, str], object]) -> dict[UUID, str]:
         """Has `again` called for every environment that drifted; returns which and why."""
         mended: dict[UUID, str] = {}
         for environment_id in known_environments(self.node):
@@ -43,32 +49,52 @@ class Reconciler:
             if reason:
                 log.warning("drift", environment=str(environment_id), reason=reason)
                 mended[environment_id] = reason
-                again(environment_id)
+                again(environment_id, reason)
         with suppress(RuntimeFault, OSError):
             self._sweep()
         return mended
+
+    def take_up_interrupted(self, again: Callable[[UUID], object]) -> list[UUID]:
+        """Has `again` called for what a killed process left in its middle: something is to be done, and nobody
+        holds the lock. Cheap when there is none; for every second."""
+        taken = []
+        for environment_id in pending_environments(self.node):
+            with Records(self.node, environment_id).try_lock() as free:
+                pass
+            if free:
+                log.warning("interrupted work", environment=str(environment_id))
+                taken.append(environment_id)
+                again(environment_id)
+        return taken
 
     def drift(self, records: Records) -> str | None:
         """Why `again` would have work to do; None when all is as wanted."""
         spec, state = records.wanted(), records.state()
         if spec is None:
             return None
-        reason: str | None = None
         if spec.desired is DesiredState.DELETED:
-            reason = "a deletion was not finished"
-        elif state.applied < spec.generation:
-            # a failed change waits for its user's retry; one that was killed is taken up
-            reason = None if state.code else "work was interrupted"
-        elif spec.desired is DesiredState.STOPPED:
-            runs = init_pid(self.node, spec.id) is not None
-            reason = "it runs though it should be stopped" if runs else None
-        elif state.restart_at is not None:
-            reason = "a restart is due" if time.time() > state.restart_at + 2 else None
-        elif not state.halted and not (state.started_at is None and state.code):
-            # neither powered off from inside nor left alone by its restart policy
-            drifts = (resource.drifted(spec) for resource in self._tools.of(spec.kind))
-            reason = next((drift for drift in drifts if drift), None)
-        return reason
+            return "a deletion was not finished"
+        if state.applied < spec.generation and state.failed != spec.generation:
+            return "work was interrupted"
+        standing = records.standing()
+        if standing is None:
+            left = self.left_of(spec)
+            return f"left of a create that failed: {', '.join(left)}" if left else None
+        if state.restart_at is not None:
+            # by now, or so far ahead that somebody has set the clock back
+            late = time.time() - state.restart_at
+            return "a restart is due" if late > 2 or late < -standing.restart.max_delay_s - 2 else None
+        if standing.desired is DesiredState.STOPPED or state.stays_off:
+            if init_pid(self.node, spec.id) is not None:
+                return "it runs though it should be stopped"
+            resources = [one for one in self._tools.of(standing.kind) if one.lifetime == "environment"]
+        else:
+            resources = self._tools.of(standing.kind)
+        return next((why for why in (one.drifted(standing) for one in resources) if why), None)
+
+    def left_of(self, spec: EnvironmentSpec) -> list[str]:
+        """Names of the resources that are there of an environment that should not be."""
+        return [one.name for one in self._tools.all() if one.inspect(spec.id) is not None]
 
     def _sweep(self) -> None:
         self._tools.one(RootVolume).sweep()
@@ -95,8 +121,13 @@ class Reconciler:
     def _unowned(self) -> list[Found]:
         found = [one for resource in self._tools.all() for one in resource.inventory()]
         # read last: what was made meanwhile is known by now
-        known = set(known_environments(self.node))
+        known = {one for one in known_environments(self.node) if self._may_own(Records(self.node, one))}
         return [one for one in found if one.environment_id not in known]
+
+    @staticmethod
+    def _may_own(records: Records) -> bool:
+        """Not when its create was given up. When its spec can't be read, nobody can say that it may not."""
+        return records.wanted() is None or records.standing() is not None
 
     def missing(self) -> dict[UUID, str]:
         """The reverse of leaks: wanted environments that lack something, and what."""

@@ -57,6 +57,10 @@ class Resource(ABC):
     def check(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most have nothing to refuse)
         """Raises `RuntimeFault` when `ensure` would have to refuse. Asked of all before any acts."""
 
+    def settle(self, spec: EnvironmentSpec) -> str | None:  # noqa: B027 (most keep nothing)
+        """The whole spec was brought about: what was kept to go back to what stood before is let go. Asked of
+        all, in order, after each apply that succeeded; a no-op when nothing was kept."""
+
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says."""
         return None if self.inspect(spec.id) is not None else f"{self.name} is gone"

@@ -293,7 +293,14 @@ class Firewall(Resource):
             yield Found(self.name, owner, f"elements of {link}")
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
-        picture = _recently(self.node)
+        why = self._lacks(spec, _recently(self.node))
+        if why:
+            # the picture may be older than what another process did since
+            _recent.pop(self.node.home, None)
+            why = self._lacks(spec, _recently(self.node))
+        return why
+
+    def _lacks(self, spec: EnvironmentSpec, picture: _Picture) -> str | None:
         if not picture.rules or ruleset.edition_of(_fixed(self.node)) not in picture.chains:
             return "the node's firewall rules are gone"
         wanted = ruleset.elements(spec, self.node.link_name(spec.id))

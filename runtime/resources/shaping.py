@@ -52,7 +52,7 @@ class Shaping(Resource):
     def _clear_in(self, link: int) -> str | None:
         with IPRoute() as ip:
             if _rate(ip, link) is not None:
-                ip.tc("del", "tbf", link, root=True)
+                ip.tc("del", index=link, root=True)
         return None
 
     @staticmethod
@@ -60,7 +60,7 @@ class Shaping(Resource):
         now = _rate(ip, link)
         if rate_bit_s is None:
             if now is not None:
-                ip.tc("del", "tbf", link, root=True)
+                ip.tc("del", index=link, root=True)
             return now is not None
         if now == rate_bit_s // 8:
             return False

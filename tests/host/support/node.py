@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from runtime.host import libc
 from runtime.node import Node
 from runtime.prepare import dismantle, prepare
 from runtime.purge import delete_all
+from runtime.watchdog import watchdog
 
 
 @contextmanager
@@ -38,14 +40,28 @@ def entered_test_node() -> Iterator[Node]:
             node = prepare(home, network_namespace=str(namespace))
             yield node
         finally:
+            watchdog.close()
             for fd, flag in outside:
-                libc.setns(fd, flag)
+                _leave(fd, flag)
                 os.close(fd)
             os.chdir("/")
             node = Node.load(home)
             delete_all(node, say=lambda _: None)
             dismantle(node)
             shutil.rmtree(home)
+
+
+def _leave(fd: int, flag: int) -> None:
+    """A thread that was joined may share this process's file system view a moment longer."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            libc.setns(fd, flag)
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 _KINDS = (("mnt", libc.CLONE_NEWNS), ("net", libc.CLONE_NEWNET))
