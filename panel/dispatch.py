@@ -1,31 +1,67 @@
 """Messages to nodes. One that gets lost is sent again by the resync, so a broker that is away is no error."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
+from uuid import UUID
 
 import structlog
 from django.db import transaction
 
+from panel.broker import BROKER
 from panel.config.celery import app
-from runtime.contract import NODE_APPLY, NODE_IMAGE, EnvironmentSpec, ImageSpec, node_queue
+from runtime.contract import (
+    NODE_APPLY,
+    NODE_IMAGE,
+    NODE_LOOK,
+    NODE_SURVEY,
+    EnvironmentSpec,
+    ImageSpec,
+    node_queue,
+)
+from runtime.contract.broker import AGAIN, ASKED
 
 log = structlog.get_logger()
 
 
-def apply_on_commit(spec: EnvironmentSpec) -> None:
-    """Send the spec to its node once the running transaction is committed."""
+def apply_on_commit(
+    spec: EnvironmentSpec, *, priority: int = ASKED, if_lost: Callable[[], object] = lambda: None
+) -> None:
+    """Send the spec to its node once the running transaction is committed.
+
+    `priority` as in `runtime.contract.broker`; `if_lost` is called when the broker can't be told now.
+    """
     document = spec.model_dump(mode="json")
-    transaction.on_commit(lambda: _send(NODE_APPLY, document, spec.node), robust=True)
+
+    def send() -> None:
+        if not _send(NODE_APPLY, document, spec.node, priority):
+            if_lost()
+
+    transaction.on_commit(send, robust=True)
 
 
 def image_on_commit(spec: ImageSpec) -> None:
     document = spec.model_dump(mode="json")
-    transaction.on_commit(lambda: _send(NODE_IMAGE, document, spec.node), robust=True)
+    transaction.on_commit(lambda: _send(NODE_IMAGE, document, spec.node, ASKED), robust=True)
 
 
-def _send(task: str, document: dict[str, Any], node: str) -> bool:
+def ask_to_look(node: str, environment_ids: Iterable[UUID]) -> bool:
+    """Have the node report on these as they are now."""
+    return _send(NODE_LOOK, [str(one) for one in environment_ids], node, AGAIN)
+
+
+def ask_to_survey(node: str) -> bool:
+    """Have the node report what leaks and what is missing."""
+    return _send(NODE_SURVEY, None, node, ASKED)
+
+
+def _send(task: str, document: dict[str, Any] | list[str] | None, node: str, priority: int) -> bool:
+    if BROKER.rests:
+        return False
     try:
-        app.send_task(task, args=[document], queue=node_queue(node), retry=False)
+        arguments = [] if document is None else [document]
+        app.send_task(task, args=arguments, queue=node_queue(node), retry=False, priority=priority)
     except Exception as error:  # any failure of the broker: the row is the record, resync sends again
+        BROKER.failed()
         log.warning("message to node not sent", task=task, node=node, error=type(error).__name__)
         return False
     return True

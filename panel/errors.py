@@ -1,5 +1,7 @@
 """One family of refusals: a code that stays, the field, a sentence with numbers, and a next step."""
 
+from uuid import UUID
+
 
 class Refused(Exception):
     """The panel won't do it, and nothing was changed.
@@ -53,12 +55,49 @@ class Forbidden(Refused):
     code = "forbidden"
     status = 403
 
-    def __init__(self, permission: str) -> None:
+    def __init__(self, permission: str, *, tenant_id: UUID | None = None, target: object = None) -> None:
         super().__init__(
             f"This needs the permission {permission}, which your role does not have here.",
             next_step="Ask an owner or administrator of the tenant for it.",
         )
-        self.permission = permission
+        self.permission, self.tenant_id, self.target = permission, tenant_id, target
+
+
+class SecondFactorNeeded(Refused):
+    code = "second_factor_needed"
+    status = 403
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A second factor is asked for here, and your account has none.",
+            next_step="Set up a passkey or an authenticator app under Two-factor and passkeys.",
+        )
+
+
+class Stale(Refused):
+    """It was changed since the asker has read it (RFC 9110, 13.1.1)."""
+
+    code = "stale"
+    status = 412
+
+    def __init__(self) -> None:
+        super().__init__(
+            "It was changed by somebody else since you have read it.", next_step="Load it anew and look."
+        )
+
+
+class Suspended(Refused):
+    """The tenant is suspended: nothing of it can be started or changed, and its own API is closed."""
+
+    code = "tenant_suspended"
+    status = 403
+
+    def __init__(self, tenant: str, reason: str) -> None:
+        because = f": {reason}" if reason else ""
+        super().__init__(
+            f"The tenant {tenant} is suspended{because}{'' if because.endswith('.') else '.'}",
+            next_step="Nothing of it can be started or changed until whoever suspended it resumes it.",
+        )
 
 
 class Conflict(Refused):
@@ -70,9 +109,25 @@ class Conflict(Refused):
 
 class QuotaExceeded(Conflict):
     code = "quota_exceeded"
+    rows: tuple[int, ...] = ()
+    """Keys of the quota rows that had no room, for counting the hit."""
 
 
 class NoRoom(Conflict):
     """No node, address or id range is left for it."""
 
     code = "no_room"
+
+
+class TooMany(Refused):
+    """More at once than one may have; later there is room again."""
+
+    code = "too_many"
+    status = 429
+
+
+class NodeAway(Refused):
+    """A node, or what leads to it, doesn't answer now."""
+
+    code = "node_away"
+    status = 503

@@ -11,6 +11,9 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import transaction
 
+from panel.broker import BROKER
+from panel.live.layer import EventLayer
+
 log = structlog.get_logger()
 
 #: Group of administrators of the installation: gets every event.
@@ -23,6 +26,11 @@ def tenant_group(tenant_id: UUID | str) -> str:
     return f"tenant.{UUID(str(tenant_id)).hex}"
 
 
+def environment_group(environment_id: UUID | str) -> str:
+    """Of those whom one environment is shared with, or whose token is for it alone."""
+    return f"environment.{UUID(str(environment_id)).hex}"
+
+
 def publish(kind: str, id: UUID | str, tenant_id: UUID | None, **more: Any) -> None:
     """Send `{"kind", "id", "tenant", …}` after the running transaction commits (at once without one).
 
@@ -30,6 +38,9 @@ def publish(kind: str, id: UUID | str, tenant_id: UUID | None, **more: Any) -> N
     """
     event = {"kind": kind, "id": str(id), "tenant": str(tenant_id) if tenant_id else None, **more}
     groups = [PLATFORM_GROUP] if tenant_id is None else [PLATFORM_GROUP, tenant_group(tenant_id)]
+    environment_id = id if kind == "environment" else more.get("environment")
+    if environment_id:
+        groups.append(environment_group(environment_id))
     send([(group, {"type": "wadah.event", "event": event}) for group in groups])
 
 
@@ -49,12 +60,15 @@ def send(messages: list[tuple[str, dict[str, Any]]]) -> None:
 
 
 def _send(messages: list[tuple[str, dict[str, Any]]]) -> None:
+    if BROKER.rests:
+        return
     layer = get_channel_layer()
     try:
-        if hasattr(layer, "publish"):
+        if isinstance(layer, EventLayer):
             layer.publish(messages)
         elif layer is not None:
             for group, message in messages:
                 async_to_sync(layer.group_send)(group, message)
     except Exception as error:  # Redis away: pages refetch when they reconnect
+        BROKER.failed()
         log.warning("event not sent", error=type(error).__name__)

@@ -8,6 +8,7 @@ note that there is something to do (`run/pending`). Whoever comes next goes on f
 """
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from uuid import UUID
@@ -35,16 +36,26 @@ log = structlog.get_logger()
 
 #: So often in a row the process at work may be killed at one generation before it is given up.
 MAX_ATTEMPTS = 3
+#: Takes over work that has to wait for somebody; False: it can't, the caller waits himself.
+HandOver = Callable[[EnvironmentSpec], bool]
+
+
+class _MustWait(Exception):
+    """What comes next waits for an environment's own pleasure: not here, where others wait behind it."""
 
 
 class Engine:
-    """Applies specs on one node. Cheap to make; may be used by many processes at once."""
+    """Applies specs on one node. Cheap to make; may be used by many processes at once.
 
-    def __init__(self, node: Node, report: Reporter = lambda _: None):
+    With `hand_over` it never waits for an environment to shut down: it asks somebody patient to go on.
+    """
+
+    def __init__(self, node: Node, report: Reporter = lambda _: None, *, hand_over: HandOver | None = None):
         self.node = node
         self.tools = Toolbox(node)
         self.reports = Reports(self.tools, report)
         self.reconciler = Reconciler(self.tools)
+        self._hand_over = hand_over
 
     # -- verbs for callers ----------------------------------------------------------------------
 
@@ -76,20 +87,31 @@ class Engine:
 
     def _take_up(self, records: Records, because: str = "") -> Report | None:
         last: Report | None = None
-        attempted = -1
+        attempted = 0
         while True:
+            to_wait_for: EnvironmentSpec | None = None
             with records.try_lock() as mine:
                 if not mine:
                     return last
                 spec = records.wanted()
                 while spec is not None and spec.generation > attempted:
                     attempted = spec.generation
-                    last = self._apply_once(spec, records, because)
+                    try:
+                        last = self._apply_once(spec, records, because)
+                    except _MustWait:
+                        to_wait_for = spec
+                        break
                     because = ""
                     spec = records.wanted()
                 # what was accepted between the last look and the unlocking has nobody else to do it
-                done = records.clear_pending(attempted)
-            if done:
+                done = to_wait_for is None and records.clear_pending(attempted)
+            # handed over only now: who takes it needs the lock
+            if to_wait_for is not None and self._hand_over is not None:
+                records.mark_pending()
+                if self._hand_over(to_wait_for):
+                    return last
+                self._hand_over, attempted = None, 0
+            elif done:
                 records.flush()
                 return last
 
@@ -117,6 +139,10 @@ class Engine:
                         next_step="Try again; if it happens again, look at the node's log.",
                     )
                 self._converge(work, state)
+            except _MustWait:
+                with suppress(OSError):
+                    records.journal({"end": spec.generation, "code": "handed_over"})
+                raise
             except Superseded as newest:
                 return self._tell(work, records.state(), newest)
             except Exception as error:  # the edge: whatever it was, it may not leave work half done
@@ -195,6 +221,8 @@ class Engine:
 
     def _halt(self, work: Work) -> None:
         """The polite stop, as a step of its own; at once where work is undone."""
+        if self._hand_over is not None and work.spec.stop_timeout_s > 0 and not work.undoes:
+            raise _MustWait
 
         def stop() -> str | None:
             limit = min(work.spec.stop_timeout_s, max(0.0, work.until - time.monotonic()))

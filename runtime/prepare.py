@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.errors import HostLacks, RuntimeFault
-from runtime.host import btrfs, cgroup, libc, mounts
+from runtime.host import btrfs, cgroup, libc, loop, mounts
 from runtime.host.command import ENVIRONMENT, run
 from runtime.node import Node, NodeSettings, default_settings
 
@@ -208,6 +208,8 @@ def _mount_pool(node: Node) -> bool:
         raise HostLacks(
             f"the disk pool {device} can't be mounted: {error.strerror}", code="pool_unavailable"
         ) from error
+    if not node.settings.pool_device:
+        loop.release_when_unused(device)
     for name in ("images", "environments"):
         (node.store / name).mkdir(mode=0o711, exist_ok=True)
     node.store.chmod(0o711)

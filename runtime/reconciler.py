@@ -54,11 +54,12 @@ class Reconciler:
             self._sweep()
         return mended
 
-    def take_up_interrupted(self, again: Callable[[UUID], object]) -> list[UUID]:
+    def take_up_interrupted(self, again: Callable[[UUID], object], *, older_than_s: float = 0) -> list[UUID]:
         """Has `again` called for what a killed process left in its middle: something is to be done, and nobody
-        holds the lock. Cheap when there is none; for every second."""
+        holds the lock. Cheap when there is none; for every second. `older_than_s` leaves time to whoever was
+        asked just now to go on."""
         taken = []
-        for environment_id in pending_environments(self.node):
+        for environment_id in pending_environments(self.node, older_than_s=older_than_s):
             with Records(self.node, environment_id).try_lock() as free:
                 pass
             if free:
@@ -130,10 +131,12 @@ class Reconciler:
         return records.wanted() is None or records.standing() is not None
 
     def missing(self) -> dict[UUID, str]:
-        """The reverse of leaks: wanted environments that lack something, and what."""
+        """The reverse of leaks: wanted environments that lack something, and what; none that is worked on now."""
         lacking = {}
         for environment_id in known_environments(self.node):
-            reason = self.drift(Records(self.node, environment_id))
+            records = Records(self.node, environment_id)
+            with records.try_lock() as free:
+                reason = self.drift(records) if free else None
             if reason:
                 lacking[environment_id] = reason
         return lacking

@@ -316,13 +316,15 @@ def known_environments(node: Node) -> list[UUID]:
     return found
 
 
-def pending_environments(node: Node) -> list[UUID]:
-    """Those that somebody has, or had, something to do for."""
+def pending_environments(node: Node, *, older_than_s: float = 0) -> list[UUID]:
+    """Those that somebody has, or had, something to do for, and that was said so many seconds ago."""
     found = []
     with suppress(FileNotFoundError):
         for entry in os.scandir(node.pending):
-            with suppress(ValueError):
-                found.append(UUID(entry.name))
+            with suppress(ValueError, FileNotFoundError):
+                # a clock that was set back makes every age negative: then all are looked at
+                if not 0 <= time.time() - entry.stat().st_mtime < older_than_s:
+                    found.append(UUID(entry.name))
     return found
 
 

@@ -1,6 +1,10 @@
 """The node worker: takes `runtime.*` tasks from this node's own queue and applies them.
 
-    python -m runtime.worker --home HOME
+    python -m runtime.worker --home HOME [--slow]
+
+Two run on a node. The quick one has a few processes and never waits for an environment: what does (a polite
+shutdown, the build of an image) it hands over to the slow one, whose many threads mostly sleep. So neither an
+image nor a hundred environments that won't shut down hold up anybody's create.
 
 A message only says "look": the newest spec is kept in the node's files, so that a message lost,
 doubled, late or out of order changes nothing (security-settings 4.8).
@@ -8,25 +12,32 @@ doubled, late or out of order changes nothing (security-settings 4.8).
 
 import argparse
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import structlog
 from celery import Celery
 from pydantic import ValidationError
 
+from runtime.agent.outbox import Outbox
 from runtime.contract import (
     NODE_APPLY,
     NODE_IMAGE,
+    NODE_LOOK,
+    NODE_SURVEY,
     PANEL_OBSERVE,
     PANEL_OBSERVE_IMAGE,
-    PANEL_QUEUE,
+    PANEL_OBSERVE_NODE,
     EnvironmentSpec,
     ImageReport,
     ImageSpec,
     Report,
     node_queue,
+    slow_queue,
 )
+from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
 from runtime.node import DEFAULT_HOME, Node
 from runtime.prepare import enter
 
@@ -41,7 +52,7 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
-    broker_transport_options={"visibility_timeout": 20, "unacked_restore_interval": 1},
+    worker_consumer="runtime.contract.broker:Consumer",
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     worker_cancel_long_running_tasks_on_connection_loss=False,
@@ -49,19 +60,34 @@ app.conf.update(
     worker_send_task_events=False,
     worker_hijack_root_logger=False,
     task_create_missing_queues=True,
-    task_publish_retry=True,
-    task_publish_retry_policy={"max_retries": 2, "interval_start": 0.1, "interval_max": 0.5},
+    broker_connection_timeout=CONNECT_S,
 )
+app.steps["consumer"].add(TakeBack)
+
+#: Threads of the slow worker; one sleeps for each environment that is asked to shut down.
+SLOW_THREADS = 128
+#: A polite stop may take 10 minutes, an image longer: not given out again meanwhile.
+SLOW_VISIBILITY_S = 3600
+
+#: Environments in one request to report on them.
+MOST_LOOKED_AT = 500
 
 _node: Node | None = None
+_slow = False
 
 
-def configure(node: Node) -> Celery:
+def configure(node: Node, *, slow: bool = False) -> Celery:
     """Points the app at this node's broker and queue. Used by the agent too, to send reports."""
-    global _node  # noqa: PLW0603 (one process serves one node)
-    _node = node
-    app.conf.broker_url = broker_url(node)
-    app.conf.task_default_queue = node_queue(node.name)
+    global _node, _slow
+    _node, _slow = node, slow
+    queue = slow_queue(node.name) if slow else node_queue(node.name)
+    app.conf.update(
+        broker_url=broker_url(node),
+        task_default_queue=queue,
+        broker_transport_options=(
+            transport_options(queue, visibility_s=SLOW_VISIBILITY_S) if slow else transport_options(queue)
+        ),
+    )
     return app
 
 
@@ -78,14 +104,41 @@ def this_node() -> Node:
 
 
 def send_report(report: Report) -> None:
-    app.send_task(PANEL_OBSERVE, args=[report.model_dump(mode="json")], queue=PANEL_QUEUE)
+    """Now, or as soon as the broker is back: by then only the newest of each environment."""
+    outbox().send(("report", report.environment_id), PANEL_OBSERVE, report.model_dump(mode="json"))
 
 
 def send_image_report(report: ImageReport) -> None:
-    app.send_task(PANEL_OBSERVE_IMAGE, args=[report.model_dump(mode="json")], queue=PANEL_QUEUE)
+    outbox().send(("image", report.name), PANEL_OBSERVE_IMAGE, report.model_dump(mode="json"))
 
 
-@app.task(name=NODE_APPLY, shared=False)  # type: ignore[untyped-decorator]
+@cache
+def _outbox_of(pid: int) -> Outbox:
+    made = Outbox(app)
+    made.start()
+    return made
+
+
+def outbox() -> Outbox:
+    """This process's own: a thread doesn't survive a fork."""
+    return _outbox_of(os.getpid())
+
+
+def hand_over(task: str, *arguments: dict[str, Any]) -> bool:
+    """Leave it to the slow worker; False when the broker can't be told, so that it must be done here."""
+    try:
+        app.send_task(task, args=list(arguments), queue=slow_queue(this_node().name), retry=False)
+    except Exception as away:
+        log.warning("not handed over", task=task, error=type(away).__name__)
+        return False
+    return True
+
+
+def hand_over_spec(spec: EnvironmentSpec) -> bool:
+    return hand_over(NODE_APPLY, spec.model_dump(mode="json"))
+
+
+@app.task(name=NODE_APPLY, shared=False)
 def apply(document: dict[str, Any]) -> None:
     """Brings the environment of this spec about. A document that isn't a spec of this node is refused."""
     from runtime.engine import Engine  # noqa: PLC0415 (after entering the node's namespaces)
@@ -98,10 +151,42 @@ def apply(document: dict[str, Any]) -> None:
     if spec.node != this_node().name:
         log.error("spec of another node refused", node=spec.node)
         return
-    Engine(this_node(), send_report).apply(spec)
+    Engine(this_node(), send_report, hand_over=None if _slow else hand_over_spec).apply(spec)
 
 
-@app.task(name=NODE_IMAGE, shared=False)  # type: ignore[untyped-decorator]
+@app.task(name=NODE_LOOK, shared=False)
+def look(documents: list[str]) -> None:
+    """Reports on these environments as they are now: the panel has reason to think that it missed something."""
+    from runtime.engine import Engine  # noqa: PLC0415
+    from runtime.state import Records  # noqa: PLC0415
+
+    engine = Engine(this_node())
+    try:
+        wanted = [UUID(text) for text in documents[:MOST_LOOKED_AT]]
+    except (TypeError, ValueError, AttributeError):
+        log.error("list of environments refused")
+        return
+    for environment_id in wanted:
+        with Records(this_node(), environment_id).try_lock() as free:
+            # whoever is at work on it reports when it is through
+            report = engine.current_report(environment_id) if free else None
+        if report is not None:
+            send_report(report)
+
+
+@app.task(name=NODE_SURVEY, shared=False)
+def survey() -> None:
+    """Compares all that is there with all that is wanted now, not only when it is time for it."""
+    from runtime.survey import node_report  # noqa: PLC0415
+    from runtime.survey import survey as look_around  # noqa: PLC0415
+
+    if not _slow and hand_over(NODE_SURVEY):
+        return
+    report = node_report(this_node(), 0, look_around(this_node()))
+    outbox().send("node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"))
+
+
+@app.task(name=NODE_IMAGE, shared=False)
 def image(document: dict[str, Any]) -> None:
     """Builds (or deletes) an image; reports its progress."""
     from runtime.images.service import ensure_image  # noqa: PLC0415
@@ -111,7 +196,10 @@ def image(document: dict[str, Any]) -> None:
     except ValidationError as bad:
         log.error("image spec refused", errors=bad.error_count())
         return
-    if spec.node == this_node().name:
+    if spec.node != this_node().name:
+        log.error("image of another node refused", node=spec.node)
+        return
+    if _slow or not hand_over(NODE_IMAGE, document):
         ensure_image(this_node(), spec, send_image_report)
 
 
@@ -119,17 +207,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Node worker of Wadah")
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("WADAH_HOME", DEFAULT_HOME)))
     parser.add_argument("--concurrency", type=int, default=4)
+    parser.add_argument("--slow", action="store_true", help="take what the quick worker hands over")
     options = parser.parse_args()
     node = Node.load(options.home)
     os.umask(0o077)
     enter(node)
-    configure(node)
+    configure(node, slow=options.slow)
+    pool = ["--pool=threads", f"--concurrency={SLOW_THREADS}"]
     app.worker_main(
         [
             "worker",
-            f"--concurrency={options.concurrency}",
-            f"--queues={node_queue(node.name)}",
-            f"--hostname=node@{node.name}",
+            *(pool if options.slow else [f"--concurrency={options.concurrency}"]),
+            f"--queues={app.conf.task_default_queue}",
+            f"--hostname={'slow' if options.slow else 'node'}@{node.name}",
             "--loglevel=warning",
             "--without-gossip",
             "--without-mingle",

@@ -6,21 +6,42 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from uuid import UUID
 
+from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
+from panel.access.models import Share, SupportAccess
 from panel.accounts.models import Token, User
+from panel.environments.models import Environment
 from panel.errors import Forbidden
 from panel.tenants.models import Membership, Tenant
-from panel.tenants.permissions import EVERYTHING, FROM_ABOVE, PLATFORM, ROLES, Permission, RoleName
+from panel.tenants.permissions import EVERYTHING, FROM_ABOVE, PLATFORM, ROLES, SUPPORT, Permission, RoleName
+from panel.tenants.scope import Reach
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a right is asked for: a tenant, or one environment of it."""
+
+    path: str
+    tenant_id: UUID
+    environment_id: UUID | None = None
 
 
 @dataclass(frozen=True)
 class Grant:
-    """Permissions in a tenant and all below it."""
+    """Permissions in a tenant and all below it, or (a share) on one environment."""
 
-    tenant_id: UUID
     path: str
     permissions: frozenset[str]
+    environment_id: UUID | None = None
+
+    def allows(self, permission: Permission, place: Place) -> bool:
+        if permission not in self.permissions:
+            return False
+        if self.environment_id is not None:
+            return place.environment_id == self.environment_id
+        return place.path.startswith(self.path) and (permission not in FROM_ABOVE or place.path != self.path)
 
 
 @dataclass(eq=False)
@@ -30,77 +51,118 @@ class Actor:
     user: User
     token: Token | None = None
     address: str = ""
-    _scopes: dict[str, Q | None] = field(default_factory=dict, repr=False)
+    support: SupportAccess | None = None
+    """An administrator who has entered this tenant's view: he has its rights, and none of his own."""
+    _reaches: dict[str, Reach] = field(default_factory=dict, repr=False)
 
     @property
     def name(self) -> str:
         return self.user.username
 
+    @property
+    def _is_root(self) -> bool:
+        return self.user.is_superuser and self.support is None
+
     @cached_property
     def is_platform_administrator(self) -> bool:
         """Sees and may do everything; a token only when it has no tenant and no list of permissions."""
-        if not self.user.is_superuser:
-            return False
-        return self.token is None or (self.token.tenant_id is None and EVERYTHING in self.token.permissions)
+        if not self._is_root or self.token is None:
+            return self._is_root
+        is_narrow = self.token.tenant_id is not None or self.token.environments
+        return not is_narrow and EVERYTHING in self.token.permissions
 
     @cached_property
     def grants(self) -> list[Grant]:
-        """One query."""
+        """By membership, or by support access. One query."""
+        if self.support is not None:
+            return [Grant(self.support.tenant.path, SUPPORT)]
         rows = Membership.objects.filter(user=self.user).select_related("tenant", "custom_role")
-        return [Grant(row.tenant_id, row.tenant.path, permissions_of(row)) for row in rows]
+        return [Grant(row.tenant.path, permissions_of(row)) for row in rows]
 
-    def _token_allows(self, permission: str, path: str | None) -> bool:
-        """Whether the token's own list and tenant leave room for it; True without a token."""
+    @cached_property
+    def shares(self) -> list[Grant]:
+        """Single environments, as long as they last. One query."""
+        if self.support is not None:
+            return []
+        rows = Share.objects.filter(user=self.user, expires_at__gt=timezone.now()).select_related("tenant")
+        return [Grant(row.tenant.path, frozenset(row.permissions), row.environment_id) for row in rows]
+
+    def can(self, permission: Permission, on: models.Model | None = None) -> bool:
+        """`on`: a tenant, an environment, or a row that belongs to one; None: the whole installation."""
+        place = place_of(on)
+        if not self._token_allows(permission, place):
+            return False
+        if self._is_root:
+            return True
+        if place is None or permission in PLATFORM:
+            return False
+        if any(grant.allows(permission, place) for grant in self.grants):
+            return True
+        return place.environment_id is not None and any(g.allows(permission, place) for g in self.shares)
+
+    def require(self, permission: Permission, on: models.Model | None = None) -> None:
+        """Raises `Forbidden` when the actor may not."""
+        if not self.can(permission, on):
+            place = place_of(on)
+            raise Forbidden(permission, tenant_id=place.tenant_id if place else None, target=on)
+
+    def _token_allows(self, permission: str, place: Place | None) -> bool:
+        """Whether the token's own lists and tenant leave room for it; True without a token."""
         if self.token is None:
             return True
         if permission not in self.token.permissions and EVERYTHING not in self.token.permissions:
             return False
+        named = self.token.environments
+        if named and (place is None or str(place.environment_id) not in named):
+            return False
         if self.token.tenant is None:
             return True
-        return path is not None and path.startswith(self.token.tenant.path)
+        return place is not None and place.path.startswith(self.token.tenant.path)
 
-    def can(self, permission: Permission, tenant: Tenant | None = None) -> bool:
-        """`tenant` None asks about the whole installation."""
-        path = tenant.path if tenant is not None else None
-        if not self._token_allows(permission, path):
-            return False
-        if self.user.is_superuser:
-            return True
-        if path is None or permission in PLATFORM:
-            return False
-        return any(
-            permission in grant.permissions
-            and path.startswith(grant.path)
-            and (permission not in FROM_ABOVE or path != grant.path)
-            for grant in self.grants
+    def scope(self, permission: Permission) -> Reach:
+        """Where the actor may do this; for querysets (see `Scoped.for_actor`)."""
+        if permission not in self._reaches:
+            self._reaches[permission] = self._reach(permission)
+        return self._reaches[permission]
+
+    def _reach(self, permission: Permission) -> Reach:
+        nowhere = Q(pk__in=[])
+        token = self.token
+        if token is not None and permission not in token.permissions and EVERYTHING not in token.permissions:
+            return Reach(nowhere)
+        allowed = None if self._is_root else nowhere
+        if allowed is not None and permission not in PLATFORM:
+            for grant in self.grants:
+                if permission in grant.permissions:
+                    allowed |= Q(path__startswith=grant.path)
+        if token is None:
+            return Reach(allowed, self._shared(permission, ""))
+        inside = token.tenant.path if token.tenant is not None else ""
+        if inside:
+            below = Q(path__startswith=inside)
+            allowed = below if allowed is None else allowed & below
+        only = frozenset(UUID(text) for text in token.environments) if token.environments else None
+        return Reach(allowed, self._shared(permission, inside), only)
+
+    def _shared(self, permission: Permission, inside: str) -> frozenset[UUID]:
+        if self._is_root:
+            return frozenset()
+        return frozenset(
+            grant.environment_id
+            for grant in self.shares
+            if grant.environment_id and permission in grant.permissions and grant.path.startswith(inside)
         )
 
-    def require(self, permission: Permission, tenant: Tenant | None = None) -> None:
-        """Raises `Forbidden` when the actor may not."""
-        if not self.can(permission, tenant):
-            raise Forbidden(permission)
 
-    def scope(self, permission: Permission) -> Q | None:
-        """Condition on Tenant for "may do this there"; None when it holds everywhere."""
-        if permission not in self._scopes:
-            self._scopes[permission] = self._scope(permission)
-        return self._scopes[permission]
-
-    def _scope(self, permission: Permission) -> Q | None:
-        nowhere = Q(pk__in=[])
-        if self.token is not None and not self._token_allows(permission, self._token_path()):
-            return nowhere
-        inside = Q(path__startswith=self._token_path()) if self._token_path() else None
-        if self.user.is_superuser:
-            return inside
-        allowed = nowhere
-        for grant in self.grants:
-            if permission in grant.permissions and permission not in PLATFORM:
-                allowed |= Q(path__startswith=grant.path)
-        return allowed if inside is None else allowed & inside
-
-    def _token_path(self) -> str:
-        return self.token.tenant.path if self.token is not None and self.token.tenant is not None else ""
+def place_of(on: models.Model | None) -> Place | None:
+    """Costs a query when the row's `tenant` was not selected with it."""
+    if on is None:
+        return None
+    if isinstance(on, Tenant):
+        return Place(on.path, on.pk)
+    tenant: Tenant = on.tenant  # type: ignore[attr-defined]
+    environment_id = on.pk if isinstance(on, Environment) else getattr(on, "environment_id", None)
+    return Place(tenant.path, tenant.pk, environment_id)
 
 
 def permissions_of(membership: Membership) -> frozenset[str]:

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from panel.accounts.auth import client_address
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Accounts are made by administrators and by invitation."""
         return False

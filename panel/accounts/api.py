@@ -5,7 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from panel.accounts import services
 from panel.accounts.models import Token
@@ -26,6 +26,7 @@ class Create(BaseModel):
     permissions: list[str] = []
     expires_at: datetime | None = None
     networks: list[str] = []
+    environments: list[str] = Field(default=[], max_length=200)
 
 
 def _show(row: Token) -> Json:
@@ -35,8 +36,10 @@ def _show(row: Token) -> Json:
         "tenant": str(row.tenant_id) if row.tenant_id else None,
         "permissions": row.permissions,
         "networks": row.networks,
+        "environments": row.environments,
         "expires_at": row.expires_at.isoformat() if row.expires_at else None,
         "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,
+        "last_used_from": row.last_used_from,
     }
 
 

@@ -5,15 +5,20 @@ import hmac
 import ipaddress
 import secrets
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest
 from django.utils import timezone
 
+from panel.access.models import SupportAccess
 from panel.accounts.actor import Actor
 from panel.accounts.models import Token
+from panel.accounts.sessions import is_over
 
 _PREFIX = "wdh"
+#: Key of the session for the support access that it is in.
+SUPPORT_KEY = "support"
 #: `last_used_at` is written at most this often, so that reading stays reading.
 _TOUCH_EVERY = timedelta(minutes=1)
 
@@ -79,6 +84,16 @@ def is_within(address: str, networks: list[str]) -> bool:
     return any(ip in ipaddress.ip_network(network) for network in networks)
 
 
+def actor_of_session(user: Any, session: Any, address: str) -> Actor | None:
+    """Who is signed in; in a tenant's view while his support access runs. None: nobody is."""
+    if user is None or not user.is_authenticated or not user.is_active or is_over(session):
+        return None
+    support = None
+    if (key := session.get(SUPPORT_KEY)) and user.is_superuser:
+        support = SupportAccess.objects.running().select_related("tenant").filter(pk=key, user=user).first()
+    return Actor(user=user, address=address, support=support)
+
+
 def actor_of(request: HttpRequest) -> Actor | None:
     """By bearer token, else by session; kept on the request. A bad token never falls back to the session."""
     known: Actor | None
@@ -91,6 +106,6 @@ def actor_of(request: HttpRequest) -> Actor | None:
         known = actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
     else:
         user = getattr(request, "user", None)
-        known = Actor(user=user, address=address) if user is not None and user.is_authenticated else None
+        known = actor_of_session(user, request.session, address) if hasattr(request, "session") else None
     request._wadah_actor = known  # type: ignore[attr-defined]
     return known

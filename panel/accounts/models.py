@@ -2,9 +2,8 @@
 
 import uuid
 from datetime import datetime
-from typing import ClassVar
 
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
@@ -16,6 +15,7 @@ from panel.tenants.scope import Scoped
 class User(AbstractUser):
     """`is_superuser`: an administrator of the whole installation, who sees every tenant."""
 
+    # Django's own way to leave an inherited field out, which its types don't know.
     first_name = None  # type: ignore[assignment]
     last_name = None  # type: ignore[assignment]
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -23,8 +23,6 @@ class User(AbstractUser):
     name = models.CharField(max_length=120, blank=True, default="")
     language = models.CharField(max_length=8, blank=True, default="")
     time_zone = models.CharField(max_length=64, default="UTC")
-
-    objects: ClassVar[UserManager["User"]] = UserManager()
 
     class Meta:
         constraints = [
@@ -40,6 +38,19 @@ class User(AbstractUser):
 
     def get_short_name(self) -> str:
         return self.name or self.username
+
+
+class SignInPolicy(models.Model):
+    """What administrators ask of everybody's sign-in; one row."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    requires_mfa = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="signin_policy_one")]
+
+    def __str__(self) -> str:
+        return "sign-in policy"
 
 
 class Tokens(Scoped["Token"]):
@@ -60,6 +71,9 @@ class Token(models.Model):
     )
     """None: everywhere that the user may act (only administrators of the installation make such)."""
     permissions = models.JSONField(default=list)
+    environments = models.JSONField(default=list, blank=True)
+    """Ids of the environments that it is for; empty: all. They stay named after their environment is gone, so
+    that such a token never widens."""
     digest = models.CharField(max_length=64)
     networks = models.JSONField(default=list, blank=True)
     """Address ranges that it may be used from; empty: from anywhere."""

@@ -17,6 +17,7 @@ from panel.accounts.actor import Actor
 from panel.accounts.auth import digest_of, new_secret, text_of
 from panel.accounts.models import Token, User
 from panel.audit.services import record
+from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NotFound
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import EVERYTHING, FROM_ABOVE, ROLES, Permission, RoleName
@@ -35,10 +36,12 @@ def create_token(
     permissions: Sequence[str] = (),
     expires_at: datetime | None = None,
     networks: Sequence[str] = (),
+    environments: Sequence[str] = (),
 ) -> tuple[Token, str]:
     """The row and the token's text, which is shown this once. It never may more than its maker.
 
-    Without `expires_at` it ends after 90 days; at most it lasts a year.
+    With `environments` it is for those alone. Without `expires_at` it ends after 90 days; it lasts a year
+    at most.
     """
     actor.require(Permission.TOKEN_MANAGE, tenant)
     wanted = _permissions(actor, tenant, role, permissions)
@@ -55,6 +58,7 @@ def create_token(
         permissions=wanted,
         digest=digest_of(secret),
         networks=_networks(networks),
+        environments=_environments(actor, tenant, environments),
         expires_at=end,
     )
     with transaction.atomic():
@@ -64,7 +68,12 @@ def create_token(
             "token.create",
             tenant_id=tenant.pk if tenant else None,
             target=token,
-            after={"permissions": wanted, "expires_at": end.isoformat(), "networks": token.networks},
+            after={
+                "permissions": wanted,
+                "expires_at": end.isoformat(),
+                "networks": token.networks,
+                "environments": token.environments,
+            },
         )
     return token, text_of(token, secret)
 
@@ -91,6 +100,14 @@ def _networks(networks: Sequence[str]) -> list[str]:
         return [str(ipaddress.ip_network(network)) for network in networks]
     except ValueError as error:
         raise Invalid(f"networks: {error}.", field="networks") from error
+
+
+def _environments(actor: Actor, tenant: Tenant | None, environments: Sequence[str]) -> list[str]:
+    """Ids of environments that the actor sees, in this tenant or below it."""
+    rows = Environment.objects.for_actor(actor).living()
+    if tenant is not None:
+        rows = rows.filter(tenant__path__startswith=tenant.path)
+    return [str(rows.get_for(actor, one).pk) for one in dict.fromkeys(environments)]
 
 
 def revoke_token(actor: Actor, token_id: UUID) -> Token:

@@ -10,6 +10,8 @@ from django.http import HttpResponse
 from panel.errors import Refused
 
 CONTENT_TYPE = "application/problem+json"
+#: For what will be otherwise by itself: a busy tenant, a node or database that is away.
+RETRY_AFTER_S = 5
 
 
 def problem(
@@ -35,7 +37,10 @@ def problem(
         body["next_step"] = next_step
     if errors:
         body["errors"] = list(errors)
-    return HttpResponse(json.dumps(body), status=status, content_type=CONTENT_TYPE)
+    answer = HttpResponse(json.dumps(body), status=status, content_type=CONTENT_TYPE)
+    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        answer["Retry-After"] = str(RETRY_AFTER_S)
+    return answer
 
 
 def refused(error: Refused) -> HttpResponse:

@@ -11,8 +11,11 @@ from ninja.security.apikey import APIKeyCookie
 
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
+from panel.accounts.second_factor import lacks_second_factor
 from panel.api.problem import CONTENT_TYPE, problem, refused
-from panel.errors import Refused
+from panel.audit.services import record_denied
+from panel.errors import Forbidden, Refused, SecondFactorNeeded
+from panel.tenants.selectors import refuse_suspended
 
 _PROBLEMS = {
     400: "The request can't be understood.",
@@ -69,10 +72,14 @@ api = Api(
 
 
 def actor(request: HttpRequest) -> Actor:
-    """Who asks; the routes are never reached without."""
+    """Who asks; the routes are never reached without. To a suspended tenant's tokens the API is closed."""
     found = actor_of(request)
     if found is None:
         raise AuthenticationError
+    if lacks_second_factor(found):
+        raise SecondFactorNeeded
+    if found.token is not None and found.token.tenant is not None:
+        refuse_suspended(found.token.tenant)
     return found
 
 
@@ -88,6 +95,9 @@ def uuid_of(text: str, what: str) -> UUID:
 
 @api.exception_handler(Refused)
 def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
+    who = actor_of(request)
+    if isinstance(error, Forbidden) and who is not None:
+        record_denied(who, error, f"{request.method} {request.path}")
     return refused(error)
 
 

@@ -1,7 +1,7 @@
 """The audit record. Rows are only added; the database itself refuses to change or delete one."""
 
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
@@ -15,10 +15,23 @@ if TYPE_CHECKING:
 class AuditRecords(models.QuerySet["AuditRecord"]):
     def for_actor(self, actor: "Actor") -> "AuditRecords":
         """Of tenants whose record the actor may read; deeds without a tenant only for administrators."""
-        condition = actor.scope(Permission.AUDIT_VIEW)
+        condition = actor.scope(Permission.AUDIT_VIEW).on_tenants()
         if condition is None:
             return self.all()
         return self.filter(chain__in=Tenant.objects.filter(condition).values("id"))
+
+
+class AuditHead(models.Model):
+    """The end of a chain, sealed with a key outside the database: a tail that was cut off is missed."""
+
+    chain = models.UUIDField(primary_key=True)
+    sequence = models.PositiveBigIntegerField()
+    digest = models.CharField(max_length=64)
+    seal = models.CharField(max_length=64)
+    """HMAC-SHA-256 over the three."""
+
+    def __str__(self) -> str:
+        return f"{self.chain} at {self.sequence}"
 
 
 class AuditRecord(models.Model):
@@ -34,6 +47,10 @@ class AuditRecord(models.Model):
     who_id = models.UUIDField(null=True, blank=True)
     who = models.CharField(max_length=150)
     token_id = models.UUIDField(null=True, blank=True)
+    support_id = models.UUIDField(null=True, blank=True)
+    """The support access that it was done in."""
+    is_denied = models.BooleanField(default=False)
+    """It was tried, and refused."""
     from_where = models.CharField(max_length=64, blank=True, default="")
     target_type = models.CharField(max_length=32, blank=True, default="")
     target_id = models.CharField(max_length=64, blank=True, default="")
@@ -53,6 +70,13 @@ class AuditRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} by {self.who}"
+
+    @property
+    def changes(self) -> list[tuple[str, Any, Any]]:
+        """Name, value before and value after of everything that the deed changed."""
+        return [
+            (key, self.before.get(key, ""), self.after.get(key, "")) for key in {**self.before, **self.after}
+        ]
 
     @property
     def tenant_id(self) -> uuid.UUID | None:

@@ -1,7 +1,5 @@
 """Page of the audit record."""
 
-from typing import Any
-
 from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpResponse
@@ -28,10 +26,4 @@ def audit(request: PageRequest) -> HttpResponse:
             | Q(from_where__contains=text)
         )
     shown = Paginator(rows, 50).get_page(request.GET.get("page"))
-    for row in shown:
-        row.changes = _changes(row)
     return page(request, "audit/list.html", {"section": "audit", "rows": shown, "text": text})
-
-
-def _changes(row: AuditRecord) -> list[tuple[str, Any, Any]]:
-    return [(key, row.before.get(key, ""), row.after.get(key, "")) for key in {**row.before, **row.after}]

@@ -8,20 +8,22 @@ from celery.signals import setup_logging
 from kombu import Queue
 
 from runtime.contract import PANEL_QUEUE
+from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
 
 
-class PanelCelery(Celery):  # type: ignore[misc]
+app = Celery("panel")
+
+
+@app.on_configure.connect
+def _find_broker(**_: Any) -> None:
     """Reads the broker's address from Django's settings, late."""
+    from django.conf import settings  # noqa: PLC0415
 
-    def on_configure(self) -> None:
-        from django.conf import settings  # noqa: PLC0415
-
-        self.conf.update(broker_url=settings.WADAH.broker_url)
+    app.conf.update(broker_url=settings.WADAH.broker_url)
 
 
-app = PanelCelery("panel")
 app.conf.update(
     task_serializer="json",
     result_serializer="json",
@@ -32,12 +34,9 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     task_time_limit=120,
     task_soft_time_limit=100,
-    broker_transport_options={
-        "visibility_timeout": 20,
-        "unacked_restore_interval": 1,
-        "socket_connect_timeout": 2,
-        "socket_timeout": 5,
-    },
+    broker_transport_options=transport_options(PANEL_QUEUE),
+    broker_connection_timeout=CONNECT_S,
+    worker_consumer="runtime.contract.broker:Consumer",
     broker_connection_retry_on_startup=True,
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_max_tasks_per_child=5000,
@@ -46,16 +45,26 @@ app.conf.update(
     task_queues=[Queue(PANEL_QUEUE)],
     task_create_missing_queues=True,
     beat_schedule={
-        "resync": {"task": "panel.resync", "schedule": 5.0, "options": {"expires": 5}},
+        "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},
         "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},
+        "tenants": {"task": "panel.delete_tenants", "schedule": 15.0, "options": {"expires": 15}},
         "housekeeping": {"task": "panel.housekeeping", "schedule": 600.0, "options": {"expires": 600}},
     },
 )
+app.steps["consumer"].add(TakeBack)
 app.autodiscover_tasks(
-    ["panel.environments", "panel.nodes", "panel.images", "panel.networks", "panel.api", "panel.accounts"]
+    [
+        "panel.environments",
+        "panel.nodes",
+        "panel.images",
+        "panel.networks",
+        "panel.tenants",
+        "panel.api",
+        "panel.accounts",
+    ]
 )
 
 
-@setup_logging.connect  # type: ignore[untyped-decorator]
+@setup_logging.connect
 def _keep_our_logs(**_: Any) -> None:
     """Django's settings have set up the logs already; Celery must not do so again."""

@@ -25,15 +25,23 @@ class PanelEnv(BaseSettings):
     """Empty: SQLite in HOME/panel/db.sqlite3."""
     debug: bool = False
     log_json: bool = True
+    session_idle_s: int = Field(default=1_800, ge=60)
+    """After this long without a request or a key typed, one signs in again."""
     slot_cooldown_s: int = Field(default=86_400, ge=0)
     """How long the user ids of a deleted environment are kept back."""
+    slot_least_rest_s: int = Field(default=60, ge=0)
+    """The same where a node has no others left."""
     address_cooldown_s: int = Field(default=3_600, ge=0)
     """How long an address is kept back after its environment is gone."""
     deleted_rows_kept_s: int = Field(default=30 * 86_400, ge=0)
     """How long the row of a deleted environment is kept for its history."""
+    tenant_delete_wait_s: int = Field(default=7 * 86_400, ge=0, le=90 * 86_400)
+    """How long a tenant that is to be deleted can still be kept."""
     forward_first_port: int = Field(default=1024, ge=1, le=65535)
     forward_last_port: int = Field(default=65535, ge=1, le=65535)
     """Ports of a node that tenants may have forwarded."""
+    tenant_open_operations: int = Field(default=200, ge=1)
+    """How many operations of one tenant may be open at once; more are refused until some have ended."""
     agent_socket: Path | None = None
     """Socket of the node agent; None: HOME/run/agent.sock."""
 

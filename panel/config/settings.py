@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "panel.networks",
     "panel.environments",
     "panel.operations",
+    "panel.access",
     "panel.audit",
     "panel.live",
     "panel.api",
@@ -74,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "panel.accounts.sessions.SessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
@@ -115,6 +117,8 @@ if WADAH.database_url:
     DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
         "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"
     )
+    # a server that is gone without a word is noticed in 20 s, one that doesn't take connections in 3
+    DATABASES["default"]["OPTIONS"].update(connect_timeout=3, tcp_user_timeout=20_000)
 else:
     DATABASES = {
         "default": {
@@ -141,9 +145,10 @@ ATOMIC_REQUESTS = False
 
 CACHES = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "panel.config.cache.PatientCache",
         "LOCATION": WADAH.cache_url,
         "KEY_PREFIX": "wadah",
+        "OPTIONS": {"socket_timeout": 1, "socket_connect_timeout": 1},
     }
 }
 CHANNEL_LAYERS = {
@@ -197,7 +202,8 @@ SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 # Web processes listen on a unix socket that only the front connects to, and the front sets this header.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if WADAH.is_secure else None
 X_FRAME_OPTIONS = "DENY"
-SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+# Rows, not a cache: a sign-out while Redis is away must not be undone by what Redis still held.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_COOKIE_NAME = f"{_PREFIX}sid"
 SESSION_COOKIE_SECURE = WADAH.is_secure
 SESSION_COOKIE_HTTPONLY = True

@@ -24,6 +24,7 @@ _PAGES = [
 ]
 
 handler404 = "panel.config.views.not_found"
+handler500 = "panel.config.views.server_error"
 
 
 def _pages() -> list[URLPattern | URLResolver]:

@@ -1,9 +1,23 @@
-"""Answers for addresses that lead nowhere."""
+"""Answers for addresses that lead nowhere, and for what doesn't work now."""
 
+import sys
+
+import structlog
+from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
+from django.template.loader import get_template
 from django.views.defaults import page_not_found
+from django.views.defaults import server_error as plain_error
 
-from panel.api.problem import problem
+from panel.api.problem import RETRY_AFTER_S, problem
+
+log = structlog.get_logger()
+
+_AWAY = (
+    "The database can't be reached right now, or has no room. Nothing was changed; "
+    "environments and open terminals go on."
+)
+_NEXT = "Try again in a few seconds; if it lasts, an administrator looks at the database."
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -11,3 +25,22 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith("/api/"):
         return problem(404, "not_found", "There is nothing at this address.")
     return page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """503 with Retry-After for a database that is away, locked or full; 500 for what is our fault."""
+    error = sys.exc_info()[1]
+    is_away = isinstance(error, (OperationalError, InterfaceError))
+    if is_away:
+        log.warning("database away", error=str(error)[:200], path=request.path)
+        connection.close_if_unusable_or_obsolete()
+    if request.path.startswith("/api/"):
+        if is_away:
+            return problem(503, "database_away", _AWAY, next_step=_NEXT)
+        return problem(500, "our_fault", "This is a mistake of ours; it was written to the log.")
+    if not is_away:
+        return plain_error(request)
+    # a page of its own: the frame around every other page asks the database
+    answer = HttpResponse(get_template("503.html").render(), status=503)
+    answer["Retry-After"] = str(RETRY_AFTER_S)
+    return answer

@@ -14,13 +14,16 @@ from typing import Any
 import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
+from redis import RedisError
 from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from panel.audit.services import record_denied
 from panel.console.services import Way, may_stay, open_console
 from panel.errors import Forbidden, NotFound
 from panel.events import RIGHTS_GROUP
-from panel.live.auth import actor_of_scope
+from panel.live.auth import Doubt, actor_of_scope
 
 log = structlog.get_logger()
 
@@ -41,7 +44,7 @@ NODE_AWAY = 4503
 _open: Counter[Any] = Counter()
 
 
-class ConsoleConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
+class ConsoleConsumer(AsyncWebsocketConsumer):
     """One browser on one console; `name` of the route is that of a terminal, or missing."""
 
     agent: ClientConnection | None = None
@@ -51,6 +54,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def connect(self) -> None:
         """Refuses before the handshake is over (403) whoever may not."""
         self.tasks = []
+        self.doubt = Doubt()
         route = self.scope["url_route"]["kwargs"]
         self.environment_id = route["environment_id"]
         actor = await database_sync_to_async(actor_of_scope)(self.scope)
@@ -61,6 +65,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             way = await database_sync_to_async(open_console)(actor, self.environment_id, route.get("name"))
         except (NotFound, Forbidden) as refused:
             log.info("console refused", user=actor.name, environment=str(self.environment_id), why=refused.code)
+            if isinstance(refused, Forbidden):
+                await database_sync_to_async(record_denied)(actor, refused, f"WebSocket {self.scope['path']}")
             await self.close(NOT_FOUND if isinstance(refused, NotFound) else CLOSED_BY_RIGHTS)
             return
         if _open[actor.user.pk] >= SOCKETS_PER_USER:
@@ -91,7 +97,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             log.warning("agent away", error=type(away).__name__)
             await self._fail("node_away", "The node can't be reached right now.", NODE_AWAY)
         else:
-            await self.channel_layer.group_add(RIGHTS_GROUP, self.channel_name)
+            with suppress(RedisError, OSError):  # Redis is away: rights are looked at every second and a half
+                await self.channel_layer.group_add(RIGHTS_GROUP, self.channel_name)
             self.tasks = [asyncio.create_task(self._from_agent()), asyncio.create_task(self._recheck())]
 
     async def _fail(self, code: str, message: str, close: int) -> None:
@@ -149,7 +156,13 @@ class ConsoleConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 return
 
     async def _still_good(self) -> bool:
-        good: bool = await database_sync_to_async(may_stay)(self.scope, self.environment_id)
+        try:
+            good: bool = await database_sync_to_async(may_stay)(self.scope, self.environment_id)
+        except DatabaseError as away:
+            log.warning("rights not looked at", error=type(away).__name__)
+            good = self.doubt.may_go_on()
+        else:
+            self.doubt.cleared()
         if not good:
             with suppress(RuntimeError):
                 await self.close(CLOSED_BY_RIGHTS)
@@ -172,5 +185,6 @@ class ConsoleConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 del _open[self.user]
             self.user = None
         if self.agent is not None:
-            await self.channel_layer.group_discard(RIGHTS_GROUP, self.channel_name)
+            with suppress(RedisError, OSError):
+                await self.channel_layer.group_discard(RIGHTS_GROUP, self.channel_name)
             await self.agent.close()

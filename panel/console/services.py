@@ -1,7 +1,9 @@
 """Who may open a console, and the ticket for it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.db import transaction
@@ -13,6 +15,9 @@ from panel.live.auth import actor_now
 from panel.nodes.agent import Agent
 from panel.tenants.permissions import Permission
 from runtime.contract import Purpose
+
+if TYPE_CHECKING:
+    from channels.consumer import _ChannelScope as Scope
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
     )
 
 
-def may_stay(scope: dict[str, Any], environment_id: UUID) -> bool:
+def may_stay(scope: Scope, environment_id: UUID) -> bool:
     """Whether who opened the socket may still have it: reads session, token, role and environment anew."""
     actor = actor_now(scope)
     if actor is None:
@@ -61,5 +66,5 @@ def may_stay(scope: dict[str, Any], environment_id: UUID) -> bool:
 def _visible(actor: Actor, environment_id: UUID) -> Environment:
     living = Environment.objects.living().select_related("node", "tenant")
     environment = living.get_for(actor, environment_id)
-    actor.require(Permission.ENVIRONMENT_CONSOLE, environment.tenant)
+    actor.require(Permission.ENVIRONMENT_CONSOLE, environment)
     return environment

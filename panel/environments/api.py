@@ -106,7 +106,7 @@ def _show(row: Environment) -> Json:
 def _accepted(request: HttpRequest, changed: services.Changed) -> Status[Json]:
     """202 with the environment, the operation to watch, and what is shown only once."""
     row = selectors.environments(actor(request)).filter(pk=changed.environment.pk).first()
-    document = _show(row) if row is not None else {"id": str(changed.environment.pk)}
+    document: Json = _show(row) if row is not None else {"id": str(changed.environment.pk)}
     document["operation"] = show_operation(changed.operation) if changed.operation else None
     if changed.root_password:
         document["root_password"] = changed.root_password
@@ -234,5 +234,5 @@ def execute(request: HttpRequest, pk: str, payload: Exec) -> Json | HttpResponse
     found = row.for_actor(who).living().first()
     if found is None:
         raise NotFound(WHAT)
-    who.require(Permission.ENVIRONMENT_EXEC, found.tenant)
+    who.require(Permission.ENVIRONMENT_EXEC, found)
     return services.execute(who, found, Agent(found.node), **payload.model_dump())

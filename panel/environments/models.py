@@ -1,6 +1,7 @@
 """An environment: its first half says what is wanted, its second what was last seen.
 
-Only `environments.services` writes the first half, only `environments.tasks.observe` the second.
+Only `environments.services` writes the first half, only `environments.observe` the second; the panel's own
+cause (`UNHEARD`), when a node says nothing, is `environments.tasks.end_overdue`'s.
 """
 
 import uuid
@@ -13,6 +14,9 @@ from panel.tenants.models import TenantState
 from panel.tenants.scope import Scoped
 from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
 from runtime.contract.base import NAME_PATTERN
+
+#: Causes of a failure that the panel itself found: the node was not heard of in time. It is asked on.
+UNHEARD = ("node_silent", "deadline_passed")
 
 
 class State(models.TextChoices):
@@ -54,6 +58,8 @@ def derive_state(
 
 
 class Environments(Scoped["Environment"]):
+    environment_relation = "pk"
+
     def living(self) -> "Environments":
         """Without those of which nothing is left."""
         return self.filter(deleted_at=None)
@@ -119,6 +125,9 @@ class Environment(models.Model):
     attempted_generation = models.PositiveBigIntegerField(default=0)
     observed_sequence = models.BigIntegerField(default=-1)
     observed_at = models.DateTimeField(null=True, blank=True)
+    """By the node's clock."""
+    heard_at = models.DateTimeField(null=True, blank=True)
+    """When that was written down, by the panel's clock."""
     is_at_work = models.BooleanField(default=False)
     """The node said that more reports follow."""
     code = models.CharField(max_length=64, blank=True, default="")
@@ -165,11 +174,12 @@ class Environment(models.Model):
 
     @property
     def has_failed(self) -> bool:
-        """The newest intent was tried to its end, and is not so."""
+        """The newest intent was tried to its end, or not heard of before its deadline, and is not so."""
         return (
             bool(self.code)
             and not self.is_at_work
-            and self.attempted_generation >= self.generation > self.observed_generation
+            and self.generation > self.observed_generation
+            and (self.attempted_generation >= self.generation or self.code in UNHEARD)
         )
 
     @property

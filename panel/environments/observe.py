@@ -1,9 +1,7 @@
 """Taking in what a node saw: the only writer of the second half of an environment's row."""
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
-from uuid import UUID
+from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
@@ -13,15 +11,15 @@ from panel import events
 from panel.audit.services import record
 from panel.environments import services
 from panel.environments.models import Environment, EnvironmentUsage
+from panel.environments.services.intent import announce
 from panel.networks import services as networks
 from panel.networks.models import Address, PortForward
 from panel.nodes import placement
-from panel.nodes.models import Node
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind, OperationState
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
-from runtime.contract import DesiredState, ObservedState, Report, Usage, UsageReport
+from runtime.contract import DesiredState, ObservedState, Report
 
 log = structlog.get_logger()
 
@@ -31,6 +29,7 @@ _OBSERVED = [
     "attempted_generation",
     "observed_sequence",
     "observed_at",
+    "heard_at",
     "is_at_work",
     "code",
     "message",
@@ -41,6 +40,10 @@ _OBSERVED = [
     "exit_code",
     "oom_kills",
 ]
+#: Nothing newer for so long: a lower count of the node is a new beginning, not an old message.
+DEAF_AFTER = timedelta(seconds=60)
+#: Cause that the panel finds itself: the node has no record of an environment that it had.
+LOST = "lost_on_node"
 #: Cause of a report about work that was dropped for a newer intent: says nothing about that intent.
 _SUPERSEDED = "superseded"
 
@@ -63,8 +66,10 @@ def observe(report: Report) -> bool:
                 environment=str(report.environment_id),
             )
             return False
-        if report.sequence <= environment.observed_sequence:
+        now = timezone.now()
+        if not _is_news(environment, report, now):
             return False
+        environment.heard_at = now
         _take_in(environment, report)
         if _is_gone(environment, report):
             _finish_deletion(environment)
@@ -80,6 +85,16 @@ def observe(report: Report) -> bool:
             state=str(environment.state),
         )
     return True
+
+
+def _is_news(environment: Environment, report: Report, now: datetime) -> bool:
+    """By the node's own count. One whose count began anew (made anew, its clock set back) isn't left unheard:
+    after a minute without anything newer it is believed again."""
+    if report.sequence > environment.observed_sequence:
+        return True
+    is_deaf = environment.heard_at is None or environment.heard_at < now - DEAF_AFTER
+    is_same = report.sequence == environment.observed_sequence
+    return is_deaf and not is_same and report.generation >= environment.observed_generation
 
 
 def _take_in(environment: Environment, report: Report) -> None:
@@ -128,12 +143,18 @@ def _finish_deletion(environment: Environment) -> None:
 def _move_operations(environment: Environment, report: Report) -> None:
     """Those that the node has brought about have succeeded; the one it gave up on has failed."""
     attempted = max(report.attempted_generation, report.generation)
-    for operation in operations.open_operations(environment):
+    for operation in operations.touched_by(environment, report.generation):
         is_reported = operation.pk == report.operation_id
+        if not operation.is_open:
+            if report.final:
+                operations.close_late(operation)
+            continue
         if is_reported:
             _take_steps(operation, report)
         if operation.generation <= report.generation and (report.final or not is_reported):
             operations.close(operation, OperationState.SUCCEEDED)
+            if operation.details.get("undoes"):
+                operations.note_undone(operation)
         elif operation.generation <= attempted and report.final and report.code and report.code != _SUPERSEDED:
             _fail(environment, operation, report)
         elif is_reported:
@@ -142,7 +163,8 @@ def _move_operations(environment: Environment, report: Report) -> None:
 
 
 def _take_steps(operation: Operation, report: Report) -> None:
-    operation.steps = [step.model_dump(mode="json") for step in report.steps]
+    if report.steps or not report.final:
+        operation.steps = [step.model_dump(mode="json") for step in report.steps]
     if operation.state == OperationState.PENDING:
         operation.state = OperationState.RUNNING
     if operation.started_at is None:
@@ -187,65 +209,20 @@ def _go_back(environment: Environment, failed: Operation) -> None:
     )
 
 
-# use ----------------------------------------------------------------------------------------------
-
-
-def observe_usage(report: UsageReport) -> int:
-    """Keep the newest use of each environment of that node; tells each tenant once. How many were kept."""
-    node = Node.objects.filter(name=report.node).first()
-    if node is None:
-        return 0
-    tenants: dict[UUID, UUID] = dict(
-        Environment.objects.living()
-        .filter(node=node, pk__in=[u.environment_id for u in report.usages])
-        .values_list("pk", "tenant_id")
-    )
-    before = EnvironmentUsage.objects.in_bulk(list(tenants))
-    rows = [
-        _row(usage, before.get(usage.environment_id), report.at)
-        for usage in report.usages
-        if usage.environment_id in tenants and not _is_older(before.get(usage.environment_id), report.at)
-    ]
-    fields = [f.name for f in EnvironmentUsage._meta.concrete_fields if not f.primary_key]
-    with transaction.atomic():
-        EnvironmentUsage.objects.bulk_create(
-            rows, update_conflicts=True, unique_fields=["environment"], update_fields=fields
-        )
-        _announce(rows, tenants, report)
-    return len(rows)
-
-
-def _is_older(before: EnvironmentUsage | None, at: datetime) -> bool:
-    return before is not None and before.at >= at
-
-
-def _row(usage: Usage, before: EnvironmentUsage | None, at: datetime) -> EnvironmentUsage:
-    row = EnvironmentUsage(at=at, **usage.model_dump())
-    if before is not None:
-        seconds = (at - before.at).total_seconds()
-        row.cpu = _rate(usage.cpu_ns, before.cpu_ns, seconds) / 1e9
-        row.network_in_bit_s = _rate(usage.network_in_bytes, before.network_in_bytes, seconds) * 8
-        row.network_out_bit_s = _rate(usage.network_out_bytes, before.network_out_bytes, seconds) * 8
-    return row
-
-
-def _rate(now: int, before: int, seconds: float) -> float:
-    """Per second; a counter that began anew counts from zero."""
-    return (now - before if now >= before else now) / seconds if seconds > 0 else 0.0
-
-
-def _announce(rows: Iterable[EnvironmentUsage], tenants: dict[UUID, UUID], report: UsageReport) -> None:
-    """The values themselves, in short: a bar that moves isn't worth a request per environment."""
-    by_tenant: dict[UUID, dict[str, Any]] = {}
-    for row in rows:
-        short = {
-            "cpu": round(row.cpu, 3),
-            "memory_bytes": row.memory_bytes,
-            "disk_bytes": row.disk_bytes,
-            "processes": row.processes,
-            "network_in_bit_s": round(row.network_in_bit_s),
-            "network_out_bit_s": round(row.network_out_bit_s),
-        }
-        by_tenant.setdefault(tenants[row.environment_id], {})[str(row.environment_id)] = short
-    for tenant_id, usages in by_tenant.items():
-        events.publish("usage", report.node, tenant_id, at=report.at.isoformat(), usages=usages)
+def note_lost(environments: Iterable[Environment]) -> int:
+    """Mark those that their node no longer knows, though it had them: made anew, or its records are gone."""
+    count = 0
+    for one in environments:
+        with transaction.atomic():
+            row = Environment.objects.select_related("tenant").select_for_update(of=("self",)).get(pk=one.pk)
+            if row.code == LOST or row.deleted_at is not None or row.observed_sequence != one.observed_sequence:
+                continue
+            row.observed_state, row.is_at_work, row.init_pid = ObservedState.FAILED, False, None
+            row.code = LOST
+            row.message = "Its node no longer has it: what was on its disk is gone."
+            row.next_step = "Start it to have it made anew from its image, restore a backup, or delete it."
+            row.save(update_fields=_OBSERVED)
+            record(None, "environment.lost", tenant_id=row.tenant_id, target=row)
+            announce(row)
+            count += 1
+    return count

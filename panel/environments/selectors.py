@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import F, Q
 
 from panel.accounts.actor import Actor
-from panel.environments.models import Environment, Environments, State
+from panel.environments.models import UNHEARD, Environment, Environments, State
 from panel.errors import Invalid
 from panel.networks.models import Address, PortForward
 from panel.tenants.models import Tenant
@@ -54,10 +54,10 @@ def _state_condition(text: str) -> Q:
         raise Invalid(f"state is one of {', '.join(State.values)}.", field="state")
     wanted = ~Q(desired_state="deleted")
     new = Q(observed_generation=0)
-    failed = ~Q(code="") & Q(
-        is_at_work=False,
-        attempted_generation__gte=F("generation"),
-        observed_generation__lt=F("generation"),
+    failed = (
+        ~Q(code="")
+        & Q(is_at_work=False, observed_generation__lt=F("generation"))
+        & (Q(attempted_generation__gte=F("generation")) | Q(code__in=UNHEARD))
     )
     if text == State.PROVISIONING:
         return wanted & new & ~failed

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from panel.environments.models import Environment
 from panel.networks.models import Address, PortForward
-from panel.quotas.services import envelope_of
-from panel.tenants.models import Tenant, TenantState
+from panel.quotas.selectors import envelope_of
+from panel.tenants.models import SuspendedHow, Tenant, TenantState
 from runtime.contract import (
     AppOptions,
     Credentials,
@@ -68,11 +68,11 @@ def spec_of(
 
 
 def desired_of(environment: Environment, tenant: Tenant) -> DesiredState:
-    """A suspended tenant's environments are stopped, whatever was wanted of them."""
+    """A suspended tenant's environments are stopped or frozen, whatever was wanted of them."""
     desired = DesiredState(environment.desired_state)
-    if tenant.state == TenantState.SUSPENDED and desired is not DesiredState.DELETED:
-        return DesiredState.STOPPED
-    return desired
+    if tenant.state != TenantState.SUSPENDED or desired in (DesiredState.DELETED, DesiredState.STOPPED):
+        return desired
+    return DesiredState.PAUSED if tenant.suspended_how == SuspendedHow.FREEZE else DesiredState.STOPPED
 
 
 def network_of(

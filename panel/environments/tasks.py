@@ -1,8 +1,9 @@
 """Background work on environments: reports of nodes, and mending what a lost message left behind."""
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import structlog
 from celery import shared_task
@@ -13,26 +14,33 @@ from django.db.models import F, Q
 from django.utils import timezone
 from pydantic import ValidationError
 
+from panel import events
 from panel.config.health import BEAT_KEY
 from panel.environments import observe as observing
 from panel.environments import services
 from panel.environments.models import Environment
+from panel.environments.services.intent import announce
+from panel.environments.use import observe_usage as take_in
 from panel.networks import services as networks
-from panel.nodes.models import SILENT_AFTER
+from panel.nodes.models import SILENT_AFTER, Node
 from panel.operations import services as operations
 from panel.operations.models import OPEN_STATES, Operation, OperationState
+from panel.patience import until_stored
 from runtime.contract import PANEL_OBSERVE, PANEL_OBSERVE_USAGE, Report, UsageReport
 
 log = structlog.get_logger()
 
+#: How often `resync` runs (`panel.config.celery`).
+TICK = timedelta(seconds=2)
 #: First wait before a spec is sent again; it doubles with each attempt up to the longest.
-RESEND_AFTER = timedelta(seconds=8)
+RESEND_AFTER = timedelta(seconds=4)
 RESEND_AT_MOST = timedelta(seconds=120)
 #: Specs sent again in one tick, so that a node that comes back isn't flooded.
 _MOST_PER_TICK = 500
 
 
-@shared_task(name=PANEL_OBSERVE)  # type: ignore[untyped-decorator]
+@shared_task(name=PANEL_OBSERVE)
+@until_stored
 def observe(document: dict[str, Any]) -> None:
     try:
         report = Report.model_validate(document)
@@ -42,17 +50,17 @@ def observe(document: dict[str, Any]) -> None:
     observing.observe(report)
 
 
-@shared_task(name=PANEL_OBSERVE_USAGE)  # type: ignore[untyped-decorator]
+@shared_task(name=PANEL_OBSERVE_USAGE)
 def observe_usage(document: dict[str, Any]) -> None:
     try:
         report = UsageReport.model_validate(document)
     except ValidationError as error:
         log.warning("bad usage report refused", errors=error.error_count())
         return
-    observing.observe_usage(report)
+    take_in(report)
 
 
-@shared_task(name="panel.resync")  # type: ignore[untyped-decorator]
+@shared_task(name="panel.resync")
 def resync() -> None:
     """Send again what a node is behind with, and end operations that nobody will end."""
     try:
@@ -61,6 +69,7 @@ def resync() -> None:
         log.warning("beat not noted", error=type(error).__name__)
     resend_behind()
     end_overdue()
+    tell_of_silent_nodes()
 
 
 def resend_behind() -> int:
@@ -73,16 +82,13 @@ def resend_behind() -> int:
         Environment.objects.living()
         .filter(observed_generation__lt=F("generation"))
         .filter(Q(attempted_generation__lt=F("generation")) | Q(is_at_work=True))
-        .filter(Q(sent_at=None) | Q(sent_at__lt=now - RESEND_AFTER))
         .filter(node__last_seen_at__gt=now - SILENT_AFTER)
         .select_related("tenant", "node")
-        .order_by("sent_at")[:_MOST_PER_TICK]
+        .order_by(F("sent_at").asc(nulls_first=True))[:_MOST_PER_TICK]
     )
     sent = 0
     for environment in behind:
-        wait = min(RESEND_AFTER * 2 ** min(max(environment.send_attempts - 1, 0), 6), RESEND_AT_MOST)
-        last = max(t for t in (environment.sent_at, environment.observed_at, now - wait * 2) if t is not None)
-        if last > now - wait:
+        if not _is_due(environment, now):
             continue
         with transaction.atomic():
             claimed = Environment.objects.filter(
@@ -96,6 +102,18 @@ def resend_behind() -> int:
     return sent
 
 
+def _is_due(environment: Environment, now: datetime) -> bool:
+    """At once when it is known not to have been sent; else when neither a message nor a report is recent.
+
+    Times that lie ahead are a clock's that was set back: they count as long ago.
+    """
+    if environment.sent_at is None:
+        return True
+    wait = min(RESEND_AFTER * 2 ** min(max(environment.send_attempts - 1, 0), 6), RESEND_AT_MOST)
+    times = [at for at in (environment.sent_at, environment.heard_at) if at is not None and at <= now]
+    return not times or max(times) <= now - wait
+
+
 def end_overdue() -> int:
     """Operations past their deadline have failed, with the likeliest cause. How many."""
     now = timezone.now()
@@ -103,31 +121,47 @@ def end_overdue() -> int:
     ended = 0
     for pk in list(overdue[:_MOST_PER_TICK]):
         with transaction.atomic():
-            operation = (
-                Operation.objects.select_for_update(of=("self",)).select_related("environment__node").get(pk=pk)
-            )
-            environment = operation.environment
-            silent = environment is not None and not environment.node.is_online(now)
-            operations.close(
-                operation,
-                OperationState.FAILED,
-                code="node_silent" if silent else "deadline_passed",
-                message=(
-                    f"The node {environment.node.name} was not heard of before the deadline."
-                    if silent and environment is not None
-                    else "The node did not finish before the deadline."
-                ),
-                next_step=(
-                    "It is done when the node is back; an administrator looks at the node's worker."
-                    if silent
-                    else "Try again; if it fails again, an administrator looks at the node's log."
-                ),
-            )
-            ended += 1
+            ended += _give_up(pk, now)
     return ended
 
 
-@shared_task(name="panel.release")  # type: ignore[untyped-decorator]
+def tell_of_silent_nodes() -> None:
+    """Pages that are open hear of it: nothing else happens when a node falls silent."""
+    now = timezone.now()
+    since = now - SILENT_AFTER
+    for node in Node.objects.filter(last_seen_at__lt=since, last_seen_at__gt=since - 3 * TICK):
+        events.publish("node", node.pk, None)
+
+
+def _give_up(operation_id: UUID, now: datetime) -> int:
+    """The environment shows the cause too, so that none is "provisioning" for ever. It is asked on: when the
+    node brings it about after all, both say so."""
+    operation = (
+        Operation.objects.select_for_update(of=("self",))
+        .select_related("environment__node", "environment__tenant")
+        .get(pk=operation_id)
+    )
+    environment = operation.environment
+    if not operation.is_open:
+        return 0
+    silent = environment is not None and not environment.node.is_online(now)
+    code = "node_silent" if silent else "deadline_passed"
+    if silent and environment is not None:
+        message = f"The node {environment.node.name} was not heard of before the deadline."
+        next_step = "It is done when the node is back; an administrator looks at the node's worker."
+    else:
+        message = "The node did not finish before the deadline."
+        next_step = "Try again; if it fails again, an administrator looks at the node's log."
+    operations.close(operation, OperationState.FAILED, code=code, message=message, next_step=next_step)
+    if environment is not None and environment.generation == operation.generation:
+        Environment.objects.filter(pk=environment.pk, generation=operation.generation).update(
+            code=code, message=message, next_step=next_step, is_at_work=False
+        )
+        announce(environment)
+    return 1
+
+
+@shared_task(name="panel.release")
 def release() -> None:
     """User-id ranges whose rest is over, and rows of environments deleted long ago."""
     now = timezone.now()

@@ -21,7 +21,7 @@ from panel.environments.models import Environment, EnvironmentUsage, State
 from panel.environments.services import Changed
 from panel.errors import Invalid, NotFound, Refused
 from panel.images.models import Image
-from panel.operations.models import Operation
+from panel.operations.models import Operation, Operations
 from panel.tenants.permissions import Permission
 from panel.ui.shell import chosen_tenant
 from panel.ui.web import PageRequest, back, blame, page, sentence, signed_in
@@ -141,7 +141,7 @@ def _get(request: PageRequest, environment_id: UUID) -> Environment:
 
 
 def _context(request: PageRequest, row: Environment, tab: str) -> dict[str, Any]:
-    actor, tenant = request.actor, row.tenant
+    actor = request.actor
     current = Operation.objects.filter(pk=row.operation_id).first() if row.operation_id else None
     return {
         "section": "environment",
@@ -155,14 +155,20 @@ def _context(request: PageRequest, row: Environment, tab: str) -> dict[str, Any]
         "is_new": row.state in (State.PROVISIONING, State.FAILED) and row.observed_generation == 0,
         "memory_limit": row.limits["memory_mb"] * _MIB,
         "disk_limit": row.limits["disk_mb"] * _MIB,
-        "may_power": actor.can(Permission.ENVIRONMENT_POWER, tenant),
-        "may_change": actor.can(Permission.ENVIRONMENT_CHANGE, tenant),
-        "may_console": actor.can(Permission.ENVIRONMENT_CONSOLE, tenant),
-        "may_delete": actor.can(Permission.ENVIRONMENT_DELETE, tenant),
-        "may_reinstall": actor.can(Permission.ENVIRONMENT_REINSTALL, tenant),
-        "may_control": actor.can(Permission.OPERATION_CONTROL, tenant),
+        "may_power": actor.can(Permission.ENVIRONMENT_POWER, row),
+        "may_change": actor.can(Permission.ENVIRONMENT_CHANGE, row),
+        "may_resize": actor.can(Permission.ENVIRONMENT_RESIZE, row),
+        "may_share": actor.can(Permission.ENVIRONMENT_SHARE, row),
+        "may_console": actor.can(Permission.ENVIRONMENT_CONSOLE, row),
+        "may_delete": actor.can(Permission.ENVIRONMENT_DELETE, row),
+        "may_reinstall": actor.can(Permission.ENVIRONMENT_REINSTALL, row),
+        "may_control": actor.can(Permission.OPERATION_CONTROL, row),
         "wants_running": row.desired_state == DesiredState.RUNNING,
     }
+
+
+def _operations(request: PageRequest, row: Environment) -> Operations:
+    return Operation.objects.for_actor(request.actor).filter(environment=row)
 
 
 def _usage(row: Environment) -> EnvironmentUsage | None:
@@ -176,7 +182,7 @@ def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
     context = _context(request, row, "overview")
     usage = _usage(row)
     context["secret"] = _secret(request, row)
-    context["recent"] = list(row.operations.all()[:6])
+    context["recent"] = list(_operations(request, row)[:6])
     context["usage_json"] = {} if usage is None else {
         "at": usage.at.timestamp(),
         "cpu": usage.cpu,
@@ -192,7 +198,7 @@ def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
 @signed_in
 def console(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = _get(request, environment_id)
-    request.actor.require(Permission.ENVIRONMENT_CONSOLE, row.tenant)
+    request.actor.require(Permission.ENVIRONMENT_CONSOLE, row)
     return page(request, "environments/console.html", _context(request, row, "console"))
 
 
@@ -201,7 +207,7 @@ def console(request: PageRequest, environment_id: UUID) -> HttpResponse:
 def activity(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = _get(request, environment_id)
     context = _context(request, row, "activity")
-    context["operations"] = list(row.operations.all()[:100])
+    context["operations"] = list(_operations(request, row)[:100])
     return page(request, "environments/activity.html", context)
 
 
@@ -372,5 +378,6 @@ def _secret(request: PageRequest, row: Environment) -> str:
 @require_POST
 @signed_in
 def forget_secret(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    Environment.objects.get_for(request.actor, environment_id)
     request.session.pop(_SECRET, None)
     return back(request, reverse("environment", args=[environment_id]))

@@ -73,7 +73,7 @@ def _new_image(name: str, source: str) -> Image:
 def _ask(image: Image, node: Node) -> NodeImage:
     row, is_new = NodeImage.objects.get_or_create(image=image, node=node)
     if not is_new:
-        row.revision = F("revision") + 1  # type: ignore[assignment]
+        row.revision = F("revision") + 1
     row.is_wanted = True
     row.state = NodeImageState.WAITING
     row.progress = 0

@@ -1,38 +1,67 @@
 """Who is behind a WebSocket: a bearer token, else the session."""
 
-from typing import Any
+from __future__ import annotations
 
+import time
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
 from django.contrib.auth import get_user
+from django.http import HttpRequest
 
 from panel.accounts.actor import Actor
-from panel.accounts.auth import actor_from_token
+from panel.accounts.auth import actor_from_token, actor_of_session
+from panel.accounts.models import User
+from panel.accounts.second_factor import lacks_second_factor
+
+if TYPE_CHECKING:
+    from channels.consumer import _ChannelScope as Scope
 
 
-def actor_of_scope(scope: dict[str, Any]) -> Actor | None:
+def actor_of_scope(scope: Scope) -> Actor | None:
     """None when nobody who may be here. A bad token never falls back to the session."""
+    return _actor(scope, scope.get("user"), scope.get("session"))
+
+
+def _actor(scope: Scope, user: object, session: Any) -> Actor | None:
     headers = dict(scope.get("headers", []))
     forwarded = headers.get(b"x-forwarded-for", b"").decode(errors="replace")
     address = forwarded.rsplit(",", 1)[-1].strip()
     authorization = headers.get(b"authorization", b"").decode(errors="replace")
     if authorization:
         scheme, _, value = authorization.partition(" ")
-        return actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
-    user = scope.get("user")
-    if user is None or not user.is_authenticated or not user.is_active:
-        return None
-    return Actor(user=user, address=address)
+        actor = actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
+    else:
+        actor = actor_of_session(user, session, address) if isinstance(user, User) else None
+    return None if actor is None or lacks_second_factor(actor) else actor
 
 
-def actor_now(scope: dict[str, Any]) -> Actor | None:
+def actor_now(scope: Scope) -> Actor | None:
     """Reads session and token anew: what was good at the handshake may be gone."""
     session = scope.get("session")
     if session is not None and session.session_key:
-        fresh = type(session)(session.session_key)
-
-        class Request:
-            pass
-
-        request = Request()
-        request.session = fresh  # type: ignore[attr-defined]
-        scope = {**scope, "user": get_user(request)}  # type: ignore[arg-type]
+        request = HttpRequest()
+        request.session = import_module(settings.SESSION_ENGINE).SessionStore(session.session_key)
+        return _actor(scope, get_user(request), request.session)
     return actor_of_scope(scope)
+
+
+class Doubt:
+    """For how long a socket's rights could not be looked at, since the database is away.
+
+    Open terminals go on meanwhile, but not for ever: whoever was signed out in that time must not stay.
+    """
+
+    MOST_S = 300.0
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def cleared(self) -> None:
+        self._since = None
+
+    def may_go_on(self) -> bool:
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        return now - self._since < self.MOST_S

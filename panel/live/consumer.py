@@ -1,22 +1,30 @@
 """/ws/events: what changed, as "kind, id"; the page fetches anew. Rights are looked at again and again."""
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
+import structlog
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
+from django.db import DatabaseError
+from redis import RedisError
 
 from panel.accounts.actor import Actor
-from panel.events import PLATFORM_GROUP, RIGHTS_GROUP, tenant_group
-from panel.live.auth import actor_now, actor_of_scope
+from panel.environments.models import Environment
+from panel.events import PLATFORM_GROUP, RIGHTS_GROUP, environment_group, tenant_group
+from panel.live.auth import Doubt, actor_now, actor_of_scope
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 
+log = structlog.get_logger()
+
 RECHECK_EVERY_S = 1.5
 CLOSED_BY_RIGHTS = 4401
+_MOST_GROUPS = 1000
 
 
-class EventConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
+class EventConsumer(AsyncJsonWebsocketConsumer):
     """One per page. Closed with 4401 within two seconds of a sign-out or a revoked token."""
 
     groups_joined: set[str]
@@ -24,6 +32,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         self.groups_joined = set()
+        self.doubt = Doubt()
         actor = await database_sync_to_async(actor_of_scope)(self.scope)
         if actor is None:
             await self.close(CLOSED_BY_RIGHTS)
@@ -48,18 +57,27 @@ class EventConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
                 return
 
     async def _still_good(self) -> bool:
-        actor = await database_sync_to_async(actor_now)(self.scope)
+        try:
+            actor = await database_sync_to_async(actor_now)(self.scope)
+            if actor is not None:
+                await self._join(actor)
+        except (DatabaseError, RedisError, OSError) as away:
+            log.warning("rights not looked at", error=type(away).__name__)
+            if self.doubt.may_go_on():
+                return True
+            actor = None
+        else:
+            self.doubt.cleared()
         if actor is None:
             await self.close(CLOSED_BY_RIGHTS)
-            return False
-        await self._join(actor)
-        return True
+        return actor is not None
 
     async def disconnect(self, code: int) -> None:
         if self.checker is not None:
             self.checker.cancel()
-        for group in self.groups_joined:
-            await self.channel_layer.group_discard(group, self.channel_name)
+        with suppress(RedisError, OSError):
+            for group in self.groups_joined:
+                await self.channel_layer.group_discard(group, self.channel_name)
 
     async def receive_json(self, content: Any, **_: Any) -> None:
         """Only `{"type": "ping"}` is expected; anything else is answered with an error."""
@@ -83,8 +101,17 @@ class EventConsumer(AsyncJsonWebsocketConsumer):  # type: ignore[misc]
 
 
 def _groups(actor: Actor) -> set[str]:
-    condition = actor.scope(Permission.ENVIRONMENT_VIEW)
-    if condition is None and actor.is_platform_administrator:
+    if actor.is_platform_administrator:
         return {RIGHTS_GROUP, PLATFORM_GROUP}
-    rows = Tenant.objects.all() if condition is None else Tenant.objects.filter(condition)
-    return {RIGHTS_GROUP, *(tenant_group(pk) for pk in rows.values_list("pk", flat=True)[:1000])}
+    reach = actor.scope(Permission.ENVIRONMENT_VIEW)
+    tenants = Tenant.objects.for_actor(actor, Permission.ENVIRONMENT_VIEW).values_list("pk", flat=True)
+    single = (
+        reach.shared
+        if reach.only is None
+        else set(Environment.objects.for_actor(actor).filter(pk__in=reach.only).values_list("pk", flat=True))
+    )
+    return {
+        RIGHTS_GROUP,
+        *(tenant_group(pk) for pk in tenants[:_MOST_GROUPS]),
+        *(environment_group(pk) for pk in sorted(single)[:_MOST_GROUPS]),
+    }

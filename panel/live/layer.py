@@ -12,7 +12,7 @@ from channels_redis.pubsub import RedisPubSubChannelLayer
 from channels_redis.utils import decode_hosts
 
 
-class EventLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
+class EventLayer(RedisPubSubChannelLayer):  # type: ignore[misc]  # channels_redis has no types
     """A publish-subscribe layer over one Redis."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -21,8 +21,8 @@ class EventLayer(RedisPubSubChannelLayer):  # type: ignore[misc]
         self._prefix = options.get("prefix", "asgi")
 
     @cached_property
-    def _client(self) -> "redis.Redis[bytes]":
-        return redis.Redis.from_url(self._address, socket_timeout=2, socket_connect_timeout=2)
+    def _client(self) -> redis.Redis:
+        return redis.Redis.from_url(self._address, socket_timeout=1, socket_connect_timeout=1)
 
     def publish(self, messages: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Send (group, message) pairs in one round trip. Raises `redis.RedisError` when Redis is away."""

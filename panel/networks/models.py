@@ -33,7 +33,7 @@ class AddressPool(models.Model):
 
 
 class Addresses(Scoped["Address"]):
-    pass
+    environment_relation = "environment"
 
 
 class Address(models.Model):
@@ -67,7 +67,7 @@ class Address(models.Model):
 
 
 class PortForwards(Scoped["PortForward"]):
-    pass
+    environment_relation = "environment"
 
 
 class PortForward(models.Model):

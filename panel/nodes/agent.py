@@ -9,14 +9,9 @@ from uuid import UUID
 
 from django.conf import settings
 
-from panel.errors import Conflict, Refused
+from panel.errors import Conflict, NodeAway, Refused
 from panel.nodes.models import Node
 from runtime.contract import Purpose, Ticket
-
-
-class AgentAway(Refused):
-    code = "node_away"
-    status = 503
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -48,7 +43,7 @@ class Agent:
         self, environment_id: UUID, command: list[str], *, user: str, timeout_s: float, stdin: str
     ) -> dict[str, Any]:
         """`{"exit_code", "stdout", "stderr", "truncated", "timed_out"}`. Raises `Conflict` when it doesn't
-        run, `AgentAway` when the node can't be asked."""
+        run, `NodeAway` when the node can't be asked."""
         connection = _UnixConnection(self.path, timeout_s + 10)
         body = json.dumps({"command": command, "timeout_s": timeout_s, "stdin": stdin})
         headers = {
@@ -60,7 +55,7 @@ class Agent:
             answer = connection.getresponse()
             status, text = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
-            raise AgentAway(
+            raise NodeAway(
                 f"The node {self.node.name} can't be asked right now.", next_step="Try again in a moment."
             ) from error
         finally:

@@ -3,14 +3,14 @@
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Query, Router
+from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict
 
 from panel.accounts.actor import Actor
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.errors import NotFound
-from panel.nodes import services
+from panel.nodes import leaks, services
 from panel.nodes.models import Node
 from panel.tenants.permissions import Permission
 
@@ -61,6 +61,23 @@ def get(request: HttpRequest, pk: str) -> Json:
     if row is None:
         raise NotFound("This node")
     return show(row)
+
+
+@router.get("/{pk}/leaks", response=Json, operation_id="nodes_leaks")
+def leaks_(request: HttpRequest, pk: str) -> Json:
+    """Objects that nobody wants, environments that only one side knows, and those that are behind."""
+    _seen_by(actor(request))
+    row = Node.objects.filter(pk=uuid_of(pk, "This node")).first()
+    if row is None:
+        raise NotFound("This node")
+    return leaks.show(row)
+
+
+@router.post("/{pk}/survey", response={202: Json}, operation_id="nodes_survey")
+def survey(request: HttpRequest, pk: str) -> Status[Json]:
+    """Have the node look for leaks now."""
+    who = _seen_by(actor(request))
+    return Status(202, show(services.look_around(who, uuid_of(pk, "This node"))))
 
 
 @router.patch("/{pk}", response=Json, operation_id="nodes_update")

@@ -24,6 +24,8 @@ class Node(models.Model):
     facts = models.JSONField(default=dict)
     """As `runtime.contract.NodeFacts`."""
     leaks = models.PositiveIntegerField(default=0)
+    found = models.JSONField(default=dict, blank=True)
+    """What its newest survey found, as `panel.nodes.leaks.Findings`."""
     environments_seen = models.PositiveIntegerField(default=0)
     first_seen_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
@@ -44,5 +46,6 @@ class Node(models.Model):
         return self.name
 
     def is_online(self, at: datetime | None = None) -> bool:
-        """Heard of within the last 45 seconds."""
-        return self.last_seen_at is not None and self.last_seen_at > (at or timezone.now()) - SILENT_AFTER
+        """Heard of within the last 45 seconds; a time that lies ahead is a clock's that was set back."""
+        now = at or timezone.now()
+        return self.last_seen_at is not None and now - SILENT_AFTER < self.last_seen_at < now + SILENT_AFTER

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db.models import F
+from django.utils import timezone
 
-from panel.environments.models import Environment
+from panel.environments.models import Environment, Environments
 from panel.errors import Invalid, NoRoom
 from panel.images.models import NodeImage, NodeImageState
 from panel.nodes.models import Node, NodeState
@@ -77,16 +79,18 @@ def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
         raise Invalid(
             f"{limits.disk_mb} MB of disk is more than a node's pool has ({disk} MB).", field="disk_mb"
         )
-    fitting = [
+    roomy = [
         c for c in fitting if c.node.facts["pool_used_bytes"] < c.node.facts["pool_bytes"] * (1 - POOL_RESERVE)
     ]
-    if not fitting:
+    if not roomy:
+        free = max(c.node.facts["pool_bytes"] - c.node.facts["pool_used_bytes"] for c in fitting)
         raise NoRoom(
-            "The disk pool of every node that could take it is full.",
+            f"The pool is full: {free / 2**30:.1f} GB free, {limits.disk_mb / 1024:.1f} GB wanted, and "
+            f"{POOL_RESERVE:.0%} are kept back for those that run.",
             code="pool_full",
             next_step="Delete environments or images that aren't needed, or enlarge the pool.",
         )
-    return min(fitting, key=lambda c: (load_of(c.node), c.node.name)).node
+    return min(roomy, key=lambda c: (load_of(c.node), c.node.name)).node
 
 
 def load_of(node: Node) -> float:
@@ -118,7 +122,12 @@ def take(node: Node, cpu: int, memory_mb: int, disk_mb: int, placed: int = 1) ->
 
 
 def free_slot(node: Node) -> int:
-    """A range of user ids that no environment of the node has or had lately. `NoRoom` when all are taken."""
+    """A range of user ids that no environment of the node has. `NoRoom` when all are taken.
+
+    One that was never used comes first, then one that has rested its whole time (`slot_cooldown_s`), and when
+    there is none, the one that has rested longest, at least `slot_least_rest_s`. The node refuses a range
+    that a process still uses.
+    """
     first, count = node.facts["first_slot"], node.facts["slots"]
     slots = Environment.objects.filter(node=node, slot__isnull=False)
     highest = slots.order_by("-slot").values_list("slot", flat=True).first()
@@ -129,9 +138,21 @@ def free_slot(node: Node) -> int:
     taken = set(slots.values_list("slot", flat=True))
     free = next((slot for slot in range(first, first + count) if slot not in taken), None)
     if free is None:
+        free = _longest_rested(slots)
+    if free is None:
         raise NoRoom(
             f"All {count} user-id ranges of node {node.name} are in use or resting after a deletion.",
             code="no_slot",
             next_step="Wait for the ranges of deleted environments, or add a node.",
         )
     return free
+
+
+def _longest_rested(slots: Environments) -> int | None:
+    """Takes it from the row of the deleted environment that had it."""
+    rested = timezone.now() - timedelta(seconds=settings.WADAH.slot_least_rest_s)
+    row = slots.filter(deleted_at__lt=rested).order_by("deleted_at").first()
+    if row is None:
+        return None
+    slots.filter(pk=row.pk).update(slot=None)
+    return row.slot

@@ -1,16 +1,18 @@
 """Taking in what nodes report about themselves, and what administrators decide about them."""
 
+from dataclasses import asdict
 from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
 
-from panel import events
+from panel import dispatch, events
 from panel.accounts.actor import Actor
 from panel.audit.services import record
-from panel.errors import Invalid, NotFound
+from panel.errors import Invalid, NodeAway, NotFound
 from panel.images.services import note_ready_images
 from panel.networks.services import sync_pools
+from panel.nodes.leaks import compare
 from panel.nodes.models import Node, NodeState
 from panel.tenants.permissions import Permission
 from runtime.contract import NodeReport
@@ -26,12 +28,28 @@ def observe_node(report: NodeReport) -> Node:
         node.environments_seen = report.environments
         # Our own clock: a node's may be wrong, and silence is measured here.
         node.last_seen_at = timezone.now()
-        node.save(update_fields=["facts", "leaks", "environments_seen", "last_seen_at"])
+        if report.survey is not None:
+            node.found = asdict(compare(node, report.survey))
+        node.save(update_fields=["facts", "leaks", "found", "environments_seen", "last_seen_at"])
         sync_pools(node, facts)
         note_ready_images(node, facts.images)
         if is_new:
             record(None, "node.join", target=node, after={"version": facts.version})
         events.publish("node", node.pk, None)
+    return node
+
+
+def look_around(actor: Actor, node_id: UUID) -> Node:
+    """Have the node compare all that is there with all that is wanted now, not only when it is time for it."""
+    actor.require(Permission.NODE_MANAGE)
+    node = Node.objects.filter(pk=node_id).first()
+    if node is None:
+        raise NotFound("This node")
+    if not dispatch.ask_to_survey(node.name):
+        raise NodeAway(
+            f"The node {node.name} can't be asked right now.",
+            next_step="It looks around every 30 seconds by itself.",
+        )
     return node
 
 

@@ -12,7 +12,7 @@ from runtime.contract import PANEL_OBSERVE_NODE, NodeReport
 log = structlog.get_logger()
 
 
-@shared_task(name=PANEL_OBSERVE_NODE)  # type: ignore[untyped-decorator]
+@shared_task(name=PANEL_OBSERVE_NODE)
 def observe_node(document: dict[str, Any]) -> None:
     try:
         report = NodeReport.model_validate(document)

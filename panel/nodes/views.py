@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.errors import NotFound
 from panel.nodes import services
+from panel.nodes.leaks import behind, findings
 from panel.nodes.models import Node, NodeState
 from panel.tenants.permissions import Permission
 from panel.ui.web import PageRequest, page, signed_in
@@ -73,9 +74,30 @@ def node(request: PageRequest, node_id: UUID) -> HttpResponse:
         "environments": living.order_by("name")[:200],
         "images": row.images.select_related("image"),
         "states": NodeState.choices,
+        "found": findings(row),
         "may_manage": request.actor.can(Permission.NODE_MANAGE),
     }
     return page(request, "nodes/one.html", context)
+
+
+@require_safe
+@signed_in
+def leaks(request: PageRequest) -> HttpResponse:
+    request.actor.require(Permission.NODE_VIEW)
+    nodes_ = [
+        {"row": row, "found": findings(row), "behind": behind(row), "is_online": row.is_online()}
+        for row in Node.objects.all()
+    ]
+    may_manage = request.actor.can(Permission.NODE_MANAGE)
+    return page(request, "nodes/leaks.html", {"section": "node", "nodes": nodes_, "may_manage": may_manage})
+
+
+@require_POST
+@signed_in
+def survey(request: PageRequest, node_id: UUID) -> HttpResponse:
+    row = services.look_around(request.actor, node_id)
+    messages.success(request, _("%(name)s looks around") % {"name": row})
+    return redirect("node-leaks")
 
 
 @require_POST

@@ -35,7 +35,22 @@ class OperationKind(models.TextChoices):
     DELETE = "delete", "delete"
 
 
+#: Taken back by asking for what was before. The others are done in a moment, or can't be undone.
+CANCELLABLE = frozenset(
+    {
+        OperationKind.CREATE,
+        OperationKind.UPDATE,
+        OperationKind.START,
+        OperationKind.STOP,
+        OperationKind.RESTART,
+        OperationKind.PAUSE,
+        OperationKind.RESUME,
+    }
+)
+
+
 class Operations(Scoped["Operation"]):
+    environment_relation = "environment"
     view_permission = Permission.OPERATION_VIEW
 
 
@@ -87,6 +102,7 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=["environment", "-created_at"]),
             models.Index(fields=["tenant", "-created_at"]),
+            models.Index(fields=["tenant", "state"], name="operation_tenant_state"),
             models.Index(
                 fields=["deadline"],
                 condition=models.Q(state__in=["pending", "running"]),
@@ -105,3 +121,7 @@ class Operation(models.Model):
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+    @property
+    def can_cancel(self) -> bool:
+        return self.is_open and self.kind in CANCELLABLE

@@ -2,17 +2,42 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone
 
 from panel import events
 from panel.accounts.actor import Actor
-from panel.environments.models import Environment
+from panel.environments.models import UNHEARD, Environment
+from panel.errors import TooMany
 from panel.operations.models import OPEN_STATES, Operation, OperationKind, OperationState
+from runtime.contract.broker import ASKED, MANY
 
 #: How long after the node's own deadline a report may still be under way.
 GRACE = timedelta(seconds=30)
 DEADLINE = timedelta(seconds=300)
+#: Open operations of one tenant that are as urgent as anybody's.
+SHARE = 10
+
+
+def admit(actor: Actor | None, tenant_id: UUID) -> int:
+    """How urgent one more operation of this tenant is, as a priority of the broker.
+
+    A tenant's first few go ahead of what others ask for in bulk, so that thousands of one tenant's hold up
+    nobody else. `TooMany` when the tenant has as many open as it may; the panel's own are never refused.
+    """
+    if actor is None:
+        return MANY
+    count = Operation.objects.filter(tenant_id=tenant_id, state__in=OPEN_STATES).count()
+    most = settings.WADAH.tenant_open_operations
+    if count >= most:
+        raise TooMany(
+            f"{count} operations of this tenant are under way or wait; at most {most} may at once.",
+            next_step="Wait until some have ended, then ask again.",
+        )
+    return ASKED if count < SHARE else MANY
 
 
 def open_operation(
@@ -67,10 +92,33 @@ def close(
     """End an open operation; a no-op on one that has ended."""
     if not operation.is_open:
         return
-    operation.state = state
-    operation.finished_at = timezone.now()
     operation.code, operation.message, operation.next_step = code, message, next_step
     operation.is_retryable = is_retryable
+    _end(operation, state)
+
+
+def close_late(operation: Operation) -> None:
+    """What was given up as not heard of has been brought about after all."""
+    if operation.state == OperationState.FAILED and operation.code in UNHEARD:
+        operation.code, operation.next_step = "", ""
+        operation.message = "Done, but only after its deadline."
+        _end(operation, OperationState.SUCCEEDED)
+
+
+def note_undone(undo: Operation) -> None:
+    """The operation that `undo` took back ends its story: what it had made is gone."""
+    cancelled = Operation.objects.filter(
+        pk=undo.details.get("undoes"), state=OperationState.CANCELLED, environment=undo.environment
+    ).first()
+    if cancelled is not None:
+        left = "Nothing of it is left." if undo.kind == OperationKind.DELETE else "All is as it was before."
+        Operation.objects.filter(pk=cancelled.pk).update(message=f"{cancelled.message} {left}"[:2000])
+        announce(cancelled)
+
+
+def _end(operation: Operation, state: OperationState) -> None:
+    operation.state = state
+    operation.finished_at = timezone.now()
     operation.save(
         update_fields=[
             "state",
@@ -86,5 +134,8 @@ def close(
     announce(operation)
 
 
-def open_operations(environment: Environment) -> list[Operation]:
-    return list(Operation.objects.filter(environment=environment, state__in=OPEN_STATES).order_by("generation"))
+def touched_by(environment: Environment, generation: int) -> list[Operation]:
+    """The open ones, and of this generation one that was given up without having been heard of."""
+    given_up = Q(state=OperationState.FAILED, code__in=UNHEARD, generation=generation)
+    rows = Operation.objects.filter(Q(state__in=OPEN_STATES) | given_up, environment=environment)
+    return list(rows.order_by("generation"))

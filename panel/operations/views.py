@@ -46,7 +46,7 @@ def operation(request: PageRequest, operation_id: UUID) -> HttpResponse:
         "section": "operation",
         "operation": row,
         "environment": environment if environment is not None and environment.deleted_at is None else None,
-        "may_control": request.actor.can(Permission.OPERATION_CONTROL, row.tenant),
+        "may_control": request.actor.can(Permission.OPERATION_CONTROL, row),
         "details": [(k, v) for k, v in row.details.items() if not isinstance(v, dict)],
     }
     return page(request, "operations/one.html", context)

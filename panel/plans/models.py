@@ -19,7 +19,7 @@ from runtime.contract.base import NAME_PATTERN
 class Plans(models.QuerySet["Plan"]):
     def for_actor(self, actor: "Actor") -> "Plans":
         """Those for everybody, and those of tenants that the actor sees (or that lie above them)."""
-        condition = actor.scope(Permission.TENANT_VIEW)
+        condition = actor.scope(Permission.TENANT_VIEW).on_tenants()
         if condition is None:
             return self.all()
         chains = [row.chain for row in Tenant.objects.filter(condition)]

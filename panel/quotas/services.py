@@ -1,193 +1,299 @@
-"""Reserving and giving back. One conditional UPDATE decides for a tenant and all tenants above it."""
+"""Reserving and giving back, and the limits. `sums` decides; here the rows are locked and written."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
-from uuid import UUID
+from datetime import datetime
 
-from django.db import transaction
-from django.db.models import BigIntegerField, Case, F, Q, Value, When
+from django.db.models import BigIntegerField, Case, DateTimeField, F, Value, When
 from django.db.models.functions import Greatest
+from django.utils import timezone
 
-from panel.errors import Invalid, QuotaExceeded
-from panel.quotas.models import SCALE, Quota, Resource
+from panel.errors import Conflict, Invalid, QuotaExceeded
+from panel.quotas.models import Quota, Resource
+from panel.quotas.sums import Level, Move, Short, climb, promised
+from panel.quotas.units import amounts_of, shown, shown_or_none, stored_or_none
 from panel.tenants.models import Tenant
-from runtime.contract import Limits, TenantEnvelope
+
+__all__ = [
+    "amounts_of",
+    "change",
+    "check",
+    "close_rows",
+    "count_hit",
+    "limits_of",
+    "open_rows",
+    "release",
+    "reserve",
+    "set_limits",
+    "shown",
+    "take_anyway",
+]
 
 #: How much of each resource, in stored units.
 Amounts = Mapping[str, int]
-
-
-def stored(resource: str, value: float) -> int:
-    return round(value * SCALE.get(Resource(resource), 1))
-
-
-def shown(resource: str, value: int) -> float | int:
-    """In the API's units: vCPUs as a number that may have a fraction, all else whole."""
-    scale = SCALE.get(Resource(resource), 1)
-    return value if scale == 1 else value / scale
-
-
-def amounts_of(limits: Limits) -> dict[str, int]:
-    """What one environment with these limits takes, addresses and forwards apart."""
-    return {
-        Resource.ENVIRONMENTS: 1,
-        Resource.CPU: stored(Resource.CPU, limits.cpu),
-        Resource.MEMORY_MB: limits.memory_mb,
-        Resource.DISK_MB: limits.disk_mb,
-    }
-
-
-def _by_resource(amounts: Amounts) -> Case:
-    return Case(
-        *[When(resource=resource, then=Value(amount)) for resource, amount in amounts.items()],
-        default=Value(0),
-        output_field=BigIntegerField(),
-    )
+_HIGHEST_LIMIT = 2**53
+_LONGEST_GRACE_S = 366 * 86_400
+_LEVEL = (
+    "pk", "tenant_id", "resource", "limit", "reserved", "soft", "grace_s", "soft_since", "overbook_percent",
+)  # fmt: skip
+_IN_ENVIRONMENT = frozenset({Resource.CPU, Resource.MEMORY_MB, Resource.SWAP_MB, Resource.DISK_MB})
 
 
 def reserve(tenant: Tenant, amounts: Amounts) -> None:
-    """Take all of it on every level, or raise `QuotaExceeded` naming what is short.
+    """Take all of it on every level that it reaches, or raise `QuotaExceeded` naming what is short."""
+    change(tenant, {resource: max(amount, 0) for resource, amount in amounts.items()})
 
-    The condition is part of the UPDATE, so that of many at once only as many pass as there is room for.
-    Must run in a transaction: the rows stay locked (PostgreSQL) or the database does (SQLite) to its end.
+
+def release(tenant: Tenant, amounts: Amounts) -> None:
+    """Give back on every level; never below zero."""
+    change(tenant, {resource: -max(amount, 0) for resource, amount in amounts.items()})
+
+
+def take_anyway(tenant: Tenant, amounts: Amounts) -> None:
+    """Count what is held in any case, even above the limit: an environment whose shrinking failed."""
+    change(tenant, amounts, even_above=True)
+
+
+def change(tenant: Tenant, deltas: Amounts, *, even_above: bool = False) -> None:
+    """Add to and take from the tenant's sums, all or nothing.
+
+    Must run in a transaction: the rows stay locked (PostgreSQL) or the database does (SQLite) to its
+    end, so of many at once only as many pass as there is room for.
     """
-    wanted = {resource: amount for resource, amount in amounts.items() if amount > 0}
+    wanted = {resource: delta for resource, delta in deltas.items() if delta}
     if not wanted:
         return
-    chain = tenant.chain
-    more = F("reserved") + _by_resource(wanted)
-    room = Q(limit__isnull=True)
-    for resource, amount in wanted.items():
-        room |= Q(resource=resource, limit__gte=F("reserved") + amount)
-    try:
-        with transaction.atomic():
-            passed = (
-                Quota.objects.filter(tenant_id__in=chain, resource__in=list(wanted))
-                .filter(room)
-                .update(reserved=more, highest=Greatest(F("highest"), more))
-            )
-            if passed != len(chain) * len(wanted):
-                raise _NoRoom
-    except _NoRoom:
-        raise _refusal(tenant, wanted) from None
+    now = timezone.now()
+    rows = _read(tenant, wanted)
+    touched: set[int] = set()
+    while True:
+        moves, short = _plan(tenant, rows, wanted, now, even_above=even_above)
+        needed = {move.level.pk for move in moves}
+        if needed <= touched:
+            break
+        touched |= needed
+        fresh = {level.pk: level for level in _lock(touched)}
+        rows = [fresh.get(level.pk, level) for level in rows]
+    if short is not None:
+        raise _exceeded(short, tenant)
+    _write(moves, now)
 
 
-class _NoRoom(Exception):
-    """Rolls back the levels that had room when another had none."""
+def _read(tenant: Tenant, resources: Iterable[str]) -> list[Level]:
+    found = Quota.objects.filter(tenant_id__in=tenant.chain, resource__in=list(resources))
+    return [Level(*values) for values in found.values_list(*_LEVEL)]
 
 
-def _refusal(tenant: Tenant, wanted: Amounts) -> QuotaExceeded:
-    """What is short, the tenant's own quota before those above it."""
-    rows = Quota.objects.filter(tenant_id__in=tenant.chain, resource__in=list(wanted))
-    short = [row for row in rows if row.limit is not None and row.reserved + wanted[row.resource] > row.limit]
-    for row in sorted(short, key=lambda row: row.tenant_id != tenant.pk):
-        return _exceeded(row, tenant, wanted[row.resource])
-    return QuotaExceeded("The quota of this tenant had no room for it a moment ago.", next_step="Try again.")
+def _lock(pks: Iterable[int]) -> list[Level]:
+    """In the order of the keys, so that two who need the same rows never wait for each other."""
+    found = Quota.objects.select_for_update().filter(pk__in=list(pks)).order_by("pk")
+    return [Level(*values) for values in found.values_list(*_LEVEL)]
 
 
-def _exceeded(row: Quota, tenant: Tenant, amount: int) -> QuotaExceeded:
-    resource = row.resource
-    label = Resource(resource).label
-    limit, taken = shown(resource, row.limit or 0), shown(resource, row.reserved)
-    whose = "your quota" if row.tenant_id == tenant.pk else "the quota of the tenant above yours"
+def _upwards(tenant: Tenant, rows: Iterable[Level], resource: str, *, above: bool = False) -> list[Level]:
+    """The tenant's row and those of all above it, from the tenant up; `above`: without its own."""
+    by_tenant = {level.tenant_id: level for level in rows if level.resource == resource}
+    chain = tenant.chain[:-1] if above else tenant.chain
+    return [by_tenant[one] for one in reversed(chain) if one in by_tenant]
+
+
+def _plan(
+    tenant: Tenant, rows: list[Level], deltas: Amounts, now: datetime, *, even_above: bool
+) -> tuple[list[Move], Short | None]:
+    """Moves of all resources, and the shortage to name: the tenant's own before those above it."""
+    moves: list[Move] = []
+    shorts: list[Short] = []
+    for resource, delta in deltas.items():
+        made, short = climb(_upwards(tenant, rows, resource), delta, now, even_above=even_above)
+        moves += made
+        if short is not None:
+            shorts.append(short)
+    shorts.sort(key=lambda short: short.level.tenant_id != tenant.pk)
+    return moves, shorts[0] if shorts else None
+
+
+def _write(moves: list[Move], now: datetime) -> None:
+    if not moves:
+        return
+    reserved = Case(
+        *[When(pk=move.level.pk, then=Value(move.reserved)) for move in moves], output_field=BigIntegerField()
+    )
+    changes = {"reserved": reserved, "highest": Greatest(F("highest"), reserved)}
+    if any(move.level.soft is not None for move in moves):
+        changes["soft_since"] = Case(
+            *[When(pk=move.level.pk, then=Value(_soft_since(move, now))) for move in moves],
+            output_field=DateTimeField(),
+        )
+    Quota.objects.filter(pk__in=[move.level.pk for move in moves]).update(**changes)
+
+
+def _soft_since(move: Move, now: datetime) -> datetime | None:
+    if move.level.soft is None or move.reserved <= move.level.soft:
+        return None
+    return move.level.soft_since or now
+
+
+def _exceeded(short: Short, tenant: Tenant) -> QuotaExceeded:
+    level, resource = short.level, short.level.resource
+    bar = level.soft if short.by_soft else level.most
+    left = max((bar or 0) - level.reserved, 0)
+    whose = "your quota" if level.tenant_id == tenant.pk else "the quota of the tenant above yours"
+    if short.by_soft:
+        whose = whose.replace("quota", "soft limit", 1)
+    sentence = (
+        f"Not enough {Resource(resource).label}: {shown(resource, short.asked):g} asked for, but {whose} of "
+        f"{shown(resource, bar or 0):g} has {shown(resource, left):g} left"
+    )
     error = QuotaExceeded(
-        f"Not enough {label}: {shown(resource, amount):g} asked for, but {whose} of {limit:g} has "
-        f"{max(limit - taken, 0):g} left.",
-        field=resource if resource in {"cpu", "memory_mb", "disk_mb"} else "",
+        f"{sentence}, and its grace time is over." if short.by_soft else f"{sentence}.",
+        field=resource if resource in _IN_ENVIRONMENT else "",
         next_step="Ask for less, free some of it, or ask for a larger quota.",
     )
-    error.rows = [row.pk]  # type: ignore[attr-defined]
+    error.rows = (level.pk,)
     return error
 
 
 def count_hit(error: QuotaExceeded) -> None:
     """Count a refusal. Called after the roll-back of what was refused, else the count would go with it."""
-    Quota.objects.filter(pk__in=getattr(error, "rows", [])).update(hits=F("hits") + 1)
+    if error.rows:
+        Quota.objects.filter(pk__in=error.rows).update(hits=F("hits") + 1)
 
 
-def release(tenant: Tenant, amounts: Amounts) -> None:
-    """Give back on every level; never below zero."""
-    wanted = {resource: amount for resource, amount in amounts.items() if amount > 0}
-    if wanted:
-        Quota.objects.filter(tenant_id__in=tenant.chain, resource__in=list(wanted)).update(
-            reserved=Greatest(F("reserved") - _by_resource(wanted), Value(0))
-        )
-
-
-def take_anyway(tenant: Tenant, amounts: Amounts) -> None:
-    """Count what is held in any case, even above the limit: an environment whose shrinking failed."""
-    wanted = {resource: amount for resource, amount in amounts.items() if amount > 0}
-    if wanted:
-        Quota.objects.filter(tenant_id__in=tenant.chain, resource__in=list(wanted)).update(
-            reserved=F("reserved") + _by_resource(wanted)
-        )
+# limits -------------------------------------------------------------------------------------------
 
 
 def open_rows(tenant: Tenant, limits: Mapping[str, float | None]) -> None:
-    """The rows of a new tenant, one per resource, not limited where `limits` says nothing."""
+    """The rows of a new tenant, one per resource; what is limited is taken from the tenant above."""
     known = check(limits)
     Quota.objects.bulk_create(
-        [Quota(tenant=tenant, resource=r, limit=_stored_or_none(r, known.get(r))) for r in Resource.values]
+        [Quota(tenant=tenant, resource=r, limit=stored_or_none(r, known.get(r))) for r in Resource.values]
     )
+    wanted = {r: stored_or_none(r, value) or 0 for r, value in known.items()}
+    if tenant.parent is not None:
+        reserve(tenant.parent, wanted)
+
+
+def close_rows(tenant: Tenant) -> None:
+    """Give the tenant above back what this one took from it. The rows go with the tenant."""
+    if tenant.parent is not None:
+        rows = Quota.objects.filter(tenant=tenant)
+        release(tenant.parent, {row.resource: _taken_above(row) for row in rows})
 
 
 def set_limits(tenant: Tenant, limits: Mapping[str, float | None]) -> None:
-    """Change the named limits. One below what is reserved is kept: nothing new fits then."""
-    for resource, value in check(limits).items():
-        Quota.objects.filter(tenant=tenant, resource=resource).update(limit=_stored_or_none(resource, value))
+    """Change the named limits. One below what is reserved is kept: nothing new fits then.
+
+    What a limit grows by is taken from the tenant above (`QuotaExceeded` when that has no room).
+    """
+    wanted = {r: stored_or_none(r, value) for r, value in check(limits).items()}
+    if not wanted:
+        return
+    now = timezone.now()
+    rows = _lock(level.pk for level in _read(tenant, wanted))
+    moves: list[Move] = []
+    for resource, limit in wanted.items():
+        own = next(level for level in rows if level.resource == resource and level.tenant_id == tenant.pk)
+        before = promised(own.limit, own.reserved, own.overbook_percent)
+        after = promised(limit, own.reserved, own.overbook_percent)
+        made, short = climb(_upwards(tenant, rows, resource, above=True), after - before, now)
+        if short is not None:
+            assert tenant.parent is not None
+            error = _exceeded(short, tenant)
+            error.field = f"quota.{resource}"
+            raise error
+        moves += made
+    for resource, limit in wanted.items():
+        Quota.objects.filter(tenant=tenant, resource=resource).update(limit=limit)
+        if limit is not None:
+            Quota.objects.filter(tenant=tenant, resource=resource, soft__gt=limit).update(soft=limit)
+    _write(moves, now)
 
 
-def check(limits: Mapping[str, float | None]) -> dict[str, float | None]:
+def set_soft(
+    tenant: Tenant, soft: Mapping[str, float | None], grace_s: Mapping[str, int] | None = None
+) -> None:
+    """Change the named soft limits (None: none), and how long each may be passed, in seconds."""
+    check(soft, "soft")
+    now = timezone.now()
+    for row in Quota.objects.select_for_update().filter(tenant=tenant).order_by("pk"):
+        if row.resource in soft:
+            row.soft = stored_or_none(row.resource, soft[row.resource])
+            if row.soft is not None and row.limit is not None and row.soft > row.limit:
+                raise Invalid(
+                    f"The soft limit of {row.resource} is at most its limit of "
+                    f"{shown_or_none(row.resource, row.limit):g}.",
+                    field=f"soft.{row.resource}",
+                )
+        if row.resource in (grace_s or {}):
+            row.grace_s = _check_grace(row.resource, (grace_s or {})[row.resource])
+        above = row.soft is not None and row.reserved > row.soft
+        row.soft_since = (row.soft_since or now) if above else None
+        row.save(update_fields=["soft", "grace_s", "soft_since"])
+
+
+def _check_grace(resource: str, value: int) -> int:
+    if not 0 <= value <= _LONGEST_GRACE_S:
+        raise Invalid("A grace time is 0 to 31622400 seconds (a year).", field=f"grace_s.{resource}")
+    return value
+
+
+def set_overbook(tenant: Tenant, ratios: Mapping[str, float]) -> None:
+    """How many times its limit the tenant may hand out to its own environments, per resource.
+
+    The kernel holds what they use to the limit, so only what it can hold may be overbooked, and only
+    where all environments share one node and nothing is handed down to tenants below.
+    """
+    check(ratios, "overbook")
+    for resource, ratio in ratios.items():
+        if resource not in OVERBOOKABLE or not 1 <= ratio <= 10:
+            names = ", ".join(sorted(OVERBOOKABLE))
+            raise Invalid(f"overbook is 1 to 10 for {names}.", field=f"overbook.{resource}")
+    if any(ratio > 1 for ratio in ratios.values()) and tenant.children.exists():
+        raise Conflict(
+            "A tenant that has tenants below it can't overbook: the kernel holds each tenant to its own limit.",
+            code="has_children",
+            field="overbook",
+        )
+    for row in Quota.objects.select_for_update().filter(tenant=tenant, resource__in=ratios).order_by("pk"):
+        before = _taken_above(row)
+        row.overbook_percent = round(ratios[row.resource] * 100)
+        if row.overbook_percent > 100 and row.limit is None:
+            raise Invalid(f"{row.resource} has no limit to overbook.", field=f"overbook.{row.resource}")
+        if row.limit is not None and row.reserved * 100 > row.limit * row.overbook_percent:
+            held, most = shown(row.resource, row.reserved), shown(row.resource, row.limit)
+            raise Conflict(
+                f"{held:g} of {row.resource} are handed out already, which is more than {most:g} "
+                f"times {ratios[row.resource]:g}.",
+                code="below_reserved",
+                field=f"overbook.{row.resource}",
+            )
+        row.save(update_fields=["overbook_percent"])
+        if tenant.parent is not None and (more := _taken_above(row) - before):
+            change(tenant.parent, {row.resource: more}, even_above=True)
+
+
+def _taken_above(row: Quota) -> int:
+    return promised(row.limit, row.reserved, row.overbook_percent)
+
+
+#: What the kernel holds as a sum on a node, and so may be handed out more than once.
+OVERBOOKABLE = frozenset({Resource.CPU, Resource.MEMORY_MB, Resource.PROCESSES, Resource.DISK_MB})
+
+
+def is_overbooked(tenant: Tenant) -> bool:
+    return Quota.objects.filter(tenant=tenant, overbook_percent__gt=100).exists()
+
+
+def check(limits: Mapping[str, float | None], prefix: str = "quota") -> dict[str, float | None]:
     """Raises `Invalid` for an unknown resource or a number that can't be."""
     for resource, value in limits.items():
         if resource not in Resource.values:
             names = ", ".join(Resource.values)
-            raise Invalid(f"There is no resource {resource}; known are {names}.", field=f"quota.{resource}")
-        if value is not None and not 0 <= value < 2**53:
-            raise Invalid(f"{resource} must be 0 or more, or null for no limit.", field=f"quota.{resource}")
+            raise Invalid(f"There is no resource {resource[:40]}; known are {names}.", field=prefix)
+        if value is not None and not 0 <= value < _HIGHEST_LIMIT:
+            raise Invalid(f"{resource} must be 0 or more, or null for no limit.", field=f"{prefix}.{resource}")
     return dict(limits)
-
-
-def _stored_or_none(resource: str, value: float | None) -> int | None:
-    return None if value is None else stored(resource, value)
 
 
 def limits_of(tenant: Tenant) -> dict[str, float | int | None]:
     rows = {row.resource: row.limit for row in Quota.objects.filter(tenant=tenant)}
-    return {r: None if rows.get(r) is None else shown(r, int(rows[r] or 0)) for r in Resource.values}
-
-
-def usage_of(tenant: Tenant, used: Mapping[str, float]) -> dict[str, dict[str, Any]]:
-    """Per resource `limit reserved used highest hits`; `used` comes from what nodes reported."""
-    answer: dict[str, dict[str, Any]] = {}
-    for row in Quota.objects.filter(tenant=tenant):
-        r = row.resource
-        answer[r] = {
-            "limit": None if row.limit is None else shown(r, row.limit),
-            "reserved": shown(r, row.reserved),
-            "used": used.get(r, shown(r, row.reserved)),
-            "highest": shown(r, row.highest),
-            "hits": row.hits,
-        }
-    return {r: answer[r] for r in Resource.values if r in answer}
-
-
-def envelope_of(chain: Iterable[UUID]) -> TenantEnvelope:
-    """The tightest limit along the chain, per resource, for the kernel to hold the sum to."""
-    lowest: dict[str, int] = {}
-    rows = Quota.objects.filter(
-        tenant_id__in=list(chain),
-        resource__in=[Resource.CPU, Resource.MEMORY_MB, Resource.DISK_MB],
-        limit__isnull=False,
-    ).values_list("resource", "limit")
-    for resource, limit in rows:
-        if limit is not None:
-            lowest[resource] = min(limit, lowest.get(resource, limit))
-    cpu = lowest.get(Resource.CPU)
-    memory = lowest.get(Resource.MEMORY_MB)
-    disk = lowest.get(Resource.DISK_MB)
-    return TenantEnvelope(
-        cpu=None if cpu is None else max(cpu / SCALE[Resource.CPU], 0.05),
-        memory_mb=None if memory is None else max(memory, 16),
-        disk_mb=None if disk is None else max(disk, 16),
-    )
+    return {r: shown_or_none(r, rows.get(r)) for r in Resource.values}

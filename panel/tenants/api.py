@@ -8,9 +8,11 @@ from pydantic import BaseModel, ConfigDict
 
 from panel.api.pages import Page, page_of
 from panel.api.root import actor
-from panel.tenants import selectors, services
+from panel.quotas.services import limits_of
+from panel.tenants import lifecycle, selectors, services
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
+from panel.tenants.usage import usage_of
 
 router = Router()
 Json = dict[str, Any]
@@ -30,15 +32,20 @@ class Create(Strict):
 class Update(Strict):
     name: str | None = None
     time_zone: str | None = None
-    quota: dict[str, float | None] | None = None
+    quota: dict[str, float | None] = {}
+    soft: dict[str, float | None] = {}
+    grace_s: dict[str, int] = {}
+    overbook: dict[str, float] = {}
+    must_use_plans: bool = False
 
 
 class Suspend(Strict):
     reason: str = ""
+    how: str = "stop"
 
 
 def _show(row: Tenant) -> Json:
-    return {**selectors.show(row), "quota": {k: v["limit"] for k, v in services.usage_of(row).items()}}
+    return {**selectors.show(row), "quota": limits_of(row)}
 
 
 @router.get("", response=Json, operation_id="tenants_list")
@@ -69,20 +76,33 @@ def update(request: HttpRequest, pk: str, payload: Update) -> Json:
 @router.post("/{pk}/suspend", response=Json, operation_id="tenants_suspend")
 def suspend(request: HttpRequest, pk: str, payload: Suspend | None = None) -> Json:
     who = actor(request)
-    reason = payload.reason if payload else ""
-    return _show(services.suspend_tenant(who, selectors.tenant_of(who, pk).pk, reason=reason))
+    values = (payload or Suspend()).model_dump()
+    return _show(lifecycle.suspend_tenant(who, selectors.tenant_of(who, pk).pk, **values))
 
 
 @router.post("/{pk}/resume", response=Json, operation_id="tenants_resume")
 def resume(request: HttpRequest, pk: str) -> Json:
     who = actor(request)
-    return _show(services.resume_tenant(who, selectors.tenant_of(who, pk).pk))
+    return _show(lifecycle.resume_tenant(who, selectors.tenant_of(who, pk).pk))
+
+
+@router.delete("/{pk}", response={202: Json}, operation_id="tenants_delete")
+def delete(request: HttpRequest, pk: str, wait_s: int | None = None) -> Status[Json]:
+    """Suspended now, deleted with all that it owns after the waiting time; `delete_at` says when."""
+    who = actor(request)
+    return Status(202, _show(lifecycle.schedule_deletion(who, selectors.tenant_of(who, pk).pk, wait_s=wait_s)))
+
+
+@router.post("/{pk}/cancel-deletion", response=Json, operation_id="tenants_cancel_deletion")
+def cancel_deletion(request: HttpRequest, pk: str) -> Json:
+    who = actor(request)
+    return _show(lifecycle.cancel_deletion(who, selectors.tenant_of(who, pk).pk))
 
 
 @router.get("/{pk}/usage", response=Json, operation_id="tenants_usage")
 def usage(request: HttpRequest, pk: str) -> Json:
-    """Per resource: limit, reserved, used, highest, hits."""
+    """Per resource: limit, soft, reserved, used, highest, highest_used, hits, alert, overbook."""
     who = actor(request)
     row = selectors.tenant_of(who, pk)
     who.require(Permission.USAGE_VIEW, row)
-    return services.usage_of(row)
+    return usage_of(row)

@@ -5,6 +5,7 @@ import uuid
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils import timezone
 
 from panel.tenants.permissions import Permission, RoleName
 from panel.tenants.scope import Scoped
@@ -14,6 +15,13 @@ from runtime.contract.base import NAME_PATTERN
 class TenantState(models.TextChoices):
     ACTIVE = "active", "active"
     SUSPENDED = "suspended", "suspended"
+
+
+class SuspendedHow(models.TextChoices):
+    """What becomes of the environments of a suspended tenant that should run."""
+
+    STOP = "stop", "stopped"
+    FREEZE = "freeze", "frozen"
 
 
 class Tenants(Scoped["Tenant"]):
@@ -36,23 +44,45 @@ class Tenant(models.Model):
     name = models.CharField(max_length=120)
     slug = models.CharField(max_length=63, unique=True, validators=[RegexValidator(NAME_PATTERN)])
     parent = models.ForeignKey("self", on_delete=models.PROTECT, related_name="children", null=True, blank=True)
-    path = models.CharField(max_length=700, unique=True, editable=False)
-    """Hex ids from the root down to this one, each followed by `/`: all below share it as a prefix."""
+    path = models.TextField(editable=False)
+    """Hex ids from the root down to this one, each followed by `/`: all below share it as a prefix.
+
+    Unique since it ends with the own id. The index over it (PostgreSQL's SP-GiST, in the migration)
+    takes values of any length, so that tenants may be as deep as one likes.
+    """
     state = models.CharField(max_length=16, choices=TenantState.choices, default=TenantState.ACTIVE)
     suspended_reason = models.CharField(max_length=400, blank=True, default="")
+    suspended_how = models.CharField(max_length=8, choices=SuspendedHow.choices, default=SuspendedHow.STOP)
+    delete_at = models.DateTimeField(null=True, blank=True)
+    """When it is deleted with all that it owns, unless that is cancelled before."""
+    must_use_plans = models.BooleanField(default=False)
+    """Its environments have the size of a plan, never one of their own."""
     time_zone = models.CharField(max_length=64, default="UTC")
+    requires_mfa = models.BooleanField(default=False)
+    """Its members, and those of tenants below it, need a second factor."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = Tenants.as_manager()
 
     class Meta:
         ordering = ["name"]
+        indexes = [
+            models.Index(fields=["name", "id"], name="tenant_by_name"),
+            models.Index(
+                fields=["delete_at"], condition=models.Q(delete_at__isnull=False), name="tenant_to_delete"
+            ),
+        ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=TenantState.values), name="tenant_state_known"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def is_due(self) -> bool:
+        """Its waiting time is over: it is being deleted, and that can't be taken back."""
+        return self.delete_at is not None and self.delete_at <= timezone.now()
 
     @property
     def chain(self) -> list[uuid.UUID]:
@@ -67,6 +97,8 @@ class Role(models.Model):
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="roles")
     name = models.CharField(max_length=60)
     permissions = models.JSONField(default=list)
+    version = models.PositiveIntegerField(default=1)
+    """Counts up with every change, so that nobody overwrites what he hasn't read."""
 
     objects = Roles.as_manager()
 
@@ -85,6 +117,7 @@ class Membership(models.Model):
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=16, choices=RoleName.choices, default=RoleName.VIEWER)
     custom_role = models.ForeignKey(Role, on_delete=models.PROTECT, null=True, blank=True)
+    version = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = Memberships.as_manager()

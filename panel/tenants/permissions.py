@@ -22,12 +22,18 @@ class Permission(StrEnum):
     ENVIRONMENT_CREATE = "environment.create"
     ENVIRONMENT_POWER = "environment.power"
     ENVIRONMENT_CHANGE = "environment.change"
+    ENVIRONMENT_RESIZE = "environment.resize"
     ENVIRONMENT_CREDENTIALS = "environment.credentials"
     ENVIRONMENT_REINSTALL = "environment.reinstall"
     ENVIRONMENT_DELETE = "environment.delete"
     ENVIRONMENT_CONSOLE = "environment.console"
     ENVIRONMENT_EXEC = "environment.exec"
+    ENVIRONMENT_SHARE = "environment.share"
+    """Let a person of another tenant use one environment."""
     FORWARD_CHANGE = "forward.change"
+    NETWORK_CHANGE = "network.change"
+    SNAPSHOT_MANAGE = "snapshot.manage"
+    BACKUP_MANAGE = "backup.manage"
     OPERATION_VIEW = "operation.view"
     OPERATION_CONTROL = "operation.control"
     TENANT_VIEW = "tenant.view"
@@ -75,16 +81,21 @@ _OPERATOR = _VIEWER | {
     Permission.ENVIRONMENT_CREATE,
     Permission.ENVIRONMENT_POWER,
     Permission.ENVIRONMENT_CHANGE,
+    Permission.ENVIRONMENT_RESIZE,
     Permission.ENVIRONMENT_CREDENTIALS,
     Permission.ENVIRONMENT_CONSOLE,
     Permission.ENVIRONMENT_EXEC,
     Permission.FORWARD_CHANGE,
+    Permission.NETWORK_CHANGE,
+    Permission.SNAPSHOT_MANAGE,
+    Permission.BACKUP_MANAGE,
     Permission.OPERATION_CONTROL,
     Permission.MEMBER_VIEW,
 }
 _ADMINISTRATOR = _OPERATOR | {
     Permission.ENVIRONMENT_REINSTALL,
     Permission.ENVIRONMENT_DELETE,
+    Permission.ENVIRONMENT_SHARE,
     Permission.TENANT_CHANGE,
     Permission.MEMBER_MANAGE,
     Permission.TOKEN_VIEW,
@@ -108,3 +119,37 @@ ROLES: dict[str, frozenset[Permission]] = {
 
 #: What may be given away in a tenant's own roles and tokens.
 GRANTABLE = frozenset(Permission) - PLATFORM
+
+#: What can be given for a single environment, to a person (a share) or a token.
+OF_ONE_ENVIRONMENT = frozenset(
+    {
+        Permission.ENVIRONMENT_VIEW,
+        Permission.ENVIRONMENT_POWER,
+        Permission.ENVIRONMENT_CHANGE,
+        Permission.ENVIRONMENT_RESIZE,
+        Permission.ENVIRONMENT_CREDENTIALS,
+        Permission.ENVIRONMENT_REINSTALL,
+        Permission.ENVIRONMENT_DELETE,
+        Permission.ENVIRONMENT_CONSOLE,
+        Permission.ENVIRONMENT_EXEC,
+        Permission.FORWARD_CHANGE,
+        Permission.NETWORK_CHANGE,
+        Permission.SNAPSHOT_MANAGE,
+        Permission.BACKUP_MANAGE,
+        Permission.OPERATION_VIEW,
+        Permission.OPERATION_CONTROL,
+    }
+)
+
+#: What a support access gives: the tenant's own view and its switches, but no shell, no password, no token, no
+#: person, and nothing that loses data.
+SUPPORT = _VIEWER | {
+    Permission.ENVIRONMENT_POWER,
+    Permission.ENVIRONMENT_CHANGE,
+    Permission.ENVIRONMENT_RESIZE,
+    Permission.FORWARD_CHANGE,
+    Permission.NETWORK_CHANGE,
+    Permission.OPERATION_CONTROL,
+    Permission.MEMBER_VIEW,
+    Permission.AUDIT_VIEW,
+}

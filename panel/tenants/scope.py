@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from uuid import UUID
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.db.models import Q
 
@@ -11,8 +14,6 @@ from panel.errors import NotFound
 from panel.tenants.permissions import Permission
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from panel.accounts.actor import Actor
 
 ModelT = TypeVar("ModelT", bound=models.Model)
@@ -29,23 +30,53 @@ def prefixed(condition: Q, prefix: str) -> Q:
     return seen
 
 
+@dataclass(frozen=True)
+class Reach:
+    """Where an actor may do one thing."""
+
+    tenants: Q | None
+    """Condition on Tenant; None: in every one."""
+    shared: frozenset[UUID] = frozenset()
+    """Single environments of other tenants."""
+    only: frozenset[UUID] | None = None
+    """The environments that his token is for; None: it is for all."""
+
+    def on_tenants(self) -> Q | None:
+        """For rows of whole tenants; None when it holds for all of them."""
+        return Q(pk__in=[]) if self.only is not None else self.tenants
+
+    def on(self, tenant: str, environment: str) -> Q | None:
+        """For rows that name their tenant and environment by these lookups (the latter may be empty)."""
+        condition = self.on_tenants() if not environment else self.tenants
+        if condition is not None:
+            condition = prefixed(condition, f"{tenant}__" if tenant else "")
+        if not environment:
+            return condition
+        if condition is not None and self.shared:
+            condition |= Q(**{f"{environment}__in": self.shared})
+        if self.only is None:
+            return condition
+        named = Q(**{f"{environment}__in": self.only})
+        return named if condition is None else condition & named
+
+
 class Scoped(models.QuerySet[ModelT]):
-    """A queryset of rows that belong to a tenant. Subclasses say by which relation, and what seeing takes."""
+    """A queryset of rows that belong to a tenant. Subclasses say by which relations, and what seeing takes."""
 
     tenant_relation: ClassVar[str] = "tenant"
+    environment_relation: ClassVar[str] = ""
+    """Of rows that belong to one environment; such rows are seen by those whom it is shared with."""
     view_permission: ClassVar[Permission] = Permission.ENVIRONMENT_VIEW
 
     def for_actor(self, actor: Actor, permission: Permission | None = None) -> Self:
         """Rows that the actor may see (or do `permission` to)."""
-        condition = actor.scope(permission or self.view_permission)
-        if condition is None:
-            return self.all()
-        prefix = f"{self.tenant_relation}__" if self.tenant_relation else ""
-        return self.filter(prefixed(condition, prefix))
+        reach = actor.scope(permission or self.view_permission)
+        condition = reach.on(self.tenant_relation, self.environment_relation)
+        return self.all() if condition is None else self.filter(condition)
 
     def get_for(self, actor: Actor, pk: UUID | str, **more: Any) -> ModelT:
         """The row, or `NotFound`: a stranger can't tell a missing row from somebody else's."""
         try:
             return self.for_actor(actor).get(pk=pk, **more)
-        except (self.model.DoesNotExist, ValueError) as error:
+        except (ObjectDoesNotExist, ValueError) as error:
             raise NotFound(f"This {self.model._meta.verbose_name}") from error

@@ -4,8 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from panel.accounts.actor import Actor
-from panel.errors import NotFound
-from panel.tenants.models import Tenant
+from panel.errors import NotFound, Suspended
+from panel.tenants.models import Tenant, TenantState
 
 
 def tenant_of(actor: Actor, text: str) -> Tenant:
@@ -27,4 +27,23 @@ def show(row: Tenant) -> dict[str, Any]:
         "slug": row.slug,
         "parent": str(row.parent_id) if row.parent_id else None,
         "state": row.state,
+        "suspended_reason": row.suspended_reason,
+        "suspended_how": row.suspended_how,
+        "delete_at": row.delete_at.isoformat() if row.delete_at else None,
+        "must_use_plans": row.must_use_plans,
+        "time_zone": row.time_zone,
     }
+
+
+def refuse_suspended(tenant: Tenant) -> None:
+    """Raises `Suspended`, with the reason that was given, when nothing of the tenant may be changed."""
+    if tenant.state == TenantState.SUSPENDED:
+        raise Suspended(tenant.name, tenant.suspended_reason)
+
+
+def locked_state(tenant: Tenant) -> Tenant:
+    """The tenant as it is now, and stays until the transaction ends; rows that point to it can be written."""
+    row = Tenant.objects.select_for_update(no_key=True).filter(pk=tenant.pk).first()
+    if row is None:
+        raise NotFound("This tenant")
+    return row

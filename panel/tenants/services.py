@@ -1,9 +1,9 @@
-"""Tenants: making, changing, suspending; and who belongs to them."""
+"""Tenants: making and changing them, and who belongs to them. Quotas: `quota`; their end: `lifecycle`."""
 
 import re
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -12,18 +12,23 @@ from panel import events
 from panel.accounts.actor import Actor
 from panel.accounts.models import User
 from panel.audit.services import record
-from panel.environments.models import Environment, EnvironmentUsage
-from panel.environments.services import push_tenant
 from panel.errors import Conflict, Invalid, NotFound
 from panel.quotas import services as quotas
-from panel.quotas.models import Resource
-from panel.tenants.models import Membership, Role, Tenant, TenantState
+from panel.quotas.refusals import counting_refusals
+from panel.tenants.models import Membership, Role, Tenant
 from panel.tenants.permissions import GRANTABLE, ROLES, Permission, RoleName
+from panel.tenants.selectors import refuse_suspended
 from runtime.contract.base import NAME
 
-_MIB = 2**20
-_DEEPEST = 8
-_WITH_PARENT = "the tenant above is suspended"
+
+class QuotaChanges(TypedDict, total=False):
+    """What may be set from above a tenant; see `tenants.quota.change_quota`."""
+
+    quota: Mapping[str, float | None]
+    soft: Mapping[str, float | None]
+    grace_s: Mapping[str, int]
+    overbook: Mapping[str, float]
+    must_use_plans: bool
 
 
 def create_tenant(
@@ -36,18 +41,25 @@ def create_tenant(
 ) -> Tenant:
     """A tenant at the top (administrators of the installation), or below `parent` (its owners).
 
-    The quota of `parent` holds for the sum of all below it, so a child's own may be larger than what is left.
+    What its quota limits is taken from the quota of `parent` at once (`QuotaExceeded`); what it leaves
+    open is shared with `parent` and all others below it.
     """
     actor.require(Permission.TENANT_CREATE, parent)
+    if parent is not None:
+        refuse_suspended(parent)
     if not name.strip() or len(name) > 120:
         raise Invalid("A tenant's name has 1 to 120 characters.", field="name")
-    if parent is not None and len(parent.chain) >= _DEEPEST:
-        raise Invalid(f"Tenants are at most {_DEEPEST} deep.", field="parent")
     limits = quotas.check(quota or {})
     made = slug or slug_of(name)
     if not NAME.fullmatch(made):
         raise Invalid("A slug has 1 to 63 lower-case letters, digits and hyphens.", field="slug")
-    with transaction.atomic():
+    with counting_refusals(), transaction.atomic():
+        if parent is not None and quotas.is_overbooked(parent):
+            raise Conflict(
+                f"{parent} hands out more than its quota; it can't have tenants below it.",
+                code="overbooked",
+                field="parent",
+            )
         if Tenant.objects.filter(slug=made).exists():
             if slug:
                 raise Conflict(f"There is a tenant {slug} already.", code="name_taken", field="slug")
@@ -84,10 +96,12 @@ def update_tenant(
     *,
     name: str | None = None,
     time_zone: str | None = None,
-    quota: Mapping[str, float | None] | None = None,
+    **quota: Unpack[QuotaChanges],
 ) -> Tenant:
     """Change what is given. The quota is set from above the tenant, and reaches the kernel of its nodes."""
-    with transaction.atomic():
+    from panel.tenants.quota import change_quota  # noqa: PLC0415 - environments need tenants
+
+    with counting_refusals(), transaction.atomic():
         tenant = locked(actor, tenant_id)
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
@@ -101,13 +115,10 @@ def update_tenant(
             _check_time_zone(time_zone)
             before["time_zone"], tenant.time_zone, after["time_zone"] = tenant.time_zone, time_zone, time_zone
         tenant.save(update_fields=["name", "time_zone"])
-        if quota is not None:
-            actor.require(Permission.TENANT_QUOTA, tenant)
-            old = quotas.limits_of(tenant)
-            quotas.set_limits(tenant, quota)
-            before["quota"], after["quota"] = {r: old[r] for r in quota}, dict(quota)
-            if set(quota) & {Resource.CPU, Resource.MEMORY_MB, Resource.DISK_MB}:
-                push_tenant(_below(tenant))
+        if quota:
+            was, now = change_quota(actor, tenant, quota)
+            before |= was
+            after |= now
         if after:
             record(actor, "tenant.change", tenant_id=tenant.pk, target=tenant, before=before, after=after)
             events.publish("tenant", tenant.pk, tenant.pk)
@@ -115,7 +126,8 @@ def update_tenant(
 
 
 def locked(actor: Actor, tenant_id: UUID) -> Tenant:
-    tenant = Tenant.objects.for_actor(actor).select_for_update().filter(pk=tenant_id).first()
+    # no_key: rows that point to the tenant go on being written meanwhile
+    tenant = Tenant.objects.for_actor(actor).select_for_update(no_key=True).filter(pk=tenant_id).first()
     if tenant is None:
         raise NotFound("This tenant")
     return tenant
@@ -126,71 +138,6 @@ def _check_time_zone(name: str) -> None:
 
     if name not in available_timezones():
         raise Invalid(f"There is no time zone {name[:64]}; try Asia/Jakarta.", field="time_zone")
-
-
-def _below(tenant: Tenant) -> list[UUID]:
-    """The tenant and all below it."""
-    return list(Tenant.objects.filter(path__startswith=tenant.path).values_list("pk", flat=True))
-
-
-def suspend_tenant(actor: Actor, tenant_id: UUID, *, reason: str = "") -> Tenant:
-    """Stop everything of the tenant and of those below it, and allow no start. Asked again: a no-op."""
-    with transaction.atomic():
-        tenant = locked(actor, tenant_id)
-        actor.require(Permission.TENANT_SUSPEND, tenant)
-        if tenant.state == TenantState.SUSPENDED:
-            return tenant
-        children = Tenant.objects.filter(path__startswith=tenant.path, state=TenantState.ACTIVE).exclude(
-            pk=tenant.pk
-        )
-        ids = [tenant.pk, *children.values_list("pk", flat=True)]
-        children.update(state=TenantState.SUSPENDED, suspended_reason=_WITH_PARENT)
-        tenant.state, tenant.suspended_reason = TenantState.SUSPENDED, reason[:400]
-        tenant.save(update_fields=["state", "suspended_reason"])
-        push_tenant(ids)
-        record(actor, "tenant.suspend", tenant_id=tenant.pk, target=tenant, after={"reason": reason[:400]})
-        events.publish("tenant", tenant.pk, tenant.pk)
-    return tenant
-
-
-def resume_tenant(actor: Actor, tenant_id: UUID) -> Tenant:
-    """What ran before runs again. Asked again: a no-op."""
-    with transaction.atomic():
-        tenant = locked(actor, tenant_id)
-        actor.require(Permission.TENANT_SUSPEND, tenant)
-        if tenant.state == TenantState.ACTIVE:
-            return tenant
-        if Tenant.objects.filter(pk__in=tenant.chain[:-1], state=TenantState.SUSPENDED).exists():
-            raise Conflict("The tenant above it is suspended; resume that one first.", code="parent_suspended")
-        children = Tenant.objects.filter(
-            path__startswith=tenant.path, state=TenantState.SUSPENDED, suspended_reason=_WITH_PARENT
-        ).exclude(pk=tenant.pk)
-        ids = [tenant.pk, *children.values_list("pk", flat=True)]
-        children.update(state=TenantState.ACTIVE, suspended_reason="")
-        tenant.state, tenant.suspended_reason = TenantState.ACTIVE, ""
-        tenant.save(update_fields=["state", "suspended_reason"])
-        push_tenant(ids)
-        record(actor, "tenant.resume", tenant_id=tenant.pk, target=tenant)
-        events.publish("tenant", tenant.pk, tenant.pk)
-    return tenant
-
-
-def usage_of(tenant: Tenant) -> dict[str, dict[str, Any]]:
-    """Per resource `limit reserved used highest hits`: `used` as the nodes last saw it, all below included."""
-    rows = list(
-        EnvironmentUsage.objects.filter(
-            environment__tenant__path__startswith=tenant.path, environment__deleted_at=None
-        ).values_list("cpu", "memory_bytes", "disk_bytes")
-    )
-    used: dict[str, float] = {
-        Resource.CPU: round(sum(row[0] for row in rows), 3),
-        Resource.MEMORY_MB: round(sum(row[1] for row in rows) / _MIB),
-        Resource.DISK_MB: round(sum(row[2] for row in rows) / _MIB),
-        Resource.ENVIRONMENTS: Environment.objects.living()
-        .filter(tenant__path__startswith=tenant.path)
-        .count(),
-    }
-    return quotas.usage_of(tenant, used)
 
 
 # members ------------------------------------------------------------------------------------------

@@ -12,14 +12,15 @@ from django.views.decorators.http import require_POST, require_safe
 from panel.errors import Refused
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
-from panel.tenants import forms, services
+from panel.tenants import forms, lifecycle, services
 from panel.tenants.models import Membership, Tenant, TenantState
 from panel.tenants.permissions import Permission
+from panel.tenants.usage import usage_of
 from panel.ui.web import PageRequest, blame, page, signed_in
 
 
 def usage_rows(tenant: Tenant) -> list[dict[str, Any]]:
-    usage = services.usage_of(tenant)
+    usage = usage_of(tenant)
     return [{"resource": r, "label": Resource(r).label, **usage[r]} for r in usage]
 
 
@@ -106,9 +107,9 @@ def quota(request: PageRequest, tenant_id: UUID) -> HttpResponse:
 @signed_in
 def state(request: PageRequest, tenant_id: UUID) -> HttpResponse:
     if request.POST.get("state") == TenantState.SUSPENDED:
-        row = services.suspend_tenant(request.actor, tenant_id, reason=request.POST.get("reason", ""))
+        row = lifecycle.suspend_tenant(request.actor, tenant_id, reason=request.POST.get("reason", ""))
         messages.success(request, _("%(name)s suspended") % {"name": row})
     else:
-        row = services.resume_tenant(request.actor, tenant_id)
+        row = lifecycle.resume_tenant(request.actor, tenant_id)
         messages.success(request, _("%(name)s resumed") % {"name": row})
     return redirect("tenant", tenant_id)

@@ -8,8 +8,9 @@ from django.http import HttpRequest
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
 from panel.operations.models import OPEN_STATES, Operation
-from panel.tenants.models import Tenant
+from panel.tenants.models import Tenant, TenantState
 from panel.tenants.permissions import Permission
+from panel.ui.outages import outages
 
 _SESSION_KEY = "tenant"
 #: Tenants in the switcher; more are found by the tenants' page.
@@ -31,9 +32,20 @@ class Shell:
         return list(Tenant.objects.for_actor(self.actor)[:_MOST_TENANTS])
 
     @cached_property
+    def suspended(self) -> Tenant | None:
+        """The tenant that is looked at (the chosen or only one), when it is suspended: every page says so."""
+        only = self.tenants[0] if len(self.tenants) == 1 else None
+        found = self.tenant or only
+        return found if found is not None and found.state == TenantState.SUSPENDED else None
+
+    @cached_property
     def running(self) -> list[Operation]:
         rows = Operation.objects.for_actor(self.actor).filter(state__in=OPEN_STATES)
         return list(rows.order_by("-created_at")[:20])
+
+    @cached_property
+    def outages(self) -> list[str]:
+        return outages(self.actor)
 
     @property
     def is_administrator(self) -> bool:

@@ -29,6 +29,13 @@ def tray(request: PageRequest) -> HttpResponse:
 
 @require_safe
 @signed_in
+def outages(request: PageRequest) -> HttpResponse:
+    """The banner alone, for pages that are open while something goes away or comes back."""
+    return render(request, "ui/_outages.html")
+
+
+@require_safe
+@signed_in
 def palette(request: PageRequest) -> HttpResponse:
     """What `?q=` may mean: `{"items": [{"label", "hint", "url", "icon", "post"?}]}`."""
     text = request.GET.get("q", "").strip()[:80]

@@ -7,15 +7,18 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.forms import Form
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
+from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
-from panel.errors import Forbidden, NotFound, Refused
+from panel.accounts.second_factor import lacks_second_factor
+from panel.audit.services import record_denied
+from panel.errors import Forbidden, NotFound, Refused, SecondFactorNeeded
 
 P = ParamSpec("P")
 
@@ -25,6 +28,9 @@ class PageRequest(HttpRequest):
 
     actor: Actor
 
+
+#: All that a browser sends to a page.
+_METHODS = ("GET", "HEAD", "POST")
 
 View = Callable[Concatenate[PageRequest, P], HttpResponse]
 
@@ -37,15 +43,22 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
 
     @wraps(view)
     def wrapped(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        if request.method not in _METHODS:
+            return HttpResponseNotAllowed(_METHODS)
         actor = actor_of(request)
         if actor is None or actor.token is not None:
             raise Http404
+        if lacks_second_factor(actor):
+            messages.warning(request, sentence(SecondFactorNeeded()))
+            return HttpResponseRedirect(reverse("mfa_index"))
         request.actor = actor  # type: ignore[attr-defined]
         try:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
         except NotFound as refusal:
             raise Http404(str(refusal)) from refusal
         except Refused as refusal:
+            if isinstance(refusal, Forbidden):
+                record_denied(actor, refusal, f"{request.method} {request.path}")
             return refused(request, refusal)
 
     return login_required(wrapped)

@@ -56,7 +56,7 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
 
 def build(node: Node) -> Starlette:
     """The application with all that runs beside it."""
-    from runtime.agent.metrics import NODE_EVERY_S, USAGE_EVERY_S, Sampler  # noqa: PLC0415
+    from runtime.agent.metrics import NODE_EVERY_S, SURVEY_EVERY_S, USAGE_EVERY_S, Sampler  # noqa: PLC0415
     from runtime.agent.outbox import Outbox  # noqa: PLC0415
     from runtime.agent.watcher import Watcher  # noqa: PLC0415
     from runtime.worker import configure  # noqa: PLC0415
@@ -64,6 +64,7 @@ def build(node: Node) -> Starlette:
     execs = ThreadPoolExecutor(EXECS, thread_name_prefix="exec")
     engine = ThreadPoolExecutor(4, thread_name_prefix="engine")
     sampling = ThreadPoolExecutor(1, thread_name_prefix="sampler")
+    surveying = ThreadPoolExecutor(1, thread_name_prefix="survey")
     outbox = Outbox(configure(node))
     agent = Agent(node, execs)
     sampler = Sampler(node, outbox)
@@ -80,10 +81,14 @@ def build(node: Node) -> Starlette:
         async def facts() -> None:
             await loop.run_in_executor(sampling, sampler.send_node)
 
+        async def survey() -> None:
+            await loop.run_in_executor(surveying, sampler.survey)
+
         tasks = [
             asyncio.create_task(watcher.run()),
             asyncio.create_task(every(USAGE_EVERY_S, usage)),
             asyncio.create_task(every(NODE_EVERY_S, facts)),
+            asyncio.create_task(every(SURVEY_EVERY_S, survey)),
         ]
         yield
         for task in tasks:
@@ -91,7 +96,7 @@ def build(node: Node) -> Starlette:
         await asyncio.gather(*tasks, return_exceptions=True)
         await agent.streams.close()
         outbox.close()
-        for pool in (execs, engine, sampling):
+        for pool in (execs, engine, sampling, surveying):
             pool.shutdown(wait=False, cancel_futures=True)
 
     app = agent.application()

@@ -8,13 +8,13 @@ from uuid import UUID
 import structlog
 
 from runtime.agent.outbox import Outbox
-from runtime.contract import PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, NodeReport, Usage, UsageReport
+from runtime.contract import PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, Survey, Usage, UsageReport
 from runtime.engine import Engine
-from runtime.facts import collect
 from runtime.node import Node
 from runtime.resources.cgroup import Cgroup
 from runtime.resources.volume import RootVolume
-from runtime.state import known_environments
+from runtime.state import Records, known_environments
+from runtime.survey import node_report, survey
 
 log = structlog.get_logger()
 
@@ -22,8 +22,8 @@ USAGE_EVERY_S = 5.0
 HEARTBEAT_EVERY_S = 10.0
 #: Between two heartbeats, how often it is looked whether an image came or went, which is told at once.
 NODE_EVERY_S = 1.0
-#: Looking for leaks reads every resource's inventory; a report carries the last count.
-_LEAKS_EVERY_S = 60.0
+#: A survey reads every resource's inventory.
+SURVEY_EVERY_S = 30.0
 _USAGES_PER_REPORT = 5_000
 
 
@@ -36,7 +36,8 @@ class Sampler:
         self._cgroup = Cgroup(node)
         self._volume = RootVolume(node)
         self._leaks = 0
-        self._leaks_at = 0.0
+        self._survey: Survey | None = None
+        self._reports = Engine(node).reports
         self._images: list[str] = []
         self._told_at = 0.0
 
@@ -56,6 +57,8 @@ class Sampler:
         sent, received = links.get(self._node.link_name(environment_id), (0, 0))
         return self._cgroup.usage(environment_id).model_copy(
             update={
+                "state": self._reports.observe(environment_id)[0],
+                "generation": Records(self._node, environment_id).state().applied,
                 "disk_bytes": self._volume.used_bytes(environment_id),
                 "network_in_bytes": received,
                 "network_out_bytes": sent,
@@ -70,24 +73,27 @@ class Sampler:
                 at=datetime.now(UTC),
                 usages=tuple(usages[start : start + _USAGES_PER_REPORT]),
             )
-            self._outbox.put(("usage", start), PANEL_OBSERVE_USAGE, report.model_dump(mode="json"))
+            self._outbox.put(
+                ("usage", start), PANEL_OBSERVE_USAGE, report.model_dump(mode="json"), fresh_s=3 * USAGE_EVERY_S
+            )
 
     def send_node(self) -> None:
         """A heartbeat when one is due, or when the images of the node changed."""
         images = sorted(entry.name for entry in (self._node.store / "images").iterdir())
-        if images == self._images and time.monotonic() - self._told_at < HEARTBEAT_EVERY_S:
+        survey, self._survey = self._survey, None
+        if survey is None and images == self._images and time.monotonic() - self._told_at < HEARTBEAT_EVERY_S:
             return
         self._images, self._told_at = images, time.monotonic()
-        if time.monotonic() - self._leaks_at > _LEAKS_EVERY_S:
-            self._leaks_at = time.monotonic()
-            self._leaks = len(Engine(self._node).leaks())
-        report = NodeReport(
-            at=datetime.now(UTC),
-            facts=collect(self._node),
-            leaks=self._leaks,
-            environments=len(known_environments(self._node)),
+        report = node_report(self._node, self._leaks, survey)
+        self._outbox.put(
+            "node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"), fresh_s=2 * HEARTBEAT_EVERY_S
         )
-        self._outbox.put("node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"))
+
+    def survey(self) -> None:
+        """For the next heartbeat, which follows within a second. Belongs to a thread of its own: it may take
+        ten seconds."""
+        found = survey(self._node)
+        self._leaks, self._survey = len(found.leaks), found
 
 
 def link_bytes(table: str) -> dict[str, tuple[int, int]]:

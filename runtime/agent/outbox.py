@@ -1,4 +1,4 @@
-"""Sends messages to the panel without ever holding up the agent: Redis may be away for hours."""
+"""Sends messages to the panel without ever holding up who sends: Redis may be away for hours."""
 
 import threading
 from collections import OrderedDict
@@ -13,7 +13,9 @@ from runtime.contract import PANEL_QUEUE
 log = structlog.get_logger()
 
 MAX_WAITING = 10_000
-_FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 10.0
+_FIRST_DELAY_S, _LAST_DELAY_S = 0.5, 2.0
+#: Task, its one argument, and for how many seconds it is worth reading.
+_Message = tuple[str, dict[str, Any], float | None]
 
 
 class Outbox:
@@ -21,7 +23,7 @@ class Outbox:
 
     def __init__(self, app: Celery):
         self._app = app
-        self._waiting: OrderedDict[Hashable, tuple[str, dict[str, Any]]] = OrderedDict()
+        self._waiting: OrderedDict[Hashable, _Message] = OrderedDict()
         self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)
@@ -29,14 +31,24 @@ class Outbox:
     def start(self) -> None:
         self._thread.start()
 
-    def put(self, key: Hashable, task: str, document: dict[str, Any]) -> None:
-        """Never waits. The oldest message goes when `MAX_WAITING` wait."""
+    def put(self, key: Hashable, task: str, document: dict[str, Any], *, fresh_s: float | None = None) -> None:
+        """Never waits. The oldest message goes when `MAX_WAITING` wait.
+
+        `fresh_s`: not worth being read later than this, so that a panel that comes back isn't flooded.
+        """
         with self._changed:
             self._waiting.pop(key, None)
-            self._waiting[key] = (task, document)
+            self._waiting[key] = (task, document, fresh_s)
             while len(self._waiting) > MAX_WAITING:
                 self._waiting.popitem(last=False)
             self._changed.notify()
+
+    def send(self, key: Hashable, task: str, document: dict[str, Any]) -> None:
+        """At once and in the caller's thread; when the broker is away or others wait already, like `put`."""
+        with self._changed:
+            is_quiet = not self._waiting
+        if not (is_quiet and self._send(task, document, None)):
+            self.put(key, task, document)
 
     def close(self) -> None:
         with self._changed:
@@ -62,9 +74,9 @@ class Outbox:
                 self._changed.wait_for(lambda: self._closed, delay)
             delay = min(_LAST_DELAY_S, delay * 2)
 
-    def _send(self, task: str, document: dict[str, Any]) -> bool:
+    def _send(self, task: str, document: dict[str, Any], fresh_s: float | None) -> bool:
         try:
-            self._app.send_task(task, args=[document], queue=PANEL_QUEUE, retry=False)
+            self._app.send_task(task, args=[document], queue=PANEL_QUEUE, retry=False, expires=fresh_s)
         except Exception as away:
             log.warning("broker away", task=task, error=type(away).__name__)
             return False

@@ -17,6 +17,7 @@ from runtime.contract import PANEL_OBSERVE, Report
 from runtime.engine import Engine
 from runtime.host.inotify import IN_CLOSE_WRITE, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
 from runtime.node import Node
+from runtime.worker import hand_over_spec
 
 log = structlog.get_logger()
 
@@ -78,7 +79,7 @@ class Watcher:
 
     async def _handle(self, environment_id: UUID, exit_code: int) -> None:
         loop = asyncio.get_running_loop()
-        engine = Engine(self._node, self.report)
+        engine = Engine(self._node, self.report, hand_over=hand_over_spec)
         try:
             delay = await loop.run_in_executor(self._pool, engine.on_exit, environment_id, exit_code)
             if delay is None:
@@ -90,6 +91,6 @@ class Watcher:
 
     def _reconcile(self) -> None:
         try:
-            Engine(self._node, self.report).reconcile()
+            Engine(self._node, self.report, hand_over=hand_over_spec).reconcile()
         except Exception:  # the edge
             log.exception("reconcile failed")

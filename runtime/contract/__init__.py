@@ -21,7 +21,7 @@ from runtime.contract.environment import (
     TenantEnvelope,
 )
 from runtime.contract.image import ImageReport, ImageSource, ImageSpec, ImageState
-from runtime.contract.node import Check, CheckLevel, NodeFacts, NodeReport
+from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.report import (
     EnvironmentEvent,
     EventCode,
@@ -35,18 +35,23 @@ from runtime.contract.report import (
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
+    NODE_LOOK,
+    NODE_SURVEY,
     PANEL_OBSERVE,
     PANEL_OBSERVE_IMAGE,
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
     PANEL_QUEUE,
     node_queue,
+    slow_queue,
 )
 from runtime.contract.ticket import Purpose, Ticket
 
 __all__ = [
     "NODE_APPLY",
     "NODE_IMAGE",
+    "NODE_LOOK",
+    "NODE_SURVEY",
     "PANEL_OBSERVE",
     "PANEL_OBSERVE_IMAGE",
     "PANEL_OBSERVE_NODE",
@@ -67,6 +72,8 @@ __all__ = [
     "ImageState",
     "Kernel",
     "Kind",
+    "Lacking",
+    "Leak",
     "Limits",
     "Network",
     "NodeFacts",
@@ -80,9 +87,11 @@ __all__ = [
     "SecurityProfile",
     "Step",
     "StepState",
+    "Survey",
     "TenantEnvelope",
     "Ticket",
     "Usage",
     "UsageReport",
     "node_queue",
+    "slow_queue",
 ]

@@ -1,11 +1,11 @@
 """The strict base of every contract model, and the field types that several of them share."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION: Final = 1
 
 #: RFC 1123 label: what a host name's first part may be, and so an environment's name.
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"

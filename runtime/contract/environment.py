@@ -146,7 +146,7 @@ class AppOptions(Message):
 class EnvironmentSpec(Message):
     """Brings a node from whatever is there to this. Safe to apply twice, late or out of order."""
 
-    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    version: Literal[1] = CONTRACT_VERSION
     id: UUID
     tenant_id: UUID
     node: Name

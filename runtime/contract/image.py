@@ -27,7 +27,7 @@ class ImageState(StrEnum):
 class ImageSpec(Message):
     """Have this image on the node (or not: `wanted` false). A no-op when that is so already."""
 
-    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    version: Literal[1] = CONTRACT_VERSION
     node: Name
     name: ImageName
     source: ImageSource
@@ -37,7 +37,7 @@ class ImageSpec(Message):
 
 
 class ImageReport(Message):
-    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    version: Literal[1] = CONTRACT_VERSION
     node: Name
     name: ImageName
     state: ImageState

@@ -55,11 +55,39 @@ class NodeFacts(Message):
     boot_id: UUID
 
 
+class Leak(Message):
+    """An object with the node's mark that no wanted environment owns."""
+
+    resource: Line
+    what: Line
+    environment_id: UUID | None = None
+    """Whose it was, where its name says so."""
+
+
+class Lacking(Message):
+    """A wanted environment that isn't as wanted, and why."""
+
+    environment_id: UUID
+    why: Line
+
+
+class Survey(Message):
+    """What a node found when it compared all that is there with all that is wanted."""
+
+    at: datetime
+    leaks: Annotated[tuple[Leak, ...], Field(max_length=1000)] = ()
+    lacking: Annotated[tuple[Lacking, ...], Field(max_length=1000)] = ()
+    known: Annotated[tuple[UUID, ...], Field(max_length=20_000)] = ()
+    """Every environment that the node has records of."""
+
+
 class NodeReport(Message):
     """The heartbeat of a node (every 10 s)."""
 
-    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    version: Literal[1] = CONTRACT_VERSION
     at: datetime
     facts: NodeFacts
     leaks: Annotated[int, Field(ge=0)] = 0
     environments: Annotated[int, Field(ge=0)] = 0
+    survey: Survey | None = None
+    """The newest, told once."""

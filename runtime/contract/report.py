@@ -61,7 +61,7 @@ class EnvironmentEvent(Message):
 class Report(Message):
     """What one environment looks like on its node now, and what was done for its operation so far."""
 
-    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    version: Literal[1] = CONTRACT_VERSION
     node: Name
     environment_id: UUID
     generation: Annotated[int, Field(ge=0)]
@@ -94,6 +94,10 @@ class Usage(Message):
     """Use of one environment, read from the kernel."""
 
     environment_id: UUID
+    state: ObservedState | None = None
+    """As the kernel shows it, so that a lost report is noticed."""
+    generation: Annotated[int, Field(ge=0)] = 0
+    """The newest that was fully brought about."""
     cpu_ns: Annotated[int, Field(ge=0)] = 0
     """CPU time used since the environment's group was made."""
     memory_bytes: Annotated[int, Field(ge=0)] = 0
@@ -115,7 +119,7 @@ class Usage(Message):
 class UsageReport(Message):
     """Use of all environments of a node at one moment."""
 
-    version: Literal[1] = CONTRACT_VERSION  # type: ignore[assignment]
+    version: Literal[1] = CONTRACT_VERSION
     node: Name
     at: datetime
     usages: Annotated[tuple[Usage, ...], Field(max_length=10_000)] = ()

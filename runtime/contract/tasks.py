@@ -2,6 +2,8 @@
 
 NODE_APPLY = "runtime.apply"
 NODE_IMAGE = "runtime.image"
+NODE_LOOK = "runtime.look"
+NODE_SURVEY = "runtime.survey"
 PANEL_OBSERVE = "panel.observe"
 PANEL_OBSERVE_NODE = "panel.observe_node"
 PANEL_OBSERVE_USAGE = "panel.observe_usage"
@@ -12,3 +14,8 @@ PANEL_QUEUE = "panel"
 def node_queue(node: str) -> str:
     """The queue that only the worker of this node reads."""
     return f"node.{node}"
+
+
+def slow_queue(node: str) -> str:
+    """What waits for somebody or something, handed over by the node's worker: nobody else waits behind it."""
+    return f"node.{node}.slow"

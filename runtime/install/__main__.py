@@ -24,6 +24,7 @@ def _up(options: argparse.Namespace) -> int:
         domain=options.domain,
         listen=options.listen,
         node_netns=options.node_netns or os.environ.get("WADAH_NODE_NETNS"),
+        images=options.images,
     )
     return 0
 
@@ -94,6 +95,28 @@ def _supervise(options: argparse.Namespace) -> int:
     from runtime.install.supervisor import Supervisor  # noqa: PLC0415
 
     Supervisor(Layout.of(options.home), Front(**json.loads(options.front))).run()
+    return 0
+
+
+def _role(options: argparse.Namespace) -> int:
+    from runtime.install.roles import run_one  # noqa: PLC0415
+    from runtime.install.supervisor import Supervisor  # noqa: PLC0415
+    from runtime.install.up import front_of  # noqa: PLC0415
+
+    layout = Layout.of(options.home)
+    if not layout.venv.exists():
+        raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
+    if len(options.names) == 1:
+        run_one(options.names[0], layout, front_of(layout))
+    Supervisor(layout, front_of(layout), options.names).run()
+    return 0
+
+
+def _packages(options: argparse.Namespace) -> int:
+    from runtime.install.host import NODE_PACKAGES, PANEL_PACKAGES, TEST_PACKAGES  # noqa: PLC0415
+
+    wanted = {**NODE_PACKAGES, **PANEL_PACKAGES, **(TEST_PACKAGES if options.test else {})}
+    plain("\n".join(sorted(set(wanted.values()))))
     return 0
 
 
@@ -168,6 +191,7 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--domain", help="public name: TLS by itself on port 443")
     start.add_argument("--listen", metavar="ADDRESS", help="listen there with a self-signed certificate")
     start.add_argument("--node-netns", help=argparse.SUPPRESS)
+    start.add_argument("--images", metavar="NAME,…", help="only build these images at once")
     stop = verb("down", _down, "stop the panel's processes; environments go on running")
     stop.add_argument("--purge", action="store_true", help="delete every environment and every trace")
     seen = verb("status", _status, "which process runs")
@@ -182,6 +206,12 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = verb(name, act, words, home=name == "node")
         one.add_argument("arguments", nargs=argparse.REMAINDER)
+    one = verb(
+        "role", _role, "run one process of an installation in the foreground (several: under supervision)"
+    )
+    one.add_argument("names", nargs="+", metavar="ROLE")
+    listed = verb("packages", _packages, "print the Debian packages that `up` installs", home=False)
+    listed.add_argument("--test", action="store_true", help="with those of `test`")
     hidden = verbs.add_parser("supervise")
     hidden.add_argument("home")
     hidden.add_argument("front")

@@ -28,13 +28,19 @@ NODE_PACKAGES = {
     "/usr/share/doc/libnftables1": "libnftables1",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
 }
-PANEL_PACKAGES = {"redis-server": "redis-server", "caddy": "caddy", "setpriv": "util-linux"}
+PANEL_PACKAGES = {
+    "redis-server": "redis-server",
+    "caddy": "caddy",
+    "setpriv": "util-linux",
+    "npm": "npm",
+}
 TEST_PACKAGES = {
     "chromium": "chromium",
     "/usr/share/fonts/truetype/dejavu": "fonts-dejavu-core",
     "gcc": "gcc",
     "/usr/include/stdio.h": "libc6-dev",
     "/usr/lib/postgresql": "postgresql",
+    "docker-compose": "docker-compose",
 }
 
 

@@ -1,11 +1,14 @@
 """The processes of an installation: what each runs, as whom, and when it is ready."""
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from runtime.install.host import ids
 from runtime.install.layout import Layout
+from runtime.install.say import Stop
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,11 @@ class Front:
     site: str
     """As Caddy's site address."""
     internal_tls: bool = False
+
+    @property
+    def has_low_port(self) -> bool:
+        """Whether it listens on a port that only root may bind: a domain's own 80 and 443."""
+        return self.url.startswith("https://") and ":" not in self.url.removeprefix("https://")
 
 
 @dataclass(frozen=True)
@@ -53,8 +61,6 @@ def roles(layout: Layout, front: Front) -> list[Role]:
     """In the order of starting; stopping goes backwards."""
     run, venv = layout.run, layout.venv / "bin"
     home = str(layout.home)
-    write_redis_conf(layout)
-    write_caddyfile(layout, front)
     wanted = [
         Role("redis", ["redis-server", str(layout.home / "redis" / "redis.conf")], ready=run / "redis.sock"),
         Role(
@@ -68,6 +74,12 @@ def roles(layout: Layout, front: Front) -> list[Role]:
             [str(venv / "python"), "-m", "runtime.worker", "--home", home],
             root=True,
             stop_s=40,
+        ),
+        Role(
+            "node-slow",
+            [str(venv / "python"), "-m", "runtime.worker", "--home", home, "--slow"],
+            root=True,
+            stop_s=10,
         ),
         Role(
             "panel-worker",
@@ -102,6 +114,45 @@ def roles(layout: Layout, front: Front) -> list[Role]:
     if os.environ.get("WADAH_REDIS_URL"):
         wanted = [role for role in wanted if role.name != "redis"]
     return wanted
+
+
+def words_of(role: Role, front: Front) -> list[str]:
+    """The role's command line as root starts it: the unprivileged ones drop to the panel's user, without
+    any capability or way back; only a front on a port below 1024 keeps the right to bind there."""
+    if role.root or os.geteuid() != 0:
+        return role.command
+    uid, gid = ids()
+    words = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs"]
+    if role.name == "front" and front.has_low_port:
+        port = "net_bind_service"
+        kept = [f"--bounding-set=-all,+{port}", f"--inh-caps=-all,+{port}", f"--ambient-caps=+{port}"]
+        return [*words, *kept, *role.command]
+    return [*words, "--bounding-set=-all", "--inh-caps=-all", *role.command]
+
+
+def run_one(name: str, layout: Layout, front: Front) -> NoReturn:
+    """This process becomes the role `name`, as systemd and containers want it. Raises `Stop` for a name
+    that is none."""
+    known = {role.name: role for role in roles(layout, front)}
+    if name not in known:
+        raise Stop(f"there is no role “{name}”", f"One of: {', '.join(known)}.")
+    role = known[name]
+    if role.ready is not None:
+        role.ready.unlink(missing_ok=True)
+    seen = environment(layout, front)
+    words = words_of(role, front)
+    program = shutil.which(words[0], path=seen["PATH"])
+    if program is None:
+        raise Stop(f"{words[0]} is not installed", "./wadah up installs what is missing.")
+    os.umask(0o027)
+    os.chdir(layout.app)
+    os.execve(program, words, seen)  # noqa: S606
+
+
+def write_configuration(layout: Layout, front: Front) -> None:
+    """Files that Redis and the front are started with; to be called by root before they start."""
+    write_redis_conf(layout)
+    write_caddyfile(layout, front)
 
 
 def write_redis_conf(layout: Layout) -> None:

@@ -12,13 +12,14 @@ import select
 import signal
 import subprocess
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from runtime.install.host import ids, wait_for
+from runtime.install.host import wait_for
 from runtime.install.layout import Layout
-from runtime.install.roles import Front, Role, environment, roles
+from runtime.install.roles import Front, Role, environment, roles, words_of
 
 #: A process that lived this long is started again at once; one that dies sooner waits, doubling.
 STEADY_S = 10.0
@@ -39,10 +40,12 @@ class _Child:
 
 
 class Supervisor:
-    def __init__(self, layout: Layout, front: Front):
+    def __init__(self, layout: Layout, front: Front, only: Collection[str] = ()):
+        """`only`: names of the roles to run; empty: all."""
         self.layout = layout
         self.front = front
-        self.children = [_Child(role) for role in roles(layout, front)]
+        wanted = roles(layout, front)
+        self.children = [_Child(role) for role in wanted if not only or role.name in only]
         self.stopping = False
 
     def run(self) -> None:
@@ -81,10 +84,9 @@ class Supervisor:
         role = child.role
         if role.ready is not None:
             role.ready.unlink(missing_ok=True)
-        command = role.command if role.root else [*_unprivileged(self.front), *role.command]
         with self._log(role.name) as log:
             child.process = subprocess.Popen(
-                command,
+                words_of(role, self.front),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -173,16 +175,6 @@ class Supervisor:
 def _children() -> list[int]:
     text = Path(f"/proc/self/task/{os.getpid()}/children").read_text()
     return [int(word) for word in text.split()]
-
-
-def _unprivileged(front: Front) -> list[str]:
-    """Drops to the panel's user without any capability or way back; only the ports below 1024 are kept
-    for a front that has a domain."""
-    uid, gid = ids()
-    words = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs"]
-    if front.url.startswith("https://") and ":" not in front.url.removeprefix("https://"):
-        return [*words, "--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]
-    return [*words, "--bounding-set=-all", "--inh-caps=-all"]
 
 
 def _signal(pid: int, number: int) -> None:

@@ -24,7 +24,7 @@ from runtime.install.host import (
     run,
 )
 from runtime.install.layout import CHECKOUT, Layout
-from runtime.install.roles import Front, environment
+from runtime.install.roles import Front, environment, write_configuration
 from runtime.install.say import Stop, line, plain, problem
 from runtime.install.supervisor import running_pid
 
@@ -41,6 +41,7 @@ def up(
     domain: str | None = None,
     listen: str | None = None,
     node_netns: str | None = None,
+    images: str | None = None,
 ) -> None:
     """Raises `Stop` with one sentence and the remedy when the machine can't do it."""
     if os.geteuid() != 0:
@@ -50,26 +51,27 @@ def up(
     line(f"packages ({', '.join(installed)})" if installed else "packages")
     ensure_user()
     layout.make()
-    front = _front(layout, port, domain, listen)
+    front = front_of(layout, port, domain, listen)
     if running_pid(layout) is None:
         _check_port(front)
     changed = python.ensure(layout.venv, CHECKOUT / "requirements" / "panel.lock")
     line("Python environment")
-    _vendor(layout)
+    vendor(layout)
     changed |= layout.copy_code()
     line("code and web files")
     _prepare_node(layout, front, node_netns)
-    builds = [_build_image(layout, front, name) for name in IMAGES]
+    builds = [_build_image(layout, front, name) for name in (images.split(",") if images else IMAGES)]
     if changed and running_pid(layout) is not None:
         stop_processes(layout)
+    write_configuration(layout, front)
     manage(layout, front, "prepare")
-    _give_ticket_key(layout)
+    give_ticket_key(layout)
     line("database")
     if running_pid(layout) is None:
         _start_supervisor(layout, front)
     _wait_until_ready(layout, front)
     line("front, web, workers, node agent")
-    admin = _bootstrap(layout, front)
+    admin = bootstrap(layout, front)
     for name, build in builds:
         _finish_build(layout, name, build)
     if demo:
@@ -93,15 +95,18 @@ def _check_free_space(home: Path) -> None:
         )
 
 
-def _front(layout: Layout, port: int | None, domain: str | None, listen: str | None) -> Front:
+def front_of(
+    layout: Layout, port: int | None = None, domain: str | None = None, listen: str | None = None
+) -> Front:
     """From the options, else from the last time, else http on loopback."""
     known: dict[str, Any] = {}
     if layout.settings_file.exists():
         known = json.loads(layout.settings_file.read_text())
-    known.update(
-        {key: value for key, value in (("port", port), ("domain", domain), ("listen", listen)) if value}
-    )
-    layout.settings_file.write_text(json.dumps(known))
+    given = {"port": port, "domain": domain, "listen": listen}
+    wanted = known | {key: value for key, value in given.items() if value}
+    if wanted != known:
+        layout.settings_file.write_text(json.dumps(wanted))
+    known = wanted
     if known.get("domain"):
         return Front(url=f"https://{known['domain']}", site=str(known["domain"]))
     if known.get("listen"):
@@ -126,7 +131,7 @@ def _check_port(front: Front) -> None:
             ) from taken
 
 
-def _vendor(layout: Layout) -> None:
+def vendor(layout: Layout) -> None:
     """Front-end packages from npm into static/vendor; a release has them already."""
     if not (CHECKOUT / "panel" / "config" / "vendor.py").exists():
         return
@@ -192,7 +197,7 @@ def manage(layout: Layout, front: Front, *words: str, timeout_s: float = 180) ->
     )  # fmt: skip
 
 
-def _give_ticket_key(layout: Layout) -> None:
+def give_ticket_key(layout: Layout) -> None:
     target = layout.home / "node" / "panel-ticket.pub"
     key = (layout.panel / "ticket.pub").read_bytes()
     if not target.exists() or target.read_bytes() != key:
@@ -246,7 +251,7 @@ def _wait_until_ready(layout: Layout, front: Front) -> None:
     raise Stop(f"the panel did not answer within 60 s ({reason})", f"See {layout.log}/web.log and front.log.")
 
 
-def _bootstrap(layout: Layout, front: Front) -> dict[str, str]:
+def bootstrap(layout: Layout, front: Front) -> dict[str, str]:
     """The administrator's account; its password is only known to admin.json."""
     known: dict[str, str] = {}
     if layout.admin_file.exists():

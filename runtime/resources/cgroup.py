@@ -57,8 +57,8 @@ class Cgroup(Resource):
         return f"cgroup v{self.groups.version}" if made else None
 
     def made_anew(self, spec: EnvironmentSpec) -> None:
-        """After the OCI runtime put its process in: crun 1.8 lifts the limit of memory with swap (v1), and makes
-        files anew as root. Init may divide its own group from its first instruction."""
+        """After the OCI runtime put its process in: crun 1.8 lifts the limit of memory with swap (v1), and
+        makes files anew as root. Init may divide its own group from its first instruction."""
         path = self.path(spec)
         self.groups.limit(path, self.environment_limits(spec))
         self.groups.delegate(path, self.node.first_uid(spec.slot))

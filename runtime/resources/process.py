@@ -16,7 +16,7 @@ from uuid import UUID
 
 from runtime.console.monitor import START_DEADLINE_S, start_monitor
 from runtime.contract import EnvironmentSpec
-from runtime.errors import RuntimeFault
+from runtime.errors import RuntimeFault, Superseded
 from runtime.host.command import run
 from runtime.host.oci import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
 from runtime.kernels import kernel_of
@@ -99,7 +99,8 @@ class Process(Resource):
     ) -> str | None:
         """Asks init to shut down and waits up to `timeout_s`, then kills. A no-op when it doesn't run.
 
-        `interrupted` is asked twice a second; True ends the polite part early. Returns how it ended.
+        `interrupted` is asked twice a second; True ends the waiting and nothing is killed: `Superseded`, for
+        whoever wants something else of it now. Returns how it ended.
         """
         pid = init_pid(self.node, environment_id)
         if pid is None:
@@ -110,9 +111,11 @@ class Process(Resource):
                 with suppress(ProcessLookupError):
                     os.kill(pid, self._stop_signal(environment_id))
                 until = time.monotonic() + timeout_s
-                while time.monotonic() < until and not interrupted():
+                while time.monotonic() < until:
                     if gone(min(0.5, max(0.0, until - time.monotonic()))):
                         return "shut down"
+                    if interrupted():
+                        raise Superseded("a newer change came while it was asked to shut down")
             self.kill(environment_id, pid)
             if not gone(KILL_DEADLINE_S):
                 raise RuntimeFault(

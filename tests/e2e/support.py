@@ -117,19 +117,32 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def standing(home: Path) -> Installation:
+    """An installation that is up already, for those who write tests."""
+    admin = json.loads((home / "admin.json").read_text())
+    return Installation(home, *(admin[key] for key in ("url", "username", "password", "token")))
+
+
 @contextmanager
-def installation() -> Iterator[Installation]:
-    """Up, and afterwards purged: nothing of it is left on the machine."""
+def installation(*options: str) -> Iterator[Installation]:
+    """Up with these options, and afterwards purged: nothing of it is left on the machine.
+
+    With `WADAH_TEST_HOME=DIR` the one in DIR is used, as it is, and left.
+    """
+    if os.environ.get("WADAH_TEST_HOME"):
+        yield standing(Path(os.environ["WADAH_TEST_HOME"]))
+        return
     home = Path(tempfile.mkdtemp(prefix="wadah-e2e-"))
     home.chmod(0o755)
     made = Installation(home, f"http://127.0.0.1:{free_port()}", "", "", "")
     with network_namespace() as namespace:
         try:
             port = made.url.rpartition(":")[2]
-            said = made.wadah("up", "--detach", "--port", port, "--node-netns", str(namespace), timeout_s=600)
+            words = ["up", "--detach", "--port", port, "--node-netns", str(namespace), *options]
+            said = made.wadah(*words, timeout_s=600)
             admin = json.loads((home / "admin.json").read_text())
             made.username, made.password, made.token = (admin[k] for k in ("username", "password", "token"))
-            assert "hello" in said.stdout, said.stdout
+            assert "hello" in said.stdout or "--no-demo" in options, said.stdout
             yield made
         finally:
             keep = os.environ.get("WADAH_TEST_KEEP_LOGS")

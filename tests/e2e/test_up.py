@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.e2e.support import Installation
 
-ROLES = {"front", "web", "ws", "panel-worker", "beat", "node-worker", "agent", "redis"}
+ROLES = {"front", "web", "ws", "panel-worker", "beat", "node-worker", "node-slow", "agent", "redis"}
 
 
 def _processes(wadah: Installation) -> dict[str, dict[str, object]]:
@@ -30,7 +30,7 @@ def test_every_role_runs_and_only_the_node_half_is_root(wadah: Installation) -> 
         status = Path(f"/proc/{one['pid']}/status").read_text()
         uid = int(status.split("Uid:")[1].split()[0])
         capabilities = int(status.split("CapEff:")[1].split()[0], 16)
-        if role in ("agent", "node-worker"):
+        if role in ("agent", "node-worker", "node-slow"):
             assert uid == 0, role
         else:
             assert uid != 0, role

@@ -1,6 +1,8 @@
 """The database itself refuses to change or delete an audit record."""
 
+from django.apps.registry import Apps
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 _SQLITE = [
     """CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit_auditrecord
@@ -26,12 +28,12 @@ _UNDO = {
 }
 
 
-def add(apps, schema_editor):
+def add(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     for statement in {"sqlite": _SQLITE, "postgresql": _POSTGRESQL}[schema_editor.connection.vendor]:
         schema_editor.execute(statement)
 
 
-def remove(apps, schema_editor):
+def remove(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     for statement in _UNDO[schema_editor.connection.vendor]:
         schema_editor.execute(statement)
 

@@ -25,6 +25,12 @@ from panel.tenants.permissions import Permission
 from runtime.contract import Limits
 
 _MIB = 2**20
+_NEEDED = {
+    "limits": Permission.ENVIRONMENT_RESIZE,
+    "plan": Permission.ENVIRONMENT_RESIZE,
+    "ssh_keys": Permission.ENVIRONMENT_CREDENTIALS,
+    "network": Permission.NETWORK_CHANGE,
+}
 
 
 def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str, Any]) -> Changed:
@@ -36,37 +42,50 @@ def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str,
     """
     with transaction.atomic():
         environment = locked(actor, environment_id)
-        actor.require(Permission.ENVIRONMENT_CHANGE, environment.tenant)
+        for permission in needed(changes):
+            actor.require(permission, environment)
         if set(changes) <= {"description"}:
             return _describe(actor, environment, changes)
 
     def mutate(row: Environment) -> dict[str, Any]:
-        if "name" in changes and changes["name"] != row.name:
-            refuse_taken_name(row.tenant, inputs.check_name(changes["name"]))
-            row.name = changes["name"]
-        if "description" in changes:
-            row.description = check_text(changes["description"] or "", "description")
-        if changes.get("plan"):
-            row.plan_version = plan_version(actor, row.tenant, changes["plan"])
-            resize(row, inputs.parse_limits({**row.plan_version.limits, **(changes.get("limits") or {})}))
-        elif changes.get("limits"):
-            resize(row, inputs.parse_limits({**row.limits, **changes["limits"]}))
-        if "ssh_keys" in changes:
-            actor.require(Permission.ENVIRONMENT_CREDENTIALS, row.tenant)
-            row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
-            row.credentials_revision += 1
-        if changes.get("network") is not None:
-            options = network_options(actor, row.tenant, changes["network"])
-            row.network_options = {**row.network_options, **options}
-        if changes.get("security") is not None:
-            row.security = security_profile(actor, row.tenant, {**row.security, **changes["security"]})
-        if changes.get("restart") is not None:
-            row.restart = inputs.parse_restart({**row.restart, **changes["restart"]}).model_dump(mode="json")
-        if changes.get("stop_timeout_s") is not None:
-            row.stop_timeout_s = check_stop_timeout(changes["stop_timeout_s"])
-        return {key: value for key, value in changes.items() if key != "ssh_keys"}
+        return lay_over(actor, row, changes)
 
-    return change(actor, environment_id, Permission.ENVIRONMENT_CHANGE, OperationKind.UPDATE, mutate)
+    return change(actor, environment_id, needed(changes)[0], OperationKind.UPDATE, mutate)
+
+
+def needed(changes: Mapping[str, Any]) -> list[Permission]:
+    """What it takes to change these; at least one."""
+    found = {_NEEDED.get(key, Permission.ENVIRONMENT_CHANGE) for key in changes}
+    return sorted(found) or [Permission.ENVIRONMENT_CHANGE]
+
+
+def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the changes into a locked row's intent; what was asked for, for the operation."""
+    for permission in needed(changes):
+        actor.require(permission, row)
+    if "name" in changes and changes["name"] != row.name:
+        refuse_taken_name(row.tenant, inputs.check_name(changes["name"]))
+        row.name = changes["name"]
+    if "description" in changes:
+        row.description = check_text(changes["description"] or "", "description")
+    if changes.get("plan"):
+        row.plan_version = plan_version(actor, row.tenant, changes["plan"])
+        resize(row, inputs.parse_limits({**row.plan_version.limits, **(changes.get("limits") or {})}))
+    elif changes.get("limits"):
+        resize(row, inputs.parse_limits({**row.limits, **changes["limits"]}))
+    if "ssh_keys" in changes:
+        row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
+        row.credentials_revision += 1
+    if changes.get("network") is not None:
+        options = network_options(actor, row.tenant, changes["network"])
+        row.network_options = {**row.network_options, **options}
+    if changes.get("security") is not None:
+        row.security = security_profile(actor, row.tenant, {**row.security, **changes["security"]})
+    if changes.get("restart") is not None:
+        row.restart = inputs.parse_restart({**row.restart, **changes["restart"]}).model_dump(mode="json")
+    if changes.get("stop_timeout_s") is not None:
+        row.stop_timeout_s = check_stop_timeout(changes["stop_timeout_s"])
+    return {key: value for key, value in changes.items() if key != "ssh_keys"}
 
 
 def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]) -> Changed:

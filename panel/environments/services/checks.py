@@ -9,19 +9,12 @@ from panel.environments import inputs
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid
 from panel.plans.models import Plan, PlanVersion
-from panel.tenants.models import Tenant, TenantState
+from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 from runtime.contract import Limits
 
 #: Most addresses of one family that one environment gets.
 _MOST_ADDRESSES = 16
-
-
-def refuse_suspended(tenant: Tenant) -> None:
-    if tenant.state == TenantState.SUSPENDED:
-        raise Conflict(
-            "This tenant is suspended; nothing of it can be started or changed.", code="tenant_suspended"
-        )
 
 
 def refuse_taken_name(tenant: Tenant, name: str) -> None:

@@ -18,11 +18,10 @@ from panel.environments.services.checks import (
     check_text,
     limits_for,
     network_options,
-    refuse_suspended,
     refuse_taken_name,
     security_profile,
 )
-from panel.environments.services.intent import Changed, announce, audited, counting_refusals
+from panel.environments.services.intent import Changed, announce, audited, note_unsent
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Invalid
 from panel.networks import services as networks
@@ -32,8 +31,11 @@ from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
+from panel.quotas.refusals import counting_refusals
+from panel.quotas.selectors import envelope_of
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
+from panel.tenants.selectors import locked_state, refuse_suspended
 from runtime.contract import DesiredState, Limits
 
 
@@ -96,7 +98,9 @@ def _place_and_save(
     actor: Actor, environment: Environment, limits: Limits, counts: dict[int, int | None]
 ) -> Operation:
     tenant = environment.tenant
+    refuse_suspended(locked_state(tenant))
     refuse_taken_name(tenant, environment.name)
+    priority = operations.admit(actor, tenant.pk)
     now = timezone.now()
     node = placement.choose(
         placement.candidates_for(environment.image, now),
@@ -147,7 +151,9 @@ def _place_and_save(
         operation_id=operation.pk,
     )
     dispatch.apply_on_commit(
-        spec_of(environment, addresses=addresses, forwards=[], envelope=quotas.envelope_of(tenant.chain))
+        spec_of(environment, addresses=addresses, forwards=[], envelope=envelope_of(tenant.chain)),
+        priority=priority,
+        if_lost=lambda: note_unsent(environment),
     )
     announce(environment)
     return operation

@@ -17,7 +17,7 @@ def delete_environment(actor: Actor, environment_id: UUID) -> Changed:
     """Ask the node to leave nothing. Quota, name and forwards are free when it has. Asked again: a no-op."""
     with transaction.atomic():
         environment = locked(actor, environment_id)
-        actor.require(Permission.ENVIRONMENT_DELETE, environment.tenant)
+        actor.require(Permission.ENVIRONMENT_DELETE, environment)
         if environment.desired_state == DesiredState.DELETED:
             current = Operation.objects.filter(
                 environment=environment, kind=OperationKind.DELETE, state__in=OPEN_STATES

@@ -11,7 +11,6 @@ from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments import credentials
 from panel.environments.models import Environment
-from panel.environments.services.checks import refuse_suspended
 from panel.environments.services.create import set_password
 from panel.environments.services.intent import Changed, change
 from panel.errors import Invalid
@@ -19,6 +18,7 @@ from panel.nodes import placement
 from panel.nodes.agent import Agent
 from panel.operations.models import OperationKind
 from panel.tenants.permissions import Permission
+from panel.tenants.selectors import refuse_suspended
 from runtime.contract import DesiredState
 
 
@@ -98,7 +98,7 @@ def execute(
     stdin: str,
 ) -> dict[str, Any]:
     """One command as root inside: its exit code and output. Who ran what is recorded, not what it said."""
-    actor.require(Permission.ENVIRONMENT_EXEC, environment.tenant)
+    actor.require(Permission.ENVIRONMENT_EXEC, environment)
     refuse_suspended(environment.tenant)
     with transaction.atomic():
         record(

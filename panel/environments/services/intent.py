@@ -13,17 +13,20 @@ from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments import inputs
 from panel.environments.models import Environment
-from panel.environments.services.checks import refuse_suspended, refuse_taken_name
+from panel.environments.services.checks import refuse_taken_name
 from panel.environments.specs import spec_of
-from panel.errors import Conflict, NotFound, QuotaExceeded
+from panel.errors import Conflict, NotFound
 from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
+from panel.quotas.refusals import counting_refusals
 from panel.tenants.models import TenantState
 from panel.tenants.permissions import Permission
+from panel.tenants.selectors import refuse_suspended
 from runtime.contract import DesiredState, Limits
+from runtime.contract.broker import AGAIN
 
 #: Fields of the intent that cancelling or a failed update puts back.
 INTENT = (
@@ -34,6 +37,7 @@ INTENT = (
     "restart",
     "stop_timeout_s",
     "name",
+    "boots",
     "plan_version_id",
 )
 
@@ -65,7 +69,7 @@ def change(
     """Lock, check, mutate, count up the generation, open an operation, audit, send after the commit."""
     with counting_refusals(), transaction.atomic():
         environment = locked(actor, environment_id)
-        actor.require(permission, environment.tenant)
+        actor.require(permission, environment)
         if kind != OperationKind.DELETE:
             refuse_suspended(environment.tenant)
         if environment.desired_state == DesiredState.DELETED and not even_deleting:
@@ -74,12 +78,14 @@ def change(
         known = audited(environment)
         details = mutate(environment)
         operation = advance(actor, environment, kind, details=details, before=before, retry_of=retry_of)
+        changed_from, changed_to = difference(known, audited(environment))
         record(
             actor,
             f"environment.{kind}",
             tenant_id=environment.tenant_id,
             target=environment,
-            **difference(known, audited(environment)),
+            before=changed_from,
+            after=changed_to,
             operation_id=operation.pk,
         )
     return Changed(environment, operation)
@@ -95,6 +101,8 @@ def advance(
     retry_of: Operation | None = None,
 ) -> Operation:
     """The next generation of a locked row: saved with its operation, sent after the commit."""
+    is_undo = bool(details and details.get("undoes"))
+    priority = operations.admit(None if is_undo else actor, environment.tenant_id)
     environment.generation += 1
     environment.sent_at, environment.send_attempts = timezone.now(), 1
     operation = operations.open_operation(
@@ -102,7 +110,7 @@ def advance(
     )
     save_intent(environment)
     operation.save(force_insert=True)
-    dispatch.apply_on_commit(spec_of(environment))
+    dispatch.apply_on_commit(spec_of(environment), priority=priority, if_lost=lambda: note_unsent(environment))
     operations.announce(operation)
     announce(environment)
     return operation
@@ -121,7 +129,6 @@ def save_intent(environment: Environment) -> None:
                     "ssh_keys",
                     "root_password_hash",
                     "credentials_revision",
-                    "boots",
                     "installs",
                     "image",
                     "keep_old_root",
@@ -154,13 +161,8 @@ def move_reservation(
     environment: Environment, old: Limits, new: Limits, *, even_above_limit: bool = False
 ) -> None:
     before, after = quotas.amounts_of(old), quotas.amounts_of(new)
-    more = {r: after[r] - before[r] for r in after if after[r] > before[r]}
-    less = {r: before[r] - after[r] for r in after if after[r] < before[r]}
-    if even_above_limit:
-        quotas.take_anyway(environment.tenant, more)
-    else:
-        quotas.reserve(environment.tenant, more)
-    quotas.release(environment.tenant, less)
+    deltas = {r: after[r] - before[r] for r in after}
+    quotas.change(environment.tenant, deltas, even_above=even_above_limit)
     placement.take(
         environment.node,
         after[Resource.CPU] - before[Resource.CPU],
@@ -189,23 +191,13 @@ def push_tenant(tenant_ids: Iterable[UUID], kind: OperationKind | None = None) -
         .exclude(desired_state=DesiredState.DELETED)
         .select_related("tenant", "node")
         .select_for_update(of=("self",))
+        .order_by("pk")
     )
     for environment in rows:
         default = (
             OperationKind.SUSPEND if environment.tenant.state == TenantState.SUSPENDED else OperationKind.UPDATE
         )
         advance(None, environment, kind or default)
-
-
-class counting_refusals:
-    """Counts a quota's refusal after the transaction inside was rolled back."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, QuotaExceeded):
-            quotas.count_hit(error)
 
 
 def intent_of(environment: Environment) -> dict[str, Any]:
@@ -220,7 +212,13 @@ def announce(environment: Environment) -> None:
 
 def resend(environment: Environment) -> None:
     """The same intent again, as it is now; for the resync."""
-    dispatch.apply_on_commit(spec_of(environment))
+    dispatch.apply_on_commit(spec_of(environment), priority=AGAIN, if_lost=lambda: note_unsent(environment))
+
+
+def note_unsent(environment: Environment) -> None:
+    """The broker was away: the resync sends it as soon as it is back, without any wait."""
+    rows = Environment.objects.filter(pk=environment.pk, generation=environment.generation)
+    rows.update(sent_at=None, send_attempts=0)
 
 
 def audited(environment: Environment) -> dict[str, Any]:
@@ -240,6 +238,6 @@ def audited(environment: Environment) -> dict[str, Any]:
     }
 
 
-def difference(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     changed = [key for key in after if before.get(key) != after[key]]
-    return {"before": {k: before.get(k) for k in changed}, "after": {k: after[k] for k in changed}}
+    return {k: before.get(k) for k in changed}, {k: after[k] for k in changed}

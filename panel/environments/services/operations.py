@@ -7,30 +7,45 @@ from django.db import transaction
 
 from panel.accounts.actor import Actor
 from panel.audit.services import record
-from panel.environments import inputs
 from panel.environments.models import Environment
-from panel.environments.services.change import resize
+from panel.environments.services.change import lay_over, needed
 from panel.environments.services.intent import Changed, advance, change, locked, restore_intent
 from panel.errors import Conflict
 from panel.operations import services as operations
-from panel.operations.models import Operation, OperationKind, OperationState
+from panel.operations.models import CANCELLABLE, Operation, OperationKind, OperationState
 from panel.tenants.permissions import Permission
+from runtime.contract import DesiredState
 
-#: Operations that can be undone by asking for what was before.
-_CANCELLABLE = {
-    OperationKind.CREATE,
-    OperationKind.UPDATE,
-    OperationKind.START,
-    OperationKind.STOP,
-    OperationKind.PAUSE,
-    OperationKind.RESUME,
+#: Fields of an update's details that are tried again; the rest of them are the panel's own notes.
+_CHANGES = ("name", "description", "plan", "limits", "network", "security", "restart", "stop_timeout_s")
+_WANTED = {
+    OperationKind.START: DesiredState.RUNNING,
+    OperationKind.RESUME: DesiredState.RUNNING,
+    OperationKind.RESTART: DesiredState.RUNNING,
+    OperationKind.REINSTALL: DesiredState.RUNNING,
+    OperationKind.STOP: DesiredState.STOPPED,
+    OperationKind.PAUSE: DesiredState.PAUSED,
+    OperationKind.DELETE: DesiredState.DELETED,
+}
+
+_NEEDED = {
+    OperationKind.CREATE: Permission.ENVIRONMENT_CREATE,
+    OperationKind.START: Permission.ENVIRONMENT_POWER,
+    OperationKind.STOP: Permission.ENVIRONMENT_POWER,
+    OperationKind.RESTART: Permission.ENVIRONMENT_POWER,
+    OperationKind.PAUSE: Permission.ENVIRONMENT_POWER,
+    OperationKind.RESUME: Permission.ENVIRONMENT_POWER,
+    OperationKind.REINSTALL: Permission.ENVIRONMENT_REINSTALL,
+    OperationKind.CREDENTIALS: Permission.ENVIRONMENT_CREDENTIALS,
+    OperationKind.FORWARDS: Permission.FORWARD_CHANGE,
+    OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
 }
 
 
 def retry_operation(actor: Actor, operation_id: UUID) -> Changed:
-    """Ask for the same once more. Only a failed or cancelled operation, and only while nothing is open."""
+    """Ask for the same once more, whatever was asked for since. Only of an operation that has failed."""
     operation = Operation.objects.get_for(actor, operation_id)
-    actor.require(Permission.OPERATION_CONTROL, operation.tenant)
+    actor.require(Permission.OPERATION_CONTROL, operation)
     if operation.is_open:
         raise Conflict("It is still at work; it can be cancelled.", code="still_open")
     if operation.state != OperationState.FAILED:
@@ -41,18 +56,12 @@ def retry_operation(actor: Actor, operation_id: UUID) -> Changed:
         raise Conflict("Its environment is gone.", code="gone")
 
     def mutate(row: Environment) -> dict[str, Any]:
-        if operation.kind == OperationKind.UPDATE and operation.details.get("limits"):
-            resize(row, inputs.parse_limits({**row.limits, **operation.details["limits"]}))
-        return dict(operation.details)
+        return _ask_again(actor, row, operation)
 
-    permission = {
-        OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
-        OperationKind.REINSTALL: Permission.ENVIRONMENT_REINSTALL,
-    }.get(OperationKind(operation.kind), Permission.OPERATION_CONTROL)
     return change(
         actor,
         operation.environment_id,
-        permission,
+        _needed(operation),
         OperationKind(operation.kind),
         mutate,
         retry_of=operation,
@@ -60,22 +69,49 @@ def retry_operation(actor: Actor, operation_id: UUID) -> Changed:
     )
 
 
+def _needed(operation: Operation) -> Permission:
+    """What asking for the same thing anew takes; of an update `lay_over` asks for more."""
+    if operation.kind == OperationKind.UPDATE:
+        return needed(operation.details)[0]
+    return _NEEDED.get(OperationKind(operation.kind), Permission.ENVIRONMENT_CHANGE)
+
+
+def _ask_again(actor: Actor, row: Environment, operation: Operation) -> dict[str, Any]:
+    kind = OperationKind(operation.kind)
+    details = dict(operation.details)
+    if kind == OperationKind.UPDATE and not details.get("undoes"):
+        lay_over(actor, row, {key: details[key] for key in _CHANGES if key in details})
+    if kind in _WANTED:
+        row.desired_state = _WANTED[kind]
+    is_through = row.observed_generation >= operation.generation
+    if kind == OperationKind.RESTART:
+        row.boots += 1
+    elif kind == OperationKind.REINSTALL and is_through:
+        # else the node still owes the one that failed; a second count would put a new root under the newest
+        row.installs += 1
+    return details
+
+
 def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
     """Stop the work by asking for what was before: the node drops what it is at for the newer intent.
 
-    A cancelled create is deleted. Deleting, reinstalling and restarting can't be taken back.
+    A cancelled create is deleted. Deleting and reinstalling can't be taken back.
     """
     with transaction.atomic():
         operation = Operation.objects.select_related("tenant").get_for(actor, operation_id)
-        actor.require(Permission.OPERATION_CONTROL, operation.tenant)
+        actor.require(Permission.OPERATION_CONTROL, operation)
         if operation.environment_id is None:
             raise Conflict("Its environment is gone.", code="gone")
         environment = locked(actor, operation.environment_id)
         operation = Operation.objects.select_for_update().get(pk=operation_id)
         if not operation.is_open:
             raise Conflict(f"It has {operation.state} already.", code="not_open")
-        if operation.kind not in _CANCELLABLE:
-            raise Conflict(f"To {operation.get_kind_display()} can't be taken back.", code="not_cancellable")
+        if operation.kind not in CANCELLABLE:
+            raise Conflict(
+                f"To {operation.get_kind_display()} can't be taken back.",
+                code="not_cancellable",
+                next_step="It ends by itself, at the latest at its deadline.",
+            )
         if environment.generation != operation.generation:
             raise Conflict(
                 "A newer change of this environment is under way; cancel that one.", code="not_newest"
@@ -87,6 +123,7 @@ def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
             OperationState.CANCELLED,
             code="cancelled",
             message=f"Cancelled by {actor.name}.",
+            next_step="" if kind != OperationKind.DELETE else "Create it anew when you want it after all.",
         )
         undo = advance(actor, environment, kind, details={"undoes": str(operation.pk)}, before=operation.before)
         record(

@@ -94,9 +94,9 @@ def _counted(text: str, amount: float) -> str:
 
 
 @register.filter
-def bytes_text(value: float | None) -> str:
-    """Binary units, three digits: 1.5 GiB."""
-    if value is None:
+def bytes_text(value: float | str | None) -> str:
+    """Binary units, three digits: 1.5 GiB. Templates give "" for what isn't known yet."""
+    if value is None or value == "":
         return "–"
     amount = float(value)
     for unit in ("B", "KiB", "MiB", "GiB"):

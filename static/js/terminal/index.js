@@ -47,6 +47,7 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
     minimumContrastRatio: 4.5,
     theme: COLOURS,
     linkHandler,
+    logLevel: "off", // a broken sequence is what the environment printed, no fault of the page
     macOptionIsMeta: true,
     screenReaderMode: localStorage.getItem("terminal-screen-reader") === "1",
   });

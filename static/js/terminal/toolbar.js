@@ -78,7 +78,7 @@ function button(text, label, act) {
   made.type = "button";
   made.textContent = text;
   made.title = label;
-  made.setAttribute("aria-label", label);
+  made.setAttribute("aria-label", /^\w/.test(text) ? `${text}: ${label}` : label); // a name holds what is read
   made.addEventListener("click", act);
   return made;
 }

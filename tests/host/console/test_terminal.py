@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from uuid import UUID
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -117,9 +118,9 @@ async def test_list_and_close(agent: Client, make: Make, node: Node) -> None:
     assert b"sh -l" not in _processes(agent, spec.id)
 
 
-def _processes(agent: Client, environment_id: object) -> bytes:
-    _, done = agent.exec(environment_id, "ps", "-o", "args")  # type: ignore[arg-type]
-    return done["stdout"].encode()
+def _processes(agent: Client, environment_id: UUID) -> bytes:
+    _, done = agent.exec(environment_id, "ps", "-o", "args")
+    return str(done["stdout"]).encode()
 
 
 @in_loop

@@ -96,6 +96,7 @@ def test_killed_init_starts_again_with_growing_delay(make: Make, node: Node, eng
         assert report is not None
         assert report.state is ObservedState.RUNNING
     assert delays == [0.1, 0.2, 0.2]
+    assert report is not None
     assert report.restarts == 3
 
 

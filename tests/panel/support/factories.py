@@ -116,3 +116,8 @@ def reported(row: Environment, state: ObservedState = ObservedState.RUNNING, **f
         "state": state,
     }
     observe(Report(**{**values, **fields}))
+
+
+def gone(row: Environment) -> None:
+    """The node says that nothing is left of it."""
+    reported(row, ObservedState.DELETED)

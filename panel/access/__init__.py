@@ -1,0 +1,1 @@
+"""Who comes in: members and their roles, invitations, shares of single environments, support."""

@@ -1,0 +1,50 @@
+"""How long a sign-in lasts: not longer than half a day, and not longer than its owner is there.
+
+OWASP ASVS 7.3.1 and 7.3.2 ask for both ends. Typing in a console counts as being there.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import logout
+from django.http import HttpRequest, HttpResponse
+
+_BORN, _SEEN = "born", "seen"
+#: The session is written at most this often for being used.
+_TOUCH_EVERY_S = 60
+
+
+def begin(session: Any) -> None:
+    """At sign-in."""
+    session[_BORN] = session[_SEEN] = int(time.time())
+
+
+def is_over(session: Any) -> bool:
+    """Too old, or unused for too long."""
+    now = time.time()
+    age_s, idle_s = now - session.get(_BORN, now), now - session.get(_SEEN, now)
+    return bool(age_s > settings.SESSION_COOKIE_AGE or idle_s > settings.WADAH.session_idle_s)
+
+
+def touch(session: Any) -> None:
+    """Its owner is there. A no-op within a minute of the last time."""
+    now = int(time.time())
+    if now - session.get(_SEEN, 0) > _TOUCH_EVERY_S:
+        session[_SEEN] = now
+
+
+class SessionMiddleware:
+    """Signs out who was away for too long. After Django's own, which find the session and the user."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.session.session_key and request.user.is_authenticated:
+            if is_over(request.session):
+                logout(request)
+            else:
+                touch(request.session)
+        return self.get_response(request)

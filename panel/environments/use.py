@@ -1,0 +1,98 @@
+"""Taking in what environments use, and noticing by it when the newest report of one was lost."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from panel import dispatch, events
+from panel.environments.models import Environment, EnvironmentUsage
+from panel.nodes.models import Node
+from runtime.contract import Usage, UsageReport
+
+#: A state that differs from the newest report gets so long to be reported by itself.
+SETTLE = timedelta(seconds=8)
+#: The same while work goes on: then the worker reports, as soon as it is through.
+SETTLE_AT_WORK = timedelta(seconds=60)
+
+
+def observe_usage(report: UsageReport) -> int:
+    """Keep the newest use of each environment of that node; tells each tenant once. How many were kept.
+
+    Where the state in it isn't the one that was reported, the node is asked to look: its report was lost with
+    Redis, or never written down.
+    """
+    node = Node.objects.filter(name=report.node).first()
+    if node is None:
+        return 0
+    found = (
+        Environment.objects.living()
+        .filter(node=node, pk__in=[u.environment_id for u in report.usages])
+        .only("tenant_id", "observed_state", "observed_generation", "is_at_work", "heard_at")
+        .in_bulk()
+    )
+    tenants = {pk: row.tenant_id for pk, row in found.items()}
+    before = EnvironmentUsage.objects.in_bulk(list(tenants))
+    rows = [
+        _row(usage, before.get(usage.environment_id), report.at)
+        for usage in report.usages
+        if usage.environment_id in tenants and not _is_older(before.get(usage.environment_id), report.at)
+    ]
+    fields = [f.name for f in EnvironmentUsage._meta.concrete_fields if not f.primary_key]
+    with transaction.atomic():
+        EnvironmentUsage.objects.bulk_create(
+            rows, update_conflicts=True, unique_fields=["environment"], update_fields=fields
+        )
+        _announce(rows, tenants, report)
+    doubtful = [u.environment_id for u in report.usages if _is_doubtful(found.get(u.environment_id), u)]
+    if doubtful:
+        dispatch.ask_to_look(report.node, doubtful)
+    return len(rows)
+
+
+def _is_doubtful(row: Environment | None, usage: Usage) -> bool:
+    """The kernel shows another state than the newest report, and did so for a while."""
+    if row is None or usage.state is None or row.heard_at is None:
+        return False
+    settle = SETTLE_AT_WORK if row.is_at_work else SETTLE
+    is_same = usage.state == row.observed_state and usage.generation == row.observed_generation
+    return not is_same and row.heard_at < timezone.now() - settle
+
+
+def _is_older(before: EnvironmentUsage | None, at: datetime) -> bool:
+    return before is not None and before.at >= at
+
+
+def _row(usage: Usage, before: EnvironmentUsage | None, at: datetime) -> EnvironmentUsage:
+    row = EnvironmentUsage(at=at, **usage.model_dump())
+    if before is not None:
+        seconds = (at - before.at).total_seconds()
+        row.cpu = _rate(usage.cpu_ns, before.cpu_ns, seconds) / 1e9
+        row.network_in_bit_s = _rate(usage.network_in_bytes, before.network_in_bytes, seconds) * 8
+        row.network_out_bit_s = _rate(usage.network_out_bytes, before.network_out_bytes, seconds) * 8
+    return row
+
+
+def _rate(now: int, before: int, seconds: float) -> float:
+    """Per second; a counter that began anew counts from zero."""
+    return (now - before if now >= before else now) / seconds if seconds > 0 else 0.0
+
+
+def _announce(rows: Iterable[EnvironmentUsage], tenants: dict[UUID, UUID], report: UsageReport) -> None:
+    """The values themselves, in short: a bar that moves isn't worth a request per environment."""
+    by_tenant: dict[UUID, dict[str, Any]] = {}
+    for row in rows:
+        short = {
+            "cpu": round(row.cpu, 3),
+            "memory_bytes": row.memory_bytes,
+            "disk_bytes": row.disk_bytes,
+            "processes": row.processes,
+            "network_in_bit_s": round(row.network_in_bit_s),
+            "network_out_bit_s": round(row.network_out_bit_s),
+        }
+        by_tenant.setdefault(tenants[row.environment_id], {})[str(row.environment_id)] = short
+    for tenant_id, usages in by_tenant.items():
+        events.publish("usage", report.node, tenant_id, at=report.at.isoformat(), usages=usages)

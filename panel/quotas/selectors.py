@@ -1,0 +1,63 @@
+"""Reads of quotas: what a tenant holds, and what the kernel is told."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from panel.quotas.models import SCALE, Quota, Resource
+from panel.quotas.sums import promised
+from panel.quotas.units import shown, shown_or_none
+from panel.tenants.models import Tenant
+from runtime.contract import TenantEnvelope
+
+_HELD = (Resource.CPU, Resource.MEMORY_MB, Resource.PROCESSES, Resource.DISK_MB)
+
+
+def show(row: Quota, used: Mapping[str, float]) -> dict[str, Any]:
+    """As OpenVZ's beancounters, in the API's units: `used` held, `highest_used` maxheld, `soft` barrier,
+    `limit`, `hits` failcnt; and what is `reserved`, with its `highest`."""
+    r = row.resource
+    now_used = used.get(r, shown(r, row.reserved))
+    return {
+        "limit": shown_or_none(r, row.limit),
+        "soft": shown_or_none(r, row.soft),
+        "grace_s": row.grace_s,
+        "soft_since": row.soft_since.isoformat() if row.soft_since else None,
+        "overbook": row.overbook_percent / 100,
+        "reserved": shown(r, row.reserved),
+        "used": now_used,
+        "highest": shown(r, row.highest),
+        "highest_used": max(shown(r, row.highest_used), now_used),
+        "hits": row.hits,
+        "alert": row.alerted or None,
+    }
+
+
+def usage_of(tenant: Tenant, used: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+    """Per resource what `show` gives; `used` comes from what nodes reported."""
+    answer = {row.resource: show(row, used) for row in Quota.objects.filter(tenant=tenant)}
+    return {r: answer[r] for r in Resource.values if r in answer}
+
+
+def envelope_of(chain: Iterable[UUID]) -> TenantEnvelope:
+    """The tightest limit along the chain, per resource, for the kernel to hold the sum to.
+
+    Not below what is handed out: a limit that was lowered sinks as far as environments are given up.
+    """
+    lowest: dict[str, int] = {}
+    rows = Quota.objects.filter(tenant_id__in=list(chain), resource__in=_HELD, limit__isnull=False)
+    for resource, limit, reserved, percent in rows.values_list(
+        "resource", "limit", "reserved", "overbook_percent"
+    ):
+        held = promised(limit, reserved, percent)
+        lowest[resource] = min(held, lowest.get(resource, held))
+    cpu = lowest.get(Resource.CPU)
+    memory = lowest.get(Resource.MEMORY_MB)
+    processes = lowest.get(Resource.PROCESSES)
+    disk = lowest.get(Resource.DISK_MB)
+    return TenantEnvelope(
+        cpu=None if cpu is None else max(cpu / SCALE[Resource.CPU], 0.05),
+        memory_mb=None if memory is None else max(memory, 16),
+        processes=None if processes is None else max(processes, 16),
+        disk_mb=None if disk is None else max(disk, 16),
+    )

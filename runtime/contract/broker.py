@@ -1,0 +1,88 @@
+"""How both ends hold on to Redis: the same options, back within two seconds of its return, and what a killed
+worker had in hand taken up by the one that follows.
+
+Not imported by the package: only workers and senders need Celery.
+"""
+
+from typing import Any
+
+import structlog
+from celery import bootsteps
+from celery.worker.consumer import Consumer as CeleryConsumer
+
+log = structlog.get_logger()
+
+#: A message that nobody acknowledged for this long is given out again, for the case that `TakeBack` could not.
+VISIBILITY_S = 20
+#: A Redis that hangs is as good as none after this.
+CONNECT_S, ANSWER_S = 1, 5
+#: Numbers of Redis' transport: a lower one is taken first. What many ask for together waits behind single
+#: requests, and what is sent again behind both.
+ASKED, MANY, AGAIN = 0, 3, 6
+
+
+def transport_options(reader: str, *, visibility_s: int = VISIBILITY_S) -> dict[str, Any]:
+    """For one reader of queues: its unacknowledged messages are kept under keys of its own.
+
+    So the process that takes its place can tell them from those that others are still at work on.
+    """
+    return {
+        "visibility_timeout": visibility_s,
+        "unacked_restore_interval": 1,
+        "unacked_key": f"unacked.{reader}",
+        "unacked_index_key": f"unacked_index.{reader}",
+        "unacked_mutex_key": f"unacked_mutex.{reader}",
+        "socket_connect_timeout": CONNECT_S,
+        "socket_timeout": ANSWER_S,
+    }
+
+
+class Consumer(CeleryConsumer):
+    """Celery's, but it looks for a broker that went away every two seconds, not ever more seldom."""
+
+    def ensure_connected(self, conn: Any) -> Any:
+        def say(error: Exception, interval: float) -> None:
+            log.warning("broker away", error=type(error).__name__, again_in_s=round(interval, 1))
+
+        connected = conn.ensure_connection(
+            say, None, interval_start=0.2, interval_step=0.4, interval_max=2.0, callback=self._stop_if_asked
+        )
+        self.first_connection_attempt = False
+        return connected
+
+    @staticmethod
+    def _stop_if_asked() -> None:
+        from celery.worker.state import maybe_shutdown  # noqa: PLC0415
+
+        maybe_shutdown()
+
+
+class TakeBack(bootsteps.StartStopStep):
+    """Puts back, once at the start, what the worker before this one was killed with.
+
+    Waiting for the visibility timeout would cost 20 s. Doing it twice is harmless: messages only say "look".
+    """
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+    _done = False
+
+    def start(self, consumer: CeleryConsumer) -> None:
+        if TakeBack._done:
+            return
+        TakeBack._done = True
+        try:
+            count = take_back(consumer.connection)
+        except Exception as error:  # the visibility timeout is there as well
+            log.warning("unacknowledged messages not taken back", error=type(error).__name__)
+        else:
+            if count:
+                log.warning("messages of a killed worker taken back", count=count)
+
+
+def take_back(connection: Any) -> int:
+    """How many messages were unacknowledged under this connection's keys, and lie in their queues again."""
+    channel = connection.default_channel
+    tags = channel.client.zrange(channel.unacked_index_key, 0, -1)
+    for tag in tags:
+        channel.qos.restore_by_tag(tag if isinstance(tag, str) else tag.decode())
+    return len(tags)

@@ -1,0 +1,1 @@
+"""What an installation costs in time and memory, measured on the whole of it: `./wadah bench`."""

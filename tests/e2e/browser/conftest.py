@@ -1,0 +1,93 @@
+"""Chromium beside the one installation of all end-to-end tests. Tests here are synchronous.
+
+Playwright's loop lives in this thread as long as a test of this package runs, so nothing here may use asyncio.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.e2e.browser.eyes import listen_for_complaints
+from tests.e2e.support import Installation
+
+#: Debian's; another by `WADAH_CHROMIUM`.
+CHROMIUM = os.environ.get("WADAH_CHROMIUM", "/usr/bin/chromium")
+_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+#: A loaded machine is slow, not wrong; what is so returns at once.
+PATIENCE_MS = 30_000
+
+Opens = Callable[..., Page]
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS, headless=True)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="package")
+def signed_in(browser: Browser, wadah: Installation) -> Any:
+    """Cookies of the administrator, signed in through the page once for all tests, and just confirmed."""
+    context = browser.new_context(base_url=wadah.url)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    sign_in(page, wadah.username, wadah.password)
+    page.goto("/accounts/reauthenticate/?next=/environments/")
+    page.fill("input[name=password]", wadah.password)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url("**/environments/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def sign_in(page: Page, username: str, password: str) -> None:
+    page.goto("/accounts/login/")
+    page.fill("input[name=login]", username)
+    page.fill("input[name=password]", password)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url("**/environments/")
+
+
+@pytest.fixture
+def opens(browser: Browser, wadah: Installation, signed_in: Any) -> Iterator[Opens]:
+    """`opens()` is a new window of the administrator; `opens(signed_in=False)` of a stranger.
+
+    More options are those of Playwright's `new_context`. Afterwards all are closed, and the test fails when a
+    script of ours failed in one, or the CSP blocked something.
+    """
+    contexts: list[BrowserContext] = []
+    complaints: list[list[str]] = []
+
+    def opens(*, signed_in: Any = signed_in, **options: Any) -> Page:
+        values = {
+            "viewport": {"width": 1440, "height": 900},
+            "permissions": ["clipboard-read", "clipboard-write"],
+        }
+        context = browser.new_context(
+            base_url=wadah.url, storage_state=signed_in or None, **{**values, **options}
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        complaints.append(listen_for_complaints(page))
+        return page
+
+    yield opens
+    for context in contexts:
+        context.close()
+    assert not any(complaints), complaints
+
+
+@pytest.fixture
+def page(opens: Opens) -> Page:
+    """The administrator's window."""
+    return opens()

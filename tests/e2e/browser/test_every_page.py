@@ -1,0 +1,69 @@
+"""Every page: nothing sideways on a phone, nothing that axe calls serious, light and dark."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from tests.e2e.browser.conftest import PATIENCE_MS
+from tests.e2e.browser.eyes import listen_for_complaints, look
+from tests.e2e.browser.walk import OUTSIDE, PAGES
+from tests.e2e.support import Installation
+
+
+@pytest.fixture(scope="module")
+def ids(wadah: Installation) -> dict[str, str]:
+    """Of the first of everything."""
+
+    def first(path: str) -> dict[str, Any]:
+        return wadah.call("GET", path).body["items"][0]  # type: ignore[no-any-return]
+
+    hello = first("/environments?name=hello")
+    found = {"environment": hello["id"], "tenant": hello["tenant"]}
+    for one in ("node", "operation", "plan", "image"):
+        rows = wadah.call("GET", f"/{one}s").body["items"]
+        if rows:
+            found[one] = rows[0]["id"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def window(browser: Browser, wadah: Installation, signed_in: Any) -> Iterator[Page]:
+    """One for the whole walk."""
+    context = browser.new_context(base_url=wadah.url, storage_state=signed_in)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    yield page
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def outside(browser: Browser, wadah: Installation) -> Iterator[Page]:
+    context = browser.new_context(base_url=wadah.url)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    yield page
+    context.close()
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_page(window: Page, ids: dict[str, str], name: str) -> None:
+    _examine(window, name, PAGES[name].format_map(ids))
+
+
+@pytest.mark.parametrize("name", sorted(OUTSIDE))
+def test_page_outside(outside: Page, name: str) -> None:
+    _examine(outside, name, OUTSIDE[name])
+
+
+def _examine(page: Page, name: str, path: str) -> None:
+    complaints = listen_for_complaints(page)
+    answer = page.goto(path)
+    assert answer is not None
+    assert answer.status == 200, f"{path}: {answer.status}"
+    assert page.url.endswith(path), f"{path} led to {page.url}"
+    page.wait_for_load_state("load")
+    wrong = look(page, name)
+    assert not wrong, "\n".join(wrong)
+    assert not complaints, complaints

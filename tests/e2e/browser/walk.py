@@ -1,0 +1,87 @@
+"""Every page of the panel, by the name of its URL. `tests/panel/test_walk.py` fails when a URL is in no list.
+
+Here Django isn't set up: paths are text, with {environment}, {operation}, {tenant}, {node}, … for ids.
+"""
+
+#: Pages that everybody or the administrator reads.
+PAGES: dict[str, str] = {
+    "account_change_password": "/accounts/password/change/",
+    "account_email": "/accounts/email/",
+    "account_reauthenticate": "/accounts/reauthenticate/",
+    "addresses": "/addresses/",
+    "audit": "/audit/",
+    "components": "/ui/",
+    "environment": "/environments/{environment}/",
+    "environment-activity": "/environments/{environment}/activity",
+    "environment-console": "/environments/{environment}/console",
+    "environment-create": "/environments/create",
+    "environment-settings": "/environments/{environment}/settings",
+    "environments": "/environments/",
+    "images": "/images/",
+    "mfa_activate_totp": "/accounts/2fa/totp/activate/",
+    "mfa_index": "/accounts/2fa/",
+    "mfa_list_webauthn": "/accounts/2fa/webauthn/",
+    "node": "/nodes/{node}/",
+    "node-leaks": "/nodes/leaks/",
+    "nodes": "/nodes/",
+    "operation": "/operations/{operation}/",
+    "operations": "/operations/",
+    "plans": "/plans/",
+    "profile": "/profile/",
+    "tenant": "/tenants/{tenant}/",
+    "tenant-create": "/tenants/create",
+    "tenants": "/tenants/",
+    "tokens": "/tokens/",
+    "usersessions_list": "/accounts/sessions/",
+}
+#: Pages for somebody who isn't signed in.
+OUTSIDE: dict[str, str] = {
+    "account_login": "/accounts/login/",
+    "account_reset_password": "/accounts/password/reset/",
+    "account_reset_password_done": "/accounts/password/reset/done/",
+}
+_FORM = "only takes a form of another page"
+_STATE = "comes only within a sign-in or an e-mail"
+#: Why the others aren't looked at.
+NO_PAGES: dict[str, str] = {
+    **dict.fromkeys(("healthz", "readyz", "metrics"), "for machines"),
+    **dict.fromkeys(("outages", "palette", "tray"), "a part of every page"),
+    "home": "leads to the environments",
+    "set_language": _FORM,
+    "token-revoke": _FORM,
+    "tenant-quota": _FORM,
+    "tenant-state": _FORM,
+    "plan-retire": _FORM,
+    "node-state": _FORM,
+    "node-survey": _FORM,
+    "image-build": _FORM,
+    "image-delete": _FORM,
+    "environments-bulk": _FORM,
+    "environment-secret-noted": _FORM,
+    "environment-power": _FORM,
+    "environment-change": _FORM,
+    "forward-remove": _FORM,
+    "environment-delete": _FORM,
+    "operation-retry": _FORM,
+    "operation-cancel": _FORM,
+    "account_signup": "closed: people are invited",
+    "account_logout": _FORM,
+    "account_inactive": _STATE,
+    "account_email_verification_sent": _STATE,
+    "account_set_password": "for people without a password",
+    "account_confirm_login_code": _STATE,
+    "account_confirm_email": _STATE,
+    "account_reset_password_from_key": _STATE,
+    "account_reset_password_from_key_done": _STATE,
+    "mfa_authenticate": _STATE,
+    "mfa_reauthenticate": _STATE,
+    "mfa_deactivate_totp": _STATE,
+    "mfa_view_recovery_codes": _STATE,
+    "mfa_generate_recovery_codes": _STATE,
+    "mfa_download_recovery_codes": _STATE,
+    "mfa_add_webauthn": _STATE,
+    "mfa_reauthenticate_webauthn": _STATE,
+    "mfa_remove_webauthn": _STATE,
+    "mfa_edit_webauthn": _STATE,
+    "mfa_login_webauthn": _STATE,
+}

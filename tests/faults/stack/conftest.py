@@ -1,0 +1,48 @@
+"""One installation for all fault tests of the stack; after each test everything adds up again."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.support import Installation, installation
+from tests.faults.support.invariants import check_invariants
+from tests.faults.support.stack import Stack, stack
+
+
+@pytest.fixture(scope="session")
+def wadah() -> Iterator[Installation]:
+    if os.geteuid() != 0:
+        pytest.skip("the whole stack needs root")
+    with installation("--no-demo", "--images", "busybox") as made:
+        ready(made)
+        yield made
+
+
+def ready(made: Installation) -> None:
+    """Its tenant `demo`, and the image that everything here is made from."""
+    quota = {"environments": 500, "cpu": 500, "memory_mb": 200_000, "disk_mb": 500_000}
+    answer = made.call("POST", "/tenants", {"name": "Demo", "slug": "demo", "quota": quota})
+    assert answer.status in (201, 409), answer.body
+    made.wait(lambda: any(one["name"] == "busybox" for one in made.call("GET", "/images").body["items"]), 30)
+
+
+@pytest.fixture(scope="session")
+def whole(wadah: Installation) -> Iterator[Stack]:
+    with stack(wadah) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def adds_up_after(whole: Stack) -> Iterator[None]:
+    """No leak, nothing stuck, sums right: after every test, whatever it broke."""
+    yield
+    check_invariants(whole)
+
+
+@pytest.fixture
+def environment(wadah: Installation) -> Iterator[str]:
+    """A running busybox environment, deleted after the test."""
+    made = wadah.create()
+    yield made
+    wadah.delete(made)

@@ -1,0 +1,208 @@
+"""The walk: every route that the URLconf has, what to send it, and what the reviewed table says of it.
+
+A new route needs a line in `walk.txt`, and an entry in BODIES when it takes a body. `WALK_WRITE=1 pytest
+tests/panel/security/test_walk.py -n 0` writes the lines with what the routes really answer; read each of them
+before you commit it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from tests.panel.security.world import ROLES
+from tests.panel.support import factories
+
+TABLE = Path(__file__).with_name("walk.txt")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+#: An answer that sends to the sign-in page.
+SIGN_IN = "in"
+
+#: Parts of a route that name a row, by the words used for them in `world`.
+_BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
+_BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
+#: Parts of a route that name no row.
+_PLAIN = {"key": "walked", "uidb36": "abc", "what": "general"}
+
+#: What to send, by method and route; nothing else takes a body. `{name}` stands for an id of `world`.
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /api/v1/environments": {
+        "name": "walked",
+        "image": "busybox",
+        "limits": factories.LIMITS,
+        "tenant": "{tenant}",
+    },
+    "PATCH /api/v1/environments/<pk>": {"description": "walked"},
+    "POST /api/v1/environments/<pk>/credentials": {"ssh_keys": []},
+    "POST /api/v1/environments/<pk>/forwards": {"port": 443},
+    "POST /api/v1/environments/<pk>/exec": {"command": ["true"]},
+    "POST /api/v1/tenants": {"name": "walked"},
+    "PATCH /api/v1/tenants/<pk>": {"name": "walked"},
+    "POST /api/v1/tokens": {"tenant": "{tenant}", "permissions": ["environment.view"]},
+    "POST /api/v1/plans": {"name": "walking", "limits": factories.LIMITS},
+    "PATCH /api/v1/plans/<pk>": {"name": "walking"},
+    "POST /api/v1/images": {"name": "busybox"},
+    "PATCH /api/v1/nodes/<pk>": {"state": "disabled"},
+    "POST /environments/<uuid:environment_id>/power": {"action": "stop"},
+    "POST /environments/<uuid:environment_id>/settings/<slug:what>": {"name": "walked"},
+    "POST /environments/<uuid:environment_id>/delete": {"typed_name": "ve-amber"},
+    "POST /environments/create": {
+        "name": "walked",
+        "image": "busybox",
+        "tenant": "slug-amber",
+        "kind": "system",
+        "kernel": "shared",
+        **factories.LIMITS,
+        "processes": 100,
+    },
+    "POST /environments/bulk": {"action": "stop", "id": "{environment}"},
+    "POST /tenants/create": {"name": "walked"},
+    "POST /tenants/<uuid:tenant_id>/state": {"state": "suspended"},
+    "POST /nodes/<uuid:node_id>/state": {"state": "disabled"},
+    "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
+    "POST /profile/": {"language": "en", "time_zone": "UTC"},
+    "POST /i18n/setlang/": {"language": "id"},
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """As Django writes it: `/environments/<uuid:environment_id>/`."""
+
+    pattern: str
+    methods: frozenset[str]
+    """Of the API, which knows them; empty for a page."""
+
+    @property
+    def names(self) -> list[str]:
+        """Words of `world.ids` for its parts that name a row."""
+        return [word for word in (self._word(part) for part in self._parts) if word not in _PLAIN]
+
+    @property
+    def _parts(self) -> list[str]:
+        return re.findall(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)", self.pattern) and [
+            a or b for a, b in re.findall(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)", self.pattern)
+        ]
+
+    def _word(self, part: str) -> str:
+        if part == "pk":
+            collection = re.match(r"/api/v1/(\w+)/<pk>", self.pattern)
+            return _BY_COLLECTION[collection[1]] if collection else "passkey"
+        return part.removesuffix("_id")
+
+    def path(self, ids: dict[str, str]) -> str:
+        def filled(match: re.Match[str]) -> str:
+            part = match[1] or match[2]
+            return _PLAIN.get(part) or ids[self._word(part)]
+
+        return re.sub(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)", filled, self.pattern)
+
+
+@cache
+def routes() -> dict[str, Route]:
+    found: dict[str, set[str]] = {}
+    for pattern, view in _patterns(get_resolver()):
+        found.setdefault(pattern, set()).update(_api_methods(view))
+    return {pattern: Route(pattern, frozenset(methods)) for pattern, methods in sorted(found.items())}
+
+
+def _patterns(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
+    for one in resolver.url_patterns:
+        full = prefix + str(one.pattern).replace("^", "").removesuffix("$").replace("\\Z", "")
+        if isinstance(one, URLResolver):
+            yield from _patterns(one, full)
+        else:
+            yield full, one
+
+
+def _api_methods(view: URLPattern) -> set[str]:
+    """django-ninja's path views carry their operations; pages don't say."""
+    path_view = getattr(view.callback, "__self__", None) or _closed_over(view.callback)
+    return {m for operation in getattr(path_view, "operations", []) for m in operation.methods}
+
+
+def _closed_over(callback: Any) -> Any:
+    for cell in getattr(callback, "__closure__", None) or ():
+        if hasattr(cell.cell_contents, "operations"):
+            return cell.cell_contents
+    return None
+
+
+@dataclass(frozen=True)
+class Line:
+    method: str
+    pattern: str
+    answers: dict[str, str]
+    """By role: a status, or `in`."""
+
+    @property
+    def key(self) -> str:
+        return f"{self.method} {self.pattern}"
+
+    def text(self) -> str:
+        cells = " ".join(f"{self.answers[role]:>13}" for role in ROLES)
+        return f"{self.method:6} {self.pattern:70} {cells}".rstrip()
+
+
+def table() -> dict[str, Line]:
+    lines = {}
+    for text in TABLE.read_text().splitlines():
+        if text.strip() and not text.startswith("#"):
+            method, pattern, *cells = text.split()
+            line = Line(method, pattern, dict(zip(ROLES, cells, strict=True)))
+            lines[line.key] = line
+    return lines
+
+
+def ask(client: Client, method: str, route: Route, ids: dict[str, str]) -> HttpResponse:
+    """One request, undone afterwards."""
+    body = {
+        key: value.format(**ids) if isinstance(value, str) else value
+        for key, value in BODIES.get(f"{method} {route.pattern}", {}).items()
+    }
+    path = route.path(ids)
+    with transaction.atomic():
+        if method == "GET":
+            answer = client.get(path)
+        elif route.pattern.startswith("/api/"):
+            answer = client.generic(method, path, _json(body), content_type="application/json")
+        else:
+            answer = client.generic(
+                method,
+                path,
+                "&".join(f"{key}={value}" for key, value in body.items()),
+                content_type="application/x-www-form-urlencoded",
+            )
+        transaction.set_rollback(True)
+    return answer
+
+
+def _json(body: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(body) if body else ""
+
+
+def seen(answer: HttpResponse) -> str:
+    """The status, or `in` for the way to the sign-in page."""
+    if answer.status_code == 302 and answer["Location"].startswith("/accounts/login/"):
+        return SIGN_IN
+    return str(answer.status_code)
+
+
+def body_without(answer: HttpResponse, ids: dict[str, str]) -> str:
+    """The body with ids, CSRF tokens and nonces made equal."""
+    text = answer.content.decode() if not answer.streaming else b"".join(answer).decode()
+    for value in ids.values():
+        text = text.replace(f"/{value}/", "/ID/") if value.isdigit() else text.replace(value, "ID")
+    text = re.sub(r'(name="csrfmiddlewaretoken" value|name="csrf-token" content|nonce)="[^"]+"', r"\1", text)
+    return text

@@ -1,0 +1,111 @@
+"""Two tenants with one of everything, and a person of each sort: what the walk goes through."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.test import Client
+
+from panel.accounts.actor import Actor
+from panel.accounts.models import User
+from panel.accounts.services import create_token
+from panel.environments import services as environments
+from panel.environments.models import Environment
+from panel.images.models import Image
+from panel.nodes.models import Node
+from panel.operations.models import Operation
+from panel.plans.services import create_plan
+from panel.tenants.models import Tenant
+from tests.panel.support import factories
+
+#: Who walks, in the order of the table's columns.
+ROLES = ("anonymous", "viewer", "billing", "operator", "administrator", "owner", "platform")
+
+
+@dataclass
+class Side:
+    """A tenant and what belongs to it. `ids` by the name that routes use."""
+
+    tenant: Tenant
+    environment: Environment
+    people: dict[str, User]
+    ids: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def marks(self) -> list[str]:
+        """What nobody of another tenant may ever read."""
+        return [*self.ids.values(), self.tenant.name, self.environment.name, self.people["owner"].email]
+
+
+@dataclass
+class World:
+    node: Node
+    own: Side
+    other: Side
+    platform: User
+    shared: dict[str, str]
+    """Ids of what belongs to no tenant."""
+
+    def client(self, role: str, side: Side | None = None) -> Client:
+        """A fresh browser of somebody with that role."""
+        client = Client(raise_request_exception=True)
+        if role != "anonymous":
+            user = self.platform if role == "platform" else (side or self.own).people[role]
+            client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    def values(self, side: Side) -> dict[str, str]:
+        return {**self.shared, **side.ids}
+
+    def missing(self) -> dict[str, str]:
+        """Ids that lead nowhere, of the same look."""
+        return {key: _nowhere(value) for key, value in self.own.ids.items()}
+
+
+def _nowhere(value: str) -> str:
+    return "987654321" if value.isdigit() else str(uuid.uuid4())
+
+
+def make_world() -> World:
+    node = factories.node()
+    platform = factories.administrator()
+    own, other = _side(platform, "amber"), _side(platform, "cobalt")
+    plan = create_plan(platform, name="walked", limits=factories.LIMITS)
+    image = Image.objects.get(name="busybox")
+    shared = {"plan": str(plan.pk), "node": str(node.pk), "image": str(image.pk)}
+    return World(node, own, other, platform.user, shared)
+
+
+def _side(platform: Actor, word: str) -> Side:
+    tenant = factories.tenant()
+    Tenant.objects.filter(pk=tenant.pk).update(name=f"tenant-{word}", slug=f"slug-{word}")
+    tenant.refresh_from_db()
+    people = {role: factories.member(tenant, role).user for role in ROLES[1:-1]}
+    owner = Actor(people["owner"])
+    environment = factories.environment(tenant, owner, name=f"ve-{word}")
+    forward, _ = environments.add_forward(owner, environment.pk, port=80)
+    factories.reported(environment)
+    failed = environments.restart(owner, environment.pk).operation
+    assert failed is not None
+    Operation.objects.filter(pk=failed.pk).update(state="failed", code="walked")
+    environment.refresh_from_db()
+    token, _ = create_token(owner, tenant=tenant, role="viewer", name=f"token-{word}")
+    ids = {
+        "environment": str(environment.pk),
+        "forward": str(forward.pk),
+        "operation": str(failed.pk),
+        "tenant": str(tenant.pk),
+        "token": str(token.pk),
+        "passkey": str(_passkey(factories.person(), word)),
+    }
+    return Side(tenant, environment, people, ids)
+
+
+def _passkey(user: User, word: str) -> int:
+    """A row as allauth keeps it; nobody could sign in with it."""
+    from allauth.mfa.models import Authenticator
+
+    data: dict[str, Any] = {"name": f"passkey-{word}", "credential": {}}
+    return int(Authenticator.objects.create(user=user, type="webauthn", data=data).pk)
