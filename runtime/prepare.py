@@ -18,7 +18,7 @@ from pathlib import Path
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import btrfs, cgroup, libc, loop, mounts
 from runtime.host.command import ENVIRONMENT, run
-from runtime.node import Node, NodeSettings, default_settings
+from runtime.node import FIRST_UID, Node, NodeSettings, default_settings
 
 Say = Callable[[str], None]
 
@@ -40,6 +40,8 @@ def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _qui
     if pin_mount_namespace(node):
         say("mount namespace of the node")
     enter(node)
+    if keep_null_device():
+        say("the host's /dev/null can't be given away")
     if _mount_pool(node):
         say(f"disk pool {node.settings.pool_device or node.pool_file}")
     _enable_quota(node)
@@ -85,7 +87,7 @@ def _directories(node: Node) -> None:
     for name in ("ns", "store", "environments", "slots", "tombstones", "images"):
         (node.root / name).mkdir(mode=0o700, exist_ok=True)
     node.run.mkdir(mode=0o755, exist_ok=True)
-    for path in (node.mounts, node.mounts / "roots", node.lxcfs):
+    for path in (node.mounts, node.mounts / "roots", node.mounts / "users", node.lxcfs):
         path.mkdir(mode=0o711, exist_ok=True)
         if path != node.lxcfs:
             path.chmod(0o711)
@@ -144,9 +146,36 @@ def pin_mount_namespace(node: Node) -> bool:
 
 
 def _leave_hybrid() -> None:
-    """In our own namespace: no cgroup2 mount beside v1 controllers (crun 1.8 refuses that layout)."""
-    if cgroup.version() == 1 and (cgroup.ROOT / "unified" / "cgroup.controllers").exists():
-        libc.umount(str(cgroup.ROOT / "unified"), libc.MNT_DETACH)
+    """In our own namespace: no cgroup2 mount beside v1 controllers (crun 1.8 refuses that layout).
+
+    crun goes on making its directories there, so a file system of the namespace's own takes them: the one
+    below is the host's.
+    """
+    unified = cgroup.ROOT / "unified"
+    if cgroup.version() == 1 and (unified / "cgroup.controllers").exists():
+        libc.umount(str(unified), libc.MNT_DETACH)
+        flags = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
+        libc.mount("wadah", str(unified), "tmpfs", flags, "mode=755,size=16m")
+
+
+def keep_null_device() -> bool:
+    """Shows /dev/null read-only in the node's mount namespace; False when it is so already.
+
+    The OCI runtime hands its standard streams to root of an environment by chown, and conmon opens
+    /dev/null for them: the host's own would belong to a tenant, who may take everybody's rights to it.
+    Writing to a device goes on through a read-only mount; changing its owner or mode doesn't.
+    """
+    null = Path(os.devnull)
+    if mounts.is_mounted(null):
+        return False
+    seen = null.stat()
+    if seen.st_uid >= FIRST_UID:  # given away before
+        os.chown(null, 0, 0)
+        null.chmod(0o666)
+    libc.mount(str(null), str(null), "", libc.MS_BIND)
+    flags = libc.MS_BIND | libc.MS_REMOUNT | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NOEXEC
+    libc.mount("", str(null), "", flags)
+    return True
 
 
 def _inside(node: Node) -> bool:

@@ -131,7 +131,7 @@ class Reconciler:
         return records.wanted() is None or records.standing() is not None
 
     def missing(self) -> dict[UUID, str]:
-        """The reverse of leaks: wanted environments that lack something, and what; none that is worked on now."""
+        """The reverse of leaks: what lacks something, and what; without those that are worked on now."""
         lacking = {}
         for environment_id in known_environments(self.node):
             records = Records(self.node, environment_id)

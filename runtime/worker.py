@@ -58,6 +58,7 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     worker_max_tasks_per_child=2000,
     worker_send_task_events=False,
+    worker_enable_remote_control=False,
     worker_hijack_root_logger=False,
     task_create_missing_queues=True,
     broker_connection_timeout=CONNECT_S,
@@ -203,6 +204,17 @@ def image(document: dict[str, Any]) -> None:
         ensure_image(this_node(), spec, send_image_report)
 
 
+def only_ours() -> None:
+    """Celery's own tasks (`celery.map`, `celery.chain`, …) are none of a node's: it knows `runtime.*` alone.
+
+    Remote control is off as well: who can write to the broker can neither stop the worker nor change it.
+    """
+    app.finalize()
+    for name in list(app.tasks):
+        if not name.startswith("runtime."):
+            del app.tasks[name]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Node worker of Wadah")
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("WADAH_HOME", DEFAULT_HOME)))
@@ -213,6 +225,7 @@ def main() -> None:
     os.umask(0o077)
     enter(node)
     configure(node, slow=options.slow)
+    only_ours()
     pool = ["--pool=threads", f"--concurrency={SLOW_THREADS}"]
     app.worker_main(
         [

@@ -41,6 +41,7 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_max_tasks_per_child=5000,
     worker_hijack_root_logger=False,
+    worker_enable_remote_control=False,
     task_default_queue=PANEL_QUEUE,
     task_queues=[Queue(PANEL_QUEUE)],
     task_create_missing_queues=True,
@@ -48,6 +49,8 @@ app.conf.update(
         "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},
         "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},
         "tenants": {"task": "panel.delete_tenants", "schedule": 15.0, "options": {"expires": 15}},
+        "plans": {"task": "panel.roll_plans", "schedule": 30.0, "options": {"expires": 30}},
+        "traffic": {"task": "panel.traffic", "schedule": 60.0, "options": {"expires": 60}},
         "housekeeping": {"task": "panel.housekeeping", "schedule": 600.0, "options": {"expires": 600}},
     },
 )
@@ -59,6 +62,9 @@ app.autodiscover_tasks(
         "panel.images",
         "panel.networks",
         "panel.tenants",
+        "panel.plans",
+        "panel.metering",
+        "panel.quotas",
         "panel.api",
         "panel.accounts",
     ]

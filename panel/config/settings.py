@@ -58,6 +58,7 @@ INSTALLED_APPS = [
     "panel.images",
     "panel.networks",
     "panel.environments",
+    "panel.metering",
     "panel.operations",
     "panel.access",
     "panel.audit",

@@ -12,6 +12,7 @@ from panel.api.root import actor, uuid_of
 from panel.environments import selectors, services
 from panel.environments.models import Environment
 from panel.errors import Invalid, NotFound
+from panel.metering.selectors import traffic_of
 from panel.networks.models import PortForward
 from panel.nodes.agent import Agent
 from panel.operations.models import Operation
@@ -53,6 +54,7 @@ class Update(Strict):
     name: str | None = None
     description: str | None = None
     plan: str | None = None
+    follows_plan: bool | None = None
     limits: Json | None = None
     ssh_keys: list[str] | None = None
     network: Json | None = None
@@ -147,7 +149,7 @@ def get(request: HttpRequest, pk: str) -> Json:
     row = selectors.environments(actor(request)).filter(pk=uuid_of(pk, WHAT)).first()
     if row is None:
         raise NotFound(WHAT)
-    return _show(row)
+    return {**_show(row), "traffic": traffic_of(row)}
 
 
 @router.patch("/{pk}", response={202: Json}, operation_id="environments_update")

@@ -53,6 +53,12 @@ def parse(model: type[M], values: Mapping[str, Any], prefix: str = "") -> M:
 
 
 def parse_limits(values: Mapping[str, Any]) -> Limits:
+    if "inodes" in values:
+        raise Invalid(
+            "inodes: btrfs counts none. Many small files are held by disk_mb, since what the file system "
+            "writes about them counts for it too.",
+            field="limits.inodes",
+        )
     return parse(Limits, values, "limits")
 
 

@@ -74,6 +74,15 @@ class Environment(models.Model):
     plan_version = models.ForeignKey(
         "plans.PlanVersion", on_delete=models.PROTECT, null=True, blank=True, related_name="environments"
     )
+    follows_plan = models.BooleanField(default=False)
+    """Gets each new version of its plan; its size is the plan's."""
+    plan_problem = models.CharField(max_length=400, blank=True, default="")
+    """Why the plan's newest version could not be given to it; empty: it was, or wasn't tried yet."""
+    plan_tried_at = models.DateTimeField(null=True, blank=True)
+    traffic_state = models.CharField(
+        max_length=8, choices=[("slow", "slowed down"), ("suspend", "suspended")], blank=True, default=""
+    )
+    """What was done since this month's traffic is used up; empty: it isn't."""
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
@@ -147,6 +156,16 @@ class Environment(models.Model):
         indexes = [
             models.Index(fields=["tenant", "name"]),
             models.Index(
+                fields=["traffic_state"],
+                condition=~models.Q(traffic_state=""),
+                name="environment_traffic_held",
+            ),
+            models.Index(
+                fields=["plan_version"],
+                condition=models.Q(deleted_at__isnull=True, follows_plan=True),
+                name="environment_follows",
+            ),
+            models.Index(
                 fields=["sent_at"],
                 condition=models.Q(deleted_at__isnull=True, observed_generation__lt=models.F("generation")),
                 name="environment_behind",
@@ -191,7 +210,7 @@ class Environment(models.Model):
             observed_generation=self.observed_generation,
             has_failed=self.has_failed,
             is_deleted=self.deleted_at is not None,
-            tenant_state=self.tenant.state,
+            tenant_state=TenantState.SUSPENDED if self.traffic_state == "suspend" else self.tenant.state,
         )
 
     @property
@@ -222,6 +241,8 @@ class EnvironmentUsage(models.Model):
     disk_bytes = models.BigIntegerField(default=0)
     network_in_bytes = models.BigIntegerField(default=0)
     network_out_bytes = models.BigIntegerField(default=0)
+    network_link = models.PositiveBigIntegerField(default=0)
+    """Index of the link that the bytes were counted on: a new link's counters begin at zero."""
     network_in_bit_s = models.FloatField(default=0)
     network_out_bit_s = models.FloatField(default=0)
     oom_kills = models.PositiveIntegerField(default=0)

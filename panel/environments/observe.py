@@ -192,6 +192,8 @@ def _go_back(environment: Environment, failed: Operation) -> None:
     if failed.details.get("undoes") or not failed.before:
         return
     services.restore_intent(environment, failed.before)
+    if "version" in failed.details:
+        environment.plan_problem, environment.plan_tried_at = failed.message[:400], timezone.now()
     services.advance(
         None,
         environment,

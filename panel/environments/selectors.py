@@ -19,7 +19,9 @@ def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Envi
     """Living environments that the actor may see. Filters: `name`, `tenant`, `state`, `node`, `image`,
     `search`, `sort`; an unknown state or sort is refused."""
     rows = (
-        Environment.objects.for_actor(actor).living().select_related("tenant", "node", "usage", "plan_version")
+        Environment.objects.for_actor(actor)
+        .living()
+        .select_related("tenant", "node", "usage", "plan_version__plan")
     )
     wanted = {key: value for key, value in (filters or {}).items() if value}
     if "name" in wanted:
@@ -67,8 +69,9 @@ def _state_condition(text: str) -> Q:
         broken = wanted & ~new & Q(tenant__state="active", observed_state="failed")
         return failed & (~wanted | new) | broken
     if text == State.SUSPENDED:
-        return wanted & ~new & Q(tenant__state="suspended")
-    return wanted & ~new & Q(tenant__state="active", observed_state=text)
+        return wanted & ~new & (Q(tenant__state="suspended") | Q(traffic_state="suspend"))
+    free = Q(tenant__state="active") & ~Q(traffic_state="suspend")
+    return wanted & ~new & free & Q(observed_state=text)
 
 
 def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:
@@ -97,6 +100,11 @@ def show(row: Environment, addresses: list[str]) -> dict[str, Any]:
         "kernel": row.kernel,
         "image": row.image,
         "limits": row.limits,
+        "plan": row.plan_version.plan.slug if row.plan_version is not None else None,
+        "plan_version": row.plan_version.number if row.plan_version is not None else None,
+        "follows_plan": row.follows_plan,
+        "plan_problem": row.plan_problem,
+        "traffic_state": row.traffic_state or None,
         "addresses": addresses,
         "network": row.network_options,
         "security": row.security,

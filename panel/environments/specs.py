@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from panel.environments.models import Environment
 from panel.networks.models import Address, PortForward
+from panel.plans.terms import TrafficAction
 from panel.quotas.selectors import envelope_of
 from panel.tenants.models import SuspendedHow, Tenant, TenantState
 from runtime.contract import (
@@ -48,7 +49,7 @@ def spec_of(
         image=environment.image,
         desired=desired_of(environment, tenant),
         slot=environment.slot or 0,
-        limits=Limits.model_validate(environment.limits),
+        limits=limits_of(environment),
         envelope=envelope,
         network=network_of(environment, addresses, forwards),
         credentials=Credentials(
@@ -67,9 +68,26 @@ def spec_of(
     )
 
 
+def limits_of(environment: Environment) -> Limits:
+    """Those of the row; slower while this month's traffic is used up and the plan says so."""
+    limits = Limits.model_validate(environment.limits)
+    version = environment.plan_version if environment.traffic_state == TrafficAction.SLOW else None
+    if version is None:
+        return limits
+    slow = version.parsed_allowances.traffic_slow_bit_s
+    return limits.model_copy(
+        update={
+            "network_in_bit_s": min(limits.network_in_bit_s or slow, slow),
+            "network_out_bit_s": min(limits.network_out_bit_s or slow, slow),
+        }
+    )
+
+
 def desired_of(environment: Environment, tenant: Tenant) -> DesiredState:
     """A suspended tenant's environments are stopped or frozen, whatever was wanted of them."""
     desired = DesiredState(environment.desired_state)
+    if environment.traffic_state == TrafficAction.SUSPEND and desired is not DesiredState.DELETED:
+        return DesiredState.STOPPED
     if tenant.state != TenantState.SUSPENDED or desired in (DesiredState.DELETED, DesiredState.STOPPED):
         return desired
     return DesiredState.PAUSED if tenant.suspended_how == SuspendedHow.FREEZE else DesiredState.STOPPED

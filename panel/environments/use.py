@@ -10,6 +10,9 @@ from django.utils import timezone
 
 from panel import dispatch, events
 from panel.environments.models import Environment, EnvironmentUsage
+from panel.metering import services as metering
+from panel.metering.counters import GIGABYTE, month_of, since
+from panel.metering.models import TrafficMonth
 from panel.nodes.models import Node
 from runtime.contract import Usage, UsageReport
 
@@ -31,26 +34,74 @@ def observe_usage(report: UsageReport) -> int:
     found = (
         Environment.objects.living()
         .filter(node=node, pk__in=[u.environment_id for u in report.usages])
-        .only("tenant_id", "observed_state", "observed_generation", "is_at_work", "heard_at")
+        .select_related("tenant", "plan_version")
+        .only(
+            "tenant__time_zone",
+            "plan_version__allowances",
+            "traffic_state",
+            "observed_state",
+            "observed_generation",
+            "is_at_work",
+            "heard_at",
+        )
         .in_bulk()
     )
     tenants = {pk: row.tenant_id for pk, row in found.items()}
-    before = EnvironmentUsage.objects.in_bulk(list(tenants))
-    rows = [
-        _row(usage, before.get(usage.environment_id), report.at)
-        for usage in report.usages
-        if usage.environment_id in tenants and not _is_older(before.get(usage.environment_id), report.at)
-    ]
     fields = [f.name for f in EnvironmentUsage._meta.concrete_fields if not f.primary_key]
     with transaction.atomic():
+        # locked, so that of two reports at once each counts from the other
+        locked = EnvironmentUsage.objects.select_for_update().filter(pk__in=list(tenants)).order_by("pk")
+        before = {row.pk: row for row in locked}
+        rows = [
+            _row(usage, before.get(usage.environment_id), report.at)
+            for usage in report.usages
+            if usage.environment_id in tenants and not _is_older(before.get(usage.environment_id), report.at)
+        ]
+        metering.count(
+            {row.pk: _traffic(row, before.get(row.pk)) for row in rows},
+            {row.pk: month_of(report.at, found[row.pk].tenant.time_zone) for row in rows},
+        )
         EnvironmentUsage.objects.bulk_create(
             rows, update_conflicts=True, unique_fields=["environment"], update_fields=fields
         )
         _announce(rows, tenants, report)
+    metering.enforce(_metered(found.values(), report.at), report.at)
     doubtful = [u.environment_id for u in report.usages if _is_doubtful(found.get(u.environment_id), u)]
     if doubtful:
         dispatch.ask_to_look(report.node, doubtful)
     return len(rows)
+
+
+def _traffic(row: EnvironmentUsage, before: EnvironmentUsage | None) -> tuple[int, int]:
+    """Bytes towards it and from it since the report before."""
+    if before is None:
+        return row.network_in_bytes, row.network_out_bytes
+    same = row.network_link == before.network_link
+    return (
+        since(row.network_in_bytes, before.network_in_bytes, is_same_link=same),
+        since(row.network_out_bytes, before.network_out_bytes, is_same_link=same),
+    )
+
+
+def _metered(rows: Iterable[Environment], at: datetime) -> list[UUID]:
+    """Those that have used up this month's traffic of their plan since the report before; one query."""
+    limits = {
+        (row.pk, month_of(at, row.tenant.time_zone)): limit * GIGABYTE
+        for row in rows
+        if row.plan_version is not None
+        and not row.traffic_state
+        and (limit := row.plan_version.allowances.get("traffic_gb"))
+    }
+    if not limits:
+        return []
+    months = TrafficMonth.objects.filter(environment__in=[pk for pk, _ in limits]).filter(
+        month__in={month for _, month in limits}
+    )
+    return [
+        row.environment_id
+        for row in months
+        if row.total_bytes >= limits.get((row.environment_id, row.month), float("inf"))
+    ]
 
 
 def _is_doubtful(row: Environment | None, usage: Usage) -> bool:
@@ -67,7 +118,7 @@ def _is_older(before: EnvironmentUsage | None, at: datetime) -> bool:
 
 
 def _row(usage: Usage, before: EnvironmentUsage | None, at: datetime) -> EnvironmentUsage:
-    row = EnvironmentUsage(at=at, **usage.model_dump())
+    row = EnvironmentUsage(at=at, **usage.model_dump(exclude={"state", "generation"}))
     if before is not None:
         seconds = (at - before.at).total_seconds()
         row.cpu = _rate(usage.cpu_ns, before.cpu_ns, seconds) / 1e9

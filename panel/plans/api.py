@@ -10,6 +10,7 @@ from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.plans import services
 from panel.plans.models import Plan
+from panel.plans.preview import preview_update
 from panel.tenants.selectors import tenant_of
 
 router = Router()
@@ -21,6 +22,8 @@ class Create(BaseModel):
 
     name: str
     limits: Json
+    allowances: Json = {}
+    choices: Json = {}
     slug: str = ""
     description: str = ""
     tenant: str | None = None
@@ -34,6 +37,8 @@ class Update(BaseModel):
     description: str | None = None
     position: int | None = None
     limits: Json | None = None
+    allowances: Json | None = None
+    choices: Json | None = None
 
 
 def show(row: Plan) -> Json:
@@ -46,6 +51,9 @@ def show(row: Plan) -> Json:
         "position": row.position,
         "version": version.number if version else 0,
         "limits": version.limits if version else {},
+        "allowances": version.parsed_allowances.model_dump(mode="json") if version else {},
+        "choices": version.parsed_choices.model_dump(mode="json") if version else {},
+        "tenant": str(row.tenant_id) if row.tenant_id else None,
     }
 
 
@@ -66,6 +74,13 @@ def create(request: HttpRequest, payload: Create) -> Status[Json]:
 def update(request: HttpRequest, pk: str, payload: Update) -> Json:
     changes = payload.model_dump(exclude_unset=True)
     return show(services.update_plan(actor(request), uuid_of(pk, "This plan"), changes))
+
+
+@router.post("/{pk}/preview", response=Json, operation_id="plans_preview")
+def preview(request: HttpRequest, pk: str, payload: Update) -> Json:
+    """What the same body would do as a PATCH: who gets it, who can't and why, who keeps his version."""
+    changes = payload.model_dump(exclude_unset=True)
+    return preview_update(actor(request), uuid_of(pk, "This plan"), changes)
 
 
 @router.delete("/{pk}", response={204: None}, operation_id="plans_retire")

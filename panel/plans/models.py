@@ -7,6 +7,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
 
+from panel.plans.terms import Allowances, Choices
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 
@@ -54,6 +55,10 @@ class PlanVersion(models.Model):
     number = models.PositiveIntegerField()
     limits = models.JSONField()
     """As `runtime.contract.Limits`."""
+    allowances = models.JSONField(default=dict, blank=True)
+    """As `plans.terms.Allowances`."""
+    choices = models.JSONField(default=dict, blank=True)
+    """As `plans.terms.Choices`."""
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -62,3 +67,11 @@ class PlanVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.plan} v{self.number}"
+
+    @property
+    def parsed_allowances(self) -> Allowances:
+        return Allowances.model_validate(self.allowances)
+
+    @property
+    def parsed_choices(self) -> Choices:
+        return Choices.model_validate(self.choices)

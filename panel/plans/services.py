@@ -1,4 +1,4 @@
-"""Plans: made and changed by administrators of the installation; a change is a new version."""
+"""Plans: made and changed by administrators of the installation; a change of what it gives is a new version."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,17 @@ from django.utils import timezone
 from panel import events
 from panel.accounts.actor import Actor
 from panel.audit.services import record
-from panel.environments.inputs import parse_limits
+from panel.environments.inputs import parse, parse_limits
 from panel.errors import Conflict, Invalid, NotFound
 from panel.plans.models import Plan, PlanVersion
+from panel.plans.terms import Allowances, Choices
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 from panel.tenants.services import slug_of
 from runtime.contract.base import NAME
+
+#: What makes a new version when it changes.
+TERMS = ("limits", "allowances", "choices")
 
 
 def create_plan(
@@ -24,50 +28,77 @@ def create_plan(
     *,
     name: str,
     limits: Mapping[str, Any],
+    allowances: Mapping[str, Any] | None = None,
+    choices: Mapping[str, Any] | None = None,
     slug: str = "",
     description: str = "",
     tenant: Tenant | None = None,
     position: int = 0,
 ) -> Plan:
+    """A plan with its first version; for everybody, or for `tenant` and those below it."""
     actor.require(Permission.PLAN_MANAGE, tenant)
     wanted = slug or slug_of(name)
     if not NAME.fullmatch(wanted):
         raise Invalid("A slug has 1 to 63 lower-case letters, digits and hyphens.", field="slug")
-    if not name.strip() or len(name) > 120 or len(description) > 400:
-        raise Invalid("A plan has a name of 1 to 120 characters, and at most 400 of description.", field="name")
-    parsed = parse_limits(limits).model_dump(mode="json")
+    _check_text(name, description)
+    terms = parse_terms({"limits": limits, "allowances": allowances or {}, "choices": choices or {}})
     with transaction.atomic():
         if Plan.objects.filter(slug=wanted).exists():
             raise Conflict(f"There is a plan {wanted} already.", code="name_taken", field="slug")
         plan = Plan.objects.create(
             name=name.strip(), slug=wanted, description=description, tenant=tenant, position=position
         )
-        PlanVersion.objects.create(plan=plan, number=1, limits=parsed)
-        record(
-            actor,
-            "plan.create",
-            tenant_id=tenant.pk if tenant else None,
-            target=plan,
-            after={"limits": parsed},
-        )
+        PlanVersion.objects.create(plan=plan, number=1, **terms)
+        record(actor, "plan.create", tenant_id=tenant.pk if tenant else None, target=plan, after=terms)
         events.publish_to_all("plan", plan.pk)
     return plan
 
 
+def _check_text(name: str, description: str) -> None:
+    if not name.strip() or len(name) > 120 or len(description) > 400:
+        raise Invalid("A plan has a name of 1 to 120 characters, and at most 400 of description.", field="name")
+
+
+def parse_terms(terms: Mapping[str, Any]) -> dict[str, Any]:
+    """What a version stores, or `Invalid` about the first bad value."""
+    return {
+        "limits": parse_limits(terms["limits"]).model_dump(mode="json"),
+        "allowances": parse(Allowances, terms["allowances"], "allowances").model_dump(mode="json"),
+        "choices": parse(Choices, terms["choices"], "choices").model_dump(mode="json"),
+    }
+
+
+def changed_terms(plan: Plan, changes: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The newest version's terms with `changes` laid over them; None when nothing differs."""
+    last = plan.versions.order_by("-number").first()
+    now = {name: getattr(last, name) if last else {} for name in TERMS}
+    asked = {name: {**now[name], **(changes.get(name) or {})} for name in TERMS}
+    if last is None and not changes.get("limits"):
+        return None
+    wanted = parse_terms(asked)
+    return None if last is not None and wanted == parse_terms(now) else wanted
+
+
 def update_plan(actor: Actor, plan_id: UUID, changes: Mapping[str, Any]) -> Plan:
-    """`name`, `description`, `position`, and `limits`, which makes a new version for new environments."""
+    """`name`, `description`, `position`; and `limits`, `allowances`, `choices`, each in part.
+
+    Changed terms are a new version. Environments that follow the plan get it, live, one by one after
+    the commit (see `rolling`); those that don't keep their version.
+    """
+    from panel.plans.rolling import roll_on_commit  # noqa: PLC0415 - environments need plans
+
     with transaction.atomic():
-        plan = _locked(actor, plan_id)
+        plan = locked_plan(actor, plan_id)
+        _check_text(changes.get("name") or plan.name, changes.get("description") or "")
         for field in ("name", "description", "position"):
             if changes.get(field) is not None:
                 setattr(plan, field, changes[field])
         plan.save()
-        if changes.get("limits"):
+        terms = changed_terms(plan, changes)
+        if terms is not None:
             last = plan.versions.order_by("-number").first()
-            merged = {**(last.limits if last else {}), **changes["limits"]}
-            parsed = parse_limits(merged).model_dump(mode="json")
-            number = last.number + 1 if last else 1
-            PlanVersion.objects.create(plan=plan, number=number, limits=parsed)
+            PlanVersion.objects.create(plan=plan, number=last.number + 1 if last else 1, **terms)
+            roll_on_commit(plan)
         record(actor, "plan.change", tenant_id=plan.tenant_id, target=plan, after=dict(changes))
         events.publish_to_all("plan", plan.pk)
     return plan
@@ -76,7 +107,7 @@ def update_plan(actor: Actor, plan_id: UUID, changes: Mapping[str, Any]) -> Plan
 def retire_plan(actor: Actor, plan_id: UUID) -> Plan:
     """Nothing new gets it; what has it keeps it. Asked again: a no-op."""
     with transaction.atomic():
-        plan = _locked(actor, plan_id)
+        plan = locked_plan(actor, plan_id)
         if plan.retired_at is None:
             plan.retired_at = timezone.now()
             plan.save(update_fields=["retired_at"])
@@ -85,8 +116,8 @@ def retire_plan(actor: Actor, plan_id: UUID) -> Plan:
     return plan
 
 
-def _locked(actor: Actor, plan_id: UUID) -> Plan:
-    plan = Plan.objects.for_actor(actor).select_for_update().filter(pk=plan_id).first()
+def locked_plan(actor: Actor, plan_id: UUID) -> Plan:
+    plan = Plan.objects.for_actor(actor).select_for_update(no_key=True, of=("self",)).filter(pk=plan_id).first()
     if plan is None:
         raise NotFound("This plan")
     actor.require(Permission.PLAN_MANAGE, plan.tenant)

@@ -32,7 +32,8 @@ __all__ = [
 Amounts = Mapping[str, int]
 _HIGHEST_LIMIT = 2**53
 _LONGEST_GRACE_S = 366 * 86_400
-_LEVEL = (
+#: Columns of a `Level`, in its order.
+LEVEL = (
     "pk", "tenant_id", "resource", "limit", "reserved", "soft", "grace_s", "soft_since", "overbook_percent",
 )  # fmt: skip
 _IN_ENVIRONMENT = frozenset({Resource.CPU, Resource.MEMORY_MB, Resource.SWAP_MB, Resource.DISK_MB})
@@ -80,13 +81,13 @@ def change(tenant: Tenant, deltas: Amounts, *, even_above: bool = False) -> None
 
 def _read(tenant: Tenant, resources: Iterable[str]) -> list[Level]:
     found = Quota.objects.filter(tenant_id__in=tenant.chain, resource__in=list(resources))
-    return [Level(*values) for values in found.values_list(*_LEVEL)]
+    return [Level(*values) for values in found.values_list(*LEVEL)]
 
 
 def _lock(pks: Iterable[int]) -> list[Level]:
     """In the order of the keys, so that two who need the same rows never wait for each other."""
     found = Quota.objects.select_for_update().filter(pk__in=list(pks)).order_by("pk")
-    return [Level(*values) for values in found.values_list(*_LEVEL)]
+    return [Level(*values) for values in found.values_list(*LEVEL)]
 
 
 def _upwards(tenant: Tenant, rows: Iterable[Level], resource: str, *, above: bool = False) -> list[Level]:

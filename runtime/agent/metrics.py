@@ -1,5 +1,6 @@
 """Samples what environments use, and the node's own facts, for the panel."""
 
+import socket
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,10 +41,12 @@ class Sampler:
         self._reports = Engine(node).reports
         self._images: list[str] = []
         self._told_at = 0.0
+        self._link_numbers: dict[str, int] = {}
 
     def usage(self) -> list[Usage]:
         """Of every environment of this node; one that vanishes meanwhile is left out."""
         links = link_bytes(Path("/proc/thread-self/net/dev").read_text())
+        self._link_numbers = {name: number for number, name in socket.if_nameindex()}
         found = []
         for environment_id in known_environments(self._node):
             try:
@@ -62,6 +65,7 @@ class Sampler:
                 "disk_bytes": self._volume.used_bytes(environment_id),
                 "network_in_bytes": received,
                 "network_out_bytes": sent,
+                "network_link": self._link_numbers.get(self._node.link_name(environment_id), 0),
             }
         )
 

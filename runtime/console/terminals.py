@@ -43,7 +43,7 @@ class Terminal:
 
 def directory_of(node: Node, environment_id: UUID, name: str) -> Path:
     """RuntimeFault for a name that isn't one: names become file names."""
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         raise RuntimeFault(
             "terminal: a name has 1 to 63 of a-z, 0-9 and -, and neither begins nor ends with -",
             code="bad_name",
@@ -70,7 +70,7 @@ def list_terminals(node: Node, environment_id: UUID) -> list[Terminal]:
     found = []
     with suppress(FileNotFoundError):
         for entry in os.scandir(node.terminals(environment_id)):
-            if NAME.match(entry.name) and (terminal := find(node, environment_id, entry.name)):
+            if NAME.fullmatch(entry.name) and (terminal := find(node, environment_id, entry.name)):
                 found.append(terminal)
     return sorted(found, key=lambda one: (one.created_at, one.name))
 

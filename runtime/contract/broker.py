@@ -1,14 +1,16 @@
-"""How both ends hold on to Redis: the same options, back within two seconds of its return, and what a killed
-worker had in hand taken up by the one that follows.
+"""How both ends hold on to Redis: the same options, back within two seconds of its return, what a killed worker
+had in hand taken up by the one that follows, and no message that could end a worker.
 
 Not imported by the package: only workers and senders need Celery.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from celery import bootsteps
 from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.transport import TRANSPORT_ALIASES, redis
 
 log = structlog.get_logger()
 
@@ -37,8 +39,46 @@ def transport_options(reader: str, *, visibility_s: int = VISIBILITY_S) -> dict[
     }
 
 
+class Channel(redis.Channel):
+    """Kombu's; what isn't a message at all is dropped, where it would end the worker."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]
+        except self.connection_errors:  # type: ignore[attr-defined]
+            raise
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            log.error("what is no message dropped", error=f"{type(error).__name__}: {error}"[:200])
+            return True
+
+
+class Transport(redis.Transport):
+    Channel = Channel
+
+
+# by its alias, so that a URL of any form (socket, TLS) leads here
+TRANSPORT_ALIASES["redis"] = f"{__name__}:Transport"
+
+
 class Consumer(CeleryConsumer):
-    """Celery's, but it looks for a broker that went away every two seconds, not ever more seldom."""
+    """Celery's, but it looks for a broker that went away every two seconds, not ever more seldom; and a message
+    that can't be understood is refused and written to the log, whatever is wrong with it."""
+
+    def create_task_handler(self, *arguments: Any, **options: Any) -> Callable[[Any], Any]:
+        handle = super().create_task_handler(*arguments, **options)
+        away: tuple[type[Exception], ...] = self.conninfo.connection_errors  # type: ignore[attr-defined]
+
+        def guarded(message: Any) -> Any:
+            try:
+                return handle(message)
+            except away:
+                raise
+            except Exception as error:  # the edge: one message must not end the worker
+                log.error("message refused", error=f"{type(error).__name__}: {error}"[:200])
+                message.reject_log_error(log, away)
+                return None
+
+        return guarded
 
     def ensure_connected(self, conn: Any) -> Any:
         def say(error: Exception, interval: float) -> None:

@@ -111,6 +111,8 @@ class Usage(Message):
     disk_bytes: Annotated[int, Field(ge=0)] = 0
     network_in_bytes: Annotated[int, Field(ge=0)] = 0
     network_out_bytes: Annotated[int, Field(ge=0)] = 0
+    network_link: Annotated[int, Field(ge=0)] = 0
+    """Index of the host's side of its link (0: none): with another one, the counters began at zero."""
     oom_kills: Annotated[int, Field(ge=0)] = 0
     events: Annotated[tuple[EnvironmentEvent, ...], Field(max_length=50)] = ()
     """What happened by itself since the last report; each is told once."""

@@ -6,6 +6,7 @@ Kernel documentation: admin-guide/cgroup-v2 and admin-guide/cgroup-v1.
 
 import errno
 import os
+import shutil
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -16,6 +17,8 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 PERIOD_US = 100_000
+#: Groups that an environment may make of its own, on v2; systemd makes some dozens, three levels deep.
+MAX_DEPTH, MAX_DESCENDANTS = 24, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +187,13 @@ class Groups(ABC):
         """Removes the group and those below; False when none was there. OSError (EBUSY) while tasks live."""
 
     @abstractmethod
+    def clear(self, path: str) -> None:
+        """Removes what the environment made of the group that it may divide. OSError while tasks live there."""
+
+    def sweep(self, top: str, name: str) -> None:  # noqa: B027 (only v1 has any)
+        """Takes away what the OCI runtime left, beside the groups, of `top/*/name`."""
+
+    @abstractmethod
     def children(self, path: str) -> list[str]:
         """Names of the groups directly below."""
 
@@ -202,19 +212,86 @@ def _tree(directory: Path) -> list[Path]:
 
 
 def _remove_tree(directory: Path) -> bool:
-    found = _tree(directory)
-    for one in reversed(found):
-        for attempt in range(20):
-            try:
-                one.rmdir()
-                break
-            except FileNotFoundError:
-                break
-            except OSError as error:
-                if error.errno != errno.EBUSY or attempt == 19:
-                    raise
+    """The group and those below it. False when it isn't there; OSError (EBUSY) while tasks are in it."""
+    if not directory.is_dir():
+        return False
+    _clear_tree(directory)
+    for attempt in range(20):
+        try:
+            directory.rmdir()
+            break
+        except FileNotFoundError:
+            break
+        except OSError as error:
+            if error.errno != errno.EBUSY or attempt == 19:
+                raise
+            time.sleep(0.005)
+    return True
+
+
+def _clear_tree(directory: Path) -> None:
+    """Removes the groups below this one. What root of an environment may divide can be deeper than any
+    path may be long, so it goes down and up again by descriptors, one at a time, and without recursion."""
+    try:
+        here = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    way: list[str] = []
+    tries = 0
+    try:
+        while True:
+            below = _remove_leaves(here)
+            if below is not None and below != "":
+                way.append(below)
+                here = _step(here, below)
+            elif way and below is None:
+                here = _step(here, "..")
+                way.pop()
+            elif below is None:
+                return
+            else:
+                tries += 1
+                if tries > 100:
+                    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(directory))
                 time.sleep(0.005)
-    return bool(found)
+    finally:
+        os.close(here)
+
+
+def _step(here: int, name: str) -> int:
+    there = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=here)
+    os.close(here)
+    return there
+
+
+def _remove_leaves(here: int) -> str | None:
+    """Removes the groups directly below that have none below themselves. The name of one that has; an empty
+    name when only busy ones are left; None when nothing is."""
+    left: str | None = None
+    with os.scandir(here) as entries:
+        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for name in names:
+        try:
+            os.rmdir(name, dir_fd=here)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            with suppress(OSError):
+                if _has_groups(here, name):
+                    return name
+            left = ""
+    return left
+
+
+def _has_groups(here: int, name: str) -> bool:
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=here)
+    try:
+        with os.scandir(fd) as entries:
+            return any(entry.is_dir(follow_symlinks=False) for entry in entries)
+    finally:
+        os.close(fd)
 
 
 def _pids(directory: Path) -> list[int]:
@@ -365,6 +442,19 @@ class LegacyGroups(Groups):
         removed = [_remove_tree(self._at(controller, path)) for controller in self.controllers]
         return any(removed)
 
+    def clear(self, path: str) -> None:
+        _clear_tree(self._at("systemd", path))
+
+    def sweep(self, top: str, name: str) -> None:
+        """crun makes plain directories where a cgroup2 mount might be, and leaves them there."""
+        unified = self.root / "unified"
+        if (unified / "cgroup.controllers").exists():
+            return
+        for stray in (unified / top).glob(f"*/{name}"):
+            shutil.rmtree(stray, ignore_errors=True)
+            with suppress(OSError):  # a sibling's stays
+                stray.parent.rmdir()
+
     def children(self, path: str) -> list[str]:
         names: set[str] = set()
         for controller in self.controllers:
@@ -419,6 +509,9 @@ class UnifiedGroups(Groups):
         if (group / "memory.swap.max").exists():
             _set(group / "memory.swap.max", _or_max(limits.swap_bytes))
         _set(group / "pids.max", _or_max(limits.processes))
+        for name, most in (("cgroup.max.depth", MAX_DEPTH), ("cgroup.max.descendants", MAX_DESCENDANTS)):
+            if (group / name).exists() and path.count("/") > 1:
+                _set(group / name, str(most))
         if limits.cpus is not None and (group / "cpuset.cpus").exists():
             _set(group / "cpuset.cpus", limits.cpus)
         if limits.device is not None and (group / "io.max").exists():
@@ -483,6 +576,9 @@ class UnifiedGroups(Groups):
 
     def remove(self, path: str) -> bool:
         return _remove_tree(self._at(path))
+
+    def clear(self, path: str) -> None:
+        _clear_tree(self._at(path) / "payload")
 
     def children(self, path: str) -> list[str]:
         with suppress(OSError):

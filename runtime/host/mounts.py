@@ -46,13 +46,12 @@ def unmount(path: Path) -> bool:
     return True
 
 
-def mount_idmapped(source: Path, target: Path, *, first_uid: int, count: int) -> None:
-    """Shows `source` at `target` with ids 0..count-1 of the disk as first_uid.. of the host.
+def mount_idmapped(source: Path, target: Path, *, namespace: int) -> None:
+    """Shows `source` at `target` with the ids of the disk as what they are, outside, in a user namespace.
 
     The view allows set-user-id programs (they only reach ids of the mapping) and no device files,
     whatever the flags of the mount that `source` lies on.
     """
-    namespace = user_namespace(first_uid, count)
     try:
         tree = libc.open_tree(str(source), libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC)
         try:
@@ -73,14 +72,20 @@ def mount_idmapped(source: Path, target: Path, *, first_uid: int, count: int) ->
             code="idmap_failed",
             next_step="Kernel 5.19 or newer is needed for id-mapped btrfs mounts; see doctor.",
         ) from error
-    finally:
-        os.close(namespace)
+
+
+def pin_namespace(namespace: int, file: Path) -> None:
+    """Keeps a namespace by a name, until `unmount`."""
+    file.touch(mode=0o600)
+    libc.mount(f"/proc/self/fd/{namespace}", str(file), "", libc.MS_BIND)
 
 
 def user_namespace(first_uid: int, count: int) -> int:
     """A descriptor of a new user namespace that maps 0..count-1 to first_uid.. of the host.
 
-    A short-lived child makes it; the descriptor keeps it alive.
+    A short-lived child makes it; the descriptor keeps it alive. The child is `first_uid` by then, and so
+    the namespace's owner is: what the kernel counts by user (inotify instances, message queues, pending
+    signals) it counts for the owner too, and would for all environments together if that were root.
     """
     ready_read, ready_write = os.pipe()
     hold_read, hold_write = os.pipe()
@@ -89,6 +94,9 @@ def user_namespace(first_uid: int, count: int) -> int:
         try:
             os.close(ready_read)
             os.close(hold_write)
+            libc.keep_capabilities()
+            os.setresgid(first_uid, first_uid, first_uid)
+            os.setresuid(first_uid, first_uid, first_uid)
             libc.unshare(libc.CLONE_NEWUSER)
             os.write(ready_write, b"1")
             os.read(hold_read, 1)

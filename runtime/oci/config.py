@@ -103,7 +103,10 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             "run.oci.keep_original_groups": "0",
         },
         "linux": {
-            "namespaces": [{"type": one} for one in NAMESPACES],
+            "namespaces": [
+                *({"type": one} for one in NAMESPACES),
+                {"type": "user", "path": str(node.user_namespace(spec.id))},
+            ],
             "uidMappings": mapping,
             "gidMappings": mapping,
             "rootfsPropagation": "private",
@@ -117,7 +120,8 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
     }
 
 
-NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "user", "cgroup")
+#: Made by the OCI runtime; the user namespace is made by us, see `RootMount`.
+NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
 
 
 @cache

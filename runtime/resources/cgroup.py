@@ -103,6 +103,18 @@ class Cgroup(Resource):
         if path is not None:
             self.groups.kill(path)
 
+    def clear(self, environment_id: UUID) -> None:
+        """Removes the groups that a dead environment made of its own; a no-op when there are none."""
+        path = self.find(environment_id)
+        if path is None:
+            return
+        try:
+            self.groups.clear(path)
+        except OSError as busy:
+            raise RuntimeFault(
+                f"a control group of its own is still busy: {busy.strerror}", code="busy"
+            ) from busy
+
     def usage(self, environment_id: UUID) -> Usage:
         """Processor, memory and tasks; all zeros when it doesn't run."""
         path = self.find(environment_id)
@@ -122,6 +134,7 @@ class Cgroup(Resource):
         )
 
     def remove(self, environment_id: UUID) -> str | None:
+        self.groups.sweep(self.node.cgroup_name, str(environment_id))
         path = self.find(environment_id)
         if path is None:
             return None

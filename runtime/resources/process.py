@@ -85,6 +85,8 @@ class Process(Resource):
         name = self.node.container_name(environment_id)
         there = (self.node.oci_root / name).exists()
         if there:
+            # the OCI runtime goes down by recursion, and takes minutes for what root inside may dig
+            Cgroup(self.node).clear(environment_id)
             run(
                 [shutil.which("crun") or "runc", f"--root={self.node.oci_root}", "delete", "--force", name],
                 timeout_s=20,

@@ -1,5 +1,6 @@
-"""The id-mapped view of the root volume that the environment's processes see as `/`."""
+"""The environment's user namespace, and the id-mapped view of the root volume that its processes see as `/`."""
 
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -15,14 +16,26 @@ class RootMount(Resource):
     name = "id-mapped root"
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        point = self.node.mount_point(spec.id)
-        if self._is_right(spec.id):
+        point, pin = self.node.mount_point(spec.id), self.node.user_namespace(spec.id)
+        is_pinned = mounts.is_mounted(pin)
+        is_right = self._is_right(spec.id)
+        if is_pinned and is_right:
             return None
-        while mounts.unmount(point):  # another root: that of before a reinstall
-            pass
-        point.mkdir(mode=0o700, exist_ok=True)
         first = self.node.first_uid(spec.slot)
-        mounts.mount_idmapped(self.node.root_volume(spec.id), point, first_uid=first, count=IDS_PER_SLOT)
+        if is_pinned:
+            namespace = os.open(pin, os.O_RDONLY | os.O_CLOEXEC)
+        else:
+            namespace = mounts.user_namespace(first, IDS_PER_SLOT)
+        try:
+            if not is_pinned:
+                mounts.pin_namespace(namespace, pin)
+            if not is_right:
+                while mounts.unmount(point):  # another root: that of before a reinstall
+                    pass
+                point.mkdir(mode=0o700, exist_ok=True)
+                mounts.mount_idmapped(self.node.root_volume(spec.id), point, namespace=namespace)
+        finally:
+            os.close(namespace)
         return f"root is {first} outside"
 
     def _is_right(self, environment_id: UUID) -> bool:
@@ -34,11 +47,13 @@ class RootMount(Resource):
         return False
 
     def remove(self, environment_id: UUID) -> str | None:
-        point = self.node.mount_point(environment_id)
-        while mounts.unmount(point):
-            pass
+        point, pin = self.node.mount_point(environment_id), self.node.user_namespace(environment_id)
+        for one in (point, pin):
+            while mounts.unmount(one):
+                pass
         with suppress(FileNotFoundError):
             point.rmdir()
+        pin.unlink(missing_ok=True)
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
@@ -46,9 +61,12 @@ class RootMount(Resource):
         return {"mounted": str(point)} if mounts.is_mounted(point) else None
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
+        if not mounts.is_mounted(self.node.user_namespace(spec.id)):
+            return "its user namespace is not kept"
         return None if self._is_right(spec.id) else "its root is not mounted"
 
     def inventory(self) -> Iterable[Found]:
-        for entry in (self.node.mounts / "roots").iterdir():
-            with suppress(ValueError):
-                yield Found(self.name, UUID(entry.name), entry.name)
+        for kind in ("roots", "users"):
+            for entry in (self.node.mounts / kind).iterdir():
+                with suppress(ValueError):
+                    yield Found(self.name, UUID(entry.name), f"{kind}/{entry.name}")

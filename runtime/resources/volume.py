@@ -200,6 +200,10 @@ class RootVolume(Resource):
         environments first, then of tenants that have none left."""
         wanted = {self.number(one) for one in self._owners()}
         swept = 0
+        for number in self.quotas.numbers(0):
+            # of a subvolume that was deleted while snapshots held its extents: even an empty one uses some
+            if self.quotas.used_bytes(0, number) == 0:
+                swept += btrfs.delete_qgroup(self.node.store, btrfs.qgroup_id(0, number))
         for number in self.quotas.numbers(1):
             if number not in wanted and not self.quotas.used_bytes(1, number):
                 swept += btrfs.delete_qgroup(self.node.store, btrfs.qgroup_id(1, number))

@@ -19,8 +19,10 @@ from panel.environments.services.checks import (
     security_profile,
 )
 from panel.environments.services.intent import Changed, announce, change, locked, move_reservation
-from panel.errors import Conflict
+from panel.errors import Conflict, Invalid
 from panel.operations.models import OperationKind
+from panel.plans.models import PlanVersion
+from panel.plans.rules import check_allowance, check_choices, newest, refuse_own_size
 from panel.tenants.permissions import Permission
 from runtime.contract import Limits
 
@@ -36,9 +38,9 @@ _NEEDED = {
 def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str, Any]) -> Changed:
     """Change what is given and leave the rest; live where the environment runs.
 
-    Takes `name`, `description`, `limits` (in part), `plan`, `ssh_keys`, `network`, `security`, `restart`,
-    `stop_timeout_s`. A node that can't make it so (a disk smaller than what is on it) refuses, and the
-    row goes back to what was.
+    Takes `name`, `description`, `limits` (in part), `plan`, `follows_plan`, `ssh_keys`, `network`,
+    `security`, `restart`, `stop_timeout_s`. A node that can't make it so (a disk smaller than what is on
+    it) refuses, and the row goes back to what was.
     """
     with transaction.atomic():
         environment = locked(actor, environment_id)
@@ -68,11 +70,7 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         row.name = changes["name"]
     if "description" in changes:
         row.description = check_text(changes["description"] or "", "description")
-    if changes.get("plan"):
-        row.plan_version = plan_version(actor, row.tenant, changes["plan"])
-        resize(row, inputs.parse_limits({**row.plan_version.limits, **(changes.get("limits") or {})}))
-    elif changes.get("limits"):
-        resize(row, inputs.parse_limits({**row.limits, **changes["limits"]}))
+    _resize_by(actor, row, changes)
     if "ssh_keys" in changes:
         row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
         row.credentials_revision += 1
@@ -86,6 +84,55 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     if changes.get("stop_timeout_s") is not None:
         row.stop_timeout_s = check_stop_timeout(changes["stop_timeout_s"])
     return {key: value for key, value in changes.items() if key != "ssh_keys"}
+
+
+def _resize_by(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> None:
+    """`plan`, `limits`, both (the plan with limits of its own laid over it), or `follows_plan`."""
+    limits = changes.get("limits") or {}
+    if limits:
+        refuse_own_size(row.tenant)
+        if changes.get("follows_plan"):
+            raise Invalid(
+                "One that follows its plan has the plan's size; give no limits.", field="follows_plan"
+            )
+    if changes.get("plan"):
+        take_version(row, plan_version(actor, row.tenant, changes["plan"]), limits)
+        row.follows_plan = not limits and changes.get("follows_plan") is not False
+    elif limits:
+        resize(row, inputs.parse_limits({**row.limits, **limits}))
+        row.follows_plan = False
+    elif changes.get("follows_plan") is not None:
+        _follow(row, wanted=bool(changes["follows_plan"]))
+
+
+def _follow(row: Environment, *, wanted: bool) -> None:
+    """Begin to follow the plan, with its newest version at once, or keep the version that it has."""
+    if wanted:
+        version = newest(row.plan_version.plan_id) if row.plan_version is not None else None
+        if version is None:
+            raise Invalid("It has no plan to follow; give one.", field="follows_plan")
+        take_version(row, version)
+    row.follows_plan = wanted
+
+
+def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, Any] | None = None) -> None:
+    """Give a locked row this version of a plan, `limits` laid over its own. The caller saves.
+
+    Raises `Refused` when kind, kernel, image, addresses or forwards aren't in it, or a quota has no room.
+    """
+    check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image)
+    check_allowance(version, "addresses", row.addresses.filter(released_at=None, family=4).count())
+    check_allowance(version, "forwards", row.forwards.count())
+    resize(row, inputs.parse_limits({**version.limits, **(limits or {})}))
+    row.plan_version = version
+    row.plan_problem, row.plan_tried_at = "", None
+    row.traffic_state = wanted_traffic_state(row)
+
+
+def wanted_traffic_state(row: Environment) -> str:
+    from panel.metering.services import wanted_state  # noqa: PLC0415 - metering changes environments
+
+    return wanted_state(row)
 
 
 def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]) -> Changed:

@@ -9,6 +9,7 @@ from panel.environments import inputs
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid
 from panel.plans.models import Plan, PlanVersion
+from panel.plans.rules import refuse_own_size
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 from runtime.contract import Limits
@@ -32,10 +33,13 @@ def limits_for(
 ) -> tuple[PlanVersion | None, Limits]:
     """A plan's newest version with `limits` laid over it, or `limits` alone."""
     if not plan:
+        refuse_own_size(tenant)
         if not limits:
             raise Invalid("Give a plan, or limits with cpu, memory_mb and disk_mb.", field="limits")
         return None, inputs.parse_limits(limits)
     found = plan_version(actor, tenant, plan)
+    if limits:
+        refuse_own_size(tenant)
     return found, inputs.parse_limits({**found.limits, **(limits or {})})
 
 
@@ -50,7 +54,7 @@ def plan_version(actor: Actor, tenant: Tenant, plan: str) -> PlanVersion:
             found = None
     if found is None or (found.tenant_id is not None and found.tenant_id not in tenant.chain):
         raise Invalid(f"There is no plan {plan[:63]}.", field="plan", code="unknown_plan")
-    version = found.versions.order_by("-number").first()
+    version = found.versions.select_related("plan").order_by("-number").first()
     if version is None:
         raise Invalid(f"The plan {plan[:63]} has no limits yet.", field="plan")
     return version

@@ -29,6 +29,7 @@ from panel.networks.models import Address
 from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
+from panel.plans.rules import check_allowance, check_choices
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.quotas.refusals import counting_refusals
@@ -68,6 +69,7 @@ def create_environment(
     actor.require(Permission.ENVIRONMENT_CREATE, tenant)
     refuse_suspended(tenant)
     version, wanted = limits_for(actor, tenant, limits, plan)
+    check_choices(version, kind=kind, kernel=kernel, image=image)
     environment = Environment(
         id=uuid.uuid4(),
         tenant=tenant,
@@ -77,6 +79,7 @@ def create_environment(
         kind=inputs.check_kind(kind),
         kernel=inputs.check_kernel(kernel),
         plan_version=version,
+        follows_plan=version is not None and not limits,
         limits=wanted.model_dump(mode="json"),
         ssh_keys=credentials.check_ssh_keys(ssh_keys),
         network_options=network_options(actor, tenant, network),
@@ -111,6 +114,10 @@ def _place_and_save(
     )
     pools = networks.pools_of(node)
     wanted = {family: (1 if family in pools else 0) if n is None else n for family, n in counts.items()}
+    if environment.plan_version is not None and counts[4] is None:
+        most = environment.plan_version.parsed_allowances.addresses
+        wanted[4] = wanted[4] if most is None else min(wanted[4], most)
+    check_allowance(environment.plan_version, "addresses", wanted[4], field="ipv4")
     for family, number in wanted.items():
         if number and family not in pools:
             raise Invalid(f"The node has no IPv{family} network; ask for 0.", field=f"ipv{family}")

@@ -11,6 +11,7 @@ from panel.errors import NotFound
 from panel.networks import services as networks
 from panel.networks.models import PortForward
 from panel.operations.models import Operation, OperationKind
+from panel.plans.rules import check_allowance
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.tenants.permissions import Permission
@@ -30,6 +31,7 @@ def add_forward(
     made: list[PortForward] = []
 
     def mutate(row: Environment) -> dict[str, Any]:
+        check_allowance(row.plan_version, "forwards", row.forwards.count() + 1)
         quotas.reserve(row.tenant, {Resource.FORWARDS: 1})
         forward = networks.open_forward(
             row,

@@ -17,6 +17,7 @@ from panel.errors import Invalid
 from panel.nodes import placement
 from panel.nodes.agent import Agent
 from panel.operations.models import OperationKind
+from panel.plans.rules import check_choices
 from panel.tenants.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
 from runtime.contract import DesiredState
@@ -42,6 +43,7 @@ def reinstall(
                     field="image",
                     code="unknown_image",
                 )
+            check_choices(row.plan_version, kind=row.kind, kernel=row.kernel, image=image)
             row.image = image
         row.installs += 1
         row.keep_old_root = keep_old

@@ -15,10 +15,11 @@ from panel.environments import inputs
 from panel.environments.models import Environment
 from panel.environments.services.checks import refuse_taken_name
 from panel.environments.specs import spec_of
-from panel.errors import Conflict, NotFound
+from panel.errors import Conflict, NotFound, Refused
 from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
+from panel.plans.terms import TrafficAction
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.quotas.refusals import counting_refusals
@@ -38,8 +39,22 @@ INTENT = (
     "stop_timeout_s",
     "name",
     "boots",
+    "follows_plan",
     "plan_version_id",
 )
+
+
+class TrafficUsedUp(Refused):
+    code = "traffic_used_up"
+    status = 403
+
+    def __init__(self, environment: Environment) -> None:
+        version = environment.plan_version
+        amount = version.parsed_allowances.traffic_gb if version is not None else None
+        super().__init__(
+            f"Its traffic of {amount or 0:g} GB for this month is used up, so it stays stopped.",
+            next_step="It runs again when the month is over, or at once with a plan that has more traffic.",
+        )
 
 
 @dataclass(frozen=True)
@@ -52,6 +67,8 @@ class Changed:
     """Made by the panel; shown once and kept nowhere."""
 
 
+#: Changes that make it run.
+_STARTING = (OperationKind.START, OperationKind.RESTART, OperationKind.RESUME)
 #: Changes the intent of a locked row; says what was asked for.
 Mutation = Callable[[Environment], dict[str, Any]]
 
@@ -74,6 +91,8 @@ def change(
             refuse_suspended(environment.tenant)
         if environment.desired_state == DesiredState.DELETED and not even_deleting:
             raise Conflict("This environment is being deleted.", code="deleting")
+        if kind in _STARTING and environment.traffic_state == TrafficAction.SUSPEND:
+            raise TrafficUsedUp(environment)
         before = intent_of(environment)
         known = audited(environment)
         details = mutate(environment)
@@ -124,6 +143,9 @@ def save_intent(environment: Environment) -> None:
                 update_fields=[
                     *INTENT[:-1],
                     "plan_version",
+                    "plan_problem",
+                    "plan_tried_at",
+                    "traffic_state",
                     "description",
                     "generation",
                     "ssh_keys",
@@ -149,7 +171,7 @@ def locked(actor: Actor, environment_id: UUID) -> Environment:
         return (
             Environment.objects.for_actor(actor)
             .living()
-            .select_related("tenant", "node")
+            .select_related("tenant", "node", "plan_version__plan")
             .select_for_update(of=("self",))
             .get(pk=environment_id)
         )

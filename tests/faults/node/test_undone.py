@@ -73,7 +73,8 @@ class Seen:
         inside = ""
         if init_pid(node, spec.id) is not None:
             files = "/etc/shadow /etc/hostname /etc/hosts /root/.ssh/authorized_keys"
-            inside = sh(node, spec, f"cat {files}; ip addr show eth0; ip route")
+            addresses = "ip addr show eth0 | awk '/inet/ {print $2}' | sort"
+            inside = sh(node, spec, f"cat {files}; {addresses}; ip route | sort")
         command = ["ip", "route", "show", "dev", node.link_name(spec.id)]
         routes = subprocess.run(command, check=False, capture_output=True, text=True, timeout=20).stdout
         return cls(

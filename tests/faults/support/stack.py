@@ -1,21 +1,29 @@
 """A running installation as a target for faults: find, kill, freeze and continue its processes."""
 
+import http.cookiejar
 import json
 import os
 import pwd
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from runtime.install.layout import CHECKOUT
-from tests.e2e.support import Installation
+from tests.e2e.support import Answer, Installation
+from tests.faults.support.sockets import Events, Terminal
 
 
 class Asked:
@@ -111,6 +119,77 @@ class Stack:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
 
+    @contextmanager
+    def held_down(self, role: str) -> Iterator[None]:
+        """kill -9, and the supervisor doesn't start it again until the end."""
+        supervisor = int((self.wadah.home / "run" / "supervisor.pid").read_text())
+        os.kill(supervisor, signal.SIGSTOP)
+        before = self.pid(role)
+        try:
+            os.kill(before, signal.SIGKILL)
+            yield
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
+            self.wait_back(role, before)
+
+    def kill_init(self, environment: str) -> None:
+        pid = self.kernel()["environments"][environment]["pid"]
+        assert pid, "it doesn't run"
+        os.kill(pid, signal.SIGKILL)
+
+    # as people see it ----------------------------------------------------------------------------
+
+    @contextmanager
+    def terminal(self, environment: str, name: str = "") -> Iterator[Terminal]:
+        """A root shell of its own in the environment."""
+        name = name or f"t{uuid.uuid4().hex[:8]}"
+        url = f"{self._ws}/ws/environments/{environment}/terminals/{name}"
+        terminal = Terminal(url, self.wadah.token)
+        terminal.open()
+        try:
+            yield terminal
+        finally:
+            terminal.close()
+
+    @contextmanager
+    def events(self) -> Iterator[Events]:
+        made = Events(f"{self._ws}/ws/events", self.wadah.token)
+        made.open()
+        try:
+            yield made
+        finally:
+            made.close()
+
+    @property
+    def _ws(self) -> str:
+        return self.wadah.url.replace("http://", "ws://")
+
+    def outside(self, path: str) -> Answer:
+        """Without any sign-in."""
+        return _get(urllib.request.build_opener(), f"{self.wadah.url}{path}")
+
+    def page(self, path: str) -> Answer:
+        """A page as the administrator's browser gets it."""
+        return _get(self._browser, f"{self.wadah.url}{path}")
+
+    @cached_property
+    def _browser(self) -> urllib.request.OpenerDirector:
+        jar = http.cookiejar.CookieJar()
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+        url = f"{self.wadah.url}/accounts/login/"
+        form = _get(opener, url).body
+        found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form)
+        assert found, form
+        values = {
+            "csrfmiddlewaretoken": found.group(1),
+            "login": self.wadah.username,
+            "password": self.wadah.password,
+        }
+        request = urllib.request.Request(url, urllib.parse.urlencode(values).encode(), {"Referer": url})
+        with opener.open(request, timeout=30) as answer:
+            assert "/accounts/login" not in answer.url, "the sign-in was refused"
+        return opener
+
     # what lies beneath -----------------------------------------------------------------------------
 
     @property
@@ -144,6 +223,14 @@ class Stack:
             found += answer.body["items"]
             if not answer.body["items"] or len(found) >= answer.body["count"]:
                 return found
+
+
+def _get(opener: urllib.request.OpenerDirector, url: str) -> Answer:
+    try:
+        with opener.open(url, timeout=60) as answer:
+            return Answer(answer.status, answer.read().decode(), dict(answer.headers))
+    except urllib.error.HTTPError as error:
+        return Answer(error.code, error.read().decode(), dict(error.headers))
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -41,6 +42,9 @@ def entered_test_node() -> Iterator[Node]:
             yield node
         finally:
             watchdog.close()
+            for thread in threading.enumerate():
+                if thread is not threading.main_thread():
+                    thread.join(10)  # one that closes a socket; setns wants a process of one thread
             for fd, flag in outside:
                 _leave(fd, flag)
                 os.close(fd)

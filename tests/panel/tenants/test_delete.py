@@ -46,10 +46,9 @@ def mentions(ids: set[UUID]) -> list[str]:
             continue
         for row in model._default_manager.all():
             for field in model._meta.concrete_fields:
-                value = field.value_from_object(row)
-                if isinstance(field, models.TextField) and any(one.hex in str(value) for one in ids):
-                    found.append(f"{model.__name__}.{field.name}")
-                elif str(value) in texts:
+                value = str(field.value_from_object(row))
+                is_inside = isinstance(field, models.TextField) and any(one.hex in value for one in ids)
+                if is_inside or value in texts:
                     found.append(f"{model.__name__}.{field.name}")
     return found
 

@@ -1,4 +1,4 @@
-"""A suspended tenant: its environments stopped or frozen, its API closed with the reason, its pages saying so."""
+"""A suspended tenant: its environments stopped or frozen, its API closed, its pages saying so."""
 
 import json
 from typing import Any

@@ -1,0 +1,55 @@
+"""What a plan's version allows an environment that has it. Each refusal is a sentence about one field."""
+
+from uuid import UUID
+
+from panel.errors import Conflict, Invalid
+from panel.plans.models import PlanVersion
+from panel.tenants.models import Tenant
+
+
+def check_choices(version: PlanVersion | None, *, kind: str, kernel: str, image: str) -> None:
+    """`Invalid` for a kind, kernel or image that the plan leaves out; a no-op without a plan."""
+    if version is None:
+        return
+    choices = version.parsed_choices
+    asked = (
+        ("kind", kind, choices.kinds),
+        ("kernel", kernel, choices.kernels),
+        ("image", image, choices.images),
+    )
+    for field, value, allowed in asked:
+        if allowed is not None and value not in allowed:
+            raise Invalid(
+                f"The plan {version.plan} allows the {field} {' or '.join(allowed)}, not {value[:64]}.",
+                field=field,
+                code="not_in_plan",
+                next_step="Choose one of those, or another plan.",
+            )
+
+
+def check_allowance(version: PlanVersion | None, what: str, wanted: int, *, field: str = "") -> None:
+    """`Conflict` when an environment would have more of `what` (an allowance) than its plan gives."""
+    if version is None:
+        return
+    most = getattr(version.parsed_allowances, what)
+    if most is not None and wanted > most:
+        raise Conflict(
+            f"The plan {version.plan} gives {most} {what} to an environment; this would be number {wanted}.",
+            code="not_in_plan",
+            field=field,
+            next_step="Remove one first, or choose a larger plan.",
+        )
+
+
+def refuse_own_size(tenant: Tenant) -> None:
+    """`Invalid` in a tenant whose environments have the size of a plan."""
+    if tenant.must_use_plans:
+        raise Invalid(
+            "Environments of this tenant have the size of a plan; choose one instead of limits.",
+            field="plan",
+            code="plan_needed",
+        )
+
+
+def newest(plan_id: UUID) -> PlanVersion | None:
+    return PlanVersion.objects.select_related("plan").filter(plan_id=plan_id).order_by("-number").first()

@@ -1,0 +1,42 @@
+"""What a plan says besides the kernel's limits: how many of what, how much traffic, and which choices."""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from runtime.contract import Kernel, Kind
+from runtime.contract.base import ImageName, Message
+
+#: Most of anything that is counted; more is a slip of the keyboard.
+_MOST = 100_000
+
+
+class TrafficAction(StrEnum):
+    """What happens once the month's traffic is used up."""
+
+    SLOW = "slow"
+    SUSPEND = "suspend"
+
+
+class Allowances(Message):
+    """Per environment. None: as many as the tenant's quota leaves."""
+
+    addresses: Annotated[int, Field(ge=0, le=_MOST)] | None = None
+    """IPv4 addresses."""
+    forwards: Annotated[int, Field(ge=0, le=_MOST)] | None = None
+    snapshots: Annotated[int, Field(ge=0, le=_MOST)] | None = None
+    backups: Annotated[int, Field(ge=0, le=_MOST)] | None = None
+    traffic_gb: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    """Gigabytes (10^9 bytes) in a calendar month of the tenant's time zone, both directions together."""
+    traffic_action: TrafficAction = TrafficAction.SLOW
+    traffic_slow_bit_s: Annotated[int, Field(ge=8_000)] = 1_000_000
+    """The rate each way once it is used up, with the action `slow`."""
+
+
+class Choices(Message):
+    """Which kinds, kernels and images. None: all that a node offers."""
+
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] | None = None
+    kernels: Annotated[tuple[Kernel, ...], Field(min_length=1)] | None = None
+    images: Annotated[tuple[ImageName, ...], Field(min_length=1, max_length=200)] | None = None

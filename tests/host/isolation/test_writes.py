@@ -1,0 +1,204 @@
+"""A03, A05: nothing that belongs to the whole host can be written; no control group can be loosened."""
+
+from runtime.contract import EnvironmentSpec
+from runtime.host.cgroup import version
+from runtime.node import Node
+from runtime.resources.cgroup import Cgroup
+from tests.host.isolation.conftest import Try
+
+#: Files of the whole host; nothing of these has a namespace.
+HOST_FILES = """
+/proc/sys/kernel/core_pattern /proc/sys/kernel/modprobe /proc/sys/kernel/hotplug /proc/sys/kernel/printk
+/proc/sys/kernel/panic /proc/sys/kernel/threads-max /proc/sys/kernel/pty/max
+/proc/sys/kernel/dmesg_restrict /proc/sys/kernel/kptr_restrict /proc/sys/kernel/sysrq
+/proc/sys/kernel/keys/maxkeys
+/proc/sys/kernel/randomize_va_space /proc/sys/kernel/unprivileged_bpf_disabled
+/proc/sys/vm/panic_on_oom /proc/sys/vm/drop_caches /proc/sys/vm/overcommit_memory /proc/sys/vm/swappiness
+/proc/sys/vm/compact_memory /proc/sys/vm/dirty_ratio
+/proc/sys/fs/binfmt_misc/register /proc/sys/fs/file-max /proc/sys/fs/suid_dumpable
+/proc/sys/fs/protected_symlinks /proc/sys/fs/inotify/max_user_instances
+/proc/sys/net/netfilter/nf_conntrack_max /proc/sys/net/core/bpf_jit_enable /proc/sys/net/core/rmem_max
+/proc/sysrq-trigger /proc/irq/default_smp_affinity /proc/1/oom_score_adj_host
+/sys/kernel/uevent_helper /sys/power/state /sys/kernel/mm/transparent_hugepage/enabled
+/sys/kernel/mm/ksm/run /sys/module/kernel/parameters/panic
+""".split()
+
+
+def test_a03_host_wide_values_can_not_be_written(tries: Try) -> None:
+    def write(paths: list[str]) -> dict[str, str]:
+        import glob
+        import os
+
+        wrote = {}
+        block = glob.glob("/sys/block/*/queue/*") + glob.glob("/sys/class/block/*/queue/*")
+        for path in [*paths, *block]:
+            try:
+                fd = os.open(path, os.O_WRONLY)
+            except OSError:
+                continue
+            try:
+                # what it says already, or what would do no harm: the answer is what counts
+                try:
+                    with open(path, "rb") as file:
+                        data = file.read() or b"0"
+                except OSError:
+                    data = b"0"
+                os.write(fd, data)
+                wrote[path] = data.decode(errors="replace")
+            except OSError:
+                pass
+            finally:
+                os.close(fd)
+        return wrote
+
+    assert tries(write, HOST_FILES) == {}
+
+
+def test_a03_not_even_after_the_covers_are_taken_off(tries: Try) -> None:
+    """The masks are cosmetics: root inside unmounts them, remounts /sys, mounts proc and sys anew."""
+
+    def uncover(paths: list[str]) -> list[str]:
+        import ctypes
+        import os
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(0x20000):
+            return ["unshare"]
+        libc.mount(b"", b"/", None, 0x44000, None)  # private, recursively
+        with open("/proc/self/mounts") as file:
+            lines = file.read().splitlines()
+        for line in reversed(lines):
+            target = line.split()[1]
+            if target.startswith(("/proc/", "/sys/")):
+                libc.umount2(target.encode(), 2)
+        libc.mount(b"", b"/sys", None, 0x20, None)  # remount without ro
+        os.makedirs("/mnt/p", exist_ok=True)
+        os.makedirs("/mnt/s", exist_ok=True)
+        libc.mount(b"proc", b"/mnt/p", b"proc", 0, None)
+        libc.mount(b"sysfs", b"/mnt/s", b"sysfs", 0, None)
+        wrote = []
+        more = [one.replace("/proc/", "/mnt/p/", 1).replace("/sys/", "/mnt/s/", 1) for one in paths]
+        for path in [*paths, *more]:
+            with_value = b"1" if "/proc/sys/" in path else b"0"
+            try:
+                fd = os.open(path, os.O_WRONLY)
+            except OSError:
+                continue
+            try:
+                os.write(fd, with_value)
+                wrote.append(path)
+            except OSError:
+                pass
+            os.close(fd)
+        return wrote
+
+    assert tries(uncover, HOST_FILES) == []
+
+
+def _attack_groups() -> list[str]:
+    import ctypes
+    import os
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    kinds = [
+        ("cgroup", one)
+        for one in "cpu cpuacct cpuset memory pids blkio devices freezer net_cls perf_event hugetlb".split()
+    ]
+    kinds += [("cgroup2", "")]
+    wrote = []
+    tops = ["/sys/fs/cgroup", *(f"/sys/fs/cgroup/{one}" for _, one in kinds if one)]
+    for kind, options in kinds:
+        place = f"/mnt/cg-{options or kind}"
+        os.makedirs(place, exist_ok=True)
+        if libc.mount(kind.encode(), place.encode(), kind.encode(), 0, options.encode() or None) == 0:
+            tops.append(place)
+    values = {
+        "release_agent": "/x",
+        "notify_on_release": "1",
+        "memory.limit_in_bytes": "-1",
+        "memory.memsw.limit_in_bytes": "-1",
+        "memory.max": "max",
+        "memory.high": "max",
+        "memory.swap.max": "max",
+        "pids.max": "max",
+        "cpu.cfs_quota_us": "-1",
+        "cpu.max": "max",
+        "cpu.weight": "10000",
+        "cpu.shares": "9999",
+        "cpuset.cpus": "0-1",
+        "devices.allow": "a",
+        "blkio.throttle.write_bps_device": "7:0 0",
+        "io.max": "7:0 wbps=max",
+        "freezer.state": "FROZEN",
+        "cgroup.procs": "1",
+        "tasks": "1",
+        "cgroup.kill": "1",
+        "cgroup.freeze": "1",
+        "cgroup.subtree_control": "+pids",
+        "memory.oom_control": "1",
+        "memory.force_empty": "0",
+        "cgroup.max.descendants": "max",
+        "cgroup.type": "threaded",
+    }
+    for top in tops:
+        above = [top, *(os.path.join(top, *[".."] * depth) for depth in (1, 2, 3))]
+        for group in above:
+            for name, value in values.items():
+                try:
+                    fd = os.open(f"{group}/{name}", os.O_WRONLY)
+                except OSError:
+                    continue
+                try:
+                    os.write(fd, value.encode())
+                    wrote.append(f"{group}/{name}")
+                except OSError:
+                    pass
+                os.close(fd)
+            try:
+                os.stat(f"{group}/cgroup.procs")
+                os.mkdir(f"{group}/escape")
+                wrote.append(f"{group}/escape/")
+                os.rmdir(f"{group}/escape")
+            except OSError:
+                pass
+    for _, options in kinds:
+        libc.umount2(f"/mnt/cg-{options or 'cgroup2'}".encode(), 2)
+    return wrote
+
+
+def test_a05_no_limit_can_be_loosened(node: Node, ve: EnvironmentSpec, tries: Try) -> None:
+    before = Cgroup(node).inspect(ve.id)
+    wrote = tries(_attack_groups)
+    assert [one for one in wrote if not _is_own(one)] == []
+    assert Cgroup(node).inspect(ve.id) == before
+
+
+def _is_own(path: str) -> bool:
+    """v2: the delegated files of the payload group, to move and group its own processes."""
+    return (
+        version() == 2
+        and path.split("/")[-1] in ("cgroup.procs", "cgroup.subtree_control", "")
+        and ".." not in path
+    )
+
+
+def test_a05_only_the_hierarchy_of_systemd_is_its_own(tries: Try) -> None:
+    if version() != 1:
+        return
+
+    def own() -> list[str]:
+        import os
+
+        return sorted(
+            one.name for one in os.scandir("/sys/fs/cgroup") if one.is_dir() and one.stat().st_uid == 0
+        )
+
+    def made() -> bool:
+        import os
+
+        os.mkdir("/sys/fs/cgroup/systemd/mine")
+        os.rmdir("/sys/fs/cgroup/systemd/mine")
+        return True
+
+    assert tries(own) == ["systemd"]
+    assert tries(made)
