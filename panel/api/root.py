@@ -137,6 +137,7 @@ def _add_routers() -> None:
     from panel.images.api import router as images  # noqa: PLC0415
     from panel.networks.api import router as addresses  # noqa: PLC0415
     from panel.nodes.api import router as nodes  # noqa: PLC0415
+    from panel.nodes.capacity_api import router as capacity  # noqa: PLC0415
     from panel.operations.api import router as operations  # noqa: PLC0415
     from panel.plans.api import router as plans  # noqa: PLC0415
     from panel.tenants.api import router as tenants  # noqa: PLC0415
@@ -149,6 +150,7 @@ def _add_routers() -> None:
         ("plans", plans),
         ("images", images),
         ("nodes", nodes),
+        ("capacity", capacity),
         ("addresses", addresses),
         ("audit", audit),
     ):

@@ -50,6 +50,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/tokens": {"tenant": "{tenant}", "permissions": ["environment.view"]},
     "POST /api/v1/plans": {"name": "walking", "limits": factories.LIMITS},
     "PATCH /api/v1/plans/<pk>": {"name": "walking"},
+    "POST /api/v1/tenants/<pk>/quota/preview": {"quota": {"cpu": 1}},
     "POST /api/v1/plans/<pk>/preview": {"limits": {"memory_mb": 128}},
     "POST /api/v1/images": {"name": "busybox"},
     "PATCH /api/v1/nodes/<pk>": {"state": "disabled"},
