@@ -114,8 +114,6 @@ class Usage(Message):
     network_link: Annotated[int, Field(ge=0)] = 0
     """Index of the host's side of its link (0: none): with another one, the counters began at zero."""
     oom_kills: Annotated[int, Field(ge=0)] = 0
-    events: Annotated[tuple[EnvironmentEvent, ...], Field(max_length=50)] = ()
-    """What happened by itself since the last report; each is told once."""
 
 
 class UsageReport(Message):
