@@ -23,6 +23,7 @@ _PROBLEMS = {
     403: "Not allowed.",
     404: "Not there, or not yours.",
     409: "It collides with what is there.",
+    412: "It was changed since you have read it.",
     422: "A value isn't acceptable.",
     429: "Too many requests.",
 }
@@ -131,6 +132,7 @@ def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
 
 
 def _add_routers() -> None:
+    from panel.access.api import environment_router, tenant_router  # noqa: PLC0415
     from panel.accounts.api import router as tokens  # noqa: PLC0415
     from panel.audit.api import router as audit  # noqa: PLC0415
     from panel.environments.api import router as environments  # noqa: PLC0415
@@ -155,6 +157,8 @@ def _add_routers() -> None:
         ("audit", audit),
     ):
         api.add_router(f"/{name}", router, tags=[name])
+    api.add_router("/tenants", tenant_router, tags=["people"])
+    api.add_router("/environments", environment_router, tags=["people"])
 
 
 _add_routers()
