@@ -29,44 +29,54 @@ DYING_S = 30.0
 _PATIENCE_S = 10.0
 
 
+#: Brings about what should be, for the reason given.
+Again = Callable[[UUID, str], object]
+
+
 class Reconciler:
     def __init__(self, tools: Toolbox):
         self.node = tools.node
         self._tools = tools
 
-    def reconcile(self, again: Callable[[UUID, str], object]) -> dict[UUID, str]:
+    def reconcile(self, again: Again) -> dict[UUID, str]:
         """Has `again` called for every environment that drifted; returns which and why."""
         mended: dict[UUID, str] = {}
         for environment_id in known_environments(self.node):
-            records = Records(self.node, environment_id)
-            seen = records.newest_generation()
-            with records.try_lock() as free:
-                if not free:
-                    continue  # somebody is at work on it
-                reason = self.drift(records)
-            if not reason and records.newest_generation() > seen:
-                reason = "a newer spec came while it was looked at"
+            try:
+                reason = self.mend(environment_id, again)
+            except Exception:  # the edge: one environment's trouble must not keep the others from being mended
+                log.exception("not mended", environment=str(environment_id))
+                continue
             if reason:
-                log.warning("drift", environment=str(environment_id), reason=reason)
                 mended[environment_id] = reason
-                again(environment_id, reason)
         with suppress(RuntimeFault, OSError):
             self._sweep()
         return mended
 
-    def take_up_interrupted(self, again: Callable[[UUID], object], *, older_than_s: float = 0) -> list[UUID]:
-        """Has `again` called for what a killed process left in its middle: something is to be done, and nobody
-        holds the lock. Cheap when there is none; for every second. `older_than_s` leaves time to whoever was
-        asked just now to go on."""
-        taken = []
+    def mend(self, environment_id: UUID, again: Again) -> str | None:
+        """Has `again` called when the environment drifted; why, or None. A no-op while it is worked on."""
+        records = Records(self.node, environment_id)
+        seen = records.newest_generation()
+        with records.try_lock() as free:
+            if not free:
+                return None
+            reason = self.drift(records)
+        if not reason and records.newest_generation() > seen:
+            reason = "a newer spec came while it was looked at"
+        if reason:
+            log.warning("drift", environment=str(environment_id), reason=reason)
+            again(environment_id, reason)
+        return reason
+
+    def interrupted(self, *, older_than_s: float = 0) -> list[UUID]:
+        """Where something is to be done and nobody holds the lock: what a killed process left in its middle.
+        Cheap when there is none; for every second. `older_than_s` leaves time to whoever was asked to go on."""
+        found = []
         for environment_id in pending_environments(self.node, older_than_s=older_than_s):
             with Records(self.node, environment_id).try_lock() as free:
-                pass
-            if free:
-                log.warning("interrupted work", environment=str(environment_id))
-                taken.append(environment_id)
-                again(environment_id)
-        return taken
+                if free:
+                    found.append(environment_id)
+        return found
 
     def drift(self, records: Records) -> str | None:
         """Why `again` would have work to do; None when all is as wanted."""

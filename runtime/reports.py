@@ -9,13 +9,19 @@ import structlog
 from runtime.clock import sequence
 from runtime.contract import EnvironmentSpec, ObservedState, Report, Step
 from runtime.errors import RuntimeFault
-from runtime.host.oci import init_pid
+from runtime.host.oci import init_pid, monitor_pid
 from runtime.kinds import Toolbox
 from runtime.resources.cgroup import Cgroup
 from runtime.resources.process import Start
 from runtime.state import Failure, State
 
 log = structlog.get_logger()
+
+_WITHOUT_CONSOLE = {
+    "code": "console_lost",
+    "message": "It runs, without a console: what kept it was killed.",
+    "next_step": "Use a terminal; the console is back after a restart.",
+}
 
 Reporter = Callable[[Report], None]
 
@@ -55,6 +61,9 @@ class Reports:
             failure = Failure.of(fault)
         if failure is not None and state.code and fault is None and not steps:
             failure = None  # what happened since counts more
+        told = state
+        if failure is None and not state.code and pid is not None and monitor_pid(self.node, spec.id) is None:
+            told = state.model_copy(update=_WITHOUT_CONSOLE)
         return Report(
             node=self.node.name,
             environment_id=spec.id,
@@ -65,9 +74,9 @@ class Reports:
             at=datetime.now(UTC),
             state=observed,
             final=final,
-            code=(failure.code if failure else state.code) if final else "",
-            message=(failure.sentence if failure else state.message) if final else "",
-            next_step=(failure.next_step if failure else state.next_step) if final else "",
+            code=(failure.code if failure else told.code) if final else "",
+            message=(failure.sentence if failure else told.message) if final else "",
+            next_step=(failure.next_step if failure else told.next_step) if final else "",
             retryable=failure.retryable if failure else True,
             steps=tuple(steps),
             init_pid=pid,

@@ -40,6 +40,9 @@ _NO_GENERATORS = (
 )
 #: Started by D-Bus when somebody asks for them first (a login does), not at boot.
 _WHEN_ASKED = "systemd-logind dbus"
+#: `user@.service`: with its own KillMode=mixed, an init that gets no word of a cgroup running empty (any
+#: container on cgroup v1) often waits its TimeoutStopSec of two minutes, so that who had signed in could
+#: not reboot.
 _FINISH = f"""
 set -e
 echo 'nameserver 127.0.0.1' > /etc/resolv.conf
@@ -68,9 +71,9 @@ UNIT
 systemctl enable ssh-host-keys.service >/dev/null 2>&1
 systemctl disable apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true
 ln -sf multi-user.target default.target
-mkdir -p journald.conf.d /etc/systemd/journald.conf.d
+mkdir -p /etc/systemd/journald.conf.d user@.service.d
 printf '[Journal]\\nSystemMaxUse=32M\\nRuntimeMaxUse=16M\\n' > /etc/systemd/journald.conf.d/wadah.conf
-rm -rf journald.conf.d
+printf '[Service]\\nKillMode=control-group\\n' > user@.service.d/wadah.conf
 passwd --lock root >/dev/null
 printf 'LANG=C.UTF-8\\n' > /etc/default/locale
 apt-get clean

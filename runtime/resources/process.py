@@ -19,6 +19,7 @@ from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault, Superseded
 from runtime.host.command import run
 from runtime.host.oci import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
+from runtime.host.tty import release_terminal
 from runtime.kernels import kernel_of
 from runtime.resources.base import Found, Resource
 from runtime.resources.cgroup import Cgroup
@@ -31,21 +32,24 @@ class Process(Resource):
     name = "init process"
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        if init_pid(self.node, spec.id) is not None:
+        pid = init_pid(self.node, spec.id)
+        if pid is not None and not self._starting(spec.id).exists():
             return None
         cgroup = Cgroup(self.node)
-        if self._forget(spec.id):
-            cgroup.ensure(spec)  # the OCI runtime takes a container's group away with it, limits and all
-        kernel = kernel_of(spec.kernel)
-        self._starting(spec.id).touch(mode=0o600)
-        pid = start_monitor(
-            self.node,
-            spec.id,
-            runtime=kernel.runtime(),
-            runtime_arguments=kernel.runtime_arguments(self.node),
-        )
-        self._starting(spec.id).unlink(missing_ok=True)
+        if pid is None:
+            if self._forget(spec.id):
+                cgroup.ensure(spec)  # the OCI runtime takes a container's group away with it, limits and all
+            kernel = kernel_of(spec.kernel)
+            self._starting(spec.id).touch(mode=0o600)
+            pid = start_monitor(
+                self.node,
+                spec.id,
+                runtime=kernel.runtime(),
+                runtime_arguments=kernel.runtime_arguments(self.node),
+            )
+        release_terminal(pid)
         cgroup.made_anew(spec)
+        self._starting(spec.id).unlink(missing_ok=True)
         return f"pid {pid} outside"
 
     def _starting(self, environment_id: UUID) -> Path:

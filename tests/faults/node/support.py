@@ -85,7 +85,10 @@ def next_process(node: Node) -> None:
 
     def act() -> None:
         engine = Engine(node)
-        assert engine.reconciler.take_up_interrupted(engine.again)
+        cut_off = engine.reconciler.interrupted()
+        assert cut_off
+        for environment_id in cut_off:
+            engine.again(environment_id)
         assert engine.reconcile() == {}
 
     assert in_process(act) == 0

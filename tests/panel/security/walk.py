@@ -33,7 +33,7 @@ SIGN_IN = "in"
 _BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
 _BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
 #: Parts of a route that name no row.
-_PLAIN = {"key": "walked", "uidb36": "abc", "what": "general"}
+_PLAIN = {"key": "walked", "name": "t1", "uidb36": "abc", "what": "general"}
 
 #: What to send, by method and route; nothing else takes a body. `{name}` stands for an id of `world`.
 BODIES: dict[str, dict[str, Any]] = {
@@ -70,6 +70,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /environments/bulk": {"action": "stop", "id": "{environment}"},
     "POST /tenants/create": {"name": "walked"},
+    "POST /tenants/<uuid:tenant_id>/delete": {"typed_name": "tenant-amber", "wait_days": "7"},
     "POST /tenants/<uuid:tenant_id>/people/invite": {"email": "walked@example.test", "role": "viewer"},
     "POST /tenants/<uuid:tenant_id>/people/<uuid:user_id>/role": {"role": "viewer"},
     "POST /tenants/<uuid:tenant_id>/people/second-factor": {"is_required": "0"},
