@@ -160,6 +160,11 @@ class Node:
         return self.root / "store"
 
     @property
+    def quarantine(self) -> Path:
+        """Root volumes that no environment of this node owns: put aside, for a person to say."""
+        return self.store / "quarantine"
+
+    @property
     def mounts(self) -> Path:
         """Mount points that the OCI runtime reaches as root of a VE, so every directory above must let
         any user pass; HOME doesn't. What is mounted here is seen in the node's mount namespace only."""

@@ -1,5 +1,6 @@
 """Compares what is wanted with the kernel: what drifted, what leaks, what is missing."""
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,12 +13,15 @@ from runtime.errors import RuntimeFault
 from runtime.host.oci import init_pid
 from runtime.kinds import Toolbox
 from runtime.resources.base import Found
+from runtime.resources.cgroup import Cgroup
+from runtime.resources.process import Process
 from runtime.resources.volume import RootVolume
 from runtime.state import (
     Records,
     buried_lately,
     known_environments,
     pending_environments,
+    replace_file,
     sweep_tombstones,
 )
 
@@ -27,6 +31,8 @@ log = structlog.get_logger()
 #: goes when the kernel has taken its network namespace away, which takes longer on a busy host.
 DYING_S = 30.0
 _PATIENCE_S = 10.0
+#: What nobody wants is left alone for so long: a panel, or a person, may be about to say that they do.
+GRACE_S = 60.0
 
 
 #: Brings about what should be, for the reason given.
@@ -108,8 +114,55 @@ class Reconciler:
         return [one.name for one in self._tools.all() if one.inspect(spec.id) is not None]
 
     def _sweep(self) -> None:
+        for environment_id in known_environments(self.node):
+            Records(self.node, environment_id).sweep()
         self._tools.one(RootVolume).sweep()
         sweep_tombstones(self.node)
+
+    def clean_up(self, *, grace_s: float = GRACE_S) -> list[Found]:
+        """Takes away what nobody wants and what was seen so for `grace_s` seconds; returns it. Root volumes are
+        put aside, not deleted. To be called now and then."""
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        file = self.node.run / "orphans.json"
+        before: dict[str, float] = {}
+        with suppress(OSError, ValueError):
+            before = json.loads(file.read_text())
+        found = self.leaks()
+        since = {str(one): min(now, float(before.get(str(one), now))) for one in found}
+        if since or before:
+            replace_file(file, json.dumps(since))
+        due = [one for one in found if now - since[str(one)] >= grace_s and not self._runs_on(one)]
+        return [one for one in self._processes_first(due) if self._discard(one)]
+
+    def _runs_on(self, found: Found) -> bool:
+        """Whether it belongs to something that runs and was never deleted here: then it is the records that
+        were lost, and that is told, not punished."""
+        owner = found.environment_id
+        if owner is None or Records(self.node, owner).tombstone():
+            return False
+        return self._tools.one(Cgroup).usage(owner).processes > 0
+
+    def _processes_first(self, found: list[Found]) -> list[Found]:
+        order = [Process.name, *(one.name for one in reversed(self._tools.all()))]
+        return sorted(found, key=lambda one: order.index(one.resource))
+
+    def _discard(self, found: Found) -> bool:
+        resource = next(one for one in self._tools.all() if one.name == found.resource)
+        owner = found.environment_id or UUID(int=0)
+        with Records(self.node, owner).try_lock() as free:
+            if not free or self._is_wanted(owner):
+                return False
+            try:
+                resource.discard(found)
+            except (RuntimeFault, OSError):
+                log.exception("orphan not taken away", resource=found.resource, what=found.what)
+                return False
+        log.warning("orphan taken away", resource=found.resource, what=found.what)
+        return True
+
+    def _is_wanted(self, environment_id: UUID) -> bool:
+        records = Records(self.node, environment_id)
+        return records.directory.exists() and self._may_own(records)
 
     def leaks(self) -> list[Found]:
         """Every object with our mark that no wanted environment owns.
@@ -147,6 +200,8 @@ class Reconciler:
             records = Records(self.node, environment_id)
             with records.try_lock() as free:
                 reason = self.drift(records) if free else None
+            if records.wanted() is None and records.directory.exists():
+                reason = "its records can't be read"
             if reason:
                 lacking[environment_id] = reason
         return lacking

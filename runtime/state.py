@@ -235,6 +235,21 @@ class Records:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.directory)
 
+    def sweep(self) -> None:
+        """Takes away what a crash left of a deletion, or of the moment before a spec was taken in. A no-op
+        while there is a spec, or somebody is at work."""
+        if self.wanted() is not None:
+            return
+        with self.try_lock() as free, self.try_lock("accept") as quiet:
+            if not free or not quiet or self.wanted() is not None:
+                return
+            if self.tombstone():
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(self.directory)
+            else:
+                with suppress(OSError):
+                    self.directory.rmdir()
+
     # locks -----------------------------------------------------------------------------------
 
     def _lock_file(self, name: str) -> Path:

@@ -13,6 +13,7 @@ told.
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -39,6 +40,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 RECONCILE_EVERY_S = 15.0
+#: Reads every resource's inventory.
+CLEAN_UP_EVERY_S = 30.0
 #: How often it is looked for work that was cut off, and how old its note must be: who was asked to go on with
 #: it may be about to.
 PENDING_EVERY_S, PENDING_AGE_S = 1.0, 2.0
@@ -57,6 +60,7 @@ class Watcher:
         self._tasks: set[asyncio.Task[None]] = set()
         self._taken_up: set[UUID] = set()
         self._pending_watch = -1
+        self._clean_at = 0.0
 
     def report(self, report: Report) -> None:
         """Any thread. Of one environment only its newest report is kept while the panel is away, and every one
@@ -219,6 +223,9 @@ class Watcher:
         engine = self._engine()
         try:
             engine.reconcile()
+            if time.monotonic() > self._clean_at:
+                self._clean_at = time.monotonic() + CLEAN_UP_EVERY_S
+                engine.reconciler.clean_up()
             for environment_id in known_environments(self._node):
                 records = Records(self._node, environment_id)
                 happenings.note_lost_monitor(records, engine.reports)

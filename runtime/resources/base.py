@@ -54,6 +54,12 @@ class Resource(ABC):
     def inventory(self) -> Iterable[Found]:
         """Every such object on this node that carries our mark."""
 
+    def discard(self, found: Found) -> None:
+        """Takes away an object of the inventory that nobody wants; a no-op when nobody can tell whose it was.
+        What may hold somebody's data is put aside, never deleted."""
+        if found.environment_id is not None:
+            self.remove(found.environment_id)
+
     def check(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most have nothing to refuse)
         """Raises `RuntimeFault` when `ensure` would have to refuse. Asked of all before any acts."""
 

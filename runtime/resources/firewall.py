@@ -157,6 +157,8 @@ class Firewall(Resource):
         return None
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
+        if self._rules_are_gone():
+            prepare(self.node)  # flushed by somebody: the elements alone guard nothing
         wanted = ruleset.elements(spec, self.node.link_name(spec.id))
         known = self._known(spec.id)
         noted = known
@@ -173,6 +175,11 @@ class Firewall(Resource):
         if known == wanted:
             return None
         return "guard, NAT, forwards" if known is None else "changed"
+
+    def _rules_are_gone(self) -> bool:
+        """As the reconciler has just seen; nothing is read for it anew."""
+        picture = _recent.get(self.node.home)
+        return picture is not None and time.monotonic() - picture.at <= PICTURE_S and not picture.rules
 
     def _write(self, environment_id: UUID, note: dict[str, Elements]) -> None:
         file = self._note(environment_id)

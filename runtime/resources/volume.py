@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -194,6 +195,33 @@ class RootVolume(Resource):
         self._note(environment_id).unlink(missing_ok=True)
         btrfs.delete_qgroup(self.node.store, group)
         return f"{deleted} subvolumes" if deleted > 1 else None
+
+    def discard(self, found: Found) -> None:
+        """Into the pool's quarantine: whose data this is, and whether it is missed, a person must say."""
+        source = self.node.store / "environments" / found.what
+        if not source.is_dir():
+            return
+        if found.environment_id is not None:
+            group = btrfs.qgroup_id(1, self.number(found.environment_id))
+            for tenant in self.quotas.numbers(2):
+                btrfs.unassign_qgroup(self.node.store, group, btrfs.qgroup_id(2, tenant))
+        self.node.quarantine.mkdir(mode=0o700, exist_ok=True)
+        source.rename(self.node.quarantine / f"{found.what}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+
+    def quarantined(self) -> list[str]:
+        """Names of what was put aside, oldest first."""
+        if not self.node.quarantine.is_dir():
+            return []
+        return sorted((one.name for one in self.node.quarantine.iterdir()), key=lambda name: name[-16:])
+
+    def delete_quarantined(self, name: str) -> None:
+        """For good. Raises `RuntimeFault` when there is none of that name."""
+        if name not in self.quarantined():
+            raise RuntimeFault(f"nothing called {name} is in quarantine", code="not_found", retryable=False)
+        directory = self.node.quarantine / name
+        for one in list(directory.iterdir()):
+            self._delete_tree(one)
+        directory.rmdir()
 
     def sweep(self) -> int:
         """Removes quota groups that nothing belongs to any more, now that their space is cleaned; how many. Of
