@@ -2,11 +2,15 @@
 
 import time
 
+import structlog
+
 from runtime.contract import DesiredState, EnvironmentSpec, RestartMode
 from runtime.host.oci import init_pid
 from runtime.reports import Reports
 from runtime.resources.cgroup import Cgroup
 from runtime.state import Records, State
+
+log = structlog.get_logger()
 
 #: Init's exit status after reboot(2) from inside: killed by SIGHUP (reboot) or SIGINT (halt).
 #: pid_namespaces(7)
@@ -32,7 +36,10 @@ def note_exit(records: Records, exit_code: int | None, reports: Reports) -> floa
     delay = decide_restart(spec, state, exit_code, out_of_memory=ooms > state.ooms)
     state.ooms = max(state.ooms, ooms)
     state.restart_at = None if delay is None else time.time() + delay
-    records.set_state(state)
+    try:
+        records.set_state(state)
+    except OSError as full:
+        log.warning("end not written down", environment=str(records.id), error=str(full))
     reports.tell(reports.of(records.wanted() or spec, state, final=True))
     return delay
 

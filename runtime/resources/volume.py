@@ -6,6 +6,7 @@ groups *above* the one it is made in. That group is a child of the tenant's leve
 
 import os
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -60,13 +61,24 @@ class RootVolume(Resource):
                 code="image_missing",
                 next_step="Build it on the images page, or choose another.",
             )
-        free = shutil.disk_usage(self.node.store).free
+        free = self._free_bytes()
         if free < RESERVE_BYTES:
             raise RuntimeFault(
                 f"the pool is full: {free // MIB} MiB free, {RESERVE_BYTES // MIB} MiB are kept as reserve",
                 code="pool_full",
                 next_step="Delete environments or images, or make the pool larger.",
             )
+
+    def _free_bytes(self) -> int:
+        """What was deleted a moment ago counts as free: the kernel gives it back with its next commit, which
+        comes by itself only every 30 s (btrfs(5), `commit`)."""
+        for _ in range(5):
+            free = shutil.disk_usage(self.node.store).free
+            if free >= RESERVE_BYTES:
+                break
+            btrfs.sync(self.node.store)
+            time.sleep(0.2)
+        return free
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
         root = self.node.root_volume(spec.id)

@@ -8,10 +8,18 @@ import pytest
 
 from runtime import faults
 from runtime.engine import Engine
+from runtime.host import libc
 from runtime.node import Node
 from tests.host.conftest import busybox, engine, make, node, reports, specs
 
 __all__ = ["busybox", "engine", "make", "node", "reports", "specs"]
+
+
+#: Where the tests were started, before any of them entered a node.
+HOST = [
+    (os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), flag)
+    for kind, flag in (("mnt", libc.CLONE_NEWNS), ("net", libc.CLONE_NEWNET))
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
