@@ -66,7 +66,7 @@ class Tally:
     def add_report(self, report: Path) -> bool:
         """Adds what pytest wrote (JUnit XML). False when it wrote nothing, since it was killed or crashed."""
         try:
-            cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 (pytest wrote it)
+            cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314  # nosec B314 (pytest wrote it)
         except (OSError, ElementTree.ParseError):
             return False
         for case in cases:
