@@ -18,6 +18,7 @@ from runtime.network.ruleset import Elements
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
 from runtime.resources.resolvers import nameservers_of
+from runtime.state import replace_file
 
 #: How old a picture of the tables may be when many environments are looked at in a row.
 PICTURE_S = 2.0
@@ -182,10 +183,7 @@ class Firewall(Resource):
         return picture is not None and time.monotonic() - picture.at <= PICTURE_S and not picture.rules
 
     def _write(self, environment_id: UUID, note: dict[str, Elements]) -> None:
-        file = self._note(environment_id)
-        temporary = file.with_suffix(".new")
-        temporary.write_text(json.dumps(note))
-        temporary.rename(file)
+        replace_file(self._note(environment_id), json.dumps(note))
 
     def _change(self, gone: dict[str, Elements], wanted: dict[str, Elements]) -> None:
         """One transaction. To add what is there already is nothing to the kernel."""
