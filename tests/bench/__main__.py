@@ -74,7 +74,7 @@ def _options() -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="name",
-        help=f"of {', '.join(FIGURES)}, all without one; or faults, or scale",
+        help=f"of {', '.join(FIGURES)}; or faults; or scale",
     )
     parser.add_argument("--runs", type=int, default=30, help="of each figure (30)")
     parser.add_argument("--fill", type=int, default=0, metavar="N", help="N idle environments beside (0)")

@@ -78,7 +78,7 @@ def run(*, runs: int = 30, as_json: bool = False) -> int:
         for figure in sorted(figures, key=lambda one: -one.times):
             mark = " " if figure.times <= SLOWER else "!"
             print(
-                f"{mark} {figure.name:46} {figure.few_ms:8.1f} ms {figure.many_ms:8.1f} ms {figure.times:6.2f} ×"
+                f"{mark} {figure.name:58} {figure.few_ms:7.1f} ms {figure.many_ms:7.1f} ms {figure.times:5.2f} ×"
             )
         print(f"quota check of a create: {quota_ms:.2f} ms (promised: under {QUOTA_MS:g} ms)")
         print("all promises hold" if kept else "NOT all promises hold")
