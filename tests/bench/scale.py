@@ -77,9 +77,8 @@ def run(*, runs: int = 30, as_json: bool = False) -> int:
     else:
         for figure in sorted(figures, key=lambda one: -one.times):
             mark = " " if figure.times <= SLOWER else "!"
-            print(
-                f"{mark} {figure.name:58} {figure.few_ms:7.1f} ms {figure.many_ms:7.1f} ms {figure.times:5.2f} ×"
-            )
+            figures_text = f"{figure.few_ms:7.1f} ms {figure.many_ms:7.1f} ms {figure.times:5.2f} ×"
+            print(f"{mark} {figure.name:60} {figures_text}")
         print(f"quota check of a create: {quota_ms:.2f} ms (promised: under {QUOTA_MS:g} ms)")
         print("all promises hold" if kept else "NOT all promises hold")
     return 0 if kept else 1
