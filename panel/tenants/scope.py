@@ -62,8 +62,8 @@ class Reach:
     def on(self, tenant: str, environment: str) -> Q | None:
         """For rows that name their tenant and environment by these lookups (the latter may be empty)."""
         condition = self.on_tenants() if not environment else self.tenants
-        if condition is not None and tenant:
-            condition = inside(condition, tenant)
+        if condition is not None:
+            condition = inside(condition, tenant or "pk")
         if not environment:
             return condition
         if condition is not None and self.shared:
