@@ -1,9 +1,6 @@
 """Page of the audit record."""
 
-from typing import Any
-
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_safe
 
@@ -11,6 +8,7 @@ from panel.audit.export import download
 from panel.audit.models import AuditRecord, AuditRecords
 from panel.audit.selectors import records
 from panel.errors import Invalid
+from panel.paging import page_of_rows
 from panel.ui.shell import chosen_tenant
 from panel.ui.web import PageRequest, page, sentence, signed_in
 
@@ -30,11 +28,11 @@ def audit(request: PageRequest) -> HttpResponse:
     except Invalid as refusal:
         messages.error(request, sentence(refusal))
         rows = AuditRecord.objects.none()
-    shown = Paginator(rows, 50).get_page(request.GET.get("page"))
+    shown = page_of_rows(rows, 50, request.GET.get("page"))
     context = {
         "section": "audit",
         "rows": shown,
-        "records": [{"row": row, "changes": _changes(row)} for row in shown],
+        "records": [{"row": row, "changes": row.changes} for row in shown],
         "filters": filters,
         "is_filtered": any(filters.values()),
     }
@@ -47,7 +45,3 @@ def export(request: PageRequest) -> HttpResponseBase:
     """What the page would list, as a file."""
     rows = records(request.actor, _filters(request), chosen_tenant(request, request.actor))
     return download(rows, request.GET.get("format", "csv"))
-
-
-def _changes(row: AuditRecord) -> list[tuple[str, Any, Any]]:
-    return [(key, row.before.get(key, ""), row.after.get(key, "")) for key in {**row.before, **row.after}]

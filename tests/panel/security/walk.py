@@ -194,7 +194,8 @@ def ask(client: Client, method: str, route: Route, ids: dict[str, str]) -> HttpR
     }
     path = route.path(ids)
     with transaction.atomic():
-        Node.objects.update(last_seen_at=timezone.now())  # however slow the walk is
+        # a slow machine takes longer for the walk than a node may be silent
+        Node.objects.update(last_seen_at=timezone.now())
         if method == "GET":
             answer = client.get(path)
         elif route.pattern.startswith("/api/"):
