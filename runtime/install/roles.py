@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from runtime.install.files import put
 from runtime.install.host import ids
 from runtime.install.layout import Layout
 from runtime.install.say import Stop
@@ -172,10 +173,7 @@ daemonize no
 supervised no
 logfile ""
 """
-    file = directory / "redis.conf"
-    file.write_text(text)
-    os.chown(file, uid, gid)
-    file.chmod(0o640)
+    put(directory / "redis.conf", text, mode=0o640, owner=(uid, gid))
 
 
 def write_caddyfile(layout: Layout, front: Front) -> None:
@@ -214,6 +212,4 @@ def write_caddyfile(layout: Layout, front: Front) -> None:
 }}
 """
     uid, gid = ids()
-    file = layout.home / "front" / "Caddyfile"
-    file.write_text(text)
-    os.chown(file, uid, gid)
+    put(layout.home / "front" / "Caddyfile", text, owner=(uid, gid))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.install import python
+from runtime.install.files import append
 from runtime.install.host import (
     NODE_PACKAGES,
     PANEL_PACKAGES,
@@ -206,7 +207,7 @@ def give_ticket_key(layout: Layout) -> None:
 
 
 def _start_supervisor(layout: Layout, front: Front) -> None:
-    with (layout.log / "supervisor.log").open("ab") as log:
+    with append(layout.log / "supervisor.log") as log:
         subprocess.Popen(
             [
                 sys.executable,
