@@ -52,6 +52,8 @@ class Records:
         self.node = node
         self.id = environment_id
         self.directory = node.environment(environment_id)
+        self._specs: dict[str, tuple[bytes, EnvironmentSpec]] = {}
+        """What was read before, by file name."""
 
     # the spec --------------------------------------------------------------------------------
 
@@ -66,8 +68,13 @@ class Records:
         self._write("applied.json", spec.model_dump_json())
 
     def _spec(self, name: str) -> EnvironmentSpec | None:
+        """Understood anew only when it says something else than the last time: it is asked before each step."""
         try:
-            return EnvironmentSpec.model_validate_json((self.directory / name).read_bytes())
+            text = (self.directory / name).read_bytes()
+            known = self._specs.get(name)
+            if known is None or known[0] != text:
+                known = self._specs[name] = text, EnvironmentSpec.model_validate_json(text)
+            return known[1]
         except (OSError, ValidationError):
             return None
 

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from panel import events
+from panel.access.rights import check_permissions
 from panel.accounts.actor import Actor
 from panel.accounts.auth import digest_of, new_secret, text_of
 from panel.accounts.models import Token, User
@@ -21,7 +22,6 @@ from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NotFound
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import EVERYTHING, FROM_ABOVE, ROLES, Permission, RoleName
-from panel.tenants.services import check_permissions
 
 LONGEST = timedelta(days=366)
 DEFAULT_LIFE = timedelta(days=90)
@@ -148,28 +148,42 @@ def create_user(
 ) -> User:
     """An account with a verified address; without a password its owner sets one by mail."""
     actor.require(Permission.USER_MANAGE)
-    user = User(
-        username=username.strip(), email=email.strip().lower(), name=name[:120], is_superuser=is_administrator
-    )
+    with transaction.atomic():
+        user = checked_user(username=username, email=email, password=password, name=name)
+        user.is_superuser = is_administrator
+        save_user(user, password)
+        record(actor, "user.create", target=user, after={"is_administrator": is_administrator})
+    return user
+
+
+def checked_user(*, username: str, email: str, password: str, name: str = "") -> User:
+    """Not saved yet. `Invalid` or `Conflict` names the field."""
+    user = User(username=username.strip(), email=email.strip().lower(), name=name.strip()[:120])
     try:
         validate_email(user.email)
     except ValidationError as error:
         raise Invalid("This isn't an e-mail address.", field="email") from error
     try:
         user.username_validator(user.username)
+    except ValidationError as error:
+        raise Invalid(" ".join(error.messages), field="username") from error
+    try:
         if password:
             validate_password(password, user)
     except ValidationError as error:
-        field = "password" if password and error.code != "invalid" else "username"
-        raise Invalid(" ".join(error.messages), field=field) from error
-    with transaction.atomic():
-        for field in ("username", "email"):
-            value = getattr(user, field)
-            if User.objects.filter(**{f"{field}__iexact": value}).exists():
-                raise Conflict(f"The {field} {value} is taken.", code="name_taken", field=field)
-        save_user(user, password)
-        record(actor, "user.create", target=user, after={"is_administrator": is_administrator})
+        raise Invalid(" ".join(error.messages), field="password") from error
+    for field in ("username", "email"):
+        value = getattr(user, field)
+        if User.objects.filter(**{f"{field}__iexact": value}).exists():
+            raise Conflict(f"The {field} {value} is taken.", code="name_taken", field=field)
     return user
+
+
+def has_address(user: User, email: str) -> bool:
+    """Whether it is a verified address of his."""
+    from allauth.account.models import EmailAddress  # noqa: PLC0415
+
+    return bool(EmailAddress.objects.filter(user=user, email__iexact=email, verified=True).exists())
 
 
 def save_user(user: User, password: str) -> None:

@@ -23,6 +23,7 @@ _PROBLEMS = {
     403: "Not allowed.",
     404: "Not there, or not yours.",
     409: "It collides with what is there.",
+    412: "It was changed since you have read it.",
     422: "A value isn't acceptable.",
     429: "Too many requests.",
 }
@@ -131,12 +132,14 @@ def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
 
 
 def _add_routers() -> None:
+    from panel.access.api import environment_router, tenant_router  # noqa: PLC0415
     from panel.accounts.api import router as tokens  # noqa: PLC0415
     from panel.audit.api import router as audit  # noqa: PLC0415
     from panel.environments.api import router as environments  # noqa: PLC0415
     from panel.images.api import router as images  # noqa: PLC0415
     from panel.networks.api import router as addresses  # noqa: PLC0415
     from panel.nodes.api import router as nodes  # noqa: PLC0415
+    from panel.nodes.capacity_api import router as capacity  # noqa: PLC0415
     from panel.operations.api import router as operations  # noqa: PLC0415
     from panel.plans.api import router as plans  # noqa: PLC0415
     from panel.tenants.api import router as tenants  # noqa: PLC0415
@@ -149,10 +152,13 @@ def _add_routers() -> None:
         ("plans", plans),
         ("images", images),
         ("nodes", nodes),
+        ("capacity", capacity),
         ("addresses", addresses),
         ("audit", audit),
     ):
         api.add_router(f"/{name}", router, tags=[name])
+    api.add_router("/tenants", tenant_router, tags=["people"])
+    api.add_router("/environments", environment_router, tags=["people"])
 
 
 _add_routers()

@@ -19,6 +19,7 @@ _PAGES = [
     "panel.networks",
     "panel.environments",
     "panel.operations",
+    "panel.access",
     "panel.audit",
     "panel.console",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
@@ -11,10 +11,12 @@ from django.db import transaction
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments.models import Environment
+from panel.errors import NotFound
 from panel.live.auth import actor_now
 from panel.nodes.agent import Agent
 from panel.tenants.permissions import Permission
 from runtime.contract import Purpose
+from runtime.contract.base import NAME
 
 if TYPE_CHECKING:
     from channels.consumer import _ChannelScope as Scope
@@ -52,6 +54,35 @@ def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
         path=f"/v1/environments/{environment.pk}/{rest}",
         ticket=agent.ticket(environment.pk, purpose, actor.name),
     )
+
+
+def list_terminals(actor: Actor, environment_id: UUID) -> list[dict[str, Any]]:
+    """Shells that run inside, by age: `{"name", "created_at", "viewers"}`. Each may be gone on with anywhere.
+
+    Raises as `open_console`, and `NodeAway`.
+    """
+    environment = _visible(actor, environment_id)
+    found = Agent(environment.node).terminals(environment.pk, user=actor.name)
+    return [{key: one[key] for key in ("name", "created_at", "viewers")} for one in found if one["running"]]
+
+
+def close_terminal(actor: Actor, environment_id: UUID, name: str) -> None:
+    """Ends the shell of that name with all that runs in it; a no-op when there is none. Audited.
+
+    Raises as `list_terminals`.
+    """
+    environment = _visible(actor, environment_id)
+    if not NAME.fullmatch(name):
+        raise NotFound("This terminal")
+    with transaction.atomic():
+        record(
+            actor,
+            "environment.terminal_close",
+            tenant_id=environment.tenant_id,
+            target=environment,
+            before={"terminal": name},
+        )
+    Agent(environment.node).close_terminal(environment.pk, name, user=actor.name)
 
 
 def may_stay(scope: Scope, environment_id: UUID) -> bool:

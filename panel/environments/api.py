@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from panel.api.pages import Page
 from panel.api.root import actor, uuid_of
+from panel.console.services import close_terminal, list_terminals
 from panel.environments import selectors, services
 from panel.environments.models import Environment
 from panel.errors import Invalid, NotFound
@@ -238,3 +239,16 @@ def execute(request: HttpRequest, pk: str, payload: Exec) -> Json | HttpResponse
         raise NotFound(WHAT)
     who.require(Permission.ENVIRONMENT_EXEC, found)
     return services.execute(who, found, Agent(found.node), **payload.model_dump())
+
+
+@router.get("/{pk}/terminals", response=Json, operation_id="environments_terminals")
+def terminals(request: HttpRequest, pk: str) -> Json:
+    """Root shells that run inside; `/ws/environments/{pk}/terminals/{name}` goes on with one."""
+    found = list_terminals(actor(request), uuid_of(pk, WHAT))
+    return {"items": found, "count": len(found)}
+
+
+@router.delete("/{pk}/terminals/{name}", response={204: None}, operation_id="environments_close_terminal")
+def end_terminal(request: HttpRequest, pk: str, name: str) -> Status[None]:
+    close_terminal(actor(request), uuid_of(pk, WHAT), name)
+    return Status(204, None)

@@ -9,7 +9,6 @@ urlpatterns = [
     path("environments/create", views.create, name="environment-create"),
     path("environments/bulk", views.bulk, name="environments-bulk"),
     path(f"{_ONE}/", views.overview, name="environment"),
-    path(f"{_ONE}/console", views.console, name="environment-console"),
     path(f"{_ONE}/activity", views.activity, name="environment-activity"),
     path(f"{_ONE}/settings", views.settings, name="environment-settings"),
     path(f"{_ONE}/secret-noted", views.forget_secret, name="environment-secret-noted"),

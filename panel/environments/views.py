@@ -132,7 +132,7 @@ def bulk(request: PageRequest) -> HttpResponse:
 # one ----------------------------------------------------------------------------------------------
 
 
-def _get(request: PageRequest, environment_id: UUID) -> Environment:
+def get(request: PageRequest, environment_id: UUID) -> Environment:
     return (
         Environment.objects.select_related("tenant", "node", "plan_version__plan", "usage", "created_by")
         .prefetch_related("addresses", "forwards")
@@ -140,7 +140,7 @@ def _get(request: PageRequest, environment_id: UUID) -> Environment:
     )
 
 
-def _context(request: PageRequest, row: Environment, tab: str) -> dict[str, Any]:
+def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, Any]:
     actor = request.actor
     current = Operation.objects.filter(pk=row.operation_id).first() if row.operation_id else None
     return {
@@ -178,8 +178,8 @@ def _usage(row: Environment) -> EnvironmentUsage | None:
 @require_safe
 @signed_in
 def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    row = _get(request, environment_id)
-    context = _context(request, row, "overview")
+    row = get(request, environment_id)
+    context = context_of(request, row, "overview")
     usage = _usage(row)
     context["secret"] = _secret(request, row)
     context["recent"] = list(_operations(request, row)[:6])
@@ -196,17 +196,9 @@ def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
 
 @require_safe
 @signed_in
-def console(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    row = _get(request, environment_id)
-    request.actor.require(Permission.ENVIRONMENT_CONSOLE, row)
-    return page(request, "environments/console.html", _context(request, row, "console"))
-
-
-@require_safe
-@signed_in
 def activity(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    row = _get(request, environment_id)
-    context = _context(request, row, "activity")
+    row = get(request, environment_id)
+    context = context_of(request, row, "activity")
     context["operations"] = list(_operations(request, row)[:100])
     return page(request, "environments/activity.html", context)
 
@@ -244,7 +236,7 @@ def _forms(row: Environment) -> dict[str, Form]:
 
 
 def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], status: int) -> HttpResponse:
-    context = _context(request, row, "settings")
+    context = context_of(request, row, "settings")
     context["forms"] = {**_forms(row), **bound}
     context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
     context["secret"] = _secret(request, row)
@@ -256,7 +248,7 @@ def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], st
 @require_safe
 @signed_in
 def settings(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    return _settings(request, _get(request, environment_id), {}, 200)
+    return _settings(request, get(request, environment_id), {}, 200)
 
 
 _FORMS: dict[str, type[Form]] = {
@@ -274,7 +266,7 @@ _FORMS: dict[str, type[Form]] = {
 @signed_in
 def change(request: PageRequest, environment_id: UUID, what: str) -> HttpResponse:
     """One form of the settings page; errors come back beside its fields."""
-    row = _get(request, environment_id)
+    row = get(request, environment_id)
     if what not in _FORMS:
         raise NotFound(_("This form"))
     form = _FORMS[what](request.POST)
@@ -337,7 +329,7 @@ def remove_forward(request: PageRequest, environment_id: UUID, forward_id: UUID)
 @require_POST
 @signed_in
 def delete(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    row = _get(request, environment_id)
+    row = get(request, environment_id)
     form = forms.DeleteForm(request.POST)
     if not form.is_valid() or form.cleaned_data["typed_name"].strip() != row.name:
         form.add_error("typed_name", _("This is not its name: type %(name)s.") % {"name": row.name})

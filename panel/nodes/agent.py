@@ -44,14 +44,33 @@ class Agent:
     ) -> dict[str, Any]:
         """`{"exit_code", "stdout", "stderr", "truncated", "timed_out"}`. Raises `Conflict` when it doesn't
         run, `NodeAway` when the node can't be asked."""
-        connection = _UnixConnection(self.path, timeout_s + 10)
-        body = json.dumps({"command": command, "timeout_s": timeout_s, "stdin": stdin})
-        headers = {
-            "Authorization": f"Bearer {self.ticket(environment_id, Purpose.EXEC, user)}",
-            "Content-Type": "application/json",
-        }
+        body = {"command": command, "timeout_s": timeout_s, "stdin": stdin}
+        path = f"/v1/environments/{environment_id}/exec"
+        ticket = self.ticket(environment_id, Purpose.EXEC, user)
+        return self._ask("POST", path, ticket, body, timeout_s=timeout_s + 10)
+
+    def terminals(self, environment_id: UUID, *, user: str) -> list[dict[str, Any]]:
+        """`{"name", "running", "created_at", "exit_code", "viewers"}` of each, by age. Raises `NodeAway`."""
+        ticket = self.ticket(environment_id, Purpose.TERMINAL, user)
+        answer = self._ask("GET", f"/v1/environments/{environment_id}/terminals", ticket)
+        return list(answer["terminals"])
+
+    def close_terminal(self, environment_id: UUID, name: str, *, user: str) -> None:
+        """Ends its shell and forgets what it printed; a no-op when there is none. Raises `NodeAway`."""
+        ticket = self.ticket(environment_id, Purpose.TERMINAL, user)
         try:
-            connection.request("POST", f"/v1/environments/{environment_id}/exec", body, headers)
+            self._ask("DELETE", f"/v1/environments/{environment_id}/terminals/{name}", ticket)
+        except Refused as refusal:
+            if refusal.code != "not_found":
+                raise
+
+    def _ask(
+        self, method: str, path: str, ticket: str, body: dict[str, Any] | None = None, *, timeout_s: float = 15
+    ) -> dict[str, Any]:
+        connection = _UnixConnection(self.path, timeout_s)
+        headers = {"Authorization": f"Bearer {ticket}", "Content-Type": "application/json"}
+        try:
+            connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             status, text = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
@@ -61,7 +80,7 @@ class Agent:
         finally:
             connection.close()
         document: dict[str, Any] = json.loads(text or b"{}")
-        if status == 200:
+        if status < 300:
             return document
         message = document.get("message", "The node refused.")
         if status == 409:

@@ -21,7 +21,8 @@ Json = dict[str, Any]
 class Update(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    state: str
+    state: str | None = None
+    overcommit: dict[str, float | None] | None = None
 
 
 def show(row: Node) -> Json:
@@ -39,6 +40,7 @@ def show(row: Node) -> Json:
             "memory_mb": row.reserved_memory_mb,
             "disk_mb": row.reserved_disk_mb,
         },
+        "overcommit": {"cpu": row.cpu_ratio, "memory_mb": row.memory_ratio, "disk_mb": row.disk_ratio},
     }
 
 
@@ -82,5 +84,14 @@ def survey(request: HttpRequest, pk: str) -> Status[Json]:
 
 @router.patch("/{pk}", response=Json, operation_id="nodes_update")
 def update(request: HttpRequest, pk: str, payload: Update) -> Json:
+    """`state`, and `overcommit`: how many times what it has it may promise of `cpu`, `memory_mb`, `disk_mb`."""
     who = _seen_by(actor(request))
-    return show(services.set_node_state(who, uuid_of(pk, "This node"), payload.state))
+    node_id = uuid_of(pk, "This node")
+    if payload.overcommit is not None:
+        services.set_overcommit(who, node_id, payload.overcommit)
+    if payload.state is not None:
+        services.set_node_state(who, node_id, payload.state)
+    row = Node.objects.filter(pk=node_id).first()
+    if row is None:
+        raise NotFound("This node")
+    return show(row)

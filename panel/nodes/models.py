@@ -33,17 +33,38 @@ class Node(models.Model):
     """Thousandths of a vCPU over all environments placed here."""
     reserved_memory_mb = models.BigIntegerField(default=0)
     reserved_disk_mb = models.BigIntegerField(default=0)
+    cpu_ratio = models.FloatField(null=True, blank=True)
+    """How many times its processors may be promised; None: nobody set a bound. The same below."""
+    memory_ratio = models.FloatField(null=True, blank=True)
+    disk_ratio = models.FloatField(null=True, blank=True)
     placed = models.PositiveIntegerField(default=0)
     """Environments placed here."""
 
     class Meta:
         ordering = ["name"]
         constraints = [
-            models.CheckConstraint(condition=models.Q(state__in=NodeState.values), name="node_state_known")
+            models.CheckConstraint(condition=models.Q(state__in=NodeState.values), name="node_state_known"),
+            *[
+                models.CheckConstraint(
+                    condition=models.Q(**{f"{name}__isnull": True})
+                    | models.Q(**{f"{name}__range": (0.1, 100)}),
+                    name=f"node_{name}_bounded",
+                )
+                for name in ("cpu_ratio", "memory_ratio", "disk_ratio")
+            ],
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    def bounds(self) -> tuple[int | None, int | None, int | None]:
+        """Most thousandths of a vCPU, MiB of memory and MiB of disk that may be promised; None: no bound."""
+        facts = self.facts
+        return (
+            None if self.cpu_ratio is None else int(facts["cpus"] * 1000 * self.cpu_ratio),
+            None if self.memory_ratio is None else int(facts["memory_bytes"] / 2**20 * self.memory_ratio),
+            None if self.disk_ratio is None else int(facts["pool_bytes"] / 2**20 * self.disk_ratio),
+        )
 
     def is_online(self, at: datetime | None = None) -> bool:
         """Heard of within the last 45 seconds; a time that lies ahead is a clock's that was set back."""

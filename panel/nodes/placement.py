@@ -90,7 +90,24 @@ def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
             code="pool_full",
             next_step="Delete environments or images that aren't needed, or enlarge the pool.",
         )
-    return min(roomy, key=lambda c: (load_of(c.node), c.node.name)).node
+    unsold = [c for c in roomy if _is_within(c.node, limits)]
+    if not unsold:
+        raise NoRoom(
+            "Every node that could take it has promised as much as its overcommit ratio allows.",
+            code="node_sold_out",
+            next_step="Ask for less, or ask an administrator for room: the capacity page says what is short.",
+        )
+    return min(unsold, key=lambda c: (load_of(c.node), c.node.name)).node
+
+
+def _is_within(node: Node, limits: Limits) -> bool:
+    """Whether promising this keeps the node within its overcommit ratios."""
+    sums = (
+        node.reserved_cpu + round(limits.cpu * 1000),
+        node.reserved_memory_mb + limits.memory_mb,
+        node.reserved_disk_mb + limits.disk_mb,
+    )
+    return all(most is None or wanted <= most for wanted, most in zip(sums, node.bounds(), strict=True))
 
 
 def load_of(node: Node) -> float:
@@ -111,14 +128,30 @@ def candidates_for(image: str, at: datetime) -> list[Candidate]:
     return [Candidate(n, n.pk in ready, n.is_online(at)) for n in Node.objects.all()]
 
 
-def take(node: Node, cpu: int, memory_mb: int, disk_mb: int, placed: int = 1) -> None:
-    """Count it on the node. Also locks the node's row, so that what follows is done one by one per node."""
-    Node.objects.filter(pk=node.pk).update(
+def take(
+    node: Node, cpu: int, memory_mb: int, disk_mb: int, placed: int = 1, *, even_above: bool = False
+) -> None:
+    """Count it on the node; `NoRoom` when that would pass an overcommit ratio, unless `even_above`.
+
+    Also locks the node's row, so that what follows is done one by one per node.
+    """
+    rows = Node.objects.filter(pk=node.pk)
+    names = ("reserved_cpu", "reserved_memory_mb", "reserved_disk_mb")
+    for name, amount, most in zip(names, (cpu, memory_mb, disk_mb), node.bounds(), strict=True):
+        if amount > 0 and most is not None and not even_above:
+            rows = rows.filter(**{f"{name}__lte": most - amount})
+    counted = rows.update(
         reserved_cpu=F("reserved_cpu") + cpu,
         reserved_memory_mb=F("reserved_memory_mb") + memory_mb,
         reserved_disk_mb=F("reserved_disk_mb") + disk_mb,
         placed=F("placed") + placed,
     )
+    if not counted:
+        raise NoRoom(
+            f"The node {node} has promised as much as its overcommit ratio allows.",
+            code="node_sold_out",
+            next_step="Ask for less, or ask an administrator for room: the capacity page says what is short.",
+        )
 
 
 def free_slot(node: Node) -> int:

@@ -1,5 +1,6 @@
 """Taking in what nodes report about themselves, and what administrators decide about them."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from uuid import UUID
 
@@ -50,6 +51,39 @@ def look_around(actor: Actor, node_id: UUID) -> Node:
             f"The node {node.name} can't be asked right now.",
             next_step="It looks around every 30 seconds by itself.",
         )
+    return node
+
+
+#: API name to column.
+RATIOS = {"cpu": "cpu_ratio", "memory_mb": "memory_ratio", "disk_mb": "disk_ratio"}
+_LEAST_RATIO, _MOST_RATIO = 0.1, 100.0
+
+
+def set_overcommit(actor: Actor, node_id: UUID, ratios: Mapping[str, float | None]) -> Node:
+    """How many times what it has the node may promise, for `cpu`, `memory_mb`, `disk_mb`; None: no bound.
+
+    One below what is promised already takes nothing away: nothing new is placed there.
+    """
+    actor.require(Permission.NODE_MANAGE)
+    for name, ratio in ratios.items():
+        if name not in RATIOS:
+            known = ", ".join(RATIOS)
+            raise Invalid(f"There is no ratio {name[:40]}; known are {known}.", field="overcommit")
+        if ratio is not None and not _LEAST_RATIO <= ratio <= _MOST_RATIO:
+            raise Invalid(
+                f"A ratio is {_LEAST_RATIO:g} to {_MOST_RATIO:g}, or null for no bound.",
+                field=f"overcommit.{name}",
+            )
+    with transaction.atomic():
+        node = Node.objects.select_for_update().filter(pk=node_id).first()
+        if node is None:
+            raise NotFound("This node")
+        before = {name: getattr(node, RATIOS[name]) for name in ratios}
+        for name, ratio in ratios.items():
+            setattr(node, RATIOS[name], ratio)
+        node.save(update_fields=[RATIOS[name] for name in ratios])
+        record(actor, "node.overcommit", target=node, before=before, after=dict(ratios))
+        events.publish("node", node.pk, None)
     return node
 
 

@@ -11,33 +11,17 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.errors import NotFound
 from panel.nodes import services
+from panel.nodes.capacity import verdict_of
 from panel.nodes.leaks import behind, findings
 from panel.nodes.models import Node, NodeState
 from panel.tenants.permissions import Permission
 from panel.ui.web import PageRequest, page, signed_in
 
 _MIB = 2**20
-_FULL, _TIGHT = 0.95, 0.80
-
-
-def verdict(node: Node) -> tuple[str, str]:
-    """Tone and words for what the node can still take: the scarcest of memory and disk decides."""
-    facts = node.facts
-    if not node.is_online():
-        return "bad", _("not heard of")
-    if node.state != NodeState.ENABLED:
-        return "warn", _("takes nothing new")
-    pool = facts["pool_used_bytes"] / facts["pool_bytes"] if facts.get("pool_bytes") else 0
-    sold = node.reserved_memory_mb * _MIB / facts["memory_bytes"] if facts.get("memory_bytes") else 0
-    if pool >= _FULL:
-        return "bad", _("disk pool full")
-    if max(pool, sold) >= _FULL:
-        return "warn", _("memory sold out") if sold >= _FULL else _("nearly full")
-    return ("warn", _("filling up")) if max(pool, sold) >= _TIGHT else ("ok", _("has room"))
 
 
 def _shown(node: Node) -> dict[str, Any]:
-    tone, words = verdict(node)
+    tone, words = verdict_of(node)
     facts = node.facts
     return {
         "row": node,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from panel.quotas.models import SCALE, Quota, Resource
+from panel.quotas.models import MEASURED, SCALE, Quota, Resource
 from panel.quotas.sums import promised
 from panel.quotas.units import shown, shown_or_none
 from panel.tenants.models import Tenant
@@ -27,7 +27,7 @@ def show(row: Quota, used: Mapping[str, float]) -> dict[str, Any]:
         "reserved": shown(r, row.reserved),
         "used": now_used,
         "highest": shown(r, row.highest),
-        "highest_used": max(shown(r, row.highest_used), now_used),
+        "highest_used": max(shown(r, row.highest_used), now_used) if r in MEASURED else shown(r, row.highest),
         "hits": row.hits,
         "alert": row.alerted or None,
     }

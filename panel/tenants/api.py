@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict
 
 from panel.api.pages import Page, page_of
 from panel.api.root import actor
+from panel.quotas.preview import preview_limits
 from panel.quotas.services import limits_of
 from panel.tenants import lifecycle, selectors, services
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
-from panel.tenants.usage import usage_of
+from panel.tenants.usage import show_taker, takers, usage_of
 
 router = Router()
 Json = dict[str, Any]
@@ -37,6 +38,10 @@ class Update(Strict):
     grace_s: dict[str, int] = {}
     overbook: dict[str, float] = {}
     must_use_plans: bool = False
+
+
+class Preview(Strict):
+    quota: dict[str, float | None]
 
 
 class Suspend(Strict):
@@ -71,6 +76,24 @@ def update(request: HttpRequest, pk: str, payload: Update) -> Json:
     who = actor(request)
     changes = payload.model_dump(exclude_unset=True)
     return _show(services.update_tenant(who, selectors.tenant_of(who, pk).pk, **changes))
+
+
+@router.post("/{pk}/quota/preview", response=Json, operation_id="tenants_preview_quota")
+def preview_quota(request: HttpRequest, pk: str, payload: Preview) -> Json:
+    """What the same quota would mean as a PATCH: what would not fit, and whether the tenant above has room."""
+    who = actor(request)
+    row = selectors.tenant_of(who, pk)
+    who.require(Permission.TENANT_QUOTA, row)
+    return preview_limits(row, payload.quota)
+
+
+@router.get("/{pk}/environments", response=Json, operation_id="tenants_environments_usage")
+def environments(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
+    """What each environment of the tenant itself takes and uses, the largest memory first."""
+    who = actor(request)
+    row = selectors.tenant_of(who, pk)
+    who.require(Permission.USAGE_VIEW, row)
+    return page_of(takers(row), page, show_taker)
 
 
 @router.post("/{pk}/suspend", response=Json, operation_id="tenants_suspend")

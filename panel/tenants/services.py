@@ -1,8 +1,8 @@
-"""Tenants: making and changing them, and who belongs to them. Quotas: `quota`; their end: `lifecycle`."""
+"""Tenants: making and changing them. Quotas: `quota`; their end: `lifecycle`; their people: `panel.access`."""
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
@@ -10,13 +10,12 @@ from django.db import IntegrityError, transaction
 
 from panel import events
 from panel.accounts.actor import Actor
-from panel.accounts.models import User
 from panel.audit.services import record
 from panel.errors import Conflict, Invalid, NotFound
 from panel.quotas import services as quotas
 from panel.quotas.refusals import counting_refusals
-from panel.tenants.models import Membership, Role, Tenant
-from panel.tenants.permissions import GRANTABLE, ROLES, Permission, RoleName
+from panel.tenants.models import Membership, Tenant
+from panel.tenants.permissions import Permission, RoleName
 from panel.tenants.selectors import refuse_suspended
 from runtime.contract.base import NAME
 
@@ -138,91 +137,3 @@ def _check_time_zone(name: str) -> None:
 
     if name not in available_timezones():
         raise Invalid(f"There is no time zone {name[:64]}; try Asia/Jakarta.", field="time_zone")
-
-
-# members ------------------------------------------------------------------------------------------
-
-
-def set_member(
-    actor: Actor, tenant: Tenant, user: User, *, role: str, custom: Role | None = None
-) -> Membership:
-    """Add a person or change his role. Nobody gives a right that he lacks; the last owner stays one."""
-    actor.require(Permission.MEMBER_MANAGE, tenant)
-    if role not in RoleName.values or (role == RoleName.CUSTOM) != (custom is not None):
-        raise Invalid(f"The role is one of {', '.join(RoleName.values)}.", field="role")
-    wanted = frozenset(custom.permissions) if custom is not None else frozenset(ROLES[role])
-    _require_all(actor, tenant, wanted)
-    with transaction.atomic():
-        found = Membership.objects.select_for_update().filter(tenant=tenant, user=user).first()
-        before = found.role if found else ""
-        if found is not None and found.role == RoleName.OWNER and role != RoleName.OWNER:
-            _keep_an_owner(actor, tenant, found)
-        member, _ = Membership.objects.update_or_create(
-            tenant=tenant, user=user, defaults={"role": role, "custom_role": custom}
-        )
-        record(
-            actor,
-            "member.set",
-            tenant_id=tenant.pk,
-            target=user,
-            before={"role": before},
-            after={"role": role},
-        )
-        events.rights_changed(user.pk)
-    return member
-
-
-def remove_member(actor: Actor, tenant: Tenant, user_id: UUID) -> None:
-    actor.require(Permission.MEMBER_MANAGE, tenant)
-    with transaction.atomic():
-        found = Membership.objects.select_for_update().filter(tenant=tenant, user_id=user_id).first()
-        if found is None:
-            raise NotFound("This member")
-        if found.role == RoleName.OWNER:
-            _keep_an_owner(actor, tenant, found)
-        user = found.user
-        found.delete()
-        record(actor, "member.remove", tenant_id=tenant.pk, target=user, before={"role": found.role})
-        events.rights_changed(user.pk)
-
-
-def _keep_an_owner(actor: Actor, tenant: Tenant, member: Membership) -> None:
-    """Locks all owners, so that two removals at once can't take the last two."""
-    _require_all(actor, tenant, frozenset(ROLES[RoleName.OWNER]))
-    owners = list(Membership.objects.select_for_update().filter(tenant=tenant, role=RoleName.OWNER))
-    if [owner.pk for owner in owners] == [member.pk]:
-        raise Conflict("A tenant keeps at least one owner.", code="last_owner")
-
-
-def _require_all(actor: Actor, tenant: Tenant, permissions: frozenset[str]) -> None:
-    """Nobody hands out more than he has (what only counts from above is handed out by owners)."""
-    from panel.tenants.permissions import FROM_ABOVE  # noqa: PLC0415
-
-    for permission in permissions - FROM_ABOVE:
-        actor.require(Permission(permission), tenant)
-
-
-def create_role(actor: Actor, tenant: Tenant, *, name: str, permissions: Sequence[str]) -> Role:
-    """A role of the tenant's own."""
-    actor.require(Permission.MEMBER_MANAGE, tenant)
-    known = check_permissions(permissions)
-    _require_all(actor, tenant, frozenset(known))
-    if not name.strip() or len(name) > 60:
-        raise Invalid("A role's name has 1 to 60 characters.", field="name")
-    with transaction.atomic():
-        if Role.objects.filter(tenant=tenant, name=name.strip()).exists():
-            raise Conflict(f"There is a role {name} already.", code="name_taken", field="name")
-        role = Role.objects.create(tenant=tenant, name=name.strip(), permissions=known)
-        record(actor, "role.create", tenant_id=tenant.pk, target=role, after={"permissions": known})
-    return role
-
-
-def check_permissions(permissions: Sequence[str]) -> list[str]:
-    unknown = [p for p in permissions if p not in GRANTABLE]
-    if unknown:
-        known = ", ".join(sorted(GRANTABLE))
-        raise Invalid(
-            f"{unknown[0][:64]} is not a permission that can be given; known are {known}.",
-            field="permissions",
-        )
-    return sorted(set(permissions))

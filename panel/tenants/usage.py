@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from django.db.models import Count, Sum
+from django.db.models import Count, IntegerField, Sum
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast
 
-from panel.environments.models import Environment, EnvironmentUsage
+from panel.environments.models import Environment, Environments, EnvironmentUsage
 from panel.networks.models import Address, PortForward
 from panel.quotas import selectors as quotas
 from panel.quotas.models import Resource
@@ -46,3 +48,43 @@ def living_by_node(tenant: Tenant) -> dict[str, int]:
     """How many environments of the tenant itself are on which node."""
     rows = Environment.objects.living().filter(tenant=tenant).values_list("node__name")
     return dict(rows.annotate(n=Count("pk")).order_by("node__name"))
+
+
+def takers(tenant: Tenant) -> Environments:
+    """Living environments of the tenant itself, the one with the most memory first."""
+    return (
+        Environment.objects.living()
+        .filter(tenant=tenant)
+        .select_related("tenant", "node", "usage")
+        .annotate(memory_mb=Cast(KT("limits__memory_mb"), IntegerField()))
+        .order_by("-memory_mb", "name")
+    )
+
+
+def show_taker(row: Environment) -> dict[str, Any]:
+    """As beancounters of one environment: what is held, the most ever held, the limit, and the hits."""
+    usage = getattr(row, "usage", None)
+    limits = row.contract_limits()
+
+    def one(limit: float, used: float, **more: float) -> dict[str, float]:
+        return {"limit": limit, "used": used, **more}
+
+    held = usage or EnvironmentUsage()
+    return {
+        "id": str(row.pk),
+        "name": row.name,
+        "node": row.node.name,
+        "state": row.state.value,
+        "resources": {
+            "cpu": one(limits.cpu, round(held.cpu, 3)),
+            "memory_mb": one(
+                limits.memory_mb,
+                held.memory_bytes // _MIB,
+                highest_used=held.memory_max_bytes // _MIB,
+                hits=held.memory_hits,
+            ),
+            "swap_mb": one(limits.swap_mb, held.swap_bytes // _MIB),
+            "disk_mb": one(limits.disk_mb, held.disk_bytes // _MIB),
+            "processes": one(limits.processes, held.processes, hits=held.process_hits),
+        },
+    }

@@ -74,6 +74,7 @@ def _one(request: PageRequest, tenant_id: UUID, quota: forms.QuotaForm | None, s
         "members": members,
         "children": Tenant.objects.for_actor(actor).filter(parent=row),
         "quota": quota or forms.QuotaForm(initial=quotas.limits_of(row)),
+        "may_people": actor.can(Permission.MEMBER_VIEW, row),
         "may_quota": actor.can(Permission.TENANT_QUOTA, row),
         "may_suspend": actor.can(Permission.TENANT_SUSPEND, row),
     }

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 
+from panel.access.models import SupportAccess
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
 from panel.operations.models import OPEN_STATES, Operation
@@ -46,6 +47,18 @@ class Shell:
     @cached_property
     def outages(self) -> list[str]:
         return outages(self.actor)
+
+    @property
+    def support(self) -> SupportAccess | None:
+        """The tenant's view that he is in as an administrator."""
+        return self.actor.support
+
+    @cached_property
+    def supports(self) -> list[SupportAccess]:
+        """Administrators who are in the view of one's tenants now."""
+        if self.is_administrator:
+            return []
+        return list(SupportAccess.objects.for_actor(self.actor).running().select_related("tenant", "user")[:3])
 
     @property
     def is_administrator(self) -> bool:

@@ -87,31 +87,11 @@ def user_namespace(first_uid: int, count: int) -> int:
     the namespace's owner is: what the kernel counts by user (inotify instances, message queues, pending
     signals) it counts for the owner too, and would for all environments together if that were root.
     """
-    ready_read, ready_write = os.pipe()
-    hold_read, hold_write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(ready_read)
-            os.close(hold_write)
-            libc.keep_capabilities()
-            os.setresgid(first_uid, first_uid, first_uid)
-            os.setresuid(first_uid, first_uid, first_uid)
-            libc.unshare(libc.CLONE_NEWUSER)
-            os.write(ready_write, b"1")
-            os.read(hold_read, 1)
-        finally:
-            os._exit(0)
-    os.close(ready_write)
-    os.close(hold_read)
+    mapping = f"0 {first_uid} {count}\n"
     try:
-        if os.read(ready_read, 1) != b"1":
-            raise RuntimeFault("a user namespace can't be made", code="host_lacks")
-        mapping = f"0 {first_uid} {count}\n"
-        Path(f"/proc/{child}/uid_map").write_text(mapping)
-        Path(f"/proc/{child}/gid_map").write_text(mapping)
-        return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-    finally:
-        os.close(ready_read)
-        os.close(hold_write)
-        os.waitpid(child, 0)
+        with libc.idle_child(libc.CLONE_NEWUSER, first_uid) as child:
+            Path(f"/proc/{child}/uid_map").write_text(mapping)
+            Path(f"/proc/{child}/gid_map").write_text(mapping)
+            return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise RuntimeFault(f"a user namespace can't be made: {error.strerror}", code="host_lacks") from error

@@ -30,7 +30,7 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH = 28, 29
 RTM_GETNSID = 90
 
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_LINKINFO = 1, 3, 4, 5, 18
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_LINKINFO = 1, 3, 4, 5, 6, 18
 IFLA_NET_NS_PID, IFLA_IFALIAS, IFLA_STATS64, IFLA_LINK_NETNSID = 19, 20, 23, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
 IFF_UP = 1
@@ -104,6 +104,8 @@ class Link:
         values = attributes(body[_IFINFO.size :])
         self.name = values[IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
         self.alias = values.get(IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace")
+        self.queue = values.get(IFLA_QDISC, b"").rstrip(b"\0").decode(errors="replace")
+        """Kind of its outermost queueing discipline, such as `tbf`; "" where it has none."""
         self.peer_index = _integer(values.get(IFLA_LINK))
         self.peer_namespace = _integer(values.get(IFLA_LINK_NETNSID))
         """The kernel's number, in this namespace, for the one that the other side is in; None: this one."""

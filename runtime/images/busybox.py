@@ -15,12 +15,7 @@ _DIRECTORIES = (
     "usr/bin usr/sbin var/log var/tmp"
 )
 _FILES = {
-    "etc/inittab": (
-        "::sysinit:/etc/init.d/rcS\n"
-        "console::respawn:-/bin/sh\n"
-        "::ctrlaltdel:/sbin/reboot\n"
-        "::shutdown:/bin/true\n"
-    ),
+    "etc/inittab": ("::sysinit:/etc/init.d/rcS\nconsole::respawn:-/bin/sh\n::shutdown:/bin/true\n"),
     "etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n",
     "etc/group": "root:x:0:\ntty:x:5:\nutmp:x:43:\nnogroup:x:65534:\n",
     "etc/shadow": "root:!:19000:0:99999:7:::\nnobody:!:19000:0:99999:7:::\n",

@@ -31,6 +31,18 @@ _MASKED = (
     "sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount e2scrub_reap.service "
     "e2scrub_all.timer systemd-networkd-wait-online.service getty-static.service"
 )
+#: Programs that every boot would start to look for disks, partitions and kernel options of a whole machine;
+#: those for /etc/fstab, SysV scripts, rc.local, gettys and offline updates stay. systemd.generator(7)
+_NO_GENERATORS = (
+    "systemd-cryptsetup-generator systemd-debug-generator systemd-gpt-auto-generator "
+    "systemd-hibernate-resume-generator systemd-integritysetup-generator systemd-run-generator "
+    "systemd-veritysetup-generator"
+)
+#: Started by D-Bus when somebody asks for them first (a login does), not at boot.
+_WHEN_ASKED = "systemd-logind dbus"
+#: `user@.service`: with its own KillMode=mixed, an init that gets no word of a cgroup running empty (any
+#: container on cgroup v1) often waits its TimeoutStopSec of two minutes, so that who had signed in could
+#: not reboot.
 _FINISH = f"""
 set -e
 echo 'nameserver 127.0.0.1' > /etc/resolv.conf
@@ -38,6 +50,13 @@ echo 'nameserver 127.0.0.1' > /etc/resolv.conf
 rm -f /etc/hostname /etc/ssh/ssh_host_*
 cd /etc/systemd/system
 for unit in {_MASKED}; do ln -sf /dev/null "$unit"; done
+mkdir -p ../system-generators
+for one in {_NO_GENERATORS}; do ln -sf /dev/null "../system-generators/$one"; done
+mkdir -p /usr/lib/wadah/when-asked
+for one in {_WHEN_ASKED}; do
+  dpkg-divert --quiet --local --rename --divert "/usr/lib/wadah/when-asked/$one.service" \\
+    --add "/lib/systemd/system/multi-user.target.wants/$one.service"
+done
 cat > ssh-host-keys.service <<'UNIT'
 [Unit]
 Description=SSH host keys of this environment
@@ -45,20 +64,22 @@ Before=ssh.service
 ConditionPathExists=!/etc/ssh/ssh_host_ed25519_key
 [Service]
 Type=oneshot
-ExecStart=/usr/bin/ssh-keygen -A
+ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_key
 [Install]
 WantedBy=multi-user.target
 UNIT
 systemctl enable ssh-host-keys.service >/dev/null 2>&1
 systemctl disable apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true
 ln -sf multi-user.target default.target
-mkdir -p journald.conf.d /etc/systemd/journald.conf.d
+mkdir -p /etc/systemd/journald.conf.d user@.service.d
 printf '[Journal]\\nSystemMaxUse=32M\\nRuntimeMaxUse=16M\\n' > /etc/systemd/journald.conf.d/wadah.conf
-rm -rf journald.conf.d
+printf '[Service]\\nKillMode=control-group\\n' > user@.service.d/wadah.conf
 passwd --lock root >/dev/null
 printf 'LANG=C.UTF-8\\n' > /etc/default/locale
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/*.log /var/log/apt/*
+systemd-sysusers
+touch /etc/.updated /var/.updated  # ConditionNeedsUpdate of systemd.unit(5): all is as /usr wants it
 """
 _WORDS = (
     (re.compile(r"^I: running apt-get update"), 0.05, "reading the package lists"),

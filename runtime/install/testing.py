@@ -1,9 +1,14 @@
 """`test`: installs what tests need, then checks and tests, fast ones first; `bench`: measures."""
 
+import contextlib
 import os
+import signal
 import subprocess
+import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
 
 from runtime.install import python
 from runtime.install.host import (
@@ -42,6 +47,41 @@ class Group:
     @property
     def name(self) -> str:
         return f"{self.directory} ({self.database})" if self.database else self.directory
+
+
+@dataclass
+class Tally:
+    """What came of the checks and tests so far; a check counts as one test."""
+
+    passed: int = 0
+    skipped: int = 0
+    failed: list[str] = field(default_factory=list)
+
+    def add(self, name: str, *, passed: bool) -> None:
+        if passed:
+            self.passed += 1
+        else:
+            self.failed.append(name)
+
+    def add_report(self, report: Path) -> bool:
+        """Adds what pytest wrote (JUnit XML). False when it wrote nothing, since it was killed or crashed."""
+        try:
+            cases = list(ElementTree.parse(report).iter("testcase"))  # noqa: S314 (pytest wrote it)
+        except (OSError, ElementTree.ParseError):
+            return False
+        for case in cases:
+            if case.find("failure") is not None or case.find("error") is not None:
+                self.failed.append(f"{case.get('classname', '')}::{case.get('name', '')}")
+            elif case.find("skipped") is not None:
+                self.skipped += 1
+            else:
+                self.passed += 1
+        return True
+
+    def closing_line(self, seconds: float) -> str:
+        """As pytest ends: `1 failed, 20 passed, 3 skipped in 12.34s`."""
+        words = [f"{len(self.failed)} failed", f"{self.passed} passed", f"{self.skipped} skipped"]
+        return f"{', '.join(words)} in {seconds:.2f}s"
 
 
 #: Quick ones first.
@@ -84,15 +124,16 @@ def run_tests(arguments: list[str]) -> int:
         return subprocess.run(
             [_tool("pytest"), *arguments], cwd=CHECKOUT, env=environment, check=False
         ).returncode
-    failed = [name for name, command in CHECKS if not _check(name, command, environment)]
+    began, tally = time.monotonic(), Tally()
+    for name, command in CHECKS:
+        tally.add(name, passed=_check(name, command, environment))
     for group in GROUPS:
-        if any((CHECKOUT / group.directory).rglob("test_*.py")) and not _passes(group, environment):
-            failed.append(group.name)
-    if failed:
-        plain(f"failed: {', '.join(failed)}")
-        return 1
-    plain("all passed")
-    return 0
+        if any((CHECKOUT / group.directory).rglob("test_*.py")):
+            _run_group(group, environment, tally)
+    for name in tally.failed:
+        plain(f"FAILED {name}")
+    plain(tally.closing_line(time.monotonic() - began))
+    return 1 if tally.failed else 0
 
 
 def _tool(name: str) -> str:
@@ -117,20 +158,40 @@ def _check(name: str, command: list[str], environment: dict[str, str]) -> bool:
     return done.returncode == 0
 
 
-def _passes(group: Group, environment: dict[str, str]) -> bool:
+def _run_group(group: Group, environment: dict[str, str], tally: Tally) -> None:
+    """One pytest; what can't be read from its report counts as one failure."""
     began = time.monotonic()
     plain(f"── {group.name}")
-    command = [_tool("pytest"), "-q", group.directory, *(["-n", "2"] if group.is_spread else [])]
-    more = {"TEST_DATABASE": group.database} if group.database else {}
+    failed_before = len(tally.failed)
+    with tempfile.TemporaryDirectory(prefix="wadah-report-") as directory:
+        report = Path(directory) / "report.xml"
+        command = [_tool("pytest"), "-q", group.directory, f"--junitxml={report}"]
+        code = _within_deadline(
+            [*command, *(["-n", "2"] if group.is_spread else [])],
+            {**environment, **({"TEST_DATABASE": group.database} if group.database else {})},
+            group.deadline_s,
+        )
+        is_read = tally.add_report(report)
+    seconds = time.monotonic() - began
+    if code is None:
+        tally.add(f"{group.name} did not end within {group.deadline_s} s", passed=False)
+    elif not is_read or (code != 0 and len(tally.failed) == failed_before):
+        tally.add(f"{group.name}: pytest ended with {code}", passed=False)
+    plain(f"── {group.name}: {seconds:.0f} s")
+
+
+def _within_deadline(command: list[str], environment: dict[str, str], seconds: float) -> int | None:
+    """Its exit code; None when it had to be stopped. Ctrl-C's signal comes first, so that fixtures clean up."""
+    process = subprocess.Popen(command, cwd=CHECKOUT, env=environment)
     try:
-        code = subprocess.run(
-            command, cwd=CHECKOUT, env={**environment, **more}, timeout=group.deadline_s, check=False
-        ).returncode
+        return process.wait(seconds)
     except subprocess.TimeoutExpired:
-        plain(f"{group.name} did not end within {group.deadline_s} s")
-        return False
-    plain(f"── {group.name}: {time.monotonic() - began:.0f} s")
-    return code == 0
+        for number in (signal.SIGINT, signal.SIGKILL):
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(60)
+                break
+        return None
 
 
 def run_bench(arguments: list[str]) -> int:

@@ -79,7 +79,7 @@ def up(
         _demo(layout, front, admin)
     _greet(layout, front, admin)
     if not detach:
-        _stay(layout)
+        _stay(layout, front)
 
 
 # steps --------------------------------------------------------------------------------------------
@@ -307,12 +307,20 @@ def _greet(layout: Layout, front: Front, admin: dict[str, str]) -> None:
     )
 
 
-def _stay(layout: Layout) -> None:
-    """In the foreground until Ctrl-C; environments go on running."""
+def _stay(layout: Layout, front: Front) -> None:
+    """In the foreground until Ctrl-C or `down`; environments go on running. A supervisor that was killed, and
+    its processes with it, is started again."""
     plain("Ctrl-C stops the panel; environments go on running.")
     try:
-        while running_pid(layout) is not None:
+        while True:
             time.sleep(1)
+            if running_pid(layout) is not None:
+                continue
+            if not layout.supervisor_file.exists():
+                return  # it ended because it was asked to
+            problem("the supervisor was killed; started again")
+            _start_supervisor(layout, front)
+            time.sleep(5)
     except KeyboardInterrupt:
         plain()
         stop_processes(layout)

@@ -7,6 +7,8 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
+from pydantic_core import to_json
+
 from runtime.contract import EnvironmentSpec
 from runtime.host.oci import init_pid
 from runtime.resources.base import Found, Resource
@@ -27,13 +29,13 @@ class Bundle(Resource):
         kernel_of(spec.kernel).fill(config)
         directory = self.node.bundle(spec.id)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        text = json.dumps(config)
+        text = to_json(config)
         file = directory / "config.json"
         with suppress(FileNotFoundError):
-            if file.read_text() == text:
+            if file.read_bytes() == text:
                 return None
         temporary = directory / "config.new"
-        temporary.write_text(text)
+        temporary.write_bytes(text)
         temporary.rename(file)
         return None
 

@@ -19,6 +19,7 @@ from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault, Superseded
 from runtime.host.command import run
 from runtime.host.oci import init_pid, init_pid_file, monitor_pid_file
+from runtime.host.tty import release_terminal
 from runtime.kernels import kernel_of
 from runtime.resources.base import Found, Resource
 from runtime.resources.cgroup import Cgroup
@@ -41,6 +42,7 @@ class Process(Resource):
             runtime=kernel.runtime(),
             runtime_arguments=kernel.runtime_arguments(self.node),
         )
+        release_terminal(pid)
         cgroup = Cgroup(self.node)
         # crun makes cgroup files anew as root; its init may divide its own group from the first moment
         cgroup.groups.delegate(cgroup.path(spec), self.node.first_uid(spec.slot))

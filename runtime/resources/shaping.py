@@ -12,7 +12,7 @@ from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
-from runtime.host.netlink import IPRoute, NetlinkError, link_index
+from runtime.host.netlink import IPRoute, NetlinkError, Rtnetlink, link_index
 from runtime.resources.base import Found, Resource
 from runtime.resources.link import ALIAS
 
@@ -34,26 +34,22 @@ class Shaping(Resource):
         return "i" + self.node.link_name(environment_id)[1:]
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        link = link_index(self.node.link_name(spec.id))
+        with Rtnetlink() as netlink:
+            link = netlink.link(self.node.link_name(spec.id))
         if link is None:
             raise RuntimeFault("its network link is gone", code="link_gone")
         limits = spec.limits
         ifb = link_index(self._ifb_name(spec.id))
-        if limits.network_in_bit_s is None and limits.network_out_bit_s is None and ifb is None:
-            return self._clear_in(link)
+        is_unlimited = limits.network_in_bit_s is None and limits.network_out_bit_s is None
+        if is_unlimited and ifb is None and link.queue != "tbf":
+            return None
         try:
             with IPRoute() as ip:
-                changed = self._ensure_in(ip, link, limits.network_in_bit_s)
-                changed |= self._ensure_out(ip, link, ifb, spec)
+                changed = self._ensure_in(ip, link.index, limits.network_in_bit_s)
+                changed |= self._ensure_out(ip, link.index, ifb, spec)
         except NetlinkError as error:
             raise RuntimeFault(f"the network rate can't be set: {error}", code="shaping_failed") from error
         return "set" if changed else None
-
-    def _clear_in(self, link: int) -> str | None:
-        with IPRoute() as ip:
-            if _rate(ip, link) is not None:
-                ip.tc("del", "tbf", link, root=True)
-        return None
 
     @staticmethod
     def _ensure_in(ip: IPRoute, link: int, rate_bit_s: int | None) -> bool:

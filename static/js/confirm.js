@@ -5,6 +5,16 @@
 const dialog = document.getElementById("confirm");
 let go = null;
 
+/** Asks; `act` runs when the answer is the verb. */
+export function ask(title, text, act) {
+  dialog.querySelector("h2").textContent = title;
+  dialog.querySelector("[data-text]").textContent = text;
+  dialog.querySelector("[data-go]").textContent = title;
+  go = act;
+  dialog.showModal();
+  dialog.querySelector("[data-cancel]").focus();
+}
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   const asking = event.submitter?.dataset.confirm !== undefined ? event.submitter : form;
@@ -12,16 +22,11 @@ document.addEventListener("submit", (event) => {
   event.preventDefault();
   event.stopImmediatePropagation();
   const submitter = event.submitter;
-  dialog.querySelector("h2").textContent = asking.dataset.title || submitter?.textContent.trim();
-  dialog.querySelector("[data-text]").textContent = asking.dataset.confirm;
-  dialog.querySelector("[data-go]").textContent = asking.dataset.title || submitter?.textContent.trim();
-  go = () => {
+  ask(asking.dataset.title || submitter?.textContent.trim(), asking.dataset.confirm, () => {
     form.dataset.confirmed = "yes";
     form.requestSubmit(submitter);
     delete form.dataset.confirmed;
-  };
-  dialog.showModal();
-  dialog.querySelector("[data-cancel]").focus();
+  });
 }, true);
 
 dialog?.querySelector("[data-cancel]").addEventListener("click", () => dialog.close());

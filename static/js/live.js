@@ -1,7 +1,7 @@
 /**
  * One WebSocket per page. An element with data-live="environment:<id> operation:*" is fetched anew (from
  * data-src or this page's address, by its id) and morphed when an event of that kind and id comes.
- * While the socket is away a bar says since when; afterwards everything is fetched anew.
+ * While the socket is away a bar says since when; as it opens, everything is fetched anew.
  */
 import { Idiomorph } from "../vendor/idiomorph/idiomorph.mjs";
 import htmx from "./htmx.js";
@@ -98,7 +98,8 @@ function connect() {
     delay = FIRST_DELAY_MS;
     lastHeard = new Date();
     if (bar) bar.hidden = true;
-    if (wasOpen) everything();
+    // Also the first time: between the answer that made this page and this moment something may have happened.
+    everything();
     wasOpen = true;
   });
   socket.addEventListener("message", (message) => {

@@ -22,6 +22,10 @@ def main() -> int:
     if os.geteuid() != 0:
         print("the benchmark makes environments: it needs root", file=sys.stderr)
         return 2
+    if options.names == ["faults"]:
+        from tests.faults.longrun import run  # its own installation, its own summary
+
+        return run(runs=options.runs, seed=options.seed, home=options.home, as_json=options.json)
     report = {"machine": machine(), "runs": options.runs, "filled": options.fill, "figures": {}}
     say = (lambda _: None) if options.json else (lambda text: print(text, flush=True))
     say(f"{report['machine']}, {options.runs} runs, medians; {options.fill} other environments on the node")
@@ -62,15 +66,18 @@ def machine() -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="wadah bench", description="Measures an installation of its own.")
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(FIGURES)}; all without one")
+    parser.add_argument(
+        "names", nargs="*", metavar="name", help=f"of {', '.join(FIGURES)}, all without one; or faults"
+    )
     parser.add_argument("--runs", type=int, default=30, help="of each figure (30)")
     parser.add_argument("--fill", type=int, default=0, metavar="N", help="N idle environments beside (0)")
     parser.add_argument("--count", type=int, default=60, metavar="N", help="made by `many` and `memory` (60)")
+    parser.add_argument("--seed", type=int, default=1, help="of the faults that `faults` draws (1)")
     parser.add_argument("--home", type=Path, help="measure the installation in HOME, which is up")
     parser.add_argument("--json", action="store_true", help="every value, for programs")
     options = parser.parse_args()
     options.names = options.names or list(FIGURES)
-    unknown = set(options.names) - set(FIGURES)
+    unknown = set(options.names) - set(FIGURES) if options.names != ["faults"] else set()
     if unknown:
         parser.error(f"there is no figure {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
     if options.runs < 1 or options.fill < 0 or options.count < 1:

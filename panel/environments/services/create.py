@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -106,7 +107,7 @@ def _place_and_save(
     priority = operations.admit(actor, tenant.pk)
     now = timezone.now()
     node = placement.choose(
-        placement.candidates_for(environment.image, now),
+        _candidates(environment, now),
         kind=inputs.check_kind(environment.kind),
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
@@ -164,6 +165,17 @@ def _place_and_save(
     )
     announce(environment)
     return operation
+
+
+def _candidates(environment: Environment, now: datetime) -> list[placement.Candidate]:
+    """All nodes; for a tenant that hands out more than its quota only where the rest of it is, since the
+    kernel of one node can hold only what runs there."""
+    found = placement.candidates_for(environment.image, now)
+    tenant = environment.tenant
+    if not quotas.is_overbooked(tenant):
+        return found
+    there = set(Environment.objects.living().filter(tenant=tenant).values_list("node_id", flat=True))
+    return [one for one in found if not there or one.node.pk in there]
 
 
 def set_password(environment: Environment, root_password: str) -> str | None:

@@ -191,6 +191,7 @@ def move_reservation(
         new.memory_mb - old.memory_mb,
         new.disk_mb - old.disk_mb,
         placed=0,
+        even_above=even_above_limit,
     )
 
 

@@ -285,6 +285,9 @@ _RESOURCES = {
     "addresses": gettext_lazy("IPv4 addresses"),
     "forwards": gettext_lazy("Port forwards"),
     "snapshots": gettext_lazy("Snapshots"),
+    "swap_mb": gettext_lazy("Swap"),
+    "processes": gettext_lazy("Processes"),
+    "backups": gettext_lazy("Backups"),
 }
 
 

@@ -14,6 +14,7 @@ import { touchRow } from "./touch.js";
 import { say } from "./words.js";
 
 const FONT_KEY = "terminal-font-size";
+const ALOUD_KEY = "terminal-screen-reader";
 const SMALLEST = 8;
 const LARGEST = 32;
 const SCROLLBACK_LINES = 10000;
@@ -49,7 +50,7 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
     linkHandler,
     logLevel: "off", // a broken sequence is what the environment printed, no fault of the page
     macOptionIsMeta: true,
-    screenReaderMode: localStorage.getItem("terminal-screen-reader") === "1",
+    screenReaderMode: localStorage.getItem(ALOUD_KEY) === "1",
   });
   const fit = new FitAddon();
   const search = new SearchAddon();
@@ -63,6 +64,12 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
   const connection = new Connection(url);
   const touch = touchRow(terminal, (data) => connection.type(data));
   const bar = toolbar(place, {
+    isReadAloud: terminal.options.screenReaderMode,
+    readAloud: () => {
+      terminal.options.screenReaderMode = !terminal.options.screenReaderMode;
+      localStorage.setItem(ALOUD_KEY, terminal.options.screenReaderMode ? "1" : "0");
+      return terminal.options.screenReaderMode;
+    },
     fontSize: (by) => resizeText(terminal, by, refit),
     search: (text, direction, isTyping) => find(search, text, direction, isTyping),
     searchEnded: () => {

@@ -1,4 +1,5 @@
 /** Above the screen: state, latency, viewers; search, font size, full screen. */
+import { iconElement } from "../words.js";
 import { say } from "./words.js";
 
 const STATES = {
@@ -16,11 +17,13 @@ export function toolbar(place, actions) {
   const latency = element("span", "terminal-latency");
   const viewers = element("span", "terminal-viewers");
   const search = searchBox(actions);
-  const find = button("⌕", say("Search (Ctrl+Shift+F)"), () => search.toggle());
-  const smaller = button("A−", say("Smaller text"), () => actions.fontSize(-1));
-  const larger = button("A+", say("Larger text"), () => actions.fontSize(1));
-  const full = button("⛶", say("Full screen"), () => toggleFullScreen(place));
-  bar.append(state, latency, viewers, element("span", "terminal-space"), search.box, find, smaller, larger, full);
+  const find = iconButton("search", say("Search (Ctrl+Shift+F)"), () => search.toggle());
+  const smaller = iconButton("text-decrease", say("Smaller text"), () => actions.fontSize(-1));
+  const larger = iconButton("text-increase", say("Larger text"), () => actions.fontSize(1));
+  const aloud = iconButton("volume", say("Read aloud by a screen reader"), () => aloud.setAttribute("aria-pressed", String(actions.readAloud())));
+  aloud.setAttribute("aria-pressed", String(actions.isReadAloud));
+  const full = iconButton("maximize", say("Full screen"), () => toggleFullScreen(place));
+  bar.append(state, latency, viewers, element("span", "terminal-space"), search.box, find, smaller, larger, aloud, full);
   return {
     bar,
     openSearch: search.open,
@@ -52,8 +55,8 @@ function searchBox(actions) {
     if (event.key === "Enter") actions.search(input.value, event.shiftKey ? 1 : -1, false);
     if (event.key === "Escape") toggle();
   });
-  const up = button("↑", say("Previous match"), () => actions.search(input.value, -1, false));
-  const down = button("↓", say("Next match"), () => actions.search(input.value, 1, false));
+  const up = iconButton("arrow-up", say("Previous match"), () => actions.search(input.value, -1, false));
+  const down = iconButton("arrow-down", say("Next match"), () => actions.search(input.value, 1, false));
   box.append(input, up, down);
   const open = () => {
     box.hidden = false;
@@ -73,12 +76,12 @@ function toggleFullScreen(place) {
   else place.requestFullscreen?.().catch(() => place.classList.toggle("terminal-wide"));
 }
 
-function button(text, label, act) {
+function iconButton(icon, label, act) {
   const made = element("button", "terminal-button");
   made.type = "button";
-  made.textContent = text;
+  made.append(iconElement(icon));
   made.title = label;
-  made.setAttribute("aria-label", /^\w/.test(text) ? `${text}: ${label}` : label); // a name holds what is read
+  made.setAttribute("aria-label", label);
   made.addEventListener("click", act);
   return made;
 }

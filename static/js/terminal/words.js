@@ -1,5 +1,5 @@
-/** Words in the reader's language: the page brings them in `data-words` of its body, keyed by the English. */
-const words = JSON.parse(document.body?.dataset.words || "{}");
+/** Words in the reader's language: the page brings them in an element `console-words`, keyed by the English. */
+const words = JSON.parse(document.getElementById("console-words")?.textContent || "{}");
 
 /** `say("%d viewers", 2)` */
 export function say(english, ...values) {

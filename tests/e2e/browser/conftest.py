@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.e2e.browser.eyes import listen_for_complaints
 from tests.e2e.support import Installation
@@ -21,6 +21,7 @@ _FLAGS = [
 ]  # fmt: skip
 #: A loaded machine is slow, not wrong; what is so returns at once.
 PATIENCE_MS = 30_000
+expect.set_options(timeout=PATIENCE_MS)
 
 Opens = Callable[..., Page]
 
@@ -91,3 +92,11 @@ def opens(browser: Browser, wadah: Installation, signed_in: Any) -> Iterator[Ope
 def page(opens: Opens) -> Page:
     """The administrator's window."""
     return opens()
+
+
+@pytest.fixture(scope="package")
+def quiet(wadah: Installation) -> Iterator[str]:
+    """A running busybox environment for tests that leave it as it was."""
+    made = wadah.create("quiet")
+    yield made
+    wadah.delete(made)

@@ -1,4 +1,4 @@
-"""What a reader would see wrong with a page: by axe, by its width, by what its scripts complain of; and pictures."""
+"""What is wrong with a page: by axe, by its width, by what its scripts complain of; and pictures of it."""
 
 import os
 import re
@@ -74,13 +74,14 @@ def sideways(page: Page) -> list[str]:
     return list(
         page.evaluate(
             """async () => {
-              for (let i = 0; i < 20 && document.documentElement.scrollWidth > document.documentElement.clientWidth; i += 1)
+              const root = document.documentElement;
+              for (let i = 0; i < 20 && root.scrollWidth > root.clientWidth; i += 1)
                 await new Promise((done) => setTimeout(done, 50));
-              const width = document.documentElement.clientWidth;
-              if (document.documentElement.scrollWidth <= width) return [];
+              if (root.scrollWidth <= root.clientWidth) return [];
               return [...document.querySelectorAll("body *")]
-                .filter((one) => one.getBoundingClientRect().right > width + 1)
-                .slice(0, 5).map((one) => `${one.tagName} ${one.className} ${one.getBoundingClientRect().right}`);
+                .map((one) => [one, one.getBoundingClientRect().right])
+                .filter(([, right]) => right > root.clientWidth + 1).slice(0, 5)
+                .map(([one, right]) => `${one.tagName} ${one.className} ${right}`);
             }"""
         )
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.support.queues import Queue, body
+from tests.faults.support.queues import Queue, body, recorded
 from tests.faults.support.stack import Stack
 
 
@@ -63,30 +63,36 @@ def test_a_lost_report_of_a_crash_is_noticed_by_the_use_reports(
 def test_messages_doubled_and_out_of_order_change_nothing(
     whole: Stack, environment: str, to_node: Queue, to_panel: Queue
 ) -> None:
-    """Every message of a few changes is caught on its way; all are given out again three times, shuffled."""
-    caught: dict[str, list[bytes]] = {"node": [], "panel": []}
+    """Every message of a few changes is recorded; all are given out again three times, shuffled."""
     changes: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("PATCH", "", {"limits": {"memory_mb": 96}}),
         ("POST", "/stop", {"timeout_s": 0}),
         ("POST", "/start", {}),
+        ("POST", "/reinstall", {}),
         ("PATCH", "", {"limits": {"memory_mb": 80, "disk_mb": 160}}),
     )
-    for method, verb, values in changes:
-        with whole.held_down("node-worker"):
+    with recorded(whole.broker) as messages:
+        for method, verb, values in changes:
             assert whole.wadah.call(method, f"/environments/{environment}{verb}", values).status == 202
-            caught["node"] += whole.wadah.wait(to_node.raw, 10)
-        with whole.held_down("panel-worker"):
-            whole.wadah.wait(lambda: "panel.observe" in to_panel.tasks(), 20)
-            time.sleep(0.3)
-            caught["panel"] += [one for one in to_panel.raw() if b'"panel.observe"' in one]
-        whole.wadah.wait(lambda: _is_through(whole, environment), 20)
+            whole.wadah.wait(lambda: _is_through(whole, environment), 20)
+    specs, reports = messages[to_node.name], _about_environments(messages["panel"])
+    assert len(specs) >= len(changes)
+    assert len(reports) >= len(changes)
     before = _everything(whole, environment)
     assert before["limits"]["memory_mb"] == 80
-    to_node.put_again(caught["node"], seed=1)
-    to_panel.put_again(caught["panel"], seed=2)
-    whole.wadah.wait(lambda: not to_node.raw() and "panel.observe" not in to_panel.tasks(), 20)
-    time.sleep(1)
+    _give_out_again(whole, (to_node, specs), (to_panel, reports))
     assert _everything(whole, environment) == before
+
+
+def _about_environments(messages: list[bytes]) -> list[bytes]:
+    return [one for one in messages if json.loads(one)["headers"]["task"] == "panel.observe"]
+
+
+def _give_out_again(whole: Stack, *lists: tuple[Queue, list[bytes]]) -> None:
+    for seed, (queue, messages) in enumerate(lists):
+        queue.put_again(messages, seed)
+    whole.wadah.wait(lambda: not any(queue.raw() for queue, _ in lists), 30)
+    time.sleep(1)  # the last ones are being worked on
 
 
 def _is_through(whole: Stack, environment: str) -> bool:
@@ -96,20 +102,14 @@ def _is_through(whole: Stack, environment: str) -> bool:
 
 def test_late_messages_revive_nothing(whole: Stack, to_node: Queue, to_panel: Queue) -> None:
     """What was said of an environment before its end comes after it."""
-    made = whole.wadah.create()
-    with whole.held_down("node-worker"):
+    with recorded(whole.broker) as messages:
+        made = whole.wadah.create()
         whole.wadah.call("POST", f"/environments/{made}/restart", {})
-        spec = whole.wadah.wait(to_node.raw, 10)
-    with whole.held_down("panel-worker"):
-        whole.wadah.wait(lambda: "panel.observe" in to_panel.tasks(), 20)
-        time.sleep(0.3)
-        reports = [one for one in to_panel.raw() if b'"panel.observe"' in one]
-    whole.wadah.wait_state(made, "running")
+        whole.wadah.wait_state(made, "running")
     whole.wadah.delete(made)
-    to_node.put_again(spec, seed=3)
-    to_panel.put_again(reports, seed=4)
-    whole.wadah.wait(lambda: not to_node.raw() and "panel.observe" not in to_panel.tasks(), 20)
-    time.sleep(1)
+    reports = _about_environments(messages["panel"])
+    assert reports
+    _give_out_again(whole, (to_node, messages[to_node.name]), (to_panel, reports))
     assert whole.wadah.call("GET", f"/environments/{made}").status == 404
     assert made not in whole.kernel()["environments"]
 

@@ -3,7 +3,11 @@
 import base64
 import json
 import random
+import threading
 import uuid
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
@@ -71,6 +75,34 @@ class Queue:
     def put_text(self, text: bytes) -> None:
         """Not even a message."""
         self._broker.lpush(self.name, text)
+
+
+@contextmanager
+def recorded(broker: "redis.Redis") -> Iterator[dict[str, list[bytes]]]:
+    """Every message that is put into a queue meanwhile, by the queue's name."""
+    found: dict[str, list[bytes]] = defaultdict(list)
+    with broker.monitor() as monitor:
+        thread = threading.Thread(target=_record, args=(monitor, found), daemon=True)
+        thread.start()
+        try:
+            yield found
+        finally:
+            broker.echo(_END)
+            thread.join(10)
+
+
+_END = "the recording ends"
+
+
+def _record(monitor: Any, found: dict[str, list[bytes]]) -> None:
+    while True:
+        command = monitor.next_command()["command"]
+        if command.endswith(_END):
+            return
+        verb, _, rest = command.partition(" ")
+        if verb == "LPUSH":
+            queue, _, message = rest.partition(" ")
+            found[queue.split("\x06")[0]].append(message.encode())
 
 
 def _fresh(message: bytes) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
 
 from tests.panel.security.world import ROLES
 from tests.panel.support import factories
@@ -31,7 +33,7 @@ SIGN_IN = "in"
 _BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
 _BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
 #: Parts of a route that name no row.
-_PLAIN = {"key": "walked", "uidb36": "abc", "what": "general"}
+_PLAIN = {"key": "walked", "name": "t1", "uidb36": "abc", "what": "general"}
 
 #: What to send, by method and route; nothing else takes a body. `{name}` stands for an id of `world`.
 BODIES: dict[str, dict[str, Any]] = {
@@ -50,6 +52,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/tokens": {"tenant": "{tenant}", "permissions": ["environment.view"]},
     "POST /api/v1/plans": {"name": "walking", "limits": factories.LIMITS},
     "PATCH /api/v1/plans/<pk>": {"name": "walking"},
+    "POST /api/v1/tenants/<pk>/quota/preview": {"quota": {"cpu": 1}},
     "POST /api/v1/plans/<pk>/preview": {"limits": {"memory_mb": 128}},
     "POST /api/v1/images": {"name": "busybox"},
     "PATCH /api/v1/nodes/<pk>": {"state": "disabled"},
@@ -67,6 +70,21 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /environments/bulk": {"action": "stop", "id": "{environment}"},
     "POST /tenants/create": {"name": "walked"},
+    "POST /tenants/<uuid:tenant_id>/people/invite": {"email": "walked@example.test", "role": "viewer"},
+    "POST /tenants/<uuid:tenant_id>/people/<uuid:user_id>/role": {"role": "viewer"},
+    "POST /tenants/<uuid:tenant_id>/people/second-factor": {"is_required": "0"},
+    "POST /tenants/<uuid:tenant_id>/roles/create": {"name": "walking", "permissions": "environment.view"},
+    "POST /tenants/<uuid:tenant_id>/support": {"reason": "the walk", "minutes": "5"},
+    "POST /roles/<uuid:role_id>/": {"name": "walking", "permissions": "environment.view"},
+    "POST /environments/<uuid:environment_id>/shares": {"email": "walked@example.test", "days": "1"},
+    "PATCH /api/v1/tenants/<pk>/members/<user>": {"role": "viewer"},
+    "POST /api/v1/tenants/<pk>/roles": {"name": "walking", "permissions": ["environment.view"]},
+    "PATCH /api/v1/tenants/<pk>/roles/<role>": {"name": "walking"},
+    "POST /api/v1/tenants/<pk>/invitations": {"email": "walked@example.test", "role": "viewer"},
+    "POST /api/v1/environments/<pk>/shares": {
+        "email": "walked@example.test",
+        "ends_at": "{tomorrow}",
+    },
     "POST /tenants/<uuid:tenant_id>/state": {"state": "suspended"},
     "POST /nodes/<uuid:node_id>/state": {"state": "disabled"},
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
@@ -166,6 +184,7 @@ def table() -> dict[str, Line]:
 
 def ask(client: Client, method: str, route: Route, ids: dict[str, str]) -> HttpResponse:
     """One request, undone afterwards."""
+    ids = {**ids, "tomorrow": (timezone.now() + timedelta(days=1)).isoformat()}
     body = {
         key: value.format(**ids) if isinstance(value, str) else value
         for key, value in BODIES.get(f"{method} {route.pattern}", {}).items()

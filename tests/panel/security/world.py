@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.test import Client
+from django.utils import timezone
 
+from panel.access import invitations
+from panel.access.models import Share, SupportAccess
+from panel.access.roles import create_role
 from panel.accounts.actor import Actor
 from panel.accounts.models import User
 from panel.accounts.services import create_token
@@ -98,9 +103,35 @@ def _side(platform: Actor, word: str) -> Side:
         "operation": str(failed.pk),
         "tenant": str(tenant.pk),
         "token": str(token.pk),
+        **_people(tenant, environment, owner, word),
         "passkey": str(_passkey(factories.person(), word)),
     }
     return Side(tenant, environment, people, ids)
+
+
+def _people(tenant: Tenant, environment: Environment, owner: Actor, word: str) -> dict[str, str]:
+    """A member to change, a role, an invitation, a share and a support access."""
+    invited, _ = invitations.invite(owner, tenant, email=f"invited-{word}@example.test", role="viewer")
+    share = Share.objects.create(
+        tenant=tenant,
+        environment=environment,
+        user=factories.person(),
+        permissions=["environment.view"],
+        expires_at=timezone.now() + timedelta(days=1),
+    )
+    support = SupportAccess.objects.create(
+        tenant=tenant,
+        user=factories.person(is_superuser=True),
+        reason=f"reason-{word}",
+        ends_at=timezone.now() + timedelta(days=1),
+    )
+    return {
+        "user": str(factories.member(tenant, "viewer").user.pk),
+        "role": str(create_role(owner, tenant, name=f"role-{word}", permissions=["environment.view"]).pk),
+        "invitation": str(invited.pk),
+        "share": str(share.pk),
+        "support": str(support.pk),
+    }
 
 
 def _passkey(user: User, word: str) -> int:

@@ -10,6 +10,8 @@ from django.db import models
 from django.test import override_settings
 from django.utils import timezone
 
+from panel.access.members import set_member
+from panel.access.roles import create_role
 from panel.audit.models import AuditHead, AuditRecord
 from panel.environments.models import Environment
 from panel.environments.services import add_forward, delete_environment
@@ -24,7 +26,6 @@ from panel.tenants.lifecycle import (
     suspend_tenant,
 )
 from panel.tenants.models import Tenant, TenantState
-from panel.tenants.services import create_role, set_member
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db

@@ -1,0 +1,138 @@
+"""Who belongs to a tenant, and as what."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from panel import events
+from panel.access.rights import of_role, require_all
+from panel.accounts.actor import Actor, permissions_of
+from panel.accounts.models import User
+from panel.audit.services import record
+from panel.errors import Conflict, NotFound, Stale
+from panel.tenants.models import Membership, Role, Tenant
+from panel.tenants.permissions import FROM_ABOVE, ROLES, Permission, RoleName
+
+
+def set_member(
+    actor: Actor,
+    tenant: Tenant,
+    user: User,
+    *,
+    role: str,
+    custom: Role | None = None,
+    version: int | None = None,
+) -> Membership:
+    """Add a person or change his role. Nobody gives or takes a right that he lacks; one owner stays.
+
+    `version`: what the asker has read; `Stale` when the membership was changed since.
+    """
+    actor.require(Permission.MEMBER_MANAGE, tenant)
+    require_all(actor, of_role(tenant, role, custom), tenant)
+    with transaction.atomic():
+        found = _locked(tenant, user.pk)
+        if version is not None and (found is None or found.version != version):
+            raise Stale
+        before = _shown(found)
+        if found is not None:
+            require_all(actor, permissions_of(found), tenant)
+            if found.role == RoleName.OWNER and role != RoleName.OWNER:
+                _keep_an_owner(tenant, found)
+        member, _ = Membership.objects.update_or_create(
+            tenant=tenant,
+            user=user,
+            defaults={"role": role, "custom_role": custom, "version": found.version + 1 if found else 1},
+        )
+        record(actor, "member.set", tenant_id=tenant.pk, target=user, before=before, after=_shown(member))
+        _tell(user.pk, tenant)
+    return member
+
+
+def remove_member(actor: Actor, tenant: Tenant, user_id: UUID) -> None:
+    """At once: his sockets close, his tokens for the tenant are refused. Everybody may leave himself."""
+    if user_id != actor.user.pk:
+        actor.require(Permission.MEMBER_MANAGE, tenant)
+    with transaction.atomic():
+        found = _locked(tenant, user_id)
+        if found is None:
+            raise NotFound("This member")
+        if user_id != actor.user.pk:
+            require_all(actor, permissions_of(found), tenant)
+        if found.role == RoleName.OWNER:
+            _keep_an_owner(tenant, found)
+        user, before = found.user, _shown(found)
+        found.delete()
+        record(actor, "member.remove", tenant_id=tenant.pk, target=user, before=before)
+        _tell(user.pk, tenant)
+
+
+def require_second_factor(actor: Actor, tenant: Tenant, *, is_required: bool) -> Tenant:
+    """Members of the tenant and of those below it set up a second factor before they go on."""
+    actor.require(Permission.TENANT_CHANGE, tenant)
+    with transaction.atomic():
+        row = Tenant.objects.select_for_update().get(pk=tenant.pk)
+        if row.requires_mfa != is_required:
+            row.requires_mfa = is_required
+            row.save(update_fields=["requires_mfa"])
+            record(
+                actor,
+                "tenant.second_factor",
+                tenant_id=row.pk,
+                target=row,
+                before={"requires_mfa": not is_required},
+                after={"requires_mfa": is_required},
+            )
+    return row
+
+
+def _locked(tenant: Tenant, user_id: UUID) -> Membership | None:
+    rows = Membership.objects.select_for_update(of=("self",)).select_related("user", "custom_role")
+    return rows.filter(tenant=tenant, user_id=user_id).first()
+
+
+def _shown(member: Membership | None) -> dict[str, str]:
+    if member is None:
+        return {"role": ""}
+    return {"role": member.custom_role.name if member.custom_role is not None else member.role}
+
+
+def _keep_an_owner(tenant: Tenant, member: Membership) -> None:
+    """Locks all owners in one order, so that two removals at once can't take the last two."""
+    rows = Membership.objects.select_for_update().filter(tenant=tenant, role=RoleName.OWNER)
+    if [owner.pk for owner in rows.order_by("pk")] == [member.pk]:
+        raise Conflict(
+            "A tenant keeps at least one owner.",
+            code="last_owner",
+            next_step="Make somebody else an owner first.",
+        )
+
+
+def _tell(user_id: UUID, tenant: Tenant) -> None:
+    events.rights_changed(user_id)
+    events.publish("tenant", tenant.pk, tenant.pk)
+
+
+def roles_to_give(actor: Actor, tenant: Tenant) -> list[tuple[str, str]]:
+    """`role` or `custom:<id>` with its name: all whose permissions the actor has himself."""
+    ready = [(name, RoleName(name).label) for name in ROLES if _has_all(actor, ROLES[name], tenant)]
+    own = Role.objects.filter(tenant=tenant).order_by("name")
+    return ready + [
+        (f"custom:{row.pk}", row.name) for row in own if _has_all(actor, frozenset(row.permissions), tenant)
+    ]
+
+
+def _has_all(actor: Actor, permissions: frozenset[Permission] | frozenset[str], tenant: Tenant) -> bool:
+    return all(actor.can(Permission(p), tenant) for p in permissions - FROM_ABOVE)
+
+
+def role_from(tenant: Tenant, text: str) -> tuple[str, Role | None]:
+    """What `roles_to_give` calls a role, as the role's name and the tenant's own role."""
+    if not text.startswith("custom:"):
+        return text, None
+    try:
+        found = Role.objects.filter(tenant=tenant, pk=UUID(text.removeprefix("custom:"))).first()
+    except ValueError:
+        found = None
+    if found is None:
+        raise NotFound("This role")
+    return RoleName.CUSTOM, found

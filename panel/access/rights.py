@@ -1,0 +1,43 @@
+"""What all giving of rights has in common: it names permissions that exist, and none that the giver lacks."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from panel.accounts.actor import Actor
+from panel.errors import Invalid
+from panel.tenants.models import Role, Tenant
+from panel.tenants.permissions import FROM_ABOVE, GRANTABLE, OF_ONE_ENVIRONMENT, ROLES, Permission, RoleName
+
+
+def check_permissions(permissions: Sequence[str], known: frozenset[Permission] = GRANTABLE) -> list[str]:
+    """Sorted and each once. `Invalid` for one that can't be given."""
+    unknown = [p for p in permissions if p not in known]
+    if unknown:
+        raise Invalid(
+            f"{unknown[0][:64]} is not a permission that can be given; known are {', '.join(sorted(known))}.",
+            field="permissions",
+        )
+    return sorted(set(permissions))
+
+
+def check_shared(permissions: Sequence[str]) -> list[str]:
+    """For one environment; looking at it and at what happens to it is always part of it."""
+    wanted = {*permissions, Permission.ENVIRONMENT_VIEW, Permission.OPERATION_VIEW}
+    return check_permissions([str(p) for p in wanted], OF_ONE_ENVIRONMENT)
+
+
+def of_role(tenant: Tenant, role: str, custom: Role | None) -> frozenset[str]:
+    """Permissions of a role that is to be given in the tenant."""
+    if role not in RoleName.values or (role == RoleName.CUSTOM) != (custom is not None):
+        raise Invalid(f"The role is one of {', '.join(RoleName.values)}.", field="role")
+    if custom is None:
+        return frozenset(ROLES[role])
+    if custom.tenant_id != tenant.pk:
+        raise Invalid("This role belongs to another tenant.", field="role")
+    return frozenset(custom.permissions)
+
+
+def require_all(actor: Actor, permissions: Iterable[str], on: Any) -> None:
+    """Nobody hands out or takes away more than he has (what only counts from above is handed out by owners)."""
+    for permission in sorted(frozenset(permissions) - FROM_ABOVE):
+        actor.require(Permission(permission), on)

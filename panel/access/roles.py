@@ -1,0 +1,98 @@
+"""Roles of a tenant's own."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import transaction
+
+from panel import events
+from panel.access.rights import check_permissions, require_all
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.errors import Conflict, Invalid, NotFound, Stale
+from panel.tenants.models import Membership, Role, Tenant
+from panel.tenants.permissions import Permission
+
+
+def create_role(actor: Actor, tenant: Tenant, *, name: str, permissions: Sequence[str]) -> Role:
+    """Of permissions that the actor has himself."""
+    actor.require(Permission.MEMBER_MANAGE, tenant)
+    known = check_permissions(permissions)
+    require_all(actor, known, tenant)
+    with transaction.atomic():
+        role = Role(tenant=tenant, name=_free_name(tenant, name), permissions=known)
+        role.save(force_insert=True)
+        record(actor, "role.create", tenant_id=tenant.pk, target=role, after={"permissions": known})
+        events.publish("tenant", tenant.pk, tenant.pk)
+    return role
+
+
+def update_role(
+    actor: Actor,
+    role_id: UUID,
+    *,
+    name: str | None = None,
+    permissions: Sequence[str] | None = None,
+    version: int | None = None,
+) -> Role:
+    """Holds at once for everybody who has it. `version`: what the asker has read; `Stale` when it is older."""
+    with transaction.atomic():
+        role = _locked(actor, role_id)
+        if version is not None and role.version != version:
+            raise Stale
+        before = {"name": role.name, "permissions": role.permissions}
+        require_all(actor, role.permissions, role.tenant)
+        if name is not None and name.strip() != role.name:
+            role.name = _free_name(role.tenant, name)
+        if permissions is not None:
+            known = check_permissions(permissions)
+            require_all(actor, known, role.tenant)
+            role.permissions = known
+        after = {"name": role.name, "permissions": role.permissions}
+        if after != before:
+            role.version += 1
+            role.save(update_fields=["name", "permissions", "version"])
+            record(actor, "role.change", tenant_id=role.tenant_id, target=role, before=before, after=after)
+            for user_id in Membership.objects.filter(custom_role=role).values_list("user_id", flat=True):
+                events.rights_changed(user_id)
+            events.publish("tenant", role.tenant_id, role.tenant_id)
+    return role
+
+
+def delete_role(actor: Actor, role_id: UUID) -> Role:
+    """Only while nobody has it. Invitations to it end with it."""
+    with transaction.atomic():
+        role = _locked(actor, role_id)
+        count = Membership.objects.filter(custom_role=role).count()
+        if count:
+            raise Conflict(
+                f"{count} people have this role.", code="role_in_use", next_step="Give them another one first."
+            )
+        record(
+            actor,
+            "role.delete",
+            tenant_id=role.tenant_id,
+            target=role,
+            before={"permissions": role.permissions},
+        )
+        events.publish("tenant", role.tenant_id, role.tenant_id)
+        role.delete()
+    return role
+
+
+def _locked(actor: Actor, role_id: UUID) -> Role:
+    rows = Role.objects.for_actor(actor).select_related("tenant").select_for_update(of=("self",))
+    role = rows.filter(pk=role_id).first()
+    if role is None:
+        raise NotFound("This role")
+    actor.require(Permission.MEMBER_MANAGE, role.tenant)
+    return role
+
+
+def _free_name(tenant: Tenant, name: str) -> str:
+    wanted = name.strip()
+    if not 1 <= len(wanted) <= 60 or not wanted.isprintable():
+        raise Invalid("A role's name has 1 to 60 printable characters.", field="name")
+    if Role.objects.filter(tenant=tenant, name=wanted).exists():
+        raise Conflict(f"There is a role {wanted} already.", code="name_taken", field="name")
+    return wanted

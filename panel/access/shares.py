@@ -1,0 +1,37 @@
+"""Shares of single environments. They begin by an invitation (see `invitations`)."""
+
+from uuid import UUID
+
+from django.db import transaction
+
+from panel import events
+from panel.access.models import Share
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.errors import NotFound
+from panel.tenants.permissions import Permission
+
+
+def remove_share(actor: Actor, share_id: UUID) -> Share:
+    """At once: the person's sockets close. He himself may give it up as well."""
+    with transaction.atomic():
+        rows = Share.objects.select_for_update(of=("self",))
+        share = rows.select_related("environment__tenant", "user").filter(pk=share_id).first()
+        if share is None:
+            raise NotFound("This share")
+        is_own = share.user_id == actor.user.pk
+        if not is_own and not actor.can(Permission.ENVIRONMENT_SHARE, share.environment):
+            if actor.can(Permission.ENVIRONMENT_VIEW, share.environment):
+                actor.require(Permission.ENVIRONMENT_SHARE, share.environment)
+            raise NotFound("This share")
+        record(
+            actor,
+            "share.remove",
+            tenant_id=share.tenant_id,
+            target=share.environment,
+            before={"person": share.user.username, "permissions": share.permissions},
+        )
+        events.rights_changed(share.user_id)
+        events.publish("environment", share.environment_id, share.tenant_id)
+        share.delete()
+    return share

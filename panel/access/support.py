@@ -1,0 +1,71 @@
+"""Support access: an administrator in a tenant's view. The tenant sees it, and it ends by itself.
+
+It takes rights away rather than giving some: meanwhile he may only what `SUPPORT` names, in this tenant alone.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from panel import events
+from panel.access.models import SupportAccess
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.errors import Forbidden, Invalid, NotFound
+from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
+
+SHORTEST_MINUTES, LONGEST_MINUTES = 5, 8 * 60
+
+
+def enter(actor: Actor, tenant: Tenant, *, reason: str, minutes: int) -> SupportAccess:
+    """The caller keeps its id in the session. One that still runs for the same tenant is ended."""
+    if not actor.is_platform_administrator or actor.token is not None:
+        raise Forbidden(Permission.USER_MANAGE, tenant_id=tenant.pk, target=tenant)
+    text = " ".join(reason.split())
+    if not 5 <= len(text) <= 400:
+        raise Invalid("Say in 5 to 400 characters what it is for: the tenant reads it.", field="reason")
+    if not SHORTEST_MINUTES <= minutes <= LONGEST_MINUTES:
+        raise Invalid(f"It lasts {SHORTEST_MINUTES} to {LONGEST_MINUTES} minutes.", field="minutes")
+    now = timezone.now()
+    with transaction.atomic():
+        for old in SupportAccess.objects.running().filter(tenant=tenant, user=actor.user):
+            _end(old, actor)
+        row = SupportAccess.objects.create(
+            tenant=tenant, user=actor.user, reason=text, ends_at=now + timedelta(minutes=minutes)
+        )
+        record(
+            actor,
+            "support.enter",
+            tenant_id=tenant.pk,
+            target=tenant,
+            after={"reason": text, "ends_at": row.ends_at.isoformat(), "support": str(row.pk)},
+        )
+        events.publish("support", row.pk, tenant.pk)
+        events.rights_changed(actor.user.pk)
+    return row
+
+
+def end(actor: Actor, support_id: UUID) -> SupportAccess:
+    """By the administrator himself, or by who manages the tenant's people. Over already: a no-op."""
+    with transaction.atomic():
+        rows = SupportAccess.objects.select_for_update(of=("self",)).select_related("tenant", "user")
+        row = rows.filter(pk=support_id).first()
+        is_own = row is not None and row.user_id == actor.user.pk
+        if row is None or not (is_own or actor.can(Permission.MEMBER_VIEW, row.tenant)):
+            raise NotFound("This support access")
+        if not is_own:
+            actor.require(Permission.MEMBER_MANAGE, row.tenant)
+        if row.is_running():
+            _end(row, actor)
+    return row
+
+
+def _end(row: SupportAccess, actor: Actor) -> None:
+    row.ended_at, row.ended_by = timezone.now(), actor.name
+    row.save(update_fields=["ended_at", "ended_by"])
+    record(actor, "support.end", tenant_id=row.tenant_id, target=row.tenant, after={"support": str(row.pk)})
+    events.publish("support", row.pk, row.tenant_id)
+    events.rights_changed(row.user_id)

@@ -1,0 +1,12 @@
+from django.urls import path
+
+from panel.console import views
+
+_ONE = "environments/<uuid:environment_id>"
+
+urlpatterns = [
+    path(f"{_ONE}/console", views.console, name="environment-console"),
+    path(f"{_ONE}/console/window", views.window, name="environment-console-window"),
+    path(f"{_ONE}/terminals", views.terminals, name="environment-terminals"),
+    path(f"{_ONE}/terminals/<slug:name>/close", views.close, name="environment-terminal-close"),
+]

@@ -1,0 +1,52 @@
+"""The page of consoles, in the panel's frame or in a window of its own, and the shells that run inside."""
+
+from uuid import UUID
+
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST, require_safe
+
+from panel.console.services import close_terminal, list_terminals
+from panel.environments.views import context_of, get
+from panel.errors import Refused
+from panel.tenants.permissions import Permission
+from panel.ui.web import PageRequest, page, signed_in
+
+
+@require_safe
+@signed_in
+def console(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    return _page(request, environment_id, "environments/console.html")
+
+
+@require_safe
+@signed_in
+def window(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    """Only the terminals, for a window that stands beside the others."""
+    return _page(request, environment_id, "environments/console_window.html")
+
+
+def _page(request: PageRequest, environment_id: UUID, template: str) -> HttpResponse:
+    row = get(request, environment_id)
+    request.actor.require(Permission.ENVIRONMENT_CONSOLE, row)
+    return page(request, template, context_of(request, row, "console"))
+
+
+@require_safe
+@signed_in
+def terminals(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    """`{"items": […]}`; empty while the node can't be asked: the page opens its tabs anyway."""
+    try:
+        found = list_terminals(request.actor, environment_id)
+    except Refused as refusal:
+        if refusal.status < 500:
+            raise
+        found = []
+    return JsonResponse({"items": found})
+
+
+@require_POST
+@signed_in
+def close(request: PageRequest, environment_id: UUID, name: str) -> HttpResponse:
+    close_terminal(request.actor, environment_id, name)
+    return redirect("environment-console", environment_id)

@@ -1,0 +1,50 @@
+"""`./wadah test` ends with one line over all groups, and with an exit code that tells red from green."""
+
+from pathlib import Path
+
+import pytest
+
+from runtime.install import testing
+from runtime.install.testing import Group, Tally
+
+GREEN = "def test_good():\n    pass\n"
+RED = "import pytest\n\ndef test_bad():\n    assert 1 == 2\n\n@pytest.mark.skip\ndef test_later():\n    pass\n"
+
+
+def _run(
+    directory: Path, files: dict[str, str], monkeypatch: pytest.MonkeyPatch, deadline_s: int = 60
+) -> Tally:
+    for name, text in files.items():
+        (directory / name).write_text(text)
+    monkeypatch.setattr(testing, "CHECKOUT", directory)
+    tally = Tally()
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    testing._run_group(Group(".", deadline_s), environment, tally)
+    return tally
+
+
+def test_it_sums_what_passed_failed_and_was_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = _run(tmp_path, {"test_a.py": GREEN, "test_b.py": RED}, monkeypatch)
+    tally.add("ruff", passed=True)
+    assert tally.closing_line(1.5) == "1 failed, 2 passed, 1 skipped in 1.50s"
+    assert tally.failed == ["test_b::test_bad"]
+
+
+def test_a_file_that_cannot_be_imported_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = _run(tmp_path, {"test_a.py": "import nothing_of_this_name\n"}, monkeypatch)
+    assert len(tally.failed) == 1
+
+
+def test_a_group_without_tests_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(_run(tmp_path, {}, monkeypatch).failed) == 1
+
+
+def test_a_pytest_that_dies_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import os, signal\n\ndef test_dies():\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    assert _run(tmp_path, {"test_a.py": text}, monkeypatch).failed == [".: pytest ended with -9"]
+
+
+def test_a_group_that_hangs_is_ended_and_is_a_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "import time\n\ndef test_hangs():\n    time.sleep(600)\n"
+    tally = _run(tmp_path, {"test_a.py": text}, monkeypatch, deadline_s=3)
+    assert ". did not end within 3 s" in tally.failed
