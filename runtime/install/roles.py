@@ -179,6 +179,7 @@ logfile ""
 def write_caddyfile(layout: Layout, front: Front) -> None:
     """WebSockets to the ASGI process, hashed static files from disk, everything else to WSGI."""
     tls = "tls internal" if front.internal_tls else ""
+    archive_max_mb = int(os.environ.get("WADAH_ARCHIVE_MAX_MB") or 4096)
     text = f"""{{
   admin off
   auto_https disable_redirects
@@ -202,6 +203,16 @@ def write_caddyfile(layout: Layout, front: Front) -> None:
     header Cache-Control "public, max-age=31536000, immutable"
     header X-Content-Type-Options nosniff
     file_server
+  }}
+  @archives {{
+    method POST
+    path /api/v1/images/archive /images/import
+  }}
+  handle @archives {{
+    request_body {{
+      max_size {archive_max_mb + 1}MiB
+    }}
+    reverse_proxy unix/{layout.run / "web.sock"}
   }}
   handle {{
     request_body {{
