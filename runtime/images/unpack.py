@@ -122,6 +122,7 @@ def _container(
         root, shown, pin = place / "root", place / "tree", place / "users"
         _skeleton(root)
         shown.mkdir()
+        shown.chmod(0o755)
         namespace = mounts.user_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
         undo.callback(os.close, namespace)
         mounts.pin_namespace(namespace, pin)
@@ -164,6 +165,9 @@ def _skeleton(root: Path) -> None:
             (root / name).symlink_to(f"usr/{name}")
         elif Path("/", name).is_dir():
             (root / name).mkdir()
+    for one in (root, *root.iterdir()):
+        if not one.is_symlink():
+            one.chmod(0o755)  # whatever the umask: its root is another user than ours
 
 
 def _config(node: Node, place: Path, group: str, limits: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -81,7 +82,11 @@ class HandIn:
             ),
         )
         self.spec = spec
-        ensure_image(self.node, spec, self.reports.append)
+        before = os.umask(0o077)  # that of a node's worker
+        try:
+            ensure_image(self.node, spec, self.reports.append)
+        finally:
+            os.umask(before)
         return self.reports[-1]
 
     def refused(self, data: bytes, *words: str, **fields: object) -> None:
