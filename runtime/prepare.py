@@ -92,7 +92,7 @@ def _directories(node: Node) -> None:
         path.mkdir(mode=0o711, exist_ok=True)
         if path != node.lxcfs:
             path.chmod(0o711)
-    for path in (node.oci_root, node.exits, node.run / "locks"):
+    for path in (node.oci_root, node.exits, node.pending, node.run / "locks"):
         path.mkdir(mode=0o700, exist_ok=True)
         seen = path.lstat()
         if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != 0:

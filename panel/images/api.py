@@ -6,11 +6,12 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict
 
+from panel.accounts.actor import Actor
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
-from panel.errors import Invalid
+from panel.errors import Invalid, Refused
 from panel.images import services
-from panel.images.archives import take_in
+from panel.images.archives import Staged, drain, take_in
 from panel.images.models import Image
 
 router = Router()
@@ -84,6 +85,15 @@ def import_(request: HttpRequest, wanted: Query[Import]) -> Status[Json]:
     root and holds no device node becomes an image; the image says on each node what was wrong.
     """
     who = actor(request)
+    try:
+        staged = _taken_in(request, who, wanted)
+    except Refused:
+        drain(request.read)
+        raise
+    return Status(202, show(services.import_image(who, name=wanted.name, title=wanted.title, staged=staged)))
+
+
+def _taken_in(request: HttpRequest, who: Actor, wanted: Import) -> Staged:
     services.check_import(who, name=wanted.name)
     if request.content_type != "application/octet-stream":
         raise Invalid(
@@ -94,8 +104,7 @@ def import_(request: HttpRequest, wanted: Query[Import]) -> Status[Json]:
         length = int(request.headers.get("Content-Length", ""))
     except ValueError as missing:
         raise Invalid("The request says its length: Content-Length.", field="Content-Length") from missing
-    staged = take_in(request.read, length, sha256=wanted.sha256)
-    return Status(202, show(services.import_image(who, name=wanted.name, title=wanted.title, staged=staged)))
+    return take_in(request.read, length, sha256=wanted.sha256)
 
 
 @router.delete("/{pk}", response={202: Json}, operation_id="images_delete")

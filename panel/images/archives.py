@@ -139,6 +139,15 @@ def take_in(read: Callable[[int], bytes], length: int, *, sha256: str = "") -> S
         return one.finish(sha256=sha256)
 
 
+def drain(read: Callable[[int], bytes], *, seconds: float = 60.0) -> None:
+    """Throws away what a refused request still sends, so that its sender hears why: whoever stops reading is
+    answered for by the front, with 502. Gives up after so long."""
+    until = time.monotonic() + seconds
+    with suppress(OSError):
+        while read(PIECE) and time.monotonic() < until:
+            continue
+
+
 def discard(archive_id: uuid.UUID | None) -> None:
     """A no-op when it is gone, or there is none."""
     if archive_id is not None:
