@@ -47,9 +47,9 @@ def _kept() -> list[Path]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_before() -> None:
-    for one in _kept():
-        one.unlink()
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A HOME of each test's own for what is staged."""
+    monkeypatch.setattr(settings, "WADAH", settings.WADAH.model_copy(update={"home": tmp_path}))
 
 
 def test_it_lies_where_only_we_can_read_and_the_node_gets_no_path(node: Any, headers: dict[str, str]) -> None:
