@@ -73,6 +73,7 @@ def observe(report: Report) -> bool:
             return False
         environment.heard_at = now
         _take_in(environment, report)
+        _note_events(environment, report)
         if _is_gone(environment, report):
             _finish_deletion(environment)
         else:
@@ -121,6 +122,19 @@ def _attempted(report: Report) -> int:
     """The newest intent that the node tried to its end. An init that ended meanwhile says nothing of it."""
     tried = report.generation if report.code in _ENDS else report.attempted_generation
     return max(tried, report.generation)
+
+
+def _note_events(environment: Environment, report: Report) -> None:
+    """What happened by itself stays on record: a repair, a kill for lack of memory, a lost console."""
+    for event in report.events:
+        record(
+            None,
+            f"environment.{event.code}",
+            tenant_id=environment.tenant_id,
+            target=environment,
+            after={"message": event.message, "at": event.at.isoformat()},
+            who=f"node {report.node}",
+        )
 
 
 def _is_gone(environment: Environment, report: Report) -> bool:
