@@ -36,7 +36,8 @@ def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Envi
         rows = rows.filter(image=wanted["image"])
     if "search" in wanted:
         text = wanted["search"]
-        rows = rows.filter(Q(name__icontains=text) | Q(addresses__address__startswith=text)).distinct()
+        by_address = Environment.objects.filter(addresses__address__startswith=text).values("pk")
+        rows = rows.filter(Q(name__icontains=text) | Q(pk__in=by_address))
     if "state" in wanted:
         rows = rows.filter(_state_condition(wanted["state"]))
     sort = wanted.get("sort", "name")
