@@ -10,6 +10,7 @@ urlpatterns = [
     path("environments/bulk", views.bulk, name="environments-bulk"),
     path(f"{_ONE}/", views.overview, name="environment"),
     path(f"{_ONE}/activity", views.activity, name="environment-activity"),
+    path(f"{_ONE}/network", views.network, name="environment-network"),
     path(f"{_ONE}/settings", views.settings, name="environment-settings"),
     path(f"{_ONE}/secret-noted", views.forget_secret, name="environment-secret-noted"),
     path(f"{_ONE}/power", views.power, name="environment-power"),

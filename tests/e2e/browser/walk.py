@@ -16,6 +16,7 @@ PAGES: dict[str, str] = {
     "environment-console": "/environments/{environment}/console",
     "environment-console-window": "/environments/{environment}/console/window",
     "environment-create": "/environments/create",
+    "environment-network": "/environments/{environment}/network",
     "environment-settings": "/environments/{environment}/settings",
     "environment-shares": "/environments/{environment}/shares",
     "environments": "/environments/",
