@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from runtime.install.front import front_of
 from runtime.install.layout import CHECKOUT, Layout
+from runtime.install.panel import bootstrap, manage
 from runtime.install.roles import write_configuration
 from runtime.install.say import line, plain
-from runtime.install.up import bootstrap, front_of, manage, vendor
+from runtime.install.up import vendor
 
 
 def _link(path: Path, target: Path) -> None:

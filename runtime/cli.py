@@ -5,6 +5,7 @@ python -m runtime.cli --home HOME list|inspect|enter|logs|leaks|prepare|reconcil
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -194,7 +195,11 @@ def image(name: Annotated[str, typer.Argument(help="busybox or debian-12.")]) ->
         if report.state is ImageState.BUILDING:
             print(f"{report.progress:4.0%} {report.message}", flush=True)
 
+    def stop(*_: object) -> None:
+        raise SystemExit("stopped")  # so that the build ends its programs and deletes what it has
+
     node = _node()
+    signal.signal(signal.SIGTERM, stop)
     ensure_image(node, ImageSpec(node=node.name, name=name, source=ImageSource(name)), tell)
     if last[-1].state is ImageState.FAILED:
         print(last[-1].message)

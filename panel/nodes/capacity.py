@@ -49,6 +49,11 @@ class Share:
         whole = self.most if self.most is not None else self.physical
         return self.promised / whole if whole else 0.0
 
+    @property
+    def bar_whole(self) -> float:
+        """What a bar is drawn against."""
+        return self.most if self.most is not None else max(self.physical, self.promised)
+
     def show(self) -> dict[str, Any]:
         return {
             "physical": self.physical,

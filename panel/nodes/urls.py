@@ -1,8 +1,10 @@
 from django.urls import path
 
-from panel.nodes import views
+from panel.nodes import capacity_views, views
 
 urlpatterns = [
+    path("capacity/", capacity_views.capacity, name="capacity"),
+    path("nodes/<uuid:node_id>/overcommit", capacity_views.overcommit, name="node-overcommit"),
     path("nodes/", views.nodes, name="nodes"),
     path("nodes/leaks/", views.leaks, name="node-leaks"),
     path("nodes/<uuid:node_id>/", views.node, name="node"),

@@ -3,13 +3,13 @@
 import argparse
 import json
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
 
+from runtime.install import place
+from runtime.install.front import Front
 from runtime.install.layout import Layout
-from runtime.install.roles import Front
 from runtime.install.say import Stop, line, plain, problem
 
 
@@ -23,6 +23,7 @@ def _up(options: argparse.Namespace) -> int:
         demo=not options.no_demo,
         domain=options.domain,
         listen=options.listen,
+        local=options.local,
         node_netns=options.node_netns or os.environ.get("WADAH_NODE_NETNS"),
         images=options.images,
     )
@@ -34,9 +35,12 @@ def _down(options: argparse.Namespace) -> int:
     from runtime.install.up import stop_processes  # noqa: PLC0415
 
     layout = Layout.of(options.home)
-    _need_root("down")
+    _need_root("down --purge" if options.purge else "down")
+    if layout.home.exists() and not place.is_installation(layout):
+        raise Stop(f"{layout.home} holds no installation of Wadah; it is left as it is")
     stopped = stop_processes(layout)
-    line("processes stopped; environments go on running" if stopped else "no process was running")
+    going_on = "" if options.purge else "; environments go on running"
+    line(f"processes stopped{going_on}" if stopped else "no process was running")
     if options.purge:
         if (layout.home / "node" / "node.json").exists() and Path(layout.python).exists():
             said = run(
@@ -47,9 +51,12 @@ def _down(options: argparse.Namespace) -> int:
             )
             for one in said.strip().splitlines():
                 line(one)
-        if layout.home.exists():
-            shutil.rmtree(layout.home)
-        line(f"{layout.home} deleted")
+        elif (layout.home / "node" / "node.json").exists():
+            raise Stop(
+                f"the Python environment in {layout.home} is gone, which takes environments away",
+                "Run `./wadah up` with the same --home first, then this again.",
+            )
+        line(f"{layout.home} deleted" if place.delete(layout) else f"there is nothing in {layout.home}")
     return 0
 
 
@@ -68,25 +75,26 @@ def _status(options: argparse.Namespace) -> int:
 
 def status(layout: Layout) -> list[dict[str, object]]:
     """Each process of ours with its state, as the kernel shows it now."""
+    from runtime.install.supervisor import parent_of, running_pid  # noqa: PLC0415
+
     try:
         document = json.loads(layout.processes_file.read_text())
     except PermissionError as error:
         raise Stop("status needs root", "sudo ./wadah status") from error
     except (OSError, ValueError):
         return []
+    supervisor = running_pid(layout)
     found: list[dict[str, object]] = []
     for one in document["processes"]:
-        pid = one["pid"]
-        alive = pid is not None and Path(f"/proc/{pid}").exists()
-        state = (
-            "running"
-            if alive
-            else "stopped"
-            if not Path(f"/proc/{document['supervisor']}").exists()
-            else "restarting"
-        )
+        alive = supervisor is not None and parent_of(one["pid"]) == supervisor
+        state = "running" if alive else "stopped" if supervisor is None else "restarting"
         found.append(
-            {"role": one["role"], "pid": pid if alive else None, "state": state, "starts": one["starts"]}
+            {
+                "role": one["role"],
+                "pid": one["pid"] if alive else None,
+                "state": state,
+                "starts": one["starts"],
+            }
         )
     return found
 
@@ -99,9 +107,9 @@ def _supervise(options: argparse.Namespace) -> int:
 
 
 def _role(options: argparse.Namespace) -> int:
+    from runtime.install.front import front_of  # noqa: PLC0415
     from runtime.install.roles import run_one  # noqa: PLC0415
     from runtime.install.supervisor import Supervisor  # noqa: PLC0415
-    from runtime.install.up import front_of  # noqa: PLC0415
 
     layout = Layout.of(options.home)
     if not layout.venv.exists():
@@ -123,16 +131,23 @@ def _packages(options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     from runtime.install.doctor import examine  # noqa: PLC0415
 
-    worst = 0
-    for check in examine(Layout.of(options.home)):
+    checks = list(examine(Layout.of(options.home)))
+    for check in checks:
         mark = {"ok": "✓", "weak": "!", "missing": "✗"}[check.level]
         plain(f" {mark} {check.name}: {check.found}")
         if check.level != "ok":
-            plain(f"     {check.why}")
+            for sentence in check.why.splitlines():
+                plain(f"     {sentence}")
             if check.remedy:
                 plain(f"     → {check.remedy}")
-        worst = max(worst, int(check.level == "missing"))
-    return worst
+    missing = sum(check.level == "missing" for check in checks)
+    weak = sum(check.level == "weak" for check in checks)
+    plain()
+    if missing:
+        plain(f"{missing} missing: Wadah can't run here as it should")
+    else:
+        plain("Wadah can run here" + (f"; {weak} could be better" if weak else ""))
+    return 1 if missing else 0
 
 
 def _harden(options: argparse.Namespace) -> int:
@@ -148,6 +163,7 @@ def _node(options: argparse.Namespace) -> int:
         home = arguments[at + 1]
         del arguments[at : at + 2]
     layout = Layout.of(home)
+    _need_root("node")
     if not Path(layout.python).exists():
         raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
     os.chdir(layout.app)
@@ -190,6 +206,7 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--no-demo", action="store_true", help="make no demo tenant and environment")
     start.add_argument("--domain", help="public name: TLS by itself on port 443")
     start.add_argument("--listen", metavar="ADDRESS", help="listen there with a self-signed certificate")
+    start.add_argument("--local", action="store_true", help="listen on loopback again, without TLS")
     start.add_argument("--node-netns", help=argparse.SUPPRESS)
     start.add_argument("--images", metavar="NAME,…", help="only build these images at once")
     stop = verb("down", _down, "stop the panel's processes; environments go on running")

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from runtime.install import place
 from runtime.install.host import NODE_PACKAGES, PANEL_PACKAGES, there
 from runtime.install.layout import Layout
+from runtime.install.say import Stop
 from runtime.install.sysctls import differing
 
 Level = Literal["ok", "weak", "missing"]
@@ -35,12 +37,15 @@ def examine(layout: Layout) -> Iterator[Check]:
     yield _kernel()
     yield _cgroups()
     yield from _kernel_features()
+    if os.geteuid() == 0:
+        yield _home(layout)
     yield _disk(layout)
     yield _memory()
     yield from _packages()
     yield _fuse()
     yield _loop()
-    yield from _weak_settings()
+    yield _ipv6()
+    yield _settings()
 
 
 def _root() -> Check:
@@ -173,9 +178,30 @@ def _loop() -> Check:
     return Check("loop devices", "missing", "none", why, "modprobe loop")
 
 
-def _weak_settings() -> Iterator[Check]:
-    weak = [(name, now, wanted, why) for name, now, wanted, why in differing() if now is not None]
-    for name, now, wanted, why in weak:
-        yield Check("setting", "weak", f"{name} is {now}, not {wanted}", why, "./wadah harden")
+def _ipv6() -> Check:
+    off = Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")
+    if off.exists() and off.read_text().strip() == "0":
+        return Check("IPv6", "ok", "on")
+    why = "every environment has an IPv6 address too; without it none can start"
+    return Check("IPv6", "missing", "off", why, "sysctl net.ipv6.conf.default.disable_ipv6=0")
+
+
+def _home(layout: Layout) -> Check:
+    try:
+        place.check(layout)
+    except Stop as stop:
+        return Check("HOME", "missing", str(layout.home), str(stop), stop.remedy)
+    installed = "an installation" if place.is_installation(layout) else "free for an installation"
+    return Check("HOME", "ok", f"{layout.home}, {installed}")
+
+
+def _settings() -> Check:
+    """Host-wide settings that `harden` makes."""
+    weak = [
+        f"{name} is {now}, not {wanted}: {why}" for name, now, wanted, why in differing() if now is not None
+    ]
     if not weak:
-        yield Check("settings", "ok", f"of {socket.gethostname()} as `harden` makes them")
+        return Check("settings", "ok", f"of {socket.gethostname()} as `harden` makes them")
+    return Check(
+        "settings", "weak", f"{len(weak)} are weaker than they could be", "\n".join(weak), "./wadah harden"
+    )

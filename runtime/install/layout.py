@@ -21,7 +21,9 @@ class Layout:
 
     @classmethod
     def of(cls, home: str | None) -> "Layout":
-        return cls(Path(home or os.environ.get("WADAH_HOME") or DEFAULT_HOME).resolve())
+        """`home`, else `WADAH_HOME`, else the default; relative to where the command was called."""
+        called_from = Path(os.environ.pop("WADAH_FROM", "."))
+        return cls((called_from / (home or os.environ.get("WADAH_HOME") or DEFAULT_HOME)).resolve())
 
     @property
     def app(self) -> Path:

@@ -6,25 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from runtime.install.front import Front
 from runtime.install.host import ids
 from runtime.install.layout import Layout
 from runtime.install.say import Stop
-
-
-@dataclass(frozen=True)
-class Front:
-    """Where browsers find the panel."""
-
-    url: str
-    """As people type it."""
-    site: str
-    """As Caddy's site address."""
-    internal_tls: bool = False
-
-    @property
-    def has_low_port(self) -> bool:
-        """Whether it listens on a port that only root may bind: a domain's own 80 and 443."""
-        return self.url.startswith("https://") and ":" not in self.url.removeprefix("https://")
 
 
 @dataclass(frozen=True)
@@ -116,13 +101,19 @@ def roles(layout: Layout, front: Front) -> list[Role]:
     return wanted
 
 
-def words_of(role: Role, front: Front) -> list[str]:
+def words_of(role: Role, front: Front, *, ends_with_parent: bool = False) -> list[str]:
     """The role's command line as root starts it: the unprivileged ones drop to the panel's user, without
-    any capability or way back; only a front on a port below 1024 keeps the right to bind there."""
-    if role.root or os.geteuid() != 0:
+    any capability or way back; only a front on a port below 1024 keeps the right to bind there.
+
+    `ends_with_parent`: gets SIGTERM when its parent dies, so that the next start finds nothing in its way.
+    """
+    if os.geteuid() != 0:
         return role.command
+    words = ["setpriv", *(["--pdeathsig", "TERM"] if ends_with_parent else [])]
+    if role.root:
+        return [*words, *role.command] if ends_with_parent else role.command
     uid, gid = ids()
-    words = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs"]
+    words += [f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs"]
     if role.name == "front" and front.has_low_port:
         port = "net_bind_service"
         kept = [f"--bounding-set=-all,+{port}", f"--inh-caps=-all,+{port}", f"--ambient-caps=+{port}"]

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from runtime.install.front import Front
 from runtime.install.host import wait_for
 from runtime.install.layout import Layout
-from runtime.install.roles import Front, Role, environment, roles, words_of
+from runtime.install.roles import Role, environment, roles, words_of
 
 #: A process that lived this long is started again at once; one that dies sooner waits, doubling.
 STEADY_S = 10.0
@@ -59,6 +60,8 @@ class Supervisor:
             signal.signal(number, lambda *_: setattr(self, "stopping", True))
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.umask(0o027)
+        _end_lingering(self.layout)
         self.layout.supervisor_file.write_text(str(os.getpid()))
         try:
             for child in self.children:
@@ -86,7 +89,7 @@ class Supervisor:
             role.ready.unlink(missing_ok=True)
         with self._log(role.name) as log:
             child.process = subprocess.Popen(
-                words_of(role, self.front),
+                words_of(role, self.front, ends_with_parent=True),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -185,6 +188,47 @@ def _signal(pid: int, number: int) -> None:
 def _signal_group(pid: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, number)
+
+
+def parent_of(pid: int | None) -> int | None:
+    """Its parent's pid; None when it is gone or a zombie."""
+    with contextlib.suppress(OSError, IndexError):
+        state, parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:2]
+        return int(parent) if state not in "ZX" else None
+    return None
+
+
+def _end_lingering(layout: Layout) -> None:
+    """Ends what a killed supervisor left: processes that it wrote down and that still run from this HOME."""
+    try:
+        document = json.loads(layout.processes_file.read_text())
+        pids = [one["pid"] for one in document["processes"] if one["pid"]]
+    except (OSError, ValueError, KeyError):
+        return
+    mine = f"WADAH_HOME={layout.home}".encode()
+    for number, seconds in ((signal.SIGTERM, 40), (signal.SIGKILL, 5)):
+        pids = [pid for pid in pids if parent_of(pid) is not None and mine in _environment(pid)]
+        for pid in pids:
+            _signal(pid, number)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and any(parent_of(pid) is not None for pid in pids):
+            time.sleep(0.05)
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
+
+
+def running_url(layout: Layout) -> str | None:
+    """Address that the running installation serves; None when none runs."""
+    if running_pid(layout) is None:
+        return None
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return str(json.loads(layout.processes_file.read_text())["url"])
+    return None
 
 
 def running_pid(layout: Layout) -> int | None:

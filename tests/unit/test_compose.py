@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from panel.config.env import PanelEnv
+from runtime.install.front import Front
 from runtime.install.layout import CHECKOUT, Layout
-from runtime.install.roles import Front, roles
+from runtime.install.roles import roles
 
 FILE = CHECKOUT / "docker-compose.dev.yml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text())

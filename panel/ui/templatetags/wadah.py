@@ -133,6 +133,12 @@ def number(value: float | None) -> str:
 
 
 @register.filter
+def number_or_empty(value: float | None) -> str:
+    """As a number field wants it: a point, and nothing where there is none."""
+    return "" if value is None else f"{float(value):g}"
+
+
+@register.filter
 def resource_text(value: float | None, resource: str) -> str:
     """An amount of a quota's resource with its unit."""
     if value is None:

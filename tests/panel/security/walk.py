@@ -70,6 +70,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "POST /environments/bulk": {"action": "stop", "id": "{environment}"},
     "POST /tenants/create": {"name": "walked"},
+    "POST /tenants/<uuid:tenant_id>/delete": {"typed_name": "tenant-amber", "wait_days": "7"},
     "POST /tenants/<uuid:tenant_id>/people/invite": {"email": "walked@example.test", "role": "viewer"},
     "POST /tenants/<uuid:tenant_id>/people/<uuid:user_id>/role": {"role": "viewer"},
     "POST /tenants/<uuid:tenant_id>/people/second-factor": {"is_required": "0"},

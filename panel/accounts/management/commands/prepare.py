@@ -7,15 +7,18 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 
 class Command(BaseCommand):
     help = __doc__
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--keep-static", action="store_true", help="leave the collected static files")
+
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
-        if settings.STATICFILES_DIRS:
+        if settings.STATICFILES_DIRS and not options["keep_static"]:
             # its copy of htmx is not ours, and one of its files can't be rewritten to hashed names
             call_command(
                 "collectstatic", interactive=False, verbosity=0, ignore_patterns=["django_htmx", "ninja"]

@@ -11,6 +11,7 @@ from panel.environments import services
 from panel.environments.models import Environment
 from panel.errors import Refused
 from panel.images.models import NodeImage, NodeImageState
+from panel.nodes.models import Node
 from panel.tenants.models import Tenant
 from panel.tenants.services import create_tenant
 
@@ -32,6 +33,12 @@ NODE_DEADLINE_S = 40.0
 SETTLE_S = 4.0
 
 
+def _limits() -> dict[str, int]:
+    """`LIMITS`, with no more disk than half of the largest pool."""
+    pools = [node.facts.get("pool_bytes", 0) // 2**20 for node in Node.objects.all()]
+    return {**LIMITS, "disk_mb": min(LIMITS["disk_mb"], max(pools, default=0) // 2)}
+
+
 class Command(BaseCommand):
     help = __doc__
 
@@ -47,7 +54,7 @@ class Command(BaseCommand):
             return
         image = self._image()
         try:
-            services.create_environment(actor, tenant, name=NAME, image=image, limits=LIMITS)
+            services.create_environment(actor, tenant, name=NAME, image=image, limits=_limits())
         except Refused as refused:
             raise CommandError(str(refused)) from refused
 

@@ -1,0 +1,76 @@
+"""What the processes of a crowd set up and look at: called by name, with plain values."""
+
+from typing import Any
+
+from django.core.management import call_command
+from django.db.models import Count
+from django.utils import timezone
+
+from panel.environments.models import Environment
+from panel.networks.models import Address, PortForward
+from panel.nodes.models import Node
+from panel.quotas.models import Quota
+from panel.tenants.models import Tenant
+from tests.panel.support import factories
+
+
+def migrate() -> None:
+    call_command("migrate", verbosity=0)
+
+
+def world(quota: dict[str, float | None], below: int = 0, made: int = 0) -> Any:
+    """A node that was just heard of, a tenant with that quota, and its owner's token.
+
+    `below`: so many tenants between the one with the quota and the one that is asked about. `made`:
+    environments that are there already.
+    """
+    Node.objects.update(memory_ratio=None)
+    if not Node.objects.exists():
+        factories.node(memory_bytes=20 * 2**30)
+    Node.objects.update(last_seen_at=timezone.now(), memory_ratio=None)
+    tenant = top = factories.tenant(quota=quota)
+    for _ in range(below):
+        tenant = factories.tenant(parent=tenant)
+    rows = [str(factories.environment(tenant).pk) for _ in range(made)]
+    owner = factories.member(top)
+    token = factories.bearer(owner, top, role="owner")["Authorization"].removeprefix("Bearer ")
+    return {"tenant": str(tenant.pk), "top": str(top.pk), "token": token, "environments": rows}
+
+
+def node_with_room_for(count: int) -> None:
+    """The node may promise exactly so many more environments of 64 MB."""
+    node = Node.objects.get()
+    most = node.reserved_memory_mb + 64 * count
+    ratio = most * 2**20 / node.facts["memory_bytes"]
+    assert ratio >= 0.1, "the panel takes no lower ratio; make the node smaller"
+    Node.objects.update(memory_ratio=ratio + 1e-9)
+
+
+def reserved(tenant: str, resource: str) -> Any:
+    row = Quota.objects.get(tenant=tenant, resource=resource)
+    return {"reserved": row.reserved, "hits": row.hits}
+
+
+def count(tenant: str) -> Any:
+    inside = {"tenant__path__contains": Tenant.objects.get(pk=tenant).pk.hex}
+    return {
+        "environments": Environment.objects.living().filter(**inside).count(),
+        "addresses": Address.objects.filter(**inside, family=4).count(),
+        "forwards": PortForward.objects.filter(**inside).count(),
+        "children": Tenant.objects.filter(parent=tenant).count(),
+        "memory_mb": sum(row.limits["memory_mb"] for row in Environment.objects.living().filter(**inside)),
+    }
+
+
+def given_twice() -> Any:
+    """What two have: user ids, addresses, ports."""
+    looked = [
+        (Environment.objects.filter(slot__isnull=False), ("node", "slot")),
+        (Address.objects.all(), ("pool", "offset")),
+        (PortForward.objects.all(), ("node", "protocol", "node_port")),
+    ]
+    return [
+        str(row)
+        for rows, names in looked
+        for row in rows.order_by().values_list(*names).annotate(n=Count("pk")).filter(n__gt=1)
+    ]

@@ -1,0 +1,78 @@
+"""HOME: what is refused before anything is made, and what is never deleted."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runtime.install import place
+from runtime.install.layout import Layout
+from runtime.install.say import Stop
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """One that every user may pass, unlike pytest's own."""
+    with tempfile.TemporaryDirectory(prefix="wadah-home-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize(
+    ("home", "said"),
+    [
+        ("/tmp/with space", "letters, digits"),
+        ("/tmp/" + "long" * 30, "at most 72"),
+        ("/etc", "none of Wadah's"),
+        ("/etc/passwd", "not a directory"),
+    ],
+)
+def test_a_place_that_cannot_be_home_is_refused(home: str, said: str) -> None:
+    with pytest.raises(Stop, match=said):
+        place.check(Layout(Path(home)))
+
+
+def test_a_new_or_empty_directory_is_taken(open_directory: Path) -> None:
+    place.check(Layout(open_directory))
+    place.check(Layout(open_directory / "new"))
+    assert list(open_directory.iterdir()) == []
+
+
+def test_a_directory_that_the_panels_user_cannot_reach_is_refused(open_directory: Path) -> None:
+    closed = open_directory / "closed"
+    closed.mkdir(mode=0o700)
+    with pytest.raises(Stop, match="lets nobody but its owner pass"):
+        place.check(Layout(closed / "home"))
+
+
+def test_a_full_disk_is_refused_for_a_new_installation_only(
+    open_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(place.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 300 * 2**20})())
+    with pytest.raises(Stop, match="300 MiB free; 2,048 MiB are needed"):
+        place.check(Layout(open_directory))
+    (open_directory / "admin.json").write_text("{}")
+    place.check(Layout(open_directory))
+
+
+def test_a_foreign_directory_is_never_deleted(open_directory: Path) -> None:
+    (open_directory / "mine").write_text("precious")
+    with pytest.raises(Stop, match="left as it is"):
+        place.delete(Layout(open_directory))
+    assert (open_directory / "mine").read_text() == "precious"
+
+
+def test_two_at_once_are_refused(open_directory: Path) -> None:
+    layout = Layout(open_directory)
+    with place.alone(layout), pytest.raises(Stop, match="at work"), place.alone(layout):
+        pass
+    with place.alone(layout):
+        pass
+
+
+def test_a_relative_home_is_meant_from_where_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WADAH_FROM", "/srv")
+    assert Layout.of("here").home == Path("/srv/here")
+    monkeypatch.setenv("WADAH_FROM", "/srv")
+    assert Layout.of("/else/where").home == Path("/else/where")
