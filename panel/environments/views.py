@@ -21,6 +21,7 @@ from panel.environments.models import Environment, EnvironmentUsage, State
 from panel.environments.services import Changed
 from panel.errors import Invalid, NotFound, Refused
 from panel.images.models import Image
+from panel.metering.history import history
 from panel.nodes.models import Node
 from panel.operations.models import Operation, Operations
 from panel.tenants.permissions import Permission
@@ -42,6 +43,8 @@ _POWER: dict[str, Callable[..., Changed]] = {
 }
 
 
+#: Hours that the graphs may show, and how they are called.
+_SPANS = {"1": "1 h", "6": "6 h", "24": "24 h"}
 _BULK: dict[str, Callable[..., Changed]] = {**_POWER, "delete": services.delete_environment}
 
 # list and create ----------------------------------------------------------------------------------
@@ -194,17 +197,17 @@ def _usage(row: Environment) -> EnvironmentUsage | None:
 def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     context = context_of(request, row, "overview")
-    usage = _usage(row)
+    hours = request.GET.get("hours", "1")
+    hours = hours if hours in _SPANS else "1"
+    context["hours"], context["spans"] = hours, _SPANS
+    context["history"] = history(row, int(hours))
+    context["marks"] = [
+        {"at": one.finished_at.timestamp(), "label": one.get_kind_display()}
+        for one in _operations(request, row)[:50]
+        if one.finished_at
+    ]
     context["secret"] = _secret(request, row)
     context["recent"] = list(_operations(request, row)[:6])
-    context["usage_json"] = {} if usage is None else {
-        "at": usage.at.timestamp(),
-        "cpu": usage.cpu,
-        "memory_bytes": usage.memory_bytes,
-        "disk_bytes": usage.disk_bytes,
-        "network_in_bit_s": usage.network_in_bit_s,
-        "network_out_bit_s": usage.network_out_bit_s,
-    }  # fmt: skip
     return page(request, "environments/overview.html", context)
 
 
