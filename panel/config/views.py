@@ -59,5 +59,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     # a page of its own: the frame around every other page asks the database
     answer = HttpResponse(get_template("503.html").render(), status=503)
     answer["Retry-After"] = str(RETRY_AFTER_S)
-    answer["Refresh"] = str(RETRY_AFTER_S)  # browsers load it anew by themselves
     return answer

@@ -7,6 +7,7 @@ _ONE = "environments/<uuid:environment_id>"
 urlpatterns = [
     path("environments/", views.environments, name="environments"),
     path("environments/create", views.create, name="environment-create"),
+    path("environments/sparks", views.sparks, name="environments-sparks"),
     path("environments/bulk", views.bulk, name="environments-bulk"),
     path(f"{_ONE}/", views.overview, name="environment"),
     path(f"{_ONE}/activity", views.activity, name="environment-activity"),

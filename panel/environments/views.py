@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.forms import Form
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -22,6 +23,7 @@ from panel.environments.services import Changed
 from panel.errors import Invalid, NotFound, Refused
 from panel.images.models import Image
 from panel.metering.history import history
+from panel.metering.history import sparks as curves
 from panel.nodes.models import Node
 from panel.operations.models import Operation, Operations
 from panel.tenants.permissions import Permission
@@ -43,6 +45,8 @@ _POWER: dict[str, Callable[..., Changed]] = {
 }
 
 
+#: Of one page of the list.
+_MOST_SPARKS = 50
 #: Hours that the graphs may show, and how they are called.
 _SPANS = {"1": "1 h", "6": "6 h", "24": "24 h"}
 _BULK: dict[str, Callable[..., Changed]] = {**_POWER, "delete": services.delete_environment}
@@ -112,6 +116,18 @@ def _create(request: PageRequest, shown: CreatePage, form: forms.CreateForm) -> 
         ipv6=values["ipv6"],
         is_started=values["is_started"],
     )
+
+
+@require_safe
+@signed_in
+def sparks(request: PageRequest) -> HttpResponse:
+    """`{"<id>": [vCPUs, …]}` of those named by `id` that one may see; asked for once the list is there."""
+    wanted = list[UUID]()
+    for value in request.GET.getlist("id")[:_MOST_SPARKS]:
+        with suppress(ValueError):
+            wanted.append(UUID(value))
+    seen = Environment.objects.for_actor(request.actor).filter(pk__in=wanted).values_list("pk", flat=True)
+    return JsonResponse(curves(seen))
 
 
 @require_POST

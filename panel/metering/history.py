@@ -49,6 +49,19 @@ def history(environment: Environment, hours: float) -> list[dict[str, Any]]:
     return [_between(before, row) for before, row in pairwise(rows)]
 
 
+def sparks(ids: Iterable[UUID], minutes: int = 30) -> dict[str, list[float]]:
+    """vCPUs in use of each, minute by minute, for the small curves of a list. One query."""
+    since = timezone.now() - timedelta(minutes=minutes + 1)
+    rows = UsagePoint.objects.filter(environment__in=list(ids), at__gte=since).order_by("at")
+    by_environment: dict[UUID, list[UsagePoint]] = {}
+    for row in rows:
+        by_environment.setdefault(row.environment_id, []).append(row)
+    return {
+        str(pk): [_between(before, row)["cpu"] for before, row in pairwise(points)]
+        for pk, points in by_environment.items()
+    }
+
+
 def _between(before: UsagePoint, row: UsagePoint) -> dict[str, Any]:
     seconds = (row.at - before.at).total_seconds()
 

@@ -78,6 +78,7 @@ NO_PAGES: dict[str, str] = {
     "image-build": _FORM,
     "image-delete": _FORM,
     "environments-bulk": _FORM,
+    "environments-sparks": "read by the list",
     "environment-secret-noted": _FORM,
     "environment-terminals": "read by the console's page",
     "environment-terminal-close": _FORM,
