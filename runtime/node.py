@@ -7,6 +7,7 @@ carries its mark: cgroup root, nftables table, link names, and the id ranges and
 import hashlib
 import json
 import os
+import shutil
 import socket
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -159,6 +160,11 @@ class Node:
         return self.root / "store"
 
     @property
+    def quarantine(self) -> Path:
+        """Root volumes that no environment of this node owns: put aside, for a person to say."""
+        return self.store / "quarantine"
+
+    @property
     def mounts(self) -> Path:
         """Mount points that the OCI runtime reaches as root of a VE, so every directory above must let
         any user pass; HOME doesn't. What is mounted here is seen in the node's mount namespace only."""
@@ -213,6 +219,11 @@ class Node:
         return self.run / "exits"
 
     @property
+    def pending(self) -> Path:
+        """One empty file per environment that somebody has something to do for, named by its id."""
+        return self.run / "pending"
+
+    @property
     def agent_socket(self) -> Path:
         return self.run / "agent.sock"
 
@@ -220,6 +231,13 @@ class Node:
     def ticket_key(self) -> Path:
         """Public half of the panel's ticket key."""
         return self.root / "panel-ticket.pub"
+
+    def free_space(self) -> str:
+        """For people: how much is free in the pool and beside it."""
+        said = []
+        for name, path in (("pool", self.store), ("node's own disk", self.root)):
+            said.append(f"{shutil.disk_usage(path).free // 2**20} MiB free in the {name}")
+        return ", ".join(said)
 
     # ids -----------------------------------------------------------------------------------
 

@@ -91,7 +91,7 @@ def _directories(node: Node) -> None:
         path.mkdir(mode=0o711, exist_ok=True)
         if path != node.lxcfs:
             path.chmod(0o711)
-    for path in (node.oci_root, node.exits):
+    for path in (node.oci_root, node.exits, node.pending):
         path.mkdir(mode=0o700, exist_ok=True)
 
 

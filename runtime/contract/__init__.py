@@ -22,7 +22,16 @@ from runtime.contract.environment import (
 )
 from runtime.contract.image import ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
-from runtime.contract.report import ObservedState, Report, Step, StepState, Usage, UsageReport
+from runtime.contract.report import (
+    EnvironmentEvent,
+    EventCode,
+    ObservedState,
+    Report,
+    Step,
+    StepState,
+    Usage,
+    UsageReport,
+)
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
@@ -53,7 +62,9 @@ __all__ = [
     "CheckLevel",
     "Credentials",
     "DesiredState",
+    "EnvironmentEvent",
     "EnvironmentSpec",
+    "EventCode",
     "Forward",
     "ImageReport",
     "ImageSource",

@@ -41,6 +41,7 @@ TEST_PACKAGES = {
     "/usr/include/stdio.h": "libc6-dev",
     "/usr/lib/postgresql": "postgresql",
     "docker-compose": "docker-compose",
+    "strace": "strace",
 }
 
 

@@ -56,6 +56,13 @@ class Cgroup(Resource):
         self.groups.delegate(path, self.node.first_uid(spec.slot))
         return f"cgroup v{self.groups.version}" if made else None
 
+    def made_anew(self, spec: EnvironmentSpec) -> None:
+        """After the OCI runtime put its process in: crun 1.8 lifts the limit of memory with swap (v1), and
+        makes files anew as root. Init may divide its own group from its first instruction."""
+        path = self.path(spec)
+        self.groups.limit(path, self.environment_limits(spec))
+        self.groups.delegate(path, self.node.first_uid(spec.slot))
+
     def tenant_limits(self, envelope: TenantEnvelope) -> GroupLimits:
         return GroupLimits(
             cpu=envelope.cpu,
@@ -167,9 +174,19 @@ class Cgroup(Resource):
         expected = str(spec.limits.memory_mb * MIB)
         if expected not in (seen.get("memory.limit_in_bytes"), seen.get("memory.max")):
             return "its memory limit was changed"
+        if not self.swap_is_held(seen, spec):
+            return "its swap limit was changed"
         if seen.get("pids.max") != str(spec.limits.processes):
             return "its limit of processes was changed"
         return None
+
+    @staticmethod
+    def swap_is_held(seen: Mapping[str, str], spec: EnvironmentSpec) -> bool:
+        """v1 counts memory and swap together, v2 swap alone; a kernel without either has nothing to hold."""
+        limits = spec.limits
+        both = seen.get("memory.memsw.limit_in_bytes") or str((limits.memory_mb + limits.swap_mb) * MIB)
+        alone = seen.get("memory.swap.max") or str(limits.swap_mb * MIB)
+        return both == str((limits.memory_mb + limits.swap_mb) * MIB) and alone == str(limits.swap_mb * MIB)
 
 
 def processors(cpu: float, slot: int, host_cpus: int) -> str:
