@@ -25,8 +25,9 @@ DEFAULT_HOME = Path("/var/lib/wadah")
 #: https://systemd.io/UIDS-GIDS/
 FIRST_UID = 0x70000000
 IDS_PER_SLOT = 65_536
-#: Slots of 65,536 ids up to 0x7FFDFFFF, which stays below 2^31.
-MAX_SLOTS = 4094
+#: Slots of 65,536 ids up to 0x7FFCFFFF, which stays below 2^31; the one behind them unpacks images.
+MAX_SLOTS = 4093
+IMPORT_SLOT = 4093
 
 
 class NodeSettings(BaseModel):

@@ -20,7 +20,7 @@ from runtime.contract.environment import (
     SecurityProfile,
     TenantEnvelope,
 )
-from runtime.contract.image import ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.contract.image import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.report import (
     EnvironmentEvent,
@@ -58,6 +58,7 @@ __all__ = [
     "PANEL_OBSERVE_USAGE",
     "PANEL_QUEUE",
     "AppOptions",
+    "ArchiveFile",
     "Check",
     "CheckLevel",
     "Credentials",

@@ -73,8 +73,9 @@ class Layout:
         os.chown(self.home, 0, gid)
         self.home.chmod(0o750)
         for path, owner, mode in (
-            (self.run, 0, 0o770),
-            (self.log, 0, 0o770),
+            # sockets of the panel's processes are made there, and nobody else's file is moved or deleted
+            (self.run, 0, 0o1770),
+            (self.log, 0, 0o750),
             (self.panel, uid, 0o750),
             (self.home / "redis", uid, 0o750),
             (self.home / "front", uid, 0o750),

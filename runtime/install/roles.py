@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.host import ids
 from runtime.install.layout import Layout
@@ -163,15 +164,13 @@ daemonize no
 supervised no
 logfile ""
 """
-    file = directory / "redis.conf"
-    file.write_text(text)
-    os.chown(file, uid, gid)
-    file.chmod(0o640)
+    put(directory / "redis.conf", text, mode=0o640, owner=(uid, gid))
 
 
 def write_caddyfile(layout: Layout, front: Front) -> None:
     """WebSockets to the ASGI process, hashed static files from disk, everything else to WSGI."""
     tls = "tls internal" if front.internal_tls else ""
+    archive_max_mb = int(os.environ.get("WADAH_ARCHIVE_MAX_MB") or 4096)
     text = f"""{{
   admin off
   auto_https disable_redirects
@@ -196,6 +195,16 @@ def write_caddyfile(layout: Layout, front: Front) -> None:
     header X-Content-Type-Options nosniff
     file_server
   }}
+  @archives {{
+    method POST
+    path /api/v1/images/archive /images/import
+  }}
+  handle @archives {{
+    request_body {{
+      max_size {archive_max_mb + 1}MiB
+    }}
+    reverse_proxy unix/{layout.run / "web.sock"}
+  }}
   handle {{
     request_body {{
       max_size 2MB
@@ -205,6 +214,4 @@ def write_caddyfile(layout: Layout, front: Front) -> None:
 }}
 """
     uid, gid = ids()
-    file = layout.home / "front" / "Caddyfile"
-    file.write_text(text)
-    os.chown(file, uid, gid)
+    put(layout.home / "front" / "Caddyfile", text, owner=(uid, gid))

@@ -147,6 +147,7 @@ class RootVolume(Resource):
         below = root / OLD_ROOT
         if os.path.lexists(below):  # an image may hold a link of this name
             below.rename(root / f"{OLD_ROOT}.image")
+        btrfs.set_readonly(retired, False)  # its owner may have set it: what is read-only isn't moved
         retired.rename(below)
         return "the old tree is under /old"
 

@@ -187,7 +187,7 @@ def test_an_unknown_volume_is_put_aside(node: Node) -> None:
 RECORDS = ["wanted.json", "applied.json", "state.json", "journal.jsonl", "firewall.json"]
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": 7}', "\x00" * 64], ids=repr)
+@pytest.mark.parametrize("content", ["", '{"id": 7}', "\x00" * 64], ids=repr)
 @pytest.mark.parametrize(
     "name", ["wanted.json", "applied.json", "state.json", "journal.jsonl", "firewall.json"]
 )
