@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from runtime.install.files import write_whole
 from runtime.install.front import Front
 from runtime.install.host import wait_for
 from runtime.install.layout import Layout
@@ -62,7 +63,7 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         os.umask(0o027)
         _end_lingering(self.layout)
-        self.layout.supervisor_file.write_text(str(os.getpid()))
+        write_whole(self.layout.supervisor_file, str(os.getpid()), mode=0o644)
         try:
             for child in self.children:
                 if self.stopping:
@@ -116,6 +117,7 @@ class Supervisor:
             if process is not None and process.poll() is not None:
                 child.last_exit = process.returncode
                 child.process = None
+                _end_rest(child.role, process.pid)
                 lived = now - child.started
                 child.delay = 0.0 if lived > STEADY_S else min(MAX_DELAY_S, child.delay * 2 or 0.5)
                 child.due = now + (child.delay if child.starts > 1 else 0.0)
@@ -154,6 +156,7 @@ class Supervisor:
                 process.wait(5)
             child.last_exit = process.returncode
             child.process = None
+            _end_rest(child.role, process.pid)
 
     def _write(self) -> None:
         document = {
@@ -169,10 +172,14 @@ class Supervisor:
                 for child in self.children
             ],
         }
-        file = self.layout.processes_file
-        temporary = file.with_suffix(".new")
-        temporary.write_text(json.dumps(document))
-        temporary.rename(file)
+        write_whole(self.layout.processes_file, json.dumps(document), mode=0o644)
+
+
+def _end_rest(role: Role, pid: int) -> None:
+    """Workers of a process that was killed, which would go on without it. Not of the node's half: what it was
+    about to start for an environment is looked after by the one that follows."""
+    if not role.root:
+        _signal_group(pid, signal.SIGKILL)
 
 
 def _children() -> list[int]:
