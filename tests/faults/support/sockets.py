@@ -6,7 +6,17 @@ from collections.abc import Callable
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as _connected
+
+
+def _open(url: str, token: str) -> ClientConnection:
+    headers = {"Authorization": f"Bearer {token}"}
+    found = _connected(
+        url, additional_headers=headers, open_timeout=10, max_size=2**22, compression=None, legacy=True
+    )
+    assert isinstance(found, ClientConnection)
+    return found
 
 
 class Terminal:
@@ -37,10 +47,7 @@ class Terminal:
 
     def _connect(self) -> None:
         self.close()
-        headers = {"Authorization": f"Bearer {self._token}"}
-        socket = connect(
-            self._url, additional_headers=headers, open_timeout=10, max_size=2**22, compression=None
-        )
+        socket = _open(self._url, self._token)
         offset = -1 if self.first is None else self.offset
         socket.send(json.dumps({"type": "resume", "offset": offset}))
         while True:
@@ -119,10 +126,7 @@ class Events:
 
     def open(self) -> None:
         self.close()
-        headers = {"Authorization": f"Bearer {self._token}"}
-        self._socket = connect(
-            self._url, additional_headers=headers, open_timeout=10, compression=None, legacy=True
-        )
+        self._socket = _open(self._url, self._token)
 
     def heard(self, wanted: Callable[[dict[str, Any]], bool], seconds: float) -> bool:
         until = time.monotonic() + seconds
