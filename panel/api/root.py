@@ -77,10 +77,13 @@ def actor(request: HttpRequest) -> Actor:
     found = actor_of(request)
     if found is None:
         raise AuthenticationError
+    if getattr(request, "_wadah_is_admitted", False):
+        return found  # asked again in the same request
     if lacks_second_factor(found):
         raise SecondFactorNeeded
     if found.token is not None and found.token.tenant is not None:
         refuse_suspended(found.token.tenant)
+    request._wadah_is_admitted = True  # type: ignore[attr-defined]
     return found
 
 

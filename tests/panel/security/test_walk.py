@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
+from panel.nodes.models import Node
 from tests.panel.security.walk import (
     METHODS,
     SIGN_IN,
@@ -33,6 +35,12 @@ def world(django_db_setup: None, django_db_blocker: object) -> Iterator[World]:
     with django_db_blocker.unblock(), transaction.atomic():  # type: ignore[attr-defined]
         yield make_world()
         transaction.set_rollback(True)
+
+
+@pytest.fixture(autouse=True)
+def heard_of(world: World) -> None:
+    """The walk takes longer than a node may be silent."""
+    Node.objects.filter(pk=world.node.pk).update(last_seen_at=timezone.now())
 
 
 @pytest.fixture

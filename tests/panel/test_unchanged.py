@@ -1,0 +1,156 @@
+"""A repeated question is answered without asking again, and never with what is no longer so."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.test import RequestFactory
+
+from panel.accounts.models import User
+from panel.config import unchanged
+from panel.config.unchanged import UnchangedMiddleware, database_version
+
+PATH = "/api/v1/environments"
+
+
+class Panel:
+    """Answers with the names of all people, and counts how often it had to."""
+
+    def __init__(self) -> None:
+        self.worked = 0
+        self.middleware = UnchangedMiddleware(self.work)
+        self.make: Callable[[Any], HttpResponse] = JsonResponse
+
+    def work(self, request: HttpRequest) -> HttpResponse:
+        self.worked += 1
+        names = list(User.objects.order_by("username").values_list("username", flat=True))
+        return self.make({"names": names, "who": request.headers.get("Authorization", "")})
+
+    def ask(self, path: str = PATH, **headers: str) -> HttpResponse:
+        return self.middleware(RequestFactory().get(path, headers=headers))
+
+
+def elsewhere(act: Callable[[], Any]) -> None:
+    """In another thread, which has a connection of its own."""
+
+    def work() -> None:
+        try:
+            act()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def real_commits(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """No transaction around the test; what it leaves are people alone, and they are deleted."""
+    with django_db_blocker.unblock():
+        yield
+        User.objects.all().delete()
+
+
+@pytest.fixture
+def panel(real_commits: None) -> Panel:
+    User.objects.create(username="ayu", email="ayu@example.test")
+    return Panel()
+
+
+def test_nothing_is_done_twice_for_the_same_question(panel: Panel) -> None:
+    answers = [panel.ask() for _ in range(3)]
+    assert panel.worked == 1
+    assert {answer.content for answer in answers} == {answers[0].content}
+    assert answers[2].headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize("where", [lambda act: act(), elsewhere], ids=["here", "elsewhere"])
+def test_a_change_is_seen_at_once(panel: Panel, where: Callable[[Callable[[], Any]], None]) -> None:
+    for number in range(5):
+        panel.ask(), panel.ask()
+        where(lambda name=f"budi-{number}": User.objects.filter(email="ayu@example.test").update(username=name))
+        assert f"budi-{number}".encode() in panel.ask().content
+    where(lambda: User.objects.all().delete())
+    assert b'"names": []' in panel.ask().content
+
+
+def test_a_change_during_the_work_is_not_kept_out(panel: Panel) -> None:
+    def work(document: Any) -> HttpResponse:
+        elsewhere(lambda: User.objects.update(username=f"wayan-{panel.worked}"))
+        return JsonResponse(document)
+
+    panel.make = work
+    panel.ask()
+    assert b"wayan-1" in panel.ask().content
+
+
+def test_nobody_gets_what_another_asked_for(panel: Panel) -> None:
+    first = panel.ask(Authorization="Bearer one")
+    assert b"one" in first.content
+    assert b"one" not in panel.ask(Authorization="Bearer two").content
+    assert b"one" not in panel.ask().content
+    assert b"one" in panel.ask(Authorization="Bearer one").content
+    assert panel.worked == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": f"{PATH}?limit=1"},
+        {"path": f"{PATH}/1"},
+        {"Accept-Language": "id"},
+        {"HX-Request": "true"},
+        {"Cookie": "theme=dark"},
+        {"X-Forwarded-For": "192.0.2.1"},
+    ],
+    ids=str,
+)
+def test_another_question_is_another(panel: Panel, change: dict[str, str]) -> None:
+    panel.ask()
+    panel.ask(**change)
+    assert panel.worked == 2
+
+
+def test_after_a_second_it_is_asked_anew(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unchanged, "KEPT_S", 0.0)
+    panel.ask(), panel.ask()
+    assert panel.worked == 2
+
+
+def with_cookie(document: Any) -> HttpResponse:
+    answer = JsonResponse(document)
+    answer.set_cookie("a", "b")
+    return answer
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda document: JsonResponse(document, status=403),
+        lambda document: StreamingHttpResponse([b"x"]),
+        lambda document: HttpResponse(b"x" * 300_000),
+        with_cookie,
+    ],
+    ids=["refusal", "stream", "long", "cookie"],
+)
+def test_only_plain_answers_are_kept(panel: Panel, make: Callable[[Any], HttpResponse]) -> None:
+    panel.make = make
+    panel.ask(), panel.ask()
+    assert panel.worked == 2
+
+
+def test_other_paths_and_methods_are_left_alone(panel: Panel) -> None:
+    for _ in range(2):
+        panel.ask("/readyz")
+        panel.middleware(RequestFactory().post(PATH))
+    assert panel.worked == 4
+
+
+def test_a_transaction_tells_no_version() -> None:
+    assert database_version() == database_version()
+    with transaction.atomic():
+        assert database_version() is None
