@@ -173,6 +173,24 @@ def leaks(json_: Json = False) -> None:
 
 
 @cli.command()
+def quarantine(
+    delete: Annotated[str, typer.Option(help="Name of one to delete for good.")] = "", json_: Json = False
+) -> None:
+    """Root volumes that no environment owned: put aside by the node, never deleted by it."""
+    from runtime.resources.volume import RootVolume
+
+    volume = RootVolume(_node())
+    if delete:
+        volume.delete_quarantined(delete)
+    names = volume.quarantined()
+    if json_:
+        _print(names)
+        return
+    for name in names:
+        print(name)
+
+
+@cli.command()
 def prepare(
     network_namespace: Annotated[str, typer.Option(envvar="WADAH_NODE_NETNS", hidden=True)] = "",
 ) -> None:

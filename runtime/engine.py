@@ -1,16 +1,22 @@
 """Brings a node from whatever is there to a spec: the single verb `apply`, and what follows from it.
 
-Everything here is said in terms of resources and their four verbs; nothing knows what a cgroup is.
+Everything here is said in terms of resources and their verbs; nothing knows what a cgroup is.
+
+What a crash can leave is told by files: the newest spec (`wanted.json`), the last one that was brought about
+(`applied.json`), which generation was given up (`state.json`), how far the work came (`journal.jsonl`), and a
+note that there is something to do (`run/pending`). Whoever comes next goes on from there.
 """
 
 import time
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
 
-from runtime.contract import DesiredState, EnvironmentSpec, ObservedState, Report, StepState
+from runtime import faults
+from runtime.contract import DesiredState, EnvironmentEvent, EnvironmentSpec, EventCode, ObservedState, Report
 from runtime.errors import RuntimeFault, Superseded
 from runtime.exits import note_exit
 from runtime.host.cgroup import quick_attach
@@ -20,13 +26,16 @@ from runtime.node import Node
 from runtime.reconciler import Reconciler
 from runtime.reports import Reporter, Reports
 from runtime.resources.base import Found
+from runtime.resources.bundle import booted
 from runtime.resources.cgroup import Cgroup
 from runtime.resources.process import Process
-from runtime.state import Records, State
-from runtime.work import Work
+from runtime.state import Failure, Records, State
+from runtime.work import UNDO_DEADLINE_S, Work
 
 log = structlog.get_logger()
 
+#: So often in a row the process at work may be killed at one generation before it is given up.
+MAX_ATTEMPTS = 3
 #: Takes over work that has to wait for somebody; False: it can't, the caller waits himself.
 HandOver = Callable[[EnvironmentSpec], bool]
 
@@ -57,20 +66,28 @@ class Engine:
         another process is at work on this environment and takes the new spec up itself.
         """
         records = Records(self.node, spec.id)
-        if not records.accept(spec):
+        try:
+            accepted = records.accept(spec)
+        except OSError as error:
+            fault = self._work(spec, records).fault_of(error)
+            return self.reports.tell(self.reports.of_refused(spec, records.state(), fault))
+        if not accepted:
             log.info("older spec dropped", environment=str(spec.id), generation=spec.generation)
             if records.tombstone() >= spec.generation:
                 return self.reports.tell(self.reports.of_deleted(spec))
             return None
         return self._take_up(records)
 
-    def again(self, environment_id: UUID) -> Report | None:
-        """Applies what is wanted now once more: after a crash, a reboot of the node, a repair."""
-        return self._take_up(Records(self.node, environment_id))
+    def again(self, environment_id: UUID, because: str = "") -> Report | None:
+        """Brings about once more what should be: after a crash, a reboot of the node, or what the reconciler
+        found (`because`, which the report then tells as repaired)."""
+        records = Records(self.node, environment_id)
+        records.mark_pending()
+        return self._take_up(records, because)
 
-    def _take_up(self, records: Records) -> Report | None:
+    def _take_up(self, records: Records, because: str = "") -> Report | None:
         last: Report | None = None
-        attempted = -1
+        attempted = 0
         while True:
             to_wait_for: EnvironmentSpec | None = None
             with records.try_lock() as mine:
@@ -80,54 +97,95 @@ class Engine:
                 while spec is not None and spec.generation > attempted:
                     attempted = spec.generation
                     try:
-                        last = self._apply_once(spec, records)
+                        last = self._apply_once(spec, records, because)
                     except _MustWait:
                         to_wait_for = spec
                         break
+                    because = ""
                     spec = records.wanted()
+                # what was accepted between the last look and the unlocking has nobody else to do it
+                done = to_wait_for is None and records.clear_pending(attempted)
             # handed over only now: who takes it needs the lock
             if to_wait_for is not None and self._hand_over is not None:
+                records.mark_pending()
                 if self._hand_over(to_wait_for):
                     return last
-                self._hand_over, attempted = None, -1
-            # what was accepted between the last look and the unlocking has nobody else to do it
-            elif records.newest_generation() <= attempted:
+                self._hand_over, attempted = None, 0
+            elif done:
+                records.flush()
                 return last
 
     # -- one apply ------------------------------------------------------------------------------
 
-    def _apply_once(self, spec: EnvironmentSpec, records: Records) -> Report:
-        work = Work(spec, records, time.monotonic() + spec.deadline_s, tell=self._tell_progress)
-        state = records.state()
-        records.journal({"apply": spec.generation, "desired": spec.desired}, fresh=True)
-        try:
-            if spec.desired is DesiredState.DELETED:
-                return self._delete(work)
-            self._converge(work, state)
-        except Superseded as newer:
-            return self._finish(work, state, newer)
-        except RuntimeFault as fault:
-            self._undo(work, state)
-            return self._finish(work, state, fault)
-        except OSError as error:
-            log.exception("apply failed", environment=str(spec.id))
-            self._undo(work, state)
-            where = f" ({error.filename})" if error.filename else ""
-            refused = RuntimeFault(f"the node's kernel refused: {error.strerror}{where}", code="os_error")
-            return self._finish(work, state, refused)
-        return self._finish(work, state, None)
+    def _work(self, spec: EnvironmentSpec, records: Records) -> Work:
+        return Work(spec, records, time.monotonic() + spec.deadline_s, tell=self._tell_progress)
+
+    def _apply_once(self, spec: EnvironmentSpec, records: Records, because: str) -> Report:
+        work, state = self._work(spec, records), records.state()
+        if spec.desired is DesiredState.DELETED:
+            return self._delete(work)
+        if state.failed == spec.generation:
+            return self._keep_to_what_was(work, state, because)
+        newer = spec.generation > state.applied
+        if newer:
+            work.on_hang = lambda fault: self._give_up(work, fault)
+        with work.watched():
+            try:
+                attempt, cut_off = records.begin(spec)
+                if newer and attempt > MAX_ATTEMPTS:
+                    raise RuntimeFault(
+                        f"the process at work was ended {MAX_ATTEMPTS} times, last at: {cut_off}",
+                        code="interrupted",
+                        next_step="Try again; if it happens again, look at the node's log.",
+                    )
+                self._converge(work, state)
+            except _MustWait:
+                with suppress(OSError):
+                    records.journal({"end": spec.generation, "code": "handed_over"})
+                raise
+            except Superseded as newest:
+                return self._tell(work, records.state(), newest)
+            except Exception as error:  # the edge: whatever it was, it may not leave work half done
+                if not isinstance(error, RuntimeFault):
+                    log.exception("apply failed", environment=str(spec.id))
+                fault = work.fault_of(error)
+            else:
+                return self._tell(work, state, None, because)
+        if not newer:
+            return self._not_repaired(work, fault)
+        state = self._give_up(work, fault)
+        self._go_back(work, state)
+        return self._tell(work, state, fault)
 
     def _converge(self, work: Work, state: State) -> None:
         spec = work.spec
-        resources = self.tools.of(spec.kind)
-        for resource in resources:
-            resource.check(spec)
-        runs = init_pid(self.node, spec.id) is not None
-        reboot = runs and (spec.boots > state.boots or spec.installs > state.installs)
         newer = spec.generation > state.applied
         if newer:
-            state.halted = False
-        wants_run = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.halted
+            for resource in self.tools.of(spec.kind):
+                resource.check(spec)
+            state.halted = state.rests = False
+            state.crashes_in_a_row = 0
+        self._make_so(work, state)
+        state.applied = spec.generation
+        state.no_longer(failed=True)
+        self._commit(work, state)
+        for resource in self.tools.of(spec.kind):
+            resource.settle(spec)
+
+    def _commit(self, work: Work, state: State) -> None:
+        """From here on this is what a later failure goes back to."""
+        faults.point(self.node, "commit", "before", "records")
+        work.records.set_applied(work.spec)
+        work.records.set_state(state)
+        faults.point(self.node, "commit", "after", "records")
+
+    def _make_so(self, work: Work, state: State) -> None:
+        """The spec's resources in order, stopped and started where that is wanted."""
+        spec = work.spec
+        resources = self.tools.of(spec.kind)
+        runs = init_pid(self.node, spec.id) is not None
+        wants_run = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.stays_off
+        reboot = runs and self._is_of_another_boot(spec)
         if runs and (reboot or not wants_run):
             self._halt(work)
             runs = False
@@ -144,87 +202,157 @@ class Engine:
             with nullcontext() if runs else quick_attach():
                 for resource in resources:
                     work.step(resource, "ensure")
-            self.tools.one(Cgroup).freeze(spec.id, spec.desired is DesiredState.PAUSED)
-            if not runs:
+            self._pause(work)
+            if not runs or state.started_at is None:
                 state.started_at = time.time()
                 state.exit_code = None
-        if newer:
-            state.crashes_in_a_row = 0
         state.restart_at = None
-        state.boots, state.installs = spec.boots, spec.installs
-        state.applied = spec.generation
-        work.records.set_applied(spec)
+
+    def _is_of_another_boot(self, spec: EnvironmentSpec) -> bool:
+        """Whether what runs was started for fewer restarts than the spec counts, or another installation."""
+        seen = booted(self.node, spec.id)
+        return seen is not None and (seen[0] < spec.boots or seen[1] != spec.installs)
+
+    def _pause(self, work: Work) -> None:
+        cgroup, wanted = self.tools.one(Cgroup), work.spec.desired is DesiredState.PAUSED
+        if cgroup.frozen(work.spec.id) != wanted:
+            name = "pause" if wanted else "resume"
+            work.run(name, "ensure", lambda: cgroup.freeze(work.spec.id, wanted))
 
     def _halt(self, work: Work) -> None:
-        """The polite stop, as a step of its own."""
-        if self._hand_over is not None and work.spec.stop_timeout_s > 0:
+        """The polite stop, as a step of its own; at once where work is undone."""
+        if self._hand_over is not None and work.spec.stop_timeout_s > 0 and not work.undoes:
             raise _MustWait
 
         def stop() -> str | None:
             limit = min(work.spec.stop_timeout_s, max(0.0, work.until - time.monotonic()))
-            return self.tools.one(Process).stop(work.spec.id, timeout_s=limit, interrupted=work.is_superseded)
+            return self.tools.one(Process).stop(
+                work.spec.id, timeout_s=0 if work.undoes else limit, interrupted=work.is_superseded
+            )
 
         work.run("shutdown", "wait", stop)
 
     def _delete(self, work: Work) -> Report:
         """Everything of it goes, whatever state it is in; retried until nothing is left."""
         spec, records = work.spec, work.records
-        faults: list[RuntimeFault] = []
-        resources = self.tools.of(spec.kind)
-        # processes first: with them go their namespaces, and with those the link
-        order = [self.tools.one(Process), *(r for r in reversed(resources) if not isinstance(r, Process))]
-        for resource in order:
-            try:
-                work.step(resource, "remove", interruptible=False)
-            except RuntimeFault as fault:
-                faults.append(fault)
-            except OSError as error:
-                faults.append(RuntimeFault(f"{resource.name}: {error.strerror}", code="os_error"))
-        if faults:
-            return self._finish(work, records.state(), faults[0])
+        work.lenient = True
+        with work.watched():
+            with suppress(OSError):
+                records.begin(spec)
+            fault = self._remove_all(work)
+        if fault is not None:
+            state = records.state()
+            state.code, state.message, state.next_step = fault.code, str(fault)[:2000], fault.next_step
+            return self._tell(work, state, fault)
+        faults.point(self.node, "commit", "before", "records")
         records.bury(spec.generation)
         return self.reports.tell(self.reports.of_deleted(spec, work.steps))
 
-    def _undo(self, work: Work, state: State) -> None:
+    def _remove_all(self, work: Work) -> RuntimeFault | None:
+        """Every resource's `remove`, each whether or not another failed; the first failure."""
+        first: RuntimeFault | None = None
+        # processes first: with them go their namespaces, and with those the link
+        process = self.tools.one(Process)
+        for resource in [process, *(one for one in reversed(self.tools.all()) if one is not process)]:
+            try:
+                work.step(resource, "remove", interruptible=False)
+            except Exception as error:  # the edge: the others are tried all the same
+                log.warning(
+                    "not removed", environment=str(work.spec.id), resource=resource.name, error=str(error)
+                )
+                first = first or work.fault_of(error)
+        return first
+
+    # -- what failed ------------------------------------------------------------------------------
+
+    def _give_up(self, work: Work, fault: RuntimeFault) -> State:
+        """Decided, and written down before anything is undone: who is killed while undoing is followed by one
+        who goes on undoing, not by one who tries again."""
+        state = work.records.state()
+        state.failed = work.spec.generation
+        state.failure = Failure.of(fault)
+        self._keep(work.records, state)
+        return state
+
+    @staticmethod
+    def _keep(records: Records, state: State) -> None:
+        try:
+            if records.directory.exists():
+                records.set_state(state)
+        except OSError:
+            log.exception("state not written", environment=str(records.id))
+
+    def _go_back(self, work: Work, state: State) -> None:
         """A failed create leaves nothing; a failed change leaves the environment as it was."""
-        spec = work.spec
-        if state.applied == 0:
-            work.steps = [
-                step.model_copy(update={"state": StepState.UNDONE}) if step.state is StepState.DONE else step
-                for step in work.steps
-            ]
-            process = self.tools.one(Process)
-            for resource in [process, *reversed(self.tools.of(spec.kind))]:
-                with suppress(RuntimeFault, OSError):
-                    work.records.journal({"verb": "remove", "resource": resource.name, "undo": True})
-                    resource.remove(spec.id)
-            return
-        before = work.records.applied()
-        if before is None:
-            return
-        runs = init_pid(self.node, spec.id) is not None
-        resources = self.tools.of(before.kind)
-        with suppress(RuntimeFault, OSError):
-            if runs:
-                for resource in resources:
-                    resource.ensure(before)
+        failed = {step.name for step in work.steps}
+        before = work.records.applied() if state.applied else None
+        undo = Work(
+            spec=before or work.spec,
+            records=work.records,
+            until=time.monotonic() + UNDO_DEADLINE_S,
+            tell=lambda undo: self._tell_progress(work),
+            steps=work.steps,
+            undoes=True,
+        )
+        done = len(work.steps)
+        fault: RuntimeFault | None = None
+        with undo.watched():
+            if before is None:
+                fault = self._remove_all(undo)
             else:
-                for resource in reversed(resources):
-                    if resource.lifetime == "boot":
-                        resource.remove(spec.id)
+                try:
+                    self._make_so(undo, state)
+                    for resource in self.tools.of(before.kind):
+                        resource.settle(before)
+                except Exception as error:  # the edge: told below, and tried again by the reconciler
+                    log.exception("not undone", environment=str(work.spec.id))
+                    fault = undo.fault_of(error)
+        if failed:
+            # what was never begun, or is as before without a change, needs no line of its own
+            undone, begun = work.steps[done:], failed if before is None else set()
+            work.steps[done:] = [s for s in undone if s.state != "undone" or s.detail or s.name in begun]
+        self._say_what_is_left(work, state, fault, nothing_before=before is None)
+
+    def _say_what_is_left(
+        self, work: Work, state: State, fault: RuntimeFault | None, *, nothing_before: bool
+    ) -> None:
+        if state.failure is None:
+            return
+        left = self.reconciler.left_of(work.spec) if nothing_before else []
+        if fault is not None or left:
+            said = f"Not undone yet: {fault or ', '.join(left)}; the node goes on trying."
+        else:
+            said = "Nothing is left of it." if nothing_before else "It is as it was before."
+        state.failure.outcome = said[:1000]
+        self._keep(work.records, state)
+
+    def _keep_to_what_was(self, work: Work, state: State, because: str) -> Report:
+        """The newest spec was given up: the one before it holds, also when this is the repair of it."""
+        with suppress(OSError):
+            work.records.begin(work.spec)
+        self._go_back(work, state)
+        return self._tell(work, state, None, because if state.applied else "")
+
+    def _not_repaired(self, work: Work, fault: RuntimeFault) -> Report:
+        """What was brought about once can't be brought back now; the reconciler tries again."""
+        state = work.records.state()
+        state.code, state.next_step = fault.code, fault.next_step
+        state.message = f"It could not be brought back: {fault}; the node goes on trying."[:2000]
+        return self._tell(work, state, fault)
 
     # -- reports --------------------------------------------------------------------------------
 
-    def _finish(self, work: Work, state: State, fault: RuntimeFault | None) -> Report:
-        state.code = fault.code if fault else ""
-        state.message = str(fault)[:2000] if fault else ""
-        state.next_step = fault.next_step if fault else ""
-        if state.halted and not fault:
-            state.code, state.message = "halted_inside", "Powered off from inside."
-        if work.records.directory.exists():
-            work.records.set_state(state)
+    def _tell(self, work: Work, state: State, fault: RuntimeFault | None, because: str = "") -> Report:
+        if not isinstance(fault, Superseded):
+            if fault is None:
+                state.no_longer()
+            self._keep(work.records, state)
         report = self.reports.of(work.spec, state, work.steps, final=True, fault=fault)
-        work.records.journal({"end": work.spec.generation, "code": state.code})
+        if because and fault is None:
+            said = EnvironmentEvent(code=EventCode.REPAIRED, message=because, at=datetime.now(UTC))
+            report = report.model_copy(update={"events": (said,)})
+        with suppress(OSError):
+            work.records.journal({"end": work.spec.generation, "code": report.code})
         return self.reports.tell(report)
 
     def _tell_progress(self, work: Work) -> None:
@@ -242,8 +370,9 @@ class Engine:
 
     # -- what happens by itself -------------------------------------------------------------------
 
-    def on_exit(self, environment_id: UUID, exit_code: int) -> float | None:
-        """Init ended. Reports it and returns the seconds until `again` should be called; None: never.
+    def on_exit(self, environment_id: UUID, exit_code: int | None) -> float | None:
+        """Init ended, with this code (None: its monitor was gone, nobody knows). Reports it and returns the
+        seconds until `again` should be called; None: never.
 
         A no-op (None) when the end was ours: a stop, a restart, a delete.
         """

@@ -2,11 +2,15 @@
 
 import time
 
+import structlog
+
 from runtime.contract import DesiredState, EnvironmentSpec, RestartMode
 from runtime.host.oci import init_pid
 from runtime.reports import Reports
 from runtime.resources.cgroup import Cgroup
 from runtime.state import Records, State
+
+log = structlog.get_logger()
 
 #: Init's exit status after reboot(2) from inside: killed by SIGHUP (reboot) or SIGINT (halt).
 #: pid_namespaces(7)
@@ -15,27 +19,34 @@ EXIT_REBOOT, EXIT_HALT = 129, 130
 STEADY_S = 600.0
 
 
-def note_exit(records: Records, exit_code: int, reports: Reports) -> float | None:
-    """Writes the end down and reports it; to be called under the environment's lock.
+def note_exit(records: Records, exit_code: int | None, reports: Reports) -> float | None:
+    """Writes the end down and reports it; to be called under the environment's lock. `exit_code` None: nobody
+    knows it, since what would have kept it was gone.
 
     Returns the seconds until it should start again; None: never, or the end was asked for.
     """
-    spec = records.wanted()
+    spec = records.standing()
     if spec is None or init_pid(records.node, records.id) is not None:
         return None
     state = records.state()
-    ran_on = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.halted
+    ran_on = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.stays_off
     if not ran_on or state.started_at is None or state.restart_at is not None:
         return None
     ooms = Cgroup(records.node).usage(records.id).oom_kills
-    delay = decide_restart(spec, state, exit_code, ooms)
+    delay = decide_restart(spec, state, exit_code, out_of_memory=ooms > state.ooms)
+    state.ooms = max(state.ooms, ooms)
     state.restart_at = None if delay is None else time.time() + delay
-    records.set_state(state)
-    reports.tell(reports.of(spec, state, final=True).model_copy(update={"oom_kills": ooms}))
+    try:
+        records.set_state(state)
+    except OSError as full:
+        log.warning("end not written down", environment=str(records.id), error=str(full))
+    reports.tell(reports.of(records.wanted() or spec, state, final=True))
     return delay
 
 
-def decide_restart(spec: EnvironmentSpec, state: State, exit_code: int, ooms: int) -> float | None:
+def decide_restart(
+    spec: EnvironmentSpec, state: State, exit_code: int | None, *, out_of_memory: bool = False
+) -> float | None:
     """Writes into `state` what the end means; the seconds until it should start again, None: never."""
     state.exit_code = exit_code
     lived = time.time() - (state.started_at or 0)
@@ -50,11 +61,11 @@ def decide_restart(spec: EnvironmentSpec, state: State, exit_code: int, ooms: in
         return 0.0
     if lived > STEADY_S:
         state.crashes_in_a_row = 0
-    state.code, cause = _cause(exit_code, ooms)
+    state.code, cause = _cause(exit_code, out_of_memory=out_of_memory)
     policy = spec.restart
     never = policy.mode is RestartMode.NEVER or (policy.mode is RestartMode.ON_FAILURE and exit_code == 0)
     if never:
-        state.started_at = None
+        state.started_at, state.rests = None, True
         state.message = f"{cause}; the restart policy is “{policy.mode}”."
         state.next_step = "Press Start to run it again."
         return None
@@ -65,9 +76,11 @@ def decide_restart(spec: EnvironmentSpec, state: State, exit_code: int, ooms: in
     return delay
 
 
-def _cause(exit_code: int, ooms: int) -> tuple[str, str]:
-    if ooms and exit_code == 137:
+def _cause(exit_code: int | None, *, out_of_memory: bool) -> tuple[str, str]:
+    if out_of_memory and exit_code in (None, 137):
         return "out_of_memory", "Init was killed because the memory limit was reached"
+    if exit_code is None:
+        return "init_crashed", "Init ended (how is not known, its monitor was gone)"
     if exit_code > 128:
         return "init_crashed", f"Init was killed by signal {exit_code - 128}"
     return "init_crashed", f"Init ended with exit code {exit_code}"

@@ -7,6 +7,7 @@ carries its mark: cgroup root, nftables table, link names, and the id ranges and
 import hashlib
 import json
 import os
+import shutil
 import socket
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,8 +25,9 @@ DEFAULT_HOME = Path("/var/lib/wadah")
 #: https://systemd.io/UIDS-GIDS/
 FIRST_UID = 0x70000000
 IDS_PER_SLOT = 65_536
-#: Slots of 65,536 ids up to 0x7FFDFFFF, which stays below 2^31.
-MAX_SLOTS = 4094
+#: Slots of 65,536 ids up to 0x7FFCFFFF, which stays below 2^31; the one behind them unpacks images.
+MAX_SLOTS = 4093
+IMPORT_SLOT = 4093
 
 
 class NodeSettings(BaseModel):
@@ -159,6 +161,11 @@ class Node:
         return self.root / "store"
 
     @property
+    def quarantine(self) -> Path:
+        """Root volumes that no environment of this node owns: put aside, for a person to say."""
+        return self.store / "quarantine"
+
+    @property
     def mounts(self) -> Path:
         """Mount points that the OCI runtime reaches as root of a VE, so every directory above must let
         any user pass; HOME doesn't. What is mounted here is seen in the node's mount namespace only."""
@@ -213,6 +220,11 @@ class Node:
         return self.run / "exits"
 
     @property
+    def pending(self) -> Path:
+        """One empty file per environment that somebody has something to do for, named by its id."""
+        return self.run / "pending"
+
+    @property
     def agent_socket(self) -> Path:
         return self.run / "agent.sock"
 
@@ -225,6 +237,13 @@ class Node:
     def ticket_key(self) -> Path:
         """Public half of the panel's ticket key."""
         return self.root / "panel-ticket.pub"
+
+    def free_space(self) -> str:
+        """For people: how much is free in the pool and beside it."""
+        said = []
+        for name, path in (("pool", self.store), ("node's own disk", self.root)):
+            said.append(f"{shutil.disk_usage(path).free // 2**20} MiB free in the {name}")
+        return ", ".join(said)
 
     # ids -----------------------------------------------------------------------------------
 

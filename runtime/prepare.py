@@ -8,6 +8,7 @@ the v1/v2 "hybrid" extra mount is taken away, which Debian 12's crun refuses to 
 import json
 import os
 import shutil
+import stat
 import subprocess
 import threading
 import time
@@ -91,8 +92,14 @@ def _directories(node: Node) -> None:
         path.mkdir(mode=0o711, exist_ok=True)
         if path != node.lxcfs:
             path.chmod(0o711)
-    for path in (node.oci_root, node.exits):
+    for path in (node.oci_root, node.exits, node.pending, node.run / "locks"):
         path.mkdir(mode=0o700, exist_ok=True)
+        seen = path.lstat()
+        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != 0:
+            raise HostLacks(
+                f"{path} isn't a directory of root's: somebody else put it there",
+                next_step=f"Find out who did, then: rm -rf {path}",
+            )
 
 
 # the mount namespace ---------------------------------------------------------------------------

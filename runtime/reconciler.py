@@ -1,5 +1,6 @@
 """Compares what is wanted with the kernel: what drifted, what leaks, what is missing."""
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -7,13 +8,22 @@ from uuid import UUID
 
 import structlog
 
-from runtime.contract import DesiredState
+from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.host.oci import init_pid
 from runtime.kinds import Toolbox
 from runtime.resources.base import Found
+from runtime.resources.cgroup import Cgroup
+from runtime.resources.process import Process
 from runtime.resources.volume import RootVolume
-from runtime.state import Records, buried_lately, known_environments, sweep_tombstones
+from runtime.state import (
+    Records,
+    buried_lately,
+    known_environments,
+    pending_environments,
+    replace_file,
+    sweep_tombstones,
+)
 
 log = structlog.get_logger()
 
@@ -21,6 +31,12 @@ log = structlog.get_logger()
 #: goes when the kernel has taken its network namespace away, which takes longer on a busy host.
 DYING_S = 30.0
 _PATIENCE_S = 10.0
+#: What nobody wants is left alone for so long: a panel, or a person, may be about to say that they do.
+GRACE_S = 60.0
+
+
+#: Brings about what should be, for the reason given.
+Again = Callable[[UUID, str], object]
 
 
 class Reconciler:
@@ -28,51 +44,125 @@ class Reconciler:
         self.node = tools.node
         self._tools = tools
 
-    def reconcile(self, again: Callable[[UUID], object]) -> dict[UUID, str]:
+    def reconcile(self, again: Again) -> dict[UUID, str]:
         """Has `again` called for every environment that drifted; returns which and why."""
         mended: dict[UUID, str] = {}
         for environment_id in known_environments(self.node):
-            records = Records(self.node, environment_id)
-            seen = records.newest_generation()
-            with records.try_lock() as free:
-                if not free:
-                    continue  # somebody is at work on it
-                reason = self.drift(records)
-            if not reason and records.newest_generation() > seen:
-                reason = "a newer spec came while it was looked at"
+            try:
+                reason = self.mend(environment_id, again)
+            except Exception:  # the edge: one environment's trouble must not keep the others from being mended
+                log.exception("not mended", environment=str(environment_id))
+                continue
             if reason:
-                log.warning("drift", environment=str(environment_id), reason=reason)
                 mended[environment_id] = reason
-                again(environment_id)
         with suppress(RuntimeFault, OSError):
             self._sweep()
         return mended
+
+    def mend(self, environment_id: UUID, again: Again) -> str | None:
+        """Has `again` called when the environment drifted; why, or None. A no-op while it is worked on."""
+        records = Records(self.node, environment_id)
+        seen = records.newest_generation()
+        with records.try_lock() as free:
+            if not free:
+                return None
+            reason = self.drift(records)
+        if not reason and records.newest_generation() > seen:
+            reason = "a newer spec came while it was looked at"
+        if reason:
+            log.warning("drift", environment=str(environment_id), reason=reason)
+            again(environment_id, reason)
+        return reason
+
+    def interrupted(self, *, older_than_s: float = 0) -> list[UUID]:
+        """Where something is to be done and nobody holds the lock: what a killed process left in its middle.
+        Cheap when there is none; for every second. `older_than_s` leaves time to whoever was asked to go on."""
+        found = []
+        for environment_id in pending_environments(self.node, older_than_s=older_than_s):
+            with Records(self.node, environment_id).try_lock() as free:
+                if free:
+                    found.append(environment_id)
+        return found
 
     def drift(self, records: Records) -> str | None:
         """Why `again` would have work to do; None when all is as wanted."""
         spec, state = records.wanted(), records.state()
         if spec is None:
             return None
-        reason: str | None = None
         if spec.desired is DesiredState.DELETED:
-            reason = "a deletion was not finished"
-        elif state.applied < spec.generation:
-            # a failed change waits for its user's retry; one that was killed is taken up
-            reason = None if state.code else "work was interrupted"
-        elif spec.desired is DesiredState.STOPPED:
-            runs = init_pid(self.node, spec.id) is not None
-            reason = "it runs though it should be stopped" if runs else None
-        elif state.restart_at is not None:
-            reason = "a restart is due" if time.time() > state.restart_at + 2 else None
-        elif not state.halted and not (state.started_at is None and state.code):
-            # neither powered off from inside nor left alone by its restart policy
-            drifts = (resource.drifted(spec) for resource in self._tools.of(spec.kind))
-            reason = next((drift for drift in drifts if drift), None)
-        return reason
+            return "a deletion was not finished"
+        if state.applied < spec.generation and state.failed != spec.generation:
+            return "work was interrupted"
+        standing = records.standing()
+        if standing is None:
+            left = self.left_of(spec)
+            return f"left of a create that failed: {', '.join(left)}" if left else None
+        if state.restart_at is not None:
+            # by now, or so far ahead that somebody has set the clock back
+            late = time.time() - state.restart_at
+            return "a restart is due" if late > 2 or late < -standing.restart.max_delay_s - 2 else None
+        if standing.desired is DesiredState.STOPPED or state.stays_off:
+            if init_pid(self.node, spec.id) is not None:
+                return "it runs though it should be stopped"
+            resources = [one for one in self._tools.of(standing.kind) if one.lifetime == "environment"]
+        else:
+            resources = self._tools.of(standing.kind)
+        return next((why for why in (one.drifted(standing) for one in resources) if why), None)
+
+    def left_of(self, spec: EnvironmentSpec) -> list[str]:
+        """Names of the resources that are there of an environment that should not be."""
+        return [one.name for one in self._tools.all() if one.inspect(spec.id) is not None]
 
     def _sweep(self) -> None:
+        for environment_id in known_environments(self.node):
+            Records(self.node, environment_id).sweep()
         self._tools.one(RootVolume).sweep()
         sweep_tombstones(self.node)
+
+    def clean_up(self, *, grace_s: float = GRACE_S) -> list[Found]:
+        """Takes away what nobody wants and what was seen so for `grace_s` seconds; returns it. Root volumes are
+        put aside, not deleted. To be called now and then."""
+        now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        file = self.node.run / "orphans.json"
+        before: dict[str, float] = {}
+        with suppress(OSError, ValueError):
+            before = json.loads(file.read_text())
+        found = self.leaks()
+        since = {str(one): min(now, float(before.get(str(one), now))) for one in found}
+        if since or before:
+            replace_file(file, json.dumps(since))
+        due = [one for one in found if now - since[str(one)] >= grace_s and not self._runs_on(one)]
+        return [one for one in self._processes_first(due) if self._discard(one)]
+
+    def _runs_on(self, found: Found) -> bool:
+        """Whether it belongs to something that runs and was never deleted here: then it is the records that
+        were lost, and that is told, not punished."""
+        owner = found.environment_id
+        if owner is None or Records(self.node, owner).tombstone():
+            return False
+        return self._tools.one(Cgroup).usage(owner).processes > 0
+
+    def _processes_first(self, found: list[Found]) -> list[Found]:
+        order = [Process.name, *(one.name for one in reversed(self._tools.all()))]
+        return sorted(found, key=lambda one: order.index(one.resource))
+
+    def _discard(self, found: Found) -> bool:
+        resource = next(one for one in self._tools.all() if one.name == found.resource)
+        owner = found.environment_id or UUID(int=0)
+        with Records(self.node, owner).try_lock() as free:
+            if not free or self._is_wanted(owner):
+                return False
+            try:
+                resource.discard(found)
+            except (RuntimeFault, OSError):
+                log.exception("orphan not taken away", resource=found.resource, what=found.what)
+                return False
+        log.warning("orphan taken away", resource=found.resource, what=found.what)
+        return True
+
+    def _is_wanted(self, environment_id: UUID) -> bool:
+        records = Records(self.node, environment_id)
+        return records.directory.exists() and self._may_own(records)
 
     def leaks(self) -> list[Found]:
         """Every object with our mark that no wanted environment owns.
@@ -95,14 +185,23 @@ class Reconciler:
     def _unowned(self) -> list[Found]:
         found = [one for resource in self._tools.all() for one in resource.inventory()]
         # read last: what was made meanwhile is known by now
-        known = set(known_environments(self.node))
+        known = {one for one in known_environments(self.node) if self._may_own(Records(self.node, one))}
         return [one for one in found if one.environment_id not in known]
 
+    @staticmethod
+    def _may_own(records: Records) -> bool:
+        """Not when its create was given up. When its spec can't be read, nobody can say that it may not."""
+        return records.wanted() is None or records.standing() is not None
+
     def missing(self) -> dict[UUID, str]:
-        """The reverse of leaks: wanted environments that lack something, and what."""
+        """The reverse of leaks: what lacks something, and what; without those that are worked on now."""
         lacking = {}
         for environment_id in known_environments(self.node):
-            reason = self.drift(Records(self.node, environment_id))
+            records = Records(self.node, environment_id)
+            with records.try_lock() as free:
+                reason = self.drift(records) if free else None
+            if records.wanted() is None and records.directory.exists():
+                reason = "its records can't be read"
             if reason:
                 lacking[environment_id] = reason
         return lacking

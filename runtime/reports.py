@@ -1,21 +1,27 @@
 """What the node says of an environment: its state from the kernel, its history from the records."""
 
-import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
 
+from runtime.clock import sequence
 from runtime.contract import EnvironmentSpec, ObservedState, Report, Step
 from runtime.errors import RuntimeFault
-from runtime.host.oci import init_pid
+from runtime.host.oci import init_pid, monitor_pid
 from runtime.kinds import Toolbox
 from runtime.resources.cgroup import Cgroup
 from runtime.resources.process import Start
-from runtime.state import State
+from runtime.state import Failure, State
 
 log = structlog.get_logger()
+
+_WITHOUT_CONSOLE = {
+    "code": "console_lost",
+    "message": "It runs, without a console: what kept it was killed.",
+    "next_step": "Use a terminal; the console is back after a restart.",
+}
 
 Reporter = Callable[[Report], None]
 
@@ -46,30 +52,43 @@ class Reports:
         final: bool,
         fault: RuntimeFault | None = None,
     ) -> Report:
-        """The environment now."""
+        """The environment now; `fault`: why the apply that just ended did not do what it should."""
         observed, pid = self.observe(spec.id)
-        if fault is not None and state.applied == 0:
+        failure = state.failure if state.failed == spec.generation else None
+        if failure is not None and state.applied == 0:
             observed = ObservedState.FAILED
+        if failure is None and fault is not None:
+            failure = Failure.of(fault)
+        if failure is not None and state.code and fault is None and not steps:
+            failure = None  # what happened since counts more
+        told = state
+        if failure is None and not state.code and pid is not None and monitor_pid(self.node, spec.id) is None:
+            told = state.model_copy(update=_WITHOUT_CONSOLE)
         return Report(
             node=self.node.name,
             environment_id=spec.id,
             generation=state.applied,
             attempted_generation=spec.generation,
             operation_id=spec.operation_id,
-            sequence=time.time_ns(),
+            sequence=sequence(self.node),
             at=datetime.now(UTC),
             state=observed,
             final=final,
-            code=state.code if final else "",
-            message=state.message if final else "",
-            next_step=state.next_step if final else "",
-            retryable=fault.retryable if fault else True,
+            code=(failure.code if failure else told.code) if final else "",
+            message=(failure.sentence if failure else told.message) if final else "",
+            next_step=(failure.next_step if failure else told.next_step) if final else "",
+            retryable=failure.retryable if failure else True,
             steps=tuple(steps),
             init_pid=pid,
             started_at=datetime.fromtimestamp(state.started_at, UTC) if state.started_at and pid else None,
             restarts=state.restarts,
             exit_code=state.exit_code,
+            oom_kills=state.ooms,
         )
+
+    def of_refused(self, spec: EnvironmentSpec, state: State, fault: RuntimeFault) -> Report:
+        """Not even taken in: what stands is what stood."""
+        return self.of(spec, state, final=True, fault=fault)
 
     def of_deleted(self, spec: EnvironmentSpec, steps: Iterable[Step] = ()) -> Report:
         """Nothing is left of it."""
@@ -79,7 +98,7 @@ class Reports:
             generation=spec.generation,
             attempted_generation=spec.generation,
             operation_id=spec.operation_id,
-            sequence=time.time_ns(),
+            sequence=sequence(self.node),
             at=datetime.now(UTC),
             state=ObservedState.DELETED,
             steps=tuple(steps),

@@ -8,19 +8,45 @@ import fcntl
 import json
 import os
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Self
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runtime.contract import EnvironmentSpec
+from runtime.errors import RuntimeFault
 from runtime.node import Node
 
 #: A deleted environment's last generation is remembered this long, so that no late message revives it.
 TOMBSTONE_S = 7 * 24 * 3600
+
+
+class Failure(BaseModel):
+    """Why a generation was given up, and what came of undoing it."""
+
+    code: str
+    message: str
+    next_step: str = ""
+    retryable: bool = True
+    outcome: str = ""
+
+    @classmethod
+    def of(cls, fault: RuntimeFault) -> Self:
+        return cls(
+            code=fault.code,
+            message=str(fault)[:900],
+            next_step=fault.next_step[:1000],
+            retryable=fault.retryable,
+        )
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.message.rstrip('.')}. {self.outcome}".strip()
 
 
 class State(BaseModel):
@@ -30,19 +56,37 @@ class State(BaseModel):
 
     applied: int = 0
     """Generation last brought about wholly; 0: never."""
-    boots: int = 0
-    installs: int = 0
+    failed: int = 0
+    """Generation that was given up: what stood before it is kept to until a newer one comes."""
+    failure: Failure | None = None
     halted: bool = False
     """Powered off from inside: stays so until a newer generation asks for it to run."""
+    rests: bool = False
+    """Ended, and its restart policy leaves it so: likewise."""
     started_at: float | None = None
     """Seconds since the epoch."""
     restarts: int = 0
     crashes_in_a_row: int = 0
     restart_at: float | None = None
     exit_code: int | None = None
+    ooms: int = 0
+    """Kills for lack of memory that were told already, of those that its control group counts."""
+    console_lost_by: int = 0
+    """Pid of the init whose monitor's loss was told."""
     code: str = ""
     message: str = ""
     next_step: str = ""
+
+    @property
+    def stays_off(self) -> bool:
+        return self.halted or self.rests
+
+    def no_longer(self, *, failed: bool = False) -> None:
+        """Forgets the condition that was told last, unless it lasts; with `failed` a given up change too."""
+        if not self.stays_off:
+            self.code = self.message = self.next_step = ""
+        if failed:
+            self.failed, self.failure = 0, None
 
 
 class Records:
@@ -58,11 +102,20 @@ class Records:
     # the spec --------------------------------------------------------------------------------
 
     def wanted(self) -> EnvironmentSpec | None:
-        return self._spec("wanted.json")
+        """The newest spec; where its file is lost or damaged, the last one that was brought about."""
+        return self._spec("wanted.json") or self._spec("applied.json")
 
     def applied(self) -> EnvironmentSpec | None:
         """The last spec that was brought about wholly: what a failed change goes back to."""
         return self._spec("applied.json")
+
+    def standing(self) -> EnvironmentSpec | None:
+        """What the environment should be like now: the newest spec, or, while that one counts as failed, the
+        last one that was brought about. None when there is neither: nothing should be there."""
+        spec = self.wanted()
+        if spec is not None and self.state().failed == spec.generation:
+            return self.applied()
+        return spec
 
     def set_applied(self, spec: EnvironmentSpec) -> None:
         self._write("applied.json", spec.model_dump_json())
@@ -87,9 +140,26 @@ class Records:
                 return False
             if known is None and self.tombstone() >= spec.generation:
                 return False
+            self.mark_pending()
             if known != spec:
                 self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._write("wanted.json", spec.model_dump_json())
+            return True
+
+    # work to be done -------------------------------------------------------------------------
+
+    def mark_pending(self) -> None:
+        """Notes that somebody has something to do here, before it is begun. A note whose environment nobody
+        holds the lock of is what a killed process left: see `pending_environments`."""
+        self.node.pending.mkdir(mode=0o700, exist_ok=True)
+        (self.node.pending / str(self.id)).touch(mode=0o600)
+
+    def clear_pending(self, attempted: int) -> bool:
+        """Takes the note away; False when a spec newer than `attempted` came, which is still to be done."""
+        with self.lock("accept"):
+            if self.newest_generation() > attempted:
+                return False
+            (self.node.pending / str(self.id)).unlink(missing_ok=True)
             return True
 
     def newest_generation(self) -> int:
@@ -107,34 +177,46 @@ class Records:
     def set_state(self, state: State) -> None:
         self._write("state.json", state.model_dump_json())
 
+    def begin(self, spec: EnvironmentSpec) -> tuple[int, str]:
+        """Starts the journal anew; which attempt at this generation in a row this is since one came to an end,
+        and the step at which the last one was cut off (empty when it wasn't)."""
+        lines = self.journal_lines()
+        attempt, cut_off = 1, ""
+        if lines and lines[0].get("apply") == spec.generation and "end" not in lines[-1]:
+            attempt = int(str(lines[0].get("attempt", 1))) + 1
+            cut_off = str(lines[-1].get("resource", ""))
+        self.journal({"apply": spec.generation, "desired": spec.desired, "attempt": attempt}, fresh=True)
+        return attempt, cut_off
+
     def journal(self, line: dict[str, object], *, fresh: bool = False) -> None:
         """Adds a line before (and after) each step; `fresh` starts the journal anew."""
         mode = os.O_TRUNC if fresh else os.O_APPEND
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | mode
         fd = os.open(self.directory / "journal.jsonl", flags, 0o600)
         try:
-            os.write(fd, json.dumps({"at": time.time(), **line}).encode() + b"\n")
+            _write_all(fd, json.dumps({"at": time.time(), **line}).encode() + b"\n")
         finally:
             os.close(fd)
 
     def journal_lines(self) -> list[dict[str, object]]:
         with suppress(OSError):
-            text = (self.directory / "journal.jsonl").read_text()
-            return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+            text = (self.directory / "journal.jsonl").read_text(errors="replace")
+            return list(_documents(text))
         return []
 
     def _write(self, name: str, text: str) -> None:
-        temporary = self.directory / f"{name}.{os.getpid()}.new"
-        try:
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-            try:
-                os.write(fd, text.encode())
-            finally:
-                os.close(fd)
-            temporary.rename(self.directory / name)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+        replace_file(self.directory / name, text)
+
+    def flush(self) -> None:
+        """Puts what was written on the disk, so that a power loss doesn't take it; after the report went out,
+        since nobody should wait for a disk. A no-op when the records are gone."""
+        for name in ("wanted.json", "applied.json", "state.json", ""):
+            with suppress(OSError):
+                fd = os.open(self.directory / name, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
 
     # the end ---------------------------------------------------------------------------------
 
@@ -148,10 +230,25 @@ class Records:
         return 0
 
     def bury(self, generation: int) -> None:
-        """Remembers the deletion and forgets everything else."""
-        self._tombstone_file().write_text(str(generation))
+        """Remembers the deletion, on the disk, and forgets everything else."""
+        replace_file(self._tombstone_file(), str(generation), durable=True)
         with suppress(FileNotFoundError):
             shutil.rmtree(self.directory)
+
+    def sweep(self) -> None:
+        """Takes away what a crash left of a deletion, or of the moment before a spec was taken in. A no-op
+        while there is a spec, or somebody is at work."""
+        if self.wanted() is not None:
+            return
+        with self.try_lock() as free, self.try_lock("accept") as quiet:
+            if not free or not quiet or self.wanted() is not None:
+                return
+            if self.tombstone():
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(self.directory)
+            else:
+                with suppress(OSError):
+                    self.directory.rmdir()
 
     # locks -----------------------------------------------------------------------------------
 
@@ -185,6 +282,42 @@ class Records:
             os.close(fd)
 
 
+def replace_file(path: Path, text: str, *, durable: bool = False) -> None:
+    """Writes by rename: a reader, and whoever comes after a crash, finds the old text or the new one.
+
+    `durable`: after a power loss too; costs a write to the disk.
+    """
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_native_id()}.new")
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            _write_all(fd, text.encode())
+            if durable:
+                os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        temporary.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_all(fd: int, content: bytes) -> None:
+    """A disk that gets full takes a part first and refuses the rest."""
+    while content:
+        content = content[os.write(fd, content) :]
+
+
+def _documents(text: str) -> Iterator[dict[str, object]]:
+    """The lines that are whole; a crash may have cut the last one, a full disk any."""
+    for line in text.splitlines():
+        with suppress(ValueError):
+            document = json.loads(line)
+            if isinstance(document, dict):
+                yield document
+
+
 @contextmanager
 def exclusive(node: Node, name: str) -> Iterator[None]:
     """Waits until no other process of this node does what `name` stands for."""
@@ -204,6 +337,18 @@ def known_environments(node: Node) -> list[UUID]:
     for entry in os.scandir(node.root / "environments"):
         with suppress(ValueError):
             found.append(UUID(entry.name))
+    return found
+
+
+def pending_environments(node: Node, *, older_than_s: float = 0) -> list[UUID]:
+    """Those that somebody has, or had, something to do for, and that was said so many seconds ago."""
+    found = []
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(node.pending):
+            with suppress(ValueError, FileNotFoundError):
+                # a clock that was set back makes every age negative: then all are looked at
+                if not 0 <= time.time() - entry.stat().st_mtime < older_than_s:
+                    found.append(UUID(entry.name))
     return found
 
 

@@ -1,18 +1,29 @@
 """One apply in progress: runs its steps, each journalled before it acts, timed, and told to those who watch."""
 
+import errno
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+from runtime import faults
 from runtime.contract import EnvironmentSpec, Step, StepState
-from runtime.errors import DeadlinePassed, Superseded
+from runtime.errors import DeadlinePassed, RuntimeFault, Superseded
 from runtime.resources.base import Resource
 from runtime.state import Records
+from runtime.watchdog import watchdog
 
 #: While work goes on, a report is sent at most this often.
 PROGRESS_EVERY_S = 0.15
+#: Every verb ends what it waits for by itself, at the latest 20 s after the deadline of the whole
+#: (`process.KILL_DEADLINE_S`, timeouts of commands). One that is still there then hangs.
+HANG_GRACE_S = 30.0
+#: For going back after a failure, whatever the deadline of the failed change was.
+UNDO_DEADLINE_S = 120.0
+
+Verb = Literal["ensure", "remove", "wait"]
 
 
 @dataclass
@@ -25,13 +36,19 @@ class Work:
     tell: Callable[["Work"], object]
     steps: list[Step] = field(default_factory=list)
     told_at: float = field(default_factory=time.monotonic)
+    undoes: bool = False
+    """Goes back after a failure: not interrupted by anything, its steps are shown as undone."""
+    lenient: bool = False
+    """Goes on where the journal can't be written: to delete is what makes room on a full disk."""
+    on_hang: Callable[[RuntimeFault], object] = lambda _: None
+    """Writes the reason down before the process is ended because a step hangs."""
 
     def step(
         self, resource: Resource, verb: Literal["ensure", "remove"], *, interruptible: bool = True
     ) -> None:
         """One verb of one resource. Raises what the verb raises; before it acts, when it is `interruptible`,
         `Superseded` when a newer spec came and `DeadlinePassed` when the time is over."""
-        if interruptible:
+        if interruptible and not self.undoes:
             self._may_go_on(resource.name)
         if verb == "ensure":
             self.run(resource.name, verb, lambda: resource.ensure(self.spec))
@@ -47,25 +64,43 @@ class Work:
                 next_step="Try again; if it happens again, look at the node's page.",
             )
 
-    def run(
-        self,
-        name: str,
-        verb: Literal["ensure", "remove", "wait"],
-        act: Callable[[], str | None],
-    ) -> None:
-        """Journals, acts, times, and tells those who watch."""
+    def run(self, name: str, verb: Verb, act: Callable[[], str | None]) -> None:
+        """Journals, acts, times, and tells those who watch. A step that can't be journalled isn't begun,
+        unless it is one of going back."""
         started = datetime.now(UTC)
         begin = time.perf_counter()
-        self.records.journal({"verb": verb, "resource": name, "state": "running"})
-        step = Step(name=name, verb=verb, state=StepState.RUNNING, started_at=started)
-        self.steps.append(step)
+        self._journal({"verb": verb, "resource": name, "undo": self.undoes})
+        self.steps.append(Step(name=name, verb=verb, state=StepState.RUNNING, started_at=started))
         self._progress(force=verb == "wait")
+        point = "undo" if self.undoes else verb
         try:
+            faults.point(self.records.node, point, "before", name)
             detail = act()
+            faults.point(self.records.node, point, "after", name)
         except BaseException as fault:
             self._replace(begin, StepState.FAILED, str(fault))
             raise
-        self._replace(begin, StepState.DONE, detail or "")
+        self._replace(begin, StepState.UNDONE if self.undoes else StepState.DONE, detail or "")
+
+    def _journal(self, line: dict[str, object]) -> None:
+        try:
+            self.records.journal(line)
+        except OSError:
+            if not self.undoes and not self.lenient:
+                raise
+
+    def watched(self) -> AbstractContextManager[None]:
+        """While it lasts, a step that hangs past the hard deadline ends this process."""
+        return watchdog.watch(self.until + HANG_GRACE_S, self._hangs)
+
+    def _hangs(self) -> None:
+        name = self.steps[-1].name if self.steps else "the first step"
+        self.on_hang(
+            DeadlinePassed(
+                f"{name}: hung past the deadline of {self.spec.deadline_s:g} s; the process was ended",
+                next_step="Try again; if it happens again, look at the node's page.",
+            )
+        )
 
     def _replace(self, begin: float, state: StepState, detail: str) -> None:
         took = (time.perf_counter() - begin) * 1000
@@ -80,4 +115,37 @@ class Work:
             self.tell(self)
 
     def is_superseded(self) -> bool:
-        return self.records.newest_generation() > self.spec.generation
+        return not self.undoes and self.records.newest_generation() > self.spec.generation
+
+    def fault_of(self, error: Exception) -> RuntimeFault:
+        """The error as a person is told it, with the step it came from."""
+        if isinstance(error, RuntimeFault):
+            return error
+        where = f"{self.steps[-1].name}: " if self.steps else ""
+        if not isinstance(error, OSError):
+            said = f"{where}an error of the node's own: {type(error).__name__}: {error}"
+            return RuntimeFault(said, code="internal_error", next_step="Please report it with the node's log.")
+        return _of_kernel(error, where, self.records)
+
+
+def _of_kernel(error: OSError, where: str, records: Records) -> RuntimeFault:
+    if error.errno == errno.EDQUOT:
+        return RuntimeFault(
+            f"{where}its disk is full: the limit is reached",
+            code="disk_limit",
+            next_step="Delete files inside, or choose a larger disk.",
+        )
+    if error.errno == errno.ENOSPC:
+        return RuntimeFault(
+            f"{where}no space is left ({records.node.free_space()})",
+            code="node_full",
+            next_step="Delete environments or images, or give the node more disk.",
+        )
+    if error.errno == errno.ENOMEM:
+        return RuntimeFault(
+            f"{where}the node has no memory left", code="node_memory", next_step="Try again later."
+        )
+    said = error.strerror or str(error)
+    with suppress(TypeError):
+        said += f" ({error.filename})" if error.filename else ""
+    return RuntimeFault(f"{where}the node's kernel refused: {said}", code="os_error")

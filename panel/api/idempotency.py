@@ -36,7 +36,7 @@ def once(request: HttpRequest, key: str, asker: Actor, work: Callable[[], HttpRe
             field="Idempotency-Key",
         )
     scope = _scope(asker)
-    text = f"{request.method} {request.get_full_path()}\n".encode() + request.body
+    text = f"{request.method} {request.get_full_path()}\n".encode() + _body_of(request)
     fingerprint = hashlib.sha256(text).hexdigest()
     until = time.monotonic() + WAIT_S
     while True:
@@ -58,6 +58,14 @@ def once(request: HttpRequest, key: str, asker: Actor, work: Callable[[], HttpRe
             answer["Retry-After"] = "1"
             return answer
         time.sleep(_LOOK_EVERY_S)
+
+
+def _body_of(request: HttpRequest) -> bytes:
+    """What two requests are compared by. A body that isn't JSON is an archive, which is read once and never
+    held in memory: its length and the asker's own checksum (part of the path) stand for it."""
+    if request.content_type == "application/octet-stream":
+        return request.headers.get("Content-Length", "").encode()
+    return request.body
 
 
 def forget_old() -> int:

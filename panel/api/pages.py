@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 from django.db import models
 from pydantic import BaseModel, ConfigDict, Field
 
+from panel.paging import LOOK_AHEAD, count_up_to
+
 ModelT = TypeVar("ModelT", bound=models.Model)
 
 MAX_LIMIT = 500
@@ -23,7 +25,19 @@ class Page(BaseModel):
 def page_of(
     rows: "models.QuerySet[ModelT]", page: Page, show: Callable[[ModelT], dict[str, Any]]
 ) -> dict[str, Any]:
-    """`{"items", "count"}`. One query, and one for the count where the page is full."""
+    """`{"items", "count", "count_is_exact"}`: see `cut`."""
+    found, count = cut(rows, page)
+    return {"items": [show(row) for row in found], **count}
+
+
+def cut(rows: "models.QuerySet[ModelT]", page: Page) -> tuple[list[ModelT], dict[str, Any]]:
+    """The rows of one page and how many there are. One query, and one for the count where the page is full.
+
+    Counted is up to 1,000 rows beyond the page; where there are more, `count_is_exact` is false.
+    """
     found = list(rows[page.offset : page.offset + page.limit + 1])
-    count = page.offset + len(found) if len(found) <= page.limit else rows.count()
-    return {"items": [show(row) for row in found[: page.limit]], "count": count}
+    if len(found) <= page.limit:
+        return found, {"count": page.offset + len(found), "count_is_exact": True}
+    most = page.offset + page.limit + LOOK_AHEAD
+    count = count_up_to(rows, most + 1)
+    return found[: page.limit], {"count": min(count, most), "count_is_exact": count <= most}

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
+from panel.tenants.scope import inside
 
 if TYPE_CHECKING:
     from panel.accounts.actor import Actor
@@ -18,7 +18,7 @@ class AuditRecords(models.QuerySet["AuditRecord"]):
         condition = actor.scope(Permission.AUDIT_VIEW).on_tenants()
         if condition is None:
             return self.all()
-        return self.filter(chain__in=Tenant.objects.filter(condition).values("id"))
+        return self.filter(inside(condition, "chain"))
 
 
 class AuditHead(models.Model):
@@ -65,7 +65,11 @@ class AuditRecord(models.Model):
 
     class Meta:
         ordering = ["-at", "-id"]
-        indexes = [models.Index(fields=["chain", "-at"]), models.Index(fields=["target_id", "-at"])]
+        indexes = [
+            models.Index(fields=["-at", "-id"], name="audit_newest"),
+            models.Index(fields=["chain", "-at"]),
+            models.Index(fields=["target_id", "-at"]),
+        ]
         constraints = [models.UniqueConstraint(fields=["chain", "sequence"], name="audit_sequence_once")]
 
     def __str__(self) -> str:

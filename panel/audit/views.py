@@ -1,11 +1,11 @@
 """Page of the audit record."""
 
-from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from panel.audit.models import AuditRecord
+from panel.paging import page_of_rows
 from panel.ui.shell import chosen_tenant
 from panel.ui.web import PageRequest, page, signed_in
 
@@ -25,5 +25,5 @@ def audit(request: PageRequest) -> HttpResponse:
             | Q(target_name__icontains=text)
             | Q(from_where__contains=text)
         )
-    shown = Paginator(rows, 50).get_page(request.GET.get("page"))
+    shown = page_of_rows(rows, 50, request.GET.get("page"))
     return page(request, "audit/list.html", {"section": "audit", "rows": shown, "text": text})

@@ -42,6 +42,8 @@ class PanelEnv(BaseSettings):
     """Ports of a node that tenants may have forwarded."""
     tenant_open_operations: int = Field(default=200, ge=1)
     """How many operations of one tenant may be open at once; more are refused until some have ended."""
+    archive_max_mb: int = Field(default=4096, ge=1, le=1_048_576)
+    """MiB of an archive that an image is made from, as it is handed in."""
     agent_socket: Path | None = None
     """Socket of the node agent; None: HOME/run/agent.sock."""
 

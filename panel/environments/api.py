@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
-from panel.api.pages import Page
+from panel.api.pages import Page, cut
 from panel.api.root import actor, uuid_of
 from panel.console.services import close_terminal, list_terminals
 from panel.environments import selectors, services
@@ -131,11 +131,9 @@ def _default_tenant(request: HttpRequest, given: str | None) -> Tenant:
 def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
     values = filters.model_dump(exclude={"limit", "offset"})
     rows = selectors.environments(actor(request), values)
-    found = list(rows[filters.offset : filters.offset + filters.limit + 1])
-    count = filters.offset + len(found) if len(found) <= filters.limit else rows.count()
-    found = found[: filters.limit]
+    found, count = cut(rows, filters)
     addresses = selectors.addresses_of(row.pk for row in found)
-    return {"items": [selectors.show(row, addresses.get(row.pk, [])) for row in found], "count": count}
+    return {"items": [selectors.show(row, addresses.get(row.pk, [])) for row in found], **count}
 
 
 @router.post("", response={202: Json}, operation_id="environments_create")

@@ -14,21 +14,26 @@ from panel.accounts.actor import Actor
 from panel.environments.forms import CreateForm
 from panel.environments.models import Environment
 from panel.images.models import Image, NodeImage, NodeImageState
+from panel.nodes.capacity import Capacity, capacities, fits_somewhere
 from panel.nodes.models import Node, NodeState
-from panel.plans.models import Plan
+from panel.plans.models import Plan, PlanVersion
 from panel.quotas import services as quotas
-from panel.quotas.models import Quota
+from panel.quotas.models import Quota, Resource
 from panel.tenants.models import Tenant, TenantState
 from panel.tenants.permissions import Permission
 from runtime.contract import Limits
 
 _CUSTOM = ""
 _DEFAULT_LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096, "processes": 512}
+#: What one's own size takes of the quota.
+_SIZE = ("cpu", "memory_mb", "disk_mb", "processes")
 _SHOWN = {
     "cpu": "vCPU",
     "memory_mb": gettext_lazy("MiB memory"),
     "disk_mb": gettext_lazy("MiB disk"),
     "environments": gettext_lazy("environments"),
+    "swap_mb": gettext_lazy("MiB swap"),
+    "processes": gettext_lazy("processes"),
 }
 
 
@@ -40,6 +45,8 @@ class PlanCard:
     limits: dict[str, Any]
     why_not: str
     """Empty when it can be chosen."""
+    images: str
+    """Names of the only images that it allows, between spaces; empty: all."""
 
 
 class CreatePage:
@@ -64,20 +71,27 @@ class CreatePage:
 
     @cached_property
     def room(self) -> dict[str, int | None]:
-        """What is left per resource, in stored units, by the tightest quota of the chain; None: not limited."""
+        """What is left per resource, in stored units, of the first quota upwards that has a limit."""
+        if self.tenant is None:
+            return {}
+        rows = {(q.tenant_id, q.resource): q for q in Quota.objects.filter(tenant_id__in=self.tenant.chain)}
         room: dict[str, int | None] = {}
-        if self.tenant is not None:
-            for row in Quota.objects.filter(tenant_id__in=self.tenant.chain):
-                if row.limit is None:
-                    room.setdefault(row.resource, None)
-                else:
-                    left = max(row.limit - row.reserved, 0)
-                    known = room.get(row.resource)
-                    room[row.resource] = left if known is None else min(known, left)
+        for resource in Resource.values:
+            upwards = [rows.get((one, resource)) for one in reversed(self.tenant.chain)]
+            first = next((q for q in upwards if q is not None and q.limit is not None), None)
+            room[resource] = None
+            if first is not None and first.limit is not None:
+                most = first.limit * first.overbook_percent // 100
+                room[resource] = max(most - first.reserved, 0)
         return room
 
+    @cached_property
+    def capacities(self) -> list[Capacity]:
+        return capacities()
+
     def why_not(self, limits: dict[str, Any]) -> str:
-        amounts = quotas.amounts_of(Limits.model_validate(limits))
+        wanted = Limits.model_validate(limits)
+        amounts = quotas.amounts_of(wanted)
         for resource, amount in amounts.items():
             left = self.room.get(resource)
             if left is not None and amount > left:
@@ -86,6 +100,15 @@ class CreatePage:
                     "left": number,
                     "what": _SHOWN.get(resource, resource),
                 }
+        if self.capacities and not fits_somewhere(self.capacities, wanted):
+            return _("no node has room for it")
+        return ""
+
+    @cached_property
+    def why_not_own(self) -> str:
+        """Why no size of one's own can be chosen; empty when it can."""
+        if self.tenant is not None and self.tenant.must_use_plans:
+            return _("This tenant's environments have the size of a plan.")
         return ""
 
     @cached_property
@@ -97,9 +120,17 @@ class CreatePage:
                 continue
             version = max(plan.versions.all(), key=lambda v: v.number, default=None)
             if version is not None:
-                why = self.why_not(version.limits)
-                cards.append(PlanCard(plan.slug, plan.name, plan.description, version.limits, why))
+                why = self.why_not(version.limits) or self._why_not_images(version)
+                images = " ".join(version.parsed_choices.images or ())
+                cards.append(PlanCard(plan.slug, plan.name, plan.description, version.limits, why, images))
         return cards
+
+    def _why_not_images(self, version: PlanVersion) -> str:
+        allowed = version.parsed_choices.images
+        ready = {each["row"].name for each in self.images if each["is_ready"]}
+        if allowed is not None and ready and not ready & set(allowed):
+            return _("none of its images is ready: %(images)s") % {"images": ", ".join(allowed)}
+        return ""
 
     @cached_property
     def images(self) -> list[dict[str, Any]]:
@@ -171,6 +202,11 @@ class CreatePage:
         kinds, kernels = self._abilities()
         form.fields["kind"].widget.choices = [(k, k) for k in kinds]
         form.fields["kernel"].widget.choices = [(k, k) for k in kernels]
+        for resource in _SIZE:
+            if (left_here := self.room.get(resource)) is not None:
+                field = form.fields[resource]
+                field.widget.attrs["max"] = f"{quotas.shown(resource, left_here):g}"
+                field.help_text = _("%(left)s left of the quota") % {"left": field.widget.attrs["max"]}
         value = {name: form[name].value() for name in form.fields}
         left = [
             (_SHOWN[r], f"{quotas.shown(r, n):g}")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from django.core.paginator import Page, Paginator
+from django.core.paginator import Page
 from django.db.models import F, Q, QuerySet
 from django.http import QueryDict
 
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment, State
+from panel.paging import page_of_rows
 from panel.tenants.models import Tenant, TenantState
 from runtime.contract import DesiredState, ObservedState
 
 PER_PAGE = 50
+_ADDRESS = re.compile(r"[0-9a-f]*[.:][0-9a-f.:]*", re.IGNORECASE)
 _SORTS = {
     "name": "name",
     "image": "image",
@@ -24,6 +27,8 @@ _SORTS = {
     "uptime": "started_at",
     "node": "node__name",
 }
+#: Columns of what may not run or not be measured; what has none comes last.
+_MAY_BE_EMPTY = frozenset({"usage__cpu", "usage__memory_bytes", "usage__disk_bytes", "started_at"})
 #: The states of `derive_state` as conditions, for the filter.
 _STATES: dict[str, Q] = {
     State.RUNNING: Q(observed_state=ObservedState.RUNNING, observed_generation__gt=0),
@@ -59,12 +64,7 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
         rows = rows.filter(tenant__path__startswith=tenant.path)
     text, state = query.get("q", "").strip()[:80], query.get("state", "")
     if text:
-        rows = rows.filter(
-            Q(name__icontains=text)
-            | Q(description__icontains=text)
-            | Q(image__icontains=text)
-            | Q(pk__in=Environment.objects.filter(addresses__address__contains=text).values("pk"))
-        )
+        rows = rows.filter(_matching(text))
     if state in _STATES:
         rows = rows.filter(_STATES[state])
         if state not in (State.SUSPENDED, State.DELETING):
@@ -75,6 +75,18 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
     key = _SORTS.get(sort.removeprefix("-"))
     if key is None:
         sort, key = "name", "name"
-    order = F(key).desc(nulls_last=True) if sort.startswith("-") else F(key).asc(nulls_last=True)
-    page = Paginator(rows.order_by(order, "pk"), PER_PAGE).get_page(query.get("page"))
+    is_down = sort.startswith("-")
+    if key in _MAY_BE_EMPTY:
+        order = F(key).desc(nulls_last=True) if is_down else F(key).asc(nulls_last=True)
+    else:  # as the index has it
+        order = F(key).desc() if is_down else F(key).asc()
+    page = page_of_rows(rows.order_by(order, "pk"), PER_PAGE, query.get("page"))
     return Listing(page, sort, text, state, bool(text or state or node))
+
+
+def _matching(text: str) -> Q:
+    """Name, description or image; addresses only for what could be part of one."""
+    found = Q(name__icontains=text) | Q(description__icontains=text) | Q(image__icontains=text)
+    if _ADDRESS.fullmatch(text):
+        found |= Q(pk__in=Environment.objects.filter(addresses__address__contains=text).values("pk"))
+    return found

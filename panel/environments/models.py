@@ -155,6 +155,17 @@ class Environment(models.Model):
         ordering = ["name"]
         indexes = [
             models.Index(fields=["tenant", "name"]),
+            *[
+                models.Index(
+                    fields=fields, condition=models.Q(deleted_at__isnull=True), name=f"environment_by_{name}"
+                )
+                for name, fields in (
+                    ("name", ["name", "id"]),
+                    ("creation", ["created_at"]),
+                    ("image", ["image", "id"]),
+                    ("state", ["observed_state", "name", "id"]),
+                )
+            ],
             models.Index(
                 fields=["traffic_state"],
                 condition=~models.Q(traffic_state=""),

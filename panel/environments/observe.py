@@ -71,6 +71,7 @@ def observe(report: Report) -> bool:
             return False
         environment.heard_at = now
         _take_in(environment, report)
+        _note_events(environment, report)
         if _is_gone(environment, report):
             _finish_deletion(environment)
         else:
@@ -113,6 +114,19 @@ def _take_in(environment: Environment, report: Report) -> None:
     environment.code = "" if is_old_news else report.code
     environment.message = "" if is_old_news else report.message
     environment.next_step = "" if is_old_news else report.next_step
+
+
+def _note_events(environment: Environment, report: Report) -> None:
+    """What happened by itself stays on record: a repair, a kill for lack of memory, a lost console."""
+    for event in report.events:
+        record(
+            None,
+            f"environment.{event.code}",
+            tenant_id=environment.tenant_id,
+            target=environment,
+            after={"message": event.message, "at": event.at.isoformat()},
+            who=f"node {report.node}",
+        )
 
 
 def _is_gone(environment: Environment, report: Report) -> bool:

@@ -7,10 +7,12 @@ from uuid import UUID
 from django.db.models import F, Q
 
 from panel.accounts.actor import Actor
+from panel.audit.models import AuditRecord
 from panel.environments.models import UNHEARD, Environment, Environments, State
 from panel.errors import Invalid
 from panel.networks.models import Address, PortForward
 from panel.tenants.models import Tenant
+from runtime.contract import EventCode
 
 _SORTS = {"name", "-name", "created_at", "-created_at", "image", "-image"}
 
@@ -34,7 +36,8 @@ def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Envi
         rows = rows.filter(image=wanted["image"])
     if "search" in wanted:
         text = wanted["search"]
-        rows = rows.filter(Q(name__icontains=text) | Q(addresses__address__startswith=text)).distinct()
+        by_address = Environment.objects.filter(addresses__address__startswith=text).values("pk")
+        rows = rows.filter(Q(name__icontains=text) | Q(pk__in=by_address))
     if "state" in wanted:
         rows = rows.filter(_state_condition(wanted["state"]))
     sort = wanted.get("sort", "name")
@@ -72,6 +75,13 @@ def _state_condition(text: str) -> Q:
         return wanted & ~new & (Q(tenant__state="suspended") | Q(traffic_state="suspend"))
     free = Q(tenant__state="active") & ~Q(traffic_state="suspend")
     return wanted & ~new & free & Q(observed_state=text)
+
+
+def happenings(environment: Environment, limit: int = 50) -> list[AuditRecord]:
+    """What its node repaired, or saw happen to it, by itself; newest first."""
+    actions = [f"environment.{code}" for code in EventCode]
+    records = AuditRecord.objects.filter(target_id=str(environment.pk), action__in=actions)
+    return list(records.order_by("-at")[:limit])
 
 
 def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:

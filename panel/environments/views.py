@@ -18,6 +18,7 @@ from panel.environments import forms, services
 from panel.environments.create_page import CreatePage
 from panel.environments.listing import FILTER_STATES, list_environments
 from panel.environments.models import Environment, EnvironmentUsage, State
+from panel.environments.selectors import happenings
 from panel.environments.services import Changed
 from panel.errors import Invalid, NotFound, Refused
 from panel.images.models import Image
@@ -200,6 +201,7 @@ def activity(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     context = context_of(request, row, "activity")
     context["operations"] = list(_operations(request, row)[:100])
+    context["happenings"] = happenings(row)
     return page(request, "environments/activity.html", context)
 
 

@@ -6,9 +6,12 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict
 
+from panel.accounts.actor import Actor
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
+from panel.errors import Invalid, Refused
 from panel.images import services
+from panel.images.archives import Staged, drain, take_in
 from panel.images.models import Image
 
 router = Router()
@@ -39,6 +42,7 @@ def show(row: Image) -> Json:
         "title": row.title,
         "description": row.description,
         "source": row.source,
+        "archive": {"sha256": row.archive_sha256, "bytes": row.archive_bytes} if row.archive_id else None,
         "nodes": nodes,
     }
 
@@ -53,6 +57,54 @@ def list_(request: HttpRequest, page: Query[Page]) -> Json:
 def build(request: HttpRequest, payload: Build) -> Status[Json]:
     row = services.build_image(actor(request), name=payload.name, source=payload.source)
     return Status(202, show(row))
+
+
+class Import(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    title: str = ""
+    sha256: str = ""
+
+
+@router.post(
+    "/archive",
+    response={202: Json},
+    operation_id="images_import",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+def import_(request: HttpRequest, wanted: Query[Import]) -> Status[Json]:
+    """The body is a tar archive of a root file system, plain or packed by gzip, xz, zstd or bzip2.
+
+    `sha256`, when given, is what the archive must have. Only an archive that reaches nothing outside of its own
+    root and holds no device node becomes an image; the image says on each node what was wrong.
+    """
+    who = actor(request)
+    try:
+        staged = _taken_in(request, who, wanted)
+    except Refused:
+        drain(request.read)
+        raise
+    return Status(202, show(services.import_image(who, name=wanted.name, title=wanted.title, staged=staged)))
+
+
+def _taken_in(request: HttpRequest, who: Actor, wanted: Import) -> Staged:
+    services.check_import(who, name=wanted.name)
+    if request.content_type != "application/octet-stream":
+        raise Invalid(
+            "The archive is the request's body, with Content-Type: application/octet-stream.",
+            field="Content-Type",
+        )
+    try:
+        length = int(request.headers.get("Content-Length", ""))
+    except ValueError as missing:
+        raise Invalid("The request says its length: Content-Length.", field="Content-Length") from missing
+    return take_in(request.read, length, sha256=wanted.sha256)
 
 
 @router.delete("/{pk}", response={202: Json}, operation_id="images_delete")

@@ -16,6 +16,10 @@ class Image(models.Model):
     title = models.CharField(max_length=120, blank=True, default="")
     description = models.CharField(max_length=400, blank=True, default="")
     source = models.CharField(max_length=32, choices=[(s.value, s.value) for s in ImageSource])
+    archive_id = models.UUIDField(null=True, blank=True)
+    """Of an image of the source `archive`: name of the file below HOME/panel/archives."""
+    archive_sha256 = models.CharField(max_length=64, blank=True, default="")
+    archive_bytes = models.BigIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -12,10 +12,12 @@ from panel import dispatch, events
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.errors import Conflict, Invalid, NotFound
+from panel.images import archives
+from panel.images.archives import Staged
 from panel.images.models import Image, NodeImage, NodeImageState
 from panel.nodes.models import Node
 from panel.tenants.permissions import Permission
-from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.contract import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
 
 #: What a fresh installation offers: name, title, description.
 CATALOGUE = (
@@ -55,17 +57,71 @@ def build_image(actor: Actor, *, name: str, source: str = "", node: Node | None 
     return image
 
 
-def _new_image(name: str, source: str) -> Image:
-    image = Image(name=name, source=source)
-    if source not in set(ImageSource):
-        raise Invalid(f"Say the source: one of {', '.join(ImageSource)}.", field="source")
+def check_import(actor: Actor, *, name: str) -> Image | None:
+    """Asked before an archive is read: whether this actor may import under this name. The image of the name,
+    when there is one."""
+    actor.require(Permission.IMAGE_MANAGE)
+    _check_name(name)
+    image = Image.objects.filter(name=name).first()
+    if image is not None and image.source != ImageSource.ARCHIVE:
+        raise Conflict(
+            f"The image {name} comes from {image.source}; an archive needs another name.", field="name"
+        )
+    if name in set(ImageSource):
+        raise Conflict(f"{name} is the name of an image that is built; choose another.", field="name")
+    return image
+
+
+def import_image(actor: Actor, *, name: str, title: str = "", staged: Staged) -> Image:
+    """An image of an archive that was taken in, on all nodes; an earlier archive of the name is replaced.
+
+    When it is refused, the archive is thrown away.
+    """
     try:
-        ImageSpec(node="any", name=name, source=ImageSource(source))
+        with transaction.atomic():
+            image = check_import(actor, name=name) or Image(name=name, source=ImageSource.ARCHIVE)
+            before, image.archive_id = image.archive_id, staged.id
+            image.archive_sha256, image.archive_bytes = staged.sha256, staged.bytes
+            image.title = title.strip()[:120] or image.title
+            image.save()
+            nodes = list(Node.objects.exclude(state="disabled"))
+            if not nodes:
+                raise Conflict("No node has joined this installation yet.", code="no_node")
+            for each in nodes:
+                _ask(image, each)
+            record(
+                actor,
+                "image.import",
+                target=image,
+                after={"sha256": staged.sha256, "bytes": staged.bytes, "nodes": [n.name for n in nodes]},
+            )
+            transaction.on_commit(lambda: archives.discard(before))
+    except BaseException:
+        archives.discard(staged.id)
+        raise
+    return image
+
+
+def sweep_archives() -> int:
+    """Files of archives that no image is made from any more; how many were deleted."""
+    return archives.sweep(row.archive_id for row in Image.objects.exclude(archive_id=None) if row.archive_id)
+
+
+def _check_name(name: str) -> None:
+    try:
+        ImageSpec(node="any", name=name, source=ImageSource.ARCHIVE)
     except ValueError as error:
         raise Invalid(
             "An image's name has 1 to 64 lower-case letters, digits, dots, hyphens and underscores.",
             field="name",
         ) from error
+
+
+def _new_image(name: str, source: str) -> Image:
+    image = Image(name=name, source=source)
+    if source not in set(ImageSource):
+        raise Invalid(f"Say the source: one of {', '.join(ImageSource)}.", field="source")
+    _check_name(name)
     image.save(force_insert=True)
     return image
 
@@ -93,7 +149,21 @@ def spec_of(row: NodeImage) -> ImageSpec:
         source=ImageSource(row.image.source),
         wanted=row.is_wanted,
         revision=row.revision,
+        archive=_archive_of(row.image),
     )
+
+
+def _archive_of(image: Image) -> ArchiveFile | None:
+    if image.archive_id is None or image.source != ImageSource.ARCHIVE:
+        return None
+    return ArchiveFile(id=image.archive_id, sha256=image.archive_sha256, bytes=image.archive_bytes)
+
+
+def _forget(image: Image) -> None:
+    """The row, and the archive that it was made from."""
+    gone = image.archive_id
+    image.delete()
+    transaction.on_commit(lambda: archives.discard(gone))
 
 
 def delete_image(actor: Actor, image_id: UUID) -> Image:
@@ -113,7 +183,7 @@ def delete_image(actor: Actor, image_id: UUID) -> Image:
         record(actor, "image.delete", target=image)
         events.publish_to_all("image", image.pk)
         if not rows:
-            image.delete()
+            _forget(image)
     return image
 
 
@@ -162,7 +232,7 @@ def _note_deleted(row: NodeImage) -> None:
         return
     row.delete()
     if not image.on_nodes.exists():
-        image.delete()
+        _forget(image)
 
 
 def note_ready_images(node: Node, names: Iterable[str]) -> None:

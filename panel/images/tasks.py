@@ -30,4 +30,5 @@ def housekeeping() -> None:
     from panel.api.idempotency import forget_old  # noqa: PLC0415
 
     services.resend_waiting()
+    services.sweep_archives()
     forget_old()

@@ -57,6 +57,7 @@ class Address(models.Model):
 
     class Meta:
         ordering = ["family", "offset"]
+        indexes = [models.Index(fields=["family", "offset"], name="address_in_order")]
         constraints = [
             models.UniqueConstraint(fields=["pool", "offset"], name="address_once"),
             models.UniqueConstraint(fields=["pool", "address"], name="address_text_once"),

@@ -215,6 +215,13 @@ def what_if(all_: Sequence[Capacity], limits: Limits, count: int) -> WhatIf:
     return answer
 
 
+def fits_somewhere(all_: Sequence[Capacity], limits: Limits) -> bool:
+    """Whether any node takes one more of this size."""
+    takes = {"cpu": limits.cpu, "memory_mb": float(limits.memory_mb), "disk_mb": float(limits.disk_mb)}
+    able = (one for one in all_ if one.node.state == NodeState.ENABLED and one.node.is_online())
+    return any(not _short_of(one, takes) for one in able)
+
+
 def _short_of(one: Capacity, takes: dict[str, float]) -> str:
     """The first resource that one more would not fit into; empty when it fits."""
     for name, amount in takes.items():

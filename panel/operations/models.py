@@ -102,6 +102,7 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=["environment", "-created_at"]),
             models.Index(fields=["tenant", "-created_at"]),
+            models.Index(fields=["-created_at"], name="operation_newest"),
             models.Index(fields=["tenant", "state"], name="operation_tenant_state"),
             models.Index(
                 fields=["deadline"],

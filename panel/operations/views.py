@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -10,6 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.environments import services
 from panel.operations.models import Operation, OperationState
+from panel.paging import page_of_rows
 from panel.tenants.permissions import Permission
 from panel.ui.shell import chosen_tenant
 from panel.ui.web import PageRequest, page, signed_in
@@ -29,7 +29,7 @@ def operations(request: PageRequest) -> HttpResponse:
         rows = rows.filter(state=state)
     context = {
         "section": "operation",
-        "rows": Paginator(rows.order_by("-created_at"), 50).get_page(request.GET.get("page")),
+        "rows": page_of_rows(rows.order_by("-created_at"), 50, request.GET.get("page")),
         "text": text,
         "state": state,
         "states": OperationState.choices,

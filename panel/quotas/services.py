@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from uuid import UUID
 
-from django.db.models import BigIntegerField, Case, DateTimeField, F, Value, When
-from django.db.models.functions import Greatest
+from django.db import connection
+from django.db.models import F
 from django.utils import timezone
 
 from panel.errors import Conflict, Invalid, QuotaExceeded
@@ -35,6 +36,7 @@ _LONGEST_GRACE_S = 366 * 86_400
 #: Columns of a `Level`, in its order.
 LEVEL = (
     "pk", "tenant_id", "resource", "limit", "reserved", "soft", "grace_s", "soft_since", "overbook_percent",
+    "highest",
 )  # fmt: skip
 _IN_ENVIRONMENT = frozenset({Resource.CPU, Resource.MEMORY_MB, Resource.SWAP_MB, Resource.DISK_MB})
 
@@ -64,30 +66,30 @@ def change(tenant: Tenant, deltas: Amounts, *, even_above: bool = False) -> None
     if not wanted:
         return
     now = timezone.now()
-    rows = _read(tenant, wanted)
-    touched: set[int] = set()
-    while True:
+    rows: list[Level] = []
+    for level in reversed(tenant.chain):
+        rows += _lock(level, wanted)
         moves, short = _plan(tenant, rows, wanted, now, even_above=even_above)
-        needed = {move.level.pk for move in moves}
-        if needed <= touched:
+        if not _goes_on(moves, level):
             break
-        touched |= needed
-        fresh = {level.pk: level for level in _lock(touched)}
-        rows = [fresh.get(level.pk, level) for level in rows]
     if short is not None:
         raise _exceeded(short, tenant)
     _write(moves, now)
 
 
-def _read(tenant: Tenant, resources: Iterable[str]) -> list[Level]:
-    found = Quota.objects.filter(tenant_id__in=tenant.chain, resource__in=list(resources))
-    return [Level(*values) for values in found.values_list(*LEVEL)]
+def _goes_on(moves: list[Move], last: UUID) -> bool:
+    """Whether the change of any resource reaches beyond this tenant."""
+    return any(move.level.tenant_id == last and move.passed_on for move in moves)
 
 
-def _lock(pks: Iterable[int]) -> list[Level]:
-    """In the order of the keys, so that two who need the same rows never wait for each other."""
-    found = Quota.objects.select_for_update().filter(pk__in=list(pks)).order_by("pk")
-    return [Level(*values) for values in found.values_list(*LEVEL)]
+def _lock(tenant_id: UUID, resources: Iterable[str]) -> list[Level]:
+    """The rows of one tenant, locked to the end of the transaction.
+
+    Always from a tenant up to those above it, and within one by key: so two who need the same rows
+    never wait for each other.
+    """
+    rows = Quota.objects.select_for_update().filter(tenant_id=tenant_id, resource__in=list(resources))
+    return [Level(*values) for values in rows.order_by("pk").values_list(*LEVEL)]
 
 
 def _upwards(tenant: Tenant, rows: Iterable[Level], resource: str, *, above: bool = False) -> list[Level]:
@@ -113,18 +115,24 @@ def _plan(
 
 
 def _write(moves: list[Move], now: datetime) -> None:
+    """One UPDATE; the rows are locked, so plain values are right. Written by hand, since building the same
+    with expressions takes longer than the database does for it."""
     if not moves:
         return
-    reserved = Case(
-        *[When(pk=move.level.pk, then=Value(move.reserved)) for move in moves], output_field=BigIntegerField()
-    )
-    changes = {"reserved": reserved, "highest": Greatest(F("highest"), reserved)}
-    if any(move.level.soft is not None for move in moves):
-        changes["soft_since"] = Case(
-            *[When(pk=move.level.pk, then=Value(_soft_since(move, now))) for move in moves],
-            output_field=DateTimeField(),
+    case = " ".join(["WHEN %s THEN %s"] * len(moves))
+    sums = [value for move in moves for value in (move.level.pk, move.reserved)]
+    tops = [value for move in moves for value in (move.level.pk, max(move.level.highest, move.reserved))]
+    pks = [move.level.pk for move in moves]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE quotas_quota SET reserved = CASE id {case} END, highest = CASE id {case} END "  # noqa: S608 - only placeholders
+            f"WHERE id IN ({', '.join(['%s'] * len(pks))})",
+            [*sums, *tops, *pks],
         )
-    Quota.objects.filter(pk__in=[move.level.pk for move in moves]).update(**changes)
+    for move in moves:
+        since = _soft_since(move, now)
+        if since != move.level.soft_since:
+            Quota.objects.filter(pk=move.level.pk).update(soft_since=since)
 
 
 def _soft_since(move: Move, now: datetime) -> datetime | None:
@@ -189,7 +197,7 @@ def set_limits(tenant: Tenant, limits: Mapping[str, float | None]) -> None:
     if not wanted:
         return
     now = timezone.now()
-    rows = _lock(level.pk for level in _read(tenant, wanted))
+    rows = [level for one in reversed(tenant.chain) for level in _lock(one, wanted)]
     moves: list[Move] = []
     for resource, limit in wanted.items():
         own = next(level for level in rows if level.resource == resource and level.tenant_id == tenant.pk)

@@ -24,6 +24,7 @@ class Level:
     grace_s: int = 0
     soft_since: datetime | None = None
     overbook_percent: int = 100
+    highest: int = 0
 
     @property
     def most(self) -> int | None:
@@ -41,6 +42,8 @@ class Move:
 
     level: Level
     reserved: int
+    passed_on: int = 0
+    """How much of the change goes on to the level above."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ def climb(
                 short = Short(level, delta, by_soft=False)
             elif level.soft is not None and new > level.soft and level.soft_is_over(now):
                 short = Short(level, delta, by_soft=True)
-        moves.append(Move(level, new))
         before = promised(level.limit, level.reserved, level.overbook_percent)
         delta = promised(level.limit, new, level.overbook_percent) - before
+        moves.append(Move(level, new, delta))
     return moves, short

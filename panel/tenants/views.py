@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.paginator import Paginator
 from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -13,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from panel.errors import Forbidden, NotFound, Refused
+from panel.paging import page_of_rows
 from panel.quotas.models import Quota, Resource
 from panel.quotas.preview import preview_limits
 from panel.quotas.units import shown as units_shown
@@ -42,7 +42,7 @@ def tenants(request: PageRequest) -> HttpResponse:
     text = request.GET.get("q", "").strip()[:80]
     if text:
         rows = rows.filter(Q(name__icontains=text) | Q(slug__icontains=text))
-    found = Paginator(rows, _PER_PAGE).get_page(request.GET.get("page"))
+    found = page_of_rows(rows, _PER_PAGE, request.GET.get("page"))
     context = {
         "section": "tenant",
         "rows": found,

@@ -1,27 +1,50 @@
-"""Sees an environment's init end, and starts it again where its restart policy says so.
+"""Sees within a second what happens to environments by itself, and has it mended and told.
 
-conmon writes one file per ended container into the node's directory of exits; the engine decides. Now and
-then everything is compared with the kernel as well, for what no event told: a killed conmon, a lost file.
+- An end of init: conmon writes one file per ended container into the node's directory of exits.
+- A killed monitor: by its pidfd.
+- A process killed for lack of memory: the kernel's log names it.
+- A link that was taken away: netlink says so.
+- Work that a killed process left in its middle: a note lies among the node's pending work, and nobody holds
+  the environment's lock.
+
+The engine decides what follows. Now and then everything is compared with the kernel as well, for what no event
+told.
 """
 
 import asyncio
 import os
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from typing import TypeVar
 from uuid import UUID
 
 import structlog
 
+from runtime import happenings
 from runtime.agent.outbox import Outbox
+from runtime.agent.vigil import Vigil
 from runtime.contract import PANEL_OBSERVE, Report
 from runtime.engine import Engine
-from runtime.host.inotify import IN_CLOSE_WRITE, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
+from runtime.host.inotify import IN_CLOSE_WRITE, IN_DELETE, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
+from runtime.host.kmsg import KernelLog, victim_in
+from runtime.host.linkwatch import LinkWatch
+from runtime.host.oci import init_pid, monitor_pid
 from runtime.node import Node
+from runtime.state import Records, known_environments
 from runtime.worker import hand_over_spec
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 RECONCILE_EVERY_S = 15.0
+#: Reads every resource's inventory.
+CLEAN_UP_EVERY_S = 30.0
+#: How often it is looked for work that was cut off, and how old its note must be: who was asked to go on with
+#: it may be about to.
+PENDING_EVERY_S, PENDING_AGE_S = 1.0, 2.0
 
 
 class Watcher:
@@ -32,37 +55,80 @@ class Watcher:
         self._outbox = outbox
         self._pool = pool
         self._inotify = Inotify()
+        self._vigil = Vigil(node, self._lost)
+        self._links: dict[str, UUID] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._taken_up: set[UUID] = set()
+        self._pending_watch = -1
+        self._clean_at = 0.0
 
     def report(self, report: Report) -> None:
-        """Any thread. Of one environment only its newest report is kept while the panel is away."""
-        key = ("report", report.environment_id)
+        """Any thread. Of one environment only its newest report is kept while the panel is away, and every one
+        that tells an event."""
+        key = ("event", report.sequence) if report.events else ("report", report.environment_id)
         self._outbox.put(key, PANEL_OBSERVE, report.model_dump(mode="json"))
 
     async def run(self) -> None:
         """Until cancelled."""
         loop = asyncio.get_running_loop()
-        self._inotify.watch(self._node.exits, IN_MOVED_TO | IN_CLOSE_WRITE)
-        loop.add_reader(self._inotify.fd, self._noticed)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._inotify.close)
+            self._inotify.watch(self._node.exits, IN_MOVED_TO | IN_CLOSE_WRITE)
+            self._pending_watch = self._inotify.watch(self._node.pending, IN_DELETE)
+            self._read(undo, self._inotify.fd, self._noticed)
+            links = undo.enter_context(LinkWatch())
+            self._read(undo, links.fd, lambda: self._links_gone(links))
+            try:
+                kernel = undo.enter_context(KernelLog())
+                self._read(undo, kernel.fd, lambda: self._kernel_said(kernel))
+            except OSError as refused:
+                log.warning(
+                    "the kernel's log can't be read: out-of-memory kills have no name", error=str(refused)
+                )
+            undo.callback(self._vigil.close)
+            undo.callback(lambda: [task.cancel() for task in self._tasks])
             self._all()
+            self._start(self._take_up())
             while True:
                 await loop.run_in_executor(self._pool, self._reconcile)
+                self._links.clear()
+                for environment_id in known_environments(self._node):
+                    self._look(environment_id)
                 await asyncio.sleep(RECONCILE_EVERY_S)
-        finally:
-            loop.remove_reader(self._inotify.fd)
-            self._inotify.close()
-            for task in self._tasks:
-                task.cancel()
+
+    @staticmethod
+    def _read(undo: ExitStack, fd: int, act: Callable[[], object]) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_reader(fd, act)
+        undo.callback(loop.remove_reader, fd)
+
+    def _engine(self) -> Engine:
+        return Engine(self._node, self.report, hand_over=hand_over_spec)
+
+    def _start(self, work: "asyncio._CoroutineLike[None]") -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _in_thread(self, what: str, environment_id: UUID, act: Callable[[], T]) -> T | None:
+        """The edge: one environment's trouble must not stop the watch for the others."""
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, act)
+        except Exception:
+            log.exception(what, environment=str(environment_id))
+            return None
+
+    # ends of init --------------------------------------------------------------------------------
 
     def _noticed(self) -> None:
-        names = set()
-        for _, mask, name in self._inotify.events():
+        for watch, mask, name in self._inotify.events():
             if mask & IN_Q_OVERFLOW:
                 self._all()
-            names.add(name)
-        for name in names:
-            self._ended(name)
+            elif watch == self._pending_watch:
+                with suppress(ValueError):
+                    self._look(UUID(name))  # somebody has just finished work on it
+            else:
+                self._ended(name)
 
     def _all(self) -> None:
         for entry in os.scandir(self._node.exits):
@@ -72,25 +138,97 @@ class Watcher:
         """A file of that name lies among the exits."""
         with suppress(ValueError, OSError):
             environment_id = UUID(hex=name)
-            exit_code = int((self._node.exits / name).read_text())
-            task = asyncio.get_running_loop().create_task(self._handle(environment_id, exit_code))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._start(self._handle(environment_id, int((self._node.exits / name).read_text())))
 
-    async def _handle(self, environment_id: UUID, exit_code: int) -> None:
-        loop = asyncio.get_running_loop()
-        engine = Engine(self._node, self.report, hand_over=hand_over_spec)
-        try:
-            delay = await loop.run_in_executor(self._pool, engine.on_exit, environment_id, exit_code)
-            if delay is None:
-                return
+    async def _handle(self, environment_id: UUID, exit_code: int | None) -> None:
+        engine = self._engine()
+        delay = await self._in_thread(
+            "exit not handled", environment_id, lambda: engine.on_exit(environment_id, exit_code)
+        )
+        if delay is not None:
             await asyncio.sleep(delay)
-            await loop.run_in_executor(self._pool, engine.again, environment_id)
-        except Exception:  # the edge: one environment's trouble must not stop the watch for the others
-            log.exception("exit not handled", environment=str(environment_id))
+            await self._in_thread("not started again", environment_id, lambda: engine.again(environment_id))
+
+    # what keeps it ---------------------------------------------------------------------------------
+
+    def _look(self, environment_id: UUID) -> None:
+        self._links[self._node.link_name(environment_id)] = environment_id
+        self._vigil.look(environment_id)
+
+    def _lost(self, environment_id: UUID) -> None:
+        """Its init or its monitor ended."""
+        if init_pid(self._node, environment_id) is not None:
+            self._start(self._monitor_lost(environment_id))
+        elif monitor_pid(self._node, environment_id) is None:
+            told = self._node.exits / self._node.container_name(environment_id)
+            if not told.exists():
+                self._start(self._handle(environment_id, None))
+
+    async def _monitor_lost(self, environment_id: UUID) -> None:
+        records, reports = Records(self._node, environment_id), self._engine().reports
+        await self._in_thread(
+            "loss not told", environment_id, lambda: happenings.note_lost_monitor(records, reports)
+        )
+
+    # what the kernel says ---------------------------------------------------------------------------
+
+    def _kernel_said(self, kernel: KernelLog) -> None:
+        for record in kernel.records():
+            victim = victim_in(record)
+            environment_id = victim.environment_of(self._node.cgroup_name) if victim else None
+            if victim is not None and environment_id is not None:
+                self._start(self._killed(environment_id, victim.name, victim.pid))
+
+    async def _killed(self, environment_id: UUID, name: str, pid: int) -> None:
+        records, reports = Records(self._node, environment_id), self._engine().reports
+        await self._in_thread(
+            "kill not told", environment_id, lambda: happenings.note_oom(records, reports, name, pid)
+        )
+
+    def _links_gone(self, links: LinkWatch) -> None:
+        for name in links.gone():
+            environment_id = self._links.get(name)
+            # one that goes with its environment is no news: the end is told by itself
+            if environment_id is not None and init_pid(self._node, environment_id) is not None:
+                self._start(self._mend(environment_id))
+
+    async def _mend(self, environment_id: UUID) -> None:
+        engine = self._engine()
+        await self._in_thread(
+            "not mended", environment_id, lambda: engine.reconciler.mend(environment_id, engine.again)
+        )
+
+    # what was cut off, and what no event told ----------------------------------------------------
+
+    async def _take_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            for environment_id in await loop.run_in_executor(self._pool, self._interrupted):
+                if environment_id not in self._taken_up:
+                    self._taken_up.add(environment_id)
+                    self._start(self._go_on(environment_id))
+            await asyncio.sleep(PENDING_EVERY_S)
+
+    def _interrupted(self) -> list[UUID]:
+        return self._engine().reconciler.interrupted(older_than_s=PENDING_AGE_S)
+
+    async def _go_on(self, environment_id: UUID) -> None:
+        log.warning("interrupted work", environment=str(environment_id))
+        engine = self._engine()
+        await self._in_thread("not gone on with", environment_id, lambda: engine.again(environment_id))
+        self._taken_up.discard(environment_id)
 
     def _reconcile(self) -> None:
+        """The edge: what is wrong with one environment, or with looking, is logged and looked at again."""
+        engine = self._engine()
         try:
-            Engine(self._node, self.report, hand_over=hand_over_spec).reconcile()
-        except Exception:  # the edge
+            engine.reconcile()
+            if time.monotonic() > self._clean_at:
+                self._clean_at = time.monotonic() + CLEAN_UP_EVERY_S
+                engine.reconciler.clean_up()
+            for environment_id in known_environments(self._node):
+                records = Records(self._node, environment_id)
+                happenings.note_lost_monitor(records, engine.reports)
+                happenings.note_unnamed_ooms(records, engine.reports)
+        except Exception:
             log.exception("reconcile failed")

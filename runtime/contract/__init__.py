@@ -20,9 +20,18 @@ from runtime.contract.environment import (
     SecurityProfile,
     TenantEnvelope,
 )
-from runtime.contract.image import ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.contract.image import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
-from runtime.contract.report import ObservedState, Report, Step, StepState, Usage, UsageReport
+from runtime.contract.report import (
+    EnvironmentEvent,
+    EventCode,
+    ObservedState,
+    Report,
+    Step,
+    StepState,
+    Usage,
+    UsageReport,
+)
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
@@ -49,11 +58,14 @@ __all__ = [
     "PANEL_OBSERVE_USAGE",
     "PANEL_QUEUE",
     "AppOptions",
+    "ArchiveFile",
     "Check",
     "CheckLevel",
     "Credentials",
     "DesiredState",
+    "EnvironmentEvent",
     "EnvironmentSpec",
+    "EventCode",
     "Forward",
     "ImageReport",
     "ImageSource",

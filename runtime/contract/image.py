@@ -3,18 +3,27 @@
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
+from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Line, Message, Name
 
 
 class ImageSource(StrEnum):
-    """Where the tree comes from. `archive`: a tar file that was handed in over the agent."""
+    """Where the tree comes from. `archive`: a tar file that was handed in."""
 
     BUSYBOX = "busybox"
     DEBIAN_12 = "debian-12"
     ARCHIVE = "archive"
+
+
+class ArchiveFile(Message):
+    """A file that the panel staged. Where it lies, the node knows by itself."""
+
+    id: UUID
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Field(ge=1, le=2**40)]
 
 
 class ImageState(StrEnum):
@@ -34,6 +43,8 @@ class ImageSpec(Message):
     wanted: bool = True
     revision: Annotated[int, Field(ge=0)] = 0
     """A higher number than the node has means: build again."""
+    archive: ArchiveFile | None = None
+    """What an image of the source `archive` is made from."""
 
 
 class ImageReport(Message):

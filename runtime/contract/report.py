@@ -39,6 +39,25 @@ class Step(Message):
     detail: Line = ""
 
 
+class EventCode(StrEnum):
+    """What happened to an environment without anybody asking for it."""
+
+    REPAIRED = "repaired"
+    """Something of it had changed or gone on the node, and was brought back."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """The kernel killed one of its processes because its memory limit was reached."""
+    CONSOLE_LOST = "console_lost"
+    """What kept its console was killed; it runs on, the console is back after its next start."""
+
+
+class EnvironmentEvent(Message):
+    """One happening, told once."""
+
+    code: EventCode
+    message: Line
+    at: datetime
+
+
 class Report(Message):
     """What one environment looks like on its node now, and what was done for its operation so far."""
 
@@ -51,7 +70,7 @@ class Report(Message):
     """The generation that this report speaks of; greater than `generation` while work goes on or failed."""
     operation_id: UUID | None = None
     sequence: Annotated[int, Field(ge=0)]
-    """Nanoseconds of the node's monotonic-per-boot wall clock: a report with a lower one is stale."""
+    """Nanoseconds of a clock of the node's own that never goes back: a report with a lower one is stale."""
     at: datetime
     state: ObservedState
     final: bool = True
@@ -67,6 +86,8 @@ class Report(Message):
     restarts: Annotated[int, Field(ge=0)] = 0
     exit_code: int | None = None
     oom_kills: Annotated[int, Field(ge=0)] = 0
+    events: Annotated[tuple[EnvironmentEvent, ...], Field(max_length=50)] = ()
+    """What happened by itself since the last report; each is told once."""
 
 
 class Usage(Message):

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
 _MAGIC = 0x94
 _PATH_ARGS = 4096
 
@@ -155,12 +157,46 @@ def delete_subvolume(path: Path) -> int:
     with _directory(path.parent) as fd:
         order = [tree]
         for parent in order:  # grows while it is walked: breadth first
-            order.extend(_nested(fd, parent))
+            nested = _nested(fd, parent)
+            if nested:
+                _make_writable(fd, parent)  # its owner may have locked it, and nothing in it could go
+            order.extend(nested)
         for one in reversed(order):
             arguments = bytearray(_volume_args(flags=_SUBVOL_SPEC_BY_ID))
             struct.pack_into("=Q", arguments, 56, one)
             _ioctl(fd, _SNAP_DESTROY_V2, bytes(arguments))
     return len(order)
+
+
+class _FileHandle(ctypes.Structure):
+    """struct file_handle (open_by_handle_at(2)) with the short form of btrfs' own handle in it."""
+
+    _pack_ = 1
+    _fields_ = [
+        ("handle_bytes", ctypes.c_uint),
+        ("handle_type", ctypes.c_int),
+        ("objectid", ctypes.c_uint64),
+        ("root_objectid", ctypes.c_uint64),
+        ("generation", ctypes.c_uint32),
+    ]
+
+
+_WITHOUT_PARENT, _ANY_GENERATION = 0x4D, 0
+
+
+def _make_writable(fd: int, tree: int) -> None:
+    """Takes the read-only flag of a subvolume away, found by its id: no name of a tenant's is followed."""
+    handle = _FileHandle(20, _WITHOUT_PARENT, _SUBVOLUME_INODE, tree, _ANY_GENERATION)
+    found = _libc.open_by_handle_at(fd, ctypes.byref(handle), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if found < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    try:
+        flags = struct.unpack("=Q", _ioctl(found, _SUBVOL_GETFLAGS, bytes(8)))[0]
+        if flags & _SUBVOL_RDONLY:
+            _ioctl(found, _SUBVOL_SETFLAGS, struct.pack("=Q", flags & ~_SUBVOL_RDONLY))
+    finally:
+        os.close(found)
 
 
 def nested_subvolumes(path: Path) -> list[int]:

@@ -85,6 +85,23 @@ class SafeTree:
         finally:
             os.close(fd)
 
+    def open_file(self, path: str, *, size: int) -> int:
+        """A descriptor to read the plain file of exactly `size` bytes; no link on the way is followed.
+
+        Raises FileNotFoundError, or `UnsafePath` when it is anything else.
+        """
+        try:
+            fd = _openat2(self._root, _relative(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, _WRITE)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise _unsafe(path, error) from error
+        seen = os.fstat(fd)
+        if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1 or seen.st_size != size:
+            os.close(fd)
+            raise UnsafePath(f"{path} is no plain file of {size} bytes with one name")
+        return fd
+
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Replaces the file in one step, owned by root of the environment; the old one stays when it fails.
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from runtime.contract import ImageSource
+from runtime.contract import ImageSource, ImageSpec
 from runtime.node import Node
 
 Progress = Callable[[float, str], None]
@@ -18,5 +18,8 @@ class Source(ABC):
     name: ClassVar[ImageSource]
 
     @abstractmethod
-    def build(self, node: Node, tree: Path, progress: Progress) -> None:
-        """Raises `RuntimeFault` when it can't; the caller throws the tree away then."""
+    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
+        """What it became, for people; may be empty.
+
+        Raises `RuntimeFault` when it can't; the caller throws the tree away then.
+        """

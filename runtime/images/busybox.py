@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from runtime.contract import ImageSource
+from runtime.contract import ImageSource, ImageSpec
 from runtime.errors import HostLacks
 from runtime.host.command import run
 from runtime.images.base import Progress, Source
@@ -34,7 +34,7 @@ _EXECUTABLE = ("etc/init.d/rcS",)
 class Busybox(Source):
     name = ImageSource.BUSYBOX
 
-    def build(self, node: Node, tree: Path, progress: Progress) -> None:
+    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
         program = Path("/bin/busybox")
         if not program.exists():
             raise HostLacks("busybox is not installed", next_step="apt install busybox-static")
@@ -56,3 +56,4 @@ class Busybox(Source):
             (tree / name).write_text(text)
             (tree / name).chmod(0o755 if name in _EXECUTABLE else 0o644)
         (tree / "etc" / "shadow").chmod(0o640)
+        return ""

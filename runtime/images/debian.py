@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from runtime.contract import ImageSource
+from runtime.contract import ImageSource, ImageSpec
 from runtime.errors import CommandFailed, HostLacks
 from runtime.host.command import ENVIRONMENT
 from runtime.images.base import Progress, Source
@@ -95,7 +95,7 @@ _WORDS = (
 class Debian12(Source):
     name = ImageSource.DEBIAN_12
 
-    def build(self, node: Node, tree: Path, progress: Progress) -> None:
+    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
         command = [
             "mmdebstrap",
             "--mode=root",
@@ -117,6 +117,7 @@ class Debian12(Source):
             # packages come over the host's own network, wherever the node's environments live
             command = ["nsenter", f"--net={node.host_network}", *command]
         _run(command, progress)
+        return ""
 
 
 def mirrors() -> list[str]:

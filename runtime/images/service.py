@@ -11,6 +11,7 @@ from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.host.safetree import SafeTree
+from runtime.images.archive import Archive
 from runtime.images.base import Source
 from runtime.images.busybox import Busybox
 from runtime.images.debian import Debian12
@@ -19,7 +20,7 @@ from runtime.state import exclusive
 
 Reporter = Callable[[ImageReport], None]
 
-_SOURCES: dict[ImageSource, Source] = {one.name: one for one in (Busybox(), Debian12())}
+_SOURCES: dict[ImageSource, Source] = {one.name: one for one in (Busybox(), Debian12(), Archive())}
 #: Directories that the OCI runtime mounts on: a link there could lead a mount out of the tree
 #: (CVE-2025-31133 and its kin, not mended in Debian 12's runc and crun).
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp")
@@ -35,9 +36,9 @@ def ensure_image(node: Node, spec: ImageSpec, report: Reporter) -> None:
             if not spec.wanted:
                 _delete(node, spec.name)
                 return _tell(report, node, spec, ImageState.DELETED)
-            if not _is_current(node, spec):
-                _build(node, spec, report)
-            return _tell(report, node, spec, ImageState.READY, progress=1.0, size=_size(node, spec.name))
+            became = "" if _is_current(node, spec) else _build(node, spec, report)
+            size = _size(node, spec.name)
+            return _tell(report, node, spec, ImageState.READY, progress=1.0, size=size, message=became)
         except RuntimeFault as fault:
             return _tell(report, node, spec, ImageState.FAILED, message=f"{fault} {fault.next_step}".strip())
         except OSError as error:
@@ -90,7 +91,7 @@ def _size(node: Node, name: str) -> int:
     return size if isinstance(size, int) else 0
 
 
-def _build(node: Node, spec: ImageSpec, report: Reporter) -> None:
+def _build(node: Node, spec: ImageSpec, report: Reporter) -> str:
     source = _SOURCES.get(spec.source)
     if source is None:
         raise RuntimeFault(f"images from “{spec.source}” can't be built here", code="source_unknown")
@@ -105,7 +106,7 @@ def _build(node: Node, spec: ImageSpec, report: Reporter) -> None:
     btrfs.delete_subvolume(building)
     btrfs.create_subvolume(building)
     try:
-        source.build(node, building, progress)
+        became = source.build(node, spec, building, progress)
         check_tree(building)
         progress(0.98, "taking it into the pool")
         size = _tree_bytes(node, building)
@@ -115,6 +116,7 @@ def _build(node: Node, spec: ImageSpec, report: Reporter) -> None:
         raise
     note = {"source": spec.source, "revision": spec.revision, "bytes": size, "built_at": time.time()}
     _note(node, spec.name).write_text(json.dumps(note))
+    return became
 
 
 def check_tree(tree: Path) -> None:

@@ -5,7 +5,7 @@ import json
 import secrets
 from pathlib import Path
 
-from runtime.install.files import write_whole
+from runtime.install.files import put
 from runtime.install.host import ids
 from runtime.install.layout import Layout
 
@@ -40,8 +40,8 @@ def write_redis(layout: Layout) -> None:
     }
     rights = {"admin": _ADMIN, "panel": _PANEL, "node": node_rights(node)}
     users = ["user default off", *(_user(name, passwords[name], rights[name]) for name in rights)]
-    write_whole(layout.etc / "redis.acl", "\n".join(users) + "\n", mode=0o640, group=gid)
-    write_whole(layout.etc / "redis.conf", _configuration(layout), mode=0o640, group=gid)
+    put(layout.etc / "redis.acl", "\n".join(users) + "\n", mode=0o640, owner=(0, gid))
+    put(layout.etc / "redis.conf", _configuration(layout), mode=0o640, owner=(0, gid))
 
 
 def node_rights(name: str) -> str:
@@ -59,7 +59,7 @@ def _password(file: Path, *, group: int) -> str:
         password = file.read_text().strip()
     except FileNotFoundError:
         password = secrets.token_urlsafe(32)
-    write_whole(file, password + "\n", mode=0o640 if group else 0o600, group=group)
+    put(file, password + "\n", mode=0o640 if group else 0o600, owner=(0, group))
     return password
 
 

@@ -1,30 +1,30 @@
-"""Writing files as root where others may write too: whole or not at all, and never through a link."""
+"""Files that root writes where the panel's user may write too: whatever lies there under the name is replaced,
+never followed. So whoever takes over the panel gains nothing by a link in his own directories."""
 
 import os
-import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 
-def write_whole(path: Path, text: str, *, mode: int, owner: int = 0, group: int = 0) -> bool:
-    """A new file under a name of chance, made by nobody else (O_EXCL), takes the name in one step; what stood
-    there, be it a link, is replaced and not followed. False when a plain file says so already."""
-    if _says(path, text, mode, owner, group):
-        return False
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        os.fchown(file.fileno(), owner, group)
-        os.fchmod(file.fileno(), mode)
-    temporary.rename(path)
-    return True
-
-
-def _says(path: Path, text: str, mode: int, owner: int, group: int) -> bool:
+def put(path: Path, text: str, *, mode: int = 0o644, owner: tuple[int, int] = (0, 0)) -> None:
+    """The whole file in one step; on any error the old one stays and nothing is left."""
+    fd, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return False
-    with os.fdopen(descriptor) as file:
-        stat = os.fstat(file.fileno())
-        return (stat.st_mode & 0o7777, stat.st_uid, stat.st_gid) == (mode, owner, group) and file.read() == text
+        with os.fdopen(fd, "w") as file:
+            file.write(text)
+            if os.geteuid() == 0:
+                os.fchown(file.fileno(), *owner)
+            os.fchmod(file.fileno(), mode)
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+
+
+def append(path: Path) -> IO[bytes]:
+    """Opened at its end; OSError (ELOOP) when the name is a link."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    return os.fdopen(os.open(path, flags, 0o640), "ab")

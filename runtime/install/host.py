@@ -24,6 +24,9 @@ NODE_PACKAGES = {
     "/bin/busybox": "busybox-static",
     "losetup": "mount",
     "nsenter": "util-linux",
+    "zstd": "zstd",
+    "xz": "xz-utils",
+    "bzip2": "bzip2",
     "ip": "iproute2",
     "/usr/share/doc/libnftables1": "libnftables1",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
@@ -41,6 +44,7 @@ TEST_PACKAGES = {
     "/usr/include/stdio.h": "libc6-dev",
     "/usr/lib/postgresql": "postgresql",
     "docker-compose": "docker-compose",
+    "strace": "strace",
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from runtime.install.broker import write_redis
-from runtime.install.files import write_whole
+from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.host import ids
 from runtime.install.layout import Layout
@@ -150,6 +150,7 @@ def write_configuration(layout: Layout, front: Front) -> None:
 def write_caddyfile(layout: Layout, front: Front) -> None:
     """WebSockets to the ASGI process, hashed static files from disk, everything else to WSGI."""
     tls = "tls internal" if front.internal_tls else ""
+    archive_max_mb = int(os.environ.get("WADAH_ARCHIVE_MAX_MB") or 4096)
     text = f"""{{
   admin off
   auto_https disable_redirects
@@ -174,6 +175,16 @@ def write_caddyfile(layout: Layout, front: Front) -> None:
     header X-Content-Type-Options nosniff
     file_server
   }}
+  @archives {{
+    method POST
+    path /api/v1/images/archive /images/import
+  }}
+  handle @archives {{
+    request_body {{
+      max_size {archive_max_mb + 1}MiB
+    }}
+    reverse_proxy unix/{layout.run / "web.sock"}
+  }}
   handle {{
     request_body {{
       max_size 2MB
@@ -182,4 +193,4 @@ def write_caddyfile(layout: Layout, front: Front) -> None:
   }}
 }}
 """
-    write_whole(layout.etc / "Caddyfile", text, mode=0o640, group=ids()[1])
+    put(layout.etc / "Caddyfile", text, mode=0o640, owner=(0, ids()[1]))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-from runtime.install.files import write_whole
+from runtime.install.files import append, put
 from runtime.install.front import Front
 from runtime.install.host import wait_for
 from runtime.install.layout import Layout
@@ -63,7 +63,7 @@ class Supervisor:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         os.umask(0o027)
         _end_lingering(self.layout)
-        write_whole(self.layout.supervisor_file, str(os.getpid()), mode=0o644)
+        put(self.layout.supervisor_file, str(os.getpid()))
         try:
             for child in self.children:
                 if self.stopping:
@@ -107,7 +107,7 @@ class Supervisor:
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size > LOG_BYTES:
                 path.rename(path.with_suffix(".log.1"))
-        return path.open("ab")
+        return append(path)
 
     def _look_after(self) -> None:
         now = time.monotonic()
@@ -172,7 +172,7 @@ class Supervisor:
                 for child in self.children
             ],
         }
-        write_whole(self.layout.processes_file, json.dumps(document), mode=0o644)
+        put(self.layout.processes_file, json.dumps(document))
 
 
 def _end_rest(role: Role, pid: int) -> None:

@@ -4,7 +4,7 @@ needs. The names of the switches are explained in systemd.exec(5)."""
 import shlex
 from pathlib import Path
 
-from runtime.install.files import write_whole
+from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.host import USER
 from runtime.install.layout import Layout
@@ -120,9 +120,11 @@ def units(layout: Layout, front: Front) -> dict[str, str]:
 
 
 def write_units(layout: Layout, front: Front, directory: Path) -> list[Path]:
-    """Writes them; which ones are new or changed."""
-    found = ((directory / name, text) for name, text in units(layout, front).items())
-    return [file for file, text in found if write_whole(file, text, mode=0o644)]
+    """Writes them; their files."""
+    found = {directory / name: text for name, text in units(layout, front).items()}
+    for file, text in found.items():
+        put(file, text)
+    return list(found)
 
 
 def _mark(layout: Layout) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from runtime.install import place, python
+from runtime.install.files import append
 from runtime.install.front import Front, check_free, front_of, keep
 from runtime.install.host import (
     NODE_PACKAGES,
@@ -187,7 +188,7 @@ def give_ticket_key(layout: Layout) -> None:
 
 
 def _start_supervisor(layout: Layout, front: Front) -> None:
-    with (layout.log / "supervisor.log").open("ab") as log:
+    with append(layout.log / "supervisor.log") as log:
         subprocess.Popen(
             [
                 sys.executable,

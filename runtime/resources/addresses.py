@@ -33,8 +33,10 @@ class Addresses(Resource):
                 # a link that is down has no routes
                 present = netlink.host_routes(link.index) if link.up else set()
                 gone = present - set(wanted)
-                changed = self._ensure_inside(pid, link.peer_index, wanted, gone)
-                changed |= self._ensure_outside(netlink, link, spec.id, wanted, present)
+                # routes first and last: they say what was given, should this be cut off in its middle
+                changed = self._ensure_outside(netlink, link, spec.id, wanted, present)
+                changed |= self._ensure_inside(pid, link.peer_index, wanted, gone)
+                self._take_away(netlink, link.index, gone)
         except OSError as error:
             what = error.filename or "netlink"
             raise RuntimeFault(
@@ -85,10 +87,14 @@ class Addresses(Resource):
             if address not in present:
                 # the address may still lead to the link of an environment that is just going away
                 netlink.add_route(index, address, address.max_prefixlen, replace=True)
-        for address in present - set(wanted):
+        return any(one.startswith(("address", "route", "link")) for one in netlink.send())
+
+    @staticmethod
+    def _take_away(netlink: Rtnetlink, index: int, gone: set[Address]) -> None:
+        for address in gone:
             netlink.delete_route(index, address)
             netlink.delete_neighbour(index, address)
-        return any(one.startswith(("address", "route", "link")) for one in netlink.send())
+        netlink.send()
 
     def remove(self, environment_id: UUID) -> str | None:
         return None  # addresses and routes go with their link

@@ -54,8 +54,18 @@ class Resource(ABC):
     def inventory(self) -> Iterable[Found]:
         """Every such object on this node that carries our mark."""
 
+    def discard(self, found: Found) -> None:
+        """Takes away an object of the inventory that nobody wants; a no-op when nobody can tell whose it was.
+        What may hold somebody's data is put aside, never deleted."""
+        if found.environment_id is not None:
+            self.remove(found.environment_id)
+
     def check(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most have nothing to refuse)
         """Raises `RuntimeFault` when `ensure` would have to refuse. Asked of all before any acts."""
+
+    def settle(self, spec: EnvironmentSpec) -> str | None:  # noqa: B027 (most keep nothing)
+        """The whole spec was brought about: what was kept to go back to what stood before is let go. Asked of
+        all, in order, after each apply that succeeded; a no-op when nothing was kept."""
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says."""

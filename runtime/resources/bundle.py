@@ -11,7 +11,19 @@ from pydantic_core import to_json
 
 from runtime.contract import EnvironmentSpec
 from runtime.host.oci import init_pid
+from runtime.node import Node
 from runtime.resources.base import Found, Resource
+
+#: File beside the configuration: the counters of boots and installs that what runs was started for.
+BOOT = "boot"
+
+
+def booted(node: Node, environment_id: UUID) -> tuple[int, int] | None:
+    """Counters of boots and installs that the environment was last started for; None when it can't be told."""
+    with suppress(OSError, ValueError):
+        boots, installs = (node.bundle(environment_id) / BOOT).read_text().split()
+        return int(boots), int(installs)
+    return None
 
 
 class Bundle(Resource):
@@ -29,6 +41,7 @@ class Bundle(Resource):
         kernel_of(spec.kernel).fill(config)
         directory = self.node.bundle(spec.id)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (directory / BOOT).write_text(f"{spec.boots} {spec.installs}")
         text = to_json(config)
         file = directory / "config.json"
         with suppress(FileNotFoundError):

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -37,7 +38,7 @@ class Cgroup(Resource):
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
         path = self.path(spec)
-        made = self.groups.create(path)
+        made = self._create(path)
         tenant = self.tenant_limits(spec.envelope)
         try:
             self.groups.limit(path.rpartition("/")[0], tenant)
@@ -55,6 +56,20 @@ class Cgroup(Resource):
             ) from refused
         self.groups.delegate(path, self.node.first_uid(spec.slot))
         return f"cgroup v{self.groups.version}" if made else None
+
+    def _create(self, path: str) -> bool:
+        """Again when the tenant's empty group was taken away in this moment, with its last environment."""
+        for _ in range(5):
+            with suppress(FileNotFoundError):
+                return self.groups.create(path)
+        return self.groups.create(path)
+
+    def made_anew(self, spec: EnvironmentSpec) -> None:
+        """After the OCI runtime put its process in: crun 1.8 lifts the limit of memory with swap (v1), and
+        makes files anew as root. Init may divide its own group from its first instruction."""
+        path = self.path(spec)
+        self.groups.limit(path, self.environment_limits(spec))
+        self.groups.delegate(path, self.node.first_uid(spec.slot))
 
     def tenant_limits(self, envelope: TenantEnvelope) -> GroupLimits:
         return GroupLimits(
@@ -129,19 +144,17 @@ class Cgroup(Resource):
     def remove(self, environment_id: UUID) -> str | None:
         self.groups.sweep(self.node.cgroup_name, str(environment_id))
         path = self.find(environment_id)
-        if path is None:
-            return None
-        self.groups.kill(path)
-        try:
-            self.groups.remove(path)
-        except OSError as busy:
-            raise RuntimeFault(f"its control group is still busy: {busy.strerror}", code="busy") from busy
-        tenant = path.rpartition("/")[0]
-        if not self.groups.children(tenant):
+        if path is not None:
+            self.groups.kill(path)
             try:
-                self.groups.remove(tenant)
-            except OSError:
-                return None  # a sibling came in this moment
+                self.groups.remove(path)
+            except OSError as busy:
+                raise RuntimeFault(f"its control group is still busy: {busy.strerror}", code="busy") from busy
+        # the OCI runtime takes the environment's group away before us, so its tenant's isn't known by then
+        for tenant in self.groups.children(self.node.cgroup_name):
+            if not self.groups.children(f"{self.node.cgroup_name}/{tenant}"):
+                with suppress(OSError):  # a sibling came in this moment
+                    self.groups.remove(f"{self.node.cgroup_name}/{tenant}")
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
@@ -167,9 +180,19 @@ class Cgroup(Resource):
         expected = str(spec.limits.memory_mb * MIB)
         if expected not in (seen.get("memory.limit_in_bytes"), seen.get("memory.max")):
             return "its memory limit was changed"
+        if not self.swap_is_held(seen, spec):
+            return "its swap limit was changed"
         if seen.get("pids.max") != str(spec.limits.processes):
             return "its limit of processes was changed"
         return None
+
+    @staticmethod
+    def swap_is_held(seen: Mapping[str, str], spec: EnvironmentSpec) -> bool:
+        """v1 counts memory and swap together, v2 swap alone; a kernel without either has nothing to hold."""
+        limits = spec.limits
+        both = seen.get("memory.memsw.limit_in_bytes") or str((limits.memory_mb + limits.swap_mb) * MIB)
+        alone = seen.get("memory.swap.max") or str(limits.swap_mb * MIB)
+        return both == str((limits.memory_mb + limits.swap_mb) * MIB) and alone == str(limits.swap_mb * MIB)
 
 
 def processors(cpu: float, slot: int, host_cpus: int) -> str:

@@ -18,6 +18,7 @@ from runtime.network.ruleset import Elements
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
 from runtime.resources.resolvers import nameservers_of
+from runtime.state import replace_file
 
 #: How old a picture of the tables may be when many environments are looked at in a row.
 PICTURE_S = 2.0
@@ -157,6 +158,8 @@ class Firewall(Resource):
         return None
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
+        if self._rules_are_gone():
+            prepare(self.node)  # flushed by somebody: the elements alone guard nothing
         wanted = ruleset.elements(spec, self.node.link_name(spec.id))
         known = self._known(spec.id)
         noted = known
@@ -174,11 +177,13 @@ class Firewall(Resource):
             return None
         return "guard, NAT, forwards" if known is None else "changed"
 
+    def _rules_are_gone(self) -> bool:
+        """As the reconciler has just seen; nothing is read for it anew."""
+        picture = _recent.get(self.node.home)
+        return picture is not None and time.monotonic() - picture.at <= PICTURE_S and not picture.rules
+
     def _write(self, environment_id: UUID, note: dict[str, Elements]) -> None:
-        file = self._note(environment_id)
-        temporary = file.with_suffix(".new")
-        temporary.write_text(json.dumps(note))
-        temporary.rename(file)
+        replace_file(self._note(environment_id), json.dumps(note))
 
     def _change(self, gone: dict[str, Elements], wanted: dict[str, Elements]) -> None:
         """One transaction. To add what is there already is nothing to the kernel."""
@@ -293,7 +298,14 @@ class Firewall(Resource):
             yield Found(self.name, owner, f"elements of {link}")
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
-        picture = _recently(self.node)
+        why = self._lacks(spec, _recently(self.node))
+        if why:
+            # the picture may be older than what another process did since
+            _recent.pop(self.node.home, None)
+            why = self._lacks(spec, _recently(self.node))
+        return why
+
+    def _lacks(self, spec: EnvironmentSpec, picture: _Picture) -> str | None:
         if not picture.rules or ruleset.edition_of(_fixed(self.node)) not in picture.chains:
             return "the node's firewall rules are gone"
         wanted = ruleset.elements(spec, self.node.link_name(spec.id))

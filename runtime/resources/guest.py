@@ -1,6 +1,7 @@
 """The few files inside that say who the environment is and how root gets in."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -11,52 +12,72 @@ from runtime.host.safetree import SafeTree
 from runtime.resources.base import Found, Resource
 from runtime.resources.resolvers import nameservers
 
+NOTE = "trusted.wadah.guest"
 BEGIN, END = "# wadah: begin (changes between these lines are lost)", "# wadah: end"
 
 
 class GuestFiles(Resource):
     """Written when what the panel says about them changed, so a tenant's own edits stay otherwise.
 
-    What was last written is noted beside the environment, never in its tree.
+    What was last written is noted on the root's own top directory, in an attribute that root inside neither
+    sees nor sets: so the note comes, goes and is swapped with the root that it speaks of.
     """
 
     name = "guest files"
+    lifetime = "environment"
 
     def _wanted(self, spec: EnvironmentSpec) -> dict[str, Any]:
         return {
             "name": spec.name,
             "nameservers": [str(one) for one in nameservers(self.node, spec)],
             "credentials": spec.credentials.revision,
-            "installs": spec.installs,
         }
 
     def _written(self, environment_id: UUID) -> dict[str, Any]:
         with suppress(OSError, ValueError):
-            document = json.loads((self.node.environment(environment_id) / "guest.json").read_text())
+            document = json.loads(os.getxattr(self.node.root_volume(environment_id), NOTE))
             return document if isinstance(document, dict) else {}
         return {}
 
+    def _write_note(self, environment_id: UUID, note: dict[str, Any]) -> None:
+        os.setxattr(self.node.root_volume(environment_id), NOTE, json.dumps(note).encode())
+
     def ensure(self, spec: EnvironmentSpec) -> str | None:
         wanted, written = self._wanted(spec), self._written(spec.id)
+        before = written.pop("before", None)
         if wanted == written:
             return None
-        fresh = written.get("installs") != spec.installs
+        fresh = not written
+        cut_off = "unfinished" in written
         changed = []
         with SafeTree.open(self.node.root_volume(spec.id)) as tree:
-            if fresh or written.get("name") != spec.name:
+            keeps = before or {"credentials": written.get("credentials"), "password": _password(tree)}
+            # noted first: what is cut off in its middle, or fails there, is written again
+            self._write_note(spec.id, {**written, "unfinished": True, "before": keeps})
+            if fresh or cut_off or written.get("name") != spec.name:
                 self._write_name(tree, spec.name)
                 changed.append("host name")
-            if fresh or written.get("nameservers") != wanted["nameservers"]:
+            if fresh or cut_off or written.get("nameservers") != wanted["nameservers"]:
                 lines = "".join(f"nameserver {one}\n" for one in wanted["nameservers"])
                 tree.write("/etc/resolv.conf", lines.encode())
                 changed.append("resolvers")
             if fresh:
                 tree.write("/etc/machine-id", b"")  # systemd makes a new one: machine-id(5)
-            if fresh or written.get("credentials") != spec.credentials.revision:
-                changed += self._write_credentials(tree, spec)
-        note = self.node.environment(spec.id) / "guest.json"
-        note.write_text(json.dumps(wanted))
+            if fresh or cut_off or written.get("credentials") != spec.credentials.revision:
+                password = spec.credentials.root_password_hash
+                if keeps["credentials"] == spec.credentials.revision:
+                    password = keeps["password"]
+                changed += self._write_credentials(tree, spec, password)
+        self._write_note(spec.id, {**wanted, "before": keeps})
         return ", ".join(changed)
+
+    def settle(self, spec: EnvironmentSpec) -> str | None:
+        """What a failed change of credentials would have gone back to is forgotten."""
+        written = self._written(spec.id)
+        if "before" in written:
+            del written["before"]
+            self._write_note(spec.id, written)
+        return None
 
     @staticmethod
     def _write_name(tree: SafeTree, name: str) -> None:
@@ -67,7 +88,7 @@ class GuestFiles(Resource):
         tree.write("/etc/hosts", with_block(hosts, [f"127.0.1.1\t{name}"]))
 
     @staticmethod
-    def _write_credentials(tree: SafeTree, spec: EnvironmentSpec) -> list[str]:
+    def _write_credentials(tree: SafeTree, spec: EnvironmentSpec, password: str | None) -> list[str]:
         changed = []
         credentials = spec.credentials
         keys_file = "/root/.ssh/authorized_keys"
@@ -78,9 +99,9 @@ class GuestFiles(Resource):
         if after != before:
             tree.write(keys_file, after, mode=0o600)
             changed.append(f"{len(credentials.ssh_keys)} SSH keys")
-        if credentials.root_password_hash is not None:
+        if password is not None:
             shadow = tree.read("/etc/shadow") or b""
-            tree.write("/etc/shadow", with_password(shadow, credentials.root_password_hash), mode=0o640)
+            tree.write("/etc/shadow", with_password(shadow, password), mode=0o640)
             changed.append("root password")
         return changed
 
@@ -119,6 +140,15 @@ def with_block(text: bytes, lines: list[str]) -> bytes:
         before += b"\n"
     block = "\n".join([BEGIN, *lines, END]) + "\n"
     return before + block.encode()
+
+
+def _password(tree: SafeTree) -> str | None:
+    """Hash of root's password inside now; None when there is no such line."""
+    for line in (tree.read("/etc/shadow") or b"").splitlines():
+        fields = line.split(b":")
+        if fields[0] == b"root" and len(fields) >= 2:
+            return fields[1].decode(errors="replace")
+    return None
 
 
 def with_password(shadow: bytes, password_hash: str) -> bytes:

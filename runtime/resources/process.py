@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runtime.console.monitor import start_monitor
+from runtime.console.monitor import START_DEADLINE_S, start_monitor
 from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault, Superseded
 from runtime.host.command import run
-from runtime.host.oci import init_pid, init_pid_file, monitor_pid_file
+from runtime.host.oci import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
 from runtime.host.tty import release_terminal
 from runtime.kernels import kernel_of
 from runtime.resources.base import Found, Resource
@@ -32,26 +32,63 @@ class Process(Resource):
     name = "init process"
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        if init_pid(self.node, spec.id) is not None:
+        pid = init_pid(self.node, spec.id)
+        if pid is not None and not self._starting(spec.id).exists():
             return None
-        self._forget(spec.id)
-        kernel = kernel_of(spec.kernel)
-        pid = start_monitor(
-            self.node,
-            spec.id,
-            runtime=kernel.runtime(),
-            runtime_arguments=kernel.runtime_arguments(self.node),
-        )
-        release_terminal(pid)
         cgroup = Cgroup(self.node)
-        # crun makes cgroup files anew as root; its init may divide its own group from the first moment
-        cgroup.groups.delegate(cgroup.path(spec), self.node.first_uid(spec.slot))
+        if pid is None:
+            if self._forget(spec.id):
+                cgroup.ensure(spec)  # the OCI runtime takes a container's group away with it, limits and all
+            kernel = kernel_of(spec.kernel)
+            self._starting(spec.id).touch(mode=0o600)
+            pid = start_monitor(
+                self.node,
+                spec.id,
+                runtime=kernel.runtime(),
+                runtime_arguments=kernel.runtime_arguments(self.node),
+            )
+        release_terminal(pid)
+        cgroup.made_anew(spec)
+        self._starting(spec.id).unlink(missing_ok=True)
         return f"pid {pid} outside"
 
-    def _forget(self, environment_id: UUID) -> None:
-        """Takes away what a dead container left: the OCI runtime's state, pid files, sockets."""
+    def _starting(self, environment_id: UUID) -> Path:
+        """There while a monitor is being started: whoever finds it comes after one who was killed just then."""
+        return self.node.environment(environment_id) / "monitor.starting"
+
+    def _end_orphans(self, environment_id: UUID) -> bool:
+        """A monitor whose starter was killed goes on alone: it is given time to make its container, so that
+        the OCI runtime can take it away again, then it is ended."""
+        if not self._starting(environment_id).exists():
+            return False
+        until = time.monotonic() + START_DEADLINE_S
+        while alive := monitors(self.node, environment_id):
+            if init_pid(self.node, environment_id) is not None or time.monotonic() > until:
+                break
+            time.sleep(0.01)
+        there = self._delete_container(environment_id)
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while monitors(self.node, environment_id) and time.monotonic() < until:
+            time.sleep(0.01)
+        self._starting(environment_id).unlink(missing_ok=True)
+        return there
+
+    def _forget(self, environment_id: UUID) -> bool:
+        """Takes away what a dead container left: the OCI runtime's state, pid files, sockets. Whether there was
+        a container."""
+        there = self._end_orphans(environment_id)
+        there |= self._delete_container(environment_id)
+        init_pid_file(self.node, environment_id).unlink(missing_ok=True)
+        monitor_pid_file(self.node, environment_id).unlink(missing_ok=True)
+        (self.node.exits / self.node.container_name(environment_id)).unlink(missing_ok=True)
+        return there
+
+    def _delete_container(self, environment_id: UUID) -> bool:
         name = self.node.container_name(environment_id)
-        if (self.node.oci_root / name).exists():
+        there = (self.node.oci_root / name).exists()
+        if there:
             # the OCI runtime goes down by recursion, and takes minutes for what root inside may dig
             Cgroup(self.node).clear(environment_id)
             run(
@@ -61,9 +98,7 @@ class Process(Resource):
             )
             with suppress(FileNotFoundError):
                 shutil.rmtree(self.node.oci_root / name)
-        init_pid_file(self.node, environment_id).unlink(missing_ok=True)
-        monitor_pid_file(self.node, environment_id).unlink(missing_ok=True)
-        (self.node.exits / name).unlink(missing_ok=True)
+        return there
 
     def stop(
         self, environment_id: UUID, *, timeout_s: float, interrupted: Callable[[], bool] = lambda: False
@@ -78,6 +113,7 @@ class Process(Resource):
             return None
         with self._watch(pid) as gone:
             if timeout_s > 0 and not self._created_only(environment_id):
+                Cgroup(self.node).freeze(environment_id, False)  # a paused one hears nothing
                 with suppress(ProcessLookupError):
                     os.kill(pid, self._stop_signal(environment_id))
                 until = time.monotonic() + timeout_s
@@ -134,12 +170,12 @@ class Process(Resource):
 
     def _end_monitor(self, environment_id: UUID) -> None:
         """conmon ends by itself after init; it gets two seconds, then a kill."""
+        pid = monitor_pid(self.node, environment_id)
+        if pid is None:
+            return
         try:
-            pid = int(monitor_pid_file(self.node, environment_id).read_text())
-            if b"conmon" not in Path(f"/proc/{pid}/comm").read_bytes():
-                return
             fd = os.pidfd_open(pid)
-        except (OSError, ValueError):
+        except OSError:
             return
         poller = select.poll()
         poller.register(fd, select.POLLIN)
@@ -153,7 +189,12 @@ class Process(Resource):
         pid = init_pid(self.node, environment_id)
         if pid is None:
             return None
-        return {"pid": pid, "created_only": self._created_only(environment_id), "namespaces": namespaces(pid)}
+        return {
+            "pid": pid,
+            "monitor": monitor_pid(self.node, environment_id),
+            "created_only": self._created_only(environment_id),
+            "namespaces": namespaces(pid),
+        }
 
     def inventory(self) -> Iterable[Found]:
         for entry in self.node.oci_root.iterdir():
@@ -164,14 +205,13 @@ class Process(Resource):
             yield Found(self.name, owner, f"container {entry.name}")
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
-        if init_pid(self.node, spec.id) is None:
-            return "its init process is gone"
-        try:
-            monitor = int(monitor_pid_file(self.node, spec.id).read_text())
-            alive = b"conmon" in Path(f"/proc/{monitor}/comm").read_bytes()
-        except (OSError, ValueError):
-            alive = False
-        return None if alive else "its console monitor is gone"
+        """Not when its monitor alone is gone: nothing brings that back but a new start, which nobody wants for
+        a console's sake. `has_monitor` says so."""
+        return "its init process is gone" if init_pid(self.node, spec.id) is None else None
+
+    def has_monitor(self, environment_id: UUID) -> bool:
+        """Whether its console is kept, and its exit code will be known."""
+        return monitor_pid(self.node, environment_id) is not None
 
 
 class Start(Resource):

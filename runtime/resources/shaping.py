@@ -56,7 +56,7 @@ class Shaping(Resource):
         now = _rate(ip, link)
         if rate_bit_s is None:
             if now is not None:
-                ip.tc("del", "tbf", link, root=True)
+                ip.tc("del", index=link, root=True)
             return now is not None
         if now == rate_bit_s // 8:
             return False

@@ -6,8 +6,10 @@ groups *above* the one it is made in. That group is a child of the tenant's leve
 
 import os
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,14 @@ from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.resources.base import Found, Resource
+from runtime.state import exclusive, replace_file
 
 MIB = 2**20
 #: Left free in the pool for metadata before a new root volume is made.
 RESERVE_BYTES = 256 * MIB
 OLD_ROOT = "old"
+#: What was installed, on the root's own top directory. Root inside neither sees nor sets trusted.*: xattr(7).
+STAMP = "trusted.wadah.installed"
 
 
 class RootVolume(Resource):
@@ -56,7 +61,7 @@ class RootVolume(Resource):
                 code="image_missing",
                 next_step="Build it on the images page, or choose another.",
             )
-        free = shutil.disk_usage(self.node.store).free
+        free = self._free_bytes()
         if free < RESERVE_BYTES:
             raise RuntimeFault(
                 f"the pool is full: {free // MIB} MiB free, {RESERVE_BYTES // MIB} MiB are kept as reserve",
@@ -64,81 +69,118 @@ class RootVolume(Resource):
                 next_step="Delete environments or images, or make the pool larger.",
             )
 
+    def _free_bytes(self) -> int:
+        """What was deleted a moment ago counts as free: the kernel gives it back with its next commit, which
+        comes by itself only every 30 s (btrfs(5), `commit`)."""
+        for _ in range(5):
+            free = shutil.disk_usage(self.node.store).free
+            if free >= RESERVE_BYTES:
+                break
+            btrfs.sync(self.node.store)
+            time.sleep(0.2)
+        return free
+
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        group = btrfs.qgroup_id(1, self.number(spec.id))
-        tenant = btrfs.qgroup_id(2, self.number(spec.tenant_id))
-        self._limit(spec, group, tenant)
         root = self.node.root_volume(spec.id)
         retired = root.with_name("root.old")
-        wanted = f"{spec.installs} {spec.image}"
-        made = None
-        if not root.exists() or self._installed(spec.id) not in (wanted, None):
-            self._check_pool(spec)
-            made = self._install(spec, root, retired, group, wanted)
-        self._stamp(spec.id, wanted)
-        if retired.exists():
-            made = self._retire(root, retired, keep=spec.keep_old_root)
-        return made
+        wanted = _stamp_of(spec)
+        self._limit(spec, extra_bytes=self.used_bytes(spec.id) if retired.exists() else 0)
+        if root.exists() and _stamp(root) in (wanted, None):
+            return None
+        if retired.exists() and _stamp(retired) == wanted:
+            # back to what stood before a reinstall that didn't come to its end
+            self._delete_tree(root)
+            retired.rename(root)
+            self._limit(spec)
+            return "the old root is back"
+        if not root.exists() and not retired.exists() and self._known(spec.id) == wanted:
+            raise RuntimeFault(
+                "its root volume is gone, and nothing here took it away",
+                code="root_lost",
+                next_step="Look for it in the node's pool, or reinstall to begin with an empty one.",
+                retryable=False,
+            )
+        self._check_pool(spec)
+        return self._install(spec, root, retired, wanted)
 
-    def _install(self, spec: EnvironmentSpec, root: Path, retired: Path, group: int, wanted: str) -> str:
-        """A new root in the place of the old. The stamp is written before the new root has its name, so
-        that a crash at any line leaves either no root (made again) or the new one with the right stamp."""
+    def _install(self, spec: EnvironmentSpec, root: Path, retired: Path, wanted: str) -> str:
+        """A new root in the place of the old, which is kept until all else stands (`settle`). Each root carries
+        its own stamp, so that a crash between any two lines leaves something that tells what it is."""
         root.parent.mkdir(mode=0o711, exist_ok=True)
         fresh = root.with_name("root.new")
         self._delete_tree(fresh)
+        group = btrfs.qgroup_id(1, self.number(spec.id))
         try:
             btrfs.snapshot(self.node.image(spec.image), fresh, qgroups=[group])
+            os.setxattr(fresh, STAMP, wanted.encode())
         except OSError as error:
+            self._delete_tree(fresh)
             raise RuntimeFault(
-                f"the root volume can't be made: {error.strerror}", code="volume_failed"
+                f"the root volume can't be made: {error.strerror} ({self.node.free_space()})",
+                code="volume_failed",
             ) from error
         if root.exists():
-            self._delete_tree(retired)
-            root.rename(retired)
-        self._stamp(spec.id, wanted)
+            if retired.exists():  # what has the name is a reinstall's that was given up half-way
+                self._delete_tree(root)
+            else:
+                root.rename(retired)
         fresh.rename(root)
         return "snapshot of " + spec.image
+
+    def settle(self, spec: EnvironmentSpec) -> str | None:
+        """The old root of a reinstall goes, or is found under /old from now on."""
+        root = self.node.root_volume(spec.id)
+        retired = root.with_name("root.old")
+        if self._known(spec.id) != _stamp_of(spec):
+            replace_file(self._note(spec.id), _stamp_of(spec))
+        self._delete_tree(root.with_name("root.new"))
+        if not retired.exists():
+            return None
+        said = self._retire(root, retired, keep=spec.keep_old_root)
+        self._limit(spec)
+        return said
 
     def _retire(self, root: Path, retired: Path, *, keep: bool) -> str:
         if not keep:
             self._delete_tree(retired)
-            return "reinstalled"
+            return "the old root is deleted"
         below = root / OLD_ROOT
         if os.path.lexists(below):  # an image may hold a link of this name
             below.rename(root / f"{OLD_ROOT}.image")
+        btrfs.set_readonly(retired, False)  # its owner may have set it: what is read-only isn't moved
         retired.rename(below)
-        return "reinstalled, old tree under /old"
+        return "the old tree is under /old"
 
-    def _limit(self, spec: EnvironmentSpec, group: int, tenant: int) -> None:
+    def _limit(self, spec: EnvironmentSpec, *, extra_bytes: int = 0) -> None:
+        """The environment's group inside its tenant's, with their limits. `extra_bytes`: what an old root holds
+        that is still kept, so that a full disk can be reinstalled."""
         quotas, store = self.quotas, self.node.store
         number = self.number(spec.id)
-        if quotas.used_bytes(2, self.number(spec.tenant_id)) is None:
-            btrfs.create_qgroup(store, tenant)
-        if quotas.used_bytes(1, number) is None:
-            btrfs.create_qgroup(store, group)
-            btrfs.assign_qgroup(store, group, tenant)
-        wanted = spec.limits.disk_mb * MIB
+        group, tenant = btrfs.qgroup_id(1, number), btrfs.qgroup_id(2, self.number(spec.tenant_id))
+        new = quotas.used_bytes(1, number) is None
+        if new or not btrfs.is_subvolume(self.node.root_volume(spec.id)):
+            # a crash may have come between the making and the joining of a group
+            with exclusive(self.node, "quota"):
+                if quotas.used_bytes(2, self.number(spec.tenant_id)) is None:
+                    btrfs.create_qgroup(store, tenant)
+                btrfs.create_qgroup(store, group)
+                btrfs.assign_qgroup(store, group, tenant)
+        wanted = spec.limits.disk_mb * MIB + extra_bytes
         if quotas.limit_bytes(1, number) != wanted:
             btrfs.limit_qgroup(store, group, wanted)
         envelope = spec.envelope.disk_mb * MIB if spec.envelope.disk_mb else None
         if quotas.limit_bytes(2, self.number(spec.tenant_id)) != envelope:
             btrfs.limit_qgroup(store, tenant, envelope)
 
-    def _stamp_file(self, environment_id: UUID) -> Path:
+    def _note(self, environment_id: UUID) -> Path:
+        """Says which root was once whole: one that then isn't there was lost, and no new one takes its place
+        without being asked for."""
         return self.node.environment(environment_id) / "installed"
 
-    def _installed(self, environment_id: UUID) -> str | None:
+    def _known(self, environment_id: UUID) -> str | None:
         with suppress(OSError):
-            return self._stamp_file(environment_id).read_text()
+            return self._note(environment_id).read_text()
         return None
-
-    def _stamp(self, environment_id: UUID, wanted: str) -> None:
-        if self._installed(environment_id) != wanted:
-            file = self._stamp_file(environment_id)
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = file.with_suffix(".new")
-            temporary.write_text(wanted)
-            temporary.rename(file)
 
     def _delete_tree(self, path: Path) -> int:
         try:
@@ -163,12 +205,40 @@ class RootVolume(Resource):
             for name in ("root.new", "root", "root.old"):
                 deleted += self._delete_tree(directory / name)
             directory.rmdir()
-        self._stamp_file(environment_id).unlink(missing_ok=True)
+        self._note(environment_id).unlink(missing_ok=True)
         btrfs.delete_qgroup(self.node.store, group)
         return f"{deleted} subvolumes" if deleted > 1 else None
 
+    def discard(self, found: Found) -> None:
+        """Into the pool's quarantine: whose data this is, and whether it is missed, a person must say."""
+        source = self.node.store / "environments" / found.what
+        if not source.is_dir():
+            return
+        if found.environment_id is not None:
+            group = btrfs.qgroup_id(1, self.number(found.environment_id))
+            for tenant in self.quotas.numbers(2):
+                btrfs.unassign_qgroup(self.node.store, group, btrfs.qgroup_id(2, tenant))
+        self.node.quarantine.mkdir(mode=0o700, exist_ok=True)
+        source.rename(self.node.quarantine / f"{found.what}.{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+
+    def quarantined(self) -> list[str]:
+        """Names of what was put aside, oldest first."""
+        if not self.node.quarantine.is_dir():
+            return []
+        return sorted((one.name for one in self.node.quarantine.iterdir()), key=lambda name: name[-16:])
+
+    def delete_quarantined(self, name: str) -> None:
+        """For good. Raises `RuntimeFault` when there is none of that name."""
+        if name not in self.quarantined():
+            raise RuntimeFault(f"nothing called {name} is in quarantine", code="not_found", retryable=False)
+        directory = self.node.quarantine / name
+        for one in list(directory.iterdir()):
+            self._delete_tree(one)
+        directory.rmdir()
+
     def sweep(self) -> int:
-        """Removes quota groups that nothing belongs to any more, now that their space is cleaned; how many."""
+        """Removes quota groups that nothing belongs to any more, now that their space is cleaned; how many. Of
+        environments first, then of tenants that have none left."""
         wanted = {self.number(one) for one in self._owners()}
         swept = 0
         for number in self.quotas.numbers(0):
@@ -178,6 +248,11 @@ class RootVolume(Resource):
         for number in self.quotas.numbers(1):
             if number not in wanted and not self.quotas.used_bytes(1, number):
                 swept += btrfs.delete_qgroup(self.node.store, btrfs.qgroup_id(1, number))
+        with exclusive(self.node, "quota"):
+            for number in self.quotas.numbers(2):
+                if not self.quotas.used_bytes(2, number):
+                    # refused (EBUSY) while a group of an environment is inside
+                    swept += btrfs.delete_qgroup(self.node.store, btrfs.qgroup_id(2, number))
         return swept
 
     def used_bytes(self, environment_id: UUID) -> int:
@@ -215,6 +290,21 @@ class RootVolume(Resource):
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         if not btrfs.is_subvolume(self.node.root_volume(spec.id)):
             return "its root volume is gone"
+        if _stamp(self.node.root_volume(spec.id)) not in (_stamp_of(spec), None):
+            return "its root volume is that of another installation"
+        if self.node.root_volume(spec.id).with_name("root.old").exists():
+            return "an old root was left"
         if self.quotas.limit_bytes(1, self.number(spec.id)) != spec.limits.disk_mb * MIB:
             return "its disk limit was changed"
         return None
+
+
+def _stamp_of(spec: EnvironmentSpec) -> str:
+    return f"{spec.installs} {spec.image}"
+
+
+def _stamp(root: Path) -> str | None:
+    """What is installed in this root; None when it carries no stamp."""
+    with suppress(OSError):
+        return os.getxattr(root, STAMP).decode()
+    return None

@@ -36,6 +36,35 @@ function show() {
     `  -H 'Content-Type: application/json'`, `  -d ${quote(JSON.stringify(body(data)))}`,
   ].join(" \\\n");
 }
+/** Images that the chosen plan leaves out can't be chosen, and say why. */
+function offer() {
+  const allowed = form.querySelector("input[name=plan]:checked")?.dataset.images?.split(" ");
+  for (const input of form.querySelectorAll("input[name=image]")) {
+    const isOut = Boolean(allowed) && !allowed.includes(input.value);
+    const choice = input.closest(".choice");
+    if (isOut && !input.disabled) {
+      input.disabled = true;
+      input.dataset.left = "";
+      const why = document.createElement("span");
+      why.className = "why";
+      why.dataset.left = "";
+      why.textContent = document.getElementById("images").dataset.why;
+      choice.append(why);
+    } else if (!isOut && input.dataset.left !== undefined) {
+      input.disabled = false;
+      delete input.dataset.left;
+      choice.querySelector(".why[data-left]").remove();
+    }
+  }
+  const chosen = form.querySelector("input[name=image]:checked");
+  if (!chosen || chosen.disabled) {
+    const next = form.querySelector("input[name=image]:enabled");
+    if (next) next.checked = true;
+  }
+}
+
+form.addEventListener("change", offer);
+offer();
 form.addEventListener("input", show);
 form.addEventListener("change", (event) => {
   if (event.target.matches("select[name=tenant]")) location.assign(`?tenant=${encodeURIComponent(event.target.value)}`);

@@ -26,6 +26,10 @@ def main() -> int:
         from tests.faults.longrun import run  # its own installation, its own summary
 
         return run(runs=options.runs, seed=options.seed, home=options.home, as_json=options.json)
+    if options.names == ["scale"]:
+        from tests.bench.scale import run as run_scale  # generated rows on a PostgreSQL of its own
+
+        return run_scale(runs=options.runs, as_json=options.json)
     report = {"machine": machine(), "runs": options.runs, "filled": options.fill, "figures": {}}
     say = (lambda _: None) if options.json else (lambda text: print(text, flush=True))
     say(f"{report['machine']}, {options.runs} runs, medians; {options.fill} other environments on the node")
@@ -67,7 +71,10 @@ def machine() -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="wadah bench", description="Measures an installation of its own.")
     parser.add_argument(
-        "names", nargs="*", metavar="name", help=f"of {', '.join(FIGURES)}, all without one; or faults"
+        "names",
+        nargs="*",
+        metavar="name",
+        help=f"of {', '.join(FIGURES)}; or faults; or scale",
     )
     parser.add_argument("--runs", type=int, default=30, help="of each figure (30)")
     parser.add_argument("--fill", type=int, default=0, metavar="N", help="N idle environments beside (0)")
@@ -77,7 +84,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="every value, for programs")
     options = parser.parse_args()
     options.names = options.names or list(FIGURES)
-    unknown = set(options.names) - set(FIGURES) if options.names != ["faults"] else set()
+    unknown = set(options.names) - set(FIGURES) if options.names not in (["faults"], ["scale"]) else set()
     if unknown:
         parser.error(f"there is no figure {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
     if options.runs < 1 or options.fill < 0 or options.count < 1:

@@ -40,17 +40,19 @@ class Bench:
             self.filled.append(self.client.create())
 
     def tidy(self) -> None:
-        """Deletes what a figure that failed has left."""
+        """Deletes what a figure has left; asks rather than waits for events, which may have come before."""
         self.client.rest()
-        self.client.delete(*(self.client.made - set(self.filled)))
+        left = self.client.made - set(self.filled)
+        for one in left:
+            self.client.call("DELETE", f"/environments/{one}")
+        for one in left:
+            self.client.wait(lambda one=one: self.client.call("GET", f"/environments/{one}").status == 404)
+        self.client.made -= left
 
     def empty(self) -> None:
         """Deletes all that the benchmark made, whatever went wrong before."""
-        self.client.rest()
-        for one in self.client.made:
-            self.client.call("DELETE", f"/environments/{one}")
-        left = "/environments?tenant=bench&limit=1"
-        self.client.wait(lambda: not self.client.call("GET", left).body["items"], every_s=0.3)
+        self.filled.clear()
+        self.tidy()
 
 
 def family(pid: int) -> list[int]:

@@ -17,6 +17,7 @@ from runtime.contract import (
 )
 from runtime.engine import Engine
 from runtime.node import Node
+from tests.host.support import laboratory
 from tests.host.support.node import Specs, entered_test_node
 
 Make = Callable[..., EnvironmentSpec]
@@ -54,6 +55,12 @@ def _image(node: Node, source: ImageSource) -> str:
 @pytest.fixture(scope="session")
 def busybox(node: Node) -> str:
     return _image(node, ImageSource.BUSYBOX)
+
+
+@pytest.fixture(scope="session")
+def image(node: Node, busybox: str) -> str:
+    """busybox with Python in it: what attacks are written in."""
+    return laboratory.build(node, busybox)
 
 
 @pytest.fixture(scope="session")

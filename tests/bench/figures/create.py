@@ -39,7 +39,7 @@ def measure(bench: Bench) -> Iterator[Row | Skipped]:
         ))  # fmt: skip
         yield answered.row()
         yield polled.row()
-        yield spent.row(note="of all our processes together; doesn't depend on who else uses the machine")
+        yield spent.row(note="of all our processes together; others on the machine move it far less")
         yield floor.row()
         yield ratio("POST to running / floor", whole, floor)
         for peer in others:

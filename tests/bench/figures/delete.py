@@ -18,6 +18,7 @@ def measure(bench: Bench) -> Iterator[Row | Skipped]:
         def act(made: str = made) -> None:
             answered.time(lambda: client.call("DELETE", f"/environments/{made}"))
             client.until(made, "deleted")
+            client.made.discard(made)
 
         whole.time(act)
         assert client.call("GET", f"/environments/{made}").status == 404

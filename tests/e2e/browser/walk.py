@@ -20,6 +20,7 @@ PAGES: dict[str, str] = {
     "environment-shares": "/environments/{environment}/shares",
     "environments": "/environments/",
     "images": "/images/",
+    "image-import": "/images/import",
     "mfa_activate_totp": "/accounts/2fa/totp/activate/",
     "mfa_index": "/accounts/2fa/",
     "mfa_list_webauthn": "/accounts/2fa/webauthn/",

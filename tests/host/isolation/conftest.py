@@ -19,11 +19,6 @@ from tests.host.support.waiting import wait_until
 Try = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
-def image(node: Node, busybox: str) -> str:
-    return laboratory.build(node, busybox)
-
-
 @contextmanager
 def running(node: Node, specs: Specs, **fields: object) -> Iterator[EnvironmentSpec]:
     engine = Engine(node)

@@ -35,6 +35,8 @@ def test_the_kernel_holds_its_limits(make: Make, node: Node) -> None:
     seen = Cgroup(node).inspect(spec.id)
     assert seen is not None
     assert str(64 * 2**20) in (seen.get("memory.limit_in_bytes"), seen.get("memory.max"))
+    both = seen.get("memory.memsw.limit_in_bytes")
+    assert both in (None, "", str(64 * 2**20)), "swap is not held"
     assert seen["pids.max"] == "77"
     assert seen.get("cpu.cfs_quota_us", seen.get("cpu.max", "").split()[:1]) in ("50000", ["50000"])
     volume = RootVolume(node).inspect(spec.id)

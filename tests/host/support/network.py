@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from runtime.contract import DesiredState, EnvironmentSpec, Limits, Network
-from runtime.host import libc, nft
+from runtime.host import cgroup, libc, nft
 from runtime.host.oci import init_pid_file
 from runtime.network.addressing import guest_mac
 from runtime.node import Node, default_settings
@@ -245,16 +245,26 @@ class Lab:
         assert process.stdout is not None
         process.stdout.read(1)
         process.stdout.close()
+        self._enter_group(spec, process.pid)
         self.node.environment(spec.id).mkdir(parents=True, exist_ok=True)
         init_pid_file(self.node, spec.id).write_text(str(process.pid))
         one = StandIn(spec=spec, process=process, lab=self)
         self.made.append(one)
         return one
 
+    def _enter_group(self, spec: EnvironmentSpec, pid: int) -> None:
+        """What is an environment's init is told by its control group."""
+        groups = cgroup.groups()
+        path = f"{self.node.cgroup_name}/{spec.tenant_id}/{spec.id}"
+        groups.create(path)
+        hierarchy = groups.root / "pids" if groups.version == 1 else groups.root
+        (hierarchy / groups.payload(path) / "cgroup.procs").write_text(str(pid))
+
     def clear(self) -> None:
         for one in self.made:
             one.remove()
         self.made.clear()
+        cgroup.groups().remove(self.node.cgroup_name)
 
 
 @contextmanager

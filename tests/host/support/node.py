@@ -1,10 +1,12 @@
 """A whole node for tests: HOME, loop pool, mount namespace, and a network namespace without a way out."""
 
+import json
 import os
 import shutil
 import subprocess
 import tempfile
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,9 +14,10 @@ from pathlib import Path
 
 from runtime.contract import DesiredState, EnvironmentSpec, Limits, Network
 from runtime.host import libc
-from runtime.node import Node
+from runtime.node import Node, default_settings
 from runtime.prepare import dismantle, prepare
 from runtime.purge import delete_all
+from runtime.watchdog import watchdog
 
 
 @contextmanager
@@ -30,26 +33,56 @@ def network_namespace() -> Iterator[Path]:
 
 
 @contextmanager
-def entered_test_node() -> Iterator[Node]:
-    """This process inside a new node's namespaces; afterwards it is outside again and the node is gone."""
+def entered_test_node(*, small_home: bool = False, **settings: object) -> Iterator[Node]:
+    """This process inside a new node's namespaces; afterwards it is outside again and the node is gone.
+
+    `settings`: other than a new node's own. `small_home`: on a disk of 32 MiB and 3,000 files (tmpfs), for
+    callers in a mount namespace of their own.
+    """
     home = Path(tempfile.mkdtemp(prefix="wadah-test-"))
+    if small_home:
+        libc.mount("tmpfs", str(home), "tmpfs", 0, "size=32m,nr_inodes=3000")
     outside = [(os.open(f"/proc/self/ns/{kind}", os.O_RDONLY), flag) for kind, flag in _KINDS]
     with network_namespace() as namespace:
         try:
+            if settings:
+                _write_settings(home, {"network_namespace": str(namespace), **settings})
             node = prepare(home, network_namespace=str(namespace))
             yield node
         finally:
+            watchdog.close()
             for thread in threading.enumerate():
                 if thread is not threading.main_thread():
                     thread.join(10)  # one that closes a socket; setns wants a process of one thread
             for fd, flag in outside:
-                libc.setns(fd, flag)
+                _leave(fd, flag)
                 os.close(fd)
             os.chdir("/")
             node = Node.load(home)
             delete_all(node, say=lambda _: None)
             dismantle(node)
+            if small_home:
+                libc.umount(str(home), libc.MNT_DETACH)
             shutil.rmtree(home)
+
+
+def _write_settings(home: Path, values: dict[str, object]) -> None:
+    settings = {**default_settings(home).model_dump(mode="json"), **values}
+    (home / "node").mkdir(mode=0o700)
+    (home / "node" / "node.json").write_text(json.dumps(settings))
+
+
+def _leave(fd: int, flag: int) -> None:
+    """A thread that was joined may share this process's file system view a moment longer."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            libc.setns(fd, flag)
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 _KINDS = (("mnt", libc.CLONE_NEWNS), ("net", libc.CLONE_NEWNET))

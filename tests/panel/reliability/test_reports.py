@@ -10,6 +10,7 @@ from panel import dispatch
 from panel.environments import tasks
 from panel.environments.models import Environment, State
 from panel.environments.observe import observe
+from panel.environments.selectors import happenings
 from panel.environments.use import observe_usage
 from panel.nodes import leaks
 from panel.nodes.models import Node
@@ -17,7 +18,17 @@ from panel.nodes.services import observe_node
 from panel.operations.consistency import examine
 from panel.operations.models import Operation
 from panel.tenants.models import Tenant
-from runtime.contract import Lacking, Leak, ObservedState, Report, Survey, Usage, UsageReport
+from runtime.contract import (
+    EnvironmentEvent,
+    EventCode,
+    Lacking,
+    Leak,
+    ObservedState,
+    Report,
+    Survey,
+    Usage,
+    UsageReport,
+)
 from tests.panel.support.factories import administrator, environment, gone, node, node_report, reported, tenant
 
 pytestmark = pytest.mark.django_db
@@ -63,6 +74,17 @@ def test_a_node_whose_count_began_anew_is_heard_again_after_a_minute(customer: T
     assert observe(_report(row, 6, state=ObservedState.RUNNING))
     row.refresh_from_db()
     assert row.observed_sequence == 6
+
+
+def test_what_happens_by_itself_is_on_the_record_once(customer: Tenant) -> None:
+    row = environment(customer)
+    said = "Out of memory: the limit of 64 MiB was reached and the kernel killed dd (pid 7 on the node)."
+    event = EnvironmentEvent(code=EventCode.OUT_OF_MEMORY, message=said, at=datetime.now(UTC))
+    report = _report(row, row.observed_sequence + 1, events=(event,))
+    assert observe(report)
+    assert not observe(report), "the same message again"
+    (seen,) = happenings(row)
+    assert (seen.after["message"], seen.who) == (said, "node alpha")
 
 
 @pytest.fixture

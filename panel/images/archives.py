@@ -1,0 +1,168 @@
+"""Archives that were handed in: taken in piece by piece with caps, kept as one file each below HOME.
+
+A file's name is an id that we made; nothing of what a person typed becomes part of a path. One archive is taken
+in at a time: a body may take minutes, and the other process of the pages is everybody else's.
+"""
+
+import fcntl
+import hashlib
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from panel.errors import Conflict, Invalid, TooMany
+
+MIB = 2**20
+#: Left free on the disk of HOME, for the database and everything else.
+RESERVE_BYTES = 1024 * MIB
+PIECE = 256 * 1024
+DEADLINE_S = 1800.0
+#: A file that belongs to no image is swept away when it is so old.
+ORPHAN_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Staged:
+    """An archive as it lies in HOME."""
+
+    id: uuid.UUID
+    sha256: str
+    bytes: int
+
+
+def directory() -> Path:
+    """Mode 0700; made when it isn't there."""
+    path: Path = settings.WADAH.panel_home / "archives"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return path
+
+
+class Intake:
+    """Takes one archive in; `close` throws away what was not finished."""
+
+    def __init__(self) -> None:
+        self._place = directory()
+        self._lock = os.open(self._place / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as busy:
+            os.close(self._lock)
+            raise TooMany(
+                "Another archive is being taken in right now.", next_step="Try again when it is done."
+            ) from busy
+        self.id = uuid.uuid4()
+        self._part = self._place / f".{self.id}.part"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._file = os.open(self._part, flags, 0o600)
+        except OSError:
+            os.close(self._lock)
+            raise
+        self._seen = hashlib.sha256()
+        self._bytes = 0
+        self._began = time.monotonic()
+        self._looked = -RESERVE_BYTES
+        self._is_closed = False
+
+    def write(self, piece: bytes) -> None:
+        """Raises `Invalid` or `Conflict` when it becomes too much, or takes too long."""
+        self._bytes += len(piece)
+        most = settings.WADAH.archive_max_mb
+        if self._bytes > most * MIB:
+            raise Invalid(f"An archive has at most {most} MiB.", field="archive")
+        if time.monotonic() - self._began > DEADLINE_S:
+            raise Invalid(f"The archive did not arrive within {DEADLINE_S / 60:g} minutes.", field="archive")
+        if self._bytes - self._looked >= 16 * MIB:
+            self._looked = self._bytes
+            at = os.statvfs(self._place)
+            if at.f_bavail * at.f_frsize < RESERVE_BYTES + len(piece):
+                raise Conflict(
+                    f"The disk of the panel is too full: {RESERVE_BYTES // MIB} MiB are kept as reserve.",
+                    code="disk_full",
+                    field="archive",
+                    next_step="Delete images that nobody needs, or make the disk larger.",
+                )
+        self._seen.update(piece)
+        view = memoryview(piece)
+        while view:
+            view = view[os.write(self._file, view) :]
+
+    def finish(self, *, sha256: str = "") -> Staged:
+        """Raises `Invalid` when nothing came, or something else than was said."""
+        if not self._bytes:
+            raise Invalid("Choose a file: a tar archive of a root file system.", field="archive")
+        seen = self._seen.hexdigest()
+        if sha256 and sha256.lower() != seen:
+            raise Invalid(f"What arrived has another sha256: {seen}.", field="sha256")
+        os.fsync(self._file)
+        self._part.rename(self._place / str(self.id))
+        return Staged(self.id, seen, self._bytes)
+
+    def close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        os.close(self._file)
+        with suppress(FileNotFoundError):
+            self._part.unlink()
+        os.close(self._lock)
+
+
+@contextmanager
+def intake() -> Iterator[Intake]:
+    one = Intake()
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+def take_in(read: Callable[[int], bytes], length: int, *, sha256: str = "") -> Staged:
+    """All of a request's body of `length` bytes. Raises `Invalid` when less arrives; nothing stays then."""
+    most = settings.WADAH.archive_max_mb
+    if length > most * MIB:  # before anything is read
+        raise Invalid(f"An archive has at most {most} MiB; this one has {-(-length // MIB)}.", field="archive")
+    with intake() as one:
+        done = 0
+        while piece := read(PIECE):
+            one.write(piece)
+            done += len(piece)
+        if done < length:
+            raise Invalid(f"Only {done} of {length} bytes arrived.", field="archive")
+        return one.finish(sha256=sha256)
+
+
+def drain(read: Callable[[int], bytes], *, seconds: float = 60.0) -> None:
+    """Throws away what a refused request still sends, so that its sender hears why: whoever stops reading is
+    answered for by the front, with 502. Gives up after so long."""
+    until = time.monotonic() + seconds
+    with suppress(OSError):
+        while read(PIECE) and time.monotonic() < until:
+            continue
+
+
+def discard(archive_id: uuid.UUID | None) -> None:
+    """A no-op when it is gone, or there is none."""
+    if archive_id is not None:
+        with suppress(FileNotFoundError):
+            (directory() / str(archive_id)).unlink()
+
+
+def sweep(wanted: Iterable[uuid.UUID]) -> int:
+    """Deletes files that belong to no image, of processes that died half-way; how many."""
+    names = {str(one) for one in wanted}
+    swept = 0
+    for entry in directory().iterdir():
+        with suppress(FileNotFoundError):
+            age = timezone.now().timestamp() - entry.lstat().st_mtime
+            if entry.name not in names and entry.name != ".lock" and age > ORPHAN_S:
+                entry.unlink()
+                swept += 1
+    return swept

@@ -1,0 +1,79 @@
+"""What happens to an environment without anybody asking: written down so that it is told once, and reported."""
+
+from datetime import UTC, datetime
+
+from runtime.contract import EnvironmentEvent, EventCode
+from runtime.host.oci import init_pid, init_pid_file, monitor_pid
+from runtime.reports import Reports
+from runtime.resources.cgroup import Cgroup
+from runtime.state import Records
+
+
+def note_oom(records: Records, reports: Reports, name: str, pid: int) -> None:
+    """The kernel killed this process of the environment for lack of memory. When it was init, its end is
+    reported by itself too."""
+    with records.try_lock() as mine:
+        if mine and not _was_init(records, pid):
+            state = records.state()
+            state.ooms = max(state.ooms, Cgroup(records.node).usage(records.id).oom_kills)
+            if records.directory.exists():
+                records.set_state(state)
+    spec = records.wanted()
+    limit = f" of {spec.limits.memory_mb} MiB" if spec else ""
+    _tell(
+        records,
+        reports,
+        EventCode.OUT_OF_MEMORY,
+        f"Out of memory: the limit{limit} was reached and the kernel killed {name} (pid {pid} on the node).",
+    )
+
+
+def note_unnamed_ooms(records: Records, reports: Reports) -> bool:
+    """Kills that the environment's group counts and the kernel's log did not name: told as a number."""
+    with records.try_lock() as mine:
+        state = records.state()
+        ooms = Cgroup(records.node).usage(records.id).oom_kills
+        new = ooms - state.ooms
+        if not mine or new == 0 or init_pid(records.node, records.id) is None:
+            return False
+        state.ooms = ooms  # a group that was made anew counts from zero
+        records.set_state(state)
+    if new < 0:
+        return False
+    said = f"Out of memory: the limit was reached and the kernel killed {new} of its processes."
+    _tell(records, reports, EventCode.OUT_OF_MEMORY, said)
+    return True
+
+
+def note_lost_monitor(records: Records, reports: Reports) -> bool:
+    """Its init runs and what kept its console doesn't: told once for each init. False when all is well."""
+    pid = init_pid(records.node, records.id)
+    if pid is None or monitor_pid(records.node, records.id) is not None:
+        return False
+    with records.try_lock() as mine:
+        state = records.state()
+        if not mine or state.console_lost_by == pid:
+            return False
+        state.console_lost_by = pid
+        records.set_state(state)
+    said = (
+        "What kept its console was killed. It runs on, and terminals work; "
+        "its own console is back after its next start."
+    )
+    _tell(records, reports, EventCode.CONSOLE_LOST, said)
+    return True
+
+
+def _was_init(records: Records, pid: int) -> bool:
+    try:
+        return int(init_pid_file(records.node, records.id).read_text()) == pid
+    except (OSError, ValueError):
+        return False
+
+
+def _tell(records: Records, reports: Reports, code: EventCode, message: str) -> None:
+    spec = records.wanted()
+    if spec is not None:
+        event = EnvironmentEvent(code=code, message=message, at=datetime.now(UTC))
+        report = reports.of(spec, records.state(), final=True)
+        reports.tell(report.model_copy(update={"events": (event,)}))

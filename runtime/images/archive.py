@@ -1,0 +1,101 @@
+"""A root file system that an administrator handed in as a tar archive.
+
+The panel stages the file below HOME and says its id, size and sha256; a path never comes from it. The file is
+the panel's to change, so it is opened without following links and what was unpacked counts, by its hash.
+"""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from runtime.contract import ImageSource, ImageSpec
+from runtime.errors import RuntimeFault
+from runtime.host import btrfs
+from runtime.host.safetree import SafeTree
+from runtime.images.base import Progress, Source
+from runtime.images.unpack import Caps, unpack
+from runtime.node import Node
+
+#: Read of /etc/os-release at most (os-release(5) is some hundred bytes).
+OS_RELEASE_BYTES = 64 * 1024
+
+
+class Archive(Source):
+    name = ImageSource.ARCHIVE
+
+    def __init__(self, caps: Caps | None = None):
+        self.caps = caps or Caps()
+
+    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
+        if spec.archive is None:
+            raise RuntimeFault(
+                "no archive was handed in for this image",
+                code="archive_missing",
+                next_step="Import it again, with the file.",
+                retryable=False,
+            )
+        file = self._open(node, spec)
+        try:
+            progress(0.05, "unpacking")
+            told = 0.0
+
+            def pumped(done: int) -> None:
+                nonlocal told
+                share = done / max(1, spec.archive.bytes if spec.archive else 1)
+                if share - told >= 0.05:
+                    told = share
+                    progress(min(0.95, 0.05 + 0.9 * share), f"unpacking, {done >> 20} MiB read")
+
+            self._limit(node, tree)
+            done = unpack(node, file, tree, caps=self.caps, progress=pumped)
+        finally:
+            os.close(file)
+        if done.sha256 != spec.archive.sha256:
+            raise RuntimeFault(
+                "the archive is not the one that was handed in: its sha256 is another",
+                code="archive_changed",
+                next_step="Import it again.",
+                retryable=False,
+            )
+        complete(tree)
+        return f"{pretty_name(tree)}: {done.entries} entries"
+
+    @staticmethod
+    def _open(node: Node, spec: ImageSpec) -> int:
+        assert spec.archive is not None
+        try:
+            with SafeTree.open(node.home / "panel") as safe:
+                return safe.open_file(f"/archives/{spec.archive.id}", size=spec.archive.bytes)
+        except FileNotFoundError as gone:
+            raise RuntimeFault(
+                "the archive is not on this machine (any more)",
+                code="archive_missing",
+                next_step="Import it again, on the machine of this node.",
+                retryable=False,
+            ) from gone
+
+    def _limit(self, node: Node, tree: Path) -> None:
+        """The kernel holds the same cap as the reader does."""
+        group = btrfs.qgroup_id(0, btrfs.subvolume_id(tree))
+        btrfs.limit_qgroup(node.store, group, self.caps.tree_bytes)
+
+
+def complete(tree: Path) -> None:
+    """Makes the directories that the OCI runtime mounts on, where the archive left them out."""
+    with SafeTree.open(tree) as safe:
+        for name, mode in (("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("run", 0o755), ("tmp", 0o1777)):
+            if not safe.exists(f"/{name}") and safe.link_target(f"/{name}") is None:
+                safe.make_directory(f"/{name}", mode=mode)
+
+
+def pretty_name(tree: Path) -> str:
+    """PRETTY_NAME of os-release(5) without anything that isn't plain text; `a system` when it says none."""
+    with SafeTree.open(tree) as safe, suppress(RuntimeFault):
+        for line in (
+            (safe.read("/etc/os-release", OS_RELEASE_BYTES) or b"").decode(errors="replace").splitlines()
+        ):
+            key, _, value = line.partition("=")
+            if key == "PRETTY_NAME":
+                text = "".join(letter for letter in value.strip("\"'") if letter.isprintable())
+                return text[:80] or "a system"
+    return "a system"

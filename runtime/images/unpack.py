@@ -1,0 +1,315 @@
+"""Unpacks a hostile archive into an empty tree, in a container of its own that can reach nothing else.
+
+The container has a user namespace whose root is nobody outside, no network, no capability but those to own
+files, the seccomp filter of an environment, a memory and a task limit, the host's /usr read-only, and the
+tree as its one writable place. So a parser that is led astray has led itself astray.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.contract import SecurityProfile
+from runtime.errors import CommandFailed, HostLacks, RuntimeFault
+from runtime.host import mounts
+from runtime.host.cgroup import GroupLimits, groups
+from runtime.host.command import ENVIRONMENT, run
+from runtime.images import vet
+from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
+from runtime.oci.seccomp import profile
+
+MIB = 2**20
+#: By the first bytes of a file: the command that unpacks it. A closed list; nothing of it comes from outside.
+FORMATS: tuple[tuple[bytes, tuple[str, ...]], ...] = (
+    (b"\x1f\x8b", ("gzip", "-dc")),
+    (b"\xfd7zXZ\0", ("xz", "-dc", "--memlimit-decompress=128MiB")),
+    (b"\x28\xb5\x2f\xfd", ("zstd", "-dcq", "--memory=128MB")),
+    (b"BZh", ("bzip2", "-dc")),
+)
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What is taken of an archive at most (security-settings 4.7)."""
+
+    tree_bytes: int = 16 * 2**30
+    entries: int = 1_000_000
+    ratio: int = 100
+    """Unpacked bytes per byte of the file, after the first 100 MiB."""
+    seconds: float = 1800.0
+    memory_bytes: int = 256 * MIB
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    entries: int
+    bytes: int
+    sha256: str
+    """Of the bytes that were unpacked."""
+
+
+def unpack(
+    node: Node,
+    file: int,
+    tree: Path,
+    *,
+    caps: Caps | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Unpacked:
+    """Fills the empty directory `tree` from the archive that the descriptor `file` reads.
+
+    `progress` gets the bytes read so far. Raises `RuntimeFault` (code `archive_refused`) with a sentence for
+    a person; what is in the tree then is the caller's to throw away.
+    """
+    caps = caps or Caps()
+    size = os.fstat(file).st_size
+    packing = _packing(file)
+    limits = {
+        "unpack": list(packing),
+        "entries": caps.entries,
+        "bytes": caps.tree_bytes,
+        "stream_bytes": min(caps.tree_bytes + caps.tree_bytes // 8, max(100 * MIB, caps.ratio * size)),
+    }
+    with _container(node, tree, limits, caps) as (words, end):
+        answer, digest = _feed(words, file, caps.seconds, end, progress)
+    if "refused" in answer:
+        raise _refused(str(answer["refused"])[:600])
+    return Unpacked(entries=int(answer["entries"]), bytes=int(answer["bytes"]), sha256=digest)
+
+
+def _refused(sentence: str) -> RuntimeFault:
+    return RuntimeFault(
+        sentence,
+        code="archive_refused",
+        next_step="Make it anew from the root of a system: tar --exclude='./dev/*' -C ROOT -c .",
+        retryable=False,
+    )
+
+
+def _packing(file: int) -> tuple[str, ...]:
+    """The command that unpacks it; empty for a plain tar. Raises for anything else."""
+    head = os.pread(file, 512, 0)
+    for magic, command in FORMATS:
+        if head.startswith(magic):
+            if shutil.which(command[0], path="/usr/bin:/bin") is None:
+                raise HostLacks(f"{command[0]} is not installed on the node")
+            return command
+    if head[257:262] == b"ustar":
+        return ()
+    raise _refused("it is no tar archive, plain or packed by gzip, xz, zstd or bzip2")
+
+
+@contextmanager
+def _container(
+    node: Node, tree: Path, limits: dict[str, Any], caps: Caps
+) -> Iterator[tuple[list[str], Callable[[], None]]]:
+    """The words that run it, and what ends it at once; all that it was made of is gone afterwards."""
+    with ExitStack() as undo:
+        place = Path(tempfile.mkdtemp(prefix="import-", dir=node.mounts))
+        undo.callback(shutil.rmtree, place, ignore_errors=True)
+        place.chmod(0o711)
+        name = place.name
+        root, shown, pin = place / "root", place / "tree", place / "users"
+        _skeleton(root)
+        shown.mkdir()
+        shown.chmod(0o755)
+        namespace = mounts.user_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
+        undo.callback(os.close, namespace)
+        mounts.pin_namespace(namespace, pin)
+        undo.callback(mounts.unmount, pin)
+        mounts.mount_idmapped(tree, shown, namespace=namespace)
+        undo.callback(mounts.unmount, shown)
+        control, group = groups(), f"{node.cgroup_name}-import/{name}"
+        undo.callback(_remove_groups, group)
+        control.create(group)
+        control.limit(group, GroupLimits(memory_bytes=caps.memory_bytes, processes=32))
+        config = _config(node, place, control.payload(group), limits)
+        (place / "config.json").write_text(json.dumps(config))
+        (place / "config.json").chmod(0o600)
+        state = place / "state"
+        state.mkdir(mode=0o700)
+        runtime = shutil.which("crun") or shutil.which("runc")
+        if runtime is None:
+            raise HostLacks("no OCI runtime is installed", next_step="apt install crun")
+        words = [runtime, f"--root={state}"]
+        undo.callback(run, [*words, "delete", "--force", name], timeout_s=30, check=False)
+        yield [*words, "run", "--bundle", str(place), name], lambda: control.kill(group)
+
+
+def _remove_groups(group: str) -> None:
+    control = groups()
+    control.kill(group)
+    with suppress(OSError):
+        control.remove(group)
+    top = group.partition("/")[0]
+    if not control.children(top):
+        with suppress(OSError):
+            control.remove(top)
+
+
+def _skeleton(root: Path) -> None:
+    for name in ("usr", "tree", "dev", "proc"):
+        (root / name).mkdir(parents=True)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        if Path("/", name).is_symlink():
+            (root / name).symlink_to(f"usr/{name}")
+        elif Path("/", name).is_dir():
+            (root / name).mkdir()
+    for one in (root, *root.iterdir()):
+        if not one.is_symlink():
+            one.chmod(0o755)  # whatever the umask: its root is another user than ours
+
+
+def _config(node: Node, place: Path, group: str, limits: dict[str, Any]) -> dict[str, Any]:
+    """OCI runtime configuration: nothing but /usr and the tree."""
+    root, tree, users = place / "root", place / "tree", place / "users"
+    owning = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"]
+    first = node.first_uid(IMPORT_SLOT)
+    mapping = [{"containerID": 0, "hostID": first, "size": IDS_PER_SLOT}]
+    source = Path(vet.__file__).read_text()
+    shared = [
+        name
+        for name in ("bin", "sbin", "lib", "lib64")
+        if (root / name).is_dir() and not (root / name).is_symlink()
+    ]
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": "import",
+        "root": {"path": str(root), "readonly": True},
+        "process": {
+            "terminal": False,
+            "user": {"uid": 0, "gid": 0},
+            "cwd": "/",
+            "args": ["/usr/bin/python3", "-I", "-S", "-c", source, json.dumps(limits)],
+            "env": ["PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"],
+            "noNewPrivileges": True,
+            "oomScoreAdj": 500,
+            "capabilities": {
+                **dict.fromkeys(("bounding", "effective", "permitted"), owning),
+                "inheritable": [],
+                "ambient": [],
+            },
+            "rlimits": [
+                {"type": "RLIMIT_NOFILE", "soft": 256, "hard": 256},
+                {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+            ],
+        },
+        "mounts": [
+            *(_bind(Path("/", name), f"/{name}", "ro") for name in ("usr", *shared)),
+            _bind(tree, "/tree", "rw"),
+            {
+                "destination": "/dev",
+                "type": "tmpfs",
+                "source": "tmpfs",
+                "options": ["nosuid", "noexec", "mode=755", "size=64k"],
+            },
+        ],
+        "linux": {
+            "namespaces": [
+                *({"type": one} for one in ("pid", "network", "ipc", "uts", "mount", "cgroup")),
+                {"type": "user", "path": str(users)},
+            ],
+            "uidMappings": mapping,
+            "gidMappings": mapping,
+            "rootfsPropagation": "private",
+            "cgroupsPath": f"/{group}",
+            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "seccomp": profile(SecurityProfile()),
+        },
+    }
+
+
+def _bind(source: Path, target: str, how: str) -> dict[str, Any]:
+    return {
+        "destination": target,
+        "type": "bind",
+        "source": str(source),
+        "options": ["bind", how, "nosuid", "nodev", "private"],
+    }
+
+
+def _feed(
+    words: list[str], file: int, seconds: float, end: Callable[[], None], progress: Callable[[int], None]
+) -> tuple[dict[str, Any], str]:
+    """Pumps the file in, hashes just those bytes, and takes the one line that comes out."""
+    process = subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        cwd="/",
+        start_new_session=True,
+    )
+    assert process.stdin and process.stdout and process.stderr
+    heard: list[bytes] = [b"", b""]
+
+    def hear(number: int, stream: Any) -> None:
+        heard[number] = stream.read(65_536)
+        while stream.read(65_536):
+            pass
+
+    def stop() -> None:
+        process.kill()
+        end()
+
+    listeners = [
+        threading.Thread(target=hear, args=(number, stream), daemon=True)
+        for number, stream in enumerate((process.stdout, process.stderr))
+    ]
+    watchdog = threading.Timer(seconds, stop)
+    began = time.monotonic()
+    for one in (*listeners, watchdog):
+        one.start()
+    try:
+        digest = _pump(file, process.stdin, progress)
+        status = process.wait()
+    finally:
+        watchdog.cancel()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        for one in listeners:
+            one.join(10)
+    if time.monotonic() - began >= seconds:
+        raise _refused(f"it was not unpacked within {seconds:g} s")
+    try:
+        answer = json.loads(heard[0])
+        if not isinstance(answer, dict):
+            raise ValueError
+    except ValueError:
+        if status in (137, -9):
+            raise _refused("reading it takes more memory than any honest archive needs") from None
+        said = heard[1].decode(errors="replace").strip().splitlines()
+        raise CommandFailed(
+            f"the unpacking container ended with {status}: {said[-1][:300] if said else ''}"
+        ) from None
+    return answer, digest
+
+
+def _pump(file: int, to: Any, progress: Callable[[int], None]) -> str:
+    """All of the file is read and hashed, also when nobody takes it any more."""
+    seen, done, is_broken = hashlib.sha256(), 0, False
+    while data := os.pread(file, MIB, done):
+        seen.update(data)
+        done += len(data)
+        if not is_broken:
+            try:
+                to.write(data)
+                to.flush()
+            except BrokenPipeError:
+                is_broken = True
+        progress(done)
+    with suppress(BrokenPipeError):
+        to.close()
+    return seen.hexdigest()

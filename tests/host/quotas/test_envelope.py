@@ -1,0 +1,101 @@
+"""All environments of a tenant together never hold more than its envelope, whatever each may hold by itself.
+
+What one environment may hold is tried in `tests/host/isolation/test_exhaustion.py`.
+"""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from runtime.contract import EnvironmentSpec, Limits, TenantEnvelope
+from runtime.engine import Engine
+from runtime.host.cgroup import groups
+from runtime.node import Node
+from runtime.resources.volume import RootVolume
+from tests.host.conftest import Make
+from tests.host.support.inside import attempt, sh
+from tests.host.support.node import Specs
+
+MIB = 2**20
+LIMITS = Limits(cpu=1, memory_mb=128, disk_mb=128, processes=64)
+#: Room for one and a half of them.
+ENVELOPE = TenantEnvelope(cpu=1, memory_mb=192, processes=96, disk_mb=160)
+
+
+@pytest.fixture
+def tenant() -> UUID:
+    return uuid4()
+
+
+@pytest.fixture
+def pair(make: Make, tenant: UUID) -> list[EnvironmentSpec]:
+    """Two environments of one tenant; what both may hold by themselves is more than their envelope."""
+    return [make(tenant_id=tenant, limits=LIMITS, envelope=ENVELOPE) for _ in range(2)]
+
+
+def group_of(node: Node, tenant: UUID) -> str:
+    return f"{node.cgroup_name}/{tenant}"
+
+
+def test_memory_in_files(node: Node, pair: list[EnvironmentSpec], tenant: UUID) -> None:
+    for spec in pair:
+        attempt(node, spec, "dd if=/dev/zero of=/dev/shm/fill bs=1M count=120; sync", timeout_s=60)
+    held = groups().usage(group_of(node, tenant))
+    assert held.memory_max_bytes <= ENVELOPE.memory_mb * MIB  # type: ignore[operator]
+    assert held.memory_max_bytes > 128 * MIB, "together they came further than one alone could"
+    for spec in pair:
+        sh(node, spec, "rm -f /dev/shm/fill", timeout_s=60)
+
+
+def test_tasks(node: Node, pair: list[EnvironmentSpec], tenant: UUID) -> None:
+    bomb = "i=0; while [ $i -lt 60 ]; do sleep 300 & i=$((i+1)); done 2>/dev/null; true"
+    for spec in pair:
+        attempt(node, spec, bomb, timeout_s=60)
+        held = groups().usage(group_of(node, tenant)).processes
+        assert held <= 96
+    assert held > 64, "together they came further than one alone could"
+    for spec in pair:
+        attempt(node, spec, "kill $(pidof sleep)", timeout_s=60)
+
+
+def test_disk_with_sparse_files_subvolumes_and_many_small_files(
+    node: Node, pair: list[EnvironmentSpec], tenant: UUID
+) -> None:
+    from runtime.host import btrfs
+
+    volume = RootVolume(node)
+    first, second = pair
+    before = volume.quotas.used_bytes(2, volume.number(tenant)) or 0
+    sh(node, first, "truncate -s 10G /root/sparse; sync")
+    assert (volume.quotas.used_bytes(2, volume.number(tenant)) or 0) < before + MIB, "a hole holds nothing"
+    btrfs.create_subvolume(node.root_volume(first.id) / "nested")
+    attempt(node, first, "dd if=/dev/zero of=/nested/fill bs=1M count=100; sync", timeout_s=60)
+    small = "mkdir -p /root/s; i=0; while [ $i -lt 3000 ]; do echo $i > /root/s/$i || break; i=$((i+1)); done"
+    attempt(node, second, small + "; dd if=/dev/zero of=/root/fill bs=1M count=120; sync", timeout_s=60)
+    held = volume.quotas.used_bytes(2, volume.number(tenant)) or 0
+    assert 128 * MIB < held <= (ENVELOPE.disk_mb or 0) * MIB * 1.01
+    for spec in pair:
+        assert volume.used_bytes(spec.id) <= LIMITS.disk_mb * MIB * 1.01
+    sh(node, second, "rm -r /root/fill /root/s; sync; echo again > /root/again", timeout_s=60)
+    sh(node, first, "rm /nested/fill; sync; echo again > /root/again", timeout_s=60)
+
+
+def test_processor_time_is_capped_for_the_tenant(node: Node, pair: list[EnvironmentSpec], tenant: UUID) -> None:
+    """As the kernel was told: a quota of one processor's time for both together."""
+    seen = groups().limits(group_of(node, tenant))
+    quota = seen["cpu.max"].split()[0] if groups().version == 2 else seen["cpu.cfs_quota_us"]
+    assert int(quota) == 100_000, "microseconds in each period of 100 ms"
+
+
+def test_a_new_envelope_counts_for_all_at_once(
+    node: Node, pair: list[EnvironmentSpec], tenant: UUID, engine: Engine, specs: Specs
+) -> None:
+    wider = ENVELOPE.model_copy(update={"memory_mb": 256, "disk_mb": 300, "processes": 200})
+    report = engine.apply(specs.change(pair[0], envelope=wider))
+    assert report is not None
+    assert not report.code, report.message
+    attempt(node, pair[0], "dd if=/dev/zero of=/root/fill bs=1M count=110; sync", timeout_s=60)
+    code, said = attempt(node, pair[1], "dd if=/dev/zero of=/root/fill bs=1M count=110 && sync", timeout_s=60)
+    assert code == 0, said
+    for spec in pair:
+        sh(node, spec, "rm /root/fill", timeout_s=60)
