@@ -41,7 +41,7 @@ def test_a_limited_tenant_is_measured_by_its_own_quota_not_its_parents() -> None
     plan("Small")
     top = factories.tenant(quota={"memory_mb": 100})
     assert cards(factories.tenant(parent=top, quota={"memory_mb": 100})) == {"Small": ""}
-    assert cards(factories.tenant(parent=top)) == {"Small": "0 MiB memory left of the quota"}
+    assert cards(factories.tenant(parent=top)) == {"Small": "0 B memory left of the quota"}
 
 
 def test_a_plan_that_no_node_has_room_for() -> None:
