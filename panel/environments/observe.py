@@ -46,6 +46,8 @@ DEAF_AFTER = timedelta(seconds=60)
 LOST = "lost_on_node"
 #: Cause of a report about work that was dropped for a newer intent: says nothing about that intent.
 _SUPERSEDED = "superseded"
+#: Causes that tell how an init ended by itself: nobody gave up on what was asked for because of it.
+_ENDS = frozenset({"init_crashed", "out_of_memory", "halted_inside"})
 
 
 def observe(report: Report) -> bool:
@@ -103,7 +105,7 @@ def _take_in(environment: Environment, report: Report) -> None:
     environment.observed_at = report.at
     environment.observed_state = report.state
     environment.observed_generation = report.generation
-    environment.attempted_generation = max(report.attempted_generation, report.generation)
+    environment.attempted_generation = _attempted(report)
     environment.is_at_work = not report.final
     environment.init_pid = report.init_pid
     environment.started_at = report.started_at
@@ -114,6 +116,12 @@ def _take_in(environment: Environment, report: Report) -> None:
     environment.code = "" if is_old_news else report.code
     environment.message = "" if is_old_news else report.message
     environment.next_step = "" if is_old_news else report.next_step
+
+
+def _attempted(report: Report) -> int:
+    """The newest intent that the node tried to its end. An init that ended meanwhile says nothing of it."""
+    tried = report.generation if report.code in _ENDS else report.attempted_generation
+    return max(tried, report.generation)
 
 
 def _note_events(environment: Environment, report: Report) -> None:
@@ -156,7 +164,7 @@ def _finish_deletion(environment: Environment) -> None:
 
 def _move_operations(environment: Environment, report: Report) -> None:
     """Those that the node has brought about have succeeded; the one it gave up on has failed."""
-    attempted = max(report.attempted_generation, report.generation)
+    attempted = _attempted(report)
     for operation in operations.touched_by(environment, report.generation):
         is_reported = operation.pk == report.operation_id
         if not operation.is_open:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import statistics
 import time
 from collections import Counter
@@ -34,6 +35,8 @@ def run(*, runs: int, seed: int, home: Path | None = None, as_json: bool = False
 def _strike(whole: Stack, runs: int, seed: int, *, quiet: bool) -> list[Outcome]:
     outcomes: list[Outcome] = []
     chaos = Chaos(whole, seed)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a run in the background would not hear of the first
+        signal.signal(number, signal.default_int_handler)
     began = time.monotonic()
     try:
         for number in range(1, runs + 1):

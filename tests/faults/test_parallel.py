@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.panel.support import factories
 from tests.panel.support.crowd import Answer, Ask, Crowd, crowd_on
 
 ROOM = 5
+LIMITS = {"cpu": 0.5, "memory_mb": 64, "disk_mb": 128}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -22,7 +22,7 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
 
 
 def creates(world: dict[str, str], count: int) -> list[Ask]:
-    body = {"image": "busybox", "limits": factories.LIMITS, "tenant": world["tenant"]}
+    body = {"image": "busybox", "limits": LIMITS, "tenant": world["tenant"]}
     return [
         Ask("POST", "/api/v1/environments", {**body, "name": f"ve-{number}"}, world["token"])
         for number in range(count)

@@ -100,6 +100,21 @@ def test_a_retry_asks_for_the_same_whatever_was_asked_for_since(
     assert (again.environment.boots - counts[0]) == (verb == "restart")
 
 
+def test_an_end_that_is_noticed_while_a_worker_is_gone_ends_no_operation(customer: Tenant) -> None:
+    """A restart stopped the environment, its worker was killed, and the agent takes the end for a crash."""
+    who, row = administrator(), environment(customer)
+    operation = services.restart(who, row.pk).operation
+    assert operation is not None
+    reported(row, ObservedState.STOPPED, generation=row.generation, code="init_crashed", message="Killed.")
+    operation.refresh_from_db()
+    row.refresh_from_db()
+    assert operation.is_open
+    assert row.attempted_generation < row.generation, "it is sent again"
+    reported(row)
+    operation.refresh_from_db()
+    assert operation.state == "succeeded"
+
+
 def test_a_failed_reinstall_is_not_counted_twice_while_the_node_still_owes_it(customer: Tenant) -> None:
     """A second count would put another new root under the one that was half made."""
     who, row = administrator(), environment(customer)
