@@ -229,6 +229,11 @@ class Node:
         return self.run / "agent.sock"
 
     @property
+    def redis_password(self) -> Path:
+        """Of the user `node` of the installation's own Redis."""
+        return self.root / "redis.password"
+
+    @property
     def ticket_key(self) -> Path:
         """Public half of the panel's ticket key."""
         return self.root / "panel-ticket.pub"

@@ -94,8 +94,16 @@ def configure(node: Node, *, slow: bool = False) -> Celery:
 
 def broker_url(node: Node) -> str:
     """`WADAH_REDIS_URL`, else the setting, else the installation's own Redis."""
-    own = f"redis+socket://{node.run / 'redis.sock'}"
+    own = f"redis+socket://{_own_login(node)}{node.run / 'redis.sock'}"
     return os.environ.get("WADAH_REDIS_URL") or node.settings.redis_url or own
+
+
+def _own_login(node: Node) -> str:
+    """`node:<password>@` for the installation's own Redis, or nothing where it knows no users."""
+    try:
+        return f"node:{node.redis_password.read_text().strip()}@"
+    except FileNotFoundError:
+        return ""
 
 
 def this_node() -> Node:
@@ -128,7 +136,7 @@ def outbox() -> Outbox:
 def hand_over(task: str, *arguments: dict[str, Any]) -> bool:
     """Leave it to the slow worker; False when the broker can't be told, so that it must be done here."""
     try:
-        app.send_task(task, args=list(arguments), queue=slow_queue(this_node().name), retry=False)
+        app.send_task(task, args=list(arguments), queue=slow_queue(this_node().name), declare=[], retry=False)
     except Exception as away:
         log.warning("not handed over", task=task, error=type(away).__name__)
         return False

@@ -50,9 +50,12 @@ class Session(APIKeyCookie):
 
 class Api(NinjaAPI):
     def get_openapi_schema(self, *args: Any, **kwargs: Any) -> Any:
-        """Adds the problem answers that every operation may give (RFC 9457)."""
+        """Adds what answers hold, and the problems that every operation may give (RFC 9457)."""
+        from panel.api.answers import describe  # noqa: PLC0415 (models aren't there yet at import)
+
         schema = super().get_openapi_schema(*args, **kwargs)
-        body = {"type": "object", "required": ["type", "title", "status", "code", "detail"]}
+        describe(schema)
+        body = {"$ref": "#/components/schemas/Problem"}
         for path in schema["paths"].values():
             for operation in path.values():
                 for status, words in _PROBLEMS.items():

@@ -51,6 +51,7 @@ app.conf.update(
         "tenants": {"task": "panel.delete_tenants", "schedule": 15.0, "options": {"expires": 15}},
         "plans": {"task": "panel.roll_plans", "schedule": 30.0, "options": {"expires": 30}},
         "traffic": {"task": "panel.traffic", "schedule": 60.0, "options": {"expires": 60}},
+        "usage-history": {"task": "panel.usage_history", "schedule": 900.0, "options": {"expires": 900}},
         "quota-alerts": {"task": "panel.quota_alerts", "schedule": 10.0, "options": {"expires": 10}},
         "quota-peaks": {"task": "panel.quota_peaks", "schedule": 60.0, "options": {"expires": 60}},
         "housekeeping": {"task": "panel.housekeeping", "schedule": 600.0, "options": {"expires": 600}},

@@ -78,9 +78,14 @@ class PanelEnv(BaseSettings):
         named = [urlsplit(self.url).hostname or "", "127.0.0.1", "localhost", "[::1]"]
         return list(dict.fromkeys(h for h in [*named, *self.extra_hosts.split(",")] if h))
 
+    def _own_login(self) -> str:
+        """For the installation's own Redis: `panel:<password>@`, or nothing where it knows no users."""
+        file = self.home / "etc" / "redis-panel.password"
+        return f"panel:{file.read_text().strip()}@" if file.exists() else ""
+
     def _redis(self, database: int, socket_scheme: str) -> str:
         """`redis_url` for one logical database; a socket is written differently by each client library."""
-        url = self.redis_url or f"unix://{self.home}/run/redis.sock"
+        url = self.redis_url or f"unix://{self._own_login()}{self.home}/run/redis.sock"
         parts = urlsplit(url)
         if parts.scheme in {"unix", "redis+socket"}:
             query = "virtual_host" if socket_scheme == "redis+socket" else "db"

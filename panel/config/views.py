@@ -1,14 +1,19 @@
 """Answers for addresses that lead nowhere, and for what doesn't work now."""
 
 import sys
+from urllib.parse import urlsplit
 
 import structlog
+from django.contrib.auth.views import redirect_to_login
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import get_template
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.defaults import page_not_found
 from django.views.defaults import server_error as plain_error
 
+from panel.accounts.auth import actor_of
 from panel.api.problem import RETRY_AFTER_S, problem
 
 log = structlog.get_logger()
@@ -25,6 +30,17 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith("/api/"):
         return problem(404, "not_found", "There is nothing at this address.")
     return page_not_found(request, exception)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form whose session has ended leads to the sign-in and from there back to its page, which still has what
+    was typed (`keep_form.js`). With a session it was an old page or a strange one: 403."""
+    came_from = request.headers.get("Referer", "")
+    here = {request.get_host()}
+    if actor_of(request) is None and url_has_allowed_host_and_scheme(came_from, here, request.is_secure()):
+        parts = urlsplit(came_from)
+        return redirect_to_login(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+    return django_csrf_failure(request, reason)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

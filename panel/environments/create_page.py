@@ -21,6 +21,7 @@ from panel.quotas import services as quotas
 from panel.quotas.models import Quota, Resource
 from panel.tenants.models import Tenant, TenantState
 from panel.tenants.permissions import Permission
+from panel.ui.templatetags.wadah import mib_text
 from runtime.contract import Limits
 
 _CUSTOM = ""
@@ -29,12 +30,17 @@ _DEFAULT_LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096, "processes": 512
 _SIZE = ("cpu", "memory_mb", "disk_mb", "processes")
 _SHOWN = {
     "cpu": "vCPU",
-    "memory_mb": gettext_lazy("MiB memory"),
-    "disk_mb": gettext_lazy("MiB disk"),
+    "memory_mb": gettext_lazy("memory"),
+    "disk_mb": gettext_lazy("disk"),
     "environments": gettext_lazy("environments"),
     "swap_mb": gettext_lazy("MiB swap"),
     "processes": gettext_lazy("processes"),
 }
+
+
+def _amount(resource: str, stored: int) -> str:
+    value = quotas.shown(resource, stored)
+    return mib_text(value) if resource.endswith("_mb") else f"{value:g}"
 
 
 @dataclass(frozen=True)
@@ -95,9 +101,8 @@ class CreatePage:
         for resource, amount in amounts.items():
             left = self.room.get(resource)
             if left is not None and amount > left:
-                number = f"{quotas.shown(resource, left):g}"
                 return _("%(left)s %(what)s left of the quota") % {
-                    "left": number,
+                    "left": _amount(resource, left),
                     "what": _SHOWN.get(resource, resource),
                 }
         if self.capacities and not fits_somewhere(self.capacities, wanted):
@@ -208,11 +213,7 @@ class CreatePage:
                 field.widget.attrs["max"] = f"{quotas.shown(resource, left_here):g}"
                 field.help_text = _("%(left)s left of the quota") % {"left": field.widget.attrs["max"]}
         value = {name: form[name].value() for name in form.fields}
-        left = [
-            (_SHOWN[r], f"{quotas.shown(r, n):g}")
-            for r, n in self.room.items()
-            if n is not None and r in _SHOWN
-        ]
+        left = [(_SHOWN[r], _amount(r, n)) for r, n in self.room.items() if n is not None and r in _SHOWN]
         return {
             "section": "environment",
             "form": form,

@@ -92,6 +92,25 @@ class ForwardForm(forms.Form):
     description = forms.CharField(label=_("Description"), required=False, max_length=120)
 
 
+class NetworkForm(forms.Form):
+    nameservers = forms.CharField(
+        label=_("Name servers"),
+        required=False,
+        help_text=_("One address per line, three at most. Empty: those of the node."),
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "placeholder": "9.9.9.9"}),
+    )
+    allow_private = forms.BooleanField(label=_("May reach private networks beyond the node"), required=False)
+    allow_smtp = forms.BooleanField(label=_("May send mail to port 25"), required=False)
+
+    def __init__(self, *args: Any, may_open: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not may_open:
+            del self.fields["allow_private"], self.fields["allow_smtp"]
+
+    def options(self) -> dict[str, Any]:
+        return {**self.cleaned_data, "nameservers": split_lines(self.cleaned_data["nameservers"])}
+
+
 class KeysForm(forms.Form):
     ssh_keys = forms.CharField(
         label=_("SSH public keys of root"),

@@ -12,6 +12,7 @@ from panel import dispatch, events
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.metering import services as metering
 from panel.metering.counters import GIGABYTE, month_of, since
+from panel.metering.history import keep_points
 from panel.metering.models import TrafficMonth
 from panel.nodes.models import Node
 from runtime.contract import Usage, UsageReport
@@ -64,6 +65,7 @@ def observe_usage(report: UsageReport) -> int:
         EnvironmentUsage.objects.bulk_create(
             rows, update_conflicts=True, unique_fields=["environment"], update_fields=fields
         )
+        keep_points(rows, before)
         _announce(rows, tenants, report)
     metering.enforce(_metered(found.values(), report.at), report.at)
     doubtful = [u.environment_id for u in report.usages if _is_doubtful(found.get(u.environment_id), u)]

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.forms import Form
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -22,6 +23,9 @@ from panel.environments.selectors import happenings
 from panel.environments.services import Changed
 from panel.errors import Invalid, NotFound, Refused
 from panel.images.models import Image
+from panel.metering.history import history
+from panel.metering.history import sparks as curves
+from panel.nodes.models import Node
 from panel.operations.models import Operation, Operations
 from panel.tenants.permissions import Permission
 from panel.ui.shell import chosen_tenant
@@ -42,6 +46,12 @@ _POWER: dict[str, Callable[..., Changed]] = {
 }
 
 
+#: Of one page of the list.
+_MOST_SPARKS = 50
+#: Hours that the graphs may show, and how they are called.
+_SPANS = {"1": "1 h", "6": "6 h", "24": "24 h"}
+_BULK: dict[str, Callable[..., Changed]] = {**_POWER, "delete": services.delete_environment}
+
 # list and create ----------------------------------------------------------------------------------
 
 
@@ -57,6 +67,9 @@ def environments(request: PageRequest) -> HttpResponse:
         "sort": listing.sort,
         "states": FILTER_STATES,
         "shows_tenant": tenant is None,
+        "nodes": list(Node.objects.values_list("name", flat=True).order_by("name"))
+        if request.actor.is_platform_administrator
+        else [],
     }
     return page(request, "environments/list.html", context)
 
@@ -106,11 +119,31 @@ def _create(request: PageRequest, shown: CreatePage, form: forms.CreateForm) -> 
     )
 
 
+@require_safe
+@signed_in
+def sparks(request: PageRequest) -> HttpResponse:
+    """`{"<id>": [vCPUs, …]}` of those named by `id` that one may see; asked for once the list is there."""
+    wanted = list[UUID]()
+    for value in request.GET.getlist("id")[:_MOST_SPARKS]:
+        with suppress(ValueError):
+            wanted.append(UUID(value))
+    seen = Environment.objects.for_actor(request.actor).filter(pk__in=wanted).values_list("pk", flat=True)
+    return JsonResponse(curves(seen))
+
+
 @require_POST
 @signed_in
 def bulk(request: PageRequest) -> HttpResponse:
-    """The same power action for many; says how many were done, and why the others weren't."""
-    act = _POWER.get(request.POST.get("action", ""))
+    """The same action for many; says how many were done, and why the others weren't.
+
+    Deleting many asks for their number, typed: as much of a pause as the name of one.
+    """
+    if request.POST.get("action") == "delete" and request.POST.get("typed") != str(
+        len(request.POST.getlist("id"))
+    ):
+        messages.error(request, _("Nothing was deleted: type how many are to go, to say that you mean it."))
+        return back(request, reverse("environments"))
+    act = _BULK.get(request.POST.get("action", ""))
     done, refusals = 0, list[str]()
     for value in request.POST.getlist("id")[:200]:
         try:
@@ -181,17 +214,17 @@ def _usage(row: Environment) -> EnvironmentUsage | None:
 def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     context = context_of(request, row, "overview")
-    usage = _usage(row)
+    hours = request.GET.get("hours", "1")
+    hours = hours if hours in _SPANS else "1"
+    context["hours"], context["spans"] = hours, _SPANS
+    context["history"] = history(row, int(hours))
+    context["marks"] = [
+        {"at": one.finished_at.timestamp(), "label": one.get_kind_display()}
+        for one in _operations(request, row)[:50]
+        if one.finished_at
+    ]
     context["secret"] = _secret(request, row)
     context["recent"] = list(_operations(request, row)[:6])
-    context["usage_json"] = {} if usage is None else {
-        "at": usage.at.timestamp(),
-        "cpu": usage.cpu,
-        "memory_bytes": usage.memory_bytes,
-        "disk_bytes": usage.disk_bytes,
-        "network_in_bit_s": usage.network_in_bit_s,
-        "network_out_bit_s": usage.network_out_bit_s,
-    }  # fmt: skip
     return page(request, "environments/overview.html", context)
 
 
@@ -229,7 +262,6 @@ def _forms(row: Environment) -> dict[str, Form]:
         "restart": forms.RestartForm(
             initial={"mode": row.restart.get("mode", "always"), "stop_timeout_s": row.stop_timeout_s}
         ),
-        "forward": forms.ForwardForm(),
         "keys": forms.KeysForm(initial={"ssh_keys": "\n".join(row.ssh_keys)}),
         "password": forms.PasswordForm(),
         "reinstall": forms.ReinstallForm(initial={"image": row.image}),
@@ -253,11 +285,37 @@ def settings(request: PageRequest, environment_id: UUID) -> HttpResponse:
     return _settings(request, get(request, environment_id), {}, 200)
 
 
+def _network(request: PageRequest, row: Environment, bound: dict[str, Form], status: int) -> HttpResponse:
+    context = context_of(request, row, "network")
+    context["leases"] = list(row.addresses.filter(released_at=None).order_by("family", "offset"))
+    options = row.network_options
+    known = {**options, "nameservers": "\n".join(options.get("nameservers", []))}
+    unbound = {
+        "forward": forms.ForwardForm(),
+        "network": forms.NetworkForm(initial=known, may_open=_may_open(request, row)),
+    }
+    context["forms"] = {**unbound, **bound}
+    return page(request, "environments/network.html", context, status)
+
+
+def _may_open(request: PageRequest, row: Environment) -> bool:
+    return request.actor.can(Permission.SECURITY_MANAGE, row.tenant)
+
+
+@require_safe
+@signed_in
+def network(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    return _network(request, get(request, environment_id), {}, 200)
+
+
+#: Forms of the network page; the others stand on the settings page.
+_OF_NETWORK = {"forward", "network"}
 _FORMS: dict[str, type[Form]] = {
     "resize": forms.LimitsForm,
     "general": forms.GeneralForm,
     "restart": forms.RestartForm,
     "forward": forms.ForwardForm,
+    "network": forms.NetworkForm,
     "keys": forms.KeysForm,
     "password": forms.PasswordForm,
     "reinstall": forms.ReinstallForm,
@@ -267,11 +325,12 @@ _FORMS: dict[str, type[Form]] = {
 @require_POST
 @signed_in
 def change(request: PageRequest, environment_id: UUID, what: str) -> HttpResponse:
-    """One form of the settings page; errors come back beside its fields."""
+    """One form of the settings or network page; errors come back beside its fields."""
     row = get(request, environment_id)
     if what not in _FORMS:
         raise NotFound(_("This form"))
-    form = _FORMS[what](request.POST)
+    on_network = what in _OF_NETWORK
+    form = _bound(request, row, what)
     status = 422
     if form.is_valid():
         try:
@@ -283,8 +342,15 @@ def change(request: PageRequest, environment_id: UUID, what: str) -> HttpRespons
             if changed is not None:
                 _show_once(request, changed)
             messages.success(request, _DONE[what])
-            return redirect(f"{reverse('environment-settings', args=[environment_id])}#{what}")
-    return _settings(request, row, {what: form}, status)
+            tab = "environment-network" if on_network else "environment-settings"
+            return redirect(f"{reverse(tab, args=[environment_id])}#{what}")
+    return (_network if on_network else _settings)(request, row, {what: form}, status)
+
+
+def _bound(request: PageRequest, row: Environment, what: str) -> Form:
+    if what == "network":
+        return forms.NetworkForm(request.POST, may_open=_may_open(request, row))
+    return _FORMS[what](request.POST)
 
 
 _DONE = {
@@ -292,6 +358,7 @@ _DONE = {
     "general": gettext_lazy("Name and description saved"),
     "restart": gettext_lazy("Restart policy saved"),
     "forward": gettext_lazy("Port forward added"),
+    "network": gettext_lazy("Network options saved"),
     "keys": gettext_lazy("SSH keys replaced"),
     "password": gettext_lazy("Root password changed"),
     "reinstall": gettext_lazy("Reinstall asked for"),
@@ -313,6 +380,9 @@ def _apply(request: PageRequest, row: Environment, what: str, form: Form) -> Cha
     if what == "forward":
         services.add_forward(actor, row.pk, **values)
         return None
+    if what == "network":
+        assert isinstance(form, forms.NetworkForm)
+        return services.update_environment(actor, row.pk, {"network": form.options()})
     if what == "keys":
         return services.set_credentials(actor, row.pk, ssh_keys=forms.split_lines(values["ssh_keys"]))
     if what == "password":
@@ -325,7 +395,7 @@ def _apply(request: PageRequest, row: Environment, what: str, form: Form) -> Cha
 def remove_forward(request: PageRequest, environment_id: UUID, forward_id: UUID) -> HttpResponse:
     services.remove_forward(request.actor, environment_id, forward_id)
     messages.success(request, _("Port forward removed"))
-    return redirect(f"{reverse('environment-settings', args=[environment_id])}#forward")
+    return redirect(f"{reverse('environment-network', args=[environment_id])}#forward")
 
 
 @require_POST

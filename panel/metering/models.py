@@ -1,4 +1,4 @@
-"""Traffic by environment and month."""
+"""Traffic by environment and month; use by minute."""
 
 from django.db import models
 
@@ -25,3 +25,25 @@ class TrafficMonth(models.Model):
     @property
     def total_bytes(self) -> int:
         return self.in_bytes + self.out_bytes
+
+
+class UsagePoint(models.Model):
+    """What an environment had used by then; one a minute, for a day. Only `metering.history` writes it."""
+
+    environment = models.ForeignKey(
+        "environments.Environment", on_delete=models.CASCADE, related_name="usage_points"
+    )
+    at = models.DateTimeField()
+    cpu_ns = models.BigIntegerField()
+    memory_bytes = models.BigIntegerField()
+    disk_bytes = models.BigIntegerField()
+    network_in_bytes = models.BigIntegerField()
+    network_out_bytes = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["at"]
+        constraints = [models.UniqueConstraint(fields=["environment", "at"], name="usage_point_once")]
+        indexes = [models.Index(fields=["at"], name="usage_point_at")]
+
+    def __str__(self) -> str:
+        return f"{self.at:%H:%M} of {self.environment_id}"

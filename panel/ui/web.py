@@ -99,5 +99,5 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], status: i
 
 def blame(form: Form, refusal: Refused) -> None:
     """Put a refusal beside the field that it is about, or above the form."""
-    field = refusal.field.rsplit(".", 1)[-1]
-    form.add_error(field if field in form.fields else None, sentence(refusal))
+    named = (part for part in reversed(refusal.field.split(".")) if part in form.fields)
+    form.add_error(next(named, None), sentence(refusal))

@@ -76,7 +76,10 @@ class Outbox:
 
     def _send(self, task: str, document: dict[str, Any], fresh_s: float | None) -> bool:
         try:
-            self._app.send_task(task, args=[document], queue=PANEL_QUEUE, retry=False, expires=fresh_s)
+            # declares nothing: the node's user of Redis may add to this queue, not change where messages go
+            self._app.send_task(
+                task, args=[document], queue=PANEL_QUEUE, declare=[], retry=False, expires=fresh_s
+            )
         except Exception as away:
             log.warning("broker away", task=task, error=type(away).__name__)
             return False

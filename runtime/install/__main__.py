@@ -120,6 +120,19 @@ def _role(options: argparse.Namespace) -> int:
     return 0
 
 
+def _units(options: argparse.Namespace) -> int:
+    from runtime.install.front import front_of  # noqa: PLC0415
+    from runtime.install.units import write_units  # noqa: PLC0415
+
+    directory = Path(options.directory)
+    if not directory.is_dir():
+        raise Stop(f"{directory} is not a directory")
+    layout = Layout.of(options.home)
+    for file in write_units(layout, front_of(layout), directory):
+        line(str(file))
+    return 0
+
+
 def _packages(options: argparse.Namespace) -> int:
     from runtime.install.host import NODE_PACKAGES, PANEL_PACKAGES, TEST_PACKAGES  # noqa: PLC0415
 
@@ -227,6 +240,8 @@ def parser() -> argparse.ArgumentParser:
         "role", _role, "run one process of an installation in the foreground (several: under supervision)"
     )
     one.add_argument("names", nargs="+", metavar="ROLE")
+    unit = verb("units", _units, "write systemd units for this installation into a directory")
+    unit.add_argument("directory", nargs="?", default="/etc/systemd/system")
     listed = verb("packages", _packages, "print the Debian packages that `up` installs", home=False)
     listed.add_argument("--test", action="store_true", help="with those of `test`")
     hidden = verbs.add_parser("supervise")

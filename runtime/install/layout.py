@@ -42,6 +42,11 @@ class Layout:
         return self.home / "run"
 
     @property
+    def etc(self) -> Path:
+        """Configuration that root writes and the panel's user reads."""
+        return self.home / "etc"
+
+    @property
     def log(self) -> Path:
         return self.home / "log"
 
@@ -73,9 +78,10 @@ class Layout:
         os.chown(self.home, 0, gid)
         self.home.chmod(0o750)
         for path, owner, mode in (
-            # sockets of the panel's processes are made there, and nobody else's file is moved or deleted
+            # sockets of the panel's user stand beside root's files, which he can't take away or rename
             (self.run, 0, 0o1770),
             (self.log, 0, 0o750),
+            (self.etc, 0, 0o750),
             (self.panel, uid, 0o750),
             (self.home / "redis", uid, 0o750),
             (self.home / "front", uid, 0o750),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from runtime.install.broker import write_redis
 from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.host import ids
@@ -48,7 +49,7 @@ def roles(layout: Layout, front: Front) -> list[Role]:
     run, venv = layout.run, layout.venv / "bin"
     home = str(layout.home)
     wanted = [
-        Role("redis", ["redis-server", str(layout.home / "redis" / "redis.conf")], ready=run / "redis.sock"),
+        Role("redis", ["redis-server", str(layout.etc / "redis.conf")], ready=run / "redis.sock"),
         Role(
             "agent",
             [str(venv / "python"), "-m", "runtime.agent", "--home", home],
@@ -87,14 +88,12 @@ def roles(layout: Layout, front: Front) -> list[Role]:
         ),
         Role(
             "ws",
-            [str(venv / "uvicorn"), "panel.config.asgi:application", "--uds", str(run / "ws.sock"),
-             "--ws", "websockets-sansio", "--ws-max-size", "65536", "--lifespan", "off",
-             "--log-level", "warning", "--no-server-header", "--timeout-graceful-shutdown", "3"],
+            [str(venv / "python"), "-m", "panel.live.server", str(run / "ws.sock")],
             ready=run / "ws.sock",
         ),
         Role(
             "front",
-            ["caddy", "run", "--config", str(layout.home / "front" / "Caddyfile"), "--adapter", "caddyfile"],
+            ["caddy", "run", "--config", str(layout.etc / "Caddyfile"), "--adapter", "caddyfile"],
         ),
     ]  # fmt: skip
     if os.environ.get("WADAH_REDIS_URL"):
@@ -142,29 +141,10 @@ def run_one(name: str, layout: Layout, front: Front) -> NoReturn:
 
 
 def write_configuration(layout: Layout, front: Front) -> None:
-    """Files that Redis and the front are started with; to be called by root before they start."""
-    write_redis_conf(layout)
+    """Files that Redis and the front are started with; to be called by root before they start, when the
+    node is prepared."""
+    write_redis(layout)
     write_caddyfile(layout, front)
-
-
-def write_redis_conf(layout: Layout) -> None:
-    """A Redis of our own on a unix socket: no TCP port, nothing lost but the last second, never evicting."""
-    uid, gid = ids()
-    directory = layout.home / "redis"
-    text = f"""port 0
-unixsocket {layout.run / "redis.sock"}
-unixsocketperm 660
-dir {directory}
-appendonly yes
-appendfsync everysec
-save ""
-maxmemory-policy noeviction
-protected-mode yes
-daemonize no
-supervised no
-logfile ""
-"""
-    put(directory / "redis.conf", text, mode=0o640, owner=(uid, gid))
 
 
 def write_caddyfile(layout: Layout, front: Front) -> None:
@@ -213,5 +193,4 @@ def write_caddyfile(layout: Layout, front: Front) -> None:
   }}
 }}
 """
-    uid, gid = ids()
-    put(layout.home / "front" / "Caddyfile", text, owner=(uid, gid))
+    put(layout.etc / "Caddyfile", text, mode=0o640, owner=(0, ids()[1]))

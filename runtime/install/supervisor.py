@@ -117,6 +117,7 @@ class Supervisor:
             if process is not None and process.poll() is not None:
                 child.last_exit = process.returncode
                 child.process = None
+                _end_rest(child.role, process.pid)
                 lived = now - child.started
                 child.delay = 0.0 if lived > STEADY_S else min(MAX_DELAY_S, child.delay * 2 or 0.5)
                 child.due = now + (child.delay if child.starts > 1 else 0.0)
@@ -155,6 +156,7 @@ class Supervisor:
                 process.wait(5)
             child.last_exit = process.returncode
             child.process = None
+            _end_rest(child.role, process.pid)
 
     def _write(self) -> None:
         document = {
@@ -171,6 +173,13 @@ class Supervisor:
             ],
         }
         put(self.layout.processes_file, json.dumps(document))
+
+
+def _end_rest(role: Role, pid: int) -> None:
+    """Workers of a process that was killed, which would go on without it. Not of the node's half: what it was
+    about to start for an environment is looked after by the one that follows."""
+    if not role.root:
+        _signal_group(pid, signal.SIGKILL)
 
 
 def _children() -> list[int]:

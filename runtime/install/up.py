@@ -171,7 +171,7 @@ def _finish_build(layout: Layout, name: str, process: "subprocess.Popen[str]") -
 
 def _prepare_panel(layout: Layout, front: Front) -> None:
     """Database and static files of this version; the static ones only when code or packages changed."""
-    stamp = layout.panel / "static.stamp"
+    stamp = layout.etc / "static.stamp"
     wanted = (layout.app / ".stamp").read_text() + (layout.venv / "lock.sha256").read_text()
     is_current = stamp.exists() and stamp.read_text() == wanted
     manage(layout, front, "prepare", *(["--keep-static"] if is_current else []))

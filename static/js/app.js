@@ -10,4 +10,5 @@ import "./palette.js";
 import "./toasts.js";
 import "./menus.js";
 import "./forms.js";
+import "./keep_form.js";
 import "./select.js";

@@ -1,13 +1,13 @@
 /**
- * Graphs of one environment from the usage that nodes report, newest hour of this tab. Each
- * <div data-graph="cpu" data-environment data-limit data-unit> is one; `wadah:usage` events feed them.
+ * Graphs of one environment: the minutes that the panel kept, and on from there what nodes report (`wadah:usage`).
+ * Each <div data-graph="cpu" data-environment data-limit data-unit> is one; lines mark what was done to it.
  */
 import uPlot from "../vendor/uplot/uplot.mjs";
 
-const MOST_POINTS = 720;
 const places = [...document.querySelectorAll("[data-graph]")];
 const id = places[0]?.dataset.environment;
-const key = `usage-${id}`;
+const spanSeconds = Number(places[0]?.dataset.hours || 1) * 3600;
+const marks = JSON.parse(document.getElementById("usage-marks")?.textContent || "[]");
 const graphs = new Map();
 
 const colour = (name) => {
@@ -30,23 +30,38 @@ const text = {
   bits: (value) => (value >= 1e6 ? `${(value / 1e6).toFixed(1)} Mbit/s` : value >= 1e3 ? `${(value / 1e3).toFixed(0)} kbit/s` : `${value.toFixed(0)} bit/s`),
 };
 
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...(spanSeconds > 3600 ? {} : { second: "2-digit" }), hour12: false });
 
-function load() {
-  try {
-    const points = JSON.parse(sessionStorage.getItem(key) || "[]");
-    return points.filter((point) => point.at > Date.now() / 1000 - 3600);
-  } catch {
-    return [];
-  }
-}
-let points = load();
+let points = JSON.parse(document.getElementById("usage-history")?.textContent || "[]");
 
 function series(place) {
   const keys = place.dataset.graph.split(" ");
   // One point alone has no span: uPlot would draw years around it.
   const shown = points.length === 1 ? [{ at: points[0].at - 120 }, points[0]] : points;
   return [shown.map((p) => p.at), ...keys.map((k) => shown.map((p) => p[k] ?? null))];
+}
+
+/** A thin line, and its word on hover of the legend's time, where an operation ended. */
+function drawMarks(graph) {
+  const { ctx, bbox } = graph;
+  ctx.save();
+  ctx.strokeStyle = colour("--w-line-strong");
+  ctx.fillStyle = colour("--w-muted");
+  ctx.font = `${10 * devicePixelRatio}px system-ui`;
+  ctx.setLineDash([3, 3]);
+  let free = -Infinity; // words never stand on each other
+  for (const { at, label } of [...marks].reverse()) {
+    const x = graph.valToPos(at, "x", true);
+    if (x < bbox.left || x > bbox.left + bbox.width) continue;
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+    if (x < free) continue;
+    ctx.fillText(label, x + 3, bbox.top + 9 * devicePixelRatio);
+    free = x + ctx.measureText(label).width + 8;
+  }
+  ctx.restore();
 }
 
 function build(place) {
@@ -60,6 +75,7 @@ function build(place) {
     width: Math.max(place.clientWidth, 120), height: 130,
     cursor: { sync: { key: "ve" }, drag: { x: true, y: false } },
     scales: { x: { range: (_, least, most) => (least === null ? [Date.now() / 1000 - 300, Date.now() / 1000] : most - least < 120 ? [most - 120, most] : [least, most]) }, y: { range: (_, __, most) => [0, Math.max(limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0) || { bits: 1000, bytes: 2 ** 20, cpu: 0.1 }[unit]] } },
+    hooks: { draw: [drawMarks] },
     legend: { show: true }, axes: [{ ...axis, space: 70, values: (_, ticks) => ticks.map(clock) }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : show(tick))) }],
     series: [{ value: (_, at) => (at ? clock(at) : "–") }, ...keys.map((_, index) => ({
       label: names[index], stroke: strokes[index], width: 1.5, spanGaps: false, points: { show: points.length < 3 },
@@ -80,8 +96,7 @@ function add(at, usage) {
     at, cpu: usage.cpu, memory: usage.memory_bytes, disk: usage.disk_bytes,
     in: usage.network_in_bit_s, out: usage.network_out_bit_s,
   });
-  points = points.slice(-MOST_POINTS);
-  sessionStorage.setItem(key, JSON.stringify(points));
+  points = points.filter((point) => point.at > at - spanSeconds);
   graphs.forEach((graph, place) => graph.setData(series(place)));
 }
 
@@ -89,11 +104,6 @@ document.addEventListener("wadah:usage", (event) => {
   const usage = event.detail.usages?.[id];
   if (usage) add(Date.parse(event.detail.at) / 1000 || Date.now() / 1000, usage);
 });
-const first = document.getElementById("usage-now");
-if (first) {
-  const usage = JSON.parse(first.textContent);
-  if (usage.at && !points.some((point) => point.at >= usage.at)) add(usage.at, usage);
-}
 document.addEventListener("wadah:theme", redraw);
 let timer = 0;
 new ResizeObserver(() => {

@@ -28,6 +28,12 @@ document.addEventListener("click", (event) => {
   } else return;
   count();
 });
+// Enter would press the form's first button; what is typed belongs to the one beside it.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !event.target.closest?.("[data-bulk] input")) return;
+  event.preventDefault();
+  event.target.parentElement.querySelector("button").click();
+});
 document.addEventListener("wadah:fresh", count);
 document.addEventListener("htmx:afterSettle", count);
 count();

@@ -44,6 +44,19 @@ def test_admin_json_is_for_root_only(wadah: Installation) -> None:
     assert set(json.loads(file.read_text())) == {"url", "username", "password", "token"}
 
 
+def test_sockets_are_for_the_panels_group_and_configuration_is_roots(wadah: Installation) -> None:
+    for socket in ("web.sock", "ws.sock", "agent.sock", "redis.sock"):
+        assert stat.S_IMODE((wadah.home / "run" / socket).stat().st_mode) == 0o660, socket
+    assert stat.S_IMODE(wadah.home.stat().st_mode) == 0o750
+    assert wadah.home.joinpath("run").stat().st_mode & stat.S_ISVTX
+    for file in (wadah.home / "etc").iterdir():
+        assert file.stat().st_uid == 0, file
+        assert not file.stat().st_mode & 0o022, file
+    for name in ("log", "etc", "app", "venv", "node"):
+        assert not (wadah.home / name).stat().st_mode & 0o022, name
+        assert (wadah.home / name).stat().st_uid == 0, name
+
+
 def test_a_killed_process_is_started_again(wadah: Installation) -> None:
     for role in ("web", "agent", "node-worker", "redis"):
         before = _processes(wadah)[role]["pid"]

@@ -194,7 +194,11 @@ class Stack:
 
     @property
     def broker(self) -> "redis.Redis":
-        return redis.Redis(unix_socket_path=str(self.wadah.home / "run" / "redis.sock"), db=0)
+        home = self.wadah.home
+        password = (home / "etc" / "redis-admin.password").read_text().strip()
+        return redis.Redis(
+            unix_socket_path=str(home / "run" / "redis.sock"), username="admin", password=password
+        )
 
     @property
     def node_name(self) -> str:

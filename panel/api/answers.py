@@ -1,0 +1,246 @@
+"""What answers look like, for the OpenAPI document and the clients that are made from it.
+
+The handlers answer with plain documents; these models say what stands in them. `tests/panel/api` holds real
+answers against them.
+"""
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from panel.environments.models import State
+from panel.operations.models import OperationKind, OperationState
+from runtime.contract import DesiredState, Kernel, Kind
+
+
+class Answer(BaseModel):
+    """More fields may come with a later version: clients ignore what they don't know."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Limits(Answer):
+    cpu: float = Field(description="vCPUs; the hard cap.")
+    memory_mb: int
+    disk_mb: int
+    swap_mb: int = 0
+    processes: int
+    cpu_weight: int = 100
+    disk_read_bytes_s: int | None = None
+    disk_write_bytes_s: int | None = None
+    disk_read_iops: int | None = None
+    disk_write_iops: int | None = None
+    network_in_bit_s: int | None = None
+    network_out_bit_s: int | None = None
+
+
+class Usage(Answer):
+    at: datetime
+    cpu: float = Field(description="vCPUs in use over the last five seconds.")
+    memory_bytes: int
+    memory_max_bytes: int
+    processes: int
+    disk_bytes: int
+    network_in_bytes: int
+    network_out_bytes: int
+    oom_kills: int
+
+
+class Environment(Answer):
+    id: UUID
+    name: str
+    description: str
+    tenant: UUID
+    tenant_slug: str
+    node: str
+    state: State
+    desired_state: DesiredState
+    kind: Kind
+    kernel: Kernel
+    image: str
+    limits: Limits
+    plan: str | None = Field(description="Slug of its plan.")
+    addresses: list[str]
+    ssh_keys: list[str]
+    restart: dict[str, Any]
+    network: dict[str, Any]
+    security: dict[str, Any]
+    stop_timeout_s: float
+    generation: int = Field(description="Counts up with every change that is wanted.")
+    observed_generation: int = Field(description="Of the newest change that the node has brought about.")
+    code: str = Field(description="Why it failed; empty when it didn't.")
+    message: str
+    next_step: str
+    started_at: datetime | None
+    restarts: int
+    exit_code: int | None
+    created_at: datetime
+    changed_at: datetime
+    usage: Usage | None
+
+
+class Step(Answer):
+    name: str
+    verb: Literal["ensure", "remove", "wait"]
+    state: str
+    started_at: datetime
+    duration_ms: float
+    detail: str = ""
+
+
+class ListedOperation(Answer):
+    id: UUID
+    kind: OperationKind
+    state: OperationState
+    environment: UUID | None
+    environment_name: str
+    tenant: UUID
+    who: str
+    generation: int
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    deadline: datetime
+    details: dict[str, Any]
+    code: str
+    message: str
+    next_step: str
+    is_retryable: bool
+    retry_of: UUID | None
+
+
+class Operation(ListedOperation):
+    steps: list[Step]
+
+
+class ListedEnvironment(Environment):
+    operation: UUID | None = Field(description="Its newest operation.")
+
+
+class ChangedEnvironment(Environment):
+    operation: Operation | None = Field(
+        description="To be watched at /operations/{id}; none when it was so already."
+    )
+    root_password: str | None = Field(default=None, description="Shown this once, where one was made.")
+
+
+class Executed(Answer):
+    exit_code: int | None
+    stdout: str
+    stderr: str
+    truncated: bool
+    timed_out: bool
+
+
+class Tenant(Answer):
+    id: UUID
+    name: str
+    slug: str
+    parent: UUID | None
+    state: str
+
+
+class ResourceUsage(Answer):
+    limit: float | None
+    reserved: float
+    used: float
+    highest: float
+    hits: int
+
+
+class Token(Answer):
+    id: UUID
+    name: str
+    tenant: UUID | None
+    permissions: list[str]
+    networks: list[str]
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    last_used_from: str | None
+
+
+class NewToken(Token):
+    token: str = Field(description="`wdh_…`; shown this once.")
+
+
+class Plan(Answer):
+    id: UUID
+    slug: str
+    name: str
+    description: str
+    position: int
+    version: int
+    limits: dict[str, Any]
+    tenant: UUID | None
+
+
+class Problem(Answer):
+    """RFC 9457, `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="Stays the same between versions; for programs.")
+    detail: str = Field(description="A sentence for a person.")
+    field: str | None = Field(default=None, description="Which value of the request it is about.")
+    next_step: str | None = None
+    errors: list[dict[Literal["field", "message"], str]] | None = None
+
+
+OneT = TypeVar("OneT", bound=Answer)
+
+
+class List(Answer, Generic[OneT]):
+    items: list[OneT]
+    count: int = Field(description="Of all, not of this page.")
+
+
+_CHANGES = (
+    "create update delete start stop restart pause resume reinstall credentials add_forward remove_forward"
+)
+#: Operation of the document, and what it answers when all is well.
+ANSWERS: dict[str, type[Answer]] = {
+    "environments_list": List[ListedEnvironment],
+    "environments_get": ListedEnvironment,
+    **{f"environments_{name}": ChangedEnvironment for name in _CHANGES.split()},
+    "environments_operations": List[ListedOperation],
+    "environments_exec": Executed,
+    "operations_list": List[ListedOperation],
+    "operations_get": Operation,
+    "operations_retry": Operation,
+    "operations_cancel": Operation,
+    "tenants_list": List[Tenant],
+    **{f"tenants_{name}": Tenant for name in ("create", "get", "update", "suspend", "resume")},
+    "tokens_list": List[Token],
+    "tokens_create": NewToken,
+    "plans_list": List[Plan],
+    "plans_create": Plan,
+    "plans_update": Plan,
+}
+
+
+def _name(model: type[Answer]) -> str:
+    """`List[Tenant]` becomes `TenantList`."""
+    of = model.__pydantic_generic_metadata__["args"]
+    return f"{of[0].__name__}List" if of else model.__name__
+
+
+def describe(document: dict[str, Any]) -> None:
+    """Puts the answers into an OpenAPI document."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    models: set[type[Answer]] = {*ANSWERS.values(), Problem}
+    for model in models:
+        made = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
+        schemas.update(made.pop("$defs", {}))
+        schemas[_name(model)] = made
+    for path in document["paths"].values():
+        for operation in path.values():
+            answer = ANSWERS.get(operation.get("operationId", ""))
+            if answer is None:
+                continue
+            for status, response in operation["responses"].items():
+                if str(status).startswith("2"):
+                    reference = {"$ref": f"#/components/schemas/{_name(answer)}"}
+                    response["content"] = {"application/json": {"schema": reference}}

@@ -1,0 +1,157 @@
+"""systemd units for an installation: one service a role, held together by a target, each with no more than it
+needs. The names of the switches are explained in systemd.exec(5)."""
+
+import shlex
+from pathlib import Path
+
+from runtime.install.files import put
+from runtime.install.front import Front
+from runtime.install.host import USER
+from runtime.install.layout import Layout
+from runtime.install.roles import Role, environment, roles
+
+_TARGET = """[Unit]
+Description=Wadah in {home}
+Wants={names}
+
+[Install]
+WantedBy=multi-user.target
+"""
+_PREPARE = """[Unit]
+Description=Wadah: what the node in {home} needs of this machine
+PartOf={target}
+Before={names}
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+{environment}
+WorkingDirectory={app}
+ExecStart={python} -m runtime.cli --home {home} prepare
+"""
+_SERVICE = """[Unit]
+Description=Wadah: {role}
+PartOf={target}
+After=network.target {prepare}{after}
+Requires={prepare}
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+{environment}
+WorkingDirectory={app}
+{before}ExecStart={command}
+Restart=always
+RestartSec=500ms
+TimeoutStopSec={stop_s:.0f}
+UMask=0027
+{more}"""
+#: For what runs as root: its children (conmon, the environments) outlive it, and it mounts, so it keeps the
+#: machine's own view of files.
+_ROOT = """KillMode=process
+OOMScoreAdjust=-500
+TasksMax=infinity
+LimitNOFILE=65536
+LockPersonality=yes
+RestrictRealtime=yes
+SystemCallArchitectures=native
+"""
+_UNPRIVILEGED = """User={user}
+Group={user}
+NoNewPrivileges=yes
+CapabilityBoundingSet={capabilities}
+AmbientCapabilities={capabilities}
+ProtectSystem=strict
+ReadWritePaths={writable}
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectProc=invisible
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies={families}
+LockPersonality=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+"""
+#: What else each may write, below HOME.
+_WRITABLE = {"redis": "redis", "front": "front"}
+
+
+def units(layout: Layout, front: Front) -> dict[str, str]:
+    """File name and text of every unit."""
+    prefix = "wadah" if not (mark := _mark(layout)) else f"wadah-{mark}"
+    target, prepare = f"{prefix}.target", f"{prefix}-prepare.service"
+    wanted = roles(layout, front)
+    names = {role.name: f"{prefix}-{role.name}.service" for role in wanted}
+    common = {
+        "target": target,
+        "prepare": prepare,
+        "home": layout.home,
+        "app": layout.app,
+        "python": layout.python,
+        "names": " ".join(names.values()),
+        "environment": _environment(layout, front),
+    }
+    files = {target: _TARGET.format(**common), prepare: _PREPARE.format(**common)}
+    for role in wanted:
+        after = f" {names['redis']}" if "redis" in names and role.name not in ("redis", "front") else ""
+        files[names[role.name]] = _SERVICE.format(
+            role=role.name,
+            after=after,
+            # a socket that was left behind keeps the next one from listening
+            before=f"ExecStartPre=/bin/rm -f {role.ready}\n" if role.ready is not None else "",
+            command=shlex.join([_program(role, layout), *role.command[1:]]),
+            stop_s=role.stop_s,
+            more=_ROOT if role.root else _confined(role, layout, front),
+            **common,
+        )
+    return files
+
+
+def write_units(layout: Layout, front: Front, directory: Path) -> list[Path]:
+    """Writes them; their files."""
+    found = {directory / name: text for name, text in units(layout, front).items()}
+    for file, text in found.items():
+        put(file, text)
+    return list(found)
+
+
+def _mark(layout: Layout) -> str:
+    """What tells the units of several installations apart: empty for the default HOME."""
+    text = str(layout.home)
+    return "" if text == "/var/lib/wadah" else text.strip("/").replace("/", "-").replace(".", "-")
+
+
+def _program(role: Role, layout: Layout) -> str:
+    first = role.command[0]
+    return first if "/" in first else f"/usr/bin/{first}"
+
+
+def _environment(layout: Layout, front: Front) -> str:
+    """All but what is this shell's own; a setting of the operator's stands in HOME/etc/environment."""
+    seen = {key: value for key, value in environment(layout, front).items() if key != "WADAH_FROM"}
+    lines = [f"Environment={shlex.quote(f'{key}={value}')}" for key, value in sorted(seen.items())]
+    return "\n".join([*lines, f"EnvironmentFile=-{layout.etc / 'environment'}"])
+
+
+def _confined(role: Role, layout: Layout, front: Front) -> str:
+    writable = [layout.run, layout.home / _WRITABLE.get(role.name, "panel")]
+    is_front = role.name == "front"
+    return _UNPRIVILEGED.format(
+        user=USER,
+        writable=" ".join(str(path) for path in writable),
+        capabilities="CAP_NET_BIND_SERVICE" if is_front and front.has_low_port else "",
+        # pages may send mail and ask providers of sign-in; the rest speaks over sockets of this machine only
+        families="AF_UNIX AF_INET AF_INET6" if is_front or role.name in ("web", "panel-worker") else "AF_UNIX",
+    )

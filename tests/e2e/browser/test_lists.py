@@ -1,0 +1,137 @@
+"""The list, operations, the palette and the keyboard; and what happens while the socket is away."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.e2e.browser.conftest import Opens
+from tests.e2e.support import Installation
+
+
+def test_filters_are_in_the_address_and_come_back_with_it(page: Page, quiet: str) -> None:
+    page.goto("/environments/")
+    page.get_by_label("Filter by name, address or image").fill("quie")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"q=quie"))
+    page.get_by_label("State").select_option("stopped")
+    expect(page.get_by_text("Nothing matches the filter")).to_be_visible()
+    page.reload()
+    expect(page.get_by_label("State")).to_have_value("stopped")
+    page.get_by_role("link", name="Clear the filter").click()
+    expect(page.get_by_role("link", name="quiet", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Memory").click()
+    expect(page).to_have_url(re.compile(r"sort=memory"))
+
+
+def test_many_are_stopped_started_and_deleted_at_once(page: Page, wadah: Installation) -> None:
+    for number in (1, 2):
+        wadah.create(f"many-{number}")
+    page.goto("/environments/?q=many-")
+    page.get_by_label("Choose all on this page").check()
+    bulk = page.locator("[data-bulk]")
+    expect(bulk).to_contain_text("2")
+    bulk.get_by_role("button", name="Stop").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop").click()
+    expect(page.locator("tbody .state.off")).to_have_count(2)
+    page.get_by_label("Choose all on this page").check()
+    bulk.get_by_text("Delete…").click()
+    bulk.get_by_label("Type how many are chosen").fill("3")
+    bulk.get_by_role("button", name="Delete the chosen").click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was deleted")
+    page.get_by_label("Choose all on this page").check()
+    bulk.get_by_text("Delete…").click()
+    bulk.get_by_label("Type how many are chosen").fill("2")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Nothing matches the filter")).to_be_visible()
+
+
+def test_what_happens_elsewhere_shows_without_a_reload(
+    page: Page, wadah: Installation, environment: str
+) -> None:
+    page.goto("/environments/")
+    state = page.locator(f"#row-{environment} .state")
+    expect(state).to_have_text("running")
+    wadah.call("POST", f"/environments/{environment}/pause", {})
+    expect(state).to_have_text("paused")
+    wadah.call("POST", f"/environments/{environment}/resume", {})
+    expect(state).to_have_text("running")
+
+
+def test_a_lost_socket_is_said_and_what_was_missed_is_shown_after(
+    page: Page, wadah: Installation, environment: str
+) -> None:
+    page.add_init_script(
+        "const Real = WebSocket; window.WebSocket = class extends Real {"
+        " constructor(url) { super(window.blocked ? url.replace('/ws/', '/nowhere/') : url);"
+        " (window.sockets ||= []).push(this) } }"
+    )
+    page.goto("/environments/")
+    state = page.locator(f"#row-{environment} .state")
+    expect(state).to_have_text("running")
+    page.wait_for_function("() => window.sockets?.some((one) => one.readyState === 1)")
+    page.evaluate("() => { window.blocked = true; window.sockets.forEach((one) => one.close()) }")
+    expect(page.locator("#connection")).to_contain_text("Reconnecting")
+    wadah.call("POST", f"/environments/{environment}/pause", {})
+    wadah.wait_state(environment, "paused")
+    expect(state).to_have_text("running")
+    page.evaluate("() => { window.blocked = false }")
+    expect(page.locator("#connection")).to_be_hidden()
+    expect(state).to_have_text("paused")
+
+
+def test_the_palette_finds_and_acts_by_keyboard_alone(page: Page, quiet: str) -> None:
+    page.goto("/operations/")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("console quiet")
+    expect(page.get_by_role("dialog").get_by_role("option").first).to_have_text(re.compile("Console quiet"))
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(rf"/environments/{quiet}/console"))
+
+
+def test_everything_of_a_page_is_reached_by_tab_and_seen(page: Page, quiet: str) -> None:
+    page.goto(f"/environments/{quiet}/")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    page.keyboard.press("Enter")
+    seen: list[str] = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        name, width = page.evaluate(
+            "() => { const one = document.activeElement; const style = getComputedStyle(one);"
+            " return [(one.innerText || one.getAttribute('aria-label') || one.tagName).trim(),"
+            " parseFloat(style.outlineWidth)] }"
+        )
+        assert name == "BODY" or width >= 1, f"no sign of the focus on {name}"
+        seen.append(name)
+    for wanted in ("Restart", "Stop", "Console", "Settings"):
+        assert wanted in seen, seen
+
+
+def test_an_operation_that_takes_long_is_stopped_from_its_page(
+    page: Page, wadah: Installation, environment: str
+) -> None:
+    wadah.call("PATCH", f"/environments/{environment}", {"stop_timeout_s": 120})
+    wadah.wait_state(environment, "running")
+    wadah.sh(environment, "sed -i 's|^::shutdown:.*|::shutdown:/bin/sleep 600|' /etc/inittab; kill -HUP 1")
+    asked = wadah.call("POST", f"/environments/{environment}/stop", {}).body["operation"]["id"]
+    page.goto("/operations/")
+    page.get_by_role("link", name=re.compile("^Stop t-")).first.click()
+    expect(page).to_have_url(re.compile(asked))
+    expect(page.locator(".one-step.running")).to_have_count(1)
+    page.get_by_role("button", name="Stop it").click()
+    page.get_by_role("dialog").get_by_role("button", name="Stop it").click()
+    page.wait_for_load_state("load")
+    page.goto(f"/operations/{asked}/")
+    expect(page.locator("#operation-page .state").first).to_have_text("cancelled")
+    wadah.wait_state(environment, "running")
+
+
+@pytest.mark.parametrize("path", ["/nowhere/", "/environments/00000000-0000-0000-0000-000000000000/"])
+def test_what_is_not_there_says_so_within_the_frame(opens: Opens, path: str) -> None:
+    page = opens()
+    answer = page.goto(path)
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()

@@ -1,0 +1,84 @@
+"""The OpenAPI document says what answers hold, and real answers hold it."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from panel.api.answers import ANSWERS, Problem
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def headers() -> dict[str, str]:
+    return factories.bearer(factories.administrator(), None, "*")
+
+
+def _ask(client: Client, method: str, path: str, headers: dict[str, str], body: Any = None) -> Any:
+    answer = client.generic(
+        method,
+        f"/api/v1{path}",
+        json.dumps(body) if body is not None else "",
+        "application/json",
+        headers=headers,
+    )
+    assert answer.status_code < 300, answer.content
+    return answer.json()
+
+
+def test_the_document_names_the_answers_of_every_described_operation(
+    client: Client, headers: dict[str, str]
+) -> None:
+    document = client.get("/api/v1/openapi.json", headers=headers).json()
+    found = {
+        operation["operationId"]: response["content"]["application/json"]["schema"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        for status, response in operation["responses"].items()
+        if status.startswith("2") and operation["operationId"] in ANSWERS
+    }
+    assert set(found) == set(ANSWERS)
+    text = json.dumps(document)
+    for name in {word.split('"')[0] for word in text.split("#/components/schemas/")[1:]}:
+        assert name in document["components"]["schemas"], name
+    assert "TenantList" in document["components"]["schemas"]
+
+
+def test_real_answers_are_as_described(client: Client, headers: dict[str, str]) -> None:
+    factories.node()
+    slug = "answers"
+    quota = {"environments": 3, "cpu": 4, "memory_mb": 4096, "disk_mb": 8192, "addresses": 8}
+    tenant = _ask(client, "POST", "/tenants", headers, {"name": "Answers", "slug": slug, "quota": quota})
+    body = {"name": "web-1", "image": "busybox", "tenant": slug, "limits": factories.LIMITS}
+    made = _ask(client, "POST", "/environments", headers, body)
+    plan = {"name": "Described", "slug": "described", "limits": {"cpu": 1, "memory_mb": 64, "disk_mb": 128}}
+    answers = {
+        "tenants_create": tenant,
+        "tenants_get": _ask(client, "GET", f"/tenants/{tenant['id']}", headers),
+        "tenants_list": _ask(client, "GET", "/tenants", headers),
+        "environments_create": made,
+        "environments_get": _ask(client, "GET", f"/environments/{made['id']}", headers),
+        "environments_list": _ask(client, "GET", "/environments", headers),
+        "environments_operations": _ask(client, "GET", f"/environments/{made['id']}/operations", headers),
+        "operations_get": _ask(client, "GET", f"/operations/{made['operation']['id']}", headers),
+        "operations_list": _ask(client, "GET", "/operations", headers),
+        "plans_create": _ask(client, "POST", "/plans", headers, plan),
+        "plans_list": _ask(client, "GET", "/plans", headers),
+        "tokens_create": _ask(client, "POST", "/tokens", headers, {"tenant": slug, "role": "viewer"}),
+        "tokens_list": _ask(client, "GET", "/tokens", headers),
+        "environments_delete": _ask(client, "DELETE", f"/environments/{made['id']}", headers),
+    }
+    for name, document in answers.items():
+        ANSWERS[name].model_validate(document)
+        if "items" in document:
+            assert document["items"], name
+
+
+def test_a_refusal_is_as_described(client: Client, headers: dict[str, str]) -> None:
+    answer = client.post("/api/v1/tenants", {"name": ""}, "application/json", headers=headers)
+    assert answer.status_code == 422
+    assert answer["Content-Type"] == "application/problem+json"
+    Problem.model_validate(answer.json())

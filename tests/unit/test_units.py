@@ -1,0 +1,59 @@
+"""The systemd units: accepted by systemd, and confined, as it rates them itself."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from runtime.install.front import Front
+from runtime.install.layout import Layout
+from runtime.install.roles import roles
+from runtime.install.units import units, write_units
+
+LAYOUT = Layout(Path("/var/lib/wadah"))
+FRONT = Front("http://127.0.0.1:8080", "http://127.0.0.1:8080")
+UNPRIVILEGED = [role.name for role in roles(LAYOUT, FRONT) if not role.root]
+
+
+def _analyze(*words: str) -> subprocess.CompletedProcess[str]:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("no systemd here")
+    return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("units")
+    write_units(LAYOUT, FRONT, made)
+    return made
+
+
+def test_there_is_one_for_each_role() -> None:
+    names = {f"wadah-{role.name}.service" for role in roles(LAYOUT, FRONT)}
+    assert set(units(LAYOUT, FRONT)) == names | {"wadah.target", "wadah-prepare.service"}
+
+
+def test_systemd_takes_them(directory: Path) -> None:
+    done = _analyze("verify", "--man=no", *(str(file) for file in sorted(directory.iterdir())))
+    # programs that aren't installed here are none of the unit's faults
+    said = [line for line in done.stderr.splitlines() if "is not executable" not in line]
+    assert [line for line in said if "wadah" in line] == []
+
+
+@pytest.mark.parametrize("role", UNPRIVILEGED)
+def test_systemd_rates_the_panels_processes_as_well_confined(directory: Path, role: str) -> None:
+    done = _analyze("security", "--offline=yes", "--no-pager", str(directory / f"wadah-{role}.service"))
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
+    assert found, done.stdout + done.stderr
+    assert float(found.group(1)) <= 2.5, done.stdout
+
+
+def test_only_a_low_port_keeps_a_capability() -> None:
+    named = units(LAYOUT, Front("https://panel.example.org", ""))
+    assert "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\n" in named["wadah-front.service"]
+    assert "CapabilityBoundingSet=\n" in units(LAYOUT, FRONT)["wadah-front.service"]
+    assert (
+        "CapabilityBoundingSet=\n" in units(LAYOUT, Front("https://panel.example.org", ""))["wadah-web.service"]
+    )
