@@ -4,3 +4,8 @@ from django.apps import AppConfig
 class AccountsConfig(AppConfig):
     name = "panel.accounts"
     label = "accounts"
+
+    def ready(self) -> None:
+        from panel.accounts.witness import listen  # noqa: PLC0415
+
+        listen()

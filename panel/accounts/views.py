@@ -11,17 +11,21 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
+from panel.access.labels import words
 from panel.accounts import services
 from panel.accounts.forms import ProfileForm, TokenForm
-from panel.accounts.models import Token
+from panel.accounts.models import Token, User
+from panel.accounts.policy import policy, set_policy
+from panel.environments.models import Environment
 from panel.errors import Refused
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 from panel.ui.web import PageRequest, blame, page, signed_in
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def tokens(request: PageRequest) -> HttpResponse:
     """The list and the form. A new token is in the answer to the form itself, and nowhere else after."""
@@ -31,21 +35,13 @@ def tokens(request: PageRequest) -> HttpResponse:
     choices = [(str(t.pk), t.name) for t in tenants]
     if actor.is_platform_administrator:
         choices.insert(0, ("", _("the whole installation")))
-    form.fields["tenant"].choices = choices  # type: ignore[attr-defined]
+    form.offer(choices, Environment.objects.for_actor(actor).living().filter(tenant__in=tenants)[:500])
     made, status = "", 200
     if request.method == "POST":
         status = 422
         if form.is_valid():
-            values = form.cleaned_data
             try:
-                _token, made = services.create_token(
-                    actor,
-                    tenant=next((t for t in tenants if str(t.pk) == values["tenant"]), None),
-                    name=values["name"],
-                    role=values["role"],
-                    expires_at=timezone.now() + timedelta(days=values["days"]),
-                    networks=[n.strip() for n in values["networks"].split(",") if n.strip()],
-                )
+                made = _make_token(request, form, tenants)
                 status = 200
             except Refused as refusal:
                 blame(form, refusal)
@@ -53,8 +49,29 @@ def tokens(request: PageRequest) -> HttpResponse:
     rows = Token.objects.filter(
         Q(user=actor.user) | Q(pk__in=Token.objects.for_actor(actor).values("pk")), revoked_at=None
     ).select_related("tenant", "user")
-    context = {"section": "token", "tokens": rows, "form": form, "made": made, "may_create": bool(choices)}
+    context = {
+        "section": "token",
+        "tokens": [{"row": row, "words": words(row.permissions)} for row in rows],
+        "form": form,
+        "made": made,
+        "may_create": bool(choices),
+    }
     return page(request, "accounts/tokens.html", context, status)
+
+
+def _make_token(request: PageRequest, form: TokenForm, tenants: list[Tenant]) -> str:
+    values = form.cleaned_data
+    _token, text = services.create_token(
+        request.actor,
+        tenant=next((t for t in tenants if str(t.pk) == values["tenant"]), None),
+        name=values["name"],
+        role=values["role"],
+        permissions=[] if values["role"] else values["permissions"],
+        environments=values["environments"],
+        expires_at=timezone.now() + timedelta(days=values["days"]),
+        networks=[n.strip() for n in values["networks"].split(",") if n.strip()],
+    )
+    return text
 
 
 @require_POST
@@ -89,3 +106,23 @@ def profile(request: PageRequest) -> HttpResponse:
                 answer.set_cookie(settings.LANGUAGE_COOKIE_NAME, user.language, samesite="Lax")
                 return answer
     return page(request, "accounts/profile.html", {"form": form, "section": "profile"}, status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def sign_in(request: PageRequest) -> HttpResponse:
+    """What the installation asks of everybody's sign-in, and how it can be done."""
+    request.actor.require(Permission.USER_MANAGE)
+    if request.method == "POST":
+        set_policy(request.actor, requires_mfa=request.POST.get("requires_mfa") == "1")
+        messages.success(request, _("Saved"))
+        return redirect("sign-in")
+    context = {
+        "section": "sign-in",
+        "policy": policy(),
+        "wadah": settings.WADAH,
+        "without": User.objects.filter(is_active=True, authenticator=None).count(),
+        "hours": settings.SESSION_COOKIE_AGE // 3600,
+        "idle_minutes": settings.WADAH.session_idle_s // 60,
+    }
+    return page(request, "accounts/sign_in.html", context)

@@ -2,4 +2,7 @@ from django.urls import path
 
 from panel.audit import views
 
-urlpatterns = [path("audit/", views.audit, name="audit")]
+urlpatterns = [
+    path("audit/", views.audit, name="audit"),
+    path("audit/export", views.export, name="audit-export"),
+]

@@ -3,6 +3,7 @@
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field
@@ -27,6 +28,21 @@ class PanelEnv(BaseSettings):
     log_json: bool = True
     session_idle_s: int = Field(default=1_800, ge=60)
     """After this long without a request or a key typed, one signs in again."""
+    oidc_url: str = ""
+    """Issuer of an OpenID Connect provider for single sign-on; empty: none."""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = Field(default="", repr=False)
+    oidc_name: str = "Single sign-on"
+    """What the button of the sign-in page says."""
+    oidc_creates_accounts: bool = False
+    """Whether somebody with a verified address but without an account gets one by signing in."""
+    email_host: str = ""
+    """SMTP server for invitations and lost passwords; empty: mails are only written to the panel's log."""
+    email_port: int = Field(default=587, ge=1, le=65535)
+    email_user: str = ""
+    email_password: str = Field(default="", repr=False)
+    email_tls: Literal["starttls", "tls", "none"] = "starttls"
+    email_from: str = "wadah@localhost"
     slot_cooldown_s: int = Field(default=86_400, ge=0)
     """How long the user ids of a deleted environment are kept back."""
     slot_least_rest_s: int = Field(default=60, ge=0)

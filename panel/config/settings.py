@@ -45,6 +45,8 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "allauth.usersessions",
     "channels",
     "csp",
@@ -190,7 +192,37 @@ MFA_PASSKEY_LOGIN_ENABLED = WADAH.has_name
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not WADAH.is_secure
 MFA_TOTP_ISSUER = "Wadah"
 USERSESSIONS_TRACK_ACTIVITY = False
-EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if WADAH.email_host else 'console'}.EmailBackend"
+EMAIL_HOST, EMAIL_PORT = WADAH.email_host, WADAH.email_port
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = WADAH.email_user, WADAH.email_password
+EMAIL_USE_TLS, EMAIL_USE_SSL = WADAH.email_tls == "starttls", WADAH.email_tls == "tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = WADAH.email_from
+
+# One OpenID Connect provider, trusted for the addresses that it calls verified (docs/people-and-access.md).
+SOCIALACCOUNT_ADAPTER = "panel.accounts.adapter.SocialAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = True
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_STORE_TOKENS = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 10
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "sso",
+                "name": WADAH.oidc_name,
+                "client_id": WADAH.oidc_client_id,
+                "secret": WADAH.oidc_client_secret,
+                "settings": {"server_url": WADAH.oidc_url},
+            }
+        ]
+        if WADAH.oidc_url
+        else [],
+    }
+}
 
 # browser ----------------------------------------------------------------------------------------
 

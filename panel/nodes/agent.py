@@ -73,13 +73,13 @@ class Agent:
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
             status, text = answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            document: dict[str, Any] = json.loads(text or b"{}")
+        except (OSError, http.client.HTTPException, ValueError) as error:
             raise NodeAway(
                 f"The node {self.node.name} can't be asked right now.", next_step="Try again in a moment."
             ) from error
         finally:
             connection.close()
-        document: dict[str, Any] = json.loads(text or b"{}")
         if status < 300:
             return document
         message = document.get("message", "The node refused.")

@@ -51,5 +51,10 @@ def plain_static_files() -> Iterator[None]:
 def empty_redis() -> None:
     """Counters of rate limits, caches and queues begin anew with every test."""
     import redis
+    from django.core.cache.backends.locmem import LocMemCache
+
+    from panel.broker import BROKER
 
     redis.Redis(unix_socket_path=str(HOME / "run" / "redis.sock")).flushall()
+    LocMemCache("while-redis-is-away", {}).clear()
+    BROKER.worked()

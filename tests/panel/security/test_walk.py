@@ -10,7 +10,6 @@ from django.utils import timezone
 from panel.nodes.models import Node
 from tests.panel.security.walk import (
     METHODS,
-    SIGN_IN,
     TABLE,
     Line,
     Route,
@@ -133,6 +132,6 @@ def test_write_the_table(world: World) -> None:
             answers = {
                 role: seen(ask(world.client(role), method, route, world.values(world.own))) for role in ROLES
             }
-            if set(answers.values()) - {"405", SIGN_IN}:
+            if set(answers.values()) != {"405"}:
                 lines.append(Line(method, route.pattern, answers).text())
     TABLE.write_text("\n".join([*head, *lines]) + "\n")

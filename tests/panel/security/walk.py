@@ -34,7 +34,7 @@ SIGN_IN = "in"
 _BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
 _BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
 #: Parts of a route that name no row.
-_PLAIN = {"key": "walked", "name": "t1", "uidb36": "abc", "what": "general"}
+_PLAIN = {"key": "walked", "name": "t1", "provider_id": "sso", "uidb36": "abc", "what": "general"}
 
 #: What to send, by method and route; nothing else takes a body. `{name}` stands for an id of `world`.
 BODIES: dict[str, dict[str, Any]] = {
@@ -90,6 +90,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /tenants/<uuid:tenant_id>/state": {"state": "suspended"},
     "POST /nodes/<uuid:node_id>/state": {"state": "disabled"},
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
+    "POST /sign-in/": {"requires_mfa": "0"},
     "POST /profile/": {"language": "en", "time_zone": "UTC"},
     "POST /i18n/setlang/": {"language": "id"},
 }
@@ -138,7 +139,7 @@ def routes() -> dict[str, Route]:
 
 def _patterns(resolver: URLResolver, prefix: str = "/") -> Iterator[tuple[str, URLPattern]]:
     for one in resolver.url_patterns:
-        full = prefix + str(one.pattern).replace("^", "").removesuffix("$").replace("\\Z", "")
+        full = prefix + str(one.pattern).removeprefix("^").removesuffix("$").replace("\\Z", "")
         if isinstance(one, URLResolver):
             yield from _patterns(one, full)
         else:

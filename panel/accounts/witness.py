@@ -1,0 +1,62 @@
+"""Sign-ins and changes of how one signs in, for the audit record: heard from Django and allauth."""
+
+from typing import Any
+
+from allauth.account import signals as account
+from allauth.mfa import signals as mfa
+from django.contrib.auth import signals as auth
+from django.db import transaction
+from django.http import HttpRequest
+
+from panel.accounts.actor import Actor
+from panel.accounts.auth import client_address
+from panel.accounts.models import User
+from panel.accounts.sessions import begin
+from panel.audit.services import record
+
+
+def listen() -> None:
+    auth.user_logged_in.connect(_signed_in, dispatch_uid="wadah.signed_in")
+    auth.user_logged_out.connect(_signed_out, dispatch_uid="wadah.signed_out")
+    auth.user_login_failed.connect(_failed, dispatch_uid="wadah.failed")
+    account.password_changed.connect(_of("password.change"), weak=False)
+    account.password_set.connect(_of("password.set"), weak=False)
+    account.password_reset.connect(_of("password.reset"), weak=False)
+    account.email_added.connect(_of("email.add"), weak=False)
+    account.email_removed.connect(_of("email.remove"), weak=False)
+    mfa.authenticator_added.connect(_of("second_factor.add"), weak=False)
+    mfa.authenticator_removed.connect(_of("second_factor.remove"), weak=False)
+    mfa.authenticator_reset.connect(_of("second_factor.reset"), weak=False)
+
+
+def _address(request: HttpRequest | None) -> str:
+    return client_address(request.META) if request is not None else ""
+
+
+def _note(action: str, user: User, request: HttpRequest | None, after: dict[str, str] | None = None) -> None:
+    with transaction.atomic():
+        record(Actor(user, address=_address(request)), action, target=user, after=after)
+
+
+def _signed_in(sender: Any, request: HttpRequest, user: User, **_: Any) -> None:
+    begin(request.session)
+    _note("session.begin", user, request)
+
+
+def _signed_out(sender: Any, request: HttpRequest, user: User | None, **_: Any) -> None:
+    if user is not None:
+        _note("session.end", user, request)
+
+
+def _failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    """The name that was tried; allauth's rate limit keeps these few."""
+    name = str(credentials.get("username") or credentials.get("email") or "")
+    with transaction.atomic():
+        record(None, "session.begin", who=name or "?", from_where=_address(request), is_denied=True)
+
+
+def _of(action: str) -> Any:
+    def heard(sender: Any, request: HttpRequest, user: User, authenticator: Any = None, **_: Any) -> None:
+        _note(action, user, request, {"kind": str(authenticator.type)} if authenticator is not None else None)
+
+    return heard

@@ -1,0 +1,117 @@
+"""Reads of the audit record: filtered lists, and exports that stream."""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Q
+from django.utils import timezone
+
+from panel.accounts.actor import Actor
+from panel.audit.models import AuditRecord, AuditRecords
+from panel.errors import Invalid
+from panel.tenants.models import Tenant
+
+COLUMNS = (
+    "id at action who from tenant target_type target_id target_name before after operation token support "
+    "denied sequence previous digest"
+).split()
+_AT_ONCE = 500
+
+
+def records(actor: Actor, filters: Mapping[str, str], tenant: Tenant | None = None) -> AuditRecords:
+    """Those that the actor may read, newest first.
+
+    Filters: `q` (text in action, person, thing, address), `action` (or its beginning with a dot, as
+    `environment.`), `who`, `target`, `since` and `until` (dates, both included), `denied` and `support` (`1`).
+    """
+    rows = AuditRecord.objects.for_actor(actor)
+    if tenant is not None:
+        rows = rows.filter(chain=tenant.pk)
+    wanted = {key: value.strip()[:80] for key, value in filters.items() if value and value.strip()}
+    if text := wanted.get("q"):
+        rows = rows.filter(
+            Q(action__icontains=text)
+            | Q(who__icontains=text)
+            | Q(target_name__icontains=text)
+            | Q(from_where__contains=text)
+        )
+    if action := wanted.get("action"):
+        rows = rows.filter(action__startswith=action) if action.endswith(".") else rows.filter(action=action)
+    if who := wanted.get("who"):
+        rows = rows.filter(who=who)
+    if target := wanted.get("target"):
+        rows = rows.filter(target_id=target)
+    if since := wanted.get("since"):
+        rows = rows.filter(at__gte=_moment(since, "since", time.min))
+    if until := wanted.get("until"):
+        rows = rows.filter(at__lte=_moment(until, "until", time.max))
+    if wanted.get("denied") == "1":
+        rows = rows.filter(is_denied=True)
+    if wanted.get("support") == "1":
+        rows = rows.exclude(support_id=None)
+    return rows
+
+
+def _moment(text: str, field: str, at: time) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text), at, timezone.get_current_timezone())
+    except (ValueError, OverflowError) as error:
+        raise Invalid(f"{field} is a date, as 2026-01-31.", field=field) from error
+
+
+def show(row: AuditRecord) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "at": row.at.isoformat(),
+        "action": row.action,
+        "who": row.who,
+        "from": row.from_where,
+        "tenant": str(row.tenant_id) if row.tenant_id else None,
+        "target_type": row.target_type,
+        "target_id": row.target_id,
+        "target_name": row.target_name,
+        "before": row.before,
+        "after": row.after,
+        "operation": _text(row.operation_id),
+        "token": _text(row.token_id),
+        "support": _text(row.support_id),
+        "denied": row.is_denied,
+        "sequence": row.sequence,
+        "previous": row.previous,
+        "digest": row.digest,
+    }
+
+
+def _text(value: UUID | None) -> str | None:
+    return str(value) if value else None
+
+
+def as_json_lines(rows: AuditRecords) -> Iterator[str]:
+    """One JSON object per line; oldest first, as it was written."""
+    for row in rows.order_by("at", "id").iterator(_AT_ONCE):
+        yield json.dumps(show(row)) + "\n"
+
+
+def as_csv(rows: AuditRecords) -> Iterator[str]:
+    """RFC 4180, with a header. A cell that a spreadsheet would run as a formula begins with an apostrophe."""
+    writer = csv.writer(_Line())
+    yield writer.writerow(COLUMNS)
+    for row in rows.order_by("at", "id").iterator(_AT_ONCE):
+        shown = show(row)
+        yield writer.writerow([_cell(shown[name]) for name in COLUMNS])
+
+
+class _Line:
+    """Gives back what is written to it."""
+
+    def write(self, text: str) -> str:
+        return text
+
+
+def _cell(value: Any) -> str:
+    text = json.dumps(value) if isinstance(value, dict) else "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
