@@ -13,6 +13,7 @@ from pathlib import Path
 
 import django
 import pytest
+from pytest_django import DjangoDbBlocker
 
 from panel.config.secrets import Secrets
 from tests.support.postgres import postgresql
@@ -31,8 +32,26 @@ _stack.enter_context(redis_on(HOME / "run" / "redis.sock"))
 django.setup()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Processes of xdist inherit no HOME: each has this file make one of its own, with its own Redis."""
+    if session.config.getoption("numprocesses", None):
+        for name in ("WADAH_HOME", "DJANGO_SETTINGS_MODULE", "DATABASE_URL"):
+            os.environ.pop(name, None)
+
+
 def pytest_unconfigure() -> None:
     _stack.close()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Tests that commit are cleaned up by TRUNCATE, which PostgreSQL refuses for audit records."""
+    from django.db import connection
+
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE audit_auditrecord DISABLE TRIGGER audit_no_truncate")
 
 
 @pytest.fixture(scope="session", autouse=True)
