@@ -62,10 +62,11 @@ def mark_of(home: Path) -> str:
 
 
 def default_settings(home: Path) -> NodeSettings:
-    """Settings for a new node in `home`; ranges of different marks don't overlap often, and `prepare` checks.
+    """Settings for a new node in `home`.
 
     Addresses: 10.88.0.0/16 and fd88::/64 for the default installation, else one of 10.89-10.216.
-    Slots: the first 2,048 for the default installation, else one of fifteen blocks of 136.
+    Slots: the first 2,048 for the default installation, else one of fifteen blocks of 136. Two
+    small installations on one machine may draw the same block: give one another `first_slot` in its node.json.
     """
     mark = mark_of(home)
     number = int(mark, 16) if mark else None
