@@ -5,6 +5,7 @@ Each call is one transaction: all of it or nothing. libnftables-json(5).
 
 import ctypes
 import json
+import os
 import threading
 from functools import cache
 from typing import Any
@@ -13,6 +14,15 @@ from runtime.errors import HostLacks, RuntimeFault
 
 _OUTPUT_JSON = 1 << 4
 _lock = threading.Lock()
+
+
+def _forget_holder() -> None:
+    """In a forked child the thread that may hold the lock (one that lingers, see `_run`) doesn't exist."""
+    global _lock  # noqa: PLW0603 (one per process)
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_holder)
 
 
 class NftError(RuntimeFault):
