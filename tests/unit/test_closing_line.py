@@ -48,3 +48,10 @@ def test_a_group_that_hangs_is_ended_and_is_a_failure(tmp_path: Path, monkeypatc
     text = "import time\n\ndef test_hangs():\n    time.sleep(600)\n"
     tally = _run(tmp_path, {"test_a.py": text}, monkeypatch, deadline_s=3)
     assert ". did not end within 3 s" in tally.failed
+
+
+def test_what_passes_by_itself_is_unsteady_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "from pathlib import Path\n\ndef test_second_time():\n    known = Path('seen').exists()\n"
+    text += "    Path('seen').touch()\n    assert known\n"
+    tally = _run(tmp_path, {"test_a.py": text, "test_b.py": GREEN}, monkeypatch)
+    assert (tally.failed, tally.unsteady, tally.passed) == ([], ["test_a::test_second_time"], 2)
