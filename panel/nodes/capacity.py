@@ -56,7 +56,7 @@ class Share:
 
     @property
     def level(self) -> float:
-        """How full for the eye, 0 to 1 and above: what is used of what there is, and promises where they are bounded."""
+        """How full for the eye, from 0: what is used of what there is, and promises where they are bounded."""
         used = self.used / self.physical if self.physical else 0.0
         return used if self.most is None else max(used, self.fill)
 
