@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable
 
+import structlog
+
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.kinds import every_resource
@@ -11,6 +13,8 @@ from runtime.prepare import enter, is_pinned
 from runtime.resources.base import Resource
 from runtime.resources.process import Process
 from runtime.state import known_environments
+
+log = structlog.get_logger()
 
 
 def delete_all(node: Node, say: Callable[[str], None]) -> None:
@@ -24,6 +28,10 @@ def delete_all(node: Node, say: Callable[[str], None]) -> None:
             enter(node)
             _delete_all(node, say)
             status = 0
+        except RuntimeFault as fault:
+            say(f"stopped: {fault}")
+        except Exception:  # the edge of this process
+            log.exception("purge failed")
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)

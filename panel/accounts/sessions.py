@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import logout
+from django.contrib.auth import SESSION_KEY, logout
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 
 _BORN, _SEEN = "born", "seen"
@@ -29,10 +30,19 @@ def is_over(session: Any) -> bool:
 
 
 def touch(session: Any) -> None:
-    """Its owner is there. A no-op within a minute of the last time."""
+    """Its owner is there. A no-op within a minute of the last time.
+
+    Written to the row as it is now, not with what this request loaded of it: of two requests at once the slower
+    one would take away what the other put in, such as a message for its reader.
+    """
     now = int(time.time())
-    if now - session.get(_SEEN, 0) > _TOUCH_EVERY_S:
-        session[_SEEN] = now
+    if now - session.get(_SEEN, 0) <= _TOUCH_EVERY_S:
+        return
+    with transaction.atomic():
+        row = type(session)(session.session_key)
+        if SESSION_KEY in row:
+            row[_SEEN] = now
+            row.save()
 
 
 class SessionMiddleware:

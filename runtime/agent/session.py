@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ MAX_COLUMNS, MAX_ROWS = 1000, 500
 #: Bytes of one binary message; clients cut what is pasted.
 MAX_TYPED_BYTES = 4096
 MAX_CONTROL_BYTES = 1024
+EXIT_STATUS_WITHIN_S = 2.0
 
 Ended = Callable[[], int | None]
 
@@ -136,8 +138,16 @@ class Session:
         if self._stream.piece(self._viewer.cursor)[1]:
             self._viewer.wake.set()
             return False
-        await self._say({"type": "exit", "code": self._exit_code()})
+        await self._say({"type": "exit", "code": await self._exit_status()})
         return True
+
+    async def _exit_status(self) -> int | None:
+        """conmon writes it a moment after the shell is gone. None when it doesn't within two seconds."""
+        assert self._exit_code is not None
+        until = time.monotonic() + EXIT_STATUS_WITHIN_S
+        while (code := self._exit_code()) is None and time.monotonic() < until:  # noqa: ASYNC110 (a file)
+            await asyncio.sleep(0.02)
+        return code
 
     async def _say(self, message: dict[str, object]) -> None:
         await self._socket.send_text(json.dumps(message, separators=(",", ":")))

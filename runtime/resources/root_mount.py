@@ -67,6 +67,7 @@ class RootMount(Resource):
 
     def inventory(self) -> Iterable[Found]:
         for kind in ("roots", "users"):
-            for entry in (self.node.mounts / kind).iterdir():
+            directory = self.node.mounts / kind
+            for entry in directory.iterdir() if directory.is_dir() else ():
                 with suppress(ValueError):
                     yield Found(self.name, UUID(entry.name), f"{kind}/{entry.name}")

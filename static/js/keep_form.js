@@ -17,6 +17,14 @@ function read() {
   }
 }
 
+/** Whether a person typed or chose something in this page's forms that was not sent yet. */
+export function hasTyped() {
+  return [...document.querySelectorAll("main form[method=post]")].some((form) =>
+    [...form.querySelectorAll(KEPT)].some((one) => one.matches("select")
+      ? [...one.options].some((option) => option.selected !== option.defaultSelected)
+      : one.value !== one.defaultValue || one.checked !== one.defaultChecked));
+}
+
 const action = (form) => new URL(form.action, location.href).pathname;
 
 document.addEventListener("submit", ({ target: form, defaultPrevented }) => {

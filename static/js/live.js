@@ -5,6 +5,8 @@
  */
 import { Idiomorph } from "../vendor/idiomorph/idiomorph.mjs";
 import htmx from "./htmx.js";
+import { hasTyped } from "./keep_form.js";
+import { toast } from "./toasts.js";
 import { word } from "./words.js";
 
 const FIRST_DELAY_MS = 500;
@@ -16,6 +18,7 @@ let delay = FIRST_DELAY_MS;
 let lastHeard = new Date();
 let wasOpen = false;
 let lostTimer = 0;
+let hasLeft = false;
 const waiting = new Map();
 const fetching = new Set();
 
@@ -46,7 +49,7 @@ async function fetchPart(id) {
     const answer = await fetch(element.dataset.src || location.href, {
       headers: { "HX-Request": "true", "HX-Target": id }, credentials: "same-origin",
     });
-    if (answer.redirected && answer.url.includes("/accounts/")) return location.reload();
+    if (answer.redirected && answer.url.includes("/accounts/")) return leave();
     if (!answer.ok) return;
     put(id, await answer.text());
   } catch {
@@ -76,6 +79,13 @@ function keep(name, node) {
 
 function everything() {
   document.querySelectorAll("[data-live]").forEach(refresh);
+}
+
+/** Signed out: to the sign-in, unless something was typed here, which is not taken out of anyone's hands. */
+function leave() {
+  if (!hasTyped()) return location.reload();
+  if (!hasLeft) toast(word("signedOut"), "alert-triangle", 60_000);
+  hasLeft = true;
 }
 
 function showLost() {
@@ -112,7 +122,7 @@ function connect() {
     }
   });
   socket.addEventListener("close", (closed) => {
-    if (closed.code === 4401) return location.reload();
+    if (closed.code === 4401) return leave();
     clearTimeout(lostTimer);
     lostTimer = setTimeout(showLost, SHOW_AFTER_MS);
     setTimeout(connect, delay * (0.75 + Math.random() / 2));
