@@ -1,6 +1,6 @@
 """What nodes can still take: what is there, what was promised, how far promises may go, and what-if."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -54,6 +54,12 @@ class Share:
         """What a bar is drawn against."""
         return self.most if self.most is not None else max(self.physical, self.promised)
 
+    @property
+    def level(self) -> float:
+        """How full for the eye, from 0: what is used of what there is, and promises where they are bounded."""
+        used = self.used / self.physical if self.physical else 0.0
+        return used if self.most is None else max(used, self.fill)
+
     def show(self) -> dict[str, Any]:
         return {
             "physical": self.physical,
@@ -91,9 +97,13 @@ class Capacity:
 
 def capacities() -> list[Capacity]:
     """One query for the nodes and one for what is used of their processors."""
+    return capacities_of(Node.objects.all())
+
+
+def capacities_of(nodes: Iterable[Node]) -> list[Capacity]:
     rows = EnvironmentUsage.objects.filter(environment__deleted_at=None).values_list("environment__node_id")
     cpu: dict[UUID, float] = dict(rows.annotate(cpu=Sum("cpu")).order_by())
-    return [Capacity(node, shares_of(node, cpu.get(node.pk, 0.0))) for node in Node.objects.all()]
+    return [Capacity(node, shares_of(node, cpu.get(node.pk, 0.0))) for node in nodes]
 
 
 def shares_of(node: Node, cpu_used: float) -> dict[str, Share]:
@@ -149,10 +159,6 @@ def _of_promises(shares: dict[str, Share]) -> tuple[str, str] | None:
             values = {"what": _NAMES[name](), "n": f"{shares[name].oversold:.1f}"}
             return "warn", _("%(what)s promised %(n)s times, and no bound is set") % values
     return None
-
-
-def verdict_of(node: Node) -> tuple[str, str]:
-    return verdict(Capacity(node, shares_of(node, 0.0)))
 
 
 _NAMES = {"cpu": lambda: _("vCPU"), "memory_mb": lambda: _("memory"), "disk_mb": lambda: _("disk")}

@@ -11,28 +11,20 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.errors import NotFound
 from panel.nodes import services
-from panel.nodes.capacity import verdict_of
+from panel.nodes.capacity import Capacity, capacities, capacities_of
 from panel.nodes.leaks import behind, findings
 from panel.nodes.models import Node, NodeState
 from panel.tenants.permissions import Permission
 from panel.ui.web import PageRequest, page, signed_in
 
-_MIB = 2**20
 
-
-def _shown(node: Node) -> dict[str, Any]:
-    tone, words = verdict_of(node)
-    facts = node.facts
+def _shown(one: Capacity) -> dict[str, Any]:
     return {
-        "row": node,
-        "facts": facts,
-        "tone": tone,
-        "words": words,
-        "is_online": node.is_online(),
-        "cpu_sold": node.reserved_cpu / 1000,
-        "memory_sold": node.reserved_memory_mb * _MIB,
-        "memory_used": max(facts.get("memory_bytes", 0) - facts.get("memory_available_bytes", 0), 0),
-        "disk_sold": node.reserved_disk_mb * _MIB,
+        "row": one.node,
+        "facts": one.node.facts,
+        "tone": one.tone,
+        "words": one.words,
+        "shares": one.shares,
     }
 
 
@@ -40,7 +32,7 @@ def _shown(node: Node) -> dict[str, Any]:
 @signed_in
 def nodes(request: PageRequest) -> HttpResponse:
     request.actor.require(Permission.NODE_VIEW)
-    context = {"section": "node", "nodes": [_shown(node) for node in Node.objects.all()]}
+    context = {"section": "node", "nodes": [_shown(one) for one in capacities()]}
     return page(request, "nodes/list.html", context)
 
 
@@ -54,7 +46,7 @@ def node(request: PageRequest, node_id: UUID) -> HttpResponse:
     living = row.environments.filter(deleted_at=None).select_related("tenant", "usage")
     context = {
         "section": "node",
-        "node": _shown(row),
+        "node": _shown(capacities_of([row])[0]),
         "environments": living.order_by("name")[:200],
         "images": row.images.select_related("image"),
         "states": NodeState.choices,

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from panel.environments.models import Environment
 from panel.quotas.models import Quota, Resource
@@ -97,10 +99,11 @@ def _refusal(tenant: Tenant, rows: Mapping[str, Quota], wanted: Mapping[str, int
         return ""
     r = short.level.resource
     left = max((short.level.most or 0) - short.level.reserved, 0)
-    return (
-        f"The tenant above has {shown(r, left):g} of {Resource(r).label} left, and "
-        f"{shown(r, short.asked):g} more are asked for."
-    )
+    return _("The tenant above has %(left)s of %(what)s left, and %(asked)s more are asked for.") % {
+        "left": f"{shown(r, left):g}",
+        "what": Resource(r).label,
+        "asked": f"{shown(r, short.asked):g}",
+    }
 
 
 def _sentences(
@@ -112,12 +115,23 @@ def _sentences(
     told = [refusal] if refusal else []
     if count:
         names = ", ".join(one["name"] for one in environments[:10])
-        more = f" and {count - 10} more" if count > 10 else ""
-        noun = "environment" if count == 1 else "environments"
-        told.append(f"{count} {noun} would not fit: {names}{more}. They keep what they have; nothing new fits.")
+        if count > 10:
+            names = _("%(names)s and %(n)s more") % {"names": names, "n": count - 10}
+        told.append(
+            ngettext(
+                "%(n)s environment would not fit: %(names)s. It keeps what it has; nothing new fits.",
+                "%(n)s environments would not fit: %(names)s. They keep what they have; nothing new fits.",
+                count,
+            )
+            % {"n": count, "names": names}
+        )
     for r, one in resources.items():
         if one["over"] and not count:
-            told.append(f"{one['reserved']:g} of {Resource(r).label} are handed out; nothing new fits.")
+            told.append(_("%(n)s of %(what)s are handed out; nothing new fits.") % _of(one["reserved"], r))
         if one["new_limit"] is not None and one["used"] > one["new_limit"]:
-            told.append(f"{one['used']:g} of {Resource(r).label} are really in use.")
-    return told or ["Everything that is there fits."]
+            told.append(_("%(n)s of %(what)s are really in use.") % _of(one["used"], r))
+    return told or [_("Everything that is there fits.")]
+
+
+def _of(amount: float, resource: str) -> dict[str, str]:
+    return {"n": f"{amount:g}", "what": Resource(resource).label}

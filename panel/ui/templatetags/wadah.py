@@ -191,11 +191,16 @@ def bar(
     label: str = "",
     reserved: float | None = None,
     figures: str = "",
+    level: float | None = None,
 ) -> dict[str, Any]:
-    """Used within reserved within the limit, drawn as SVG attributes: the CSP allows no inline width."""
+    """Used within reserved within the limit, drawn as SVG attributes: the CSP allows no inline width.
+
+    `level` (0 to 1) decides the colour where what is drawn doesn't: promises without a bound are no alarm.
+    """
     share = min((used or 0) / limit, 1) if limit else 0.0
     kept = min((reserved or 0) / limit, 1) if limit else 0.0
-    level = max(share, kept) if reserved is not None else share
+    if level is None:
+        level = max(share, kept)
     tone = "bad" if level >= _ALARM else "warn" if level >= _WARN else ""
     word = {"bad": _("nearly used up"), "warn": _("filling up"), "": ""}[tone]
     percent = round(share * 100)
