@@ -318,7 +318,7 @@ class Engine:
     ) -> None:
         if state.failure is None:
             return
-        left = self.reconciler.left_of(work.spec) if nothing_before else []
+        left = self.reconciler.left_of(work.spec) if nothing_before and fault is None else []
         if fault is not None or left:
             said = f"Not undone yet: {fault or ', '.join(left)}; the node goes on trying."
         else:

@@ -31,6 +31,7 @@ log = structlog.get_logger()
 #: goes when the kernel has taken its network namespace away, which takes longer on a busy host.
 DYING_S = 30.0
 _PATIENCE_S = 10.0
+_LEAVING_S = 3.0
 #: What nobody wants is left alone for so long: a panel, or a person, may be about to say that they do.
 GRACE_S = 60.0
 
@@ -110,8 +111,16 @@ class Reconciler:
         return next((why for why in (one.drifted(standing) for one in resources) if why), None)
 
     def left_of(self, spec: EnvironmentSpec) -> list[str]:
-        """Names of the resources that are there of an environment that should not be."""
-        return [one.name for one in self._tools.all() if one.inspect(spec.id) is not None]
+        """Names of the resources that are there of an environment that should not be.
+
+        What is on its way out (a link whose namespace the kernel is taking away) has a few seconds to go.
+        """
+        until = time.monotonic() + _LEAVING_S
+        while left := [one.name for one in self._tools.all() if one.inspect(spec.id) is not None]:
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
+        return left
 
     def _sweep(self) -> None:
         for environment_id in known_environments(self.node):
