@@ -51,7 +51,7 @@ class NewEnvironment(Strict):
     is_started: bool = True
 
 
-class ChangedEnvironment(Strict):
+class EnvironmentToChange(Strict):
     name: str | None = None
     description: str | None = None
     plan: str | None = None
@@ -152,7 +152,7 @@ def get(request: HttpRequest, pk: str) -> Json:
 
 
 @router.patch("/{pk}", response={202: Json}, operation_id="environments_update")
-def update(request: HttpRequest, pk: str, payload: ChangedEnvironment) -> Status[Json]:
+def update(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Status[Json]:
     changes = payload.model_dump(exclude_unset=True)
     return _accepted(request, services.update_environment(actor(request), uuid_of(pk, WHAT), changes))
 
