@@ -17,7 +17,7 @@ router = Router()
 Json = dict[str, Any]
 
 
-class Create(BaseModel):
+class TokenToCreate(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tenant: str | None = None
@@ -50,7 +50,7 @@ def list_(request: HttpRequest, page: Query[Page]) -> Json:
 
 
 @router.post("", response={201: Json}, operation_id="tokens_create")
-def create(request: HttpRequest, payload: Create) -> Status[Json]:
+def create(request: HttpRequest, payload: TokenToCreate) -> Status[Json]:
     who = actor(request)
     tenant = tenant_of(who, payload.tenant) if payload.tenant else None
     row, text = services.create_token(who, tenant=tenant, **payload.model_dump(exclude={"tenant"}))

@@ -31,7 +31,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Create(Strict):
+class NewEnvironment(Strict):
     name: str = Field(max_length=4096)
     image: str = Field(max_length=4096)
     tenant: str | None = None
@@ -51,7 +51,7 @@ class Create(Strict):
     is_started: bool = True
 
 
-class Update(Strict):
+class EnvironmentToChange(Strict):
     name: str | None = None
     description: str | None = None
     plan: str | None = None
@@ -137,7 +137,7 @@ def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
 
 
 @router.post("", response={202: Json}, operation_id="environments_create")
-def create(request: HttpRequest, payload: Create) -> Status[Json]:
+def create(request: HttpRequest, payload: NewEnvironment) -> Status[Json]:
     tenant = _default_tenant(request, payload.tenant)
     values = payload.model_dump(exclude={"tenant"})
     return _accepted(request, services.create_environment(actor(request), tenant, **values))
@@ -152,7 +152,7 @@ def get(request: HttpRequest, pk: str) -> Json:
 
 
 @router.patch("/{pk}", response={202: Json}, operation_id="environments_update")
-def update(request: HttpRequest, pk: str, payload: Update) -> Status[Json]:
+def update(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Status[Json]:
     changes = payload.model_dump(exclude_unset=True)
     return _accepted(request, services.update_environment(actor(request), uuid_of(pk, WHAT), changes))
 

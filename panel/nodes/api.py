@@ -18,7 +18,7 @@ router = Router()
 Json = dict[str, Any]
 
 
-class Update(BaseModel):
+class ChangedNode(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     state: str | None = None
@@ -83,7 +83,7 @@ def survey(request: HttpRequest, pk: str) -> Status[Json]:
 
 
 @router.patch("/{pk}", response=Json, operation_id="nodes_update")
-def update(request: HttpRequest, pk: str, payload: Update) -> Json:
+def update(request: HttpRequest, pk: str, payload: ChangedNode) -> Json:
     """`state`, and `overcommit`: how many times what it has it may promise of `cpu`, `memory_mb`, `disk_mb`."""
     who = _seen_by(actor(request))
     node_id = uuid_of(pk, "This node")

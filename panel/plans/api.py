@@ -17,7 +17,7 @@ router = Router()
 Json = dict[str, Any]
 
 
-class Create(BaseModel):
+class NewPlan(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
@@ -30,7 +30,7 @@ class Create(BaseModel):
     position: int = 0
 
 
-class Update(BaseModel):
+class ChangedPlan(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str | None = None
@@ -63,7 +63,7 @@ def list_(request: HttpRequest, page: Query[Page]) -> Json:
 
 
 @router.post("", response={201: Json}, operation_id="plans_create")
-def create(request: HttpRequest, payload: Create) -> Status[Json]:
+def create(request: HttpRequest, payload: NewPlan) -> Status[Json]:
     who = actor(request)
     tenant = tenant_of(who, payload.tenant) if payload.tenant else None
     row = services.create_plan(who, tenant=tenant, **payload.model_dump(exclude={"tenant"}))
@@ -71,13 +71,13 @@ def create(request: HttpRequest, payload: Create) -> Status[Json]:
 
 
 @router.patch("/{pk}", response=Json, operation_id="plans_update")
-def update(request: HttpRequest, pk: str, payload: Update) -> Json:
+def update(request: HttpRequest, pk: str, payload: ChangedPlan) -> Json:
     changes = payload.model_dump(exclude_unset=True)
     return show(services.update_plan(actor(request), uuid_of(pk, "This plan"), changes))
 
 
 @router.post("/{pk}/preview", response=Json, operation_id="plans_preview")
-def preview(request: HttpRequest, pk: str, payload: Update) -> Json:
+def preview(request: HttpRequest, pk: str, payload: ChangedPlan) -> Json:
     """What the same body would do as a PATCH: who gets it, who can't and why, who keeps his version."""
     changes = payload.model_dump(exclude_unset=True)
     return preview_update(actor(request), uuid_of(pk, "This plan"), changes)

@@ -23,14 +23,14 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Create(Strict):
+class NewTenant(Strict):
     name: str
     slug: str = ""
     parent: str | None = None
     quota: dict[str, float | None] = {}
 
 
-class Update(Strict):
+class ChangedTenant(Strict):
     name: str | None = None
     time_zone: str | None = None
     quota: dict[str, float | None] = {}
@@ -59,7 +59,7 @@ def list_(request: HttpRequest, page: Query[Page]) -> Json:
 
 
 @router.post("", response={201: Json}, operation_id="tenants_create")
-def create(request: HttpRequest, payload: Create) -> Status[Json]:
+def create(request: HttpRequest, payload: NewTenant) -> Status[Json]:
     who = actor(request)
     parent = selectors.tenant_of(who, payload.parent) if payload.parent else None
     row = services.create_tenant(who, name=payload.name, slug=payload.slug, parent=parent, quota=payload.quota)
@@ -72,7 +72,7 @@ def get(request: HttpRequest, pk: str) -> Json:
 
 
 @router.patch("/{pk}", response=Json, operation_id="tenants_update")
-def update(request: HttpRequest, pk: str, payload: Update) -> Json:
+def update(request: HttpRequest, pk: str, payload: ChangedTenant) -> Json:
     who = actor(request)
     changes = payload.model_dump(exclude_unset=True)
     return _show(services.update_tenant(who, selectors.tenant_of(who, pk).pk, **changes))
