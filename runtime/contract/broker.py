@@ -9,6 +9,8 @@ from typing import Any
 
 import structlog
 from celery import bootsteps
+from celery.platforms import EX_FAILURE
+from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport import TRANSPORT_ALIASES, redis
 
@@ -50,6 +52,18 @@ class Channel(redis.Channel):
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             log.error("what is no message dropped", error=f"{type(error).__name__}: {error}"[:200])
             return True
+
+    def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
+        """Kombu's; a worker that can't acknowledge ends, and is started again by its supervisor.
+
+        What it can't acknowledge counts as in hand for ever: with all hands full it would never look for
+        another message, nor notice that its connection is gone.
+        """
+        try:
+            super().basic_ack(delivery_tag, multiple)
+        except self.connection_errors:  # type: ignore[attr-defined]
+            worker_state.should_stop = EX_FAILURE  # type: ignore[assignment]  # read as an exit code
+            raise
 
 
 class Transport(redis.Transport):
