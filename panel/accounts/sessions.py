@@ -43,6 +43,9 @@ def touch(session: Any) -> None:
         if SESSION_KEY in row:
             row[_SEEN] = now
             row.save()
+    # for the case that this request has something of its own to save; not by itself a reason to
+    modified, session[_SEEN] = session.modified, now
+    session.modified = modified
 
 
 class SessionMiddleware:

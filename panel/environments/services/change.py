@@ -65,7 +65,7 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     """Put the changes into a locked row's intent; what was asked for, for the operation."""
     for permission in needed(changes):
         actor.require(permission, row)
-    if "name" in changes and changes["name"] != row.name:
+    if changes.get("name") is not None and changes["name"] != row.name:
         refuse_taken_name(row.tenant, inputs.check_name(changes["name"]))
         row.name = changes["name"]
     if "description" in changes:
