@@ -15,7 +15,7 @@ from runtime.state import exclusive
 
 
 class IdRange(Resource):
-    """A claim file per slot, taken and given back under one lock. A slot that was used before is given out again
+    """A claim file per slot, taken and given back under one lock. One that was used before is given out again
     only when no process with an id of its range lives any more."""
 
     name = "id range"
