@@ -2,7 +2,6 @@
 
 import os
 import signal
-import threading
 import time
 from contextlib import suppress
 
@@ -13,17 +12,43 @@ from runtime.engine import Engine
 from runtime.host.oci import init_pid, monitor_pid, monitors
 from runtime.node import Node
 from runtime.state import Records
-from tests.faults.node.support import assert_whole, delete, in_process
+from tests.faults.node.support import ALL, assert_whole, delete, in_process, plant
 from tests.host.conftest import Make
 from tests.host.support.node import Specs
 
+FROM_ITS_START = ALL[ALL.index("init process") :]
 
-@pytest.mark.parametrize("after_ms", [0, 1, 2, 4, 6, 8, 10, 12, 15, 20])
-def test_a_monitor_killed_while_it_starts(node: Node, specs: Specs, busybox: str, after_ms: int) -> None:
-    """At any moment from its first instruction until the whole is through."""
+
+@pytest.mark.parametrize("name", FROM_ITS_START)
+def test_a_monitor_killed_while_it_starts(node: Node, specs: Specs, busybox: str, name: str) -> None:
+    """After each step from the one that starts it."""
     spec = specs.new(stop_timeout_s=0)
-    through = threading.Event()
-    killed = []
+    plant(node, "pause", ("ensure", "after", name))
+    child = os.fork()
+    if child == 0:
+        report = Engine(node).apply(spec)
+        os._exit(int(report is None or report.state is not ObservedState.RUNNING or report.code != ""))
+    assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
+    pid = monitor_pid(node, spec.id)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while monitor_pid(node, spec.id) is not None:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGCONT)
+    try:
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert monitor_pid(node, spec.id) not in (None, pid)
+        assert_whole(node)
+    finally:
+        delete(node, spec)
+
+
+@pytest.mark.parametrize("after_ms", [0, 2, 4, 6, 8, 10])
+def test_a_monitor_killed_within_the_step_that_starts_it(
+    node: Node, specs: Specs, busybox: str, after_ms: int
+) -> None:
+    """At moments that no boundary names, from its first instruction on."""
+    spec = specs.new(stop_timeout_s=0)
 
     def kill_the_first() -> None:
         until = time.monotonic() + 30
@@ -32,24 +57,22 @@ def test_a_monitor_killed_while_it_starts(node: Node, specs: Specs, busybox: str
         time.sleep(after_ms / 1000)
         for pid in found:
             with suppress(ProcessLookupError):
-                if not through.is_set():
-                    os.kill(pid, signal.SIGKILL)
-                    killed.append(pid)
+                os.kill(pid, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill_the_first)
-    killer.start()
+    killer = os.fork()
+    if killer == 0:
+        kill_the_first()
+        os._exit(0)
     try:
         report = Engine(node).apply(spec)
-        through.set()
+        assert report is not None
+        assert (report.state, report.code) in (
+            (ObservedState.RUNNING, ""),
+            (ObservedState.RUNNING, "console_lost"),
+        )
     finally:
-        killer.join()
-    if not killed:
-        pytest.skip("it was through before")
-    assert report is not None
-    assert (report.state, report.code) == (ObservedState.RUNNING, ""), report.message
-    assert monitor_pid(node, spec.id) not in (None, *killed)
-    assert_whole(node)
-    delete(node, spec)
+        os.waitpid(killer, 0)
+        delete(node, spec)
     assert_whole(node)
 
 
