@@ -1,5 +1,6 @@
 """Starting, stopping and pausing."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -64,3 +65,13 @@ def resume(actor: Actor, environment_id: UUID) -> Changed:
         return {}
 
     return change(actor, environment_id, Permission.ENVIRONMENT_POWER, OperationKind.RESUME, mutate)
+
+
+#: By the name that a page's button sends.
+POWER: dict[str, Callable[[Actor, UUID], Changed]] = {
+    "start": start,
+    "stop": stop,
+    "restart": restart,
+    "pause": pause,
+    "resume": resume,
+}
