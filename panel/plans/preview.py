@@ -108,7 +108,7 @@ def _why_not(
         return refusal.message
     usage = getattr(row, "usage", None)
     if usage is not None and usage.disk_bytes > limits.disk_mb * _MIB:
-        return f"{limits.disk_mb} MB of disk is below the {-(-usage.disk_bytes // _MIB)} MB in use."
+        return f"{limits.disk_mb} MiB of disk is below the {-(-usage.disk_bytes // _MIB)} MiB in use."
     before, after = amounts_of(row.contract_limits()), amounts_of(limits)
     short = simulation.change(row.tenant, {r: after[r] - before[r] for r in after}, timezone.now())
     if short is None:

@@ -169,8 +169,8 @@ def _refuse_below_used(environment: Environment, wanted: Limits) -> None:
     if usage is not None and usage.disk_bytes > wanted.disk_mb * _MIB:
         used = -(-usage.disk_bytes // _MIB)
         raise Conflict(
-            f"{wanted.disk_mb} MB of disk is below the {used} MB in use.",
+            f"{wanted.disk_mb} MiB of disk is below the {used} MiB in use.",
             code="below_used",
             field="disk_mb",
-            next_step=f"Delete files inside first, or ask for at least {used} MB.",
+            next_step=f"Delete files inside first, or ask for at least {used} MiB.",
         )

@@ -39,6 +39,7 @@ def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, An
     return {
         "section": "environment",
         "tab": tab,
+        "tab_url": reverse("environment" if tab == "overview" else f"environment-{tab}", args=[row.pk]),
         "environment": row,
         "limits": row.contract_limits(),
         "state": row.state,
@@ -51,6 +52,9 @@ def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, An
         "may_power": actor.can(Permission.ENVIRONMENT_POWER, row),
         "may_change": actor.can(Permission.ENVIRONMENT_CHANGE, row),
         "may_resize": actor.can(Permission.ENVIRONMENT_RESIZE, row),
+        "may_credentials": actor.can(Permission.ENVIRONMENT_CREDENTIALS, row),
+        "may_network": actor.can(Permission.NETWORK_CHANGE, row),
+        "may_forward": actor.can(Permission.FORWARD_CHANGE, row),
         "may_share": actor.can(Permission.ENVIRONMENT_SHARE, row),
         "may_console": actor.can(Permission.ENVIRONMENT_CONSOLE, row),
         "may_delete": actor.can(Permission.ENVIRONMENT_DELETE, row),
