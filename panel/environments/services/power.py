@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment
 from panel.environments.services.checks import check_stop_timeout
@@ -50,7 +52,7 @@ def restart(actor: Actor, environment_id: UUID) -> Changed:
 def pause(actor: Actor, environment_id: UUID) -> Changed:
     def mutate(row: Environment) -> dict[str, Any]:
         if row.desired_state == DesiredState.STOPPED:
-            raise Conflict("It is stopped; only a running environment can be paused.", code="not_running")
+            raise Conflict(_("It is stopped; only a running environment can be paused."), code="not_running")
         row.desired_state = DesiredState.PAUSED
         return {}
 
@@ -60,7 +62,7 @@ def pause(actor: Actor, environment_id: UUID) -> Changed:
 def resume(actor: Actor, environment_id: UUID) -> Changed:
     def mutate(row: Environment) -> dict[str, Any]:
         if row.desired_state != DesiredState.PAUSED:
-            raise Conflict("It isn't paused.", code="not_paused")
+            raise Conflict(_("It isn't paused."), code="not_paused")
         row.desired_state = DesiredState.RUNNING
         return {}
 

@@ -62,8 +62,8 @@ _PARTS = {
 
 
 @signed_in
-def change(request: PageRequest, environment_id: UUID, what: str) -> HttpResponse:
-    return change_part(request, environment_id, what, parts=_PARTS, shows=_network, tab="environment-network")
+def change(request: PageRequest, environment_id: UUID, part: str) -> HttpResponse:
+    return change_part(request, environment_id, part, parts=_PARTS, shows=_network, tab="environment-network")
 
 
 @require_POST
