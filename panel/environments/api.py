@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -124,7 +125,7 @@ def _default_tenant(request: HttpRequest, given: str | None) -> Tenant:
     found = list(Tenant.objects.for_actor(who, Permission.ENVIRONMENT_CREATE)[:2])
     if len(found) == 1:
         return found[0]
-    raise Invalid("Say in which tenant: its id or slug.", field="tenant")
+    raise Invalid(_("Say in which tenant: its id or slug."), field="tenant")
 
 
 @router.get("", response=Json, operation_id="environments_list")

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecord
@@ -42,7 +43,7 @@ def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Envi
         rows = rows.filter(_state_condition(wanted["state"]))
     sort = wanted.get("sort", "name")
     if sort not in _SORTS:
-        raise Invalid(f"sort is one of {', '.join(sorted(_SORTS))}.", field="sort")
+        raise Invalid(_("sort is one of %(sorts)s.") % {"sorts": ", ".join(sorted(_SORTS))}, field="sort")
     return rows.order_by(sort, "id")
 
 
@@ -56,7 +57,7 @@ def _tenant_condition(text: str) -> Any:
 def _state_condition(text: str) -> Q:
     """The condition on columns that goes with a derived state (see `derive_state`)."""
     if text not in State.values:
-        raise Invalid(f"state is one of {', '.join(State.values)}.", field="state")
+        raise Invalid(_("state is one of %(state)s.") % {"state": ", ".join(State.values)}, field="state")
     wanted = ~Q(desired_state="deleted")
     new = Q(observed_generation=0)
     failed = (

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.services import record
@@ -93,7 +94,7 @@ def _resize_by(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> No
         refuse_own_size(row.tenant)
         if changes.get("follows_plan"):
             raise Invalid(
-                "One that follows its plan has the plan's size; give no limits.", field="follows_plan"
+                _("One that follows its plan has the plan's size; give no limits."), field="follows_plan"
             )
     if changes.get("plan"):
         take_version(row, plan_version(actor, row.tenant, changes["plan"]), limits)
@@ -110,7 +111,7 @@ def _follow(row: Environment, *, wanted: bool) -> None:
     if wanted:
         version = newest(row.plan_version.plan_id) if row.plan_version is not None else None
         if version is None:
-            raise Invalid("It has no plan to follow; give one.", field="follows_plan")
+            raise Invalid(_("It has no plan to follow; give one."), field="follows_plan")
         take_version(row, version)
     row.follows_plan = wanted
 
@@ -169,8 +170,9 @@ def _refuse_below_used(environment: Environment, wanted: Limits) -> None:
     if usage is not None and usage.disk_bytes > wanted.disk_mb * _MIB:
         used = -(-usage.disk_bytes // _MIB)
         raise Conflict(
-            f"{wanted.disk_mb} MB of disk is below the {used} MB in use.",
+            _("%(disk_mb)s MiB of disk is below the %(used)s MiB in use.")
+            % {"disk_mb": wanted.disk_mb, "used": used},
             code="below_used",
             field="disk_mb",
-            next_step=f"Delete files inside first, or ask for at least {used} MB.",
+            next_step=_("Delete files inside first, or ask for at least %(used)s MiB.") % {"used": used},
         )

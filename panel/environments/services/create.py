@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import dispatch
 from panel.accounts.actor import Actor
@@ -121,7 +122,10 @@ def _place_and_save(
     check_allowance(environment.plan_version, "addresses", wanted[4], field="ipv4")
     for family, number in wanted.items():
         if number and family not in pools:
-            raise Invalid(f"The node has no IPv{family} network; ask for 0.", field=f"ipv{family}")
+            raise Invalid(
+                _("The node has no IPv%(family)s network; ask for 0.") % {"family": family},
+                field=f"ipv{family}",
+            )
     amounts = quotas.amounts_of(limits)
     quotas.reserve(tenant, {**amounts, Resource.ADDRESSES: wanted[4]})
     placement.take(node, amounts[Resource.CPU], limits.memory_mb, limits.disk_mb)
@@ -147,7 +151,7 @@ def _place_and_save(
             environment.save(force_insert=True)
     except IntegrityError as error:
         refuse_taken_name(tenant, environment.name)
-        raise Conflict("Another change got in between.", next_step="Try again.") from error
+        raise Conflict(_("Another change got in between."), next_step=_("Try again.")) from error
     operation.save(force_insert=True)
     Address.objects.bulk_create(addresses)
     record(

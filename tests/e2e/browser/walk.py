@@ -98,6 +98,7 @@ NO_PAGES: dict[str, str] = {
     "environment-terminal-close": _FORM,
     "environment-power": _FORM,
     "environment-change": _FORM,
+    "environment-network-change": _FORM,
     "forward-remove": _FORM,
     "environment-delete": _FORM,
     "operation-retry": _FORM,

@@ -260,10 +260,10 @@ def test_b08_a_deleted_subvolume_does_not_hide_what_its_snapshots_hold(node: Nod
         root = os.open("/", os.O_RDONLY)
 
         def volume(request: int, name: str, fd: int = 0) -> int:
-            data = struct.pack("=qQQQQQQ4040s", fd, 0, 0, 0, 0, 0, 0, name.encode())
+            data = struct.pack("=q4088s", fd, name.encode())
             return libc.ioctl(root, ctypes.c_ulong(request), ctypes.create_string_buffer(data, len(data)))
 
-        create, snapshot = 1 << 30 | 4096 << 16 | 0x9418, 1 << 30 | 4096 << 16 | 0x9417
+        create, snapshot = 1 << 30 | 4096 << 16 | 0x940E, 1 << 30 | 4096 << 16 | 0x9401
         wrote = []
         for turn in range(6):
             if volume(create, f"work{turn}"):

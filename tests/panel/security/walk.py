@@ -34,7 +34,14 @@ SIGN_IN = "in"
 _BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
 _BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
 #: Parts of a route that name no row.
-_PLAIN = {"key": "walked", "name": "t1", "provider_id": "sso", "uidb36": "abc", "what": "general"}
+_PLAIN = {
+    "key": "walked",
+    "name": "t1",
+    "provider_id": "sso",
+    "uidb36": "abc",
+    "what": "general",
+    "part": "network",
+}
 
 #: What to send, by method and route; nothing else takes a body. `{name}` stands for an id of `world`.
 BODIES: dict[str, dict[str, Any]] = {
@@ -59,6 +66,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /api/v1/nodes/<pk>": {"state": "disabled"},
     "POST /environments/<uuid:environment_id>/power": {"action": "stop"},
     "POST /environments/<uuid:environment_id>/settings/<slug:what>": {"name": "walked"},
+    "POST /environments/<uuid:environment_id>/network/<slug:part>": {"nameservers": "9.9.9.9"},
     "POST /environments/<uuid:environment_id>/delete": {"typed_name": "ve-amber"},
     "POST /environments/create": {
         "name": "walked",
