@@ -5,8 +5,9 @@ Off unless the file HOME/node/faults is there (root's own directory). A line is
     <ensure|remove|wait|commit|settle|undo> <before|after> <action> <name of the step>
 
 and fires once, then it is gone from the file. Actions: `kill` (SIGKILL to the process itself), `pause`
-(SIGSTOP, until somebody continues it), `hang` (until somebody ends it), `fail` (a `RuntimeFault`), or the name of an error number such as `ENOSPC` (an
-`OSError`). `*` as the name stands for any step. Reached at step boundaries only.
+(SIGSTOP, until somebody continues it), `hang` (until somebody ends it), `fail` (a `RuntimeFault`), or the name
+of an error number such as `ENOSPC` (an `OSError`). `*` as the name stands for any step. Reached at step
+boundaries only.
 """
 
 import errno
