@@ -10,7 +10,8 @@ from panel.environments.models import Environment
 from panel.networks.models import Address, PortForward
 from panel.nodes.models import Node
 from panel.quotas.models import Quota
-from panel.tenants.models import Tenant
+from panel.tenants.models import Membership, Tenant
+from panel.tenants.permissions import RoleName
 from tests.panel.support import factories
 
 
@@ -35,6 +36,28 @@ def world(quota: dict[str, float | None], below: int = 0, made: int = 0) -> Any:
     owner = factories.member(top)
     token = factories.bearer(owner, top, role="owner")["Authorization"].removeprefix("Bearer ")
     return {"tenant": str(tenant.pk), "top": str(top.pk), "token": token, "environments": rows}
+
+
+def pair_of_owners() -> Any:
+    """A tenant with two owners: its id, and of each his id and token."""
+    tenant = factories.tenant()
+    owners = [factories.member(tenant) for _ in range(2)]
+    return {
+        "tenant": str(tenant.pk),
+        "owners": [
+            [
+                str(owner.user.pk),
+                factories.bearer(owner, tenant, role="owner")["Authorization"].removeprefix("Bearer "),
+            ]
+            for owner in owners
+        ],
+    }
+
+
+def owners_of(tenants: list[str]) -> list[int]:
+    """How many each has."""
+    rows = Membership.objects.filter(role=RoleName.OWNER)
+    return [rows.filter(tenant=tenant).count() for tenant in tenants]
 
 
 def node_with_room_for(count: int) -> None:
