@@ -11,11 +11,12 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.host import libc
 from runtime.install.layout import CHECKOUT
 from tests.host.support.node import network_namespace
 
@@ -124,8 +125,28 @@ def standing(home: Path) -> Installation:
 
 
 @contextmanager
-def installation(*options: str) -> Iterator[Installation]:
+def _own_disk(directory: Path, megabytes: int) -> Iterator[None]:
+    """A file system of that size there, seen by this process and those that it starts; 0: none."""
+    if not megabytes:
+        yield
+        return
+    directory.mkdir()
+    libc.unshare(libc.CLONE_FS | libc.CLONE_NEWNS)
+    libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE)
+    libc.mount("tmpfs", str(directory), "tmpfs", 0, f"size={megabytes}m")
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # a purge takes it along
+            libc.umount(str(directory), libc.MNT_DETACH)
+
+
+@contextmanager
+def installation(*options: str, panel_disk_mb: int = 0) -> Iterator[Installation]:
     """Up with these options, and afterwards purged: nothing of it is left on the machine.
+
+    `panel_disk_mb`: the database lies on a disk of that size; the tests' process is in a mount namespace of its
+    own from then on.
 
     With `WADAH_TEST_HOME=DIR` the one in DIR is used, as it is, and left.
     """
@@ -135,7 +156,7 @@ def installation(*options: str) -> Iterator[Installation]:
     home = Path(tempfile.mkdtemp(prefix="wadah-e2e-"))
     home.chmod(0o755)
     made = Installation(home, f"http://127.0.0.1:{free_port()}", "", "", "")
-    with network_namespace() as namespace:
+    with network_namespace() as namespace, _own_disk(home / "panel", panel_disk_mb):
         try:
             port = made.url.rpartition(":")[2]
             words = ["up", "--detach", "--port", port, "--node-netns", str(namespace), *options]
