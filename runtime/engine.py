@@ -96,6 +96,8 @@ class Engine:
                 if not mine:
                     return last
                 spec = records.wanted()
+                if spec is not None and because and self.reconciler.drift(records) is None:
+                    attempted = spec.generation  # somebody else who looked was quicker
                 while spec is not None and spec.generation > attempted:
                     attempted = spec.generation
                     try:

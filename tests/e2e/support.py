@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,28 +125,10 @@ def standing(home: Path) -> Installation:
 
 
 @contextmanager
-def _own_disk(directory: Path, megabytes: int) -> Iterator[None]:
-    """A file system of that size there, seen by this process and those that it starts; 0: none."""
-    if not megabytes:
-        yield
-        return
-    directory.mkdir()
-    libc.unshare(libc.CLONE_FS | libc.CLONE_NEWNS)
-    libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE)
-    libc.mount("tmpfs", str(directory), "tmpfs", 0, f"size={megabytes}m")
-    try:
-        yield
-    finally:
-        with suppress(OSError):  # a purge takes it along
-            libc.umount(str(directory), libc.MNT_DETACH)
-
-
-@contextmanager
 def installation(*options: str, panel_disk_mb: int = 0) -> Iterator[Installation]:
     """Up with these options, and afterwards purged: nothing of it is left on the machine.
 
-    `panel_disk_mb`: the database lies on a disk of that size; the tests' process is in a mount namespace of its
-    own from then on.
+    `panel_disk_mb`: the database lies on a disk of that size.
 
     With `WADAH_TEST_HOME=DIR` the one in DIR is used, as it is, and left.
     """
@@ -155,8 +137,11 @@ def installation(*options: str, panel_disk_mb: int = 0) -> Iterator[Installation
         return
     home = Path(tempfile.mkdtemp(prefix="wadah-e2e-"))
     home.chmod(0o755)
+    if panel_disk_mb:
+        (home / "panel").mkdir()
+        libc.mount("tmpfs", str(home / "panel"), "tmpfs", 0, f"size={panel_disk_mb}m")
     made = Installation(home, f"http://127.0.0.1:{free_port()}", "", "", "")
-    with network_namespace() as namespace, _own_disk(home / "panel", panel_disk_mb):
+    with network_namespace() as namespace:
         try:
             port = made.url.rpartition(":")[2]
             words = ["up", "--detach", "--port", port, "--node-netns", str(namespace), *options]
@@ -169,5 +154,8 @@ def installation(*options: str, panel_disk_mb: int = 0) -> Iterator[Installation
             keep = os.environ.get("WADAH_TEST_KEEP_LOGS")
             if keep:
                 shutil.copytree(home / "log", keep, dirs_exist_ok=True)
+            if panel_disk_mb:  # stopped first: a purge can't delete what something is mounted on
+                made.wadah("down", timeout_s=120, check=False)
+                libc.umount(str(home / "panel"), libc.MNT_DETACH)
             made.wadah("down", "--purge", timeout_s=300, check=False)
             shutil.rmtree(home, ignore_errors=True)

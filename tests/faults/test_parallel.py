@@ -1,4 +1,4 @@
-"""Many at once, and room for a few: as many pass as there is room for, the rest hear why (R01, R02, R04, R06).
+"""Many at once, and room for a few: as many pass as there is room for, the rest hear why (R01-R07).
 
 Over several processes, through the real WSGI handler, on a SQLite file and on PostgreSQL.
 """
@@ -129,6 +129,14 @@ def test_grows_and_shrinks_mixed_lose_nothing(crowd: Crowd) -> None:
     assert outcome(crowd.all_at_once(asks)) == {(202, ""): len(asks)}
     held = crowd.call("count", tenant=world["top"])["memory_mb"]
     assert crowd.call("reserved", tenant=world["top"], resource="memory_mb")["reserved"] == held
+
+
+def test_schedulers_at_once_send_each_spec_once(crowd: Crowd) -> None:
+    """R07: two beats, or one that was started twice."""
+    world = crowd.call("world", quota={}, made=20)
+    crowd.call("fall_behind", environments=world["environments"])
+    assert sum(crowd.call_in_all("resend")) == 20
+    assert crowd.call_in_all("resend") == [0] * 4
 
 
 PAIRS = 8

@@ -60,7 +60,7 @@ def full_disk(directory: Path) -> Iterator[None]:
 def test_a_full_disk_under_the_database(whole: Stack, environment: str) -> None:
     wadah = whole.wadah
     with full_disk(wadah.home / "panel"):
-        asked = {"name": "no-room", "image": "busybox", "tenant": "demo"}
+        asked = {"image": "busybox", "tenant": "demo", "limits": {"cpu": 1, "memory_mb": 64, "disk_mb": 64}}
 
         def refused() -> bool:
             """Pages of the log that are there already take a few rows more."""

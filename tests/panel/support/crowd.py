@@ -89,6 +89,12 @@ class Crowd:
         _send(self._processes[0], {"call": name, "arguments": arguments})
         return _receive(self._processes[0])
 
+    def call_in_all(self, name: str, **arguments: Any) -> list[Any]:
+        """The same in every process, at once."""
+        for process in self._processes:
+            _send(process, {"call": name, "arguments": arguments})
+        return [_receive(process) for process in self._processes]
+
 
 def _send(process: "subprocess.Popen[str]", message: Any) -> None:
     assert process.stdin is not None
