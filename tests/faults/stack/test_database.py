@@ -59,6 +59,7 @@ def full_disk(directory: Path) -> Iterator[None]:
 
 def test_a_full_disk_under_the_database(whole: Stack, environment: str) -> None:
     wadah = whole.wadah
+    assert whole.page("/environments/").status == 200, "to sign in takes a row"
     with full_disk(wadah.home / "panel"):
         asked = {"image": "busybox", "tenant": "demo", "limits": {"cpu": 1, "memory_mb": 64, "disk_mb": 64}}
 
