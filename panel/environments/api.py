@@ -49,6 +49,7 @@ class NewEnvironment(Strict):
     security: Json | None = None
     restart: Json | None = None
     stop_timeout_s: float | None = None
+    tags: list[str] = Field(default=[], max_length=100)
     is_started: bool = True
 
 
@@ -63,6 +64,7 @@ class EnvironmentToChange(Strict):
     security: Json | None = None
     restart: Json | None = None
     stop_timeout_s: float | None = None
+    tags: list[str] | None = Field(default=None, max_length=100)
 
 
 class Stop(Strict):
@@ -99,6 +101,7 @@ class Filters(Page):
     state: str = ""
     node: str = ""
     image: str = ""
+    tag: str = ""
     search: str = ""
     sort: str = "name"
 

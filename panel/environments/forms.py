@@ -5,9 +5,25 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from panel.environments.models import Environment
+
 
 def split_lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def split_words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def tags_field() -> forms.CharField:
+    return forms.CharField(
+        label=_("Tags"),
+        required=False,
+        max_length=700,
+        help_text=_("Words to find it by, between spaces: web production."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
+    )
 
 
 class LimitsForm(forms.Form):
@@ -52,6 +68,7 @@ class CreateForm(LimitsForm):
         ),
     )
     description = forms.CharField(label=_("Description"), required=False, max_length=400)
+    tags = tags_field()
     ipv4 = forms.IntegerField(
         label=_("IPv4 addresses"), required=False, widget=forms.NumberInput(attrs={"min": 0, "max": 16})
     )
@@ -66,6 +83,13 @@ class GeneralForm(forms.Form):
         label=_("Name"), max_length=63, widget=forms.TextInput(attrs={"spellcheck": "false"})
     )
     description = forms.CharField(label=_("Description"), required=False, max_length=400)
+    tags = tags_field()
+
+    def changes(self, row: Environment) -> dict[str, Any]:
+        """Only what isn't so already."""
+        wanted = {**self.cleaned_data, "tags": split_words(self.cleaned_data["tags"])}
+        known = {"name": row.name, "description": row.description, "tags": [t.name for t in row.tags.all()]}
+        return {key: value for key, value in wanted.items() if value != known[key]}
 
 
 class RestartForm(forms.Form):

@@ -18,6 +18,8 @@ function body(data) {
   if (keys.length) value.ssh_keys = keys;
   for (const family of ["ipv4", "ipv6"]) if (data.get(family)) value[family] = Number(data.get(family));
   if (data.get("description")) value.description = data.get("description");
+  const tags = (data.get("tags") || "").split(/[\s,]+/).filter(Boolean);
+  if (tags.length) value.tags = tags;
   if (data.get("kind") !== "system") value.kind = data.get("kind");
   if (data.get("kernel") !== "shared") value.kernel = data.get("kernel");
   return value;

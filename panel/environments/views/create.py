@@ -52,6 +52,7 @@ def _create(request: PageRequest, shown: CreatePage, form: forms.CreateForm) -> 
         kernel=values["kernel"],
         description=values["description"],
         ssh_keys=forms.split_lines(values["ssh_keys"]),
+        tags=forms.split_words(values["tags"]),
         ipv4=values["ipv4"],
         ipv6=values["ipv6"],
         is_started=values["is_started"],

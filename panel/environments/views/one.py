@@ -28,7 +28,7 @@ _SPANS = {"1": "1 h", "6": "6 h", "24": "24 h"}
 def get(request: PageRequest, environment_id: UUID) -> Environment:
     return (
         Environment.objects.select_related("tenant", "node", "plan_version__plan", "usage", "created_by")
-        .prefetch_related("addresses", "forwards")
+        .prefetch_related("addresses", "forwards", "tags")
         .get_for(request.actor, environment_id)
     )
 

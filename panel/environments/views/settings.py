@@ -26,7 +26,13 @@ def _forms(row: Environment) -> dict[str, Form]:
     limits = row.limits
     return {
         "resize": forms.LimitsForm(initial=limits),
-        "general": forms.GeneralForm(initial={"name": row.name, "description": row.description}),
+        "general": forms.GeneralForm(
+            initial={
+                "name": row.name,
+                "description": row.description,
+                "tags": " ".join(tag.name for tag in row.tags.all()),
+            }
+        ),
         "restart": forms.RestartForm(
             initial={"mode": row.restart.get("mode", "always"), "stop_timeout_s": row.stop_timeout_s}
         ),
@@ -58,7 +64,7 @@ def _resize(request: PageRequest, row: Environment, form: forms.LimitsForm) -> C
 
 
 def _general(request: PageRequest, row: Environment, form: forms.GeneralForm) -> Changed | None:
-    changes = {k: v for k, v in form.cleaned_data.items() if v != getattr(row, k)}
+    changes = form.changes(row)
     return services.update_environment(request.actor, row.pk, changes) if changes else None
 
 
