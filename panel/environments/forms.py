@@ -1,10 +1,12 @@
 """From what a browser sends to typed values. The rules are the services'."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from panel.accounts.models import SshKey
 from panel.environments.models import Environment
 
 
@@ -24,6 +26,21 @@ def tags_field() -> forms.CharField:
         help_text=_("Words to find it by, between spaces: web production."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
+
+
+class SavedKeys(forms.Form):
+    """Mixed into a form that gives keys: those that its person keeps, beside what is typed."""
+
+    saved_keys = forms.MultipleChoiceField(label=_("Your saved keys"), required=False)
+
+    def offer_keys(self, keys: Iterable[SshKey]) -> None:
+        self.keys = {str(key.pk): key.text for key in keys}
+        self.fields["saved_keys"].choices = [(pk, pk) for pk in self.keys]  # type: ignore[attr-defined]
+
+    def all_keys(self) -> list[str]:
+        """The chosen, and the typed."""
+        chosen = [self.keys[pk] for pk in self.cleaned_data["saved_keys"]]
+        return [*chosen, *split_lines(self.cleaned_data["ssh_keys"])]
 
 
 class LimitsForm(forms.Form):
@@ -46,7 +63,7 @@ class LimitsForm(forms.Form):
         return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name) is not None}
 
 
-class CreateForm(LimitsForm):
+class CreateForm(SavedKeys, LimitsForm):
     name = forms.CharField(
         label=_("Name"),
         max_length=63,
@@ -135,7 +152,7 @@ class NetworkForm(forms.Form):
         return {**self.cleaned_data, "nameservers": split_lines(self.cleaned_data["nameservers"])}
 
 
-class KeysForm(forms.Form):
+class KeysForm(SavedKeys):
     ssh_keys = forms.CharField(
         label=_("SSH public keys of root"),
         required=False,

@@ -70,6 +70,8 @@ NO_PAGES: dict[str, str] = {
         "comes only with single sign-on",
     ),
     "token-revoke": _FORM,
+    "ssh-key-add": _FORM,
+    "ssh-key-remove": _FORM,
     "invite": _FORM,
     "invitation-revoke": _FORM,
     "invitation-accept": _STATE,
