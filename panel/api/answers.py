@@ -60,6 +60,7 @@ class Environment(Answer):
     kind: Kind
     kernel: Kernel
     image: str
+    tags: list[str]
     limits: Limits
     plan: str | None = Field(description="Slug of its plan.")
     addresses: list[str]

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecord, AuditRecords
@@ -60,7 +61,7 @@ def _moment(text: str, field: str, at: time) -> datetime:
     try:
         return datetime.combine(date.fromisoformat(text), at, timezone.get_current_timezone())
     except (ValueError, OverflowError) as error:
-        raise Invalid(f"{field} is a date, as 2026-01-31.", field=field) from error
+        raise Invalid(_("%(field)s is a date, as 2026-01-31.") % {"field": field}, field=field) from error
 
 
 def show(row: AuditRecord) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.services import record
@@ -73,7 +74,7 @@ def close_terminal(actor: Actor, environment_id: UUID, name: str) -> None:
     """
     environment = _visible(actor, environment_id)
     if not NAME.fullmatch(name):
-        raise NotFound("This terminal")
+        raise NotFound(_("This terminal"))
     with transaction.atomic():
         record(
             actor,

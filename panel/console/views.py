@@ -7,7 +7,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
 from panel.console.services import close_terminal, list_terminals
-from panel.environments.views import context_of, get
+from panel.environments.views.one import context_of, get
 from panel.errors import Refused
 from panel.tenants.permissions import Permission
 from panel.ui.web import PageRequest, page, signed_in

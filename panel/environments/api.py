@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -48,6 +49,7 @@ class NewEnvironment(Strict):
     security: Json | None = None
     restart: Json | None = None
     stop_timeout_s: float | None = None
+    tags: list[str] = Field(default=[], max_length=100)
     is_started: bool = True
 
 
@@ -62,6 +64,7 @@ class EnvironmentToChange(Strict):
     security: Json | None = None
     restart: Json | None = None
     stop_timeout_s: float | None = None
+    tags: list[str] | None = Field(default=None, max_length=100)
 
 
 class Stop(Strict):
@@ -98,6 +101,7 @@ class Filters(Page):
     state: str = ""
     node: str = ""
     image: str = ""
+    tag: str = ""
     search: str = ""
     sort: str = "name"
 
@@ -124,7 +128,7 @@ def _default_tenant(request: HttpRequest, given: str | None) -> Tenant:
     found = list(Tenant.objects.for_actor(who, Permission.ENVIRONMENT_CREATE)[:2])
     if len(found) == 1:
         return found[0]
-    raise Invalid("Say in which tenant: its id or slug.", field="tenant")
+    raise Invalid(_("Say in which tenant: its id or slug."), field="tenant")
 
 
 @router.get("", response=Json, operation_id="environments_list")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict
 
@@ -97,13 +98,13 @@ def _taken_in(request: HttpRequest, who: Actor, wanted: Import) -> Staged:
     services.check_import(who, name=wanted.name)
     if request.content_type != "application/octet-stream":
         raise Invalid(
-            "The archive is the request's body, with Content-Type: application/octet-stream.",
+            _("The archive is the request's body, with Content-Type: application/octet-stream."),
             field="Content-Type",
         )
     try:
         length = int(request.headers.get("Content-Length", ""))
     except ValueError as missing:
-        raise Invalid("The request says its length: Content-Length.", field="Content-Length") from missing
+        raise Invalid(_("The request says its length: Content-Length."), field="Content-Length") from missing
     return take_in(request.read, length, sha256=wanted.sha256)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from panel.errors import Conflict, NodeAway, Refused
 from panel.nodes.models import Node
@@ -76,7 +77,8 @@ class Agent:
             document: dict[str, Any] = json.loads(text or b"{}")
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise NodeAway(
-                f"The node {self.node.name} can't be asked right now.", next_step="Try again in a moment."
+                _("The node %(name)s can't be asked right now.") % {"name": self.node.name},
+                next_step=_("Try again in a moment."),
             ) from error
         finally:
             connection.close()

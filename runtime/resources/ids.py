@@ -11,11 +11,12 @@ from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.node import IDS_PER_SLOT
 from runtime.resources.base import Found, Resource
+from runtime.state import exclusive
 
 
 class IdRange(Resource):
-    """A claim file per slot, made exclusively. A slot that was used before is given out again only
-    when no process with an id of its range lives any more."""
+    """A claim file per slot, taken and given back under one lock. One that was used before is given out again
+    only when no process with an id of its range lives any more."""
 
     name = "id range"
     lifetime = "environment"
@@ -32,6 +33,10 @@ class IdRange(Resource):
                 code="slot_foreign",
                 retryable=False,
             )
+        with exclusive(self.node, "slots"):
+            return self._take(spec)
+
+    def _take(self, spec: EnvironmentSpec) -> str | None:
         claim = self._claim(spec.slot)
         try:
             owner = claim.read_text()
@@ -45,12 +50,8 @@ class IdRange(Resource):
             )
         if owner is not None:
             self._refuse_when_used(spec.slot)
-            claim.unlink(missing_ok=True)
-        try:
-            fd = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError as taken:
-            raise RuntimeFault(f"slot {spec.slot} was taken in this moment", code="slot_taken") from taken
-        with os.fdopen(fd, "w") as file:
+        # cut off before the id is in it, it is one that was used before
+        with os.fdopen(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(str(spec.id))
         first = self.node.first_uid(spec.slot)
         return f"{first}-{first + IDS_PER_SLOT - 1}"
@@ -67,8 +68,9 @@ class IdRange(Resource):
                     )
 
     def remove(self, environment_id: UUID) -> str | None:
-        for slot in self._slots_of(environment_id):
-            self._claim(slot).write_text("")  # kept, empty: it was used before
+        with exclusive(self.node, "slots"):
+            for slot in self._slots_of(environment_id):
+                os.truncate(self._claim(slot), 0)  # kept, empty: it was used before
         return None
 
     def _slots_of(self, environment_id: UUID) -> list[int]:

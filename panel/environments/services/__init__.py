@@ -7,9 +7,11 @@ from panel.environments.services.forwards import add_forward, remove_forward
 from panel.environments.services.inside import execute, reinstall, set_credentials
 from panel.environments.services.intent import Changed, advance, locked, push_tenant, resend, restore_intent
 from panel.environments.services.operations import cancel_operation, retry_operation
-from panel.environments.services.power import pause, restart, resume, start, stop
+from panel.environments.services.power import POWER, pause, restart, resume, start, stop
+from panel.environments.services.tags import tag_environment
 
 __all__ = [
+    "POWER",
     "Changed",
     "add_forward",
     "advance",
@@ -30,5 +32,6 @@ __all__ = [
     "set_credentials",
     "start",
     "stop",
+    "tag_environment",
     "update_environment",
 ]
