@@ -47,7 +47,7 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
     scrollback: SCROLLBACK_LINES,
     minimumContrastRatio: 4.5,
     theme: COLOURS,
-    linkHandler,
+    linkHandler: linkHandler(place),
     logLevel: "off", // a broken sequence is what the environment printed, no fault of the page
     macOptionIsMeta: true,
     screenReaderMode: localStorage.getItem(ALOUD_KEY) === "1",
@@ -56,7 +56,7 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
   const search = new SearchAddon();
   terminal.loadAddon(fit);
   terminal.loadAddon(search);
-  terminal.loadAddon(new WebLinksAddon(openLink));
+  terminal.loadAddon(new WebLinksAddon((_event, uri) => openLink(place, uri)));
   terminal.loadAddon(new Unicode11Addon());
   terminal.unicode.activeVersion = "11";
   harden(terminal);
