@@ -124,6 +124,13 @@ class RestartForm(forms.Form):
     )
 
 
+class AddressForm(forms.Form):
+    family = forms.TypedChoiceField(label=_("Family"), choices=[(4, "IPv4"), (6, "IPv6")], coerce=int)
+    count = forms.IntegerField(
+        label=_("How many"), initial=1, widget=forms.NumberInput(attrs={"min": 1, "max": 16})
+    )
+
+
 class ForwardForm(forms.Form):
     protocol = forms.ChoiceField(label=_("Protocol"), choices=[("tcp", "TCP"), ("udp", "UDP")])
     port = forms.IntegerField(label=_("Port inside"))

@@ -103,8 +103,8 @@ def happenings(environment: Environment, limit: int = 50) -> list[AuditRecord]:
 def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:
     """Addresses by environment, IPv4 first; one query."""
     found: dict[UUID, list[str]] = {}
-    rows = Address.objects.filter(environment_id__in=list(ids), released_at=None)
-    for environment_id, address in rows.order_by("family", "offset").values_list("environment_id", "address"):
+    rows = Address.objects.filter(environment_id__in=list(ids)).held()
+    for environment_id, address in rows.values_list("environment_id", "address"):
         if environment_id is not None:
             found.setdefault(environment_id, []).append(address)
     return found

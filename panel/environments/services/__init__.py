@@ -1,5 +1,6 @@
 """Every change of an environment: one function each, one transaction each, called by pages and API alike."""
 
+from panel.environments.services.addresses import add_addresses, remove_address
 from panel.environments.services.change import update_environment
 from panel.environments.services.create import create_environment
 from panel.environments.services.delete import delete_environment
@@ -13,6 +14,7 @@ from panel.environments.services.tags import tag_environment
 __all__ = [
     "POWER",
     "Changed",
+    "add_addresses",
     "add_forward",
     "advance",
     "cancel_operation",
@@ -23,6 +25,7 @@ __all__ = [
     "pause",
     "push_tenant",
     "reinstall",
+    "remove_address",
     "remove_forward",
     "resend",
     "restart",

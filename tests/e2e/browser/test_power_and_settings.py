@@ -118,12 +118,30 @@ def test_keys_password_and_reinstall(page: Page, wadah: Installation, environmen
     assert wadah.sh(environment, "cat /old/root/note") == "mine"
 
 
+def test_an_address_more_and_away_on_the_network_tab(page: Page, wadah: Installation, environment: str) -> None:
+    page.goto(f"/environments/{environment}/network")
+    panel = page.locator("#address")
+    expect(panel.locator("tbody tr")).to_have_count(2)
+    panel.get_by_role("button", name="Add an address").click()
+    expect(panel.locator("tbody tr")).to_have_count(3)
+    wadah.wait_state(environment, "running")
+    first, second = [one for one in wadah.get(environment)["addresses"] if "." in one]
+    inside = wadah.sh(environment, "ip -4 -o addr show dev eth0")
+    assert first in inside and second in inside
+    panel.get_by_role("button", name=f"Remove the address {first}").click()
+    _confirm(page, "Remove")
+    expect(panel.locator("tbody tr")).to_have_count(2)
+    wadah.wait_state(environment, "running")
+    assert first not in wadah.sh(environment, "ip -4 -o addr show dev eth0")
+    assert second in wadah.sh(environment, "ip -4 route show default")
+
+
 def test_forwards_and_name_servers_on_the_network_tab(
     page: Page, wadah: Installation, environment: str
 ) -> None:
     page.goto(f"/environments/{environment}/network")
     address = wadah.get(environment)["addresses"][0]
-    expect(page.locator("#addresses")).to_contain_text(address)
+    expect(page.locator("#address")).to_contain_text(address)
     forward = page.locator("#forward")
     forward.get_by_label("Port inside").fill("99999")
     forward.get_by_role("button", name="Add").click()

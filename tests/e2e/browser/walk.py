@@ -102,6 +102,7 @@ NO_PAGES: dict[str, str] = {
     "environment-change": _FORM,
     "environment-network-change": _FORM,
     "forward-remove": _FORM,
+    "address-remove": _FORM,
     "environment-delete": _FORM,
     "operation-retry": _FORM,
     "operation-cancel": _FORM,

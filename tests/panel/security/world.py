@@ -93,6 +93,7 @@ def _side(platform: Actor, word: str) -> Side:
     owner = Actor(people["owner"])
     environment = factories.environment(tenant, owner, name=f"ve-{word}")
     forward, _ = environments.add_forward(owner, environment.pk, port=80)
+    [address], _ = environments.add_addresses(owner, environment.pk)
     factories.reported(environment)
     failed = environments.restart(owner, environment.pk).operation
     assert failed is not None
@@ -102,6 +103,7 @@ def _side(platform: Actor, word: str) -> Side:
     ids = {
         "environment": str(environment.pk),
         "forward": str(forward.pk),
+        "address": str(address.pk),
         "operation": str(failed.pk),
         "tenant": str(tenant.pk),
         "token": str(token.pk),
