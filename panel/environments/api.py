@@ -16,7 +16,8 @@ from panel.environments import selectors, services
 from panel.environments.models import Environment
 from panel.errors import Invalid, NotFound
 from panel.metering.selectors import traffic_of
-from panel.networks.models import PortForward
+from panel.networks.api import show as show_address
+from panel.networks.models import Address, PortForward
 from panel.nodes.agent import Agent
 from panel.operations.models import Operation
 from panel.operations.selectors import show as show_operation
@@ -50,6 +51,7 @@ class NewEnvironment(Strict):
     security: Json | None = None
     restart: Json | None = None
     stop_timeout_s: float | None = None
+    tags: list[str] = Field(default=[], max_length=100)
     is_started: bool = True
 
 
@@ -64,6 +66,7 @@ class EnvironmentToChange(Strict):
     security: Json | None = None
     restart: Json | None = None
     stop_timeout_s: float | None = None
+    tags: list[str] | None = Field(default=None, max_length=100)
 
 
 class Stop(Strict):
@@ -88,6 +91,11 @@ class NewForward(Strict):
     description: str = ""
 
 
+class NewAddresses(Strict):
+    family: int = 4
+    count: int = 1
+
+
 class Exec(Strict):
     command: list[str] = Field(min_length=1, max_length=1000)
     timeout_s: float = Field(default=60, gt=0, le=600)
@@ -100,6 +108,7 @@ class Filters(Page):
     state: str = ""
     node: str = ""
     image: str = ""
+    tag: str = ""
     search: str = ""
     sort: str = "name"
 
@@ -205,6 +214,27 @@ def reinstall(request: HttpRequest, pk: str, payload: Reinstall | None = None) -
 def credentials(request: HttpRequest, pk: str, payload: Credentials) -> Status[Json]:
     values = payload.model_dump()
     return _accepted(request, services.set_credentials(actor(request), uuid_of(pk, WHAT), **values))
+
+
+@router.get("/{pk}/addresses", response=Json, operation_id="environments_addresses")
+def addresses(request: HttpRequest, pk: str) -> Json:
+    row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
+    found = Address.objects.filter(environment=row).held()
+    return {"items": [show_address(one) for one in found], "count": len(found)}
+
+
+@router.post("/{pk}/addresses", response={202: Json}, operation_id="environments_add_addresses")
+def add_addresses(request: HttpRequest, pk: str, payload: NewAddresses | None = None) -> Status[Json]:
+    values = (payload or NewAddresses()).model_dump()
+    _made, changed = services.add_addresses(actor(request), uuid_of(pk, WHAT), **values)
+    return _accepted(request, changed)
+
+
+@router.delete("/{pk}/addresses/{address}", response={202: Json}, operation_id="environments_remove_address")
+def remove_address(request: HttpRequest, pk: str, address: str) -> Status[Json]:
+    """By its id, as `GET …/addresses` gives it."""
+    address_id = uuid_of(address, "This address")
+    return _accepted(request, services.remove_address(actor(request), uuid_of(pk, WHAT), address_id))
 
 
 @router.get("/{pk}/forwards", response=Json, operation_id="environments_forwards")

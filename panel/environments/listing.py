@@ -6,11 +6,13 @@ import re
 from dataclasses import dataclass
 
 from django.core.paginator import Page
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.http import QueryDict
 
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment, State
+from panel.environments.selectors import tags_in_use, with_tag
+from panel.networks.models import Address
 from panel.paging import page_of_rows
 from panel.tenants.models import Tenant, TenantState
 from panel.tenants.permissions import Permission
@@ -48,6 +50,7 @@ _ACTS = {
     "power": Permission.ENVIRONMENT_POWER,
     "delete": Permission.ENVIRONMENT_DELETE,
     "console": Permission.ENVIRONMENT_CONSOLE,
+    "tag": Permission.ENVIRONMENT_CHANGE,
 }
 
 
@@ -80,6 +83,9 @@ class Listing:
     sort: str
     text: str
     state: str
+    tag: str
+    tags: list[str]
+    """That may be filtered by: those in use, and the one that is filtered by now."""
     is_filtered: bool
 
     @property
@@ -91,17 +97,21 @@ class Listing:
         return "power" in self.may
 
     @property
+    def may_tag(self) -> bool:
+        return "tag" in self.may
+
+    @property
     def may_delete(self) -> bool:
         return "delete" in self.may
 
 
 def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> Listing:
-    """One page of what the actor sees, filtered by `q`, `state`, `node`, sorted by `sort` (`-` turns it)."""
+    """One page of what the actor sees, filtered by `q`, `state`, `tag`, `node`, by `sort` (`-` turns it)."""
     rows: QuerySet[Environment] = (
         Environment.objects.for_actor(actor)
         .living()
         .select_related("tenant", "node", "usage")
-        .prefetch_related("addresses")
+        .prefetch_related(Prefetch("addresses", Address.objects.held()), "tags")
         .defer("ssh_keys", "root_password_hash")
     )
     if tenant is not None:
@@ -113,6 +123,8 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
         rows = rows.filter(_STATES[state])
         if state not in (State.SUSPENDED, State.DELETING):
             rows = rows.exclude(desired_state=DesiredState.DELETED)
+    if tag := query.get("tag", "").strip()[:32]:
+        rows = rows.filter(with_tag(tag))
     if node := query.get("node", ""):
         rows = rows.filter(node__name=node[:63])
     sort = query.get("sort", "name")
@@ -127,7 +139,8 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
     page = page_of_rows(rows.order_by(order, "pk"), PER_PAGE, query.get("page"))
     lines = [_line(actor, row) for row in page]
     may = frozenset[str]().union(*(line.may for line in lines))
-    return Listing(page, lines, may, sort, text, state, bool(text or state or node))
+    tags = sorted({*tags_in_use(actor, tenant), *([tag] if tag else [])})
+    return Listing(page, lines, may, sort, text, state, tag, tags, bool(text or state or node or tag))
 
 
 def _line(actor: Actor, row: Environment) -> Line:

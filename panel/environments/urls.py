@@ -17,6 +17,7 @@ urlpatterns = [
     path(f"{_ONE}/settings/<slug:what>", settings.change, name="environment-change"),
     path(f"{_ONE}/secret-noted", once.forget_secret, name="environment-secret-noted"),
     path(f"{_ONE}/power", one.power, name="environment-power"),
+    path(f"{_ONE}/addresses/<uuid:address_id>/remove", network.remove_address, name="address-remove"),
     path(f"{_ONE}/forwards/<uuid:forward_id>/remove", network.remove_forward, name="forward-remove"),
     path(f"{_ONE}/delete", settings.delete, name="environment-delete"),
 ]

@@ -31,6 +31,7 @@ class OperationKind(models.TextChoices):
     REINSTALL = "reinstall", "reinstall"
     CREDENTIALS = "credentials", "change credentials"
     FORWARDS = "forwards", "change port forwards"
+    ADDRESSES = "addresses", "change addresses"
     SUSPEND = "suspend", "suspend"
     DELETE = "delete", "delete"
 

@@ -6,6 +6,7 @@ from django.utils.translation import gettext as _
 
 from panel.errors import Conflict, Invalid
 from panel.plans.models import PlanVersion
+from panel.quotas.models import Resource
 from panel.tenants.models import Tenant
 
 
@@ -31,14 +32,14 @@ def check_choices(version: PlanVersion | None, *, kind: str, kernel: str, image:
 
 
 def check_allowance(version: PlanVersion | None, what: str, wanted: int, *, field: str = "") -> None:
-    """`Conflict` when an environment would have more of `what` (an allowance) than its plan gives."""
+    """`Conflict` when an environment would have more of `what` (a resource) than its plan gives."""
     if version is None:
         return
     most = getattr(version.parsed_allowances, what)
     if most is not None and wanted > most:
         raise Conflict(
             _("The plan %(plan)s gives %(most)s %(what)s to an environment; this would be number %(wanted)s.")
-            % {"plan": version.plan, "most": most, "what": what, "wanted": wanted},
+            % {"plan": version.plan, "most": most, "what": Resource(what).label, "wanted": wanted},
             code="not_in_plan",
             field=field,
             next_step=_("Remove one first, or choose a larger plan."),

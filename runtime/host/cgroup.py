@@ -160,6 +160,10 @@ class Groups(ABC):
         """Sets every limit that differs; OSError when the kernel refuses one."""
 
     @abstractmethod
+    def bound_tasks(self, top: str, most: int) -> bool:
+        """Makes the top group with this limit on the tasks of all below it; False when it was so already."""
+
+    @abstractmethod
     def usage(self, path: str) -> GroupUsage:
         """All zeros when the group is gone."""
 
@@ -357,6 +361,11 @@ class LegacyGroups(Groups):
         if limits.device is not None:
             self._limit_io(self._at("blkio", path), limits)
 
+    def bound_tasks(self, top: str, most: int) -> bool:
+        group = self._at("pids", top)
+        group.mkdir(exist_ok=True)
+        return _set(group / "pids.max", str(most))
+
     @staticmethod
     def _limit_memory(group: Path, limits: GroupLimits) -> None:
         """The swap-inclusive limit may never be below the plain one, so the order depends on the direction."""
@@ -526,6 +535,12 @@ class UnifiedGroups(Groups):
                 any(values.values()) or _read(group / "io.max").strip()
             ):
                 _write(group / "io.max", f"{limits.device} {text}")
+
+    def bound_tasks(self, top: str, most: int) -> bool:
+        self._enable(self.root)
+        group = self._at(top)
+        group.mkdir(exist_ok=True)
+        return _set(group / "pids.max", str(most))
 
     def limits(self, path: str) -> Mapping[str, str]:
         names = ("cpu.max", "cpu.weight", "memory.max", "memory.swap.max", "pids.max", "io.max")

@@ -27,6 +27,7 @@ from panel.environments.services.intent import (
     move_reservation,
     refuse_stale,
 )
+from panel.environments.services.tags import replace_tags
 from panel.errors import Conflict, Invalid
 from panel.operations.models import OperationKind
 from panel.plans.models import PlanVersion
@@ -43,12 +44,16 @@ _NEEDED = {
 }
 
 
+#: What the node never hears of.
+_OF_THE_PANEL = {"description", "tags"}
+
+
 def update_environment(
     actor: Actor, environment_id: UUID, changes: Mapping[str, Any], *, version: int | None = None
 ) -> Changed:
     """Change what is given and leave the rest; live where the environment runs.
 
-    Takes `name`, `description`, `limits` (in part), `plan`, `follows_plan`, `ssh_keys`, `network`,
+    Takes `name`, `description`, `tags`, `limits` (in part), `plan`, `follows_plan`, `ssh_keys`, `network`,
     `security`, `restart`, `stop_timeout_s`. A node that can't make it so (a disk smaller than what is on
     it) refuses, and the row goes back to what was. `version`: what the asker has read; `Stale` when it was
     changed since.
@@ -58,7 +63,7 @@ def update_environment(
         for permission in needed(changes):
             actor.require(permission, environment)
         refuse_stale(environment, version)
-        if set(changes) <= {"description"}:
+        if set(changes) <= _OF_THE_PANEL:
             return _describe(actor, environment, changes)
 
     def mutate(row: Environment) -> dict[str, Any]:
@@ -82,6 +87,8 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         row.name = changes["name"]
     if "description" in changes:
         row.description = check_text(changes["description"] or "", "description")
+    if changes.get("tags") is not None:
+        replace_tags(actor, row, changes["tags"])
     _resize_by(actor, row, changes)
     if "ssh_keys" in changes:
         row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
@@ -149,7 +156,13 @@ def wanted_traffic_state(row: Environment) -> str:
 
 def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]) -> Changed:
     """Only the panel's own text: the node has nothing to do."""
-    text = check_text(changes.get("description") or "", "description")
+    if changes.get("tags") is not None:
+        replace_tags(actor, environment, changes["tags"])
+        environment.version += 1
+        environment.save(update_fields=["version"])
+    if "description" not in changes:
+        return Changed(environment, None)
+    text = check_text(changes["description"] or "", "description")
     if text != environment.description:
         before = {"description": environment.description}
         environment.description = text

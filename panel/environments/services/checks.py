@@ -17,7 +17,7 @@ from panel.tenants.permissions import Permission
 from runtime.contract import Limits
 
 #: Most addresses of one family that one environment gets.
-_MOST_ADDRESSES = 16
+MOST_ADDRESSES = 16
 
 
 def refuse_taken_name(tenant: Tenant, name: str) -> None:
@@ -85,10 +85,10 @@ def check_stop_timeout(value: float) -> float:
 
 
 def check_count(value: int | None, field: str) -> int | None:
-    if value is not None and not 0 <= value <= _MOST_ADDRESSES:
+    if value is not None and not 0 <= value <= MOST_ADDRESSES:
         raise Invalid(
             _("%(field)s is 0 to %(most_addresses)s addresses.")
-            % {"field": field, "most_addresses": _MOST_ADDRESSES},
+            % {"field": field, "most_addresses": MOST_ADDRESSES},
             field=field,
         )
     return value

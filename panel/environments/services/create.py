@@ -24,6 +24,7 @@ from panel.environments.services.checks import (
     security_profile,
 )
 from panel.environments.services.intent import Changed, announce, audited, note_unsent
+from panel.environments.services.tags import check_tags, give_tags
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Invalid
 from panel.networks import services as networks
@@ -61,6 +62,7 @@ def create_environment(
     security: Mapping[str, Any] | None = None,
     restart: Mapping[str, Any] | None = None,
     stop_timeout_s: float | None = None,
+    tags: Sequence[str] = (),
     is_started: bool = True,
 ) -> Changed:
     """Reserve, place and ask for a new environment.
@@ -92,10 +94,13 @@ def create_environment(
         created_by=actor.user,
         credentials_revision=1,
     )
+    words = check_tags(tags) if tags else []
     shown = set_password(environment, root_password)
     counts = {4: check_count(ipv4, "ipv4"), 6: check_count(ipv6, "ipv6")}
     with counting_refusals(), transaction.atomic():
         operation = _place_and_save(actor, environment, wanted, counts)
+        if words:
+            give_tags(environment, words)
     return Changed(environment, operation, shown)
 
 

@@ -39,6 +39,7 @@ _NEEDED = {
     OperationKind.REINSTALL: Permission.ENVIRONMENT_REINSTALL,
     OperationKind.CREDENTIALS: Permission.ENVIRONMENT_CREDENTIALS,
     OperationKind.FORWARDS: Permission.FORWARD_CHANGE,
+    OperationKind.ADDRESSES: Permission.NETWORK_CHANGE,
     OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
 }
 

@@ -19,6 +19,7 @@ def create(request: PageRequest) -> HttpResponse:
     status = 200
     if request.method == "POST":
         form = forms.CreateForm(request.POST)
+        form.offer_keys(shown.ssh_keys)
         if form.is_valid():
             try:
                 changed = _create(request, shown, form)
@@ -34,6 +35,7 @@ def create(request: PageRequest) -> HttpResponse:
             status = 422
     else:
         form = forms.CreateForm(initial=shown.initial())
+        form.offer_keys(shown.ssh_keys)
     return page(request, "environments/create.html", shown.context(form), status)
 
 
@@ -51,7 +53,8 @@ def _create(request: PageRequest, shown: CreatePage, form: forms.CreateForm) -> 
         kind=values["kind"],
         kernel=values["kernel"],
         description=values["description"],
-        ssh_keys=forms.split_lines(values["ssh_keys"]),
+        ssh_keys=form.all_keys(),
+        tags=forms.split_words(values["tags"]),
         ipv4=values["ipv4"],
         ipv6=values["ipv6"],
         is_started=values["is_started"],

@@ -10,9 +10,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from panel.accounts.actor import Actor
+from panel.environments.forms import split_words
 from panel.environments.listing import FILTER_STATES, list_environments
 from panel.environments.models import Environment
-from panel.environments.services import POWER, Changed, delete_environment
+from panel.environments.services import POWER, Changed, delete_environment, tag_environment
 from panel.errors import Invalid, Refused
 from panel.metering.history import sparks as curves
 from panel.nodes.models import Node
@@ -21,7 +23,17 @@ from panel.ui.web import PageRequest, back, page, sentence, signed_in
 
 #: Of one page of the list.
 _MOST_SPARKS = 50
-_BULK: dict[str, Callable[..., Changed]] = {**POWER, "delete": delete_environment}
+_BULK: dict[str, Callable[[Actor, UUID], Changed]] = {**POWER, "delete": delete_environment}
+
+
+def _act(request: PageRequest) -> Callable[[Actor, UUID], Changed] | None:
+    """What the pressed button asks for; None: there is no such action."""
+    action, words = request.POST.get("action", ""), split_words(request.POST.get("tags", ""))
+    if action == "tag":
+        return lambda actor, pk: tag_environment(actor, pk, add=words)
+    if action == "untag":
+        return lambda actor, pk: tag_environment(actor, pk, remove=words)
+    return _BULK.get(action)
 
 
 @require_safe
@@ -67,7 +79,7 @@ def bulk(request: PageRequest) -> HttpResponse:
     ):
         messages.error(request, _("Nothing was deleted: type how many are to go, to say that you mean it."))
         return back(request, reverse("environments"))
-    act = _BULK.get(request.POST.get("action", ""))
+    act = _act(request)
     done, refusals = 0, list[str]()
     for value in request.POST.getlist("id")[:200]:
         try:

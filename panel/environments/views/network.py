@@ -22,10 +22,11 @@ from panel.ui.web import PageRequest, page, signed_in
 
 def _network(request: PageRequest, row: Environment, bound: dict[str, Form], status: int) -> HttpResponse:
     context = context_of(request, row, "network")
-    context["leases"] = list(row.addresses.filter(released_at=None).order_by("family", "offset"))
+    context["leases"] = list(row.addresses.all())
     options = row.network_options
     known = {**options, "nameservers": "\n".join(options.get("nameservers", []))}
     unbound = {
+        "address": forms.AddressForm(auto_id="id_address_%s"),
         "forward": forms.ForwardForm(),
         "network": forms.NetworkForm(initial=known, may_open=_may_open(request, row)),
     }
@@ -51,7 +52,16 @@ def _options(request: PageRequest, row: Environment, form: forms.NetworkForm) ->
     return services.update_environment(request.actor, row.pk, {"network": form.options()})
 
 
+def _address(request: PageRequest, row: Environment, form: forms.AddressForm) -> None:
+    services.add_addresses(request.actor, row.pk, **form.cleaned_data)
+
+
 _PARTS = {
+    "address": Part(
+        lambda r, _row: forms.AddressForm(r.POST, auto_id="id_address_%s"),
+        _address,
+        gettext_lazy("Address added"),
+    ),
     "forward": Part(lambda r, _row: forms.ForwardForm(r.POST), _forward, gettext_lazy("Port forward added")),
     "network": Part(
         lambda r, row: forms.NetworkForm(r.POST, may_open=_may_open(r, row)),
@@ -64,6 +74,14 @@ _PARTS = {
 @signed_in
 def change(request: PageRequest, environment_id: UUID, part: str) -> HttpResponse:
     return change_part(request, environment_id, part, parts=_PARTS, shows=_network, tab="environment-network")
+
+
+@require_POST
+@signed_in
+def remove_address(request: PageRequest, environment_id: UUID, address_id: UUID) -> HttpResponse:
+    services.remove_address(request.actor, environment_id, address_id)
+    messages.success(request, _("Address removed"))
+    return redirect(f"{reverse('environment-network', args=[environment_id])}#address")
 
 
 @require_POST

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from panel.environments.services import POWER
 from panel.environments.views.once import secret_of
 from panel.errors import Invalid
 from panel.metering.history import history
+from panel.networks.models import Address
 from panel.operations.models import Operation, Operations
 from panel.tenants.permissions import Permission
 from panel.ui.web import PageRequest, back, page, signed_in
@@ -28,7 +30,7 @@ _SPANS = {"1": "1 h", "6": "6 h", "24": "24 h"}
 def get(request: PageRequest, environment_id: UUID) -> Environment:
     return (
         Environment.objects.select_related("tenant", "node", "plan_version__plan", "usage", "created_by")
-        .prefetch_related("addresses", "forwards")
+        .prefetch_related(Prefetch("addresses", Address.objects.held()), "forwards", "tags")
         .get_for(request.actor, environment_id)
     )
 

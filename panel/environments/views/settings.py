@@ -9,6 +9,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
+from panel.accounts.models import SshKey
+from panel.accounts.ssh_keys import ssh_keys_of
 from panel.environments import forms, services
 from panel.environments.models import Environment
 from panel.environments.services import Changed
@@ -26,11 +28,16 @@ def _forms(row: Environment) -> dict[str, Form]:
     limits = row.limits
     return {
         "resize": forms.LimitsForm(initial=limits),
-        "general": forms.GeneralForm(initial={"name": row.name, "description": row.description}),
+        "general": forms.GeneralForm(
+            initial={
+                "name": row.name,
+                "description": row.description,
+                "tags": " ".join(tag.name for tag in row.tags.all()),
+            }
+        ),
         "restart": forms.RestartForm(
             initial={"mode": row.restart.get("mode", "always"), "stop_timeout_s": row.stop_timeout_s}
         ),
-        "keys": forms.KeysForm(initial={"ssh_keys": "\n".join(row.ssh_keys)}),
         "password": forms.PasswordForm(),
         "reinstall": forms.ReinstallForm(initial={"image": row.image}),
         "delete": forms.DeleteForm(),
@@ -40,6 +47,9 @@ def _forms(row: Environment) -> dict[str, Form]:
 def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], status: int) -> HttpResponse:
     context = context_of(request, row, "settings")
     context["forms"] = {**_forms(row), **bound}
+    if "keys" not in bound:
+        context["forms"]["keys"] = _keys_form(request, row)
+    context["ssh_keys"] = _offered_keys(request, row)
     context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
     context["secret"] = secret_of(request, row)
     usage = usage_of(row)
@@ -58,7 +68,7 @@ def _resize(request: PageRequest, row: Environment, form: forms.LimitsForm) -> C
 
 
 def _general(request: PageRequest, row: Environment, form: forms.GeneralForm) -> Changed | None:
-    changes = {k: v for k, v in form.cleaned_data.items() if v != getattr(row, k)}
+    changes = form.changes(row)
     return services.update_environment(request.actor, row.pk, changes) if changes else None
 
 
@@ -69,8 +79,21 @@ def _restart(request: PageRequest, row: Environment, form: forms.RestartForm) ->
 
 
 def _keys(request: PageRequest, row: Environment, form: forms.KeysForm) -> Changed:
-    keys = forms.split_lines(form.cleaned_data["ssh_keys"])
-    return services.set_credentials(request.actor, row.pk, ssh_keys=keys)
+    return services.set_credentials(request.actor, row.pk, ssh_keys=form.all_keys())
+
+
+def _keys_form(request: PageRequest, row: Environment) -> forms.KeysForm:
+    """Offers what isn't there yet; the field has the rest."""
+    if request.method == "POST":
+        form = forms.KeysForm(request.POST)
+    else:
+        form = forms.KeysForm(initial={"ssh_keys": "\n".join(row.ssh_keys)})
+    form.offer_keys(_offered_keys(request, row))
+    return form
+
+
+def _offered_keys(request: PageRequest, row: Environment) -> list[SshKey]:
+    return [key for key in ssh_keys_of(request.actor) if key.text not in row.ssh_keys]
 
 
 def _password(request: PageRequest, row: Environment, form: forms.PasswordForm) -> Changed:
@@ -88,7 +111,7 @@ _PARTS = {
         lambda r, _row: forms.GeneralForm(r.POST), _general, gettext_lazy("Name and description saved")
     ),
     "restart": Part(lambda r, _row: forms.RestartForm(r.POST), _restart, gettext_lazy("Restart policy saved")),
-    "keys": Part(lambda r, _row: forms.KeysForm(r.POST), _keys, gettext_lazy("SSH keys replaced")),
+    "keys": Part(_keys_form, _keys, gettext_lazy("SSH keys replaced")),
     "password": Part(
         lambda r, _row: forms.PasswordForm(r.POST), _password, gettext_lazy("Root password changed")
     ),

@@ -29,6 +29,8 @@ const REASONS = {
   rights: "You may no longer use this console.",
   missing: "This environment is gone.",
   busy: "You have too many consoles open.",
+  too_many_consoles: "You have too many consoles open.",
+  tenant_consoles: "Too many consoles of this tenant are open.",
 };
 
 /** Puts a terminal into `place`; returns `{ fit, focus, dispose, terminal, connection }`. */
@@ -47,7 +49,7 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
     scrollback: SCROLLBACK_LINES,
     minimumContrastRatio: 4.5,
     theme: COLOURS,
-    linkHandler,
+    linkHandler: linkHandler(place),
     logLevel: "off", // a broken sequence is what the environment printed, no fault of the page
     macOptionIsMeta: true,
     screenReaderMode: localStorage.getItem(ALOUD_KEY) === "1",
@@ -56,7 +58,7 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
   const search = new SearchAddon();
   terminal.loadAddon(fit);
   terminal.loadAddon(search);
-  terminal.loadAddon(new WebLinksAddon(openLink));
+  terminal.loadAddon(new WebLinksAddon((_event, uri) => openLink(place, uri)));
   terminal.loadAddon(new Unicode11Addon());
   terminal.unicode.activeVersion = "11";
   harden(terminal);
@@ -137,7 +139,7 @@ function showState({ state, reason, error }, bar, over, connection) {
   bar.state(state);
   if (state === "open") over.hidden = true;
   else if (state === "ended") showOver(over, say("The shell has ended."), connection, say("New shell"));
-  else if (state === "refused") showOver(over, say(error?.message || REASONS[reason] || "Closed"), connection);
+  else if (state === "refused") showOver(over, say(REASONS[error?.code] || error?.message || REASONS[reason] || "Closed"), connection);
   else if (error) showOver(over, say(error.message), connection);
 }
 

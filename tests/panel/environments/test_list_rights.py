@@ -98,7 +98,7 @@ def test_the_page_of_one_disables_what_its_reader_may_not() -> None:
     assert f"/environments/{row.pk}/settings#danger" not in page
     viewer = signed_in(factories.member(tenant, "viewer").user)
     page = viewer.get(f"/environments/{row.pk}/network").content.decode()
-    assert page.count('<button class="btn" disabled>') == 2
+    assert page.count('<button class="btn" disabled>') == 3
 
 
 def test_the_address_of_a_refused_form_leads_to_its_page() -> None:
