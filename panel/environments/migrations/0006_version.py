@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('environments', '0004_list_indexes'),
+        ('environments', '0005_tags'),
     ]
 
     operations = [
