@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.services import record
+from panel.console.places import PLACES
 from panel.environments.models import Environment
 from panel.errors import Invalid, NotFound
 from panel.live.auth import actor_now
@@ -35,15 +36,17 @@ class Way:
     socket: str
     path: str
     ticket: str
+    tenant_id: UUID
 
 
 def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
     """For the environment's own console (`name` None) or a named terminal. Audited.
 
     Raises `NotFound` for what the actor can't see, `Forbidden` when he may look but not type: a console is a
-    root shell, so there is no half of it.
+    root shell, so there is no half of it; `TooMany` when he or the tenant has as many open as may be.
     """
     environment = _visible(actor, environment_id)
+    PLACES.check(actor.user.pk, environment.tenant_id)
     purpose = Purpose.CONSOLE if name is None else Purpose.TERMINAL
     agent = Agent(environment.node)
     with transaction.atomic():
@@ -59,6 +62,7 @@ def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
         socket=agent.path,
         path=f"/v1/environments/{environment.pk}/{rest}",
         ticket=agent.ticket(environment.pk, purpose, actor.name),
+        tenant_id=environment.tenant_id,
     )
 
 

@@ -68,6 +68,14 @@ class Import(BaseModel):
     sha256: str = ""
 
 
+@router.get("/archive", response={204: None}, operation_id="images_import_check")
+def may_import(request: HttpRequest, wanted: Query[Import]) -> Status[None]:
+    """Whether an archive may be handed in under this name; answers as the import would, without one. The front
+    asks it before it lets anything of a body through."""
+    services.check_import(actor(request), name=wanted.name)
+    return Status(204, None)
+
+
 @router.post(
     "/archive",
     response={202: Json},

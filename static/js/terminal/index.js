@@ -23,6 +23,8 @@ const REASONS = {
   rights: "You may no longer use this console.",
   missing: "This environment is gone.",
   busy: "You have too many consoles open.",
+  too_many_consoles: "You have too many consoles open.",
+  tenant_consoles: "Too many consoles of this tenant are open.",
 };
 
 /** Puts a terminal into `place`; returns `{ fit, focus, dispose, terminal, connection }`. */
@@ -131,7 +133,7 @@ function showState({ state, reason, error }, bar, over, connection) {
   bar.state(state);
   if (state === "open") over.hidden = true;
   else if (state === "ended") showOver(over, say("The shell has ended."), connection, say("New shell"));
-  else if (state === "refused") showOver(over, say(error?.message || REASONS[reason] || "Closed"), connection);
+  else if (state === "refused") showOver(over, say(REASONS[error?.code] || error?.message || REASONS[reason] || "Closed"), connection);
   else if (error) showOver(over, say(error.message), connection);
 }
 
