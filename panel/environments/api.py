@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from panel.api.pages import Page, cut
 from panel.api.root import actor, uuid_of
 from panel.api.versions import expected_version
-from panel.console.services import close_terminal, list_terminals
+from panel.console.services import close_terminal, console_log, list_terminals
 from panel.environments import selectors, services
 from panel.environments.models import Environment
 from panel.errors import Invalid, NotFound
@@ -274,6 +274,12 @@ def execute(request: HttpRequest, pk: str, payload: Exec) -> Json | HttpResponse
         raise NotFound(WHAT)
     who.require(Permission.ENVIRONMENT_EXEC, found)
     return services.execute(who, found, Agent(found.node), **payload.model_dump())
+
+
+@router.get("/{pk}/console/log", response={200: None}, operation_id="environments_console_log")
+def download_console(request: HttpRequest, pk: str, format: str = "text") -> HttpResponse:
+    """What its console printed: `text`, as it came, or `cast`, an asciicast with its times."""
+    return console_log(actor(request), uuid_of(pk, WHAT), format)  # type: ignore[return-value]  # a stream
 
 
 @router.get("/{pk}/terminals", response=Json, operation_id="environments_terminals")

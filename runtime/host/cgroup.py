@@ -298,6 +298,12 @@ def _has_groups(here: int, name: str) -> bool:
         os.close(fd)
 
 
+def _open_to_users(group: Path) -> None:
+    """Whatever our umask was: managers of users inside make their groups below this one (user@.service(5))."""
+    with suppress(FileNotFoundError):
+        group.chmod(0o755)
+
+
 def _pids(directory: Path) -> list[int]:
     return [int(line) for one in _tree(directory) for line in _read(one / "cgroup.procs").split()]
 
@@ -427,6 +433,7 @@ class LegacyGroups(Groups):
         for target in (group, group / "cgroup.procs", group / "tasks"):
             with suppress(FileNotFoundError):
                 os.chown(target, uid, uid)
+        _open_to_users(group)
 
     def freeze(self, path: str, frozen: bool) -> None:
         wanted = "FROZEN" if frozen else "THAWED"
@@ -567,6 +574,7 @@ class UnifiedGroups(Groups):
         for target in (group / name if name else group for name in names):
             with suppress(FileNotFoundError):
                 os.chown(target, uid, uid)
+        _open_to_users(group)
 
     def freeze(self, path: str, frozen: bool) -> None:
         group = self._at(path)
