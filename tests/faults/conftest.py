@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 TOGETHER = {"stack", "postgresql", "test_parallel.py"}
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE not in item.path.parents:

@@ -24,7 +24,7 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
 def creates(world: dict[str, str], count: int) -> list[Ask]:
     body = {"image": "busybox", "limits": LIMITS, "tenant": world["tenant"]}
     return [
-        Ask("POST", "/api/v1/environments", {**body, "name": f"ve-{number}"}, world["token"])
+        Ask("POST", "/api/v1/environments", {**body, "name": f"new-{number}"}, world["token"])
         for number in range(count)
     ]
 
