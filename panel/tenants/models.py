@@ -71,6 +71,7 @@ class Tenant(models.Model):
             models.Index(
                 fields=["delete_at"], condition=models.Q(delete_at__isnull=False), name="tenant_to_delete"
             ),
+            models.Index(fields=["id"], condition=models.Q(requires_mfa=True), name="tenant_requires_mfa"),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=TenantState.values), name="tenant_state_known"),
