@@ -11,11 +11,12 @@ from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.node import IDS_PER_SLOT
 from runtime.resources.base import Found, Resource
+from runtime.resources.cgroup import Cgroup
 
 
 class IdRange(Resource):
-    """A claim file per slot, made exclusively. A slot that was used before is given out again only
-    when no process with an id of its range lives any more."""
+    """A claim file per slot, made exclusively. It is let go only when the environment's control group, which
+    none of its processes can leave, is gone: then no process has an id of the range any more."""
 
     name = "id range"
     lifetime = "environment"
@@ -44,7 +45,6 @@ class IdRange(Resource):
                 f"the id range of slot {spec.slot} belongs to environment {owner}", code="slot_taken"
             )
         if owner is not None:
-            self._refuse_when_used(spec.slot)
             claim.unlink(missing_ok=True)
         try:
             fd = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -55,19 +55,11 @@ class IdRange(Resource):
         first = self.node.first_uid(spec.slot)
         return f"{first}-{first + IDS_PER_SLOT - 1}"
 
-    def _refuse_when_used(self, slot: int) -> None:
-        first = self.node.first_uid(slot)
-        for entry in os.scandir("/proc"):
-            if not entry.name.isdigit():
-                continue
-            with suppress(FileNotFoundError):
-                if first <= entry.stat(follow_symlinks=False).st_uid < first + IDS_PER_SLOT:
-                    raise RuntimeFault(
-                        f"process {entry.name} still uses an id of slot {slot}", code="slot_in_use"
-                    )
-
     def remove(self, environment_id: UUID) -> str | None:
-        for slot in self._slots_of(environment_id):
+        slots = self._slots_of(environment_id)
+        if slots and Cgroup(self.node).find(environment_id) is not None:
+            raise RuntimeFault("its control group is still there, so its ids may be in use", code="busy")
+        for slot in slots:
             self._claim(slot).write_text("")  # kept, empty: it was used before
         return None
 

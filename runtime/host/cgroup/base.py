@@ -57,7 +57,12 @@ class Groups(ABC):
         """The group that the environment's processes live in."""
 
     @abstractmethod
-    def exists(self, path: str) -> bool: ...
+    def exists(self, path: str) -> bool:
+        """Whether the whole group is there."""
+
+    @abstractmethod
+    def has_any(self, path: str) -> bool:
+        """Whether at least a part of the group is there: on v1 it may be missing in some hierarchies."""
 
     @abstractmethod
     def limit(self, path: str, limits: GroupLimits) -> None:

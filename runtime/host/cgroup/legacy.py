@@ -35,6 +35,9 @@ class LegacyGroups(Groups):
     def exists(self, path: str) -> bool:
         return all(self._at(controller, path).is_dir() for controller in self.controllers)
 
+    def has_any(self, path: str) -> bool:
+        return any(self._at(controller, path).is_dir() for controller in self.controllers)
+
     def create(self, path: str) -> bool:
         made = False
         for controller in self.controllers:

@@ -29,6 +29,9 @@ class UnifiedGroups(Groups):
     def exists(self, path: str) -> bool:
         return self._at(path).is_dir()
 
+    def has_any(self, path: str) -> bool:
+        return self.exists(path)
+
     def create(self, path: str) -> bool:
         made = not self.exists(path)
         parent = self.root
