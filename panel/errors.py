@@ -2,6 +2,8 @@
 
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 
 class Refused(Exception):
     """The panel won't do it, and nothing was changed.
@@ -46,7 +48,7 @@ class NotFound(Refused):
     status = 404
 
     def __init__(self, what: str = "This") -> None:
-        super().__init__(f"{what} does not exist, or you can't see it.")
+        super().__init__(_("%(what)s does not exist, or you can't see it.") % {"what": _(what)})
 
 
 class Forbidden(Refused):
@@ -57,8 +59,9 @@ class Forbidden(Refused):
 
     def __init__(self, permission: str, *, tenant_id: UUID | None = None, target: object = None) -> None:
         super().__init__(
-            f"This needs the permission {permission}, which your role does not have here.",
-            next_step="Ask an owner or administrator of the tenant for it.",
+            _("This needs the permission %(permission)s, which your role does not have here.")
+            % {"permission": permission},
+            next_step=_("Ask an owner or administrator of the tenant for it."),
         )
         self.permission, self.tenant_id, self.target = permission, tenant_id, target
 
@@ -69,8 +72,8 @@ class SecondFactorNeeded(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "A second factor is asked for here, and your account has none.",
-            next_step="Set up a passkey or an authenticator app under Two-factor and passkeys.",
+            _("A second factor is asked for here, and your account has none."),
+            next_step=_("Set up a passkey or an authenticator app under Two-factor and passkeys."),
         )
 
 
@@ -82,7 +85,8 @@ class Stale(Refused):
 
     def __init__(self) -> None:
         super().__init__(
-            "It was changed by somebody else since you have read it.", next_step="Load it anew and look."
+            _("It was changed by somebody else since you have read it."),
+            next_step=_("Load it anew and look."),
         )
 
 
@@ -95,8 +99,9 @@ class Suspended(Refused):
     def __init__(self, tenant: str, reason: str) -> None:
         because = f": {reason}" if reason else ""
         super().__init__(
-            f"The tenant {tenant} is suspended{because}{'' if because.endswith('.') else '.'}",
-            next_step="Nothing of it can be started or changed until whoever suspended it resumes it.",
+            _("The tenant %(tenant)s is suspended%(because)s")
+            % {"tenant": tenant, "because": f"{because}{'' if because.endswith('.') else '.'}"},
+            next_step=_("Nothing of it can be started or changed until whoever suspended it resumes it."),
         )
 
 

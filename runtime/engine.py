@@ -8,7 +8,7 @@ note that there is something to do (`run/pending`). Whoever comes next goes on f
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from uuid import UUID
@@ -25,7 +25,7 @@ from runtime.kinds import Toolbox
 from runtime.node import Node
 from runtime.reconciler import Reconciler
 from runtime.reports import Reporter, Reports
-from runtime.resources.base import Found
+from runtime.resources.base import Found, Resource
 from runtime.resources.bundle import booted
 from runtime.resources.cgroup import Cgroup
 from runtime.resources.process import Process
@@ -36,6 +36,8 @@ log = structlog.get_logger()
 
 #: So often in a row the process at work may be killed at one generation before it is given up.
 MAX_ATTEMPTS = 3
+#: Causes of a start that failed with its monitor, and not with anything that was asked for.
+STARTED_IN_VAIN = frozenset({"console_held", "monitor_failed"})
 #: Takes over work that has to wait for somebody; False: it can't, the caller waits himself.
 HandOver = Callable[[EnvironmentSpec], bool]
 
@@ -190,9 +192,7 @@ class Engine:
             self._halt(work)
             runs = False
         if not runs and (reboot or not wants_run):
-            for resource in reversed(resources):
-                if resource.lifetime == "boot":
-                    work.step(resource, "remove")
+            self._take_down(work, resources)
         if not wants_run:
             for resource in resources:
                 if resource.lifetime == "environment":
@@ -200,13 +200,35 @@ class Engine:
             state.started_at = None
         else:
             with nullcontext() if runs else quick_attach():
-                for resource in resources:
-                    work.step(resource, "ensure")
+                self._bring_up(work, resources, is_fresh=not runs)
             self._pause(work)
             if not runs or state.started_at is None:
                 state.started_at = time.time()
                 state.exit_code = None
         state.restart_at = None
+
+    def _bring_up(self, work: Work, resources: Sequence[Resource], *, is_fresh: bool) -> None:
+        """All of them in order; once more when what keeps its console was killed while it was being started:
+        nobody has used it yet, and without a console it would stay until its next start."""
+        process = self.tools.one(Process)
+        try:
+            for resource in resources:
+                work.step(resource, "ensure")
+            if not is_fresh or process.has_monitor(work.spec.id):
+                return
+        except RuntimeFault as fault:
+            if fault.code not in STARTED_IN_VAIN:
+                raise
+        log.warning("started once more: its monitor was killed", environment=str(work.spec.id))
+        self._take_down(work, resources)
+        for resource in resources:
+            work.step(resource, "ensure")
+
+    @staticmethod
+    def _take_down(work: Work, resources: Sequence[Resource]) -> None:
+        for resource in reversed(resources):
+            if resource.lifetime == "boot":
+                work.step(resource, "remove")
 
     def _is_of_another_boot(self, spec: EnvironmentSpec) -> bool:
         """Whether what runs was started for fewer restarts than the spec counts, or another installation."""

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
 from runtime import kernels, kinds
-from runtime.contract import NodeFacts
-from runtime.host import cgroup
+from runtime.contract import Check, CheckLevel, NodeFacts
+from runtime.host import cgroup, tasks
 from runtime.node import Node
 
 VERSION = "0.1.0"
@@ -37,8 +38,16 @@ def collect(node: Node) -> NodeFacts:
         kinds=tuple(kinds.available()),
         kernels=tuple(kernels.available()),
         images=tuple(sorted(entry.name for entry in _images(node))),
+        checks=tuple(_checks(node)),
         boot_id=UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()),
     )
+
+
+def _checks(node: Node) -> Iterator[Check]:
+    """What isn't as it should be, and changes while the node works; the rest says `doctor`."""
+    seen = tasks.room(node.cgroup_name)
+    if not seen.is_enough:
+        yield Check(name="tasks", level=CheckLevel.WEAK, found=seen.found, why=tasks.WHY, remedy=tasks.REMEDY)
 
 
 def _images(node: Node) -> list[Path]:

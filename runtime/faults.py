@@ -4,9 +4,10 @@ Off unless the file HOME/node/faults is there (root's own directory). A line is
 
     <ensure|remove|wait|commit|settle|undo> <before|after> <action> <name of the step>
 
-and fires once, then it is gone from the file. Actions: `kill` (SIGKILL to the process itself), `hang`
-(until somebody ends it), `fail` (a `RuntimeFault`), or the name of an error number such as `ENOSPC` (an
-`OSError`). `*` as the name stands for any step. Reached at step boundaries only.
+and fires once, then it is gone from the file. Actions: `kill` (SIGKILL to the process itself), `pause`
+(SIGSTOP, until somebody continues it), `hang` (until somebody ends it), `fail` (a `RuntimeFault`), or the name
+of an error number such as `ENOSPC` (an `OSError`). `*` as the name stands for any step. Reached at step
+boundaries only.
 """
 
 import errno
@@ -50,6 +51,8 @@ def point(node: Node, verb: str, when: str, name: str) -> None:
 def _act(action: str, where: str) -> None:
     if action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif action == "pause":
+        os.kill(os.getpid(), signal.SIGSTOP)
     elif action == "hang":
         while True:
             time.sleep(3600)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.errors import HostLacks, RuntimeFault
-from runtime.host import btrfs, cgroup, libc, loop, mounts
+from runtime.host import btrfs, cgroup, libc, loop, mounts, tasks
 from runtime.host.command import ENVIRONMENT, run
 from runtime.node import FIRST_UID, Node, NodeSettings, default_settings
 
@@ -46,6 +46,9 @@ def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _qui
     if _mount_pool(node):
         say(f"disk pool {node.settings.pool_device or node.pool_file}")
     _enable_quota(node)
+    most = tasks.for_environments()
+    if cgroup.groups().bound_tasks(node.cgroup_name, most):
+        say(f"at most {most} tasks for all environments, the rest is the host's")
     if start_lxcfs(node):
         say("lxcfs (limits seen in /proc)")
     from runtime.resources import firewall  # noqa: PLC0415 (loads libnftables)

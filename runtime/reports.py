@@ -68,7 +68,8 @@ class Reports:
             node=self.node.name,
             environment_id=spec.id,
             generation=state.applied,
-            attempted_generation=spec.generation,
+            # what tells how things stand says nothing of a spec that nobody has tried yet
+            attempted_generation=spec.generation if fault or not final else max(state.applied, state.failed),
             operation_id=spec.operation_id,
             sequence=sequence(self.node),
             at=datetime.now(UTC),

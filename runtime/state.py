@@ -4,6 +4,7 @@ and the journal of steps. Everything else is read from the kernel.
 Redis, the database and the panel may all be away: these files bring a node's environments back.
 """
 
+import errno
 import fcntl
 import json
 import os
@@ -18,7 +19,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from runtime.contract import EnvironmentSpec
+from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 
@@ -132,7 +133,19 @@ class Records:
             return None
 
     def accept(self, spec: EnvironmentSpec) -> bool:
-        """Keeps the spec as what is wanted now; False when a newer one (or a deletion) is known."""
+        """Keeps the spec as what is wanted now; False when a newer one (or a deletion) is known.
+
+        On a full disk `OSError`, but for a deletion: that takes the room that it needs from what it deletes.
+        """
+        try:
+            return self._accept(spec)
+        except OSError as full:
+            if spec.desired is not DesiredState.DELETED or not is_full(full):
+                raise
+            (self.directory / "journal.jsonl").unlink(missing_ok=True)
+            return self._accept(spec, has_no_room=True)
+
+    def _accept(self, spec: EnvironmentSpec, *, has_no_room: bool = False) -> bool:
         with self.lock("accept"):
             known = self.wanted()
             newest = max(known.generation if known else 0, self.tombstone())
@@ -140,10 +153,14 @@ class Records:
                 return False
             if known is None and self.tombstone() >= spec.generation:
                 return False
-            self.mark_pending()
+            if not has_no_room:
+                self.mark_pending()
             if known != spec:
                 self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._write("wanted.json", spec.model_dump_json())
+            if has_no_room:  # without the note the reconciler finds what is cut off
+                with suppress(OSError):
+                    self.mark_pending()
             return True
 
     # work to be done -------------------------------------------------------------------------
@@ -230,8 +247,14 @@ class Records:
         return 0
 
     def bury(self, generation: int) -> None:
-        """Remembers the deletion, on the disk, and forgets everything else."""
-        replace_file(self._tombstone_file(), str(generation), durable=True)
+        """Remembers the deletion, on the disk, and forgets everything else; in reverse on a full disk."""
+        try:
+            replace_file(self._tombstone_file(), str(generation), durable=True)
+        except OSError as full:
+            if not is_full(full):
+                raise
+            shutil.rmtree(self.directory, ignore_errors=True)
+            replace_file(self._tombstone_file(), str(generation), durable=True)
         with suppress(FileNotFoundError):
             shutil.rmtree(self.directory)
 
@@ -280,6 +303,11 @@ class Records:
             yield got
         finally:
             os.close(fd)
+
+
+def is_full(error: OSError) -> bool:
+    """Of blocks, inodes, or what a quota allows."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def replace_file(path: Path, text: str, *, durable: bool = False) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
+import structlog
+
 from runtime import faults
 from runtime.contract import EnvironmentSpec, Step, StepState
 from runtime.errors import DeadlinePassed, RuntimeFault, Superseded
@@ -15,11 +17,15 @@ from runtime.resources.base import Resource
 from runtime.state import Records
 from runtime.watchdog import watchdog
 
+log = structlog.get_logger()
+
 #: While work goes on, a report is sent at most this often.
 PROGRESS_EVERY_S = 0.15
 #: Every verb ends what it waits for by itself, at the latest 20 s after the deadline of the whole
 #: (`process.KILL_DEADLINE_S`, timeouts of commands). One that is still there then hangs.
 HANG_GRACE_S = 30.0
+#: So long a step may go on that somebody with a newer spec (a cancel) waits for.
+IN_THE_WAY_S = 5.0
 #: For going back after a failure, whatever the deadline of the failed change was.
 UNDO_DEADLINE_S = 120.0
 
@@ -42,6 +48,8 @@ class Work:
     """Goes on where the journal can't be written: to delete is what makes room on a full disk."""
     on_hang: Callable[[RuntimeFault], object] = lambda _: None
     """Writes the reason down before the process is ended because a step hangs."""
+    _waited_for: tuple[int, float] = (-1, 0.0)
+    """Step during which it was first seen that a newer spec waits, and when."""
 
     def step(
         self, resource: Resource, verb: Literal["ensure", "remove"], *, interruptible: bool = True
@@ -90,8 +98,23 @@ class Work:
                 raise
 
     def watched(self) -> AbstractContextManager[None]:
-        """While it lasts, a step that hangs past the hard deadline ends this process."""
-        return watchdog.watch(self.until + HANG_GRACE_S, self._hangs)
+        """While it lasts, a step that hangs past the hard deadline ends this process; one that a newer spec
+        waits for much sooner, since whoever cancels wants the work to stop."""
+        return watchdog.watch(self.until + HANG_GRACE_S, self._hangs, self._is_in_the_way)
+
+    def _is_in_the_way(self) -> bool:
+        """To be asked now and then. Never of work that must come to its end whatever is wanted next."""
+        if self.lenient or not self.is_superseded():
+            return False
+        step, since = self._waited_for
+        now = time.monotonic()
+        if step != len(self.steps):
+            self._waited_for = len(self.steps), now
+            return False
+        if now - since < IN_THE_WAY_S:
+            return False
+        log.warning("a newer spec waits: the process is ended", environment=str(self.spec.id))
+        return True
 
     def _hangs(self) -> None:
         name = self.steps[-1].name if self.steps else "the first step"

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -124,7 +125,7 @@ def set_role(request: HttpRequest, pk: str, user: str, payload: SetRole) -> Json
     rows = Membership.objects.select_related("user").filter(tenant=tenant)
     found = rows.filter(user_id=uuid_of(user, "This member")).first()
     if found is None:
-        raise NotFound("This member")
+        raise NotFound(_("This member"))
     role, custom = members.role_from(tenant, payload.role)
     version = expected_version(request)
     return show_member(
@@ -190,7 +191,7 @@ def revoke_invitation(request: HttpRequest, pk: str, invitation: str) -> Status[
     tenant = tenant_of(actor(request), pk)
     row = Invitation.objects.filter(tenant=tenant, pk=uuid_of(invitation, "This invitation")).first()
     if row is None:
-        raise NotFound("This invitation")
+        raise NotFound(_("This invitation"))
     invitations.revoke_invitation(actor(request), row.pk)
     return Status(204, None)
 
@@ -239,6 +240,6 @@ def remove_share(request: HttpRequest, pk: str, share_id: str) -> Status[None]:
     row = living.get_for(actor(request), uuid_of(pk, "This environment"))
     found = Share.objects.filter(environment=row, pk=uuid_of(share_id, "This share")).first()
     if found is None:
-        raise NotFound("This share")
+        raise NotFound(_("This share"))
     shares.remove_share(actor(request), found.pk)
     return Status(204, None)

@@ -49,7 +49,11 @@ def invite(
     require_all(actor, of_role(tenant, role, custom), tenant)
     address = _address(email)
     if Membership.objects.filter(tenant=tenant, user__email__iexact=address).exists():
-        raise Conflict(f"{address} belongs to this tenant already.", code="is_member", field="email")
+        raise Conflict(
+            _("%(address)s belongs to this tenant already.") % {"address": address},
+            code="is_member",
+            field="email",
+        )
     return _offer(actor, Invitation(tenant=tenant, email=address, role=role, custom_role=custom))
 
 
@@ -62,7 +66,7 @@ def invite_to_environment(
     require_all(actor, wanted, environment)
     now = timezone.now()
     if timezone.is_naive(ends_at) or not now < ends_at <= now + LONGEST_SHARE:
-        raise Invalid("A share ends at a time with zone, in the future and within a year.", field="ends_at")
+        raise Invalid(_("A share ends at a time with zone, in the future and within a year."), field="ends_at")
     row = Invitation(
         tenant=environment.tenant,
         email=_address(email),
@@ -77,7 +81,7 @@ def _address(email: str) -> str:
     try:
         validate_email(email.strip())
     except ValidationError as error:
-        raise Invalid("This isn't an e-mail address.", field="email") from error
+        raise Invalid(_("This isn't an e-mail address."), field="email") from error
     return email.strip().lower()
 
 
@@ -88,7 +92,10 @@ def _offer(actor: Actor, row: Invitation) -> tuple[Invitation, str]:
     row.expires_at = timezone.now() + LIFE
     with transaction.atomic():
         if Invitation.objects.open().filter(tenant=row.tenant).count() >= MOST_OPEN:
-            raise TooMany(f"{MOST_OPEN} invitations of this tenant wait for an answer; revoke some first.")
+            raise TooMany(
+                _("%(most_open)s invitations of this tenant wait for an answer; revoke some first.")
+                % {"most_open": MOST_OPEN}
+            )
         same = Invitation.objects.open().filter(tenant=row.tenant, email=row.email, environment=row.environment)
         same.update(revoked_at=timezone.now())
         row.save(force_insert=True)
@@ -119,7 +126,7 @@ def revoke_invitation(actor: Actor, invitation_id: UUID) -> Invitation:
     with transaction.atomic():
         row = _locked(invitation_id)
         if row is None or not _may_manage(actor, row):
-            raise NotFound("This invitation")
+            raise NotFound(_("This invitation"))
         if row.is_open():
             row.revoked_at = timezone.now()
             row.save(update_fields=["revoked_at"])
@@ -151,9 +158,10 @@ def accept(user: User, key: str, address: str) -> Invitation:
         row = _usable(key)
         if not has_address(user, row.email):
             raise Conflict(
-                f"This invitation is for {row.email}, which is no verified address of your account.",
+                _("This invitation is for %(email)s, which is no verified address of your account.")
+                % {"email": row.email},
                 code="other_address",
-                next_step="Sign in with the account of that address.",
+                next_step=_("Sign in with the account of that address."),
             )
         _give(row, user, address)
     return row
@@ -177,7 +185,7 @@ def _usable(key: str) -> Invitation:
     found = find(key)
     row = _locked(found.pk) if found is not None else None
     if row is None or not row.is_open():
-        raise NotFound("This invitation")
+        raise NotFound(_("This invitation"))
     return row
 
 
@@ -193,10 +201,10 @@ def _give(row: Invitation, user: User, address: str) -> None:
     giver = Actor(row.invited_by, address=address)
     try:
         if not row.invited_by.is_active:
-            raise NotFound("This invitation")
+            raise NotFound(_("This invitation"))
         if row.environment is None:
             if Membership.objects.filter(tenant=row.tenant, user=user).exists():
-                raise Conflict("You belong to this tenant already.", code="is_member")
+                raise Conflict(_("You belong to this tenant already."), code="is_member")
             set_member(giver, row.tenant, user, role=row.role, custom=row.custom_role)
         else:
             giver.require(Permission.ENVIRONMENT_SHARE, row.environment)
@@ -212,7 +220,7 @@ def _give(row: Invitation, user: User, address: str) -> None:
                 },
             )
     except Forbidden as error:
-        raise NotFound("This invitation") from error
+        raise NotFound(_("This invitation")) from error
     row.accepted_at, row.accepted_by = timezone.now(), user
     row.save(update_fields=["accepted_at", "accepted_by"])
     taker = Actor(user, address=address)

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from panel import events
 from panel.access.rights import of_role, require_all
@@ -55,7 +56,7 @@ def remove_member(actor: Actor, tenant: Tenant, user_id: UUID) -> None:
     with transaction.atomic():
         found = _locked(tenant, user_id)
         if found is None:
-            raise NotFound("This member")
+            raise NotFound(_("This member"))
         if user_id != actor.user.pk:
             require_all(actor, permissions_of(found), tenant)
         if found.role == RoleName.OWNER:
@@ -101,9 +102,9 @@ def _keep_an_owner(tenant: Tenant, member: Membership) -> None:
     rows = Membership.objects.select_for_update().filter(tenant=tenant, role=RoleName.OWNER)
     if [owner.pk for owner in rows.order_by("pk")] == [member.pk]:
         raise Conflict(
-            "A tenant keeps at least one owner.",
+            _("A tenant keeps at least one owner."),
             code="last_owner",
-            next_step="Make somebody else an owner first.",
+            next_step=_("Make somebody else an owner first."),
         )
 
 
@@ -134,5 +135,5 @@ def role_from(tenant: Tenant, text: str) -> tuple[str, Role | None]:
     except ValueError:
         found = None
     if found is None:
-        raise NotFound("This role")
+        raise NotFound(_("This role"))
     return RoleName.CUSTOM, found

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from panel.accounts.actor import Actor
 from panel.errors import Invalid
 from panel.tenants.models import Role, Tenant
@@ -14,7 +16,8 @@ def check_permissions(permissions: Sequence[str], known: frozenset[Permission] =
     unknown = [p for p in permissions if p not in known]
     if unknown:
         raise Invalid(
-            f"{unknown[0][:64]} is not a permission that can be given; known are {', '.join(sorted(known))}.",
+            _("%(unknown)s is not a permission that can be given; known are %(known)s.")
+            % {"unknown": unknown[0][:64], "known": ", ".join(sorted(known))},
             field="permissions",
         )
     return sorted(set(permissions))
@@ -29,11 +32,13 @@ def check_shared(permissions: Sequence[str]) -> list[str]:
 def of_role(tenant: Tenant, role: str, custom: Role | None) -> frozenset[str]:
     """Permissions of a role that is to be given in the tenant."""
     if role not in RoleName.values or (role == RoleName.CUSTOM) != (custom is not None):
-        raise Invalid(f"The role is one of {', '.join(RoleName.values)}.", field="role")
+        raise Invalid(
+            _("The role is one of %(rolename)s.") % {"rolename": ", ".join(RoleName.values)}, field="role"
+        )
     if custom is None:
         return frozenset(ROLES[role])
     if custom.tenant_id != tenant.pk:
-        raise Invalid("This role belongs to another tenant.", field="role")
+        raise Invalid(_("This role belongs to another tenant."), field="role")
     return frozenset(custom.permissions)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from panel import events
 from panel.access.rights import check_permissions, require_all
@@ -66,7 +67,9 @@ def delete_role(actor: Actor, role_id: UUID) -> Role:
         count = Membership.objects.filter(custom_role=role).count()
         if count:
             raise Conflict(
-                f"{count} people have this role.", code="role_in_use", next_step="Give them another one first."
+                _("%(count)s people have this role.") % {"count": count},
+                code="role_in_use",
+                next_step=_("Give them another one first."),
             )
         record(
             actor,
@@ -84,7 +87,7 @@ def _locked(actor: Actor, role_id: UUID) -> Role:
     rows = Role.objects.for_actor(actor).select_related("tenant").select_for_update(of=("self",))
     role = rows.filter(pk=role_id).first()
     if role is None:
-        raise NotFound("This role")
+        raise NotFound(_("This role"))
     actor.require(Permission.MEMBER_MANAGE, role.tenant)
     return role
 
@@ -92,7 +95,9 @@ def _locked(actor: Actor, role_id: UUID) -> Role:
 def _free_name(tenant: Tenant, name: str) -> str:
     wanted = name.strip()
     if not 1 <= len(wanted) <= 60 or not wanted.isprintable():
-        raise Invalid("A role's name has 1 to 60 printable characters.", field="name")
+        raise Invalid(_("A role's name has 1 to 60 printable characters."), field="name")
     if Role.objects.filter(tenant=tenant, name=wanted).exists():
-        raise Conflict(f"There is a role {wanted} already.", code="name_taken", field="name")
+        raise Conflict(
+            _("There is a role %(wanted)s already.") % {"wanted": wanted}, code="name_taken", field="name"
+        )
     return wanted

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from panel import events
 from panel.access.models import Share
@@ -18,12 +19,12 @@ def remove_share(actor: Actor, share_id: UUID) -> Share:
         rows = Share.objects.select_for_update(of=("self",))
         share = rows.select_related("environment__tenant", "user").filter(pk=share_id).first()
         if share is None:
-            raise NotFound("This share")
+            raise NotFound(_("This share"))
         is_own = share.user_id == actor.user.pk
         if not is_own and not actor.can(Permission.ENVIRONMENT_SHARE, share.environment):
             if actor.can(Permission.ENVIRONMENT_VIEW, share.environment):
                 actor.require(Permission.ENVIRONMENT_SHARE, share.environment)
-            raise NotFound("This share")
+            raise NotFound(_("This share"))
         record(
             actor,
             "share.remove",

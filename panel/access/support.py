@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import events
 from panel.access.models import SupportAccess
@@ -26,9 +27,13 @@ def enter(actor: Actor, tenant: Tenant, *, reason: str, minutes: int) -> Support
         raise Forbidden(Permission.USER_MANAGE, tenant_id=tenant.pk, target=tenant)
     text = " ".join(reason.split())
     if not 5 <= len(text) <= 400:
-        raise Invalid("Say in 5 to 400 characters what it is for: the tenant reads it.", field="reason")
+        raise Invalid(_("Say in 5 to 400 characters what it is for: the tenant reads it."), field="reason")
     if not SHORTEST_MINUTES <= minutes <= LONGEST_MINUTES:
-        raise Invalid(f"It lasts {SHORTEST_MINUTES} to {LONGEST_MINUTES} minutes.", field="minutes")
+        raise Invalid(
+            _("It lasts %(shortest_minutes)s to %(longest_minutes)s minutes.")
+            % {"shortest_minutes": SHORTEST_MINUTES, "longest_minutes": LONGEST_MINUTES},
+            field="minutes",
+        )
     now = timezone.now()
     with transaction.atomic():
         for old in SupportAccess.objects.running().filter(tenant=tenant, user=actor.user):
@@ -55,7 +60,7 @@ def end(actor: Actor, support_id: UUID) -> SupportAccess:
         row = rows.filter(pk=support_id).first()
         is_own = row is not None and row.user_id == actor.user.pk
         if row is None or not (is_own or actor.can(Permission.MEMBER_VIEW, row.tenant)):
-            raise NotFound("This support access")
+            raise NotFound(_("This support access"))
         if not is_own:
             actor.require(Permission.MEMBER_MANAGE, row.tenant)
         if row.is_running():

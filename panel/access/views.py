@@ -108,7 +108,7 @@ def set_role(request: PageRequest, tenant_id: UUID, user_id: UUID) -> HttpRespon
     tenant = _tenant(request, tenant_id, Permission.MEMBER_MANAGE)
     member = Membership.objects.select_related("user").filter(tenant=tenant, user_id=user_id).first()
     if member is None:
-        raise NotFound("This member")
+        raise NotFound(_("This member"))
     role, custom = members.role_from(tenant, request.POST.get("role", ""))
     version = request.POST.get("version", "")
     members.set_member(

@@ -46,6 +46,21 @@ class TokenForm(forms.Form):
         ]
 
 
+class SshKeyForm(forms.Form):
+    text = forms.CharField(
+        label=_("Public key"),
+        required=False,
+        strip=False,
+        help_text=_("One line, as in ~/.ssh/id_ed25519.pub."),
+        widget=forms.Textarea(
+            attrs={"rows": 3, "spellcheck": "false", "placeholder": "ssh-ed25519 AAAA… you@laptop"}
+        ),
+    )
+    name = forms.CharField(
+        label=_("Name"), required=False, max_length=60, help_text=_("Empty: the key's comment.")
+    )
+
+
 class ProfileForm(forms.Form):
     name = forms.CharField(label=_("Name"), required=False, max_length=120)
     language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)

@@ -94,3 +94,27 @@ class Token(models.Model):
     def is_usable(self, at: datetime | None = None) -> bool:
         """Neither revoked nor expired."""
         return self.revoked_at is None and (self.expires_at is None or self.expires_at > (at or timezone.now()))
+
+
+class SshKey(models.Model):
+    """A public key that a person keeps here, to be chosen where an environment gets its keys."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="ssh_keys")
+    name = models.CharField(max_length=60)
+    text = models.TextField()
+    """One line, as in `authorized_keys`."""
+    fingerprint = models.CharField(max_length=64)
+    """As `ssh-keygen -l` says it: `SHA256:` and 43 characters."""
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name", "created_at"]
+        constraints = [models.UniqueConstraint(fields=["user", "fingerprint"], name="ssh_key_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def type(self) -> str:
+        return self.text.split(None, 1)[0]

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import events
 from panel.access.rights import check_permissions
@@ -48,7 +49,7 @@ def create_token(
     now = timezone.now()
     end = expires_at or now + DEFAULT_LIFE
     if timezone.is_naive(end) or not now < end <= now + LONGEST:
-        raise Invalid("expires_at is a time with zone, in the future and within a year.", field="expires_at")
+        raise Invalid(_("expires_at is a time with zone, in the future and within a year."), field="expires_at")
     secret = new_secret()
     token = Token(
         id=uuid.uuid4(),
@@ -80,10 +81,10 @@ def create_token(
 
 def _permissions(actor: Actor, tenant: Tenant | None, role: str, permissions: Sequence[str]) -> list[str]:
     if bool(role) == bool(permissions):
-        raise Invalid("Give either a role or a list of permissions.", field="role")
+        raise Invalid(_("Give either a role or a list of permissions."), field="role")
     if role:
         if role not in ROLES:
-            raise Invalid(f"The role is one of {', '.join(ROLES)}.", field="role")
+            raise Invalid(_("The role is one of %(roles)s.") % {"roles": ", ".join(ROLES)}, field="role")
         wanted = sorted(ROLES[RoleName(role)])
     elif list(permissions) == [EVERYTHING] and actor.is_platform_administrator:
         return [EVERYTHING]
@@ -99,7 +100,7 @@ def _networks(networks: Sequence[str]) -> list[str]:
     try:
         return [str(ipaddress.ip_network(network)) for network in networks]
     except ValueError as error:
-        raise Invalid(f"networks: {error}.", field="networks") from error
+        raise Invalid(_("networks: %(error)s.") % {"error": error}, field="networks") from error
 
 
 def _environments(actor: Actor, tenant: Tenant | None, environments: Sequence[str]) -> list[str]:
@@ -134,7 +135,7 @@ def _own_or_managed(actor: Actor, token_id: UUID) -> Token:
             return found
         if found.tenant is not None and actor.can(Permission.TOKEN_VIEW, found.tenant):
             actor.require(Permission.TOKEN_MANAGE, found.tenant)
-    raise NotFound("This token")
+    raise NotFound(_("This token"))
 
 
 def create_user(
@@ -162,7 +163,7 @@ def checked_user(*, username: str, email: str, password: str, name: str = "") ->
     try:
         validate_email(user.email)
     except ValidationError as error:
-        raise Invalid("This isn't an e-mail address.", field="email") from error
+        raise Invalid(_("This isn't an e-mail address."), field="email") from error
     try:
         user.username_validator(user.username)
     except ValidationError as error:
@@ -175,7 +176,11 @@ def checked_user(*, username: str, email: str, password: str, name: str = "") ->
     for field in ("username", "email"):
         value = getattr(user, field)
         if User.objects.filter(**{f"{field}__iexact": value}).exists():
-            raise Conflict(f"The {field} {value} is taken.", code="name_taken", field=field)
+            raise Conflict(
+                _("The %(field)s %(value)s is taken.") % {"field": field, "value": value},
+                code="name_taken",
+                field=field,
+            )
     return user
 
 

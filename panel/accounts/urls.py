@@ -1,10 +1,12 @@
 from django.urls import path
 
-from panel.accounts import views
+from panel.accounts import profile, views
 
 urlpatterns = [
     path("tokens/", views.tokens, name="tokens"),
     path("tokens/<uuid:token_id>/revoke", views.revoke, name="token-revoke"),
     path("sign-in/", views.sign_in, name="sign-in"),
-    path("profile/", views.profile, name="profile"),
+    path("profile/", profile.profile, name="profile"),
+    path("profile/ssh-keys", profile.add_key, name="ssh-key-add"),
+    path("profile/ssh-keys/<uuid:ssh_key_id>/remove", profile.remove_key, name="ssh-key-remove"),
 ]

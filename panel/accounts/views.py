@@ -1,8 +1,7 @@
-"""Pages of one's own account and of API tokens."""
+"""Pages of API tokens, and of what is asked of everybody's sign-in."""
 
 from datetime import timedelta
 from uuid import UUID
-from zoneinfo import available_timezones
 
 from django.conf import settings
 from django.contrib import messages
@@ -15,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from panel.access.labels import words
 from panel.accounts import services
-from panel.accounts.forms import ProfileForm, TokenForm
+from panel.accounts.forms import TokenForm
 from panel.accounts.models import Token, User
 from panel.accounts.policy import policy, set_policy
 from panel.environments.models import Environment
@@ -80,32 +79,6 @@ def revoke(request: PageRequest, token_id: UUID) -> HttpResponse:
     row = services.revoke_token(request.actor, token_id)
     messages.success(request, _("Token %(name)s revoked") % {"name": row})
     return redirect("tokens")
-
-
-@signed_in
-def profile(request: PageRequest) -> HttpResponse:
-    user = request.actor.user
-    initial = {"name": user.name, "language": user.language or "en", "time_zone": user.time_zone}
-    form = ProfileForm(request.POST or None, initial=initial)
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            values = form.cleaned_data
-            if values["time_zone"] not in available_timezones():
-                form.add_error("time_zone", _("There is no such time zone; try Asia/Jakarta."))
-            else:
-                user.name, user.language, user.time_zone = (
-                    values["name"],
-                    values["language"],
-                    values["time_zone"],
-                )
-                user.save(update_fields=["name", "language", "time_zone"])
-                messages.success(request, _("Profile saved"))
-                answer = redirect("profile")
-                answer.set_cookie(settings.LANGUAGE_COOKIE_NAME, user.language, samesite="Lax")
-                return answer
-    return page(request, "accounts/profile.html", {"form": form, "section": "profile"}, status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -60,6 +60,7 @@ class Environment(Answer):
     kind: Kind
     kernel: Kernel
     image: str
+    tags: list[str]
     limits: Limits
     plan: str | None = Field(description="Slug of its plan.")
     addresses: list[str]
@@ -198,7 +199,8 @@ class List(Answer, Generic[OneT]):
 
 
 _CHANGES = (
-    "create update delete start stop restart pause resume reinstall credentials add_forward remove_forward"
+    "create update delete start stop restart pause resume reinstall credentials "
+    "add_addresses remove_address add_forward remove_forward"
 )
 #: Operation of the document, and what it answers when all is well.
 ANSWERS: dict[str, type[Answer]] = {

@@ -140,6 +140,7 @@ def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
 def _add_routers() -> None:
     from panel.access.api import environment_router, tenant_router  # noqa: PLC0415
     from panel.accounts.api import router as tokens  # noqa: PLC0415
+    from panel.accounts.ssh_keys_api import router as ssh_keys  # noqa: PLC0415
     from panel.audit.api import router as audit  # noqa: PLC0415
     from panel.environments.api import router as environments  # noqa: PLC0415
     from panel.images.api import router as images  # noqa: PLC0415
@@ -155,6 +156,7 @@ def _add_routers() -> None:
         ("operations", operations),
         ("tenants", tenants),
         ("tokens", tokens),
+        ("ssh-keys", ssh_keys),
         ("plans", plans),
         ("images", images),
         ("nodes", nodes),

@@ -3,6 +3,7 @@
 import re
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from panel.errors import Invalid
 
@@ -14,5 +15,5 @@ def expected_version(request: HttpRequest) -> int | None:
         return None
     found = re.fullmatch(r'"?(\d{1,18})"?', text)
     if found is None:
-        raise Invalid("If-Match is the version that you have read, as a number.", field="If-Match")
+        raise Invalid(_("If-Match is the version that you have read, as a number."), field="If-Match")
     return int(found[1])

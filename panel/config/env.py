@@ -58,6 +58,10 @@ class PanelEnv(BaseSettings):
     """Ports of a node that tenants may have forwarded."""
     tenant_open_operations: int = Field(default=200, ge=1)
     """How many operations of one tenant may be open at once; more are refused until some have ended."""
+    tenant_consoles: int = Field(default=200, ge=1)
+    """How many consoles and terminals of one tenant's environments may be open at once."""
+    user_consoles: int = Field(default=32, ge=1)
+    """The same of one person."""
     archive_max_mb: int = Field(default=4096, ge=1, le=1_048_576)
     """MiB of an archive that an image is made from, as it is handed in."""
     agent_socket: Path | None = None

@@ -7,7 +7,6 @@ that the browser's pace reaches the pty; the agent counts what the browser ackno
 import asyncio
 import json
 import time
-from collections import Counter
 from contextlib import suppress
 from typing import Any
 
@@ -20,8 +19,9 @@ from websockets.asyncio.client import ClientConnection, unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from panel.audit.services import record_denied
+from panel.console.places import PLACES
 from panel.console.services import Way, may_stay, open_console
-from panel.errors import Forbidden, NotFound
+from panel.errors import Forbidden, NotFound, TooMany
 from panel.events import RIGHTS_GROUP
 from panel.live.auth import Doubt, actor_of_scope
 
@@ -29,7 +29,6 @@ log = structlog.get_logger()
 
 #: Sign-out, a revoked role or token, a deleted environment: the socket is closed within two seconds.
 RECHECK_EVERY_S = 1.5
-SOCKETS_PER_USER = 32
 #: Of typed bytes in one message, and of such messages in a second; more are made to wait.
 TYPED_BYTES = 4096
 CONTROL_BYTES = 1024
@@ -40,8 +39,6 @@ CLOSED_BY_RIGHTS = 4401
 NOT_FOUND = 4404
 TOO_MANY = 4429
 NODE_AWAY = 4503
-
-_open: Counter[Any] = Counter()
 
 
 class ConsoleConsumer(AsyncWebsocketConsumer):
@@ -69,14 +66,23 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 await database_sync_to_async(record_denied)(actor, refused, f"WebSocket {self.scope['path']}")
             await self.close(NOT_FOUND if isinstance(refused, NotFound) else CLOSED_BY_RIGHTS)
             return
-        if _open[actor.user.pk] >= SOCKETS_PER_USER:
-            await self.close(TOO_MANY)
+        except TooMany as refused:
+            await self._turn_away(refused)
             return
-        self.user = actor.user.pk
-        _open[self.user] += 1
+        try:
+            PLACES.take(actor.user.pk, way.tenant_id)
+        except TooMany as refused:
+            await self._turn_away(refused)
+            return
+        self.user, self.tenant_id = actor.user.pk, way.tenant_id
         self._allowance, self._counted_at = float(MESSAGES_PER_S), time.monotonic()
         await self.accept()
         await self._reach(way)
+
+    async def _turn_away(self, refused: TooMany) -> None:
+        """After the handshake, since a browser is told nothing of one that is refused."""
+        await self.accept()
+        await self._fail(refused.code, f"{refused.message} {refused.next_step}", TOO_MANY)
 
     async def _reach(self, way: Way) -> None:
         try:
@@ -180,9 +186,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             if task is not asyncio.current_task():
                 task.cancel()
         if self.user is not None:
-            _open[self.user] -= 1
-            if _open[self.user] <= 0:
-                del _open[self.user]
+            PLACES.give_back(self.user, self.tenant_id)
             self.user = None
         if self.agent is not None:
             with suppress(RedisError, OSError):

@@ -4,17 +4,19 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
 from panel.api.pages import Page, cut
 from panel.api.root import actor, uuid_of
-from panel.console.services import close_terminal, list_terminals
+from panel.console.services import close_terminal, console_log, list_terminals
 from panel.environments import selectors, services
 from panel.environments.models import Environment
 from panel.errors import Invalid, NotFound
 from panel.metering.selectors import traffic_of
-from panel.networks.models import PortForward
+from panel.networks.api import show as show_address
+from panel.networks.models import Address, PortForward
 from panel.nodes.agent import Agent
 from panel.operations.models import Operation
 from panel.operations.selectors import show as show_operation
@@ -48,6 +50,7 @@ class NewEnvironment(Strict):
     security: Json | None = None
     restart: Json | None = None
     stop_timeout_s: float | None = None
+    tags: list[str] = Field(default=[], max_length=100)
     is_started: bool = True
 
 
@@ -62,6 +65,7 @@ class EnvironmentToChange(Strict):
     security: Json | None = None
     restart: Json | None = None
     stop_timeout_s: float | None = None
+    tags: list[str] | None = Field(default=None, max_length=100)
 
 
 class Stop(Strict):
@@ -86,6 +90,11 @@ class NewForward(Strict):
     description: str = ""
 
 
+class NewAddresses(Strict):
+    family: int = 4
+    count: int = 1
+
+
 class Exec(Strict):
     command: list[str] = Field(min_length=1, max_length=1000)
     timeout_s: float = Field(default=60, gt=0, le=600)
@@ -98,6 +107,7 @@ class Filters(Page):
     state: str = ""
     node: str = ""
     image: str = ""
+    tag: str = ""
     search: str = ""
     sort: str = "name"
 
@@ -124,7 +134,7 @@ def _default_tenant(request: HttpRequest, given: str | None) -> Tenant:
     found = list(Tenant.objects.for_actor(who, Permission.ENVIRONMENT_CREATE)[:2])
     if len(found) == 1:
         return found[0]
-    raise Invalid("Say in which tenant: its id or slug.", field="tenant")
+    raise Invalid(_("Say in which tenant: its id or slug."), field="tenant")
 
 
 @router.get("", response=Json, operation_id="environments_list")
@@ -200,6 +210,27 @@ def credentials(request: HttpRequest, pk: str, payload: Credentials) -> Status[J
     return _accepted(request, services.set_credentials(actor(request), uuid_of(pk, WHAT), **values))
 
 
+@router.get("/{pk}/addresses", response=Json, operation_id="environments_addresses")
+def addresses(request: HttpRequest, pk: str) -> Json:
+    row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
+    found = Address.objects.filter(environment=row).held()
+    return {"items": [show_address(one) for one in found], "count": len(found)}
+
+
+@router.post("/{pk}/addresses", response={202: Json}, operation_id="environments_add_addresses")
+def add_addresses(request: HttpRequest, pk: str, payload: NewAddresses | None = None) -> Status[Json]:
+    values = (payload or NewAddresses()).model_dump()
+    _made, changed = services.add_addresses(actor(request), uuid_of(pk, WHAT), **values)
+    return _accepted(request, changed)
+
+
+@router.delete("/{pk}/addresses/{address}", response={202: Json}, operation_id="environments_remove_address")
+def remove_address(request: HttpRequest, pk: str, address: str) -> Status[Json]:
+    """By its id, as `GET …/addresses` gives it."""
+    address_id = uuid_of(address, "This address")
+    return _accepted(request, services.remove_address(actor(request), uuid_of(pk, WHAT), address_id))
+
+
 @router.get("/{pk}/forwards", response=Json, operation_id="environments_forwards")
 def forwards(request: HttpRequest, pk: str) -> Json:
     row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
@@ -237,6 +268,12 @@ def execute(request: HttpRequest, pk: str, payload: Exec) -> Json | HttpResponse
         raise NotFound(WHAT)
     who.require(Permission.ENVIRONMENT_EXEC, found)
     return services.execute(who, found, Agent(found.node), **payload.model_dump())
+
+
+@router.get("/{pk}/console/log", response={200: None}, operation_id="environments_console_log")
+def download_console(request: HttpRequest, pk: str, format: str = "text") -> HttpResponse:
+    """What its console printed: `text`, as it came, or `cast`, an asciicast with its times."""
+    return console_log(actor(request), uuid_of(pk, WHAT), format)  # type: ignore[return-value]  # a stream
 
 
 @router.get("/{pk}/terminals", response=Json, operation_id="environments_terminals")

@@ -11,6 +11,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from panel.accounts.actor import Actor
+from panel.accounts.models import SshKey
+from panel.accounts.ssh_keys import ssh_keys_of
 from panel.environments.forms import CreateForm
 from panel.environments.models import Environment
 from panel.images.models import Image, NodeImage, NodeImageState
@@ -74,6 +76,10 @@ class CreatePage:
             return self.scope
         active = [t for t in self.tenants if t.state == TenantState.ACTIVE]
         return next(iter(active or self.tenants), None)
+
+    @cached_property
+    def ssh_keys(self) -> list[SshKey]:
+        return ssh_keys_of(self.actor)
 
     @cached_property
     def room(self) -> dict[str, int | None]:
@@ -183,6 +189,7 @@ class CreatePage:
             "kind": "system",
             "kernel": "shared",
             "is_started": True,
+            "saved_keys": [str(key.pk) for key in self.ssh_keys],
         }
 
     @cached_property
@@ -219,6 +226,7 @@ class CreatePage:
             "form": form,
             "value": value,
             "page": self,
+            "ssh_keys": self.ssh_keys,
             "left": left,
             "api_url": f"{settings.WADAH.url.rstrip('/')}/api/v1/environments",
             "curl": self._curl(value),
@@ -241,6 +249,9 @@ class CreatePage:
             body["plan"] = value["plan"]
         else:
             body["limits"] = {k: value[k] for k in _DEFAULT_LIMITS if value.get(k)}
+        chosen = [key.text for key in self.ssh_keys if str(key.pk) in (value.get("saved_keys") or ())]
+        if chosen:
+            body["ssh_keys"] = chosen
         if self.tenant is not None:
             body["tenant"] = str(self.tenant.pk)
         url = f"{settings.WADAH.url.rstrip('/')}/api/v1/environments"

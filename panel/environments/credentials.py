@@ -11,6 +11,7 @@ from functools import cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import load_ssh_public_key
+from django.utils.translation import gettext as _
 
 from panel.errors import Invalid
 
@@ -35,7 +36,11 @@ _WORD = string.ascii_letters.translate(str.maketrans("", "", "lIO")) + "23456789
 def check_ssh_keys(keys: Sequence[str]) -> list[str]:
     """The keys, trimmed and without doubles; raises `Invalid` that names the first bad one."""
     if len(keys) > _MOST_KEYS:
-        raise Invalid(f"At most {_MOST_KEYS} SSH keys; {len(keys)} were given.", field="ssh_keys")
+        raise Invalid(
+            _("At most %(most_keys)s SSH keys; %(keys)s were given.")
+            % {"most_keys": _MOST_KEYS, "keys": len(keys)},
+            field="ssh_keys",
+        )
     return list(dict.fromkeys(_checked(key, number) for number, key in enumerate(keys, start=1)))
 
 
@@ -44,29 +49,32 @@ def _checked(key: str, number: int) -> str:
     parts = text.split(None, 2)
     why = ""
     if len(parts) < 2 or "\n" in text or "\r" in text or "\0" in text or len(text) > 16_384:
-        why = "it must be one line: type, base64 text, and perhaps a comment"
+        why = _("it must be one line: type, base64 text, and perhaps a comment")
     elif "PRIVATE KEY" in text:
-        why = "it is a private key; keep that to yourself and give the .pub file"
+        why = _("it is a private key; keep that to yourself and give the .pub file")
     elif parts[0] not in _KEY_TYPES:
-        why = f"its type {parts[0][:40]} isn't known; try ssh-ed25519 or ssh-rsa"
+        why = _("its type %(type)s isn't known; try ssh-ed25519 or ssh-rsa") % {"type": parts[0][:40]}
     else:
         try:
             blob = base64.b64decode(parts[1], validate=True)
             if blob[4 : 4 + int.from_bytes(blob[:4], "big")] != parts[0].encode():
-                why = "its base64 text is of another type than it says"
+                why = _("its base64 text is of another type than it says")
             elif not parts[0].startswith("sk-"):
                 load_ssh_public_key(" ".join(parts[:2]).encode())
         except (binascii.Error, ValueError, UnsupportedAlgorithm):
-            why = "its base64 text is not a key; copy the whole line of the .pub file"
+            why = _("its base64 text is not a key; copy the whole line of the .pub file")
     if why:
-        raise Invalid(f"SSH key {number} isn't a public key: {why}.", field="ssh_keys")
+        raise Invalid(
+            _("SSH key %(number)s isn't a public key: %(why)s.") % {"number": number, "why": why},
+            field="ssh_keys",
+        )
     return text
 
 
 def check_password(password: str) -> str:
     if not 8 <= len(password) <= 128 or any(ord(c) < 32 or ord(c) == 127 for c in password) or ":" in password:
         raise Invalid(
-            "A root password has 8 to 128 characters, no colon and no control characters.",
+            _("A root password has 8 to 128 characters, no colon and no control characters."),
             field="root_password",
         )
     return password

@@ -1,13 +1,46 @@
 """From what a browser sends to typed values. The rules are the services'."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from panel.accounts.models import SshKey
+from panel.environments.models import Environment
+
 
 def split_lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def split_words(text: str) -> list[str]:
+    return text.replace(",", " ").split()
+
+
+def tags_field() -> forms.CharField:
+    return forms.CharField(
+        label=_("Tags"),
+        required=False,
+        max_length=700,
+        help_text=_("Words to find it by, between spaces: web production."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
+    )
+
+
+class SavedKeys(forms.Form):
+    """Mixed into a form that gives keys: those that its person keeps, beside what is typed."""
+
+    saved_keys = forms.MultipleChoiceField(label=_("Your saved keys"), required=False)
+
+    def offer_keys(self, keys: Iterable[SshKey]) -> None:
+        self.keys = {str(key.pk): key.text for key in keys}
+        self.fields["saved_keys"].choices = [(pk, pk) for pk in self.keys]  # type: ignore[attr-defined]
+
+    def all_keys(self) -> list[str]:
+        """The chosen, and the typed."""
+        chosen = [self.keys[pk] for pk in self.cleaned_data["saved_keys"]]
+        return [*chosen, *split_lines(self.cleaned_data["ssh_keys"])]
 
 
 class LimitsForm(forms.Form):
@@ -30,7 +63,7 @@ class LimitsForm(forms.Form):
         return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name) is not None}
 
 
-class CreateForm(LimitsForm):
+class CreateForm(SavedKeys, LimitsForm):
     name = forms.CharField(
         label=_("Name"),
         max_length=63,
@@ -52,6 +85,7 @@ class CreateForm(LimitsForm):
         ),
     )
     description = forms.CharField(label=_("Description"), required=False, max_length=400)
+    tags = tags_field()
     ipv4 = forms.IntegerField(
         label=_("IPv4 addresses"), required=False, widget=forms.NumberInput(attrs={"min": 0, "max": 16})
     )
@@ -66,6 +100,13 @@ class GeneralForm(forms.Form):
         label=_("Name"), max_length=63, widget=forms.TextInput(attrs={"spellcheck": "false"})
     )
     description = forms.CharField(label=_("Description"), required=False, max_length=400)
+    tags = tags_field()
+
+    def changes(self, row: Environment) -> dict[str, Any]:
+        """Only what isn't so already."""
+        wanted = {**self.cleaned_data, "tags": split_words(self.cleaned_data["tags"])}
+        known = {"name": row.name, "description": row.description, "tags": [t.name for t in row.tags.all()]}
+        return {key: value for key, value in wanted.items() if value != known[key]}
 
 
 class RestartForm(forms.Form):
@@ -80,6 +121,13 @@ class RestartForm(forms.Form):
     stop_timeout_s = forms.FloatField(
         label=_("Seconds to stop politely, before force"),
         widget=forms.NumberInput(attrs={"min": 0, "max": 600}),
+    )
+
+
+class AddressForm(forms.Form):
+    family = forms.TypedChoiceField(label=_("Family"), choices=[(4, "IPv4"), (6, "IPv6")], coerce=int)
+    count = forms.IntegerField(
+        label=_("How many"), initial=1, widget=forms.NumberInput(attrs={"min": 1, "max": 16})
     )
 
 
@@ -111,7 +159,7 @@ class NetworkForm(forms.Form):
         return {**self.cleaned_data, "nameservers": split_lines(self.cleaned_data["nameservers"])}
 
 
-class KeysForm(forms.Form):
+class KeysForm(SavedKeys):
     ssh_keys = forms.CharField(
         label=_("SSH public keys of root"),
         required=False,

@@ -6,13 +6,16 @@ import re
 from dataclasses import dataclass
 
 from django.core.paginator import Page
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.http import QueryDict
 
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment, State
+from panel.environments.selectors import tags_in_use, with_tag
+from panel.networks.models import Address
 from panel.paging import page_of_rows
 from panel.tenants.models import Tenant, TenantState
+from panel.tenants.permissions import Permission
 from runtime.contract import DesiredState, ObservedState
 
 PER_PAGE = 50
@@ -42,22 +45,73 @@ _STATES: dict[str, Q] = {
 FILTER_STATES = [State(value) for value in _STATES]
 
 
+#: What the list lets one do to a row, by the word that its buttons carry.
+_ACTS = {
+    "power": Permission.ENVIRONMENT_POWER,
+    "delete": Permission.ENVIRONMENT_DELETE,
+    "console": Permission.ENVIRONMENT_CONSOLE,
+    "tag": Permission.ENVIRONMENT_CHANGE,
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    row: Environment
+    may: frozenset[str]
+    """What its reader may do to this very environment, of `_ACTS`."""
+
+    @property
+    def may_power(self) -> bool:
+        return "power" in self.may
+
+    @property
+    def may_console(self) -> bool:
+        return "console" in self.may
+
+    @property
+    def for_many(self) -> str:
+        """What may be done to it together with others; empty: it can't be chosen."""
+        return " ".join(sorted(self.may - {"console"}))
+
+
 @dataclass(frozen=True)
 class Listing:
     rows: Page[Environment]
+    lines: list[Line]
+    may: frozenset[str]
+    """What may be done to at least one of them."""
     sort: str
     text: str
     state: str
+    tag: str
+    tags: list[str]
+    """That may be filtered by: those in use, and the one that is filtered by now."""
     is_filtered: bool
+
+    @property
+    def may_choose(self) -> bool:
+        return any(line.for_many for line in self.lines)
+
+    @property
+    def may_power(self) -> bool:
+        return "power" in self.may
+
+    @property
+    def may_tag(self) -> bool:
+        return "tag" in self.may
+
+    @property
+    def may_delete(self) -> bool:
+        return "delete" in self.may
 
 
 def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> Listing:
-    """One page of what the actor sees, filtered by `q`, `state`, `node`, sorted by `sort` (`-` turns it)."""
+    """One page of what the actor sees, filtered by `q`, `state`, `tag`, `node`, by `sort` (`-` turns it)."""
     rows: QuerySet[Environment] = (
         Environment.objects.for_actor(actor)
         .living()
         .select_related("tenant", "node", "usage")
-        .prefetch_related("addresses")
+        .prefetch_related(Prefetch("addresses", Address.objects.held()), "tags")
         .defer("ssh_keys", "root_password_hash")
     )
     if tenant is not None:
@@ -69,6 +123,8 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
         rows = rows.filter(_STATES[state])
         if state not in (State.SUSPENDED, State.DELETING):
             rows = rows.exclude(desired_state=DesiredState.DELETED)
+    if tag := query.get("tag", "").strip()[:32]:
+        rows = rows.filter(with_tag(tag))
     if node := query.get("node", ""):
         rows = rows.filter(node__name=node[:63])
     sort = query.get("sort", "name")
@@ -81,7 +137,15 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
     else:  # as the index has it
         order = F(key).desc() if is_down else F(key).asc()
     page = page_of_rows(rows.order_by(order, "pk"), PER_PAGE, query.get("page"))
-    return Listing(page, sort, text, state, bool(text or state or node))
+    lines = [_line(actor, row) for row in page]
+    may = frozenset[str]().union(*(line.may for line in lines))
+    tags = sorted({*tags_in_use(actor, tenant), *([tag] if tag else [])})
+    return Listing(page, lines, may, sort, text, state, tag, tags, bool(text or state or node or tag))
+
+
+def _line(actor: Actor, row: Environment) -> Line:
+    """No query: the actor's rights are read once, and the tenant came with the row."""
+    return Line(row, frozenset(word for word, permission in _ACTS.items() if actor.can(permission, row)))
 
 
 def _matching(text: str) -> Q:

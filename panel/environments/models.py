@@ -260,3 +260,29 @@ class EnvironmentUsage(models.Model):
 
     def __str__(self) -> str:
         return f"use of {self.environment_id}"
+
+
+class EnvironmentTags(Scoped["EnvironmentTag"]):
+    environment_relation = "environment"
+
+
+class EnvironmentTag(models.Model):
+    """A word of the tenant's own, to find environments by. The node never hears of it."""
+
+    environment = models.ForeignKey(Environment, on_delete=models.CASCADE, related_name="tags")
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="+")
+    """Of the environment; here so that the words of a tenant are read from one index."""
+    name = models.CharField(max_length=32)
+
+    objects = EnvironmentTags.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+        indexes = [models.Index(fields=["name", "environment"], name="environment_by_tag")]
+        constraints = [
+            models.UniqueConstraint(fields=["environment", "name"], name="environment_tag_once"),
+            models.CheckConstraint(condition=~models.Q(name=""), name="environment_tag_not_empty"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

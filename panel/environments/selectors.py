@@ -5,10 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import F, Q
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecord
-from panel.environments.models import UNHEARD, Environment, Environments, State
+from panel.environments.models import UNHEARD, Environment, Environments, EnvironmentTag, State
 from panel.errors import Invalid
 from panel.networks.models import Address, PortForward
 from panel.tenants.models import Tenant
@@ -19,11 +20,12 @@ _SORTS = {"name", "-name", "created_at", "-created_at", "image", "-image"}
 
 def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Environments:
     """Living environments that the actor may see. Filters: `name`, `tenant`, `state`, `node`, `image`,
-    `search`, `sort`; an unknown state or sort is refused."""
+    `tag`, `search`, `sort`; an unknown state or sort is refused."""
     rows = (
         Environment.objects.for_actor(actor)
         .living()
         .select_related("tenant", "node", "usage", "plan_version__plan")
+        .prefetch_related("tags")
     )
     wanted = {key: value for key, value in (filters or {}).items() if value}
     if "name" in wanted:
@@ -34,6 +36,8 @@ def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Envi
         rows = rows.filter(node__name=wanted["node"])
     if "image" in wanted:
         rows = rows.filter(image=wanted["image"])
+    if "tag" in wanted:
+        rows = rows.filter(with_tag(wanted["tag"]))
     if "search" in wanted:
         text = wanted["search"]
         by_address = Environment.objects.filter(addresses__address__startswith=text).values("pk")
@@ -42,8 +46,20 @@ def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Envi
         rows = rows.filter(_state_condition(wanted["state"]))
     sort = wanted.get("sort", "name")
     if sort not in _SORTS:
-        raise Invalid(f"sort is one of {', '.join(sorted(_SORTS))}.", field="sort")
+        raise Invalid(_("sort is one of %(sorts)s.") % {"sorts": ", ".join(sorted(_SORTS))}, field="sort")
     return rows.order_by(sort, "id")
+
+
+def with_tag(name: str) -> Q:
+    return Q(pk__in=EnvironmentTag.objects.filter(name=name).values("environment"))
+
+
+def tags_in_use(actor: Actor, tenant: Tenant | None, most: int = 100) -> list[str]:
+    """Words on what the actor sees that still is, below the tenant where one is given."""
+    rows = EnvironmentTag.objects.for_actor(actor).filter(environment__deleted_at=None)
+    if tenant is not None:
+        rows = rows.filter(tenant__path__startswith=tenant.path)
+    return list(rows.order_by("name").values_list("name", flat=True).distinct()[:most])
 
 
 def _tenant_condition(text: str) -> Any:
@@ -56,7 +72,7 @@ def _tenant_condition(text: str) -> Any:
 def _state_condition(text: str) -> Q:
     """The condition on columns that goes with a derived state (see `derive_state`)."""
     if text not in State.values:
-        raise Invalid(f"state is one of {', '.join(State.values)}.", field="state")
+        raise Invalid(_("state is one of %(state)s.") % {"state": ", ".join(State.values)}, field="state")
     wanted = ~Q(desired_state="deleted")
     new = Q(observed_generation=0)
     failed = (
@@ -87,15 +103,15 @@ def happenings(environment: Environment, limit: int = 50) -> list[AuditRecord]:
 def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:
     """Addresses by environment, IPv4 first; one query."""
     found: dict[UUID, list[str]] = {}
-    rows = Address.objects.filter(environment_id__in=list(ids), released_at=None)
-    for environment_id, address in rows.order_by("family", "offset").values_list("environment_id", "address"):
+    rows = Address.objects.filter(environment_id__in=list(ids)).held()
+    for environment_id, address in rows.values_list("environment_id", "address"):
         if environment_id is not None:
             found.setdefault(environment_id, []).append(address)
     return found
 
 
 def show(row: Environment, addresses: list[str]) -> dict[str, Any]:
-    """An environment as the API gives it. No query when `tenant`, `node` and `usage` were selected with it."""
+    """An environment as the API gives it. No query when `tenant`, `node`, `usage` and `tags` came with it."""
     usage = getattr(row, "usage", None)
     return {
         "id": str(row.pk),
@@ -109,6 +125,7 @@ def show(row: Environment, addresses: list[str]) -> dict[str, Any]:
         "kind": row.kind,
         "kernel": row.kernel,
         "image": row.image,
+        "tags": [tag.name for tag in row.tags.all()],
         "limits": row.limits,
         "plan": row.plan_version.plan.slug if row.plan_version is not None else None,
         "plan_version": row.plan_version.number if row.plan_version is not None else None,

@@ -32,7 +32,7 @@ def spec_of(
 ) -> EnvironmentSpec:
     """What the node is told. Queries whatever isn't given; `tenant` and `node` should be selected."""
     if addresses is None:
-        addresses = list(Address.objects.filter(environment=environment, released_at=None))
+        addresses = list(Address.objects.filter(environment=environment).held())
     if forwards is None:
         forwards = list(PortForward.objects.filter(environment=environment))
     tenant = environment.tenant

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict
 
@@ -67,6 +68,14 @@ class Import(BaseModel):
     sha256: str = ""
 
 
+@router.get("/archive", response={204: None}, operation_id="images_import_check")
+def may_import(request: HttpRequest, wanted: Query[Import]) -> Status[None]:
+    """Whether an archive may be handed in under this name; answers as the import would, without one. The front
+    asks it before it lets anything of a body through."""
+    services.check_import(actor(request), name=wanted.name)
+    return Status(204, None)
+
+
 @router.post(
     "/archive",
     response={202: Json},
@@ -97,13 +106,13 @@ def _taken_in(request: HttpRequest, who: Actor, wanted: Import) -> Staged:
     services.check_import(who, name=wanted.name)
     if request.content_type != "application/octet-stream":
         raise Invalid(
-            "The archive is the request's body, with Content-Type: application/octet-stream.",
+            _("The archive is the request's body, with Content-Type: application/octet-stream."),
             field="Content-Type",
         )
     try:
         length = int(request.headers.get("Content-Length", ""))
     except ValueError as missing:
-        raise Invalid("The request says its length: Content-Length.", field="Content-Length") from missing
+        raise Invalid(_("The request says its length: Content-Length."), field="Content-Length") from missing
     return take_in(request.read, length, sha256=wanted.sha256)
 
 

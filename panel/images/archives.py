@@ -16,6 +16,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel.errors import Conflict, Invalid, TooMany
 
@@ -55,7 +56,7 @@ class Intake:
         except BlockingIOError as busy:
             os.close(self._lock)
             raise TooMany(
-                "Another archive is being taken in right now.", next_step="Try again when it is done."
+                _("Another archive is being taken in right now."), next_step=_("Try again when it is done.")
             ) from busy
         self.id = uuid.uuid4()
         self._part = self._place / f".{self.id}.part"
@@ -76,18 +77,23 @@ class Intake:
         self._bytes += len(piece)
         most = settings.WADAH.archive_max_mb
         if self._bytes > most * MIB:
-            raise Invalid(f"An archive has at most {most} MiB.", field="archive")
+            raise Invalid(_("An archive has at most %(most)s MiB.") % {"most": most}, field="archive")
         if time.monotonic() - self._began > DEADLINE_S:
-            raise Invalid(f"The archive did not arrive within {DEADLINE_S / 60:g} minutes.", field="archive")
+            raise Invalid(
+                _("The archive did not arrive within %(deadline_s)s minutes.")
+                % {"deadline_s": f"{DEADLINE_S / 60:g}"},
+                field="archive",
+            )
         if self._bytes - self._looked >= 16 * MIB:
             self._looked = self._bytes
             at = os.statvfs(self._place)
             if at.f_bavail * at.f_frsize < RESERVE_BYTES + len(piece):
                 raise Conflict(
-                    f"The disk of the panel is too full: {RESERVE_BYTES // MIB} MiB are kept as reserve.",
+                    _("The disk of the panel is too full: %(reserve_bytes)s MiB are kept as reserve.")
+                    % {"reserve_bytes": RESERVE_BYTES // MIB},
                     code="disk_full",
                     field="archive",
-                    next_step="Delete images that nobody needs, or make the disk larger.",
+                    next_step=_("Delete images that nobody needs, or make the disk larger."),
                 )
         self._seen.update(piece)
         view = memoryview(piece)
@@ -97,10 +103,10 @@ class Intake:
     def finish(self, *, sha256: str = "") -> Staged:
         """Raises `Invalid` when nothing came, or something else than was said."""
         if not self._bytes:
-            raise Invalid("Choose a file: a tar archive of a root file system.", field="archive")
+            raise Invalid(_("Choose a file: a tar archive of a root file system."), field="archive")
         seen = self._seen.hexdigest()
         if sha256 and sha256.lower() != seen:
-            raise Invalid(f"What arrived has another sha256: {seen}.", field="sha256")
+            raise Invalid(_("What arrived has another sha256: %(seen)s.") % {"seen": seen}, field="sha256")
         os.fsync(self._file)
         self._part.rename(self._place / str(self.id))
         return Staged(self.id, seen, self._bytes)
@@ -128,14 +134,21 @@ def take_in(read: Callable[[int], bytes], length: int, *, sha256: str = "") -> S
     """All of a request's body of `length` bytes. Raises `Invalid` when less arrives; nothing stays then."""
     most = settings.WADAH.archive_max_mb
     if length > most * MIB:  # before anything is read
-        raise Invalid(f"An archive has at most {most} MiB; this one has {-(-length // MIB)}.", field="archive")
+        raise Invalid(
+            _("An archive has at most %(most)s MiB; this one has %(length)s.")
+            % {"most": most, "length": -(-length // MIB)},
+            field="archive",
+        )
     with intake() as one:
         done = 0
         while piece := read(PIECE):
             one.write(piece)
             done += len(piece)
         if done < length:
-            raise Invalid(f"Only {done} of {length} bytes arrived.", field="archive")
+            raise Invalid(
+                _("Only %(done)s of %(length)s bytes arrived.") % {"done": done, "length": length},
+                field="archive",
+            )
         return one.finish(sha256=sha256)
 
 

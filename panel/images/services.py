@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import dispatch, events
 from panel.accounts.actor import Actor
@@ -38,19 +39,22 @@ def build_image(actor: Actor, *, name: str, source: str = "", node: Node | None 
     """Have it built (again, when it is there) on one node, or on all. `source`: empty means by its name."""
     actor.require(Permission.IMAGE_MANAGE)
     if source and source not in set(ImageSource):
-        raise Invalid(f"The source is one of {', '.join(ImageSource)}.", field="source")
+        raise Invalid(
+            _("The source is one of %(imagesource)s.") % {"imagesource": ", ".join(ImageSource)}, field="source"
+        )
     with transaction.atomic():
         image = Image.objects.filter(name=name).first()
         if image is None:
             image = _new_image(name, source or name)
         elif source and source != image.source:
             raise Conflict(
-                f"The image {name} comes from {image.source}; another source needs another name.",
+                _("The image %(name)s comes from %(source)s; another source needs another name.")
+                % {"name": name, "source": image.source},
                 field="source",
             )
         nodes = [node] if node is not None else list(Node.objects.exclude(state="disabled"))
         if not nodes:
-            raise Conflict("No node has joined this installation yet.", code="no_node")
+            raise Conflict(_("No node has joined this installation yet."), code="no_node")
         for each in nodes:
             _ask(image, each)
         record(actor, "image.build", target=image, after={"nodes": [n.name for n in nodes]})
@@ -65,10 +69,14 @@ def check_import(actor: Actor, *, name: str) -> Image | None:
     image = Image.objects.filter(name=name).first()
     if image is not None and image.source != ImageSource.ARCHIVE:
         raise Conflict(
-            f"The image {name} comes from {image.source}; an archive needs another name.", field="name"
+            _("The image %(name)s comes from %(source)s; an archive needs another name.")
+            % {"name": name, "source": image.source},
+            field="name",
         )
     if name in set(ImageSource):
-        raise Conflict(f"{name} is the name of an image that is built; choose another.", field="name")
+        raise Conflict(
+            _("%(name)s is the name of an image that is built; choose another.") % {"name": name}, field="name"
+        )
     return image
 
 
@@ -86,7 +94,7 @@ def import_image(actor: Actor, *, name: str, title: str = "", staged: Staged) ->
             image.save()
             nodes = list(Node.objects.exclude(state="disabled"))
             if not nodes:
-                raise Conflict("No node has joined this installation yet.", code="no_node")
+                raise Conflict(_("No node has joined this installation yet."), code="no_node")
             for each in nodes:
                 _ask(image, each)
             record(
@@ -112,7 +120,7 @@ def _check_name(name: str) -> None:
         ImageSpec(node="any", name=name, source=ImageSource.ARCHIVE)
     except ValueError as error:
         raise Invalid(
-            "An image's name has 1 to 64 lower-case letters, digits, dots, hyphens and underscores.",
+            _("An image's name has 1 to 64 lower-case letters, digits, dots, hyphens and underscores."),
             field="name",
         ) from error
 
@@ -120,7 +128,10 @@ def _check_name(name: str) -> None:
 def _new_image(name: str, source: str) -> Image:
     image = Image(name=name, source=source)
     if source not in set(ImageSource):
-        raise Invalid(f"Say the source: one of {', '.join(ImageSource)}.", field="source")
+        raise Invalid(
+            _("Say the source: one of %(imagesource)s.") % {"imagesource": ", ".join(ImageSource)},
+            field="source",
+        )
     _check_name(name)
     image.save(force_insert=True)
     return image
@@ -172,7 +183,7 @@ def delete_image(actor: Actor, image_id: UUID) -> Image:
     with transaction.atomic():
         image = Image.objects.select_for_update().filter(pk=image_id).first()
         if image is None:
-            raise NotFound("This image")
+            raise NotFound(_("This image"))
         rows = list(NodeImage.objects.filter(image=image).select_related("node", "image"))
         for row in rows:
             row.is_wanted = False

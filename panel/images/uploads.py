@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.core.files.uploadhandler import FileUploadHandler, StopUpload
+from django.utils.translation import gettext as _
 
 from panel.errors import Invalid, Refused
 from panel.images.archives import Intake, Staged, discard
@@ -21,7 +22,7 @@ class StagedUpload(UploadedFile):
         if self._refusal is not None:
             raise self._refusal
         if self._staged is None:
-            raise Invalid("Choose a file: a tar archive of a root file system.", field="archive")
+            raise Invalid(_("Choose a file: a tar archive of a root file system."), field="archive")
         taken, self._staged = self._staged, None
         return taken
 

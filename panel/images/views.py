@@ -36,7 +36,7 @@ def build(request: PageRequest, image_id: UUID) -> HttpResponse:
     request.actor.require(Permission.IMAGE_MANAGE)
     image = Image.objects.filter(pk=image_id).first()
     if image is None:
-        raise NotFound("This image")
+        raise NotFound(_("This image"))
     services.build_image(request.actor, name=image.name)
     messages.success(request, _("Build of %(name)s asked for") % {"name": image})
     return redirect("images")
@@ -72,7 +72,7 @@ def _imported(request: PageRequest, form: ImportForm) -> HttpResponse:
     services.check_import(request.actor, name=name)
     upload = request.FILES.get("archive")
     if not isinstance(upload, StagedUpload):
-        raise Invalid("Choose a file: a tar archive of a root file system.", field="archive")
+        raise Invalid(_("Choose a file: a tar archive of a root file system."), field="archive")
     title = form.cleaned_data["title"]
     services.import_image(request.actor, name=name, title=title, staged=upload.take())
     messages.success(request, _("Import of %(name)s asked for") % {"name": name})

@@ -32,8 +32,16 @@ class AddressPool(models.Model):
         return self.network
 
 
+#: Of one environment: its first address is the one that it sends from and that forwards lead to.
+OLDEST_FIRST = ("family", "leased_at", "offset")
+
+
 class Addresses(Scoped["Address"]):
     environment_relation = "environment"
+
+    def held(self) -> "Addresses":
+        """Those that are an environment's now, its first one first; not those that rest."""
+        return self.filter(released_at=None).order_by(*OLDEST_FIRST)
 
 
 class Address(models.Model):

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NoRoom
@@ -88,10 +89,10 @@ def _free_offsets(pool: AddressPool, count: int) -> list[int]:
         at = upto + 1
     if len(found) < count:
         raise NoRoom(
-            f"The address pool {pool.network} has no free address left.",
+            _("The address pool %(network)s has no free address left.") % {"network": pool.network},
             code="no_address",
             field=f"ipv{pool.family}",
-            next_step="Delete what isn't needed (addresses rest for a while), or add a larger network.",
+            next_step=_("Delete what isn't needed (addresses rest for a while), or add a larger network."),
         )
     return found[:count]
 
@@ -112,11 +113,17 @@ def sweep() -> int:
 def check_forward(protocol: str, port: int, node_port: int | None) -> None:
     low, high = settings.WADAH.forward_first_port, settings.WADAH.forward_last_port
     if protocol not in {"tcp", "udp"}:
-        raise Invalid(f"The protocol is tcp or udp, not {protocol[:20]}.", field="protocol")
+        raise Invalid(
+            _("The protocol is tcp or udp, not %(protocol)s.") % {"protocol": protocol[:20]}, field="protocol"
+        )
     if not 1 <= port <= 65535:
-        raise Invalid(f"The port inside is 1 to 65535, not {port}.", field="port")
+        raise Invalid(_("The port inside is 1 to 65535, not %(port)s.") % {"port": port}, field="port")
     if node_port is not None and not low <= node_port <= high:
-        raise Invalid(f"The node's port is {low} to {high}, not {node_port}.", field="node_port")
+        raise Invalid(
+            _("The node's port is %(low)s to %(high)s, not %(node_port)s.")
+            % {"low": low, "high": high, "node_port": node_port},
+            field="node_port",
+        )
 
 
 def open_forward(
@@ -131,7 +138,7 @@ def open_forward(
         low, high = max(settings.WADAH.forward_first_port, 20_000), settings.WADAH.forward_last_port
         node_port = next((p for p in range(low, high + 1) if p not in taken), None)
         if node_port is None:
-            raise NoRoom("No port of the node is free.", code="no_port", field="node_port")
+            raise NoRoom(_("No port of the node is free."), code="no_port", field="node_port")
     if node_port in taken:
         raise _taken(protocol, node_port)
     try:
@@ -151,8 +158,9 @@ def open_forward(
 
 def _taken(protocol: str, node_port: int) -> Conflict:
     return Conflict(
-        f"Port {node_port}/{protocol} of the node is taken already.",
+        _("Port %(node_port)s/%(protocol)s of the node is taken already.")
+        % {"node_port": node_port, "protocol": protocol},
         code="port_taken",
         field="node_port",
-        next_step="Choose another, or leave it out and one is chosen for you.",
+        next_step=_("Choose another, or leave it out and one is chosen for you."),
     )

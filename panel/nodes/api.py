@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict
 
@@ -46,7 +47,7 @@ def show(row: Node) -> Json:
 
 def _seen_by(who: Actor) -> Actor:
     if not who.can(Permission.NODE_VIEW):
-        raise NotFound("This node")
+        raise NotFound(_("This node"))
     return who
 
 
@@ -61,7 +62,7 @@ def get(request: HttpRequest, pk: str) -> Json:
     _seen_by(actor(request))
     row = Node.objects.filter(pk=uuid_of(pk, "This node")).first()
     if row is None:
-        raise NotFound("This node")
+        raise NotFound(_("This node"))
     return show(row)
 
 
@@ -71,7 +72,7 @@ def leaks_(request: HttpRequest, pk: str) -> Json:
     _seen_by(actor(request))
     row = Node.objects.filter(pk=uuid_of(pk, "This node")).first()
     if row is None:
-        raise NotFound("This node")
+        raise NotFound(_("This node"))
     return leaks.show(row)
 
 
@@ -93,5 +94,5 @@ def update(request: HttpRequest, pk: str, payload: ChangedNode) -> Json:
         services.set_node_state(who, node_id, payload.state)
     row = Node.objects.filter(pk=node_id).first()
     if row is None:
-        raise NotFound("This node")
+        raise NotFound(_("This node"))
     return show(row)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Query, Router
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -34,7 +35,7 @@ def get(request: HttpRequest, ask: Query[Ask]) -> Json:
     """Per node and for all: physical, ratio, promised, used, left and a verdict. With `count`: what if."""
     who = actor(request)
     if not who.can(Permission.NODE_VIEW):
-        raise NotFound("The capacity")
+        raise NotFound(_("The capacity"))
     found = capacities()
     answer: Json = {
         "nodes": [one.show() for one in found],

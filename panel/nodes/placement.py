@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel.environments.models import Environment, Environments
 from panel.errors import Invalid, NoRoom
@@ -33,30 +34,30 @@ def choose(candidates: Sequence[Candidate], *, kind: Kind, kernel: Kernel, image
     able = [c for c in candidates if c.node.state == NodeState.ENABLED]
     if not able:
         raise NoRoom(
-            "No node has joined this installation yet, or all are disabled.",
+            _("No node has joined this installation yet, or all are disabled."),
             code="no_node",
-            next_step="An administrator sees the nodes' page for the cause.",
+            next_step=_("An administrator sees the nodes' page for the cause."),
         )
     able = [c for c in able if c.is_online]
     if not able:
         raise NoRoom(
-            "No node was heard of in the last 45 seconds.",
+            _("No node was heard of in the last 45 seconds."),
             code="no_node",
-            next_step="An administrator looks at the node's worker and agent.",
+            next_step=_("An administrator looks at the node's worker and agent."),
         )
     able = [c for c in able if kind in c.node.facts["kinds"]]
     if not able:
-        raise Invalid(f"No node can run environments of kind {kind}.", field="kind")
+        raise Invalid(_("No node can run environments of kind %(kind)s.") % {"kind": kind}, field="kind")
     able = [c for c in able if kernel in c.node.facts["kernels"]]
     if not able:
-        raise Invalid(f"No node offers the kernel {kernel}.", field="kernel")
+        raise Invalid(_("No node offers the kernel %(kernel)s.") % {"kernel": kernel}, field="kernel")
     able = [c for c in able if c.has_image]
     if not able:
         raise Invalid(
-            f"The image {image[:64]} is not ready on any node.",
+            _("The image %(image)s is not ready on any node.") % {"image": image[:64]},
             field="image",
             code="unknown_image",
-            next_step="See the list of images for what is ready.",
+            next_step=_("See the list of images for what is ready."),
         )
     return _with_room(able, limits)
 
@@ -65,19 +66,25 @@ def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
     memory = max(c.node.facts["memory_bytes"] for c in able) // _MIB
     if limits.memory_mb > memory:
         raise Invalid(
-            f"{limits.memory_mb} MB of memory is more than the largest node has ({memory} MB).",
+            _("%(memory_mb)s MiB of memory is more than the largest node has (%(memory)s MiB).")
+            % {"memory_mb": limits.memory_mb, "memory": memory},
             field="memory_mb",
         )
     fitting = [c for c in able if limits.memory_mb * _MIB <= c.node.facts["memory_bytes"]]
     cpus = max(c.node.facts["cpus"] for c in fitting)
     fitting = [c for c in fitting if limits.cpu <= c.node.facts["cpus"]]
     if not fitting:
-        raise Invalid(f"{limits.cpu:g} vCPUs are more than a node has ({cpus}).", field="cpu")
+        raise Invalid(
+            _("%(cpu)s vCPUs are more than a node has (%(cpus)s).") % {"cpu": f"{limits.cpu:g}", "cpus": cpus},
+            field="cpu",
+        )
     disk = max(c.node.facts["pool_bytes"] for c in fitting) // _MIB
     fitting = [c for c in fitting if limits.disk_mb * _MIB <= c.node.facts["pool_bytes"]]
     if not fitting:
         raise Invalid(
-            f"{limits.disk_mb} MB of disk is more than a node's pool has ({disk} MB).", field="disk_mb"
+            _("%(disk_mb)s MiB of disk is more than a node's pool has (%(disk)s MiB).")
+            % {"disk_mb": limits.disk_mb, "disk": disk},
+            field="disk_mb",
         )
     roomy = [
         c for c in fitting if c.node.facts["pool_used_bytes"] < c.node.facts["pool_bytes"] * (1 - POOL_RESERVE)
@@ -85,17 +92,26 @@ def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
     if not roomy:
         free = max(c.node.facts["pool_bytes"] - c.node.facts["pool_used_bytes"] for c in fitting)
         raise NoRoom(
-            f"The pool is full: {free / 2**30:.1f} GB free, {limits.disk_mb / 1024:.1f} GB wanted, and "
-            f"{POOL_RESERVE:.0%} are kept back for those that run.",
+            _(
+                "The pool is full: %(free)s GiB free, %(disk_mb)s GiB wanted, and "
+                "%(pool_reserve)s are kept back for those that run."
+            )
+            % {
+                "free": f"{free / 2**30:.1f}",
+                "disk_mb": f"{limits.disk_mb / 1024:.1f}",
+                "pool_reserve": f"{POOL_RESERVE:.0%}",
+            },
             code="pool_full",
-            next_step="Delete environments or images that aren't needed, or enlarge the pool.",
+            next_step=_("Delete environments or images that aren't needed, or enlarge the pool."),
         )
     unsold = [c for c in roomy if _is_within(c.node, limits)]
     if not unsold:
         raise NoRoom(
-            "Every node that could take it has promised as much as its overcommit ratio allows.",
+            _("Every node that could take it has promised as much as its overcommit ratio allows."),
             code="node_sold_out",
-            next_step="Ask for less, or ask an administrator for room: the capacity page says what is short.",
+            next_step=_(
+                "Ask for less, or ask an administrator for room: the capacity page says what is short."
+            ),
         )
     return min(unsold, key=lambda c: (load_of(c.node), c.node.name)).node
 
@@ -148,9 +164,11 @@ def take(
     )
     if not counted:
         raise NoRoom(
-            f"The node {node} has promised as much as its overcommit ratio allows.",
+            _("The node %(node)s has promised as much as its overcommit ratio allows.") % {"node": node},
             code="node_sold_out",
-            next_step="Ask for less, or ask an administrator for room: the capacity page says what is short.",
+            next_step=_(
+                "Ask for less, or ask an administrator for room: the capacity page says what is short."
+            ),
         )
 
 
@@ -174,9 +192,10 @@ def free_slot(node: Node) -> int:
         free = _longest_rested(slots)
     if free is None:
         raise NoRoom(
-            f"All {count} user-id ranges of node {node.name} are in use or resting after a deletion.",
+            _("All %(count)s user-id ranges of node %(name)s are in use or resting after a deletion.")
+            % {"count": count, "name": node.name},
             code="no_slot",
-            next_step="Wait for the ranges of deleted environments, or add a node.",
+            next_step=_("Wait for the ranges of deleted environments, or add a node."),
         )
     return free
 

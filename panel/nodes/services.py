@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import dispatch, events
 from panel.accounts.actor import Actor
@@ -45,11 +46,11 @@ def look_around(actor: Actor, node_id: UUID) -> Node:
     actor.require(Permission.NODE_MANAGE)
     node = Node.objects.filter(pk=node_id).first()
     if node is None:
-        raise NotFound("This node")
+        raise NotFound(_("This node"))
     if not dispatch.ask_to_survey(node.name):
         raise NodeAway(
-            f"The node {node.name} can't be asked right now.",
-            next_step="It looks around every 30 seconds by itself.",
+            _("The node %(name)s can't be asked right now.") % {"name": node.name},
+            next_step=_("It looks around every 30 seconds by itself."),
         )
     return node
 
@@ -68,16 +69,20 @@ def set_overcommit(actor: Actor, node_id: UUID, ratios: Mapping[str, float | Non
     for name, ratio in ratios.items():
         if name not in RATIOS:
             known = ", ".join(RATIOS)
-            raise Invalid(f"There is no ratio {name[:40]}; known are {known}.", field="overcommit")
+            raise Invalid(
+                _("There is no ratio %(name)s; known are %(known)s.") % {"name": name[:40], "known": known},
+                field="overcommit",
+            )
         if ratio is not None and not _LEAST_RATIO <= ratio <= _MOST_RATIO:
             raise Invalid(
-                f"A ratio is {_LEAST_RATIO:g} to {_MOST_RATIO:g}, or null for no bound.",
+                _("A ratio is %(least_ratio)s to %(most_ratio)s, or null for no bound.")
+                % {"least_ratio": f"{_LEAST_RATIO:g}", "most_ratio": f"{_MOST_RATIO:g}"},
                 field=f"overcommit.{name}",
             )
     with transaction.atomic():
         node = Node.objects.select_for_update().filter(pk=node_id).first()
         if node is None:
-            raise NotFound("This node")
+            raise NotFound(_("This node"))
         before = {name: getattr(node, RATIOS[name]) for name in ratios}
         for name, ratio in ratios.items():
             setattr(node, RATIOS[name], ratio)
@@ -91,11 +96,13 @@ def set_node_state(actor: Actor, node_id: UUID, state: str) -> Node:
     """`enabled`, `draining` (gets nothing new) or `disabled`; what runs there goes on running."""
     actor.require(Permission.NODE_MANAGE)
     if state not in NodeState.values:
-        raise Invalid(f"The state is one of {', '.join(NodeState.values)}.", field="state")
+        raise Invalid(
+            _("The state is one of %(nodestate)s.") % {"nodestate": ", ".join(NodeState.values)}, field="state"
+        )
     with transaction.atomic():
         node = Node.objects.select_for_update().filter(pk=node_id).first()
         if node is None:
-            raise NotFound("This node")
+            raise NotFound(_("This node"))
         before, node.state = node.state, state
         node.save(update_fields=["state"])
         record(actor, "node.change", target=node, before={"state": before}, after={"state": state})

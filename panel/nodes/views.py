@@ -42,7 +42,7 @@ def node(request: PageRequest, node_id: UUID) -> HttpResponse:
     request.actor.require(Permission.NODE_VIEW)
     row = Node.objects.filter(pk=node_id).first()
     if row is None:
-        raise NotFound("This node")
+        raise NotFound(_("This node"))
     living = row.environments.filter(deleted_at=None).select_related("tenant", "usage")
     context = {
         "section": "node",

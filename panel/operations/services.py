@@ -7,6 +7,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import events
 from panel.accounts.actor import Actor
@@ -34,8 +35,9 @@ def admit(actor: Actor | None, tenant_id: UUID) -> int:
     most = settings.WADAH.tenant_open_operations
     if count >= most:
         raise TooMany(
-            f"{count} operations of this tenant are under way or wait; at most {most} may at once.",
-            next_step="Wait until some have ended, then ask again.",
+            _("%(count)s operations of this tenant are under way or wait; at most %(most)s may at once.")
+            % {"count": count, "most": most},
+            next_step=_("Wait until some have ended, then ask again."),
         )
     return ASKED if count < SHARE else MANY
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import Count, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment
@@ -34,7 +35,7 @@ def preview_update(actor: Actor, plan_id: UUID, changes: Mapping[str, Any]) -> d
     """
     plan = Plan.objects.for_actor(actor).filter(pk=plan_id).first()
     if plan is None:
-        raise NotFound("This plan")
+        raise NotFound(_("This plan"))
     actor.require(Permission.PLAN_MANAGE, plan.tenant)
     last = plan.versions.order_by("-number").first()
     terms = changed_terms(plan, changes)
@@ -108,14 +109,18 @@ def _why_not(
         return refusal.message
     usage = getattr(row, "usage", None)
     if usage is not None and usage.disk_bytes > limits.disk_mb * _MIB:
-        return f"{limits.disk_mb} MB of disk is below the {-(-usage.disk_bytes // _MIB)} MB in use."
+        return _("%(disk_mb)s MiB of disk is below the %(used)s MiB in use.") % {
+            "disk_mb": limits.disk_mb,
+            "used": -(-usage.disk_bytes // _MIB),
+        }
     before, after = amounts_of(row.contract_limits()), amounts_of(limits)
     short = simulation.change(row.tenant, {r: after[r] - before[r] for r in after}, timezone.now())
     if short is None:
         return ""
     resource = short.level.resource
     left = max((short.level.most or 0) - short.level.reserved, 0)
-    return (
-        f"{shown(resource, short.asked):g} more {Resource(resource).label} asked for, and "
-        f"{shown(resource, left):g} left of the quota."
-    )
+    return _("%(asked)s more %(what)s asked for, and %(left)s left of the quota.") % {
+        "asked": f"{shown(resource, short.asked):g}",
+        "what": Resource(resource).label,
+        "left": f"{shown(resource, left):g}",
+    }

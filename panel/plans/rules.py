@@ -2,8 +2,11 @@
 
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from panel.errors import Conflict, Invalid
 from panel.plans.models import PlanVersion
+from panel.quotas.models import Resource
 from panel.tenants.models import Tenant
 
 
@@ -20,24 +23,26 @@ def check_choices(version: PlanVersion | None, *, kind: str, kernel: str, image:
     for field, value, allowed in asked:
         if allowed is not None and value not in allowed:
             raise Invalid(
-                f"The plan {version.plan} allows the {field} {' or '.join(allowed)}, not {value[:64]}.",
+                _("The plan %(plan)s allows the %(field)s %(allowed)s, not %(value)s.")
+                % {"plan": version.plan, "field": field, "allowed": " or ".join(allowed), "value": value[:64]},
                 field=field,
                 code="not_in_plan",
-                next_step="Choose one of those, or another plan.",
+                next_step=_("Choose one of those, or another plan."),
             )
 
 
 def check_allowance(version: PlanVersion | None, what: str, wanted: int, *, field: str = "") -> None:
-    """`Conflict` when an environment would have more of `what` (an allowance) than its plan gives."""
+    """`Conflict` when an environment would have more of `what` (a resource) than its plan gives."""
     if version is None:
         return
     most = getattr(version.parsed_allowances, what)
     if most is not None and wanted > most:
         raise Conflict(
-            f"The plan {version.plan} gives {most} {what} to an environment; this would be number {wanted}.",
+            _("The plan %(plan)s gives %(most)s %(what)s to an environment; this would be number %(wanted)s.")
+            % {"plan": version.plan, "most": most, "what": Resource(what).label, "wanted": wanted},
             code="not_in_plan",
             field=field,
-            next_step="Remove one first, or choose a larger plan.",
+            next_step=_("Remove one first, or choose a larger plan."),
         )
 
 
@@ -45,7 +50,7 @@ def refuse_own_size(tenant: Tenant) -> None:
     """`Invalid` in a tenant whose environments have the size of a plan."""
     if tenant.must_use_plans:
         raise Invalid(
-            "Environments of this tenant have the size of a plan; choose one instead of limits.",
+            _("Environments of this tenant have the size of a plan; choose one instead of limits."),
             field="plan",
             code="plan_needed",
         )

@@ -1,5 +1,7 @@
 """Reads of plans."""
 
+from django.utils.translation import gettext as _
+
 from panel.accounts.actor import Actor
 from panel.errors import Invalid
 from panel.plans.models import Plan
@@ -11,5 +13,5 @@ def limits_named(actor: Actor, slug: str) -> Limits:
     plan = Plan.objects.for_actor(actor).filter(slug=slug, retired_at=None).first()
     version = plan.versions.order_by("-number").first() if plan is not None else None
     if version is None:
-        raise Invalid(f"There is no plan {slug[:63]}.", field="plan", code="unknown_plan")
+        raise Invalid(_("There is no plan %(slug)s.") % {"slug": slug[:63]}, field="plan", code="unknown_plan")
     return Limits.model_validate(version.limits)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import events
 from panel.accounts.actor import Actor
@@ -39,12 +40,14 @@ def create_plan(
     actor.require(Permission.PLAN_MANAGE, tenant)
     wanted = slug or slug_of(name)
     if not NAME.fullmatch(wanted):
-        raise Invalid("A slug has 1 to 63 lower-case letters, digits and hyphens.", field="slug")
+        raise Invalid(_("A slug has 1 to 63 lower-case letters, digits and hyphens."), field="slug")
     _check_text(name, description)
     terms = parse_terms({"limits": limits, "allowances": allowances or {}, "choices": choices or {}})
     with transaction.atomic():
         if Plan.objects.filter(slug=wanted).exists():
-            raise Conflict(f"There is a plan {wanted} already.", code="name_taken", field="slug")
+            raise Conflict(
+                _("There is a plan %(wanted)s already.") % {"wanted": wanted}, code="name_taken", field="slug"
+            )
         plan = Plan.objects.create(
             name=name.strip(), slug=wanted, description=description, tenant=tenant, position=position
         )
@@ -56,7 +59,9 @@ def create_plan(
 
 def _check_text(name: str, description: str) -> None:
     if not name.strip() or len(name) > 120 or len(description) > 400:
-        raise Invalid("A plan has a name of 1 to 120 characters, and at most 400 of description.", field="name")
+        raise Invalid(
+            _("A plan has a name of 1 to 120 characters, and at most 400 of description."), field="name"
+        )
 
 
 def parse_terms(terms: Mapping[str, Any]) -> dict[str, Any]:
@@ -119,6 +124,6 @@ def retire_plan(actor: Actor, plan_id: UUID) -> Plan:
 def locked_plan(actor: Actor, plan_id: UUID) -> Plan:
     plan = Plan.objects.for_actor(actor).select_for_update(no_key=True, of=("self",)).filter(pk=plan_id).first()
     if plan is None:
-        raise NotFound("This plan")
+        raise NotFound(_("This plan"))
     actor.require(Permission.PLAN_MANAGE, plan.tenant)
     return plan

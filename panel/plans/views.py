@@ -60,7 +60,7 @@ def plan(request: PageRequest, plan_id: UUID) -> HttpResponse:
     row = Plan.objects.for_actor(request.actor).filter(pk=plan_id).first()
     version = row.versions.order_by("-number").first() if row is not None else None
     if row is None or version is None:
-        raise NotFound("This plan")
+        raise NotFound(_("This plan"))
     initial = {"name": row.name, "description": row.description, **initial_of(version)}
     form = PlanForm(request.POST or None, initial=initial)
     context: dict[str, Any] = {"section": "plan", "plan": row, "version": version, "form": form}

@@ -3,21 +3,22 @@
 from datetime import timedelta
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 
 class Resource(models.TextChoices):
     """Counted in whole numbers of the unit in the name; `cpu` in thousandths of a vCPU."""
 
-    ENVIRONMENTS = "environments", "environments"
+    ENVIRONMENTS = "environments", _("environments")
     CPU = "cpu", "vCPU"
-    MEMORY_MB = "memory_mb", "memory (MB)"
-    SWAP_MB = "swap_mb", "swap (MB)"
-    DISK_MB = "disk_mb", "disk (MB)"
-    PROCESSES = "processes", "processes"
-    ADDRESSES = "addresses", "addresses"
-    FORWARDS = "forwards", "port forwards"
-    SNAPSHOTS = "snapshots", "snapshots"
-    BACKUPS = "backups", "backups"
+    MEMORY_MB = "memory_mb", _("memory (MiB)")
+    SWAP_MB = "swap_mb", _("swap (MiB)")
+    DISK_MB = "disk_mb", _("disk (MiB)")
+    PROCESSES = "processes", _("processes")
+    ADDRESSES = "addresses", _("addresses")
+    FORWARDS = "forwards", _("port forwards")
+    SNAPSHOTS = "snapshots", _("snapshots")
+    BACKUPS = "backups", _("backups")
 
 
 #: How many of the stored units one unit of the API is.

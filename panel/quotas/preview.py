@@ -134,4 +134,4 @@ def _sentences(
 
 
 def _of(amount: float, resource: str) -> dict[str, str]:
-    return {"n": f"{amount:g}", "what": Resource(resource).label}
+    return {"n": f"{amount:g}", "what": str(Resource(resource).label)}

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel.errors import Conflict, Invalid, QuotaExceeded
 from panel.quotas.models import Quota, Resource
@@ -145,17 +146,38 @@ def _exceeded(short: Short, tenant: Tenant) -> QuotaExceeded:
     level, resource = short.level, short.level.resource
     bar = level.soft if short.by_soft else level.most
     left = max((bar or 0) - level.reserved, 0)
-    whose = "your quota" if level.tenant_id == tenant.pk else "the quota of the tenant above yours"
+    is_own = level.tenant_id == tenant.pk
     if short.by_soft:
-        whose = whose.replace("quota", "soft limit", 1)
-    sentence = (
-        f"Not enough {Resource(resource).label}: {shown(resource, short.asked):g} asked for, but {whose} of "
-        f"{shown(resource, bar or 0):g} has {shown(resource, left):g} left"
-    )
+        sentence = (
+            _(
+                "Not enough %(what)s: %(asked)s asked for, but your soft limit of %(most)s has %(left)s left, "
+                "and its grace time is over."
+            )
+            if is_own
+            else _(
+                "Not enough %(what)s: %(asked)s asked for, but the soft limit of the tenant above yours of "
+                "%(most)s has %(left)s left, and its grace time is over."
+            )
+        )
+    else:
+        sentence = (
+            _("Not enough %(what)s: %(asked)s asked for, but your quota of %(most)s has %(left)s left.")
+            if is_own
+            else _(
+                "Not enough %(what)s: %(asked)s asked for, but the quota of the tenant above yours of "
+                "%(most)s has %(left)s left."
+            )
+        )
     error = QuotaExceeded(
-        f"{sentence}, and its grace time is over." if short.by_soft else f"{sentence}.",
+        sentence
+        % {
+            "what": Resource(resource).label,
+            "asked": f"{shown(resource, short.asked):g}",
+            "most": f"{shown(resource, bar or 0):g}",
+            "left": f"{shown(resource, left):g}",
+        },
         field=resource if resource in _IN_ENVIRONMENT else "",
-        next_step="Ask for less, free some of it, or ask for a larger quota.",
+        next_step=_("Ask for less, free some of it, or ask for a larger quota."),
     )
     error.rows = (level.pk,)
     return error
@@ -228,8 +250,11 @@ def set_soft(
             row.soft = stored_or_none(row.resource, soft[row.resource])
             if row.soft is not None and row.limit is not None and row.soft > row.limit:
                 raise Invalid(
-                    f"The soft limit of {row.resource} is at most its limit of "
-                    f"{shown_or_none(row.resource, row.limit):g}.",
+                    _("The soft limit of %(resource)s is at most its limit of %(shown_or_none)s.")
+                    % {
+                        "resource": row.resource,
+                        "shown_or_none": f"{shown_or_none(row.resource, row.limit):g}",
+                    },
                     field=f"soft.{row.resource}",
                 )
         if row.resource in (grace_s or {}):
@@ -241,7 +266,7 @@ def set_soft(
 
 def _check_grace(resource: str, value: int) -> int:
     if not 0 <= value <= _LONGEST_GRACE_S:
-        raise Invalid("A grace time is 0 to 31622400 seconds (a year).", field=f"grace_s.{resource}")
+        raise Invalid(_("A grace time is 0 to 31622400 seconds (a year)."), field=f"grace_s.{resource}")
     return value
 
 
@@ -255,10 +280,15 @@ def set_overbook(tenant: Tenant, ratios: Mapping[str, float]) -> None:
     for resource, ratio in ratios.items():
         if resource not in OVERBOOKABLE or not 1 <= ratio <= 10:
             names = ", ".join(sorted(OVERBOOKABLE))
-            raise Invalid(f"overbook is 1 to 10 for {names}.", field=f"overbook.{resource}")
+            raise Invalid(
+                _("overbook is 1 to 10 for %(names)s.") % {"names": names}, field=f"overbook.{resource}"
+            )
     if any(ratio > 1 for ratio in ratios.values()) and tenant.children.exists():
         raise Conflict(
-            "A tenant that has tenants below it can't overbook: the kernel holds each tenant to its own limit.",
+            _(
+                "A tenant that has tenants below it can't overbook: the kernel holds each "
+                "tenant to its own limit."
+            ),
             code="has_children",
             field="overbook",
         )
@@ -266,12 +296,23 @@ def set_overbook(tenant: Tenant, ratios: Mapping[str, float]) -> None:
         before = _taken_above(row)
         row.overbook_percent = round(ratios[row.resource] * 100)
         if row.overbook_percent > 100 and row.limit is None:
-            raise Invalid(f"{row.resource} has no limit to overbook.", field=f"overbook.{row.resource}")
+            raise Invalid(
+                _("%(resource)s has no limit to overbook.") % {"resource": row.resource},
+                field=f"overbook.{row.resource}",
+            )
         if row.limit is not None and row.reserved * 100 > row.limit * row.overbook_percent:
             held, most = shown(row.resource, row.reserved), shown(row.resource, row.limit)
             raise Conflict(
-                f"{held:g} of {row.resource} are handed out already, which is more than {most:g} "
-                f"times {ratios[row.resource]:g}.",
+                _(
+                    "%(held)s of %(resource)s are handed out already, which is more than %(most)s "
+                    "times %(ratios)s."
+                )
+                % {
+                    "held": f"{held:g}",
+                    "resource": row.resource,
+                    "most": f"{most:g}",
+                    "ratios": f"{ratios[row.resource]:g}",
+                },
                 code="below_reserved",
                 field=f"overbook.{row.resource}",
             )
@@ -297,9 +338,16 @@ def check(limits: Mapping[str, float | None], prefix: str = "quota") -> dict[str
     for resource, value in limits.items():
         if resource not in Resource.values:
             names = ", ".join(Resource.values)
-            raise Invalid(f"There is no resource {resource[:40]}; known are {names}.", field=prefix)
+            raise Invalid(
+                _("There is no resource %(resource)s; known are %(names)s.")
+                % {"resource": resource[:40], "names": names},
+                field=prefix,
+            )
         if value is not None and not 0 <= value < _HIGHEST_LIMIT:
-            raise Invalid(f"{resource} must be 0 or more, or null for no limit.", field=f"{prefix}.{resource}")
+            raise Invalid(
+                _("%(resource)s must be 0 or more, or null for no limit.") % {"resource": resource},
+                field=f"{prefix}.{resource}",
+            )
     return dict(limits)
 
 

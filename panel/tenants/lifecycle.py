@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import events
 from panel.accounts.actor import Actor
@@ -45,7 +46,9 @@ def suspend_tenant(actor: Actor, tenant_id: UUID, *, reason: str = "", how: str 
     Asked again with another `how` it changes over; with the same it is a no-op.
     """
     if how not in SuspendedHow.values:
-        raise Invalid(f"how is one of {', '.join(SuspendedHow.values)}.", field="how")
+        raise Invalid(
+            _("how is one of %(suspendedhow)s.") % {"suspendedhow": ", ".join(SuspendedHow.values)}, field="how"
+        )
     with transaction.atomic():
         tenant = locked(actor, tenant_id)
         actor.require(Permission.TENANT_SUSPEND, tenant)
@@ -78,9 +81,9 @@ def resume_tenant(actor: Actor, tenant_id: UUID) -> Tenant:
             return tenant
         if tenant.delete_at is not None:
             raise Conflict(
-                "It will be deleted; take the deletion back first.",
+                _("It will be deleted; take the deletion back first."),
                 code="to_be_deleted",
-                next_step="Cancel its deletion.",
+                next_step=_("Cancel its deletion."),
             )
         _resume(actor, tenant)
     return tenant
@@ -88,7 +91,7 @@ def resume_tenant(actor: Actor, tenant_id: UUID) -> Tenant:
 
 def _resume(actor: Actor, tenant: Tenant) -> None:
     if Tenant.objects.filter(pk__in=tenant.chain[:-1], state=TenantState.SUSPENDED).exists():
-        raise Conflict("The tenant above it is suspended; resume that one first.", code="parent_suspended")
+        raise Conflict(_("The tenant above it is suspended; resume that one first."), code="parent_suspended")
     children = (
         _tree(tenant).filter(state=TenantState.SUSPENDED, suspended_reason=_WITH_PARENT).exclude(pk=tenant.pk)
     )
@@ -112,7 +115,10 @@ def schedule_deletion(actor: Actor, tenant_id: UUID, *, wait_s: int | None = Non
     wait = timedelta(seconds=settings.WADAH.tenant_delete_wait_s if wait_s is None else wait_s)
     if not timedelta(0) <= wait <= _LONGEST_WAIT:
         most = int(_LONGEST_WAIT.total_seconds())
-        raise Invalid(f"wait_s is 0 to {most} seconds ({_LONGEST_WAIT.days} days).", field="wait_s")
+        raise Invalid(
+            _("wait_s is 0 to %(most)s seconds (%(days)s days).") % {"most": most, "days": _LONGEST_WAIT.days},
+            field="wait_s",
+        )
     with transaction.atomic():
         tenant = locked(actor, tenant_id)
         actor.require(Permission.TENANT_SUSPEND, tenant)
@@ -136,7 +142,7 @@ def cancel_deletion(actor: Actor, tenant_id: UUID) -> Tenant:
         if tenant.delete_at is None:
             return tenant
         if tenant.is_due:
-            raise Conflict("Its waiting time is over; it is being deleted.", code="too_late")
+            raise Conflict(_("Its waiting time is over; it is being deleted."), code="too_late")
         tenant.delete_at = None
         tenant.save(update_fields=["delete_at"])
         record(actor, "tenant.keep", tenant_id=tenant.pk, target=tenant)

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment
 from panel.environments.services import push_tenant
@@ -81,10 +83,11 @@ def _refuse_below_used(tenant: Tenant, limits: Mapping[str, float | None]) -> No
         limit = limits.get(resource)
         if limit is not None and limit < used[resource]:
             raise Conflict(
-                f"{limit:g} of {Resource(resource).label} is below the {used[resource]:g} that are in use.",
+                _("%(limit)s of %(resource)s is below the %(used)s that are in use.")
+                % {"limit": f"{limit:g}", "resource": Resource(resource).label, "used": f"{used[resource]:g}"},
                 code="below_used",
                 field=f"quota.{resource}",
-                next_step="Stop or shrink environments of the tenant first.",
+                next_step=_("Stop or shrink environments of the tenant first."),
             )
 
 
@@ -95,7 +98,8 @@ def _refuse_many_nodes(tenant: Tenant, ratios: Mapping[str, float]) -> None:
     nodes = Environment.objects.living().filter(tenant=tenant).values("node").distinct().count()
     if nodes > 1:
         raise Conflict(
-            f"Its environments are on {nodes} nodes; a kernel can hold only what runs on one.",
+            _("Its environments are on %(nodes)s nodes; a kernel can hold only what runs on one.")
+            % {"nodes": nodes},
             code="many_nodes",
             field="overbook",
         )

@@ -9,6 +9,7 @@ from uuid import UUID
 from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from panel.errors import NotFound
 from panel.tenants.permissions import Permission
@@ -93,4 +94,6 @@ class Scoped(models.QuerySet[ModelT]):
         try:
             return self.for_actor(actor).get(pk=pk, **more)
         except (ObjectDoesNotExist, ValueError) as error:
-            raise NotFound(f"This {self.model._meta.verbose_name}") from error
+            raise NotFound(
+                _("This %(verbose_name)s") % {"verbose_name": self.model._meta.verbose_name}
+            ) from error

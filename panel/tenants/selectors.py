@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from panel.accounts.actor import Actor
 from panel.errors import NotFound, Suspended
 from panel.tenants.models import Tenant, TenantState
@@ -16,7 +18,7 @@ def tenant_of(actor: Actor, text: str) -> Tenant:
     except ValueError:
         found = rows.filter(slug=text).first()
     if found is None:
-        raise NotFound("This tenant")
+        raise NotFound(_("This tenant"))
     return found
 
 
@@ -45,5 +47,5 @@ def locked_state(tenant: Tenant) -> Tenant:
     """The tenant as it is now, and stays until the transaction ends; rows that point to it can be written."""
     row = Tenant.objects.select_for_update(no_key=True).filter(pk=tenant.pk).first()
     if row is None:
-        raise NotFound("This tenant")
+        raise NotFound(_("This tenant"))
     return row

@@ -7,6 +7,7 @@ from typing import Any, TypedDict, Unpack
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from panel import events
 from panel.accounts.actor import Actor
@@ -47,21 +48,24 @@ def create_tenant(
     if parent is not None:
         refuse_suspended(parent)
     if not name.strip() or len(name) > 120:
-        raise Invalid("A tenant's name has 1 to 120 characters.", field="name")
+        raise Invalid(_("A tenant's name has 1 to 120 characters."), field="name")
     limits = quotas.check(quota or {})
     made = slug or slug_of(name)
     if not NAME.fullmatch(made):
-        raise Invalid("A slug has 1 to 63 lower-case letters, digits and hyphens.", field="slug")
+        raise Invalid(_("A slug has 1 to 63 lower-case letters, digits and hyphens."), field="slug")
     with counting_refusals(), transaction.atomic():
         if parent is not None and quotas.is_overbooked(parent):
             raise Conflict(
-                f"{parent} hands out more than its quota; it can't have tenants below it.",
+                _("%(parent)s hands out more than its quota; it can't have tenants below it.")
+                % {"parent": parent},
                 code="overbooked",
                 field="parent",
             )
         if Tenant.objects.filter(slug=made).exists():
             if slug:
-                raise Conflict(f"There is a tenant {slug} already.", code="name_taken", field="slug")
+                raise Conflict(
+                    _("There is a tenant %(slug)s already.") % {"slug": slug}, code="name_taken", field="slug"
+                )
             made = f"{made[:54]}-{uuid.uuid4().hex[:8]}"
         new_id = uuid.uuid4()
         above = parent.path if parent is not None else ""
@@ -70,7 +74,9 @@ def create_tenant(
             with transaction.atomic():
                 tenant.save(force_insert=True)
         except IntegrityError as error:
-            raise Conflict(f"There is a tenant {made} already.", code="name_taken", field="slug") from error
+            raise Conflict(
+                _("There is a tenant %(made)s already.") % {"made": made}, code="name_taken", field="slug"
+            ) from error
         quotas.open_rows(tenant, limits)
         if not actor.user.is_superuser:
             Membership.objects.create(tenant=tenant, user=actor.user, role=RoleName.OWNER)
@@ -107,7 +113,7 @@ def update_tenant(
         if name is not None and name != tenant.name:
             actor.require(Permission.TENANT_CHANGE, tenant)
             if not name.strip() or len(name) > 120:
-                raise Invalid("A tenant's name has 1 to 120 characters.", field="name")
+                raise Invalid(_("A tenant's name has 1 to 120 characters."), field="name")
             before["name"], tenant.name, after["name"] = tenant.name, name.strip(), name.strip()
         if time_zone is not None and time_zone != tenant.time_zone:
             actor.require(Permission.TENANT_CHANGE, tenant)
@@ -128,7 +134,7 @@ def locked(actor: Actor, tenant_id: UUID) -> Tenant:
     # no_key: rows that point to the tenant go on being written meanwhile
     tenant = Tenant.objects.for_actor(actor).select_for_update(no_key=True).filter(pk=tenant_id).first()
     if tenant is None:
-        raise NotFound("This tenant")
+        raise NotFound(_("This tenant"))
     return tenant
 
 
@@ -136,4 +142,6 @@ def _check_time_zone(name: str) -> None:
     from zoneinfo import available_timezones  # noqa: PLC0415
 
     if name not in available_timezones():
-        raise Invalid(f"There is no time zone {name[:64]}; try Asia/Jakarta.", field="time_zone")
+        raise Invalid(
+            _("There is no time zone %(name)s; try Asia/Jakarta.") % {"name": name[:64]}, field="time_zone"
+        )

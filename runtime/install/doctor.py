@@ -4,6 +4,7 @@ Looks only; changes nothing, and works before anything is installed.
 """
 
 import gzip
+import json
 import os
 import platform
 import shutil
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from runtime.host import tasks
 from runtime.install import place
 from runtime.install.host import NODE_PACKAGES, PANEL_PACKAGES, there
 from runtime.install.layout import Layout
@@ -46,6 +48,7 @@ def examine(layout: Layout) -> Iterator[Check]:
     yield _loop()
     yield _ipv6()
     yield _settings()
+    yield _tasks(layout)
 
 
 def _root() -> Check:
@@ -205,3 +208,15 @@ def _settings() -> Check:
     return Check(
         "settings", "weak", f"{len(weak)} are weaker than they could be", "\n".join(weak), "./wadah harden"
     )
+
+
+def _tasks(layout: Layout) -> Check:
+    """Whether what environments were promised fits into what the kernel can number."""
+    try:
+        mark = json.loads((layout.home / "node" / "node.json").read_text()).get("mark", "")
+    except (OSError, ValueError):
+        mark = ""
+    seen = tasks.room(f"wadah-{mark}" if mark else "wadah")
+    if seen.is_enough:
+        return Check("tasks", "ok", seen.found)
+    return Check("tasks", "weak", seen.found, tasks.WHY, tasks.REMEDY)

@@ -1,5 +1,6 @@
 """The processes of an installation: what each runs, as whom, and when it is ready."""
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -147,8 +148,24 @@ def write_configuration(layout: Layout, front: Front) -> None:
     write_caddyfile(layout, front)
 
 
+#: For a body of 2 MB or more where no archive is expected (RFC 9457).
+_TOO_LONG = json.dumps(
+    {
+        "type": "urn:wadah:problem:too_long",
+        "title": "Content Too Large",
+        "status": 413,
+        "code": "too_long",
+        "detail": "The body of a request has less than 2 MB here.",
+    }
+)
+
+
 def write_caddyfile(layout: Layout, front: Front) -> None:
-    """WebSockets to the ASGI process, hashed static files from disk, everything else to WSGI."""
+    """WebSockets to the ASGI process, hashed static files from disk, everything else to WSGI.
+
+    The few WSGI threads never wait for a sender: a small body comes to them whole, and of an archive they
+    are asked first whether its sender may.
+    """
     tls = "tls internal" if front.internal_tls else ""
     archive_max_mb = int(os.environ.get("WADAH_ARCHIVE_MAX_MB") or 4096)
     text = f"""{{
@@ -175,6 +192,14 @@ def write_caddyfile(layout: Layout, front: Front) -> None:
     header X-Content-Type-Options nosniff
     file_server
   }}
+  @long {{
+    not path /api/v1/images/archive /images/import
+    header_regexp Content-Length ^([2-9][0-9]{{6}}|[0-9]{{8,}})$
+  }}
+  handle @long {{
+    header Content-Type application/problem+json
+    respond `{_TOO_LONG}` 413
+  }}
   @archives {{
     method POST
     path /api/v1/images/archive /images/import
@@ -183,13 +208,18 @@ def write_caddyfile(layout: Layout, front: Front) -> None:
     request_body {{
       max_size {archive_max_mb + 1}MiB
     }}
+    forward_auth unix/{layout.run / "web.sock"} {{
+      uri {{uri}}
+    }}
     reverse_proxy unix/{layout.run / "web.sock"}
   }}
   handle {{
     request_body {{
       max_size 2MB
     }}
-    reverse_proxy unix/{layout.run / "web.sock"}
+    reverse_proxy unix/{layout.run / "web.sock"} {{
+      buffer_requests
+    }}
   }}
 }}
 """

@@ -23,9 +23,10 @@ from runtime.install.host import wait_for
 from runtime.install.layout import Layout
 from runtime.install.roles import Role, environment, roles, words_of
 
-#: A process that lived this long is started again at once; one that dies sooner waits, doubling.
-STEADY_S = 10.0
-MAX_DELAY_S = 15.0
+#: A process that lived this long had started, whatever it died of, and is started again at once. One that dies
+#: sooner waits, doubling; never so long that what it was to do isn't done within ten seconds.
+STEADY_S = 4.0
+FIRST_DELAY_S, MAX_DELAY_S = 0.5, 4.0
 LOG_BYTES = 8 * 2**20
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -119,7 +120,7 @@ class Supervisor:
                 child.process = None
                 _end_rest(child.role, process.pid)
                 lived = now - child.started
-                child.delay = 0.0 if lived > STEADY_S else min(MAX_DELAY_S, child.delay * 2 or 0.5)
+                child.delay = next_delay(lived, child.delay)
                 child.due = now + (child.delay if child.starts > 1 else 0.0)
                 changed = True
             if child.process is None and now >= child.due:
@@ -173,6 +174,11 @@ class Supervisor:
             ],
         }
         put(self.layout.processes_file, json.dumps(document))
+
+
+def next_delay(lived_s: float, before_s: float) -> float:
+    """Seconds until what died is started again, after so long a life and a last delay of `before_s`."""
+    return 0.0 if lived_s > STEADY_S else min(MAX_DELAY_S, before_s * 2 or FIRST_DELAY_S)
 
 
 def _end_rest(role: Role, pid: int) -> None:

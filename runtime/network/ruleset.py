@@ -148,10 +148,12 @@ update @probe_pace {{ iifname limit rate 20/second }} accept
     iifname {links} jump to_host
   }}
   chain to_host {{
+    icmp type echo-request update @echo_pace {{ iifname limit rate over 10/second burst 20 packets }} drop
+    icmpv6 type echo-request update @echo_pace {{ iifname limit rate over 10/second burst 20 packets }} drop
     ct state established,related accept
     ct state invalid drop
-    icmp type echo-request update @echo_pace {{ iifname limit rate 10/second burst 20 packets }} accept
-    icmpv6 type echo-request update @echo_pace {{ iifname limit rate 10/second burst 20 packets }} accept
+    icmp type echo-request accept
+    icmpv6 type echo-request accept
     icmpv6 type {{ nd-neighbor-solicit, mld-listener-report, mld2-listener-report }} \
 update @neighbour_pace {{ iifname limit rate 50/second }} accept
     drop

@@ -30,6 +30,13 @@ _NETLINK = (0, 2, 4, 5, 9, 10, 15, 16)
 _NETLINK_NETFILTER = 12
 #: SOL_SOCKET, TCP, UDP, ICMPV6, UDPLITE, RAW, PACKET, NETLINK and kin
 _LEVELS = (1, 6, 17, 58, 136, 255, 263, 270, 273, 284)
+#: `ioctl` requests of type 0x94 (linux/btrfs.h, linux/fs.h) that root inside may make of its own tree: make
+#: and delete subvolumes (1, 14, 15), clone and deduplicate files (9, 13, 54), ask what a tree is and set its
+#: read-only flag (18, 25, 26, 31, 60, 61, 62). The others act on the pool as a whole, or hurt it: the newer
+#: forms of making (23, 24) name the quota groups that a subvolume joins, and the kernel lets it join none, or
+#: another tenant's; with 37 a table of the pool can be made to overflow.
+_BTRFS_TYPE = 0x94
+_BTRFS = (1, 9, 13, 14, 15, 18, 25, 26, 31, 54, 60, 61, 62)
 _PERSONALITIES = (0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xFFFFFFFF)
 
 _ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
@@ -46,6 +53,7 @@ def profile(security: SecurityProfile, machine: str | None = None) -> dict[str, 
         *_sockets(security.firewall),
         *_socket_options(security.firewall),
         *_user_namespaces(security.nesting),
+        *_ioctls(),
     ]
     architectures = [_ARCHITECTURES[machine or platform.machine()]]
     if security.compat32 and architectures == ["SCMP_ARCH_X86_64"]:
@@ -106,3 +114,13 @@ def _user_namespaces(nesting: bool) -> list[dict[str, Any]]:
         _allow(names, _masked(0, CLONE_NEWUSER, 0)),
         _errno(names, EPERM, _masked(0, CLONE_NEWUSER, CLONE_NEWUSER)),
     ]
+
+
+def _ioctls() -> list[dict[str, Any]]:
+    """Every request whose type isn't that of btrfs, and some of those. "Isn't" by an equal-to list: one bit of
+    the type at least is the other way round."""
+    rules = []
+    for bit in range(8, 16):
+        mask = 1 << bit
+        rules.append(_allow(["ioctl"], _masked(1, mask, mask & ~(_BTRFS_TYPE << 8))))
+    return rules + [_allow(["ioctl"], _masked(1, 0xFFFF, _BTRFS_TYPE << 8 | number)) for number in _BTRFS]

@@ -52,6 +52,7 @@ class Addresses(Resource):
         def act(netlink: Rtnetlink) -> bool:
             for address in wanted:
                 netlink.add_address(eth, address, address.max_prefixlen)
+            # before the routes: the kernel takes a default route away with the address that it sends from
             for address in gone:
                 netlink.delete_address(eth, address, address.max_prefixlen)
             netlink.set_up(_LOOPBACK)

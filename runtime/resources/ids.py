@@ -12,11 +12,12 @@ from runtime.errors import RuntimeFault
 from runtime.node import IDS_PER_SLOT
 from runtime.resources.base import Found, Resource
 from runtime.resources.cgroup import Cgroup
+from runtime.state import exclusive
 
 
 class IdRange(Resource):
-    """A claim file per slot, made exclusively. It is let go only when the environment's control group, which
-    none of its processes can leave, is gone: then no process has an id of the range any more."""
+    """A claim file per slot, taken and given back under one lock. It is given back only when the environment's
+    control group, which none of its processes can leave, is gone: then no process has an id of the range."""
 
     name = "id range"
     lifetime = "environment"
@@ -33,6 +34,10 @@ class IdRange(Resource):
                 code="slot_foreign",
                 retryable=False,
             )
+        with exclusive(self.node, "slots"):
+            return self._take(spec)
+
+    def _take(self, spec: EnvironmentSpec) -> str | None:
         claim = self._claim(spec.slot)
         try:
             owner = claim.read_text()
@@ -44,23 +49,19 @@ class IdRange(Resource):
             raise RuntimeFault(
                 f"the id range of slot {spec.slot} belongs to environment {owner}", code="slot_taken"
             )
-        if owner is not None:
-            claim.unlink(missing_ok=True)
-        try:
-            fd = os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError as taken:
-            raise RuntimeFault(f"slot {spec.slot} was taken in this moment", code="slot_taken") from taken
-        with os.fdopen(fd, "w") as file:
+        # cut off before the id is in it, it is one that was used before
+        with os.fdopen(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(str(spec.id))
         first = self.node.first_uid(spec.slot)
         return f"{first}-{first + IDS_PER_SLOT - 1}"
 
     def remove(self, environment_id: UUID) -> str | None:
-        slots = self._slots_of(environment_id)
-        if slots and Cgroup(self.node).find(environment_id) is not None:
-            raise RuntimeFault("its control group is still there, so its ids may be in use", code="busy")
-        for slot in slots:
-            self._claim(slot).write_text("")  # kept, empty: it was used before
+        with exclusive(self.node, "slots"):
+            slots = self._slots_of(environment_id)
+            if slots and Cgroup(self.node).find(environment_id) is not None:
+                raise RuntimeFault("its control group is still there, so its ids may be in use", code="busy")
+            for slot in slots:
+                os.truncate(self._claim(slot), 0)  # kept, empty: it was used before
         return None
 
     def _slots_of(self, environment_id: UUID) -> list[int]:

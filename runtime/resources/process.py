@@ -15,9 +15,10 @@ from typing import Any
 from uuid import UUID
 
 from runtime.console.monitor import START_DEADLINE_S, start_monitor
-from runtime.contract import EnvironmentSpec
+from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.errors import RuntimeFault, Superseded
 from runtime.host.command import run
+from runtime.host.memory import available_bytes
 from runtime.host.oci import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
 from runtime.host.tty import release_terminal
 from runtime.kernels import kernel_of
@@ -28,8 +29,26 @@ from runtime.resources.cgroup import Cgroup
 KILL_DEADLINE_S = 20.0
 
 
+#: Less than this left on the node, and nothing more is started: its init, or somebody else's process, would be
+#: killed for it at once.
+LEAST_MEMORY_BYTES = 32 * 2**20
+
+
 class Process(Resource):
     name = "init process"
+
+    def check(self, spec: EnvironmentSpec) -> None:
+        """Nothing is started on a node without memory; what runs already is left to go on."""
+        if spec.desired is DesiredState.STOPPED or init_pid(self.node, spec.id) is not None:
+            return
+        left = available_bytes(self.node.cgroup_name)
+        if left < LEAST_MEMORY_BYTES:
+            raise RuntimeFault(
+                f"the node's memory is full: {left // 2**20} MiB left, to start takes "
+                f"{LEAST_MEMORY_BYTES // 2**20} MiB at least",
+                code="node_memory",
+                next_step="Stop environments on this node, or give it more memory; then try again.",
+            )
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
         pid = init_pid(self.node, spec.id)

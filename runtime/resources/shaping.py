@@ -22,7 +22,7 @@ _INGRESS = 0xFFFF0000
 _ETH_P_ALL = 0x0003
 
 
-def _burst_bytes(rate_bit_s: int) -> int:
+def burst_bytes(rate_bit_s: int) -> int:
     """20 ms of the rate, at least ten full packets: enough for the timer's grain, little enough to hold."""
     return max(15_140, rate_bit_s // 8 // 50)
 
@@ -144,5 +144,5 @@ def _rate(ip: IPRoute, link: int) -> int | None:
 
 
 def _set_rate(ip: IPRoute, link: int, rate_bit_s: int) -> None:
-    burst = _burst_bytes(rate_bit_s)
+    burst = burst_bytes(rate_bit_s)
     ip.tc("replace", "tbf", link, 0x10000, rate=rate_bit_s // 8, latency=LATENCY_US, burst=burst)

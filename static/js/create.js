@@ -14,10 +14,13 @@ function body(data) {
   const tenant = form.querySelector("[name=tenant]");
   const id = tenant?.selectedOptions ? tenant.selectedOptions[0]?.dataset.id : tenant?.dataset.id;
   if (id) value.tenant = id;
-  const keys = (data.get("ssh_keys") || "").split("\n").map((line) => line.trim()).filter(Boolean);
-  if (keys.length) value.ssh_keys = keys;
+  const saved = [...form.querySelectorAll("[name=saved_keys]:checked")].map((box) => box.dataset.key);
+  const typed = (data.get("ssh_keys") || "").split("\n").map((line) => line.trim()).filter(Boolean);
+  if (saved.length + typed.length) value.ssh_keys = [...saved, ...typed];
   for (const family of ["ipv4", "ipv6"]) if (data.get(family)) value[family] = Number(data.get(family));
   if (data.get("description")) value.description = data.get("description");
+  const tags = (data.get("tags") || "").split(/[\s,]+/).filter(Boolean);
+  if (tags.length) value.tags = tags;
   if (data.get("kind") !== "system") value.kind = data.get("kind");
   if (data.get("kernel") !== "shared") value.kernel = data.get("kernel");
   return value;

@@ -45,13 +45,16 @@ async function fetchPart(id) {
   if (!element) return;
   if (fetching.has(id)) return refresh(element);
   fetching.add(id);
+  const source = element.dataset.src;
   try {
-    const answer = await fetch(element.dataset.src || location.href, {
+    const answer = await fetch(source || location.href, {
       headers: { "HX-Request": "true", "HX-Target": id }, credentials: "same-origin",
     });
     if (answer.redirected && answer.url.includes("/accounts/")) return leave();
     if (!answer.ok) return;
-    put(id, await answer.text());
+    const text = await answer.text();
+    // A filter may have put another list here meanwhile: this answer is not about that one.
+    if (document.getElementById(id)?.dataset.src === source) put(id, text);
   } catch {
     // The socket's own reconnecting fetches everything again.
   } finally {

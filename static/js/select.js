@@ -7,6 +7,7 @@ function count() {
   const chosen = document.querySelectorAll("input[data-row]:checked").length;
   bar.hidden = chosen === 0;
   bar.querySelector("[data-count]").textContent = chosen;
+  offer(bar);
   const all = document.querySelector("[data-all]");
   if (all) {
     const rows = document.querySelectorAll("input[data-row]").length;
@@ -14,6 +15,15 @@ function count() {
     all.indeterminate = chosen > 0 && chosen < rows;
   }
 }
+
+/** Only what may be done to every chosen row. */
+function offer(bar) {
+  const rows = [...document.querySelectorAll("input[data-row]:checked")].map((row) => (row.dataset.may ?? "").split(" "));
+  for (const one of bar.querySelectorAll("[data-needs]")) {
+    one.hidden = !rows.every((may) => may.includes(one.dataset.needs));
+  }
+}
+
 document.addEventListener("click", (event) => {
   const box = event.target;
   if (!(box instanceof HTMLInputElement) || box.type !== "checkbox") return;

@@ -74,6 +74,9 @@ def test_debian_boots_to_running_with_nothing_failed(wadah: Installation) -> Non
     assert wadah.sh(made, "nproc") == "1"
     wadah.sh(made, "useradd -m customer && runuser -u customer -- id && systemctl is-active ssh cron")
     wadah.sh(made, "systemd-run --wait -p PrivateTmp=yes true")
+    # a user's own manager, without which a login waits a minute
+    signed_in = "su - customer -c 'echo $XDG_RUNTIME_DIR; systemctl --user is-system-running --wait'"
+    assert wadah.sh(made, signed_in).split() == ["/run/user/1000", "running"]
     wadah.delete(made)
 
 

@@ -79,6 +79,15 @@ def plain_static_files() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """A request leaves its reader's language behind in this thread; the next one sets its own."""
+    from django.utils import translation
+
+    yield
+    translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
 def empty_redis() -> None:
     """Counters of rate limits, caches and queues begin anew with every test."""
     import redis

@@ -1,5 +1,6 @@
 """Every change of an environment: one function each, one transaction each, called by pages and API alike."""
 
+from panel.environments.services.addresses import add_addresses, remove_address
 from panel.environments.services.change import update_environment
 from panel.environments.services.create import create_environment
 from panel.environments.services.delete import delete_environment
@@ -7,10 +8,13 @@ from panel.environments.services.forwards import add_forward, remove_forward
 from panel.environments.services.inside import execute, reinstall, set_credentials
 from panel.environments.services.intent import Changed, advance, locked, push_tenant, resend, restore_intent
 from panel.environments.services.operations import cancel_operation, retry_operation
-from panel.environments.services.power import pause, restart, resume, start, stop
+from panel.environments.services.power import POWER, pause, restart, resume, start, stop
+from panel.environments.services.tags import tag_environment
 
 __all__ = [
+    "POWER",
     "Changed",
+    "add_addresses",
     "add_forward",
     "advance",
     "cancel_operation",
@@ -21,6 +25,7 @@ __all__ = [
     "pause",
     "push_tenant",
     "reinstall",
+    "remove_address",
     "remove_forward",
     "resend",
     "restart",
@@ -30,5 +35,6 @@ __all__ = [
     "set_credentials",
     "start",
     "stop",
+    "tag_environment",
     "update_environment",
 ]

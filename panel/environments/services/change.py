@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.services import record
@@ -19,6 +20,7 @@ from panel.environments.services.checks import (
     security_profile,
 )
 from panel.environments.services.intent import Changed, announce, change, locked, move_reservation
+from panel.environments.services.tags import replace_tags
 from panel.errors import Conflict, Invalid
 from panel.operations.models import OperationKind
 from panel.plans.models import PlanVersion
@@ -35,10 +37,14 @@ _NEEDED = {
 }
 
 
+#: What the node never hears of.
+_OF_THE_PANEL = {"description", "tags"}
+
+
 def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str, Any]) -> Changed:
     """Change what is given and leave the rest; live where the environment runs.
 
-    Takes `name`, `description`, `limits` (in part), `plan`, `follows_plan`, `ssh_keys`, `network`,
+    Takes `name`, `description`, `tags`, `limits` (in part), `plan`, `follows_plan`, `ssh_keys`, `network`,
     `security`, `restart`, `stop_timeout_s`. A node that can't make it so (a disk smaller than what is on
     it) refuses, and the row goes back to what was.
     """
@@ -46,7 +52,7 @@ def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str,
         environment = locked(actor, environment_id)
         for permission in needed(changes):
             actor.require(permission, environment)
-        if set(changes) <= {"description"}:
+        if set(changes) <= _OF_THE_PANEL:
             return _describe(actor, environment, changes)
 
     def mutate(row: Environment) -> dict[str, Any]:
@@ -70,6 +76,8 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         row.name = changes["name"]
     if "description" in changes:
         row.description = check_text(changes["description"] or "", "description")
+    if changes.get("tags") is not None:
+        replace_tags(actor, row, changes["tags"])
     _resize_by(actor, row, changes)
     if "ssh_keys" in changes:
         row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
@@ -93,7 +101,7 @@ def _resize_by(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> No
         refuse_own_size(row.tenant)
         if changes.get("follows_plan"):
             raise Invalid(
-                "One that follows its plan has the plan's size; give no limits.", field="follows_plan"
+                _("One that follows its plan has the plan's size; give no limits."), field="follows_plan"
             )
     if changes.get("plan"):
         take_version(row, plan_version(actor, row.tenant, changes["plan"]), limits)
@@ -110,7 +118,7 @@ def _follow(row: Environment, *, wanted: bool) -> None:
     if wanted:
         version = newest(row.plan_version.plan_id) if row.plan_version is not None else None
         if version is None:
-            raise Invalid("It has no plan to follow; give one.", field="follows_plan")
+            raise Invalid(_("It has no plan to follow; give one."), field="follows_plan")
         take_version(row, version)
     row.follows_plan = wanted
 
@@ -137,7 +145,11 @@ def wanted_traffic_state(row: Environment) -> str:
 
 def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]) -> Changed:
     """Only the panel's own text: the node has nothing to do."""
-    text = check_text(changes.get("description") or "", "description")
+    if changes.get("tags") is not None:
+        replace_tags(actor, environment, changes["tags"])
+    if "description" not in changes:
+        return Changed(environment, None)
+    text = check_text(changes["description"] or "", "description")
     if text != environment.description:
         before = {"description": environment.description}
         environment.description = text
@@ -169,8 +181,9 @@ def _refuse_below_used(environment: Environment, wanted: Limits) -> None:
     if usage is not None and usage.disk_bytes > wanted.disk_mb * _MIB:
         used = -(-usage.disk_bytes // _MIB)
         raise Conflict(
-            f"{wanted.disk_mb} MB of disk is below the {used} MB in use.",
+            _("%(disk_mb)s MiB of disk is below the %(used)s MiB in use.")
+            % {"disk_mb": wanted.disk_mb, "used": used},
             code="below_used",
             field="disk_mb",
-            next_step=f"Delete files inside first, or ask for at least {used} MB.",
+            next_step=_("Delete files inside first, or ask for at least %(used)s MiB.") % {"used": used},
         )

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from panel.accounts.actor import Actor
 from panel.environments import inputs
 from panel.environments.models import Environment
@@ -15,16 +17,16 @@ from panel.tenants.permissions import Permission
 from runtime.contract import Limits
 
 #: Most addresses of one family that one environment gets.
-_MOST_ADDRESSES = 16
+MOST_ADDRESSES = 16
 
 
 def refuse_taken_name(tenant: Tenant, name: str) -> None:
     if Environment.objects.living().filter(tenant=tenant, name=name).exists():
         raise Conflict(
-            f"There is an environment named {name} already.",
+            _("There is an environment named %(name)s already.") % {"name": name},
             code="name_taken",
             field="name",
-            next_step="Choose another name.",
+            next_step=_("Choose another name."),
         )
 
 
@@ -35,7 +37,7 @@ def limits_for(
     if not plan:
         refuse_own_size(tenant)
         if not limits:
-            raise Invalid("Give a plan, or limits with cpu, memory_mb and disk_mb.", field="limits")
+            raise Invalid(_("Give a plan, or limits with cpu, memory_mb and disk_mb."), field="limits")
         return None, inputs.parse_limits(limits)
     found = plan_version(actor, tenant, plan)
     if limits:
@@ -53,10 +55,10 @@ def plan_version(actor: Actor, tenant: Tenant, plan: str) -> PlanVersion:
         except ValueError:
             found = None
     if found is None or (found.tenant_id is not None and found.tenant_id not in tenant.chain):
-        raise Invalid(f"There is no plan {plan[:63]}.", field="plan", code="unknown_plan")
+        raise Invalid(_("There is no plan %(plan)s.") % {"plan": plan[:63]}, field="plan", code="unknown_plan")
     version = found.versions.select_related("plan").order_by("-number").first()
     if version is None:
-        raise Invalid(f"The plan {plan[:63]} has no limits yet.", field="plan")
+        raise Invalid(_("The plan %(plan)s has no limits yet.") % {"plan": plan[:63]}, field="plan")
     return version
 
 
@@ -78,17 +80,21 @@ def security_profile(actor: Actor, tenant: Tenant, values: Mapping[str, Any] | N
 
 def check_stop_timeout(value: float) -> float:
     if not 0 <= value <= 600:
-        raise Invalid("stop_timeout_s is 0 to 600 seconds.", field="stop_timeout_s")
+        raise Invalid(_("stop_timeout_s is 0 to 600 seconds."), field="stop_timeout_s")
     return value
 
 
 def check_count(value: int | None, field: str) -> int | None:
-    if value is not None and not 0 <= value <= _MOST_ADDRESSES:
-        raise Invalid(f"{field} is 0 to {_MOST_ADDRESSES} addresses.", field=field)
+    if value is not None and not 0 <= value <= MOST_ADDRESSES:
+        raise Invalid(
+            _("%(field)s is 0 to %(most_addresses)s addresses.")
+            % {"field": field, "most_addresses": MOST_ADDRESSES},
+            field=field,
+        )
     return value
 
 
 def check_text(text: str, field: str, most: int = 400) -> str:
     if len(text) > most or "\0" in text:
-        raise Invalid(f"At most {most} characters, and no NUL.", field=field)
+        raise Invalid(_("At most %(most)s characters, and no NUL.") % {"most": most}, field=field)
     return text

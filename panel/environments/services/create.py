@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import dispatch
 from panel.accounts.actor import Actor
@@ -23,6 +24,7 @@ from panel.environments.services.checks import (
     security_profile,
 )
 from panel.environments.services.intent import Changed, announce, audited, note_unsent
+from panel.environments.services.tags import check_tags, give_tags
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Invalid
 from panel.networks import services as networks
@@ -60,6 +62,7 @@ def create_environment(
     security: Mapping[str, Any] | None = None,
     restart: Mapping[str, Any] | None = None,
     stop_timeout_s: float | None = None,
+    tags: Sequence[str] = (),
     is_started: bool = True,
 ) -> Changed:
     """Reserve, place and ask for a new environment.
@@ -91,10 +94,13 @@ def create_environment(
         created_by=actor.user,
         credentials_revision=1,
     )
+    words = check_tags(tags) if tags else []
     shown = set_password(environment, root_password)
     counts = {4: check_count(ipv4, "ipv4"), 6: check_count(ipv6, "ipv6")}
     with counting_refusals(), transaction.atomic():
         operation = _place_and_save(actor, environment, wanted, counts)
+        if words:
+            give_tags(environment, words)
     return Changed(environment, operation, shown)
 
 
@@ -121,7 +127,10 @@ def _place_and_save(
     check_allowance(environment.plan_version, "addresses", wanted[4], field="ipv4")
     for family, number in wanted.items():
         if number and family not in pools:
-            raise Invalid(f"The node has no IPv{family} network; ask for 0.", field=f"ipv{family}")
+            raise Invalid(
+                _("The node has no IPv%(family)s network; ask for 0.") % {"family": family},
+                field=f"ipv{family}",
+            )
     amounts = quotas.amounts_of(limits)
     quotas.reserve(tenant, {**amounts, Resource.ADDRESSES: wanted[4]})
     placement.take(node, amounts[Resource.CPU], limits.memory_mb, limits.disk_mb)
@@ -147,7 +156,7 @@ def _place_and_save(
             environment.save(force_insert=True)
     except IntegrityError as error:
         refuse_taken_name(tenant, environment.name)
-        raise Conflict("Another change got in between.", next_step="Try again.") from error
+        raise Conflict(_("Another change got in between."), next_step=_("Try again.")) from error
     operation.save(force_insert=True)
     Address.objects.bulk_create(addresses)
     record(

@@ -3,6 +3,8 @@
 from typing import Any
 from uuid import UUID
 
+from django.utils.translation import gettext as _
+
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment
 from panel.environments.services.checks import check_text
@@ -51,7 +53,7 @@ def remove_forward(actor: Actor, environment_id: UUID, forward_id: UUID) -> Chan
     def mutate(row: Environment) -> dict[str, Any]:
         forward = PortForward.objects.filter(pk=forward_id, environment=row).first()
         if forward is None:
-            raise NotFound("This port forward")
+            raise NotFound(_("This port forward"))
         forward.delete()
         quotas.release(row.tenant, {Resource.FORWARDS: 1})
         return {

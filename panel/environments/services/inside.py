@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.services import record
@@ -39,7 +40,7 @@ def reinstall(
             found = placement.candidates_for(image, timezone.now())
             if not any(c.has_image and c.node.pk == row.node_id for c in found):
                 raise Invalid(
-                    f"The image {image[:64]} is not ready on this environment's node.",
+                    _("The image %(image)s is not ready on this environment's node.") % {"image": image[:64]},
                     field="image",
                     code="unknown_image",
                 )
@@ -66,7 +67,7 @@ def set_credentials(
 ) -> Changed:
     """New SSH keys (None: as they are) and root password (None: as it is; empty: one is made and shown)."""
     if ssh_keys is None and root_password is None:
-        raise Invalid("Give ssh_keys, root_password, or both.", field="root_password")
+        raise Invalid(_("Give ssh_keys, root_password, or both."), field="root_password")
     shown: list[str | None] = [None]
     checked = None if ssh_keys is None else credentials.check_ssh_keys(ssh_keys)
     hashed = ""

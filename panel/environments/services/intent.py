@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel import dispatch, events
 from panel.accounts.actor import Actor
@@ -52,8 +53,9 @@ class TrafficUsedUp(Refused):
         version = environment.plan_version
         amount = version.parsed_allowances.traffic_gb if version is not None else None
         super().__init__(
-            f"Its traffic of {amount or 0:g} GB for this month is used up, so it stays stopped.",
-            next_step="It runs again when the month is over, or at once with a plan that has more traffic.",
+            _("Its traffic of %(amount)s GB for this month is used up, so it stays stopped.")
+            % {"amount": f"{amount or 0:g}"},
+            next_step=_("It runs again when the month is over, or at once with a plan that has more traffic."),
         )
 
 
@@ -90,7 +92,7 @@ def change(
         if kind != OperationKind.DELETE:
             refuse_suspended(environment.tenant)
         if environment.desired_state == DesiredState.DELETED and not even_deleting:
-            raise Conflict("This environment is being deleted.", code="deleting")
+            raise Conflict(_("This environment is being deleted."), code="deleting")
         if kind in _STARTING and environment.traffic_state == TrafficAction.SUSPEND:
             raise TrafficUsedUp(environment)
         before = intent_of(environment)
@@ -162,7 +164,7 @@ def save_intent(environment: Environment) -> None:
             )
     except IntegrityError as error:
         refuse_taken_name(environment.tenant, environment.name)
-        raise Conflict("Another change got in between.", next_step="Try again.") from error
+        raise Conflict(_("Another change got in between."), next_step=_("Try again.")) from error
 
 
 def locked(actor: Actor, environment_id: UUID) -> Environment:
@@ -176,7 +178,7 @@ def locked(actor: Actor, environment_id: UUID) -> Environment:
             .get(pk=environment_id)
         )
     except Environment.DoesNotExist as error:
-        raise NotFound("This environment") from error
+        raise NotFound(_("This environment")) from error
 
 
 def move_reservation(

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.services import record
@@ -38,6 +39,7 @@ _NEEDED = {
     OperationKind.REINSTALL: Permission.ENVIRONMENT_REINSTALL,
     OperationKind.CREDENTIALS: Permission.ENVIRONMENT_CREDENTIALS,
     OperationKind.FORWARDS: Permission.FORWARD_CHANGE,
+    OperationKind.ADDRESSES: Permission.NETWORK_CHANGE,
     OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
 }
 
@@ -47,13 +49,14 @@ def retry_operation(actor: Actor, operation_id: UUID) -> Changed:
     operation = Operation.objects.get_for(actor, operation_id)
     actor.require(Permission.OPERATION_CONTROL, operation)
     if operation.is_open:
-        raise Conflict("It is still at work; it can be cancelled.", code="still_open")
+        raise Conflict(_("It is still at work; it can be cancelled."), code="still_open")
     if operation.state != OperationState.FAILED:
         raise Conflict(
-            f"It has {operation.state}; only a failed operation can be tried again.", code="not_failed"
+            _("It has %(state)s; only a failed operation can be tried again.") % {"state": operation.state},
+            code="not_failed",
         )
     if operation.environment_id is None:
-        raise Conflict("Its environment is gone.", code="gone")
+        raise Conflict(_("Its environment is gone."), code="gone")
 
     def mutate(row: Environment) -> dict[str, Any]:
         return _ask_again(actor, row, operation)
@@ -101,20 +104,20 @@ def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
         operation = Operation.objects.select_related("tenant").get_for(actor, operation_id)
         actor.require(Permission.OPERATION_CONTROL, operation)
         if operation.environment_id is None:
-            raise Conflict("Its environment is gone.", code="gone")
+            raise Conflict(_("Its environment is gone."), code="gone")
         environment = locked(actor, operation.environment_id)
         operation = Operation.objects.select_for_update().get(pk=operation_id)
         if not operation.is_open:
-            raise Conflict(f"It has {operation.state} already.", code="not_open")
+            raise Conflict(_("It has %(state)s already.") % {"state": operation.state}, code="not_open")
         if operation.kind not in CANCELLABLE:
             raise Conflict(
-                f"To {operation.get_kind_display()} can't be taken back.",
+                _("To %(operation)s can't be taken back.") % {"operation": operation.get_kind_display()},
                 code="not_cancellable",
-                next_step="It ends by itself, at the latest at its deadline.",
+                next_step=_("It ends by itself, at the latest at its deadline."),
             )
         if environment.generation != operation.generation:
             raise Conflict(
-                "A newer change of this environment is under way; cancel that one.", code="not_newest"
+                _("A newer change of this environment is under way; cancel that one."), code="not_newest"
             )
         restore_intent(environment, operation.before)
         kind = OperationKind.DELETE if operation.kind == OperationKind.CREATE else OperationKind.UPDATE

@@ -1,7 +1,10 @@
 """Starting, stopping and pausing."""
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
+
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment
@@ -49,7 +52,7 @@ def restart(actor: Actor, environment_id: UUID) -> Changed:
 def pause(actor: Actor, environment_id: UUID) -> Changed:
     def mutate(row: Environment) -> dict[str, Any]:
         if row.desired_state == DesiredState.STOPPED:
-            raise Conflict("It is stopped; only a running environment can be paused.", code="not_running")
+            raise Conflict(_("It is stopped; only a running environment can be paused."), code="not_running")
         row.desired_state = DesiredState.PAUSED
         return {}
 
@@ -59,8 +62,18 @@ def pause(actor: Actor, environment_id: UUID) -> Changed:
 def resume(actor: Actor, environment_id: UUID) -> Changed:
     def mutate(row: Environment) -> dict[str, Any]:
         if row.desired_state != DesiredState.PAUSED:
-            raise Conflict("It isn't paused.", code="not_paused")
+            raise Conflict(_("It isn't paused."), code="not_paused")
         row.desired_state = DesiredState.RUNNING
         return {}
 
     return change(actor, environment_id, Permission.ENVIRONMENT_POWER, OperationKind.RESUME, mutate)
+
+
+#: By the name that a page's button sends.
+POWER: dict[str, Callable[[Actor, UUID], Changed]] = {
+    "start": start,
+    "stop": stop,
+    "restart": restart,
+    "pause": pause,
+    "resume": resume,
+}

@@ -2,6 +2,9 @@
  * What a program inside may not do with a screen that somebody else looks at: name the window, reach the
  * clipboard, or make the terminal type answers that are not needed for drawing.
  */
+import { ask } from "./question.js";
+import { say } from "./words.js";
+
 const HTTP = /^https?:$/;
 
 export function harden(terminal) {
@@ -16,8 +19,8 @@ export function harden(terminal) {
   parser.registerCsiHandler({ final: "t" }, swallow);
 }
 
-/** Opens a link in a window that knows nothing of ours; asks first, since what is shown may not be where it leads. */
-export function openLink(event, uri) {
+/** Opens a link in a window that knows nothing of ours, after a question: what is shown may not be where it leads. */
+export async function openLink(place, uri) {
   let url;
   try {
     url = new URL(uri);
@@ -25,7 +28,12 @@ export function openLink(event, uri) {
     return;
   }
   if (!HTTP.test(url.protocol)) return;
+  if (!(await ask(place, { title: say("Open this address?"), text: url.href, yes: say("Open") }))) return;
   window.open(url.href, "_blank", "noopener,noreferrer");
 }
 
-export const linkHandler = { activate: openLink, allowNonHttpProtocols: false };
+/** For links whose text a program chose (OSC 8). */
+export const linkHandler = (place) => ({
+  activate: (_event, uri) => openLink(place, uri),
+  allowNonHttpProtocols: false,
+});

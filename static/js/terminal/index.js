@@ -7,6 +7,7 @@ import { WebglAddon } from "../../vendor/xterm/addon-webgl.mjs";
 import { Terminal } from "../../vendor/xterm/xterm.mjs";
 import { Connection } from "./connection.js";
 import { harden, linkHandler, openLink } from "./hardening.js";
+import { COLOURS, styleSheet } from "./look.js";
 import { stampStyles } from "./nonce.js";
 import { copy, guardPaste } from "./paste.js";
 import { toolbar } from "./toolbar.js";
@@ -18,17 +19,12 @@ const ALOUD_KEY = "terminal-screen-reader";
 const SMALLEST = 8;
 const LARGEST = 32;
 const SCROLLBACK_LINES = 10000;
-const COLOURS = {
-  background: "#0b0e12",
-  foreground: "#e4e8ed",
-  cursor: "#e4e8ed",
-  selectionBackground: "#2f5d8c",
-  brightBlack: "#7d8794",
-};
 const REASONS = {
   rights: "You may no longer use this console.",
   missing: "This environment is gone.",
   busy: "You have too many consoles open.",
+  too_many_consoles: "You have too many consoles open.",
+  tenant_consoles: "Too many consoles of this tenant are open.",
 };
 
 /** Puts a terminal into `place`; returns `{ fit, focus, dispose, terminal, connection }`. */
@@ -47,7 +43,7 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
     scrollback: SCROLLBACK_LINES,
     minimumContrastRatio: 4.5,
     theme: COLOURS,
-    linkHandler,
+    linkHandler: linkHandler(place),
     logLevel: "off", // a broken sequence is what the environment printed, no fault of the page
     macOptionIsMeta: true,
     screenReaderMode: localStorage.getItem(ALOUD_KEY) === "1",
@@ -56,7 +52,7 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
   const search = new SearchAddon();
   terminal.loadAddon(fit);
   terminal.loadAddon(search);
-  terminal.loadAddon(new WebLinksAddon(openLink));
+  terminal.loadAddon(new WebLinksAddon((_event, uri) => openLink(place, uri)));
   terminal.loadAddon(new Unicode11Addon());
   terminal.unicode.activeVersion = "11";
   harden(terminal);
@@ -137,7 +133,7 @@ function showState({ state, reason, error }, bar, over, connection) {
   bar.state(state);
   if (state === "open") over.hidden = true;
   else if (state === "ended") showOver(over, say("The shell has ended."), connection, say("New shell"));
-  else if (state === "refused") showOver(over, say(error?.message || REASONS[reason] || "Closed"), connection);
+  else if (state === "refused") showOver(over, say(REASONS[error?.code] || error?.message || REASONS[reason] || "Closed"), connection);
   else if (error) showOver(over, say(error.message), connection);
 }
 
@@ -225,13 +221,4 @@ function part(css) {
   const made = document.createElement("div");
   made.className = css;
   return made;
-}
-
-function styleSheet() {
-  const href = new URL("../../css/terminal.css", import.meta.url).href;
-  if (document.querySelector("link[href*='css/terminal']")) return;
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = href;
-  document.head.append(link);
 }

@@ -1,4 +1,5 @@
 /** Copy and paste as people are used to, with a question before many lines are typed. */
+import { ask } from "./question.js";
 import { say } from "./words.js";
 
 const MAX_PASTE_BYTES = 1024 * 1024;
@@ -35,39 +36,11 @@ async function paste(text, place, terminal, tellPerson) {
 }
 
 function confirmLines(place, lines) {
-  return new Promise((resolve) => {
-    const dialog = document.createElement("dialog");
-    dialog.className = "terminal-paste";
-    const title = document.createElement("h2");
-    title.id = `paste-${Date.now()}`;
-    title.textContent = say("Paste %d lines?", lines.length);
-    dialog.setAttribute("aria-labelledby", title.id);
-    const shown = document.createElement("pre");
-    shown.textContent = lines.slice(0, SHOWN_LINES).join("\n") + (lines.length > SHOWN_LINES ? "\n…" : "");
-    const row = document.createElement("div");
-    row.className = "terminal-paste-buttons";
-    const no = button(say("Cancel"), () => dialog.close("no"));
-    const yes = button(say("Paste"), () => dialog.close("yes"));
-    yes.className = "btn btn-primary";
-    no.className = "btn";
-    row.append(no, yes);
-    dialog.append(title, shown, row);
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(dialog.returnValue === "yes");
-    });
-    place.append(dialog);
-    dialog.showModal();
-    yes.focus();
+  return ask(place, {
+    title: say("Paste %d lines?", lines.length),
+    text: lines.slice(0, SHOWN_LINES).join("\n") + (lines.length > SHOWN_LINES ? "\n…" : ""),
+    yes: say("Paste"),
   });
-}
-
-function button(text, act) {
-  const element = document.createElement("button");
-  element.type = "button";
-  element.textContent = text;
-  element.addEventListener("click", act);
-  return element;
 }
 
 /** Works on plain http too, where there is no `navigator.clipboard`. */

@@ -28,6 +28,7 @@ from runtime.images.service import ensure_image
 from runtime.node import Node
 from tests.faults.node.conftest import HOST
 from tests.faults.node.support import assert_whole, delete, in_process
+from tests.host.conftest import Make
 from tests.host.support.inside import attempt, sh
 from tests.host.support.node import Specs, entered_test_node
 
@@ -119,7 +120,7 @@ def pool_device() -> Iterator[str]:
 
 
 def fill_bytes(home: Path) -> Callable[[], None]:
-    ballast = home / "ballast"
+    ballast = home / f"ballast-{time.monotonic_ns()}"
     with ballast.open("wb", buffering=0) as file:
         try:
             while True:
@@ -130,10 +131,10 @@ def fill_bytes(home: Path) -> Callable[[], None]:
 
 
 def fill_inodes(home: Path) -> Callable[[], None]:
-    directory = home / "ballast"
-    directory.mkdir()
+    directory = home / f"ballast-{time.monotonic_ns()}"
     made: list[Path] = []
     try:
+        directory.mkdir()
         while True:
             one = directory / str(len(made))
             one.touch()
@@ -144,7 +145,8 @@ def fill_inodes(home: Path) -> Callable[[], None]:
     def free() -> None:
         for one in made:
             one.unlink()
-        directory.rmdir()
+        if made:
+            directory.rmdir()
 
     return free
 
@@ -156,6 +158,8 @@ def test_a_full_disk_of_the_node(fill: Callable[[Path], Callable[[], None]]) -> 
             specs = build(node)
             spec = specs.new(stop_timeout_s=0)
             assert not applied(node, spec).code
+            doomed = specs.new()
+            assert not applied(node, doomed).code
             pid = init_pid(node, spec.id)
             free = fill(node.home)
             refused = applied(node, specs.new())
@@ -166,12 +170,19 @@ def test_a_full_disk_of_the_node(fill: Callable[[Path], Callable[[], None]]) -> 
             assert refused.code == "node_full", refused.message
             assert init_pid(node, spec.id) == pid
             assert sh_alive(node, spec)
-            # its init ends meanwhile
+            # deleting works: it is what makes room
+            report = applied(node, specs.change(doomed, desired=DesiredState.DELETED))
+            assert report.state is ObservedState.DELETED, report.message
+            assert not node.environment(doomed.id).exists()
+            assert Engine(node).leaks() == []
+            # its init ends while all is full again
+            free_the_rest = fill(node.home)
             os.kill(pid or 0, signal.SIGKILL)
             patiently(lambda: init_pid(node, spec.id) is None)
             Engine(node).on_exit(spec.id, 137)
             Engine(node).reconcile()
             free()
+            free_the_rest()
             engine = Engine(node)
             for environment_id in engine.reconciler.interrupted():
                 engine.again(environment_id)
@@ -193,3 +204,46 @@ def test_a_full_disk_of_the_node(fill: Callable[[Path], Callable[[], None]]) -> 
 def sh_alive(node: Node, spec: EnvironmentSpec) -> bool:
     pid = init_pid(node, spec.id)
     return pid is not None and Path(f"/proc/{pid}/root/etc/hostname").exists()
+
+
+def memory_group(node: Node) -> tuple[Path, str]:
+    """The node's own group and the file of its limit."""
+    first = Path("/sys/fs/cgroup/memory", node.cgroup_name)
+    return (first, "memory.limit_in_bytes") if first.exists() else (
+        Path("/sys/fs/cgroup", node.cgroup_name), "memory.max")  # fmt: skip
+
+
+@contextmanager
+def no_memory_left(node: Node) -> Iterator[None]:
+    """The limit of the node's whole group is what is used in it, and a megabyte more."""
+    group, name = memory_group(node)
+    usage = group / ("memory.current" if name == "memory.max" else "memory.usage_in_bytes")
+    before = (group / name).read_text()
+    (group / name).write_text(str(int(usage.read_text()) + MIB))
+    try:
+        yield
+    finally:
+        (group / name).write_text(before if before.strip().isdigit() else "max")
+
+
+def test_a_node_without_memory(make: Make, node: Node, specs: Specs) -> None:
+    runs, stops = make(), make(stop_timeout_s=0)
+    pid = init_pid(node, runs.id)
+    with no_memory_left(node):
+        refused = applied(node, specs.new())
+        assert (refused.code, refused.state) == ("node_memory", ObservedState.FAILED)
+        assert "the node's memory is full: " in refused.message
+        assert refused.message.endswith("Nothing is left of it.")
+        assert refused.next_step
+        # what runs goes on, and what makes room works
+        smaller = specs.change(runs, limits=Limits(cpu=1, memory_mb=96, disk_mb=256))
+        assert not applied(node, smaller).code
+        assert init_pid(node, runs.id) == pid
+        stopped = specs.change(stops, desired=DesiredState.STOPPED)
+        assert applied(node, stopped).state is ObservedState.STOPPED
+        again = specs.change(stopped, desired=DesiredState.RUNNING)
+        report = applied(node, again)
+        assert (report.code, report.state) == ("node_memory", ObservedState.STOPPED)
+    report = applied(node, specs.change(again, desired=DesiredState.RUNNING))
+    assert (report.code, report.state) == ("", ObservedState.RUNNING), report.message
+    assert_whole(node)

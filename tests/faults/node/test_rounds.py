@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from runtime.contract import DesiredState, EnvironmentSpec, Limits, ObservedState
 from runtime.engine import Engine
@@ -48,7 +49,7 @@ def is_ours(node: Node, entry: Path) -> bool:
 
 def lifecycle(node: Node, specs: Specs, spec: EnvironmentSpec) -> None:
     engine = Engine(node)
-    steps = [
+    steps: list[dict[str, Any]] = [
         {},
         {"limits": Limits(cpu=1, memory_mb=96, disk_mb=300)},
         {"boots": 1},

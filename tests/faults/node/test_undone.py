@@ -1,7 +1,9 @@
 """What fails is undone, and told so: a create leaves nothing, a change leaves the environment as it was."""
 
+import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -277,6 +279,31 @@ def test_a_change_that_hangs_is_undone(
     next_process(node)
     after = Seen.of(node, spec)
     assert after == before
+
+
+@pytest.mark.parametrize("operation", ["create", "change"])
+def test_a_step_that_hangs_is_ended_for_whoever_cancels(
+    make: Make, node: Node, specs: Specs, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    """Long before its deadline: a newer spec, such as the deletion that a cancelled create becomes, waits."""
+    monkeypatch.setattr(work, "IN_THE_WAY_S", 0.2)
+    spec = make() if operation == "change" else specs.new()
+    asked = changed_all(specs, spec) if operation == "change" else spec
+    plant(node, "hang", ("ensure", "before", "network link"))
+    child = os.fork()
+    if child == 0:
+        Engine(node).apply(asked)
+        os._exit(0)
+    until = time.monotonic() + 30
+    while planted(node):
+        assert time.monotonic() < until, "never came to the step"
+        time.sleep(0.01)
+    gone = specs.change(asked, desired=DesiredState.DELETED)
+    assert Engine(node).apply(gone) is None, "it was taken though somebody is at work"
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    next_process(node)
+    assert not node.environment(spec.id).exists()
+    assert_whole(node)
 
 
 def test_work_that_always_kills_its_process_is_given_up(node: Node, specs: Specs, busybox: str) -> None:

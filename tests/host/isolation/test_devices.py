@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from runtime.contract import EnvironmentSpec
+from runtime.host import cgroup
 from runtime.node import Node
+from runtime.resources.cgroup import Cgroup
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
 
@@ -67,6 +70,18 @@ def test_a07_dev_has_what_every_system_has_and_no_more(tries: Try) -> None:
 
     usual = {f"/dev/{name}" for name in "console full null ptmx random tty urandom zero".split()}
     assert set(tries(listed)) <= usual
+
+
+@pytest.mark.skipif(cgroup.version() != 1, reason="on cgroup v2 the list is a program that can't be read")
+def test_a07_its_control_group_names_every_device(node: Node, ve: EnvironmentSpec) -> None:
+    """The kernel's own list, should a node for another device get in somehow (devices.rst of cgroup-v1)."""
+    group = cgroup.ROOT / "devices" / Cgroup(node).path(ve)
+    lines = (group / "devices.list").read_text().splitlines()
+    # "m" is making a node, which crun allows to everybody and the kernel to nobody in a user namespace
+    listed = {line.rsplit(" ", 1)[0] for line in lines if not line.endswith(" m")}
+    usual = {"c 1:3", "c 1:5", "c 1:7", "c 1:8", "c 1:9", "c 5:0", "c 5:1", "c 5:2", "c 136:*"}
+    assert listed <= usual
+    assert {"c 1:3", "c 5:2"} <= listed
 
 
 def test_a07_the_hosts_devices_stay_the_hosts(tries: Try) -> None:

@@ -1,5 +1,6 @@
 """Group B: what one environment takes too much of is its own, and others go on. Small limits, short times."""
 
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from runtime.console.terminals import close_terminal, open_terminal
 from runtime.contract import EnvironmentSpec, Limits
-from runtime.host import btrfs
+from runtime.host import btrfs, tasks
 from runtime.host.oci import init_pid
 from runtime.node import Node
 from runtime.resources.cgroup import Cgroup
@@ -260,10 +261,10 @@ def test_b08_a_deleted_subvolume_does_not_hide_what_its_snapshots_hold(node: Nod
         root = os.open("/", os.O_RDONLY)
 
         def volume(request: int, name: str, fd: int = 0) -> int:
-            data = struct.pack("=qQQQQQQ4040s", fd, 0, 0, 0, 0, 0, 0, name.encode())
+            data = struct.pack("=q4088s", fd, name.encode())
             return libc.ioctl(root, ctypes.c_ulong(request), ctypes.create_string_buffer(data, len(data)))
 
-        create, snapshot = 1 << 30 | 4096 << 16 | 0x9418, 1 << 30 | 4096 << 16 | 0x9417
+        create, snapshot = 1 << 30 | 4096 << 16 | 0x940E, 1 << 30 | 4096 << 16 | 0x9401
         wrote = []
         for turn in range(6):
             if volume(create, f"work{turn}"):
@@ -384,3 +385,23 @@ def test_b18_a_flooded_console_log_is_capped_and_blocks_nobody(
     assert held <= 2.5 * LOG_BYTES
     assert sh(node, neighbour, "echo alive") == "alive"
     assert Path(f"/proc/{init_pid(node, spec.id)}").exists()
+
+
+def test_b07_all_together_leave_the_host_its_own(
+    node: Node, victim: Victim, neighbour: EnvironmentSpec
+) -> None:
+    """The group above all tenants ends before the numbers of the kernel do."""
+    groups = Cgroup(node).groups
+    spec = victim(processes=10_000, memory_mb=256)
+    assert groups.limits(node.cgroup_name)["pids.max"] == str(tasks.for_environments())
+    assert tasks.for_environments() <= tasks.host_room() - 4096
+    most = groups.usage(node.cgroup_name).processes + 60
+    groups.bound_tasks(node.cgroup_name, most)
+    try:
+        attempt(node, spec, "for i in $(seq 200); do sleep 60 & done 2>/dev/null; true")
+        assert 40 < Cgroup(node).usage(spec.id).processes <= most
+        assert subprocess.run(["/bin/true"], check=True, timeout=20).returncode == 0
+    finally:
+        groups.bound_tasks(node.cgroup_name, tasks.for_environments())
+    sh(node, spec, "killall sleep")
+    assert sh(node, neighbour, "echo alive") == "alive"

@@ -1,5 +1,7 @@
 """Creating an environment: what the kernel shows afterwards."""
 
+import os
+import stat
 import subprocess
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from runtime.node import Node
 from runtime.resources.cgroup import Cgroup
 from runtime.resources.volume import RootVolume
 from tests.host.conftest import Make
+from tests.host.support.inside import sh
 from tests.host.support.node import Specs
 
 
@@ -101,3 +104,29 @@ def test_nothing_of_it_is_mounted_on_the_node_while_it_runs(
     assert report is not None
     assert not report.code, report.message
     assert mount_table() == before
+
+
+def test_users_inside_find_their_groups_whatever_the_nodes_umask_is(make: Make, node: Node) -> None:
+    """The worker keeps what it makes to itself (0077); a user's own manager makes its group below init's."""
+    before = os.umask(0o077)
+    try:
+        spec = make(limits=Limits(cpu=1, memory_mb=64, disk_mb=100))
+    finally:
+        os.umask(before)
+    groups = Cgroup(node).groups
+    hierarchy = groups.root / "systemd" if groups.version == 1 else groups.root
+    group = hierarchy / groups.payload(Cgroup(node).path(spec))
+    assert stat.S_IMODE(group.stat().st_mode) == 0o755
+    for name in (
+        "/",
+        "/etc",
+        "/etc/hosts",
+        "/etc/hostname",
+        "/etc/resolv.conf",
+        "/run",
+        "/tmp",
+        "/dev",
+        "/dev/pts",
+    ):
+        seen = sh(node, spec, f"stat -L -c %a {name}")
+        assert int(seen, 8) & 0o004, f"{name} is {seen}"

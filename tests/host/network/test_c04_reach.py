@@ -94,6 +94,16 @@ def test_c07_metadata_and_private_ranges_are_closed(lab: Lab, mine: StandIn, add
         assert not mine.reaches(address, 80)
 
 
+@pytest.mark.parametrize(("metadata", "private"), [(METADATA4, PRIVATE4), (METADATA6, PRIVATE6)])
+def test_c07_metadata_stays_closed_where_private_ranges_are_opened(
+    lab: Lab, metadata: str, private: str
+) -> None:
+    trusted = lab.new(allow_private=True)
+    with closing(lab.outside.listener(metadata, 80)), closing(lab.outside.listener(private, 80)):
+        assert trusted.reaches(private, 80, timeout_s=5)
+        assert not trusted.reaches(metadata, 80)
+
+
 def test_c07_mail_does_not_leave_it(lab: Lab, mine: StandIn) -> None:
     with closing(lab.outside.listener(OUTSIDE4, 25)) as listening, closing(lab.outside.listener(OUTSIDE4, 587)):
         mine.reaches(OUTSIDE4, 25)  # reset by the node, so that the sender knows at once

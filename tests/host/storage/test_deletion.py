@@ -25,9 +25,9 @@ def _entangle() -> dict[str, int]:
 
     def volume(place: str, name: str) -> int:
         fd = os.open(place, os.O_RDONLY)
-        data = struct.pack("=qQQQQQQ4040s", 0, 0, 0, 0, 0, 0, 0, name.encode())
+        data = struct.pack("=q4088s", 0, name.encode())
         answer = libc.ioctl(
-            fd, ctypes.c_ulong(1 << 30 | 4096 << 16 | 0x9418), ctypes.create_string_buffer(data, 4096)
+            fd, ctypes.c_ulong(1 << 30 | 4096 << 16 | 0x940E), ctypes.create_string_buffer(data, 4096)
         )
         os.close(fd)
         return int(answer)

@@ -39,6 +39,8 @@ def entered_test_node(*, small_home: bool = False, **settings: object) -> Iterat
     `settings`: other than a new node's own. `small_home`: on a disk of 32 MiB and 3,000 files (tmpfs), for
     callers in a mount namespace of their own.
     """
+    # a thread of whoever runs the tests has the file system view in common with us, which setns(2) refuses
+    libc.unshare(libc.CLONE_FS)
     home = Path(tempfile.mkdtemp(prefix="wadah-test-"))
     if small_home:
         libc.mount("tmpfs", str(home), "tmpfs", 0, "size=32m,nr_inodes=3000")

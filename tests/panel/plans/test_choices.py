@@ -52,7 +52,7 @@ def test_forwards_and_addresses_are_counted_per_environment() -> None:
     row = factories.environment(tenant, plan="few", limits=None)
     assert not Address.objects.filter(environment=row, family=4).exists(), "none where the plan has none"
     environments.add_forward(administrator, row.pk, port=80)
-    with pytest.raises(Conflict, match="gives 1 forwards to an environment; this would be number 2"):
+    with pytest.raises(Conflict, match="gives 1 port forwards to an environment; this would be number 2"):
         environments.add_forward(administrator, row.pk, port=81)
 
 

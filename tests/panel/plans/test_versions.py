@@ -69,7 +69,7 @@ def test_the_preview_says_what_the_change_then_does() -> None:
     }  # fmt: skip
     refused = [one for one in told["environments"] if not one["fits"]]
     assert [one["tenant_name"] for one in refused] == [tight.name]
-    assert "64 more memory (MB) asked for, and 8 left of the quota" in refused[0]["why"]
+    assert "64 more memory (MiB) asked for, and 8 left of the quota" in refused[0]["why"]
     assert Plan.objects.get(pk=small.pk).versions.count() == 1, "nothing was changed"
 
     update_plan(factories.administrator(), small.pk, changes)

@@ -203,7 +203,7 @@ def test_what_is_not_heard_of_in_time_fails_with_its_cause_and_may_still_succeed
     assert row.state == State.RUNNING
 
 
-def test_one_tenant_s_thousands_are_refused_and_another_goes_ahead(customer: Tenant, settings: Any) -> None:
+def test_b20_one_tenant_s_thousands_are_refused_and_another_goes_ahead(customer: Tenant, settings: Any) -> None:
     who, row, other = member(customer), environment(customer), tenant()
     settings.WADAH = settings.WADAH.model_copy(update={"tenant_open_operations": 20})
     for _ in range(SHARE):

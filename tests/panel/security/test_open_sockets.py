@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
+from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
 from websockets.asyncio.server import ServerConnection, unix_serve
 
 from panel.accounts.actor import Actor
-from panel.console.consumer import SOCKETS_PER_USER, TYPED_BYTES
+from panel.audit.models import AuditRecord
+from panel.console.consumer import TYPED_BYTES
 from panel.environments.models import Environment
 from panel.tenants.models import Membership
 from runtime.contract import Purpose, Ticket
@@ -129,17 +131,44 @@ def test_too_long_a_message_is_not_passed_on(row: Environment) -> None:
     assert refusal["code"] == "too_long"
 
 
-def test_one_person_has_a_bounded_number_of_consoles(row: Environment) -> None:
-    """F08"""
-    client = browser(factories.member(row.tenant, "operator"))
-
-    async def open_many() -> list[int | None]:
-        async with Node().listening():
-            made = [socket(f"/ws/environments/{row.pk}/console", client) for _ in range(SOCKETS_PER_USER + 1)]
-            codes = [(await one.connect(timeout=30))[1] for one in made]
-            for one in made[:-1]:
+async def _open_many(made: list[WebsocketCommunicator]) -> list[str]:
+    """ "open", or the code of the refusal; afterwards all are closed."""
+    said = []
+    async with Node().listening():
+        for one in made:
+            assert await one.connect(timeout=30) == (True, None)
+            if await one.receive_nothing(timeout=0.05):
+                said.append("open")
+                continue
+            said.append(json.loads(await one.receive_from(timeout=30))["code"])
+            assert await closed_with(one) == 4429
+        for one, what in zip(made, said, strict=True):
+            if what == "open":
                 await one.disconnect()
-            return codes
+    return said
 
-    codes = run(open_many)
-    assert codes == [None] * SOCKETS_PER_USER + [4429]
+
+def _at_most(settings: Any, **limits: int) -> None:
+    settings.WADAH = settings.WADAH.model_copy(update=limits)
+
+
+def test_one_person_has_a_bounded_number_of_consoles(row: Environment, settings: Any) -> None:
+    """F08; what is closed makes room, and what was refused is in no record."""
+    _at_most(settings, user_consoles=4)
+    client = browser(factories.member(row.tenant, "operator"))
+    for _ in range(2):
+        made = [socket(f"/ws/environments/{row.pk}/console", client) for _ in range(6)]
+        assert run(_open_many, made) == ["open"] * 4 + ["too_many_consoles"] * 2
+    assert AuditRecord.objects.filter(action="environment.console").count() == 8
+
+
+def test_b20_one_tenant_has_a_bounded_number_of_consoles_and_another_its_own(
+    row: Environment, settings: Any
+) -> None:
+    _at_most(settings, tenant_consoles=5)
+    other = factories.environment(factories.tenant())
+    people = [browser(factories.member(row.tenant, "operator")) for _ in range(3)]
+    theirs = browser(factories.member(other.tenant, "operator"))
+    made = [socket(f"/ws/environments/{row.pk}/console", people[number % 3]) for number in range(8)]
+    made.append(socket(f"/ws/environments/{other.pk}/console", theirs))
+    assert run(_open_many, made) == ["open"] * 5 + ["tenant_consoles"] * 3 + ["open"]

@@ -22,7 +22,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
 from panel.nodes.models import Node
-from tests.panel.security.world import ROLES
+from tests.panel.security.world import ROLES, SSH_KEY
 from tests.panel.support import factories
 
 TABLE = Path(__file__).with_name("walk.txt")
@@ -33,8 +33,16 @@ SIGN_IN = "in"
 #: Parts of a route that name a row, by the words used for them in `world`.
 _BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
 _BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
+_BY_COLLECTION |= {"ssh-keys": "ssh_key"}
 #: Parts of a route that name no row.
-_PLAIN = {"key": "walked", "name": "t1", "provider_id": "sso", "uidb36": "abc", "what": "general"}
+_PLAIN = {
+    "key": "walked",
+    "name": "t1",
+    "provider_id": "sso",
+    "uidb36": "abc",
+    "what": "general",
+    "part": "network",
+}
 
 #: What to send, by method and route; nothing else takes a body. `{name}` stands for an id of `world`.
 BODIES: dict[str, dict[str, Any]] = {
@@ -46,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
     },
     "PATCH /api/v1/environments/<pk>": {"description": "walked"},
     "POST /api/v1/environments/<pk>/credentials": {"ssh_keys": []},
+    "POST /api/v1/environments/<pk>/addresses": {"family": 6},
     "POST /api/v1/environments/<pk>/forwards": {"port": 443},
     "POST /api/v1/environments/<pk>/exec": {"command": ["true"]},
     "POST /api/v1/tenants": {"name": "walked"},
@@ -59,6 +68,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /api/v1/nodes/<pk>": {"state": "disabled"},
     "POST /environments/<uuid:environment_id>/power": {"action": "stop"},
     "POST /environments/<uuid:environment_id>/settings/<slug:what>": {"name": "walked"},
+    "POST /environments/<uuid:environment_id>/network/<slug:part>": {"nameservers": "9.9.9.9"},
     "POST /environments/<uuid:environment_id>/delete": {"typed_name": "ve-amber"},
     "POST /environments/create": {
         "name": "walked",
@@ -91,6 +101,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /nodes/<uuid:node_id>/state": {"state": "disabled"},
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
     "POST /sign-in/": {"requires_mfa": "0"},
+    "POST /api/v1/ssh-keys": {"text": SSH_KEY, "name": "walked"},
+    "POST /profile/ssh-keys": {"text": SSH_KEY},
     "POST /profile/": {"language": "en", "time_zone": "UTC"},
     "POST /i18n/setlang/": {"language": "id"},
 }
@@ -117,7 +129,7 @@ class Route:
 
     def _word(self, part: str) -> str:
         if part == "pk":
-            collection = re.match(r"/api/v1/(\w+)/<pk>", self.pattern)
+            collection = re.match(r"/api/v1/([\w-]+)/<pk>", self.pattern)
             return _BY_COLLECTION[collection[1]] if collection else "passkey"
         return part.removesuffix("_id")
 

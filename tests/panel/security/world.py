@@ -14,7 +14,7 @@ from panel.access import invitations
 from panel.access.models import Share, SupportAccess
 from panel.access.roles import create_role
 from panel.accounts.actor import Actor
-from panel.accounts.models import User
+from panel.accounts.models import SshKey, User
 from panel.accounts.services import create_token
 from panel.environments import services as environments
 from panel.environments.models import Environment
@@ -25,6 +25,8 @@ from panel.plans.services import create_plan
 from panel.tenants.models import Tenant
 from tests.panel.support import factories
 
+#: One that anybody may add.
+SSH_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEVGtcjpm7JpkmpEDzEpMCcYyBGnXMFNXfMbqXgvKAZX me@example"
 #: Who walks, in the order of the table's columns.
 ROLES = ("anonymous", "viewer", "billing", "operator", "administrator", "owner", "platform")
 
@@ -91,6 +93,7 @@ def _side(platform: Actor, word: str) -> Side:
     owner = Actor(people["owner"])
     environment = factories.environment(tenant, owner, name=f"ve-{word}")
     forward, _ = environments.add_forward(owner, environment.pk, port=80)
+    [address], _ = environments.add_addresses(owner, environment.pk)
     factories.reported(environment)
     failed = environments.restart(owner, environment.pk).operation
     assert failed is not None
@@ -100,9 +103,11 @@ def _side(platform: Actor, word: str) -> Side:
     ids = {
         "environment": str(environment.pk),
         "forward": str(forward.pk),
+        "address": str(address.pk),
         "operation": str(failed.pk),
         "tenant": str(tenant.pk),
         "token": str(token.pk),
+        "ssh_key": str(_ssh_key(people["owner"], word)),
         **_people(tenant, environment, owner, word),
         "passkey": str(_passkey(factories.person(), word)),
     }
@@ -132,6 +137,14 @@ def _people(tenant: Tenant, environment: Environment, owner: Actor, word: str) -
         "share": str(share.pk),
         "support": str(support.pk),
     }
+
+
+def _ssh_key(user: User, word: str) -> uuid.UUID:
+    """Another one than the walk adds."""
+    key = SshKey.objects.create(
+        user=user, name=f"key-{word}", text="ssh-ed25519 AAAA", fingerprint=f"SHA256:{word}"
+    )
+    return key.pk
 
 
 def _passkey(user: User, word: str) -> int:

@@ -1,0 +1,71 @@
+"""The page of one's own account: name, language, time zone, SSH keys."""
+
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from django.conf import settings
+from django.contrib import messages
+from django.forms import Form
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from panel.accounts.forms import ProfileForm, SshKeyForm
+from panel.accounts.ssh_keys import add_ssh_key, remove_ssh_key, ssh_keys_of
+from panel.errors import Refused
+from panel.ui.web import PageRequest, blame, page, signed_in
+
+
+def _page(request: PageRequest, bound: dict[str, Form], status: int) -> HttpResponse:
+    user = request.actor.user
+    initial = {"name": user.name, "language": user.language or "en", "time_zone": user.time_zone}
+    forms = {"profile": ProfileForm(initial=initial), "ssh_key": SshKeyForm(auto_id="id_key_%s"), **bound}
+    context = {"forms": forms, "ssh_keys": ssh_keys_of(request.actor), "section": "profile"}
+    return page(request, "accounts/profile.html", context, status)
+
+
+@signed_in
+def profile(request: PageRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _page(request, {}, 200)
+    user, form = request.actor.user, ProfileForm(request.POST)
+    if form.is_valid() and form.cleaned_data["time_zone"] not in available_timezones():
+        form.add_error("time_zone", _("There is no such time zone; try Asia/Jakarta."))
+    if not form.is_valid():
+        return _page(request, {"profile": form}, 422)
+    for name in ("name", "language", "time_zone"):
+        setattr(user, name, form.cleaned_data[name])
+    user.save(update_fields=["name", "language", "time_zone"])
+    messages.success(request, _("Profile saved"))
+    answer = redirect("profile")
+    answer.set_cookie(settings.LANGUAGE_COOKIE_NAME, user.language, samesite="Lax")
+    return answer
+
+
+@signed_in
+def add_key(request: PageRequest) -> HttpResponse:
+    """Opened again after a refusal it leads to the profile."""
+    place = f"{reverse('profile')}#ssh-keys"
+    if request.method != "POST":
+        return redirect(place)
+    form, status = SshKeyForm(request.POST, auto_id="id_key_%s"), 422
+    if form.is_valid():
+        try:
+            row = add_ssh_key(request.actor, **form.cleaned_data)
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("SSH key %(name)s kept") % {"name": row})
+            return redirect(place)
+    return _page(request, {"ssh_key": form}, status)
+
+
+@require_POST
+@signed_in
+def remove_key(request: PageRequest, ssh_key_id: UUID) -> HttpResponse:
+    row = remove_ssh_key(request.actor, ssh_key_id)
+    messages.success(request, _("SSH key %(name)s removed") % {"name": row})
+    return redirect(f"{reverse('profile')}#ssh-keys")

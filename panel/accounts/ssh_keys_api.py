@@ -1,0 +1,50 @@
+"""/api/v1/ssh-keys: the keys that one keeps oneself."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+from pydantic import BaseModel, ConfigDict, Field
+
+from panel.accounts.models import SshKey
+from panel.accounts.ssh_keys import add_ssh_key, remove_ssh_key
+from panel.api.pages import Page, page_of
+from panel.api.root import actor, uuid_of
+
+router = Router()
+Json = dict[str, Any]
+
+
+class SshKeyToKeep(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(max_length=20_000)
+    name: str = Field(default="", max_length=200)
+
+
+def _show(row: SshKey) -> Json:
+    return {
+        "id": str(row.pk),
+        "name": row.name,
+        "text": row.text,
+        "fingerprint": row.fingerprint,
+        "created_at": row.created_at.isoformat(),
+    }
+
+
+@router.get("", response=Json, operation_id="ssh_keys_list")
+def list_(request: HttpRequest, page: Query[Page]) -> Json:
+    """One's own."""
+    return page_of(SshKey.objects.filter(user=actor(request).user), page, _show)
+
+
+@router.post("", response={201: Json}, operation_id="ssh_keys_add")
+def add(request: HttpRequest, payload: SshKeyToKeep) -> Status[Json]:
+    return Status(201, _show(add_ssh_key(actor(request), **payload.model_dump())))
+
+
+@router.delete("/{pk}", response={204: None}, operation_id="ssh_keys_remove")
+def remove(request: HttpRequest, pk: str) -> Status[None]:
+    """Environments that have it keep it."""
+    remove_ssh_key(actor(request), uuid_of(pk, "This SSH key"))
+    return Status(204, None)

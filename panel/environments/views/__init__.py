@@ -1,0 +1,1 @@
+"""Pages of environments, a room each. They hold no rule: services decide, and say no in sentences."""

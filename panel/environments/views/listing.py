@@ -1,0 +1,99 @@
+"""The list of environments, and one action for many of them."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, JsonResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from panel.accounts.actor import Actor
+from panel.environments.forms import split_words
+from panel.environments.listing import FILTER_STATES, list_environments
+from panel.environments.models import Environment
+from panel.environments.services import POWER, Changed, delete_environment, tag_environment
+from panel.errors import Invalid, Refused
+from panel.metering.history import sparks as curves
+from panel.nodes.models import Node
+from panel.ui.shell import chosen_tenant
+from panel.ui.web import PageRequest, back, page, sentence, signed_in
+
+#: Of one page of the list.
+_MOST_SPARKS = 50
+_BULK: dict[str, Callable[[Actor, UUID], Changed]] = {**POWER, "delete": delete_environment}
+
+
+def _act(request: PageRequest) -> Callable[[Actor, UUID], Changed] | None:
+    """What the pressed button asks for; None: there is no such action."""
+    action, words = request.POST.get("action", ""), split_words(request.POST.get("tags", ""))
+    if action == "tag":
+        return lambda actor, pk: tag_environment(actor, pk, add=words)
+    if action == "untag":
+        return lambda actor, pk: tag_environment(actor, pk, remove=words)
+    return _BULK.get(action)
+
+
+@require_safe
+@signed_in
+def environments(request: PageRequest) -> HttpResponse:
+    tenant = chosen_tenant(request, request.actor)
+    listing = list_environments(request.actor, tenant, request.GET)
+    context = {
+        "section": "environment",
+        "listing": listing,
+        "rows": listing.rows,
+        "sort": listing.sort,
+        "states": FILTER_STATES,
+        "shows_tenant": tenant is None,
+        "nodes": list(Node.objects.values_list("name", flat=True).order_by("name"))
+        if request.actor.is_platform_administrator
+        else [],
+    }
+    return page(request, "environments/list.html", context)
+
+
+@require_safe
+@signed_in
+def sparks(request: PageRequest) -> HttpResponse:
+    """`{"<id>": [vCPUs, …]}` of those named by `id` that one may see; asked for once the list is there."""
+    wanted = list[UUID]()
+    for value in request.GET.getlist("id")[:_MOST_SPARKS]:
+        with suppress(ValueError):
+            wanted.append(UUID(value))
+    seen = Environment.objects.for_actor(request.actor).filter(pk__in=wanted).values_list("pk", flat=True)
+    return JsonResponse(curves(seen))
+
+
+@require_POST
+@signed_in
+def bulk(request: PageRequest) -> HttpResponse:
+    """The same action for many; says how many were done, and why the others weren't.
+
+    Deleting many asks for their number, typed: as much of a pause as the name of one.
+    """
+    if request.POST.get("action") == "delete" and request.POST.get("typed") != str(
+        len(request.POST.getlist("id"))
+    ):
+        messages.error(request, _("Nothing was deleted: type how many are to go, to say that you mean it."))
+        return back(request, reverse("environments"))
+    act = _act(request)
+    done, refusals = 0, list[str]()
+    for value in request.POST.getlist("id")[:200]:
+        try:
+            if act is None:
+                raise Invalid(_("There is no such action."))
+            act(request.actor, UUID(value))
+            done += 1
+        except ValueError:
+            continue
+        except Refused as refusal:
+            refusals.append(sentence(refusal))
+    if done:
+        messages.success(request, _("%(n)d asked for.") % {"n": done})
+    if refusals:
+        why = " ".join(dict.fromkeys(refusals))
+        messages.error(request, _("%(n)d refused: %(why)s") % {"n": len(refusals), "why": why})
+    return back(request, reverse("environments"))

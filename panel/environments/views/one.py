@@ -1,0 +1,116 @@
+"""One environment: what its pages have in common, overview, activity, power."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Prefetch
+from django.http import HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from panel.environments import services
+from panel.environments.models import Environment, EnvironmentUsage, State
+from panel.environments.selectors import happenings
+from panel.environments.services import POWER
+from panel.environments.views.once import secret_of
+from panel.errors import Invalid
+from panel.metering.history import history
+from panel.networks.models import Address
+from panel.operations.models import Operation, Operations
+from panel.tenants.permissions import Permission
+from panel.ui.web import PageRequest, back, page, signed_in
+from runtime.contract import DesiredState
+
+_MIB = 2**20
+#: Hours that the graphs may show, and how they are called.
+_SPANS = {"1": "1 h", "6": "6 h", "24": "24 h"}
+
+
+def get(request: PageRequest, environment_id: UUID) -> Environment:
+    return (
+        Environment.objects.select_related("tenant", "node", "plan_version__plan", "usage", "created_by")
+        .prefetch_related(Prefetch("addresses", Address.objects.held()), "forwards", "tags")
+        .get_for(request.actor, environment_id)
+    )
+
+
+def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, Any]:
+    actor = request.actor
+    current = Operation.objects.filter(pk=row.operation_id).first() if row.operation_id else None
+    return {
+        "section": "environment",
+        "tab": tab,
+        "tab_url": reverse("environment" if tab == "overview" else f"environment-{tab}", args=[row.pk]),
+        "environment": row,
+        "limits": row.contract_limits(),
+        "state": row.state,
+        "usage": usage_of(row),
+        "operation": current,
+        "is_at_work": current is not None and current.is_open,
+        "is_new": row.state in (State.PROVISIONING, State.FAILED) and row.observed_generation == 0,
+        "memory_limit": row.limits["memory_mb"] * _MIB,
+        "disk_limit": row.limits["disk_mb"] * _MIB,
+        "may_power": actor.can(Permission.ENVIRONMENT_POWER, row),
+        "may_change": actor.can(Permission.ENVIRONMENT_CHANGE, row),
+        "may_resize": actor.can(Permission.ENVIRONMENT_RESIZE, row),
+        "may_credentials": actor.can(Permission.ENVIRONMENT_CREDENTIALS, row),
+        "may_network": actor.can(Permission.NETWORK_CHANGE, row),
+        "may_forward": actor.can(Permission.FORWARD_CHANGE, row),
+        "may_share": actor.can(Permission.ENVIRONMENT_SHARE, row),
+        "may_console": actor.can(Permission.ENVIRONMENT_CONSOLE, row),
+        "may_delete": actor.can(Permission.ENVIRONMENT_DELETE, row),
+        "may_reinstall": actor.can(Permission.ENVIRONMENT_REINSTALL, row),
+        "may_control": actor.can(Permission.OPERATION_CONTROL, row),
+        "wants_running": row.desired_state == DesiredState.RUNNING,
+    }
+
+
+def _operations(request: PageRequest, row: Environment) -> Operations:
+    return Operation.objects.for_actor(request.actor).filter(environment=row)
+
+
+def usage_of(row: Environment) -> EnvironmentUsage | None:
+    return getattr(row, "usage", None)
+
+
+@require_safe
+@signed_in
+def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    row = get(request, environment_id)
+    context = context_of(request, row, "overview")
+    hours = request.GET.get("hours", "1")
+    hours = hours if hours in _SPANS else "1"
+    context["hours"], context["spans"] = hours, _SPANS
+    context["history"] = history(row, int(hours))
+    context["marks"] = [
+        {"at": one.finished_at.timestamp(), "label": one.get_kind_display()}
+        for one in _operations(request, row)[:50]
+        if one.finished_at
+    ]
+    context["secret"] = secret_of(request, row)
+    context["recent"] = list(_operations(request, row)[:6])
+    return page(request, "environments/overview.html", context)
+
+
+@require_safe
+@signed_in
+def activity(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    row = get(request, environment_id)
+    context = context_of(request, row, "activity")
+    context["operations"] = list(_operations(request, row)[:100])
+    context["happenings"] = happenings(row)
+    return page(request, "environments/activity.html", context)
+
+
+@require_POST
+@signed_in
+def power(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    action = request.POST.get("action", "")
+    if action == "kill":
+        services.stop(request.actor, environment_id, timeout_s=0)
+    elif action in POWER:
+        POWER[action](request.actor, environment_id)
+    else:
+        raise Invalid(_("There is no such action."))
+    return back(request, reverse("environment", args=[environment_id]))

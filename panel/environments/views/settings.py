@@ -1,0 +1,144 @@
+"""The settings of one environment, and its end."""
+
+from uuid import UUID
+
+from django.forms import Form
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_POST, require_safe
+
+from panel.accounts.models import SshKey
+from panel.accounts.ssh_keys import ssh_keys_of
+from panel.environments import forms, services
+from panel.environments.models import Environment
+from panel.environments.services import Changed
+from panel.environments.views.changing import Part, change_part
+from panel.environments.views.once import secret_of
+from panel.environments.views.one import context_of, get, usage_of
+from panel.errors import Refused
+from panel.images.models import Image
+from panel.ui.web import PageRequest, page, sentence, signed_in
+
+_MIB = 2**20
+
+
+def _forms(row: Environment) -> dict[str, Form]:
+    limits = row.limits
+    return {
+        "resize": forms.LimitsForm(initial=limits),
+        "general": forms.GeneralForm(
+            initial={
+                "name": row.name,
+                "description": row.description,
+                "tags": " ".join(tag.name for tag in row.tags.all()),
+            }
+        ),
+        "restart": forms.RestartForm(
+            initial={"mode": row.restart.get("mode", "always"), "stop_timeout_s": row.stop_timeout_s}
+        ),
+        "password": forms.PasswordForm(),
+        "reinstall": forms.ReinstallForm(initial={"image": row.image}),
+        "delete": forms.DeleteForm(),
+    }
+
+
+def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], status: int) -> HttpResponse:
+    context = context_of(request, row, "settings")
+    context["forms"] = {**_forms(row), **bound}
+    if "keys" not in bound:
+        context["forms"]["keys"] = _keys_form(request, row)
+    context["ssh_keys"] = _offered_keys(request, row)
+    context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
+    context["secret"] = secret_of(request, row)
+    usage = usage_of(row)
+    context["disk_used_mb"] = None if usage is None else -(-usage.disk_bytes // _MIB)
+    return page(request, "environments/settings.html", context, status)
+
+
+@require_safe
+@signed_in
+def settings(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    return _settings(request, get(request, environment_id), {}, 200)
+
+
+def _resize(request: PageRequest, row: Environment, form: forms.LimitsForm) -> Changed:
+    return services.update_environment(request.actor, row.pk, {"limits": form.limits()})
+
+
+def _general(request: PageRequest, row: Environment, form: forms.GeneralForm) -> Changed | None:
+    changes = form.changes(row)
+    return services.update_environment(request.actor, row.pk, changes) if changes else None
+
+
+def _restart(request: PageRequest, row: Environment, form: forms.RestartForm) -> Changed:
+    values = form.cleaned_data
+    changes = {"restart": {"mode": values["mode"]}, "stop_timeout_s": values["stop_timeout_s"]}
+    return services.update_environment(request.actor, row.pk, changes)
+
+
+def _keys(request: PageRequest, row: Environment, form: forms.KeysForm) -> Changed:
+    return services.set_credentials(request.actor, row.pk, ssh_keys=form.all_keys())
+
+
+def _keys_form(request: PageRequest, row: Environment) -> forms.KeysForm:
+    """Offers what isn't there yet; the field has the rest."""
+    if request.method == "POST":
+        form = forms.KeysForm(request.POST)
+    else:
+        form = forms.KeysForm(initial={"ssh_keys": "\n".join(row.ssh_keys)})
+    form.offer_keys(_offered_keys(request, row))
+    return form
+
+
+def _offered_keys(request: PageRequest, row: Environment) -> list[SshKey]:
+    return [key for key in ssh_keys_of(request.actor) if key.text not in row.ssh_keys]
+
+
+def _password(request: PageRequest, row: Environment, form: forms.PasswordForm) -> Changed:
+    return services.set_credentials(request.actor, row.pk, root_password=form.cleaned_data["root_password"])
+
+
+def _reinstall(request: PageRequest, row: Environment, form: forms.ReinstallForm) -> Changed:
+    values = form.cleaned_data
+    return services.reinstall(request.actor, row.pk, image=values["image"], keep_old=values["keep_old"])
+
+
+_PARTS = {
+    "resize": Part(lambda r, _row: forms.LimitsForm(r.POST), _resize, gettext_lazy("New size asked for")),
+    "general": Part(
+        lambda r, _row: forms.GeneralForm(r.POST), _general, gettext_lazy("Name and description saved")
+    ),
+    "restart": Part(lambda r, _row: forms.RestartForm(r.POST), _restart, gettext_lazy("Restart policy saved")),
+    "keys": Part(_keys_form, _keys, gettext_lazy("SSH keys replaced")),
+    "password": Part(
+        lambda r, _row: forms.PasswordForm(r.POST), _password, gettext_lazy("Root password changed")
+    ),
+    "reinstall": Part(
+        lambda r, _row: forms.ReinstallForm(r.POST), _reinstall, gettext_lazy("Reinstall asked for")
+    ),
+}
+
+
+@signed_in
+def change(request: PageRequest, environment_id: UUID, what: str) -> HttpResponse:
+    return change_part(request, environment_id, what, parts=_PARTS, shows=_settings, tab="environment-settings")
+
+
+@require_POST
+@signed_in
+def delete(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    row = get(request, environment_id)
+    form = forms.DeleteForm(request.POST)
+    if not form.is_valid() or form.cleaned_data["typed_name"].strip() != row.name:
+        form.add_error("typed_name", _("This is not its name: type %(name)s.") % {"name": row.name})
+        return _settings(request, row, {"delete": form}, 422)
+    try:
+        changed = services.delete_environment(request.actor, environment_id)
+    except Refused as refusal:
+        form.add_error(None, sentence(refusal))
+        return _settings(request, row, {"delete": form}, refusal.status)
+    if changed.operation is None:
+        return redirect("environments")
+    return redirect("operation", changed.operation.pk)

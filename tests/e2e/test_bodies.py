@@ -1,0 +1,74 @@
+"""What is sent to the panel: refused with its reason however long it is, and sent slowly at nobody's cost."""
+
+import http.client
+import json
+import socket
+import uuid
+from contextlib import ExitStack
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.e2e.support import Installation
+
+MIB = 2**20
+
+
+def _post(wadah: Installation, path: str, kind: str, length: int, **headers: str) -> tuple[int, bytes]:
+    """Sends until the answer comes or all is sent."""
+    where = urlsplit(wadah.url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
+    connection.putrequest("POST", path)
+    for name, value in {"Content-Type": kind, "Content-Length": str(length), **headers}.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    piece = bytes(64 * 1024)
+    try:
+        for _ in range(length // len(piece)):
+            connection.send(piece)
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the answer is there already
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_a_large_archive_of_nobody_is_refused_with_the_reason(wadah: Installation, turn: int) -> None:
+    status, said = _post(wadah, "/api/v1/images/archive?name=x", "application/octet-stream", 64 * MIB)
+    assert status == 401
+    assert json.loads(said)["code"] == "unauthenticated"
+    status, _ = _post(wadah, "/images/import", "multipart/form-data; boundary=x", 64 * MIB)
+    assert status == 302
+
+
+def test_a_large_archive_under_a_name_that_is_taken_is_refused_before_it_is_sent(wadah: Installation) -> None:
+    token = {"Authorization": f"Bearer {wadah.token}", "Idempotency-Key": str(uuid.uuid4())}
+    status, said = _post(
+        wadah, "/api/v1/images/archive?name=busybox", "application/octet-stream", 64 * MIB, **token
+    )
+    assert status == 409
+    assert json.loads(said)["field"] == "name"
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_a_long_body_of_nobody_gets_its_answer_too(wadah: Installation, turn: int) -> None:
+    assert _post(wadah, "/api/v1/environments", "application/json", MIB)[0] in (401, 403)
+    assert _post(wadah, "/nothing/here", "text/plain", MIB)[0] in (403, 404)
+    status, said = _post(wadah, "/api/v1/environments", "application/json", 64 * MIB)
+    assert status == 413
+    assert json.loads(said)["code"] == "too_long"
+
+
+def test_bodies_that_never_come_hold_up_nobody(wadah: Installation) -> None:
+    """With a good token: what is read before its sender is known would be easier still."""
+    where = urlsplit(wadah.url)
+    head = (
+        f"POST /api/v1/environments HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: Bearer {wadah.token}\r\n"
+        f"Idempotency-Key: {uuid.uuid4()}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{{"
+    )
+    with ExitStack() as opened:
+        for _ in range(12):
+            one = opened.enter_context(socket.create_connection((where.hostname or "", where.port or 80)))
+            one.sendall(head.encode())
+        for _ in range(4):
+            assert wadah.call("GET", "/environments").status == 200

@@ -1,0 +1,47 @@
+"""Addresses come and go while it runs, with their routes; the way out stays."""
+
+from runtime.contract import EnvironmentSpec, Network
+from runtime.engine import Engine
+from runtime.node import Node
+from runtime.resources.addresses import Addresses
+from tests.host.conftest import Make
+from tests.host.support.inside import sh
+from tests.host.support.node import Specs
+
+
+def _inside(node: Node, spec: EnvironmentSpec, family: int) -> set[str]:
+    lines = sh(node, spec, f"ip -{family} -o addr show dev eth0 scope global").splitlines()
+    return {line.split()[3].split("/")[0] for line in lines}
+
+
+def test_one_more_and_the_first_one_away_live(make: Make, node: Node, engine: Engine, specs: Specs) -> None:
+    spec = make()
+    [first4], [first6] = spec.network.ipv4, spec.network.ipv6
+    second4, second6 = first4 + 2000, first6 + 2000
+    more = specs.change(spec, network=Network(ipv4=(first4, second4), ipv6=(first6, second6)))
+    report = engine.apply(more)
+    assert report is not None and not report.code, report
+    assert _inside(node, spec, 4) == {str(first4), str(second4)}
+    assert _inside(node, spec, 6) == {str(first6), str(second6)}
+    assert f"src {first4}" in sh(node, spec, "ip -4 route show default")
+
+    report = engine.apply(specs.change(more, network=Network(ipv4=(second4,), ipv6=(second6,))))
+    assert report is not None and not report.code, report
+    assert _inside(node, spec, 4) == {str(second4)}
+    assert _inside(node, spec, 6) == {str(second6)}
+    seen = Addresses(node).inspect(spec.id)
+    assert seen is not None
+    assert set(seen["routed"]) == {str(second4), str(second6)}
+    assert f"src {second4}" in sh(node, spec, "ip -4 route show default")
+    assert sh(node, spec, "ip -6 route show default")
+
+
+def test_the_last_one_away_and_one_again(make: Make, node: Node, engine: Engine, specs: Specs) -> None:
+    spec = make()
+    none = specs.change(spec, network=Network())
+    report = engine.apply(none)
+    assert report is not None and not report.code, report
+    assert _inside(node, spec, 4) == set()
+    engine.apply(specs.change(none, network=spec.network))
+    assert _inside(node, spec, 4) == {str(spec.network.ipv4[0])}
+    assert f"src {spec.network.ipv4[0]}" in sh(node, spec, "ip -4 route show default")

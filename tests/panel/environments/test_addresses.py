@@ -1,0 +1,128 @@
+"""Addresses are added and taken away after an environment was made, within quota, plan and pool."""
+
+import pytest
+
+from panel.environments import services
+from panel.environments.models import Environment
+from panel.environments.specs import spec_of
+from panel.errors import Conflict, Forbidden, Invalid, NoRoom, NotFound, QuotaExceeded
+from panel.networks.models import Address, AddressPool
+from panel.operations.consistency import examine
+from panel.plans.services import create_plan
+from panel.quotas.models import Quota
+from tests.panel.environments.test_list_rights import signed_in
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def held(row: Environment) -> list[str]:
+    return [one.address for one in Address.objects.filter(environment=row).held()]
+
+
+def reserved(row: Environment) -> int:
+    return Quota.objects.get(tenant=row.tenant, resource="addresses").reserved
+
+
+def test_one_more_reaches_the_node_and_the_first_stays_first() -> None:
+    factories.node()
+    tenant = factories.tenant(quota={"addresses": 3})
+    AddressPool.objects.filter(family=4).update(cursor=9000)
+    row = factories.environment(tenant)
+    first = held(row)[0]
+    [made], changed = services.add_addresses(factories.member(tenant), row.pk)
+    assert changed.operation is not None and changed.operation.kind == "addresses"
+    row.refresh_from_db()
+    assert [str(one) for one in spec_of(row).network.ipv4] == [first, made.address]
+    assert reserved(row) == 2
+    # after the pool was gone through once, a new one may have a lower number
+    AddressPool.objects.filter(pk=made.pool_id).update(cursor=made.pool.last)
+    services.add_addresses(factories.member(tenant), row.pk)
+    row.refresh_from_db()
+    assert str(spec_of(row).network.ipv4[0]) == first
+
+
+def test_a_full_quota_a_small_plan_and_an_empty_pool_change_nothing() -> None:
+    factories.node()
+    tenant = factories.tenant(quota={"addresses": 1})
+    row = factories.environment(tenant)
+    owner, before = factories.member(tenant), held(row)
+    with pytest.raises(QuotaExceeded):
+        services.add_addresses(owner, row.pk)
+    services.add_addresses(owner, row.pk, family=6)  # IPv6 is free
+    create_plan(factories.administrator(), name="One", limits=factories.LIMITS, allowances={"addresses": 1})
+    roomy = factories.tenant()
+    small = factories.environment(roomy, limits=None, plan="one")
+    with pytest.raises(Conflict, match="The plan One gives 1 addresses"):
+        services.add_addresses(factories.member(roomy), small.pk)
+    free = factories.environment(roomy)
+    AddressPool.objects.filter(family=4).update(last=3)
+    with pytest.raises(NoRoom, match="no free address"):
+        services.add_addresses(factories.member(roomy), free.pk)
+    assert held(row)[:1] == before[:1]
+    assert len(held(free)) == 2
+
+
+def test_taken_away_it_rests_and_the_quota_has_it_back() -> None:
+    factories.node()
+    tenant = factories.tenant()
+    row = factories.environment(tenant)
+    owner = factories.member(tenant)
+    [made], _ = services.add_addresses(owner, row.pk)
+    services.remove_address(owner, row.pk, made.pk)
+    assert reserved(row) == 1
+    made.refresh_from_db()
+    assert made.released_at is not None
+    assert made.address not in held(row)
+    with pytest.raises(NotFound):
+        services.remove_address(owner, row.pk, made.pk)
+    assert examine() == []
+
+
+def test_the_one_that_forwards_lead_to_stays() -> None:
+    factories.node()
+    tenant = factories.tenant()
+    row = factories.environment(tenant)
+    owner = factories.member(tenant)
+    services.add_forward(owner, row.pk, port=80)
+    [only] = Address.objects.filter(environment=row, family=4).held()
+    with pytest.raises(Conflict, match="its only IPv4 address"):
+        services.remove_address(owner, row.pk, only.pk)
+    services.add_addresses(owner, row.pk)
+    services.remove_address(owner, row.pk, only.pk)
+
+
+def test_who_may_not_and_what_is_no_number() -> None:
+    factories.node()
+    tenant = factories.tenant()
+    row = factories.environment(tenant)
+    with pytest.raises(Forbidden):
+        services.add_addresses(factories.member(tenant, "viewer"), row.pk)
+    for values in ({"family": 5}, {"count": 0}, {"count": 17}):
+        with pytest.raises(Invalid):
+            services.add_addresses(factories.member(tenant), row.pk, **values)
+    with pytest.raises(Conflict, match="at most 16"):
+        services.add_addresses(factories.member(tenant), row.pk, count=16)
+    with pytest.raises(NotFound):
+        services.add_addresses(factories.member(factories.tenant()), row.pk)
+
+
+def test_by_the_page_and_by_the_api() -> None:
+    factories.node()
+    tenant = factories.tenant(quota={"addresses": 2})
+    row = factories.environment(tenant)
+    client = signed_in(factories.member(tenant).user)
+    url = f"/environments/{row.pk}/network"
+    assert client.post(f"{url}/address", {"family": "4", "count": "1"}).status_code == 302
+    refused = client.post(f"{url}/address", {"family": "4", "count": "1"})
+    assert refused.status_code == 409
+    assert "Not enough addresses" in refused.content.decode()
+    listed = client.get(f"/api/v1/environments/{row.pk}/addresses").json()
+    assert [one["address"] for one in listed["items"]] == held(row)
+    last = listed["items"][1]
+    answer = client.delete(f"/api/v1/environments/{row.pk}/addresses/{last['id']}")
+    assert answer.status_code == 202
+    assert last["address"] not in answer.json()["addresses"]
+    added = client.post(f"/api/v1/environments/{row.pk}/addresses", {"family": 6}, "application/json")
+    assert added.status_code == 202
+    assert added.json()["operation"]["kind"] == "addresses"

@@ -1,0 +1,115 @@
+"""The list and an environment's page offer what their reader may do to that environment, and nothing else."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from panel.access.models import Share
+from panel.accounts.models import User
+from panel.environments.models import Environment
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def listed(user: User) -> str:
+    return signed_in(user).get("/environments/").content.decode()
+
+
+@pytest.mark.parametrize(
+    ("role", "power", "delete", "console"),
+    [
+        ("viewer", False, False, False),
+        ("operator", True, False, True),
+        ("administrator", True, True, True),
+    ],
+)
+def test_a_role_sees_only_the_buttons_that_work_for_it(
+    role: str, power: bool, delete: bool, console: bool
+) -> None:
+    factories.node()
+    tenant = factories.tenant()
+    row = factories.environment(tenant)
+    page = listed(factories.member(tenant, role).user)
+    assert row.name in page
+    assert (f'form="power-{row.pk}"' in page) is power
+    assert (f'id="power-{row.pk}"' in page) is power
+    assert ('value="restart" data-confirm' in page) is power
+    assert ('name="action" value="delete"' in page) is delete
+    assert (f"/environments/{row.pk}/console" in page) is console
+    assert ("data-row" in page) is (power or delete)
+
+
+def test_a_share_gives_buttons_in_its_own_row_alone() -> None:
+    factories.node()
+    tenant = factories.tenant()
+    shared, other = factories.environment(tenant), factories.environment(tenant)
+    viewer = factories.member(tenant, "viewer").user
+    Share.objects.create(
+        tenant=tenant,
+        environment=shared,
+        user=viewer,
+        permissions=["environment.view", "environment.power"],
+        expires_at=timezone.now() + timedelta(hours=1),
+    )
+    page = listed(viewer)
+    assert f'form="power-{shared.pk}"' in page
+    assert f'form="power-{other.pk}"' not in page
+    assert f'name="id" value="{shared.pk}" data-row' in page
+    assert f'name="id" value="{other.pk}"' not in page
+
+
+def test_more_rows_cost_no_more_queries() -> None:
+    factories.node()
+    tenant = factories.tenant()
+    user = factories.member(tenant, "operator").user
+    client = signed_in(user)
+
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as seen:
+            assert client.get("/environments/").status_code == 200
+        return len(seen)
+
+    factories.environment(tenant)
+    queries()
+    few = queries()
+    for _ in range(4):
+        factories.environment(tenant)
+    assert queries() == few
+
+
+def test_the_page_of_one_disables_what_its_reader_may_not() -> None:
+    factories.node()
+    tenant = factories.tenant()
+    row: Environment = factories.environment(tenant)
+    operator = signed_in(factories.member(tenant, "operator").user)
+    page = operator.get(f"/environments/{row.pk}/settings").content.decode()
+    assert "Your role may not delete it." in page
+    assert f"/environments/{row.pk}/settings#danger" not in page
+    viewer = signed_in(factories.member(tenant, "viewer").user)
+    page = viewer.get(f"/environments/{row.pk}/network").content.decode()
+    assert page.count('<button class="btn" disabled>') == 3
+
+
+def test_the_address_of_a_refused_form_leads_to_its_page() -> None:
+    factories.node()
+    tenant = factories.tenant()
+    row = factories.environment(tenant)
+    client = signed_in(factories.member(tenant).user)
+    for tab, part in (("settings", "general"), ("network", "forward")):
+        answer = client.get(f"/environments/{row.pk}/{tab}/{part}")
+        assert (answer.status_code, answer.headers["Location"]) == (
+            302,
+            f"/environments/{row.pk}/{tab}#{part}",
+        )
+    assert client.get(f"/environments/{row.pk}/settings/forward").status_code == 404

@@ -1,0 +1,78 @@
+"""Every sentence of pages and refusals has an Indonesian one, once, with the same values in it."""
+
+import re
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_python
+from babel.messages.pofile import read_po
+from django.test import Client
+from django.utils.translation import override
+from django.utils.translation.template import templatize
+
+from panel.environments import inputs
+from panel.errors import Invalid
+from panel.quotas.models import Resource
+from runtime.install.layout import CHECKOUT
+from tests.panel.support import factories
+
+_PO = CHECKOUT / "panel" / "locale" / "id" / "LC_MESSAGES" / "django.po"
+_VALUE = re.compile(r"%\(\w+\)[sd]")
+#: Words by which code marks a sentence.
+_KEYWORDS = ["_", "gettext", "gettext_lazy", "gettext_noop", "ngettext", "ngettext_lazy", "pgettext"]
+
+
+def _sentences(text: str) -> Iterator[str]:
+    found = extract_python(BytesIO(text.encode()), _KEYWORDS, [], {"encoding": "utf-8"})
+    for _line, word, message, _comments in found:
+        one = message[1 if word == "pgettext" else 0] if isinstance(message, tuple) else message
+        if one:
+            yield one
+
+
+def _used() -> set[str]:
+    code = [p for p in (CHECKOUT / "panel").rglob("*.py") if "migrations" not in p.parts]
+    templates = [p for p in (CHECKOUT / "templates").rglob("*.*") if p.suffix in {".html", ".txt", ".json"}]
+    return {
+        sentence
+        for paths, read in ((code, Path.read_text), (templates, lambda p: templatize(p.read_text())))
+        for path in paths
+        for sentence in _sentences(read(path))
+    }
+
+
+def test_every_sentence_is_translated() -> None:
+    known = {m.id if isinstance(m.id, str) else m.id[0] for m in read_po(_PO.open("rb")) if m.id and m.string}
+    missing = sorted(_used() - known)
+    assert not missing, f"{len(missing)} sentences lack an Indonesian one in {_PO.name}: {missing[:10]}"
+
+
+def test_each_is_there_once_and_names_the_same_values() -> None:
+    text = _PO.read_text()
+    ids = re.findall(r"^(?:msgctxt \"(.*)\"\n)?msgid ((?:\".*\"\n)+)", text, re.MULTILINE)
+    assert len(ids) == len(set(ids)), sorted({i for i in ids if ids.count(i) > 1})[:5]
+    for one in read_po(_PO.open("rb")):
+        if isinstance(one.id, str) and isinstance(one.string, str) and one.id:
+            assert set(_VALUE.findall(one.id)) == set(_VALUE.findall(one.string)), one.id
+
+
+def test_a_refusal_is_in_the_readers_language() -> None:
+    with override("id"):
+        assert str(Resource.MEMORY_MB.label) == "memori (MiB)"
+        with pytest.raises(Invalid) as refused:
+            inputs.parse_limits({**factories.LIMITS, "disk_mb": 1})
+    assert refused.value.message == "disk_mb: sedikitnya 16."
+
+
+@pytest.mark.django_db
+def test_a_page_says_no_in_the_readers_language(client: Client) -> None:
+    factories.node()
+    tenant = factories.tenant(quota={"memory_mb": 100})
+    row = factories.environment(tenant)
+    client.force_login(factories.member(tenant).user, "allauth.account.auth_backends.AuthenticationBackend")
+    url = f"/environments/{row.pk}/settings/resize"
+    answer = client.post(url, {"memory_mb": "4096"}, headers={"Accept-Language": "id"})
+    assert answer.status_code == 409
+    assert "memori (MiB) tidak cukup: diminta 4032" in answer.content.decode()

@@ -1,0 +1,68 @@
+"""The seccomp profile as a decision: what a filter of these rules answers (seccomp(2))."""
+
+import pytest
+
+from runtime.contract import SecurityProfile
+from runtime.oci.seccomp import profile
+from runtime.oci.syscalls import ALLOWED
+
+
+def answers(name: str, *arguments: int, **options: bool) -> set[str]:
+    """Actions of every rule that fits; empty where the default answers. Two would be a rule that denies what
+    another allows, and which of them holds is nobody's to say."""
+    found = set()
+    for rule in profile(SecurityProfile(**options), "x86_64")["syscalls"]:
+        if name in rule["names"] and all(_fits(one, arguments) for one in rule.get("args", ())):
+            found.add(rule["action"])
+    return found
+
+
+def _fits(compare: dict[str, int | str], arguments: tuple[int, ...]) -> bool:
+    given, value = arguments[int(compare["index"])], compare["value"]
+    if compare["op"] == "SCMP_CMP_EQ":
+        return given == value
+    assert compare["op"] == "SCMP_CMP_MASKED_EQ"
+    return given & int(value) == compare["valueTwo"]
+
+
+ALLOW, REFUSE, DEFAULT = {"SCMP_ACT_ALLOW"}, {"SCMP_ACT_ERRNO"}, set[str]()
+
+
+def test_what_is_looked_at_by_argument_is_allowed_by_no_name_alone() -> None:
+    looked_at = {"ioctl", "socket", "setsockopt", "clone", "unshare", "personality"}
+    assert looked_at.isdisjoint(ALLOWED)
+
+
+@pytest.mark.parametrize("high", [0, 1 << 32, 0xFFFFFFFF << 32])
+def test_requests_of_btrfs_are_those_on_ones_own_tree(high: int) -> None:
+    own = {1, 9, 13, 14, 15, 18, 25, 26, 31, 54, 60, 61, 62}
+    for kind in range(256):
+        for number in range(256):
+            wanted = ALLOW if kind != 0x94 or number in own else DEFAULT
+            assert answers("ioctl", 3, high | 0x5000_0000 | kind << 8 | number) == wanted, (kind, number)
+
+
+@pytest.mark.parametrize("call", ["clone", "unshare"])
+def test_user_namespaces_are_an_option(call: str) -> None:
+    for flags in (0x10000000, 0x1002_0000, 0x7FFF_FFFF, 1 << 40 | 0x10000000):
+        assert answers(call, flags) == REFUSE
+        assert answers(call, flags, nesting=True) == ALLOW
+    assert answers(call, 0x0002_0000) == ALLOW
+
+
+def test_sockets_are_chosen_by_the_whole_number() -> None:
+    for family in (1, 2, 10, 17):
+        assert answers("socket", family, 1, 0) == ALLOW
+        assert answers("socket", family | 1 << 32, 1, 0) == DEFAULT
+    for family in (15, 38, 40, 44, 40 | 1 << 32):
+        assert answers("socket", family, 1, 0) == DEFAULT
+    assert answers("socket", 16, 3, 12) == REFUSE
+    assert answers("socket", 16, 3, 12, firewall=True) == ALLOW
+
+
+def test_tables_of_the_old_firewall_are_not_replaced() -> None:
+    for high in (0, 1 << 32):
+        for level in (0, 41):
+            assert answers("setsockopt", 3, high | level, high | 64) == REFUSE
+            assert answers("setsockopt", 3, high | level, high | 65) == REFUSE
+            assert answers("setsockopt", 3, high | level, high | 35) == ALLOW
