@@ -69,6 +69,10 @@ class Groups(ABC):
         """Sets every limit that differs; OSError when the kernel refuses one."""
 
     @abstractmethod
+    def bound_tasks(self, top: str, most: int) -> bool:
+        """Makes the top group with this limit on the tasks of all below it; False when it was so already."""
+
+    @abstractmethod
     def usage(self, path: str) -> GroupUsage:
         """All zeros when the group is gone."""
 

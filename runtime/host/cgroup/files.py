@@ -1,6 +1,7 @@
 """Reading and writing the files of control groups."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 
@@ -40,6 +41,12 @@ def set_to(path: Path, text: str) -> bool:
         return False
     write(path, text)
     return True
+
+
+def open_to_users(group: Path) -> None:
+    """Whatever our umask was: managers of users inside make their groups below this one (user@.service(5))."""
+    with suppress(FileNotFoundError):
+        group.chmod(0o755)
 
 
 def or_max(value: int | None) -> str:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
-from runtime.host.cgroup.files import fields, number, or_max, read, set_to, write
+from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
 from runtime.host.cgroup.trees import clear_tree, pids_below, remove_tree
 
 
@@ -74,6 +74,11 @@ class LegacyGroups(Groups):
         if limits.device is not None:
             self._limit_io(self._at("blkio", path), limits)
 
+    def bound_tasks(self, top: str, most: int) -> bool:
+        group = self._at("pids", top)
+        group.mkdir(exist_ok=True)
+        return set_to(group / "pids.max", str(most))
+
     @staticmethod
     def _limit_memory(group: Path, limits: GroupLimits) -> None:
         """The swap-inclusive limit may never be below the plain one, so the order depends on the direction."""
@@ -135,6 +140,7 @@ class LegacyGroups(Groups):
         for target in (group, group / "cgroup.procs", group / "tasks"):
             with suppress(FileNotFoundError):
                 os.chown(target, uid, uid)
+        open_to_users(group)
 
     def freeze(self, path: str, frozen: bool) -> None:
         wanted = "FROZEN" if frozen else "THAWED"

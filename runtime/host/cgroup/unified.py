@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
-from runtime.host.cgroup.files import fields, number, or_max, read, set_to, write
+from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
 from runtime.host.cgroup.trees import clear_tree, pids_below, remove_tree
 
 #: Groups that an environment may make of its own; systemd makes some dozens, three levels deep.
@@ -78,6 +78,12 @@ class UnifiedGroups(Groups):
             ):
                 write(group / "io.max", f"{limits.device} {text}")
 
+    def bound_tasks(self, top: str, most: int) -> bool:
+        self._enable(self.root)
+        group = self._at(top)
+        group.mkdir(exist_ok=True)
+        return set_to(group / "pids.max", str(most))
+
     def limits(self, path: str) -> Mapping[str, str]:
         names = ("cpu.max", "cpu.weight", "memory.max", "memory.swap.max", "pids.max", "io.max")
         return {name: read(self._at(path) / name).strip() for name in names}
@@ -103,6 +109,7 @@ class UnifiedGroups(Groups):
         for target in (group / name if name else group for name in names):
             with suppress(FileNotFoundError):
                 os.chown(target, uid, uid)
+        open_to_users(group)
 
     def freeze(self, path: str, frozen: bool) -> None:
         group = self._at(path)
