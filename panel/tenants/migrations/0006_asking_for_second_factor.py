@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tenants', '0004_versions_second_factor'),
+        ('tenants', "0005_version"),
     ]
 
     operations = [
