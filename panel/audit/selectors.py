@@ -27,7 +27,8 @@ def records(actor: Actor, filters: Mapping[str, str], tenant: Tenant | None = No
     """Those that the actor may read, newest first.
 
     Filters: `q` (text in action, person, thing, address), `action` (or its beginning with a dot, as
-    `environment.`), `who`, `target`, `since` and `until` (dates, both included), `denied` and `support` (`1`).
+    `environment.`), `who`, `target`, `since` and `until` (dates, both included), `denied`, and `support`
+    (`1`): what was done in a support access, and its beginning and end.
     """
     rows = AuditRecord.objects.for_actor(actor)
     if tenant is not None:
@@ -50,11 +51,19 @@ def records(actor: Actor, filters: Mapping[str, str], tenant: Tenant | None = No
         rows = rows.filter(at__gte=_moment(since, "since", time.min))
     if until := wanted.get("until"):
         rows = rows.filter(at__lte=_moment(until, "until", time.max))
-    if wanted.get("denied") == "1":
+    if _is_on(wanted, "denied"):
         rows = rows.filter(is_denied=True)
-    if wanted.get("support") == "1":
-        rows = rows.exclude(support_id=None)
+    if _is_on(wanted, "support"):
+        rows = rows.filter(Q(support_id__isnull=False) | Q(action__startswith="support."))
     return rows
+
+
+def _is_on(filters: Mapping[str, str], name: str) -> bool:
+    """`Invalid` for what is neither on nor off: a filter that was meant and not heard would mislead."""
+    value = filters.get(name, "").lower()
+    if value not in {"", "1", "on", "true", "yes", "0", "off", "false", "no"}:
+        raise Invalid(_("%(field)s is 1 or 0.") % {"field": name}, field=name)
+    return value in {"1", "on", "true", "yes"}
 
 
 def _moment(text: str, field: str, at: time) -> datetime:

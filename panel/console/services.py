@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
+from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.console.places import PLACES
 from panel.environments.models import Environment
-from panel.errors import NotFound
+from panel.errors import Invalid, NotFound
 from panel.live.auth import actor_now
 from panel.nodes.agent import Agent
 from panel.tenants.permissions import Permission
@@ -22,6 +23,10 @@ from runtime.contract.base import NAME
 
 if TYPE_CHECKING:
     from channels.consumer import _ChannelScope as Scope
+
+
+#: Media type and end of the name, by form. Escape sequences are kept, so that it is no text to a browser.
+_FORMS = {"text": ("application/octet-stream", ".log"), "cast": ("application/x-asciicast", ".cast")}
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,28 @@ def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
         ticket=agent.ticket(environment.pk, purpose, actor.name),
         tenant_id=environment.tenant_id,
     )
+
+
+def console_log(actor: Actor, environment_id: UUID, form: str) -> HttpResponseBase:
+    """What its console printed, as a download: `text` as it came, or `cast` with its times. Audited.
+
+    Raises as `open_console`, `Invalid` for another form, and `NodeAway`.
+    """
+    environment = _visible(actor, environment_id)
+    if form not in _FORMS:
+        raise Invalid(_("format is text or cast."), field="format")
+    pieces = Agent(environment.node).console_log(environment.pk, form, user=actor.name)
+    with transaction.atomic():
+        record(
+            actor,
+            "environment.console_log",
+            tenant_id=environment.tenant_id,
+            target=environment,
+            after={"format": form},
+        )
+    answer = StreamingHttpResponse(pieces, content_type=_FORMS[form][0])
+    answer["Content-Disposition"] = f'attachment; filename="{environment.name}{_FORMS[form][1]}"'
+    return answer
 
 
 def list_terminals(actor: Actor, environment_id: UUID) -> list[dict[str, Any]]:

@@ -2,11 +2,11 @@
 
 from uuid import UUID
 
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from panel.console.services import close_terminal, list_terminals
+from panel.console.services import close_terminal, console_log, list_terminals
 from panel.environments.views.one import context_of, get
 from panel.errors import Refused
 from panel.tenants.permissions import Permission
@@ -30,6 +30,19 @@ def _page(request: PageRequest, environment_id: UUID, template: str) -> HttpResp
     row = get(request, environment_id)
     request.actor.require(Permission.ENVIRONMENT_CONSOLE, row)
     return page(request, template, context_of(request, row, "console"))
+
+
+@require_safe
+@signed_in
+def replay(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    """What the console printed, played again."""
+    return _page(request, environment_id, "environments/replay.html")
+
+
+@require_safe
+@signed_in
+def log(request: PageRequest, environment_id: UUID) -> HttpResponseBase:
+    return console_log(request.actor, environment_id, request.GET.get("format", "text"))
 
 
 @require_safe

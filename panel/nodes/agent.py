@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 from uuid import UUID
@@ -13,6 +14,8 @@ from django.utils.translation import gettext as _
 from panel.errors import Conflict, NodeAway, Refused
 from panel.nodes.models import Node
 from runtime.contract import Purpose, Ticket
+
+_PIECE_BYTES = 64 * 1024
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -65,6 +68,36 @@ class Agent:
             if refusal.code != "not_found":
                 raise
 
+    def console_log(self, environment_id: UUID, form: str, *, user: str) -> Iterator[bytes]:
+        """What its console printed, in pieces; `form`: `text` or `cast`. Raises `NodeAway` at once."""
+        ticket = self.ticket(environment_id, Purpose.CONSOLE, user, read_only=True)
+        connection = _UnixConnection(self.path, 15)
+        path = f"/v1/environments/{environment_id}/console/log?format={form}"
+        try:
+            connection.request("GET", path, headers={"Authorization": f"Bearer {ticket}"})
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._away() from error
+        if answer.status != http.HTTPStatus.OK:
+            connection.close()
+            raise self._away()
+        return self._pieces(connection, answer)
+
+    @staticmethod
+    def _pieces(connection: _UnixConnection, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+        try:
+            while piece := answer.read(_PIECE_BYTES):
+                yield piece
+        finally:
+            connection.close()
+
+    def _away(self) -> NodeAway:
+        return NodeAway(
+            _("The node %(name)s can't be asked right now.") % {"name": self.node.name},
+            next_step=_("Try again in a moment."),
+        )
+
     def _ask(
         self, method: str, path: str, ticket: str, body: dict[str, Any] | None = None, *, timeout_s: float = 15
     ) -> dict[str, Any]:
@@ -76,10 +109,7 @@ class Agent:
             status, text = answer.status, answer.read()
             document: dict[str, Any] = json.loads(text or b"{}")
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise NodeAway(
-                _("The node %(name)s can't be asked right now.") % {"name": self.node.name},
-                next_step=_("Try again in a moment."),
-            ) from error
+            raise self._away() from error
         finally:
             connection.close()
         if status < 300:

@@ -4,36 +4,37 @@ import uuid
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from panel.tenants.permissions import Permission
 from panel.tenants.scope import Scoped
 
 
 class OperationState(models.TextChoices):
-    PENDING = "pending", "pending"
-    RUNNING = "running", "running"
-    SUCCEEDED = "succeeded", "succeeded"
-    FAILED = "failed", "failed"
-    CANCELLED = "cancelled", "cancelled"
+    PENDING = "pending", _("pending")
+    RUNNING = "running", _("running")
+    SUCCEEDED = "succeeded", _("succeeded")
+    FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
 
 
 OPEN_STATES = (OperationState.PENDING, OperationState.RUNNING)
 
 
 class OperationKind(models.TextChoices):
-    CREATE = "create", "create"
-    UPDATE = "update", "update"
-    START = "start", "start"
-    STOP = "stop", "stop"
-    RESTART = "restart", "restart"
-    PAUSE = "pause", "pause"
-    RESUME = "resume", "resume"
-    REINSTALL = "reinstall", "reinstall"
-    CREDENTIALS = "credentials", "change credentials"
-    FORWARDS = "forwards", "change port forwards"
-    ADDRESSES = "addresses", "change addresses"
-    SUSPEND = "suspend", "suspend"
-    DELETE = "delete", "delete"
+    CREATE = "create", _("create")
+    UPDATE = "update", _("update")
+    START = "start", _("start")
+    STOP = "stop", _("stop")
+    RESTART = "restart", _("restart")
+    PAUSE = "pause", _("pause")
+    RESUME = "resume", _("resume")
+    REINSTALL = "reinstall", _("reinstall")
+    CREDENTIALS = "credentials", _("change credentials")
+    FORWARDS = "forwards", _("change port forwards")
+    ADDRESSES = "addresses", _("change addresses")
+    SUSPEND = "suspend", _("suspend")
+    DELETE = "delete", _("delete")
 
 
 #: Taken back by asking for what was before. The others are done in a moment, or can't be undone.

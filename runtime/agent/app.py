@@ -11,13 +11,14 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from runtime.agent.session import Session
 from runtime.agent.streams import Streams, TooMany
 from runtime.agent.tickets import TicketOffice, TicketRefused
+from runtime.console import recording
 from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, run_command
 from runtime.console.terminals import close_terminal, find, list_terminals, open_terminal
 from runtime.contract import Purpose, Ticket
@@ -38,6 +39,9 @@ _STATUS = {
     "bad_command": 422,
     "bad_name": 422,
 }
+
+
+_RECORDINGS = {"text": recording.text, "cast": recording.cast}
 
 
 class ExecRequest(BaseModel):
@@ -66,6 +70,7 @@ class Agent:
                 Route(f"{at}/exec", self.exec, methods=["POST"]),
                 Route(f"{at}/terminals", self.terminals),
                 Route(f"{at}/terminals/{{name}}", self.close_terminal, methods=["DELETE"]),
+                Route(f"{at}/console/log", self.console_log),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),
             ],
@@ -147,6 +152,16 @@ class Agent:
         directory, bundle = self.node.console(environment_id), self.node.bundle(environment_id)
         async with self.streams.watching(environment_id, None, directory, bundle) as stream:
             await _run(Session(socket, stream, read_only=ticket.read_only), socket)
+
+    async def console_log(self, request: Request) -> Response:
+        """What its console printed, `?format=text` or `cast`, streamed."""
+        self._ticket(request, Purpose.CONSOLE)
+        write = _RECORDINGS.get(request.query_params.get("format", "text"))
+        if write is None:
+            raise RuntimeFault(f"format is one of {', '.join(_RECORDINGS)}", code="bad_name", retryable=False)
+        return StreamingResponse(
+            write(self.node.console(request.path_params["id"])), media_type="application/octet-stream"
+        )
 
     async def terminal(self, socket: WebSocket) -> None:
         """A named root shell; made when there is none of that name."""

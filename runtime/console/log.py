@@ -65,7 +65,7 @@ class LogFile:
 
     def read(self, most: int = READ_BYTES) -> bytes:
         """Content that came since the last read; empty when there is none (yet)."""
-        records = self._records(self.position, most)
+        records = self.records(self.position, most)
         if not records:
             return b""
         content = decode(records)
@@ -75,7 +75,8 @@ class LogFile:
             self.checkpoints.append((self.end, self.position))
         return content
 
-    def _records(self, position: int, most: int) -> bytes:
+    def records(self, position: int, most: int) -> bytes:
+        """Whole records from a place between records on; empty when the next one isn't whole yet."""
         while True:
             data = os.pread(self.fd, most, position)
             whole = data[: data.rfind(b"\n") + 1]
@@ -87,7 +88,7 @@ class LogFile:
         """Content from `offset` on, which lies between `base` and `end`; a piece, not all of it."""
         start, position = self.checkpoints[bisect_right(self.checkpoints, (offset, 1 << 62)) - 1]
         while True:
-            records = self._records(position, min(most, self.position - position))
+            records = self.records(position, min(most, self.position - position))
             if not records:
                 return b""
             content = decode(records)

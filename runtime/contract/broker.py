@@ -25,6 +25,10 @@ CONNECT_S, ANSWER_S = 1, 5
 ASKED, MANY, AGAIN = 0, 3, 6
 
 
+#: In place of the arguments in the header of a message: Celery would write them out there once more, for logs.
+UNSHOWN = "(…)"
+
+
 def transport_options(reader: str, *, visibility_s: int = VISIBILITY_S) -> dict[str, Any]:
     """For one reader of queues: its unacknowledged messages are kept under keys of its own.
 

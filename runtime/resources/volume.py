@@ -49,7 +49,6 @@ class RootVolume(Resource):
                 f"disk: {spec.limits.disk_mb} MiB is below the {-(-used // MIB)} MiB in use",
                 code="below_used",
                 next_step="Delete files inside, or choose a larger disk.",
-                retryable=False,
             )
         if not self.node.root_volume(spec.id).exists():
             self._check_pool(spec)

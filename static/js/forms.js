@@ -20,7 +20,7 @@ for (const form of document.querySelectorAll("form[data-auto]")) {
     form.requestSubmit();
     form.querySelectorAll("input, select").forEach((input) => { input.disabled = false; });
   };
-  form.addEventListener("change", (event) => event.target.matches("select") && send());
+  form.addEventListener("change", (event) => event.target.matches("select, [type=checkbox], [type=date]") && send());
   form.addEventListener("input", (event) => {
     if (!event.target.matches("input[type=search]")) return;
     clearTimeout(timer);

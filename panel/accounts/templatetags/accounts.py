@@ -1,9 +1,12 @@
-"""For the sign-in page."""
+"""For the sign-in page and the list of sessions."""
 
 from django import template
 from django.conf import settings
 
+from panel.accounts.device import device
+
 register = template.Library()
+register.filter("device", device)
 
 
 @register.simple_tag

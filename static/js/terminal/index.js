@@ -7,6 +7,7 @@ import { WebglAddon } from "../../vendor/xterm/addon-webgl.mjs";
 import { Terminal } from "../../vendor/xterm/xterm.mjs";
 import { Connection } from "./connection.js";
 import { harden, linkHandler, openLink } from "./hardening.js";
+import { COLOURS, styleSheet } from "./look.js";
 import { stampStyles } from "./nonce.js";
 import { copy, guardPaste } from "./paste.js";
 import { toolbar } from "./toolbar.js";
@@ -18,13 +19,6 @@ const ALOUD_KEY = "terminal-screen-reader";
 const SMALLEST = 8;
 const LARGEST = 32;
 const SCROLLBACK_LINES = 10000;
-const COLOURS = {
-  background: "#0b0e12",
-  foreground: "#e4e8ed",
-  cursor: "#e4e8ed",
-  selectionBackground: "#2f5d8c",
-  brightBlack: "#7d8794",
-};
 const REASONS = {
   rights: "You may no longer use this console.",
   missing: "This environment is gone.",
@@ -227,13 +221,4 @@ function part(css) {
   const made = document.createElement("div");
   made.className = css;
   return made;
-}
-
-function styleSheet() {
-  const href = new URL("../../css/terminal.css", import.meta.url).href;
-  if (document.querySelector("link[href*='css/terminal']")) return;
-  const link = document.createElement("link");
-  link.rel = "stylesheet";
-  link.href = href;
-  document.head.append(link);
 }

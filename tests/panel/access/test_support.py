@@ -98,3 +98,14 @@ def test_it_needs_a_reason_and_an_end(reason: str, minutes: int) -> None:
     answer = client.post(f"/tenants/{tenant.pk}/support", {"reason": reason, "minutes": minutes})
     assert answer.status_code == 422
     assert not SupportAccess.objects.exists()
+
+
+def test_the_audit_is_filtered_by_it(entered: tuple[Client, Client, Environment, Environment]) -> None:
+    administrator, owner, row, _ = entered
+    administrator.post(f"/environments/{row.pk}/power", {"action": "stop"})
+    for word in ("1", "on"):
+        found = owner.get(f"/api/v1/audit?support={word}").json()["items"]
+        assert [one["action"] for one in found] == ["environment.stop", "support.enter"]
+        page = owner.get(f"/audit/?support={word}").content.decode()
+        assert "environment.stop" in page and "environment.create" not in page
+    assert owner.get("/api/v1/audit?support=maybe").status_code == 422
