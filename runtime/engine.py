@@ -19,11 +19,11 @@ from runtime import faults
 from runtime.contract import DesiredState, EnvironmentEvent, EnvironmentSpec, EventCode, ObservedState, Report
 from runtime.errors import RuntimeFault, Superseded
 from runtime.exits import note_exit
-from runtime.host.cgroup import quick_attach
+from runtime.host.cgroup.warm import quick_attach
 from runtime.host.oci import init_pid
 from runtime.kinds import Toolbox
 from runtime.node import Node
-from runtime.reconciler import Reconciler
+from runtime.reconciler import Ended, Reconciler
 from runtime.reports import Reporter, Reports
 from runtime.resources.base import Found, Resource
 from runtime.resources.bundle import booted
@@ -96,6 +96,8 @@ class Engine:
                 if not mine:
                     return last
                 spec = records.wanted()
+                if spec is not None and because and self.reconciler.drift(records) is None:
+                    attempted = spec.generation  # somebody else who looked was quicker
                 while spec is not None and spec.generation > attempted:
                     attempted = spec.generation
                     try:
@@ -408,12 +410,13 @@ class Engine:
             return None
         return delay
 
-    def reconcile(self) -> dict[UUID, str]:
+    def reconcile(self, ended: Ended | None = None) -> dict[UUID, str]:
         """Compares every wanted environment with the kernel and mends what drifted.
 
-        Returns what was mended and why. To be called at the start of a node process and now and then.
+        Returns what was mended and why. To be called at the start of a node process and now and then. With
+        `ended`, one whose init ended is left to whoever looks after that (`on_exit`).
         """
-        return self.reconciler.reconcile(self.again)
+        return self.reconciler.reconcile(self.again, ended)
 
     def leaks(self) -> list[Found]:
         """Every object with our mark that no wanted environment owns, once it is sure that it stays."""

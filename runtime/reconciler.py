@@ -38,6 +38,8 @@ GRACE_S = 60.0
 
 #: Brings about what should be, for the reason given.
 Again = Callable[[UUID, str], object]
+#: Told of an environment whose init ended by itself: an end is no drift, its restart policy says what follows.
+Ended = Callable[[UUID], object]
 
 
 class Reconciler:
@@ -45,12 +47,13 @@ class Reconciler:
         self.node = tools.node
         self._tools = tools
 
-    def reconcile(self, again: Again) -> dict[UUID, str]:
-        """Has `again` called for every environment that drifted; returns which and why."""
+    def reconcile(self, again: Again, ended: Ended | None = None) -> dict[UUID, str]:
+        """Has `again` called for every environment that drifted; returns which and why. `ended` instead, where
+        there is somebody who looks after ends."""
         mended: dict[UUID, str] = {}
         for environment_id in known_environments(self.node):
             try:
-                reason = self.mend(environment_id, again)
+                reason = self.mend(environment_id, again, ended)
             except Exception:  # the edge: one environment's trouble must not keep the others from being mended
                 log.exception("not mended", environment=str(environment_id))
                 continue
@@ -60,7 +63,7 @@ class Reconciler:
             self._sweep()
         return mended
 
-    def mend(self, environment_id: UUID, again: Again) -> str | None:
+    def mend(self, environment_id: UUID, again: Again, ended: Ended | None = None) -> str | None:
         """Has `again` called when the environment drifted; why, or None. A no-op while it is worked on."""
         records = Records(self.node, environment_id)
         seen = records.newest_generation()
@@ -68,12 +71,27 @@ class Reconciler:
             if not free:
                 return None
             reason = self.drift(records)
+            is_end = bool(reason and ended and self._has_ended(records))
+        if is_end and ended is not None:
+            ended(environment_id)
+            return None
         if not reason and records.newest_generation() > seen:
             reason = "a newer spec came while it was looked at"
         if reason:
             log.warning("drift", environment=str(environment_id), reason=reason)
             again(environment_id, reason)
         return reason
+
+    @staticmethod
+    def _has_ended(records: Records) -> bool:
+        """Whether it ran as it should, and its init ended since the node's start."""
+        spec, state = records.wanted(), records.state()
+        if spec is None or spec.generation not in (state.applied, state.failed) or state.stays_off:
+            return False
+        if state.started_at is None or state.restart_at is not None or init_pid(records.node, records.id):
+            return False
+        up_since = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+        return state.started_at >= up_since
 
     def interrupted(self, *, older_than_s: float = 0) -> list[UUID]:
         """Where something is to be done and nobody holds the lock: what a killed process left in its middle.

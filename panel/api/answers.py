@@ -69,6 +69,7 @@ class Environment(Answer):
     network: dict[str, Any]
     security: dict[str, Any]
     stop_timeout_s: float
+    version: int = Field(description="Counts up with every change; for If-Match.")
     generation: int = Field(description="Counts up with every change that is wanted.")
     observed_generation: int = Field(description="Of the newest change that the node has brought about.")
     code: str = Field(description="Why it failed; empty when it didn't.")
@@ -141,6 +142,7 @@ class Tenant(Answer):
     slug: str
     parent: UUID | None
     state: str
+    version: int = Field(description="Counts up with every change; for If-Match.")
 
 
 class ResourceUsage(Answer):

@@ -18,10 +18,12 @@ from panel.api.problem import RETRY_AFTER_S, problem
 
 log = structlog.get_logger()
 
-_AWAY = (
-    "The database can't be reached right now, or has no room. Nothing was changed; "
-    "environments and open terminals go on."
+_AWAY = "The database can't be reached right now. Nothing was changed; environments and open terminals go on."
+_FULL = (
+    "The database has no room left on its disk, so nothing can be written. Nothing was changed; "
+    "pages can be read, environments and open terminals go on."
 )
+_MAKE_ROOM = "An administrator makes room on the panel's disk; then it works again by itself."
 _NEXT = "Try again in a few seconds; if it lasts, an administrator looks at the database."
 
 
@@ -51,6 +53,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
         log.warning("database away", error=str(error)[:200], path=request.path)
         connection.close_if_unusable_or_obsolete()
     if request.path.startswith("/api/"):
+        if is_away and is_full(error):
+            return problem(503, "database_full", _FULL, next_step=_MAKE_ROOM)
         if is_away:
             return problem(503, "database_away", _AWAY, next_step=_NEXT)
         return problem(500, "our_fault", "This is a mistake of ours; it was written to the log.")
@@ -60,3 +64,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     answer = HttpResponse(get_template("503.html").render(), status=503)
     answer["Retry-After"] = str(RETRY_AFTER_S)
     return answer
+
+
+def is_full(error: BaseException | None) -> bool:
+    """SQLite (SQLITE_FULL) and PostgreSQL (53100) both say so in a sentence only."""
+    text = str(error)
+    return "is full" in text or "No space left" in text

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from panel.api.pages import Page, cut
 from panel.api.root import actor, uuid_of
+from panel.api.versions import expected_version
 from panel.console.services import close_terminal, console_log, list_terminals
 from panel.environments import selectors, services
 from panel.environments.models import Environment
@@ -163,13 +164,18 @@ def get(request: HttpRequest, pk: str) -> Json:
 
 @router.patch("/{pk}", response={202: Json}, operation_id="environments_update")
 def update(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Status[Json]:
+    """`If-Match` with the version that you have read: 412 when it was changed since."""
     changes = payload.model_dump(exclude_unset=True)
-    return _accepted(request, services.update_environment(actor(request), uuid_of(pk, WHAT), changes))
+    version = expected_version(request)
+    changed = services.update_environment(actor(request), uuid_of(pk, WHAT), changes, version=version)
+    return _accepted(request, changed)
 
 
 @router.delete("/{pk}", response={202: Json}, operation_id="environments_delete")
 def delete(request: HttpRequest, pk: str) -> Status[Json]:
-    return _accepted(request, services.delete_environment(actor(request), uuid_of(pk, WHAT)))
+    """`If-Match` with the version that you have read: 412 when it was changed since."""
+    version = expected_version(request)
+    return _accepted(request, services.delete_environment(actor(request), uuid_of(pk, WHAT), version=version))
 
 
 @router.post("/{pk}/start", response={202: Json}, operation_id="environments_start")

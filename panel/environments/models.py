@@ -91,6 +91,9 @@ class Environment(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     """When the node said that nothing is left."""
 
+    version = models.PositiveIntegerField(default=1)
+    """Counts up with every change of what people see and set: for `If-Match`."""
+
     # what is wanted
     generation = models.PositiveBigIntegerField(default=1)
     desired_state = models.CharField(

@@ -138,6 +138,7 @@ def show(row: Environment, addresses: list[str]) -> dict[str, Any]:
         "restart": row.restart,
         "stop_timeout_s": row.stop_timeout_s,
         "ssh_keys": row.ssh_keys,
+        "version": row.version,
         "generation": row.generation,
         "observed_generation": row.observed_generation,
         "code": row.code,

@@ -105,12 +105,17 @@ def resend_behind() -> int:
 def _is_due(environment: Environment, now: datetime) -> bool:
     """At once when it is known not to have been sent; else when neither a message nor a report is recent.
 
-    Times that lie ahead are a clock's that was set back: they count as long ago.
+    Times that lie far ahead are a clock's that was set back: they count as long ago. Those a moment ahead
+    are somebody's who looks at the same time.
     """
     if environment.sent_at is None:
         return True
     wait = min(RESEND_AFTER * 2 ** min(max(environment.send_attempts - 1, 0), 6), RESEND_AT_MOST)
-    times = [at for at in (environment.sent_at, environment.heard_at) if at is not None and at <= now]
+    times = [
+        at
+        for at in (environment.sent_at, environment.heard_at)
+        if at is not None and at <= now + RESEND_AT_MOST
+    ]
     return not times or max(times) <= now - wait
 
 

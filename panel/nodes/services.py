@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from panel import dispatch, events
 from panel.accounts.actor import Actor
 from panel.audit.services import record
+from panel.environments.models import Environment
 from panel.errors import Invalid, NodeAway, NotFound
 from panel.images.services import note_ready_images
 from panel.networks.services import sync_pools
@@ -25,6 +26,7 @@ def observe_node(report: NodeReport) -> Node:
     facts = report.facts
     with transaction.atomic():
         node, is_new = Node.objects.get_or_create(name=facts.name)
+        has_booted = node.facts.get("boot_id", str(facts.boot_id)) != str(facts.boot_id)
         node.facts = facts.model_dump(mode="json")
         node.leaks = report.leaks
         node.environments_seen = report.environments
@@ -37,8 +39,25 @@ def observe_node(report: NodeReport) -> Node:
         note_ready_images(node, facts.images)
         if is_new:
             record(None, "node.join", target=node, after={"version": facts.version})
+        if has_booted:
+            record(None, "node.boot", target=node, after={"boot_id": str(facts.boot_id)})
+            transaction.on_commit(lambda: _hear_anew(node), robust=True)
         events.publish("node", node.pk, None)
     return node
+
+
+#: The node takes no more of them in one message (`runtime.worker`).
+_AT_ONCE = 500
+
+
+def _hear_anew(node: Node) -> None:
+    """A node that has started anew may have lost its last writes with the power: it says what it has of each
+    environment, and what it is behind with is sent again by the resync. What it doesn't know it leaves out.
+    """
+    living = Environment.objects.living().filter(node=node).order_by("pk").values_list("pk", flat=True)
+    found = list(living)
+    for first in range(0, len(found), _AT_ONCE):
+        dispatch.ask_to_look(node.name, found[first : first + _AT_ONCE])
 
 
 def look_around(actor: Actor, node_id: UUID) -> Node:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from panel.api.pages import Page, page_of
 from panel.api.root import actor
+from panel.api.versions import expected_version
 from panel.quotas.preview import preview_limits
 from panel.quotas.services import limits_of
 from panel.tenants import lifecycle, selectors, services
@@ -73,9 +74,11 @@ def get(request: HttpRequest, pk: str) -> Json:
 
 @router.patch("/{pk}", response=Json, operation_id="tenants_update")
 def update(request: HttpRequest, pk: str, payload: ChangedTenant) -> Json:
+    """`If-Match` with the version that you have read: 412 when it was changed since."""
     who = actor(request)
     changes = payload.model_dump(exclude_unset=True)
-    return _show(services.update_tenant(who, selectors.tenant_of(who, pk).pk, **changes))
+    tenant, version = selectors.tenant_of(who, pk), expected_version(request)
+    return _show(services.update_tenant(who, tenant.pk, version=version, **changes))
 
 
 @router.post("/{pk}/quota/preview", response=Json, operation_id="tenants_preview_quota")

@@ -64,7 +64,8 @@ def _suspend(actor: Actor, tenant: Tenant, reason: str, how: str) -> None:
     ids = [tenant.pk, *children.values_list("pk", flat=True)]
     children.update(state=TenantState.SUSPENDED, suspended_reason=_WITH_PARENT, suspended_how=how)
     tenant.state, tenant.suspended_reason, tenant.suspended_how = TenantState.SUSPENDED, reason, how
-    tenant.save(update_fields=["state", "suspended_reason", "suspended_how"])
+    tenant.version += 1
+    tenant.save(update_fields=["state", "suspended_reason", "suspended_how", "version"])
     push_tenant(ids)
     record(
         actor, "tenant.suspend", tenant_id=tenant.pk, target=tenant, after={"reason": reason, "how": str(how)}
@@ -98,7 +99,8 @@ def _resume(actor: Actor, tenant: Tenant) -> None:
     ids = [tenant.pk, *children.values_list("pk", flat=True)]
     children.update(state=TenantState.ACTIVE, suspended_reason="")
     tenant.state, tenant.suspended_reason = TenantState.ACTIVE, ""
-    tenant.save(update_fields=["state", "suspended_reason"])
+    tenant.version += 1
+    tenant.save(update_fields=["state", "suspended_reason", "version"])
     push_tenant(ids)
     record(actor, "tenant.resume", tenant_id=tenant.pk, target=tenant)
     events.publish("tenant", tenant.pk, tenant.pk)
@@ -127,7 +129,8 @@ def schedule_deletion(actor: Actor, tenant_id: UUID, *, wait_s: int | None = Non
         if tenant.state == TenantState.ACTIVE:
             _suspend(actor, tenant, _TO_BE_DELETED, SuspendedHow.STOP)
         tenant.delete_at = timezone.now() + wait
-        tenant.save(update_fields=["delete_at"])
+        tenant.version += 1
+        tenant.save(update_fields=["delete_at", "version"])
         after = {"delete_at": tenant.delete_at.isoformat()}
         record(actor, "tenant.delete_later", tenant_id=tenant.pk, target=tenant, after=after)
         events.publish("tenant", tenant.pk, tenant.pk)
@@ -144,7 +147,8 @@ def cancel_deletion(actor: Actor, tenant_id: UUID) -> Tenant:
         if tenant.is_due:
             raise Conflict(_("Its waiting time is over; it is being deleted."), code="too_late")
         tenant.delete_at = None
-        tenant.save(update_fields=["delete_at"])
+        tenant.version += 1
+        tenant.save(update_fields=["delete_at", "version"])
         record(actor, "tenant.keep", tenant_id=tenant.pk, target=tenant)
         if tenant.suspended_reason == _TO_BE_DELETED:
             _resume(actor, tenant)

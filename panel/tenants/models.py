@@ -58,6 +58,8 @@ class Tenant(models.Model):
     must_use_plans = models.BooleanField(default=False)
     """Its environments have the size of a plan, never one of their own."""
     time_zone = models.CharField(max_length=64, default="UTC")
+    version = models.PositiveIntegerField(default=1)
+    """Counts up with every change of the tenant or its quota: for `If-Match`."""
     requires_mfa = models.BooleanField(default=False)
     """Its members, and those of tenants below it, need a second factor."""
     created_at = models.DateTimeField(auto_now_add=True)
@@ -71,6 +73,7 @@ class Tenant(models.Model):
             models.Index(
                 fields=["delete_at"], condition=models.Q(delete_at__isnull=False), name="tenant_to_delete"
             ),
+            models.Index(fields=["id"], condition=models.Q(requires_mfa=True), name="tenant_requires_mfa"),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=TenantState.values), name="tenant_state_known"),

@@ -34,6 +34,7 @@ def show(row: Tenant) -> dict[str, Any]:
         "delete_at": row.delete_at.isoformat() if row.delete_at else None,
         "must_use_plans": row.must_use_plans,
         "time_zone": row.time_zone,
+        "version": row.version,
     }
 
 

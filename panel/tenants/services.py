@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from panel import events
 from panel.accounts.actor import Actor
 from panel.audit.services import record
-from panel.errors import Conflict, Invalid, NotFound
+from panel.errors import Conflict, Invalid, NotFound, Stale
 from panel.quotas import services as quotas
 from panel.quotas.refusals import counting_refusals
 from panel.tenants.models import Membership, Tenant
@@ -101,13 +101,19 @@ def update_tenant(
     *,
     name: str | None = None,
     time_zone: str | None = None,
+    version: int | None = None,
     **quota: Unpack[QuotaChanges],
 ) -> Tenant:
-    """Change what is given. The quota is set from above the tenant, and reaches the kernel of its nodes."""
+    """Change what is given. The quota is set from above the tenant, and reaches the kernel of its nodes.
+
+    `version`: what the asker has read; `Stale` when it was changed since.
+    """
     from panel.tenants.quota import change_quota  # noqa: PLC0415 - environments need tenants
 
     with counting_refusals(), transaction.atomic():
         tenant = locked(actor, tenant_id)
+        if version is not None and version != tenant.version:
+            raise Stale
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
         if name is not None and name != tenant.name:
@@ -119,7 +125,8 @@ def update_tenant(
             actor.require(Permission.TENANT_CHANGE, tenant)
             _check_time_zone(time_zone)
             before["time_zone"], tenant.time_zone, after["time_zone"] = tenant.time_zone, time_zone, time_zone
-        tenant.save(update_fields=["name", "time_zone"])
+        tenant.version += 1
+        tenant.save(update_fields=["name", "time_zone", "version"])
         if quota:
             was, now = change_quota(actor, tenant, quota)
             before |= was

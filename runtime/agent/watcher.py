@@ -59,6 +59,7 @@ class Watcher:
         self._links: dict[str, UUID] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._taken_up: set[UUID] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._pending_watch = -1
         self._clean_at = 0.0
 
@@ -70,7 +71,7 @@ class Watcher:
 
     async def run(self) -> None:
         """Until cancelled."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         with ExitStack() as undo:
             undo.callback(self._inotify.close)
             self._inotify.watch(self._node.exits, IN_MOVED_TO | IN_CLOSE_WRITE)
@@ -149,6 +150,17 @@ class Watcher:
             await asyncio.sleep(delay)
             await self._in_thread("not started again", environment_id, lambda: engine.again(environment_id))
 
+    def _has_ended(self, environment_id: UUID) -> None:
+        """Any thread: its init is gone, and nobody has said what follows."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._look_after_end, environment_id)
+
+    def _look_after_end(self, environment_id: UUID) -> None:
+        exit_code = None
+        with suppress(OSError, ValueError):
+            exit_code = int((self._node.exits / self._node.container_name(environment_id)).read_text())
+        self._start(self._handle(environment_id, exit_code))
+
     # what keeps it ---------------------------------------------------------------------------------
 
     def _look(self, environment_id: UUID) -> None:
@@ -195,7 +207,9 @@ class Watcher:
     async def _mend(self, environment_id: UUID) -> None:
         engine = self._engine()
         await self._in_thread(
-            "not mended", environment_id, lambda: engine.reconciler.mend(environment_id, engine.again)
+            "not mended",
+            environment_id,
+            lambda: engine.reconciler.mend(environment_id, engine.again, self._has_ended),
         )
 
     # what was cut off, and what no event told ----------------------------------------------------
@@ -222,7 +236,7 @@ class Watcher:
         """The edge: what is wrong with one environment, or with looking, is logged and looked at again."""
         engine = self._engine()
         try:
-            engine.reconcile()
+            engine.reconcile(self._has_ended)
             if time.monotonic() > self._clean_at:
                 self._clean_at = time.monotonic() + CLEAN_UP_EVERY_S
                 engine.reconciler.clean_up()

@@ -11,6 +11,7 @@ import select
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -80,7 +81,8 @@ def run_conmon(
         os.close(start_read)
     with process:
         try:
-            os.write(start_write, b"\0")
+            with suppress(BrokenPipeError):  # killed already: then it gives no answer either
+                os.write(start_write, b"\0")
             os.close(start_write)
             answer = _first_line(sync_read, process)
         finally:

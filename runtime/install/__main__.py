@@ -188,13 +188,13 @@ def _node(options: argparse.Namespace) -> int:
 def _test(options: argparse.Namespace) -> int:
     from runtime.install.testing import run_tests  # noqa: PLC0415
 
-    return run_tests(options.arguments)
+    return run_tests(_unguarded(options.arguments))
 
 
 def _bench(options: argparse.Namespace) -> int:
     from runtime.install.testing import run_bench  # noqa: PLC0415
 
-    return run_bench(options.arguments)
+    return run_bench(_unguarded(options.arguments))
 
 
 def _need_root(verb: str) -> None:
@@ -256,6 +256,11 @@ def _guarded(words: list[str]) -> list[str]:
     if words[:1] and words[0] in ("test", "bench") and words[1:] and words[1] not in ("-h", "--help", "--"):
         return [words[0], "--", *words[1:]]
     return words
+
+
+def _unguarded(words: list[str]) -> list[str]:
+    """What `_guarded` put in front is not the other program's."""
+    return words[1:] if words[:1] == ["--"] else words
 
 
 def main() -> int:

@@ -25,6 +25,15 @@ def is_installation(layout: Layout) -> bool:
     return any((layout.home / mark).exists() for mark in marks)
 
 
+def _is_a_disk(entry: Path) -> bool:
+    """An empty directory for a part of the installation, where somebody wants it on a disk of its own."""
+    return (
+        entry.name in ("panel", "node", "log")
+        and entry.is_dir()
+        and all(one.name == "lost+found" for one in entry.iterdir())
+    )
+
+
 def check(layout: Layout) -> None:
     """Raises `Stop` when no installation can live in HOME. Makes and changes nothing."""
     home = layout.home
@@ -35,7 +44,7 @@ def check(layout: Layout) -> None:
         )
     if home.exists() and not home.is_dir():
         raise Stop(f"{home} is not a directory", "Choose another: --home DIR")
-    if home.is_dir() and any(home.iterdir()) and not is_installation(layout):
+    if home.is_dir() and not all(map(_is_a_disk, home.iterdir())) and not is_installation(layout):
         raise Stop(
             f"{home} has files in it that are none of Wadah's", "Give an empty or a new directory: --home DIR"
         )

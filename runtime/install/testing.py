@@ -94,7 +94,7 @@ GROUPS = (
     Group("tests/panel", 600, is_spread=True, database="postgresql"),
     Group("tests/host", 900),
     Group("tests/e2e", 900),
-    Group("tests/faults", 1200),
+    Group("tests/faults", 900, is_spread=True),
 )
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
 #: its patience's end. More are a defect.
@@ -170,7 +170,7 @@ def _run_group(group: Group, environment: dict[str, str], tally: Tally) -> None:
     """One pytest; what can't be read from its report counts as one failure. A few failures are tried again."""
     began = time.monotonic()
     plain(f"── {group.name}")
-    first = _run_pytest(group, environment, ["-n", "2"] if group.is_spread else [])
+    first = _run_pytest(group, environment, ["-n", "2", "--dist", "loadgroup"] if group.is_spread else [])
     if 0 < len(first.failed) <= MOST_AGAIN and all("::" in name for name in first.failed):
         plain(f"── {group.name}: {len(first.failed)} tried again")
         again = _run_pytest(group, environment, ["--last-failed", "--last-failed-no-failures=none"])

@@ -26,6 +26,10 @@ def main() -> int:
         from tests.faults.longrun import run  # its own installation, its own summary
 
         return run(runs=options.runs, seed=options.seed, home=options.home, as_json=options.json)
+    if options.names == ["seen"]:
+        from tests.faults.seen import run as run_seen  # how soon a page shows what happened
+
+        return run_seen(home=options.home, as_json=options.json)
     if options.names == ["scale"]:
         from tests.bench.scale import run as run_scale  # generated rows on a PostgreSQL of its own
 
@@ -74,7 +78,7 @@ def _options() -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="name",
-        help=f"of {', '.join(FIGURES)}; or faults; or scale",
+        help=f"of {', '.join(FIGURES)}; or faults; or seen; or scale",
     )
     parser.add_argument("--runs", type=int, default=30, help="of each figure (30)")
     parser.add_argument("--fill", type=int, default=0, metavar="N", help="N idle environments beside (0)")
@@ -84,7 +88,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="every value, for programs")
     options = parser.parse_args()
     options.names = options.names or list(FIGURES)
-    unknown = set(options.names) - set(FIGURES) if options.names not in (["faults"], ["scale"]) else set()
+    unknown = (
+        set(options.names) - set(FIGURES) if options.names not in (["faults"], ["scale"], ["seen"]) else set()
+    )
     if unknown:
         parser.error(f"there is no figure {', '.join(sorted(unknown))}; there are {', '.join(FIGURES)}")
     if options.runs < 1 or options.fill < 0 or options.count < 1:

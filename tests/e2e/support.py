@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.host import libc
 from runtime.install.layout import CHECKOUT
 from tests.host.support.node import network_namespace
 
@@ -124,8 +125,10 @@ def standing(home: Path) -> Installation:
 
 
 @contextmanager
-def installation(*options: str) -> Iterator[Installation]:
+def installation(*options: str, panel_disk_mb: int = 0) -> Iterator[Installation]:
     """Up with these options, and afterwards purged: nothing of it is left on the machine.
+
+    `panel_disk_mb`: the database lies on a disk of that size.
 
     With `WADAH_TEST_HOME=DIR` the one in DIR is used, as it is, and left.
     """
@@ -134,6 +137,9 @@ def installation(*options: str) -> Iterator[Installation]:
         return
     home = Path(tempfile.mkdtemp(prefix="wadah-e2e-"))
     home.chmod(0o755)
+    if panel_disk_mb:
+        (home / "panel").mkdir()
+        libc.mount("tmpfs", str(home / "panel"), "tmpfs", 0, f"size={panel_disk_mb}m")
     made = Installation(home, f"http://127.0.0.1:{free_port()}", "", "", "")
     with network_namespace() as namespace:
         try:
@@ -148,5 +154,8 @@ def installation(*options: str) -> Iterator[Installation]:
             keep = os.environ.get("WADAH_TEST_KEEP_LOGS")
             if keep:
                 shutil.copytree(home / "log", keep, dirs_exist_ok=True)
+            if panel_disk_mb:  # stopped first: a purge can't delete what something is mounted on
+                made.wadah("down", timeout_s=120, check=False)
+                libc.umount(str(home / "panel"), libc.MNT_DETACH)
             made.wadah("down", "--purge", timeout_s=300, check=False)
             shutil.rmtree(home, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Many at once against room for a few: as many pass as there is room for, the rest hear why (R01, R02, R04).
+"""Many at once, and room for a few: as many pass as there is room for, the rest hear why (R01-R07).
 
 Over several processes, through the real WSGI handler, on a SQLite file and on PostgreSQL.
 """
@@ -129,6 +129,62 @@ def test_grows_and_shrinks_mixed_lose_nothing(crowd: Crowd) -> None:
     assert outcome(crowd.all_at_once(asks)) == {(202, ""): len(asks)}
     held = crowd.call("count", tenant=world["top"])["memory_mb"]
     assert crowd.call("reserved", tenant=world["top"], resource="memory_mb")["reserved"] == held
+
+
+def test_schedulers_at_once_send_each_spec_once(crowd: Crowd) -> None:
+    """R07: two beats, or one that was started twice."""
+    world = crowd.call("world", quota={}, made=20)
+    crowd.call("fall_behind", environments=world["environments"])
+    assert sum(crowd.call_in_all("resend")) == 20
+    assert crowd.call_in_all("resend") == [0] * 4
+
+
+PAIRS = 8
+
+
+@pytest.mark.parametrize("how", ["leave", "step down"])
+def test_two_last_owners_who_go_at_once(crowd: Crowd, how: str) -> None:
+    """R06: one goes, the other hears that a tenant keeps an owner."""
+    pairs = [crowd.call("pair_of_owners") for _ in range(PAIRS)]
+    method, body = ("DELETE", None) if how == "leave" else ("PATCH", {"role": "viewer"})
+    asks = [
+        Ask(method, f"/api/v1/tenants/{pair['tenant']}/members/{who}", body, token)
+        for pair in pairs
+        for who, token in pair["owners"]
+    ]
+    done = 204 if how == "leave" else 200
+    assert outcome(crowd.all_at_once(asks)) == {(done, ""): PAIRS, (409, "last_owner"): PAIRS}
+    assert crowd.call("owners_of", tenants=[pair["tenant"] for pair in pairs]) == [1] * PAIRS
+
+
+def test_two_last_owners_who_remove_each_other_at_once(crowd: Crowd) -> None:
+    """R06: whoever is second has no right to any more."""
+    pairs = [crowd.call("pair_of_owners") for _ in range(PAIRS)]
+    asks = [
+        Ask("DELETE", f"/api/v1/tenants/{pair['tenant']}/members/{pair['owners'][1 - mine][0]}", None, token)
+        for pair in pairs
+        for mine, (_, token) in enumerate(pair["owners"])
+    ]
+    answers = crowd.all_at_once(asks)
+    assert Counter(answer.status == 204 for answer in answers) == {True: PAIRS, False: PAIRS}
+    assert {answer.status for answer in answers} <= {204, 401, 403, 404, 409}, outcome(answers)
+    assert crowd.call("owners_of", tenants=[pair["tenant"] for pair in pairs]) == [1] * PAIRS
+
+
+def test_one_version_is_changed_once(crowd: Crowd) -> None:
+    """R06: of ten who change the version that all have read, one does; the others are told to look again."""
+    world = crowd.call("world", quota={}, made=1)
+    asks = [
+        Ask(
+            "PATCH",
+            f"/api/v1/environments/{world['environments'][0]}",
+            {"description": str(number)},
+            world["token"],
+            version=1,
+        )
+        for number in range(10)
+    ]
+    assert outcome(crowd.all_at_once(asks)) == {(202, ""): 1, (412, "stale"): 9}
 
 
 def test_100_at_once_get_nothing_twice(crowd: Crowd) -> None:

@@ -76,3 +76,11 @@ def test_a_relative_home_is_meant_from_where_it_was_called(monkeypatch: pytest.M
     assert Layout.of("here").home == Path("/srv/here")
     monkeypatch.setenv("WADAH_FROM", "/srv")
     assert Layout.of("/else/where").home == Path("/else/where")
+
+
+def test_a_directory_with_an_empty_disk_for_a_part_of_it_is_taken(open_directory: Path) -> None:
+    (open_directory / "panel" / "lost+found").mkdir(parents=True)
+    place.check(Layout(open_directory))
+    (open_directory / "panel" / "letter").touch()
+    with pytest.raises(Stop, match="none of Wadah's"):
+        place.check(Layout(open_directory))

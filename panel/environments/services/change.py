@@ -19,7 +19,14 @@ from panel.environments.services.checks import (
     refuse_taken_name,
     security_profile,
 )
-from panel.environments.services.intent import Changed, announce, change, locked, move_reservation
+from panel.environments.services.intent import (
+    Changed,
+    announce,
+    change,
+    locked,
+    move_reservation,
+    refuse_stale,
+)
 from panel.environments.services.tags import replace_tags
 from panel.errors import Conflict, Invalid
 from panel.operations.models import OperationKind
@@ -41,24 +48,28 @@ _NEEDED = {
 _OF_THE_PANEL = {"description", "tags"}
 
 
-def update_environment(actor: Actor, environment_id: UUID, changes: Mapping[str, Any]) -> Changed:
+def update_environment(
+    actor: Actor, environment_id: UUID, changes: Mapping[str, Any], *, version: int | None = None
+) -> Changed:
     """Change what is given and leave the rest; live where the environment runs.
 
     Takes `name`, `description`, `tags`, `limits` (in part), `plan`, `follows_plan`, `ssh_keys`, `network`,
     `security`, `restart`, `stop_timeout_s`. A node that can't make it so (a disk smaller than what is on
-    it) refuses, and the row goes back to what was.
+    it) refuses, and the row goes back to what was. `version`: what the asker has read; `Stale` when it was
+    changed since.
     """
     with transaction.atomic():
         environment = locked(actor, environment_id)
         for permission in needed(changes):
             actor.require(permission, environment)
+        refuse_stale(environment, version)
         if set(changes) <= _OF_THE_PANEL:
             return _describe(actor, environment, changes)
 
     def mutate(row: Environment) -> dict[str, Any]:
         return lay_over(actor, row, changes)
 
-    return change(actor, environment_id, needed(changes)[0], OperationKind.UPDATE, mutate)
+    return change(actor, environment_id, needed(changes)[0], OperationKind.UPDATE, mutate, version=version)
 
 
 def needed(changes: Mapping[str, Any]) -> list[Permission]:
@@ -147,13 +158,16 @@ def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]
     """Only the panel's own text: the node has nothing to do."""
     if changes.get("tags") is not None:
         replace_tags(actor, environment, changes["tags"])
+        environment.version += 1
+        environment.save(update_fields=["version"])
     if "description" not in changes:
         return Changed(environment, None)
     text = check_text(changes["description"] or "", "description")
     if text != environment.description:
         before = {"description": environment.description}
         environment.description = text
-        environment.save(update_fields=["description", "changed_at"])
+        environment.version += 1
+        environment.save(update_fields=["description", "version", "changed_at"])
         record(
             actor,
             "environment.update",

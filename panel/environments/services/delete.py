@@ -13,8 +13,11 @@ from panel.tenants.permissions import Permission
 from runtime.contract import DesiredState
 
 
-def delete_environment(actor: Actor, environment_id: UUID) -> Changed:
-    """Ask the node to leave nothing. Quota, name and forwards are free when it has. Asked again: a no-op."""
+def delete_environment(actor: Actor, environment_id: UUID, *, version: int | None = None) -> Changed:
+    """Ask the node to leave nothing. Quota, name and forwards are free when it has. Asked again: a no-op.
+
+    `version`: what the asker has read; `Stale` when it was changed since.
+    """
     with transaction.atomic():
         environment = locked(actor, environment_id)
         actor.require(Permission.ENVIRONMENT_DELETE, environment)
@@ -36,4 +39,5 @@ def delete_environment(actor: Actor, environment_id: UUID) -> Changed:
         OperationKind.DELETE,
         mutate,
         even_deleting=True,
+        version=version,
     )

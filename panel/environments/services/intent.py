@@ -16,7 +16,7 @@ from panel.environments import inputs
 from panel.environments.models import Environment
 from panel.environments.services.checks import refuse_taken_name
 from panel.environments.specs import spec_of
-from panel.errors import Conflict, NotFound, Refused
+from panel.errors import Conflict, NotFound, Refused, Stale
 from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
@@ -84,11 +84,16 @@ def change(
     *,
     retry_of: Operation | None = None,
     even_deleting: bool = False,
+    version: int | None = None,
 ) -> Changed:
-    """Lock, check, mutate, count up the generation, open an operation, audit, send after the commit."""
+    """Lock, check, mutate, count up the generation, open an operation, audit, send after the commit.
+
+    `version`: what the asker has read; `Stale` when it was changed since.
+    """
     with counting_refusals(), transaction.atomic():
         environment = locked(actor, environment_id)
         actor.require(permission, environment)
+        refuse_stale(environment, version)
         if kind != OperationKind.DELETE:
             refuse_suspended(environment.tenant)
         if environment.desired_state == DesiredState.DELETED and not even_deleting:
@@ -139,6 +144,7 @@ def advance(
 
 def save_intent(environment: Environment) -> None:
     """Write the first half only: the second is `observe`'s."""
+    environment.version += 1
     try:
         with transaction.atomic():
             environment.save(
@@ -149,6 +155,7 @@ def save_intent(environment: Environment) -> None:
                     "plan_tried_at",
                     "traffic_state",
                     "description",
+                    "version",
                     "generation",
                     "ssh_keys",
                     "root_password_hash",
@@ -179,6 +186,12 @@ def locked(actor: Actor, environment_id: UUID) -> Environment:
         )
     except Environment.DoesNotExist as error:
         raise NotFound(_("This environment")) from error
+
+
+def refuse_stale(environment: Environment, version: int | None) -> None:
+    """Raises `Stale` when a locked row isn't the version (None: any) that its asker has read."""
+    if version is not None and version != environment.version:
+        raise Stale
 
 
 def move_reservation(

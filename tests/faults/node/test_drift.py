@@ -3,15 +3,24 @@
 import os
 import signal
 import subprocess
+import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from runtime.contract import DesiredState, EnvironmentSpec, EventCode, ObservedState, Report
+from runtime.contract import (
+    DesiredState,
+    EnvironmentSpec,
+    EventCode,
+    ObservedState,
+    Report,
+    RestartPolicy,
+)
 from runtime.engine import Engine
-from runtime.host import btrfs, mounts, nft
+from runtime.host import btrfs, libc, nft
 from runtime.host.oci import init_pid
 from runtime.node import Node
 from runtime.resources.cgroup import Cgroup
@@ -68,8 +77,10 @@ def change_disk(node: Node, spec: EnvironmentSpec) -> None:
     btrfs.limit_qgroup(node.store, btrfs.qgroup_id(1, RootVolume.number(spec.id)), None)
 
 
-def unmount_root(node: Node, spec: EnvironmentSpec) -> None:
-    assert mounts.unmount(node.mount_point(spec.id))
+def leave_what_a_start_mounts(node: Node, spec: EnvironmentSpec) -> None:
+    point = node.mount_point(spec.id)
+    point.mkdir()
+    libc.mount(str(node.root_volume(spec.id)), str(point), "", libc.MS_BIND)
 
 
 def kill_all(node: Node, spec: EnvironmentSpec) -> None:
@@ -92,7 +103,7 @@ KEEPS_RUNNING = [
     change_memory,
     change_processes,
     change_disk,
-    unmount_root,
+    leave_what_a_start_mounts,
 ]
 
 
@@ -113,6 +124,73 @@ def test_it_comes_back_and_is_told(
     assert (init_pid(node, spec.id) == pid) is (by_hand is not kill_all)
     assert str(spec.network.ipv4[0]) in sh(node, spec, "ip addr show eth0; touch /root/writes")
     assert_whole(node)
+
+
+def test_two_who_look_at_once_mend_each_once(make: Make, node: Node) -> None:
+    """R07: told once, too."""
+    specs_ = [make() for _ in range(4)]
+    for spec in specs_:
+        delete_link(node, spec)
+    reading, writing = os.pipe()
+
+    def look() -> None:
+        told: list[Report] = []
+        Engine(node, told.append).reconcile()
+        repaired = [one for one in told if one.events]
+        os.write(writing, b"".join(one.environment_id.bytes for one in repaired))
+
+    children = []
+    for _ in range(3):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                look()
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0] * 3
+    os.close(writing)
+    with os.fdopen(reading, "rb") as said:
+        ids = said.read()
+    found = sorted(uuid.UUID(bytes=ids[at : at + 16]) for at in range(0, len(ids), 16))
+    assert found == sorted(spec.id for spec in specs_)
+    assert_whole(node)
+
+
+def test_a_change_of_the_node_s_time_zone_changes_nothing(make: Make, node: Node, specs: Specs) -> None:
+    """All times are kept as seconds since the epoch, and told in UTC."""
+    spec = make(restart=RestartPolicy(first_delay_s=30))
+    pid = init_pid(node, spec.id)
+    os.kill(pid or 0, signal.SIGKILL)
+    while init_pid(node, spec.id) is not None:
+        pass
+    assert Engine(node).on_exit(spec.id, 137) == 30
+    last = 0
+
+    def in_zone() -> None:
+        time.tzset()
+        told: list[Report] = []
+        engine = Engine(node, told.append)
+        assert engine.reconcile() == {}, "nothing is due earlier, or later"
+        other = engine.apply(specs.new(desired=DesiredState.STOPPED))
+        assert other is not None
+        assert abs((datetime.now(UTC) - other.at).total_seconds()) < 30
+        assert other.sequence > last
+        gone = EnvironmentSpec.model_validate(
+            {**Records(node, other.environment_id).wanted().model_dump(), "generation": 2, "desired": "deleted"}  # type: ignore[union-attr]
+        )
+        assert engine.apply(gone).state is ObservedState.DELETED  # type: ignore[union-attr]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for zone in ("Pacific/Kiritimati", "America/Adak", "UTC"):
+            patch.setenv("TZ", zone)
+            assert in_process(in_zone) == 0
+            report = Engine(node).current_report(spec.id)
+            assert report is not None
+            assert report.sequence > last
+            last = report.sequence
 
 
 def test_a_lost_root_is_told_and_no_empty_one_takes_its_place(make: Make, node: Node, specs: Specs) -> None:
@@ -144,7 +222,7 @@ def test_what_nobody_wants_goes_after_its_grace(make: Make, node: Node) -> None:
     os.utime(node.root / "tombstones" / str(spec.id), (0, 0))
     engine = Engine(node)
     found = engine.leaks()
-    assert {one.resource for one in found} >= {"id range", "limits (cgroup)", "root volume", "id-mapped root"}
+    assert {one.resource for one in found} >= {"id range", "limits (cgroup)", "root volume"}
     assert engine.reconciler.clean_up(grace_s=60) == []
     assert engine.leaks() == found, "it is left alone while its grace lasts"
     engine.reconciler.clean_up(grace_s=0)

@@ -15,7 +15,7 @@ import pytest
 
 from runtime.agent.outbox import Outbox
 from runtime.agent.watcher import Watcher
-from runtime.contract import DesiredState, EventCode, Limits, ObservedState, Report, RestartPolicy
+from runtime.contract import DesiredState, EventCode, Limits, ObservedState, Report, RestartMode, RestartPolicy
 from runtime.engine import Engine
 from runtime.host.kmsg import victim_in
 from runtime.host.oci import init_pid, monitor_pid
@@ -173,6 +173,28 @@ def test_what_happened_while_the_agent_was_away_is_told_when_it_is_back(make: Ma
         told.wait(lambda one: one.environment_id == spec.id and one.code == "init_crashed")
         told.wait(lambda one: one.environment_id == spec.id and one.state is ObservedState.RUNNING)
         told.wait(lambda one: one.environment_id == other.id and has_event(one, EventCode.CONSOLE_LOST))
+
+
+@pytest.mark.parametrize("round_", range(4))
+def test_an_end_that_nobody_saw_is_an_end_and_no_drift(make: Make, node: Node, round_: int) -> None:
+    """Whoever looks first: its restart policy says what follows, and nobody "repairs" it."""
+    spec = make(restart=RestartPolicy(mode=RestartMode.NEVER))
+    pid = init_pid(node, spec.id)
+    os.kill(pid or 0, signal.SIGKILL)
+    exit_file = node.exits / node.container_name(spec.id)
+    until = time.monotonic() + PATIENCE_S
+    while not exit_file.exists():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    if round_ % 2:
+        exit_file.unlink()
+    with watching(node) as told:
+        report = told.wait(lambda one: one.environment_id == spec.id and one.code == "init_crashed")
+        assert "restart policy" in report.message
+        time.sleep(0.5)
+        assert not any(one.events for one in told.reports if one.environment_id == spec.id)
+    assert init_pid(node, spec.id) is None
+    assert Engine(node).reconcile() == {}
 
 
 def test_a_stop_is_not_taken_for_a_crash(make: Make, node: Node, specs: Specs) -> None:

@@ -10,12 +10,15 @@ from tests.faults.support.invariants import check_invariants
 from tests.faults.support.ready import ready
 from tests.faults.support.stack import Stack, stack
 
+#: The database lies on a disk of its own, so that a test can fill it.
+PANEL_DISK_MB = 96
+
 
 @pytest.fixture(scope="session")
 def wadah() -> Iterator[Installation]:
     if os.geteuid() != 0:
         pytest.skip("the whole stack needs root")
-    with installation("--no-demo", "--images", "busybox") as made:
+    with installation("--no-demo", "--images", "busybox", panel_disk_mb=PANEL_DISK_MB) as made:
         ready(made)
         yield made
 

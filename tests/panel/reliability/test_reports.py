@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -198,3 +199,27 @@ def test_a_clock_that_jumps_ahead_ends_operations_only_until_they_are_heard_of(c
     tasks.end_overdue()
     reported(row)
     assert Operation.objects.get(pk=row.operation_id).state == "succeeded"
+
+
+def test_a_node_that_started_anew_says_what_it_has(
+    customer: Tenant, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Its last writes may be gone with the power: what it is behind with then is sent again."""
+    row, _ = environment(customer), environment(customer)
+    asked: list[Any] = []
+    monkeypatch.setattr(dispatch, "ask_to_look", lambda name, ids: asked.append((name, len(ids))))
+    with django_capture_on_commit_callbacks(execute=True):
+        observe_node(node_report("alpha", boot_id=row.node.facts["boot_id"]))
+    assert asked == [], "it is the same start"
+    with django_capture_on_commit_callbacks(execute=True):
+        observe_node(node_report("alpha", boot_id=uuid4()))
+    assert asked == [("alpha", 2)]
+    # it had the first generation only: the newest one is owed again, and sent
+    rows = Environment.objects.filter(pk=row.pk)
+    rows.update(generation=2, observed_generation=2, attempted_generation=2)
+    assert tasks.resend_behind() == 0
+    row.refresh_from_db()
+    assert observe(_report(row, row.observed_sequence + 1, generation=1, attempted_generation=1))
+    long_ago = timezone.now() - timedelta(minutes=5)
+    rows.update(sent_at=long_ago, heard_at=long_ago)
+    assert tasks.resend_behind() == 1

@@ -37,6 +37,8 @@ class Ask:
     token: str = ""
     key: str = ""
     """Idempotency-Key."""
+    version: int | None = None
+    """If-Match."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,11 @@ class Crowd:
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.close()
+        for process in self._processes:
+            try:
+                process.wait(3)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
     def all_at_once(self, asks: Sequence[Ask]) -> list[Answer]:
         """Spread over the processes, begun at the same moment; answers in no order."""
@@ -81,6 +88,12 @@ class Crowd:
         """A function of `crowd_world`, in one of the processes."""
         _send(self._processes[0], {"call": name, "arguments": arguments})
         return _receive(self._processes[0])
+
+    def call_in_all(self, name: str, **arguments: Any) -> list[Any]:
+        """The same in every process, at once."""
+        for process in self._processes:
+            _send(process, {"call": name, "arguments": arguments})
+        return [_receive(process) for process in self._processes]
 
 
 def _send(process: "subprocess.Popen[str]", message: Any) -> None:
@@ -171,6 +184,8 @@ def _answer(application: Any, ask: Ask) -> dict[str, Any]:
     }
     if ask.key:
         environ["HTTP_IDEMPOTENCY_KEY"] = ask.key
+    if ask.version is not None:
+        environ["HTTP_IF_MATCH"] = f'"{ask.version}"'
     response = application(environ, lambda status, _headers, _info=None: seen.update(status=status))
     try:
         body = b"".join(response)

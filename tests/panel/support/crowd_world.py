@@ -1,16 +1,19 @@
 """What the processes of a crowd set up and look at: called by name, with plain values."""
 
+from datetime import timedelta
 from typing import Any
 
 from django.core.management import call_command
-from django.db.models import Count
+from django.db.models import Count, F
 from django.utils import timezone
 
+from panel.environments import tasks
 from panel.environments.models import Environment
 from panel.networks.models import Address, PortForward
 from panel.nodes.models import Node
 from panel.quotas.models import Quota
-from panel.tenants.models import Tenant
+from panel.tenants.models import Membership, Tenant
+from panel.tenants.permissions import RoleName
 from tests.panel.support import factories
 
 
@@ -35,6 +38,41 @@ def world(quota: dict[str, float | None], below: int = 0, made: int = 0) -> Any:
     owner = factories.member(top)
     token = factories.bearer(owner, top, role="owner")["Authorization"].removeprefix("Bearer ")
     return {"tenant": str(tenant.pk), "top": str(top.pk), "token": token, "environments": rows}
+
+
+def pair_of_owners() -> Any:
+    """A tenant with two owners: its id, and of each his id and token."""
+    tenant = factories.tenant()
+    owners = [factories.member(tenant) for _ in range(2)]
+    return {
+        "tenant": str(tenant.pk),
+        "owners": [
+            [
+                str(owner.user.pk),
+                factories.bearer(owner, tenant, role="owner")["Authorization"].removeprefix("Bearer "),
+            ]
+            for owner in owners
+        ],
+    }
+
+
+def owners_of(tenants: list[str]) -> list[int]:
+    """How many each has."""
+    rows = Membership.objects.filter(role=RoleName.OWNER)
+    return [rows.filter(tenant=tenant).count() for tenant in tenants]
+
+
+def fall_behind(environments: list[str]) -> None:
+    """As if every message about them were lost a while ago."""
+    long_ago = timezone.now() - timedelta(minutes=10)
+    rows = Environment.objects.filter(pk__in=environments)
+    rows.update(generation=F("generation") + 1, sent_at=long_ago, heard_at=long_ago, send_attempts=1)
+
+
+def resend() -> int:
+    """One tick of a scheduler; how many specs it sent."""
+    Node.objects.update(last_seen_at=timezone.now())
+    return tasks.resend_behind()
 
 
 def node_with_room_for(count: int) -> None:
