@@ -18,7 +18,7 @@ from runtime.contract import (
     ImageSpec,
     node_queue,
 )
-from runtime.contract.broker import AGAIN, ASKED
+from runtime.contract.broker import AGAIN, ASKED, UNSHOWN
 
 log = structlog.get_logger()
 
@@ -59,7 +59,9 @@ def _send(task: str, document: dict[str, Any] | list[str] | None, node: str, pri
         return False
     try:
         arguments = [] if document is None else [document]
-        app.send_task(task, args=arguments, queue=node_queue(node), retry=False, priority=priority)
+        app.send_task(
+            task, args=arguments, queue=node_queue(node), retry=False, priority=priority, argsrepr=UNSHOWN
+        )
     except Exception as error:  # any failure of the broker: the row is the record, resync sends again
         BROKER.failed()
         log.warning("message to node not sent", task=task, node=node, error=type(error).__name__)

@@ -19,7 +19,7 @@ from runtime import faults
 from runtime.contract import DesiredState, EnvironmentEvent, EnvironmentSpec, EventCode, ObservedState, Report
 from runtime.errors import RuntimeFault, Superseded
 from runtime.exits import note_exit
-from runtime.host.cgroup import quick_attach
+from runtime.host.cgroup.warm import quick_attach
 from runtime.host.oci import init_pid
 from runtime.kinds import Toolbox
 from runtime.node import Node

@@ -44,10 +44,18 @@ def collect(node: Node) -> NodeFacts:
 
 
 def _checks(node: Node) -> Iterator[Check]:
-    """What isn't as it should be, and changes while the node works; the rest says `doctor`."""
+    """What isn't as it should be, and matters to whom this node is sold; the rest says `doctor`."""
     seen = tasks.room(node.cgroup_name)
     if not seen.is_enough:
         yield Check(name="tasks", level=CheckLevel.WEAK, found=seen.found, why=tasks.WHY, remedy=tasks.REMEDY)
+    if cgroup.version() == 1:
+        yield Check(
+            name="cgroups",
+            level=CheckLevel.WEAK,
+            found="v1",
+            why="limits of the disk's rate hold direct and synced writes, not those the kernel does later",
+            remedy="boot with systemd.unified_cgroup_hierarchy=1",
+        )
 
 
 def _images(node: Node) -> list[Path]:

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import structlog
 from celery import Celery
+from celery.signals import task_received
 from pydantic import ValidationError
 
 from runtime.agent.outbox import Outbox
@@ -38,6 +39,7 @@ from runtime.contract import (
     slow_queue,
 )
 from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
+from runtime.host.cgroup import warm
 from runtime.node import DEFAULT_HOME, Node
 from runtime.prepare import enter
 
@@ -223,6 +225,17 @@ def only_ours() -> None:
             del app.tasks[name]
 
 
+def keep_warm() -> None:
+    """From the arrival of a spec on, in this one process for all that it forks."""
+    warmth, warm.is_kept_elsewhere = warm.Warmth(), True
+
+    def arrived(request: Any, **_: Any) -> None:
+        if request.name == NODE_APPLY:
+            warmth.ask()
+
+    task_received.connect(arrived, weak=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Node worker of Wadah")
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("WADAH_HOME", DEFAULT_HOME)))
@@ -234,6 +247,8 @@ def main() -> None:
     enter(node)
     configure(node, slow=options.slow)
     only_ours()
+    if not options.slow:
+        keep_warm()
     pool = ["--pool=threads", f"--concurrency={SLOW_THREADS}"]
     app.worker_main(
         [

@@ -63,14 +63,9 @@ def record(
     )
     row.digest = digest_of(row)
     row.save(force_insert=True)
-    AuditHead.objects.update_or_create(
-        chain=chain,
-        defaults={
-            "sequence": row.sequence,
-            "digest": row.digest,
-            "seal": seal_of(chain, row.sequence, row.digest),
-        },
-    )
+    end = {"sequence": row.sequence, "digest": row.digest, "seal": seal_of(chain, row.sequence, row.digest)}
+    if not AuditHead.objects.filter(chain=chain).update(**end):
+        AuditHead.objects.create(chain=chain, **end)
     return row
 
 

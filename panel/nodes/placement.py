@@ -176,8 +176,8 @@ def free_slot(node: Node) -> int:
     """A range of user ids that no environment of the node has. `NoRoom` when all are taken.
 
     One that was never used comes first, then one that has rested its whole time (`slot_cooldown_s`), and when
-    there is none, the one that has rested longest, at least `slot_least_rest_s`. The node refuses a range
-    that a process still uses.
+    there is none, the one that has rested longest, at least `slot_least_rest_s`. The node says that an
+    environment is gone only when no process has an id of its range any more.
     """
     first, count = node.facts["first_slot"], node.facts["slots"]
     slots = Environment.objects.filter(node=node, slot__isnull=False)

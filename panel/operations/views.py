@@ -1,5 +1,6 @@
 """Pages of operations."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Q
@@ -47,9 +48,13 @@ def operation(request: PageRequest, operation_id: UUID) -> HttpResponse:
         "operation": row,
         "environment": environment if environment is not None and environment.deleted_at is None else None,
         "may_control": request.actor.can(Permission.OPERATION_CONTROL, row),
-        "details": [(k, v) for k, v in row.details.items() if not isinstance(v, dict)],
+        "details": [(k, _words(v)) for k, v in row.details.items() if not isinstance(v, dict)],
     }
     return page(request, "operations/one.html", context)
+
+
+def _words(value: Any) -> Any:
+    return ", ".join(str(one) for one in value) if isinstance(value, list) else value
 
 
 @require_POST

@@ -36,9 +36,12 @@ _ALLOWANCES = {
 _WHOLE = frozenset({"cpu", "traffic_gb"})
 
 
-def _number(label: Any, *, least: float = 0, step: str = "1", required: bool = False) -> forms.FloatField:
+def _number(
+    label: Any, *, least: float = 0, step: str = "1", required: bool = False, help_text: Any = ""
+) -> forms.FloatField:
     attributes = {"min": least, "step": step, "placeholder": "" if required else _("no limit")}
-    return forms.FloatField(label=label, required=required, widget=forms.NumberInput(attrs=attributes))
+    widget = forms.NumberInput(attrs=attributes)
+    return forms.FloatField(label=label, required=required, widget=widget, help_text=help_text)
 
 
 class PlanForm(forms.Form):
@@ -51,7 +54,13 @@ class PlanForm(forms.Form):
     disk_mb = _number(_("Disk, MiB"), least=16, required=True)
     processes = _number(_("Processes"), least=16)
     disk_read_mib_s = _number(_("Disk read, MiB/s"), step="any")
-    disk_write_mib_s = _number(_("Disk write, MiB/s"), step="any")
+    disk_write_mib_s = _number(
+        _("Disk write, MiB/s"),
+        step="any",
+        help_text=_(
+            "On a node with cgroup v1 it holds direct and synced writes, not those the kernel does later."
+        ),
+    )
     disk_read_iops = _number(_("Disk reads/s"))
     disk_write_iops = _number(_("Disk writes/s"))
     network_in_mbit_s = _number(_("Network in, Mbit/s"), step="any")

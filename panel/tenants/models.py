@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from panel.tenants.permissions import Permission, RoleName
 from panel.tenants.scope import Scoped
@@ -13,15 +14,15 @@ from runtime.contract.base import NAME_PATTERN
 
 
 class TenantState(models.TextChoices):
-    ACTIVE = "active", "active"
-    SUSPENDED = "suspended", "suspended"
+    ACTIVE = "active", _("active")
+    SUSPENDED = "suspended", _("suspended")
 
 
 class SuspendedHow(models.TextChoices):
     """What becomes of the environments of a suspended tenant that should run."""
 
-    STOP = "stop", "stopped"
-    FREEZE = "freeze", "frozen"
+    STOP = "stop", _("stopped")
+    FREEZE = "freeze", _("frozen")
 
 
 class Tenants(Scoped["Tenant"]):
@@ -73,6 +74,7 @@ class Tenant(models.Model):
             models.Index(
                 fields=["delete_at"], condition=models.Q(delete_at__isnull=False), name="tenant_to_delete"
             ),
+            models.Index(fields=["id"], condition=models.Q(requires_mfa=True), name="tenant_requires_mfa"),
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=TenantState.values), name="tenant_state_known"),

@@ -18,6 +18,7 @@ from django.http import (
 from django.shortcuts import render
 from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
+from django.template.loader_tags import ExtendsNode
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -92,16 +93,30 @@ def back(request: HttpRequest, default: str) -> HttpResponse:
 
 
 def page(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """The whole page, or only the part whose id the request names in `HX-Target`."""
+    """The whole page, or only the part whose id the request names in `HX-Target`.
+
+    What a script asks for shows no message: a page that refreshes itself while its form is being sent would
+    take away the one that the next page is to show.
+    """
     target = request.headers.get("HX-Target", "")
     if target and target.replace("-", "").isalnum():
-        try:
-            part = get_template(f"{template}#{target}")
-        except TemplateDoesNotExist:
-            pass
-        else:
+        part = _part(template, target)
+        if part is not None:
             return HttpResponse(part.render(context, request))
+        context = {**context, "messages": ()}
     return render(request, template, context, status=status)
+
+
+def _part(template: str, target: str) -> Any:
+    """The part of that name, of the template or of one that it extends; None: there is none."""
+    while template:
+        try:
+            return get_template(f"{template}#{target}")
+        except TemplateDoesNotExist:
+            nodes = get_template(template).template.nodelist.get_nodes_by_type(ExtendsNode)  # type: ignore[attr-defined]
+            parent = nodes[0].parent_name.var if nodes else None
+            template = parent if isinstance(parent, str) else ""
+    return None
 
 
 def blame(form: Form, refusal: Refused) -> None:

@@ -9,6 +9,7 @@ import structlog
 from celery import Celery
 
 from runtime.contract import PANEL_QUEUE
+from runtime.contract.broker import UNSHOWN
 
 log = structlog.get_logger()
 
@@ -78,7 +79,13 @@ class Outbox:
         try:
             # declares nothing: the node's user of Redis may add to this queue, not change where messages go
             self._app.send_task(
-                task, args=[document], queue=PANEL_QUEUE, declare=[], retry=False, expires=fresh_s
+                task,
+                args=[document],
+                queue=PANEL_QUEUE,
+                declare=[],
+                retry=False,
+                expires=fresh_s,
+                argsrepr=UNSHOWN,
             )
         except Exception as away:
             log.warning("broker away", task=task, error=type(away).__name__)

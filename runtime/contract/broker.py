@@ -25,6 +25,10 @@ CONNECT_S, ANSWER_S = 1, 5
 ASKED, MANY, AGAIN = 0, 3, 6
 
 
+#: In place of the arguments in the header of a message: Celery would write them out there once more, for logs.
+UNSHOWN = "(…)"
+
+
 def transport_options(reader: str, *, visibility_s: int = VISIBILITY_S) -> dict[str, Any]:
     """For one reader of queues: its unacknowledged messages are kept under keys of its own.
 
@@ -84,6 +88,7 @@ class Consumer(CeleryConsumer):
 
         def guarded(message: Any) -> Any:
             try:
+                refuse_errands(message.headers.get("task"), message.payload)
                 return handle(message)
             except away:
                 raise
@@ -109,6 +114,22 @@ class Consumer(CeleryConsumer):
         from celery.worker.state import maybe_shutdown  # noqa: PLC0415
 
         maybe_shutdown()
+
+
+def refuse_errands(task: Any, body: Any) -> None:
+    """Raises `ValueError` for a message that isn't of Celery's second form, that names tasks to be sent when it
+    is done, or asks for one of Celery's own, which do nothing else.
+
+    Its reader would send those with its own rights: a node could have the panel speak to another node.
+    https://docs.celeryq.dev/en/stable/internals/protocol.html
+    """
+    if not isinstance(task, str) or task.startswith("celery."):
+        raise ValueError("no task of ours")
+    if not isinstance(body, list | tuple) or len(body) != 3:
+        raise ValueError("no message of Celery's second form")
+    more = body[2]
+    if more is not None and (not isinstance(more, dict) or any(more.values())):
+        raise ValueError("it brings tasks of its own")
 
 
 class TakeBack(bootsteps.StartStopStep):

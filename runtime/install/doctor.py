@@ -90,7 +90,8 @@ def _cgroups() -> Check:
         )  # fmt: skip
     hybrid = " (hybrid)" if (root / "unified").is_dir() else ""
     return Check(
-        "cgroups", "weak", f"v1{hybrid}", "buffered writes aren't held by disk I/O limits on v1",
+        "cgroups", "weak", f"v1{hybrid}",
+        "limits of the disk's rate hold direct and synced writes there, not those the kernel does later",
         "boot with systemd.unified_cgroup_hierarchy=1",
     )  # fmt: skip
 

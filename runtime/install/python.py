@@ -2,17 +2,26 @@
 
 import hashlib
 import os
+import shutil
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from runtime.install.host import install_packages, run
+from runtime.install.layout import CHECKOUT
 from runtime.install.say import Stop
+
+#: Before it is tried again when nothing could be fetched.
+PAUSES_S = (5, 20)
 
 
 def ensure(directory: Path, lock: Path) -> bool:
     """A virtual environment with exactly the locked packages; False when it is so already.
 
-    By uv where it can be had (3 s), else by pip with the same lock (20 s). Both check every hash.
+    By uv where it can be had: from what it keeps of earlier installations (1 s, without any network), else
+    from the index (3 s); else by pip with the same lock (20 s). All check every hash. An index that is away
+    for a moment is asked again.
     """
     stamp = directory / "lock.sha256"
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest() + f" {sys.version_info[:2]}"
@@ -26,19 +35,51 @@ def ensure(directory: Path, lock: Path) -> bool:
             install_packages({"/usr/share/doc/python3-venv": "python3-venv"})
         run([sys.executable, "-m", "venv", str(directory)], timeout_s=120)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    try:
-        run([str(python), "-m", "pip", "install", "-q", "uv"], timeout_s=180, environment=environment)
-        run(
-            [str(directory / "bin" / "uv"), "pip", "sync", "-q", "--python", str(python),
-             "--require-hashes", "--compile-bytecode", str(lock)],
-            timeout_s=600,
-            environment=environment,
-        )  # fmt: skip
-    except Stop:
-        run(
-            [str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
-            timeout_s=1200,
-            environment=environment,
-        )
+    for pause_s in (*PAUSES_S, None):
+        try:
+            _fill(python, lock, environment)
+            break
+        except Stop:
+            if pause_s is None:
+                raise
+            time.sleep(pause_s)
     stamp.write_text(wanted)
     return True
+
+
+def _fill(python: Path, lock: Path, environment: dict[str, str]) -> None:
+    """One try of each way. Raises `Stop` with what the last one said."""
+    uv = _uv(python, environment)
+    if uv is not None:
+        sync = [
+            "pip",
+            "sync",
+            "-q",
+            "--python",
+            str(python),
+            "--require-hashes",
+            "--compile-bytecode",
+            str(lock),
+        ]
+        for more in (["--offline"], []):
+            with suppress(Stop):
+                run([str(uv), *sync, *more], timeout_s=600, environment=environment)
+                return
+    run(
+        [str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
+        timeout_s=1200,
+        environment=environment,
+    )
+
+
+def _uv(python: Path, environment: dict[str, str]) -> Path | None:
+    """The checkout's own, the machine's, or a new one in the virtual environment; None: none is to be had."""
+    own = CHECKOUT / ".venv" / "bin" / "uv"
+    found = own if own.exists() else shutil.which("uv")
+    if found is None:
+        try:
+            run([str(python), "-m", "pip", "install", "-q", "uv"], timeout_s=180, environment=environment)
+        except Stop:
+            return None
+        found = python.with_name("uv")
+    return Path(found)

@@ -1,13 +1,15 @@
 """OCI runtime configuration (runtime-spec 1.0.2) of the kind `system`."""
 
+from base64 import b64encode
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from runtime.contract import EnvironmentSpec, SecurityClass
+from runtime.contract import EnvironmentSpec, SecurityClass, SecurityProfile
 from runtime.host.cgroup import groups
 from runtime.host.safetree import SafeTree
 from runtime.node import IDS_PER_SLOT, Node
+from runtime.oci.bpf import program
 from runtime.oci.seccomp import profile
 
 #: What root inside keeps. Not: AUDIT_CONTROL, AUDIT_READ, BLOCK_SUSPEND, BPF, CHECKPOINT_RESTORE,
@@ -101,6 +103,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
         "annotations": {
             "org.opencontainers.image.stopSignal": stop_signal,
             "run.oci.keep_original_groups": "0",
+            **compiled(spec.security),
         },
         "linux": {
             "namespaces": [
@@ -122,6 +125,14 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
 
 #: Made by the OCI runtime; the user namespace is made by us, see `RootMount`.
 NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
+
+
+@cache
+def compiled(security: SecurityProfile) -> dict[str, str]:
+    """The annotation that spares crun the compiling of this filter; nothing where it can't be compiled here.
+    Other runtimes don't know it, and compile `linux.seccomp`, which says the same."""
+    made = program(profile(security))
+    return {} if made is None else {"run.oci.seccomp_bpf_data": b64encode(made).decode()}
 
 
 @cache

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -32,7 +33,7 @@ class Cgroup(Resource):
         wanted = str(environment_id)
         for tenant in self.groups.children(self.node.cgroup_name):
             path = f"{self.node.cgroup_name}/{tenant}/{wanted}"
-            if wanted in self.groups.children(f"{self.node.cgroup_name}/{tenant}"):
+            if self.groups.has_any(path):
                 return path
         return None
 
@@ -207,9 +208,18 @@ def processors(cpu: float, slot: int, host_cpus: int) -> str:
 
 def pool_device(node: Node) -> str | None:
     """`major:minor` of the device below the pool, for limits on disk I/O; None when it can't be told."""
+    try:
+        return _device_below(str(node.store), node.store.stat().st_dev)
+    except OSError:
+        return None
+
+
+@lru_cache(maxsize=8)
+def _device_below(store: str, mounted: int) -> str | None:
+    """Read anew when something else is `mounted` there: the table of mounts is long."""
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         words = line.split()
-        if words[4] == str(node.store):
+        if words[4] == store:
             source = words[words.index("-") + 2]
             try:
                 number = Path(source).stat().st_rdev

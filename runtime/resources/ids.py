@@ -11,12 +11,13 @@ from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.node import IDS_PER_SLOT
 from runtime.resources.base import Found, Resource
+from runtime.resources.cgroup import Cgroup
 from runtime.state import exclusive
 
 
 class IdRange(Resource):
-    """A claim file per slot, taken and given back under one lock. One that was used before is given out again
-    only when no process with an id of its range lives any more."""
+    """A claim file per slot, taken and given back under one lock. It is given back only when the environment's
+    control group, which none of its processes can leave, is gone: then no process has an id of the range."""
 
     name = "id range"
     lifetime = "environment"
@@ -48,28 +49,18 @@ class IdRange(Resource):
             raise RuntimeFault(
                 f"the id range of slot {spec.slot} belongs to environment {owner}", code="slot_taken"
             )
-        if owner is not None:
-            self._refuse_when_used(spec.slot)
         # cut off before the id is in it, it is one that was used before
         with os.fdopen(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(str(spec.id))
         first = self.node.first_uid(spec.slot)
         return f"{first}-{first + IDS_PER_SLOT - 1}"
 
-    def _refuse_when_used(self, slot: int) -> None:
-        first = self.node.first_uid(slot)
-        for entry in os.scandir("/proc"):
-            if not entry.name.isdigit():
-                continue
-            with suppress(FileNotFoundError):
-                if first <= entry.stat(follow_symlinks=False).st_uid < first + IDS_PER_SLOT:
-                    raise RuntimeFault(
-                        f"process {entry.name} still uses an id of slot {slot}", code="slot_in_use"
-                    )
-
     def remove(self, environment_id: UUID) -> str | None:
         with exclusive(self.node, "slots"):
-            for slot in self._slots_of(environment_id):
+            slots = self._slots_of(environment_id)
+            if slots and Cgroup(self.node).find(environment_id) is not None:
+                raise RuntimeFault("its control group is still there, so its ids may be in use", code="busy")
+            for slot in slots:
                 os.truncate(self._claim(slot), 0)  # kept, empty: it was used before
         return None
 

@@ -96,6 +96,11 @@ class Client:
         self.until(made, "running")
         return str(made)
 
+    def start(self, environment: str) -> None:
+        answer = self.call("POST", f"/environments/{environment}/start")
+        assert answer.status == 202, answer.body["detail"]
+        self.until(environment, "running")
+
     def delete(self, *environments: str) -> None:
         """Returns when nothing of them is left."""
         _ = self.events

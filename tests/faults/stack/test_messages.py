@@ -160,3 +160,28 @@ def test_poison_is_refused_and_the_workers_live(
     assert not mark.exists()
     assert {role: whole.pid(role) for role in workers} == workers
     assert _everything(whole, environment) == before
+
+
+def test_f22_no_message_sends_the_panel_to_another_node(whole: Stack, to_panel: Queue) -> None:
+    """Celery lets a message name others to be sent when it is done. The panel may write to every queue, a node
+    to the panel's alone: what it can't send itself, it must not have sent for it."""
+    elsewhere = Queue(whole.broker, "node.elsewhere")
+    errand = {
+        "task": "runtime.apply",
+        "args": [{}],
+        "kwargs": {},
+        "options": {"queue": elsewhere.name},
+        "subtask_type": None,
+        "immutable": True,
+    }
+    for key in ("callbacks", "chain"):
+        to_panel.put(json.dumps([[], {}, {key: [errand]}]).encode(), task="panel.quota_peaks")
+    failing = json.dumps([[1, 2, 3], {}, {"errbacks": [errand]}]).encode()
+    to_panel.put(failing, task="panel.quota_peaks")
+    to_panel.put(
+        json.dumps([[[errand], ["id", [["one", None]]], "id", []], {}, {}]).encode(), task="celery.group"
+    )
+    whole.wadah.wait(lambda: not to_panel.raw(), 60)
+    made = whole.wadah.create()
+    whole.wadah.delete(made)
+    assert elsewhere.raw() == []

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runtime.contract import DesiredState, Limits, ObservedState
 from runtime.engine import Engine
+from runtime.host.mounts import mount_table
 from runtime.host.oci import init_pid
 from runtime.node import Node
 from runtime.resources.cgroup import Cgroup
@@ -90,6 +91,19 @@ def test_a_failed_create_leaves_nothing(engine: Engine, specs: Specs, busybox: s
     assert report.code == "image_missing"
     assert "no-such-image" in report.message
     assert not [one for one in engine.leaks() if one.environment_id == spec.id]
+
+
+def test_nothing_of_it_is_mounted_on_the_node_while_it_runs(
+    make: Make, node: Node, engine: Engine, specs: Specs
+) -> None:
+    """A mount for each environment would be copied with the mount namespace at every start."""
+    before = mount_table()
+    spec = make()
+    assert mount_table() == before
+    report = engine.apply(specs.change(spec, boots=1))
+    assert report is not None
+    assert not report.code, report.message
+    assert mount_table() == before
 
 
 def test_users_inside_find_their_groups_whatever_the_nodes_umask_is(make: Make, node: Node) -> None:

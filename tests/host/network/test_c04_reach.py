@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from runtime.network.addressing import GATEWAY4
+from runtime.network.addressing import GATEWAY4, HOST_MAC
 from tests.host.support import frames as f
 from tests.host.support.network import (
     METADATA4,
@@ -156,3 +156,33 @@ def test_c10_a_new_hardware_address_gets_nowhere(lab: Lab, mine: StandIn) -> Non
         mine.sends(OUTSIDE6, 9003)
         mine.sends(OUTSIDE4, 9003)
         assert seen() == before
+
+
+@pytest.mark.parametrize(
+    ("group", "port"), [("224.0.0.251", 5353), ("224.0.0.252", 5355), ("239.255.255.250", 1900)]
+)
+def test_c14_a_name_claimed_by_multicast_is_heard_by_nobody(
+    lab: Lab, mine: StandIn, theirs: StandIn, group: str, port: int
+) -> None:
+    """mDNS, LLMNR and SSDP: "I am the gateway", to a neighbour, a sister and the outside."""
+    sister = lab.new(tenant=1)
+    claim = f.ip4(mine.ipv4, group, f.UDP, f.udp(port, port, b"gateway"))
+    with theirs.frames() as near, sister.frames() as beside, lab.outside.frames("wan") as far:
+        with mine.frames() as sender:
+            for _ in range(5):
+                sender.send(f.ether(mine.mac, f.multicast_mac(group), f.IP4, claim))
+        for ear in (near, beside, far):
+            ear.settimeout(0.2)
+            assert not _hears(ear, mine.ipv4)
+
+
+def test_c10_a_packet_of_no_connection_does_not_leave_under_its_private_address(
+    lab: Lab, mine: StandIn
+) -> None:
+    """What connection tracking can't place isn't translated, so it must not go out at all."""
+    syn_and_fin = b"\x0f\xa0\x00\x50" + bytes(8) + b"\x50\x03\xff\xff" + bytes(4)
+    with lab.outside.frames("wan") as far, mine.frames() as sender:
+        sender.send(f.ether(mine.mac, HOST_MAC, f.IP4, f.ip4(mine.ipv4, OUTSIDE4, f.TCP, syn_and_fin)))
+        mine.sends(OUTSIDE4, 9)
+        far.settimeout(0.3)
+        assert not _hears(far, mine.ipv4)

@@ -223,3 +223,17 @@ def test_a_node_that_started_anew_says_what_it_has(
     long_ago = timezone.now() - timedelta(minutes=5)
     rows.update(sent_at=long_ago, heard_at=long_ago)
     assert tasks.resend_behind() == 1
+
+
+def test_f22_a_node_says_nothing_of_another_nodes_environments(customer: Tenant, asked: list[Any]) -> None:
+    """What was stolen is the credential of `beta`; the environment is on `alpha`."""
+    row = environment(customer)
+    node("beta")
+    stolen = _report(row, row.observed_sequence + 1, node="beta", state=ObservedState.STOPPED)
+    assert not observe(stolen)
+    usage = Usage(environment_id=row.pk, memory_bytes=5, state=ObservedState.STOPPED, generation=row.generation)
+    assert observe_usage(UsageReport(node="beta", at=datetime.now(UTC), usages=(usage,))) == 0
+    row.refresh_from_db()
+    assert (row.state, row.node.name) == (State.RUNNING, "alpha")
+    assert not hasattr(row, "usage")
+    assert asked == []

@@ -1,0 +1,115 @@
+"""What the runtime asks of control groups, whatever their version."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PERIOD_US = 100_000
+"""Over which a cap on processor time is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLimits:
+    """Limits of one group; None: no limit. Bytes, tasks, cores; `io` in bytes/s and operations/s."""
+
+    cpu: float | None = None
+    cpu_weight: int = 100
+    memory_bytes: int | None = None
+    swap_bytes: int | None = None
+    processes: int | None = None
+    cpus: str | None = None
+    """List of the processors it may run on, as cpuset(7) writes it; `nproc` inside counts these."""
+    device: str | None = None
+    """`major:minor` that the io limits speak of."""
+    read_bytes_s: int | None = None
+    write_bytes_s: int | None = None
+    read_iops: int | None = None
+    write_iops: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupUsage:
+    cpu_ns: int = 0
+    memory_bytes: int = 0
+    memory_max_bytes: int = 0
+    memory_hits: int = 0
+    swap_bytes: int = 0
+    processes: int = 0
+    process_hits: int = 0
+    oom_kills: int = 0
+
+
+class Groups(ABC):
+    """What the runtime needs of cgroups, whatever their version."""
+
+    version: int
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    @abstractmethod
+    def create(self, path: str) -> bool:
+        """Makes the group and those above it; False when it was there."""
+
+    @abstractmethod
+    def payload(self, path: str) -> str:
+        """The group that the environment's processes live in."""
+
+    @abstractmethod
+    def exists(self, path: str) -> bool:
+        """Whether the whole group is there."""
+
+    @abstractmethod
+    def has_any(self, path: str) -> bool:
+        """Whether at least a part of the group is there: on v1 it may be missing in some hierarchies."""
+
+    @abstractmethod
+    def limit(self, path: str, limits: GroupLimits) -> None:
+        """Sets every limit that differs; OSError when the kernel refuses one."""
+
+    @abstractmethod
+    def bound_tasks(self, top: str, most: int) -> bool:
+        """Makes the top group with this limit on the tasks of all below it; False when it was so already."""
+
+    @abstractmethod
+    def usage(self, path: str) -> GroupUsage:
+        """All zeros when the group is gone."""
+
+    @abstractmethod
+    def limits(self, path: str) -> Mapping[str, str]:
+        """The limits as the kernel shows them, for people and for drift."""
+
+    @abstractmethod
+    def delegate(self, path: str, uid: int) -> None:
+        """Lets root of the environment (host id `uid`) divide its own group, and nothing above it."""
+
+    @abstractmethod
+    def freeze(self, path: str, frozen: bool) -> None:
+        """Returns when all tasks of the group are frozen (or thawed)."""
+
+    @abstractmethod
+    def frozen(self, path: str) -> bool: ...
+
+    @abstractmethod
+    def kill(self, path: str) -> None:
+        """Ends every process of the group and of those below it."""
+
+    @abstractmethod
+    def remove(self, path: str) -> bool:
+        """Removes the group and those below; False when none was there. OSError (EBUSY) while tasks live."""
+
+    @abstractmethod
+    def clear(self, path: str) -> None:
+        """Removes what the environment made of the group that it may divide. OSError while tasks live there."""
+
+    def sweep(self, top: str, name: str) -> None:  # noqa: B027 (only v1 has any)
+        """Takes away what the OCI runtime left, beside the groups, of `top/*/name`."""
+
+    @abstractmethod
+    def children(self, path: str) -> list[str]:
+        """Names of the groups directly below."""
+
+    @abstractmethod
+    def processes(self, path: str) -> list[int]:
+        """Pids in the group and below it."""

@@ -1,0 +1,53 @@
+"""Reading and writing the files of control groups."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def write(path: Path, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def number(path: Path) -> int:
+    text = read(path).strip()
+    return int(text) if text.isdigit() else 0
+
+
+def fields(path: Path) -> dict[str, int]:
+    """A file of `name value` lines."""
+    found = {}
+    for line in read(path).splitlines():
+        words = line.split()
+        if len(words) == 2 and words[1].isdigit():
+            found[words[0]] = int(words[1])
+    return found
+
+
+def set_to(path: Path, text: str) -> bool:
+    """Write when it says something else. False when it said so already."""
+    if read(path).strip() == text:
+        return False
+    write(path, text)
+    return True
+
+
+def open_to_users(group: Path) -> None:
+    """Whatever our umask was: managers of users inside make their groups below this one (user@.service(5))."""
+    with suppress(FileNotFoundError):
+        group.chmod(0o755)
+
+
+def or_max(value: int | None) -> str:
+    return "max" if value is None else str(value)

@@ -1,0 +1,189 @@
+"""cgroup v1. Kernel documentation: admin-guide/cgroup-v1."""
+
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
+from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
+from runtime.host.cgroup.trees import clear_tree, pids_below, remove_tree
+
+
+class LegacyGroups(Groups):
+    """cgroup v1: one hierarchy per controller, the same path in each.
+
+    Only `name=systemd` is ever handed to the environment. A child group in blkio would escape the
+    limit of its parent, so that one least of all.
+    """
+
+    version = 1
+    CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "blkio", "devices", "freezer", "systemd", "cpuset")
+
+    def __init__(self, root: Path):
+        super().__init__(root)
+        self.controllers = [name for name in self.CONTROLLERS if (root / name / "cgroup.procs").exists()]
+
+    def _at(self, controller: str, path: str) -> Path:
+        return self.root / controller / path
+
+    def payload(self, path: str) -> str:
+        return path
+
+    def exists(self, path: str) -> bool:
+        return all(self._at(controller, path).is_dir() for controller in self.controllers)
+
+    def has_any(self, path: str) -> bool:
+        return any(self._at(controller, path).is_dir() for controller in self.controllers)
+
+    def create(self, path: str) -> bool:
+        made = False
+        for controller in self.controllers:
+            directory = self._at(controller, path)
+            if directory.is_dir():
+                continue
+            made = True
+            if controller == "cpuset":
+                self._create_cpuset(path)
+            else:
+                directory.mkdir(parents=True, exist_ok=True)
+        return made
+
+    def _create_cpuset(self, path: str) -> None:
+        """A new cpuset group has no processors and takes no task until it is given some."""
+        parent = self.root / "cpuset"
+        for part in path.split("/"):
+            directory = parent / part
+            directory.mkdir(exist_ok=True)
+            for name in ("cpuset.cpus", "cpuset.mems"):
+                if not read(directory / name).strip():
+                    write(directory / name, read(parent / name).strip())
+            parent = directory
+
+    def limit(self, path: str, limits: GroupLimits) -> None:
+        cpu, memory = self._at("cpu", path), self._at("memory", path)
+        quota = -1 if limits.cpu is None else max(1000, round(limits.cpu * PERIOD_US))
+        set_to(cpu / "cpu.cfs_quota_us", str(quota))
+        set_to(cpu / "cpu.shares", str(max(2, limits.cpu_weight * 1024 // 100)))
+        self._limit_memory(memory, limits)
+        set_to(self._at("pids", path) / "pids.max", or_max(limits.processes))
+        if limits.cpus is not None and "cpuset" in self.controllers:
+            set_to(self._at("cpuset", path) / "cpuset.cpus", limits.cpus)
+        if limits.device is not None:
+            self._limit_io(self._at("blkio", path), limits)
+
+    def bound_tasks(self, top: str, most: int) -> bool:
+        group = self._at("pids", top)
+        group.mkdir(exist_ok=True)
+        return set_to(group / "pids.max", str(most))
+
+    @staticmethod
+    def _limit_memory(group: Path, limits: GroupLimits) -> None:
+        """The swap-inclusive limit may never be below the plain one, so the order depends on the direction."""
+        plain = -1 if limits.memory_bytes is None else limits.memory_bytes
+        both = -1 if plain == -1 or limits.swap_bytes is None else plain + limits.swap_bytes
+        files = [(group / "memory.limit_in_bytes", plain)]
+        if (group / "memory.memsw.limit_in_bytes").exists():
+            now = number(group / "memory.limit_in_bytes")
+            at = 1 if plain != -1 and plain <= now else 0
+            files.insert(at, (group / "memory.memsw.limit_in_bytes", both))
+        for file, value in files:
+            if value == -1 and number(file) >= 2**62:
+                continue
+            set_to(file, str(value))
+
+    @staticmethod
+    def _limit_io(group: Path, limits: GroupLimits) -> None:
+        for name, value in (
+            ("read_bps", limits.read_bytes_s),
+            ("write_bps", limits.write_bytes_s),
+            ("read_iops", limits.read_iops),
+            ("write_iops", limits.write_iops),
+        ):
+            file = group / f"blkio.throttle.{name}_device"
+            if not file.exists():
+                continue
+            wanted = f"{limits.device} {value}" if value else ""
+            if wanted not in read(file).splitlines() and (wanted or read(file).strip()):
+                write(file, wanted or f"{limits.device} 0")
+
+    def limits(self, path: str) -> Mapping[str, str]:
+        names = (
+            ("cpu", "cpu.cfs_quota_us"),
+            ("cpu", "cpu.shares"),
+            ("memory", "memory.limit_in_bytes"),
+            ("memory", "memory.memsw.limit_in_bytes"),
+            ("pids", "pids.max"),
+            ("blkio", "blkio.throttle.read_bps_device"),
+            ("blkio", "blkio.throttle.write_bps_device"),
+        )
+        return {name: read(self._at(controller, path) / name).strip() for controller, name in names}
+
+    def usage(self, path: str) -> GroupUsage:
+        memory, pids = self._at("memory", path), self._at("pids", path)
+        used = number(memory / "memory.usage_in_bytes")
+        return GroupUsage(
+            cpu_ns=number(self._at("cpuacct", path) / "cpuacct.usage"),
+            memory_bytes=used,
+            memory_max_bytes=number(memory / "memory.max_usage_in_bytes"),
+            memory_hits=number(memory / "memory.failcnt"),
+            swap_bytes=max(0, number(memory / "memory.memsw.usage_in_bytes") - used),
+            processes=number(pids / "pids.current"),
+            process_hits=fields(pids / "pids.events").get("max", 0),
+            oom_kills=fields(memory / "memory.oom_control").get("oom_kill", 0),
+        )
+
+    def delegate(self, path: str, uid: int) -> None:
+        group = self._at("systemd", path)
+        for target in (group, group / "cgroup.procs", group / "tasks"):
+            with suppress(FileNotFoundError):
+                os.chown(target, uid, uid)
+        open_to_users(group)
+
+    def freeze(self, path: str, frozen: bool) -> None:
+        wanted = "FROZEN" if frozen else "THAWED"
+        file = self._at("freezer", path) / "freezer.state"
+        until = time.monotonic() + 10
+        while read(file).strip() != wanted:
+            write(file, wanted)
+            if time.monotonic() > until:
+                raise TimeoutError(f"{path} did not become {wanted.lower()} within 10 s")
+            if read(file).strip() != wanted:
+                time.sleep(0.005)
+
+    def frozen(self, path: str) -> bool:
+        return read(self._at("freezer", path) / "freezer.state").strip() in ("FROZEN", "FREEZING")
+
+    def kill(self, path: str) -> None:
+        for pid in self.processes(path):
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+
+    def remove(self, path: str) -> bool:
+        removed = [remove_tree(self._at(controller, path)) for controller in self.controllers]
+        return any(removed)
+
+    def clear(self, path: str) -> None:
+        clear_tree(self._at("systemd", path))
+
+    def sweep(self, top: str, name: str) -> None:
+        """crun makes plain directories where a cgroup2 mount might be, and leaves them there."""
+        unified = self.root / "unified"
+        if (unified / "cgroup.controllers").exists():
+            return
+        for stray in (unified / top).glob(f"*/{name}"):
+            shutil.rmtree(stray, ignore_errors=True)
+            with suppress(OSError):  # a sibling's stays
+                stray.parent.rmdir()
+
+    def children(self, path: str) -> list[str]:
+        names: set[str] = set()
+        for controller in self.controllers:
+            with suppress(OSError):
+                names |= {e.name for e in os.scandir(self._at(controller, path)) if e.is_dir()}
+        return sorted(names)
+
+    def processes(self, path: str) -> list[int]:
+        return pids_below(self._at("pids", path))

@@ -1,0 +1,147 @@
+"""cgroup v2. Kernel documentation: admin-guide/cgroup-v2."""
+
+import os
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
+from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
+from runtime.host.cgroup.trees import clear_tree, pids_below, remove_tree
+
+#: Groups that an environment may make of its own; systemd makes some dozens, three levels deep.
+MAX_DEPTH, MAX_DESCENDANTS = 24, 4096
+
+
+class UnifiedGroups(Groups):
+    """cgroup v2: limits on the environment's group, its processes in `payload` below it."""
+
+    version = 2
+    CONTROLLERS = ("cpu", "cpuset", "memory", "pids", "io")
+
+    def _at(self, path: str) -> Path:
+        return self.root / path
+
+    def payload(self, path: str) -> str:
+        return f"{path}/payload"
+
+    def exists(self, path: str) -> bool:
+        return self._at(path).is_dir()
+
+    def has_any(self, path: str) -> bool:
+        return self.exists(path)
+
+    def create(self, path: str) -> bool:
+        made = not self.exists(path)
+        parent = self.root
+        for part in (*path.split("/"), "payload"):
+            self._enable(parent)
+            parent = parent / part
+            parent.mkdir(exist_ok=True)
+        return made
+
+    def _enable(self, group: Path) -> None:
+        there = read(group / "cgroup.controllers").split()
+        on = read(group / "cgroup.subtree_control").split()
+        missing = [name for name in self.CONTROLLERS if name in there and name not in on]
+        if missing:
+            write(group / "cgroup.subtree_control", " ".join(f"+{name}" for name in missing))
+
+    def limit(self, path: str, limits: GroupLimits) -> None:
+        group = self._at(path)
+        quota = "max" if limits.cpu is None else str(max(1000, round(limits.cpu * PERIOD_US)))
+        for one in (group, group / "payload"):
+            # lxcfs shows the processors of the reader's own group, so the cap stands on both
+            if one.is_dir():
+                set_to(one / "cpu.max", f"{quota} {PERIOD_US}")
+        set_to(group / "cpu.weight", str(limits.cpu_weight))
+        set_to(group / "memory.max", or_max(limits.memory_bytes))
+        if (group / "memory.swap.max").exists():
+            set_to(group / "memory.swap.max", or_max(limits.swap_bytes))
+        set_to(group / "pids.max", or_max(limits.processes))
+        for name, most in (("cgroup.max.depth", MAX_DEPTH), ("cgroup.max.descendants", MAX_DESCENDANTS)):
+            if (group / name).exists() and path.count("/") > 1:
+                set_to(group / name, str(most))
+        if limits.cpus is not None and (group / "cpuset.cpus").exists():
+            set_to(group / "cpuset.cpus", limits.cpus)
+        if limits.device is not None and (group / "io.max").exists():
+            values = {
+                "rbps": limits.read_bytes_s,
+                "wbps": limits.write_bytes_s,
+                "riops": limits.read_iops,
+                "wiops": limits.write_iops,
+            }
+            text = " ".join(f"{name}={or_max(value)}" for name, value in values.items())
+            if f"{limits.device} {text}" not in read(group / "io.max") and (
+                any(values.values()) or read(group / "io.max").strip()
+            ):
+                write(group / "io.max", f"{limits.device} {text}")
+
+    def bound_tasks(self, top: str, most: int) -> bool:
+        self._enable(self.root)
+        group = self._at(top)
+        group.mkdir(exist_ok=True)
+        return set_to(group / "pids.max", str(most))
+
+    def limits(self, path: str) -> Mapping[str, str]:
+        names = ("cpu.max", "cpu.weight", "memory.max", "memory.swap.max", "pids.max", "io.max")
+        return {name: read(self._at(path) / name).strip() for name in names}
+
+    def usage(self, path: str) -> GroupUsage:
+        group = self._at(path)
+        memory_events = fields(group / "memory.events")
+        used = number(group / "memory.current")
+        return GroupUsage(
+            cpu_ns=fields(group / "cpu.stat").get("usage_usec", 0) * 1000,
+            memory_bytes=used,
+            memory_max_bytes=number(group / "memory.peak") or used,
+            memory_hits=memory_events.get("max", 0),
+            swap_bytes=number(group / "memory.swap.current"),
+            processes=number(group / "pids.current"),
+            process_hits=fields(group / "pids.events").get("max", 0),
+            oom_kills=memory_events.get("oom_kill", 0),
+        )
+
+    def delegate(self, path: str, uid: int) -> None:
+        group = self._at(path) / "payload"
+        names = ("", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control")
+        for target in (group / name if name else group for name in names):
+            with suppress(FileNotFoundError):
+                os.chown(target, uid, uid)
+        open_to_users(group)
+
+    def freeze(self, path: str, frozen: bool) -> None:
+        group = self._at(path)
+        write(group / "cgroup.freeze", "1" if frozen else "0")
+        until = time.monotonic() + 10
+        while fields(group / "cgroup.events").get("frozen", 0) != int(frozen):
+            if time.monotonic() > until:
+                raise TimeoutError(f"{path} did not {'freeze' if frozen else 'thaw'} within 10 s")
+            time.sleep(0.002)
+
+    def frozen(self, path: str) -> bool:
+        return number(self._at(path) / "cgroup.freeze") == 1
+
+    def kill(self, path: str) -> None:
+        file = self._at(path) / "cgroup.kill"
+        if file.exists():
+            write(file, "1")
+            return
+        for pid in self.processes(path):
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+
+    def remove(self, path: str) -> bool:
+        return remove_tree(self._at(path))
+
+    def clear(self, path: str) -> None:
+        clear_tree(self._at(path) / "payload")
+
+    def children(self, path: str) -> list[str]:
+        with suppress(OSError):
+            return sorted(entry.name for entry in os.scandir(self._at(path)) if entry.is_dir())
+        return []
+
+    def processes(self, path: str) -> list[int]:
+        return pids_below(self._at(path))

@@ -1,0 +1,33 @@
+"""A page refreshes its parts by themselves, and takes no message from the page that comes next."""
+
+import pytest
+
+from tests.panel.environments.test_list_rights import signed_in
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("tab", ["", "settings", "network", "activity", "console"])
+def test_the_head_of_an_environment_comes_alone(tab: str) -> None:
+    factories.node()
+    tenant = factories.tenant()
+    row = factories.environment(tenant)
+    client = signed_in(factories.member(tenant).user)
+    part = client.get(f"/environments/{row.pk}/{tab}", headers={"HX-Target": "ve-head"}).content.decode()
+    assert 'id="ve-head"' in part
+    assert "<html" not in part
+    assert "<nav" not in part
+
+
+@pytest.mark.parametrize("target", ["ve-head", "nothing-of-this-name"])
+def test_a_refresh_between_a_form_and_its_page_leaves_the_message(target: str) -> None:
+    factories.node()
+    tenant = factories.tenant()
+    row = factories.environment(tenant)
+    client = signed_in(factories.member(tenant).user)
+    url = f"/environments/{row.pk}/settings"
+    client.post(f"{url}/resize", {"memory_mb": "96"})
+    assert "New size asked for" not in client.get(url, headers={"HX-Target": target}).content.decode()
+    assert "New size asked for" in client.get(url).content.decode()
+    assert "New size asked for" not in client.get(url).content.decode()
