@@ -116,7 +116,7 @@ def _tell(user_id: UUID, tenant: Tenant) -> None:
 
 def roles_to_give(actor: Actor, tenant: Tenant) -> list[tuple[str, str]]:
     """`role` or `custom:<id>` with its name: all whose permissions the actor has himself."""
-    ready = [(name, RoleName(name).label) for name in ROLES if _has_all(actor, ROLES[name], tenant)]
+    ready = [(name, str(RoleName(name).label)) for name in ROLES if _has_all(actor, ROLES[name], tenant)]
     own = Role.objects.filter(tenant=tenant).order_by("name")
     return ready + [
         (f"custom:{row.pk}", row.name) for row in own if _has_all(actor, frozenset(row.permissions), tenant)

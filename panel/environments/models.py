@@ -9,6 +9,7 @@ import uuid
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from panel.tenants.models import TenantState
 from panel.tenants.scope import Scoped
@@ -22,14 +23,14 @@ UNHEARD = ("node_silent", "deadline_passed")
 class State(models.TextChoices):
     """What a person reads; derived, never stored."""
 
-    PROVISIONING = "provisioning", "provisioning"
-    RUNNING = "running", "running"
-    STOPPED = "stopped", "stopped"
-    PAUSED = "paused", "paused"
-    SUSPENDED = "suspended", "suspended"
-    FAILED = "failed", "failed"
-    DELETING = "deleting", "deleting"
-    DELETED = "deleted", "deleted"
+    PROVISIONING = "provisioning", _("provisioning")
+    RUNNING = "running", _("running")
+    STOPPED = "stopped", _("stopped")
+    PAUSED = "paused", _("paused")
+    SUSPENDED = "suspended", _("suspended")
+    FAILED = "failed", _("failed")
+    DELETING = "deleting", _("deleting")
+    DELETED = "deleted", _("deleted")
 
 
 def derive_state(
@@ -91,7 +92,7 @@ class Environment(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     """When the node said that nothing is left."""
 
-    version = models.PositiveIntegerField(default=1)
+    version = models.PositiveIntegerField(default=1, db_default=1)
     """Counts up with every change of what people see and set: for `If-Match`."""
 
     # what is wanted

@@ -4,6 +4,7 @@ import uuid
 
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from runtime.contract import ImageSource
 
@@ -30,11 +31,11 @@ class Image(models.Model):
 
 
 class NodeImageState(models.TextChoices):
-    WAITING = "waiting", "waiting"
-    BUILDING = "building", "building"
-    READY = "ready", "ready"
-    FAILED = "failed", "failed"
-    DELETING = "deleting", "deleting"
+    WAITING = "waiting", _("waiting")
+    BUILDING = "building", _("building")
+    READY = "ready", _("ready")
+    FAILED = "failed", _("failed")
+    DELETING = "deleting", _("deleting")
 
 
 class NodeImage(models.Model):

@@ -5,15 +5,16 @@ from datetime import datetime, timedelta
 
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 #: A node reports every 10 s; unheard of for longer than this it gets nothing new.
 SILENT_AFTER = timedelta(seconds=45)
 
 
 class NodeState(models.TextChoices):
-    ENABLED = "enabled", "enabled"
-    DRAINING = "draining", "draining"
-    DISABLED = "disabled", "disabled"
+    ENABLED = "enabled", _("enabled")
+    DRAINING = "draining", _("draining")
+    DISABLED = "disabled", _("disabled")
 
 
 class Node(models.Model):

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
 
 from panel.tenants.permissions import Permission, RoleName
 from panel.tenants.scope import Scoped
@@ -13,15 +14,15 @@ from runtime.contract.base import NAME_PATTERN
 
 
 class TenantState(models.TextChoices):
-    ACTIVE = "active", "active"
-    SUSPENDED = "suspended", "suspended"
+    ACTIVE = "active", _("active")
+    SUSPENDED = "suspended", _("suspended")
 
 
 class SuspendedHow(models.TextChoices):
     """What becomes of the environments of a suspended tenant that should run."""
 
-    STOP = "stop", "stopped"
-    FREEZE = "freeze", "frozen"
+    STOP = "stop", _("stopped")
+    FREEZE = "freeze", _("frozen")
 
 
 class Tenants(Scoped["Tenant"]):
@@ -58,7 +59,7 @@ class Tenant(models.Model):
     must_use_plans = models.BooleanField(default=False)
     """Its environments have the size of a plan, never one of their own."""
     time_zone = models.CharField(max_length=64, default="UTC")
-    version = models.PositiveIntegerField(default=1)
+    version = models.PositiveIntegerField(default=1, db_default=1)
     """Counts up with every change of the tenant or its quota: for `If-Match`."""
     requires_mfa = models.BooleanField(default=False)
     """Its members, and those of tenants below it, need a second factor."""

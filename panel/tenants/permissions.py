@@ -3,18 +3,19 @@
 from enum import StrEnum
 
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 #: In a token's list: everything that its user may do.
 EVERYTHING = "*"
 
 
 class RoleName(models.TextChoices):
-    OWNER = "owner", "owner"
-    ADMINISTRATOR = "administrator", "administrator"
-    OPERATOR = "operator", "operator"
-    VIEWER = "viewer", "viewer"
-    BILLING = "billing", "billing"
-    CUSTOM = "custom", "custom"
+    OWNER = "owner", _("owner")
+    ADMINISTRATOR = "administrator", _("administrator")
+    OPERATOR = "operator", _("operator")
+    VIEWER = "viewer", _("viewer")
+    BILLING = "billing", _("billing")
+    CUSTOM = "custom", _("custom")
 
 
 class Permission(StrEnum):

@@ -37,10 +37,12 @@ class Figure:
     name: str
     few_ms: float
     many_ms: float
+    steady: float = 1.0
+    """How much slower a page without rows was in the same turns: what else the machine did meanwhile."""
 
     @property
     def times(self) -> float:
-        return self.many_ms / self.few_ms
+        return self.many_ms / self.few_ms / self.steady
 
 
 def run(*, runs: int = 30, as_json: bool = False) -> int:
@@ -101,7 +103,8 @@ def measure(runs: int, *, say: Callable[[str], None]) -> tuple[list[Figure], flo
         cursor.execute("VACUUM ANALYZE")
     say(f"{_MANY} environments of {world.tenants_count} tenants, made in {time.monotonic() - began:.0f} s")
     many = dict(_times(world, runs))
-    return [Figure(name, few[name], many[name]) for name in few], quota_check_ms(world, runs)
+    figures = [Figure(name, few[name][0], many[name][0], many[name][1] / few[name][1]) for name in few]
+    return figures, quota_check_ms(world, runs)
 
 
 class World:
@@ -287,7 +290,12 @@ _PATHS = (
 )
 
 
-def _times(world: World, runs: int) -> Iterator[tuple[str, float]]:
+#: Has no rows: what it takes longer, it takes longer for reasons of the machine.
+_STEADY = "/accounts/login/"
+
+
+def _times(world: World, runs: int) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Of each path: its own milliseconds, and those of the steady page in the same turns."""
     from django.test import Client
 
     backend = "allauth.account.auth_backends.AuthenticationBackend"
@@ -299,15 +307,26 @@ def _times(world: World, runs: int) -> Iterator[tuple[str, float]]:
             yield f"{who} {path if one == path else '/tenants/<id>/'}", _median_ms(client, one, runs)
 
 
-def _median_ms(client: Any, path: str, runs: int) -> float:
-    taken = []
+def _median_ms(client: Any, path: str, runs: int) -> tuple[float, float]:
+    from django.test import Client
+
+    stranger = Client()
+    taken, steady = [], []
     for number in range(runs + 2):
-        began = time.perf_counter()
-        answer = client.get(path)
-        assert answer.status_code == 200, f"{path}: {answer.status_code}"
+        own = _one_ms(client, path, number)
+        other = _one_ms(stranger, _STEADY, number)
         if number >= 2:  # the first fill caches of templates and plans
-            taken.append((time.perf_counter() - began) * 1000)
-    return _typical(taken)
+            taken.append(own)
+            steady.append(other)
+    return _typical(taken), _typical(steady)
+
+
+def _one_ms(client: Any, path: str, number: int) -> float:
+    """Told apart by a header: what was answered a moment ago would else come from memory."""
+    began = time.perf_counter()
+    answer = client.get(path, headers={"X-Turn": str(number)})
+    assert answer.status_code == 200, f"{path}: {answer.status_code}"
+    return (time.perf_counter() - began) * 1000
 
 
 def _typical(taken: list[float]) -> float:

@@ -107,7 +107,12 @@ class Installation:
         return str(answer.body["stdout"]).strip()
 
     def delete(self, environment: str) -> None:
-        answer = self.call("DELETE", f"/environments/{environment}")
+        def asked() -> Answer | None:
+            """Not while the panel itself is just being started again."""
+            answer = self.call("DELETE", f"/environments/{environment}")
+            return answer if answer.status < 500 else None
+
+        answer = self.wait(asked, 30)
         assert answer.status in (202, 404), answer.body
         self.wait_gone(environment)
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.panel.support.crowd import Answer, Ask, Crowd, crowd_on
 
+pytestmark = pytest.mark.xdist_group("crowd")
+
 ROOM = 5
 LIMITS = {"cpu": 0.5, "memory_mb": 64, "disk_mb": 128}
 
@@ -24,7 +26,7 @@ def crowd(request: pytest.FixtureRequest) -> Iterator[Crowd]:
 def creates(world: dict[str, str], count: int) -> list[Ask]:
     body = {"image": "busybox", "limits": LIMITS, "tenant": world["tenant"]}
     return [
-        Ask("POST", "/api/v1/environments", {**body, "name": f"ve-{number}"}, world["token"])
+        Ask("POST", "/api/v1/environments", {**body, "name": f"new-{number}"}, world["token"])
         for number in range(count)
     ]
 

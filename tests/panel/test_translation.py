@@ -76,3 +76,15 @@ def test_a_page_says_no_in_the_readers_language(client: Client) -> None:
     answer = client.post(url, {"memory_mb": "4096"}, headers={"Accept-Language": "id"})
     assert answer.status_code == 409
     assert "memori (MiB) tidak cukup: diminta 4032" in answer.content.decode()
+
+
+@pytest.mark.django_db
+def test_states_and_kinds_are_words_of_the_readers_language(client: Client) -> None:
+    factories.node()
+    tenant = factories.tenant()
+    factories.environment(tenant)
+    client.force_login(factories.member(tenant).user, "allauth.account.auth_backends.AuthenticationBackend")
+    assert (
+        ">Berjalan</option>" in client.get("/environments/", headers={"Accept-Language": "id"}).content.decode()
+    )
+    assert "Membuat" in client.get("/operations/", headers={"Accept-Language": "id"}).content.decode()

@@ -7,12 +7,15 @@ from pathlib import Path
 import pytest
 
 from runtime import faults
+from runtime.contract import ImageSource, ImageSpec
 from runtime.engine import Engine
 from runtime.host import libc
+from runtime.images.service import ensure_image
 from runtime.node import Node
-from tests.host.conftest import busybox, engine, make, node, reports, specs
+from tests.host.conftest import engine, make, reports
+from tests.host.support.node import Specs, entered_test_node
 
-__all__ = ["busybox", "engine", "make", "node", "reports", "specs"]
+__all__ = ["engine", "make", "reports"]
 
 
 #: Where the tests were started, before any of them entered a node.
@@ -29,6 +32,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.root)
             if os.geteuid() != 0:
                 item.add_marker(pytest.mark.skip(reason="fault tests of the node need root"))
+
+
+@pytest.fixture(scope="package")
+def node() -> Iterator[Node]:
+    """This process is inside its namespaces, where tests of other directories can't do their work."""
+    with entered_test_node() as one:
+        yield one
+
+
+@pytest.fixture(scope="package")
+def specs(node: Node) -> Specs:
+    return Specs(node)
+
+
+@pytest.fixture(scope="package")
+def busybox(node: Node) -> str:
+    name = ImageSource.BUSYBOX.value
+    ensure_image(node, ImageSpec(node=node.name, name=name, source=ImageSource.BUSYBOX), lambda _: None)
+    assert node.image(name).is_dir()
+    return name
 
 
 @pytest.fixture(autouse=True)

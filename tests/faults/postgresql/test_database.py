@@ -12,6 +12,8 @@ from tests.faults.support.ready import ready
 from tests.faults.support.stack import Stack, stack
 from tests.support.postgres import postgresql
 
+pytestmark = pytest.mark.xdist_group("postgresql")
+
 
 @pytest.fixture(scope="module")
 def on_postgresql() -> Iterator[tuple[Stack, Database]]:

@@ -5,7 +5,11 @@ import time
 import uuid
 from typing import Any
 
+import pytest
+
 from tests.faults.support.stack import Stack
+
+pytestmark = pytest.mark.xdist_group("stack")
 
 
 def _ask(whole: Stack, count: int) -> list[str]:

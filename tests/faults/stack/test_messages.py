@@ -10,6 +10,8 @@ import pytest
 from tests.faults.support.queues import Queue, body, recorded
 from tests.faults.support.stack import Stack
 
+pytestmark = pytest.mark.xdist_group("stack")
+
 
 @pytest.fixture
 def to_node(whole: Stack) -> Queue:
@@ -39,7 +41,7 @@ def test_lost_messages_to_the_node_are_sent_again(whole: Stack, environment: str
 def test_lost_reports_are_asked_for_again(whole: Stack, environment: str, to_panel: Queue) -> None:
     with whole.held_down("panel-worker"):
         whole.wadah.call("POST", f"/environments/{environment}/pause", {})
-        whole.wadah.wait(lambda: "panel.observe" in to_panel.tasks(), 20)
+        whole.wadah.wait(lambda: "panel.observe" in to_panel.tasks(), 60)
         time.sleep(0.5)
         to_panel.drop()
     whole.wadah.wait_state(environment, "paused")

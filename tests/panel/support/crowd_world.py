@@ -63,7 +63,8 @@ def owners_of(tenants: list[str]) -> list[int]:
 
 
 def fall_behind(environments: list[str]) -> None:
-    """As if every message about them were lost a while ago."""
+    """As if every message about them were lost a while ago, and nobody else were behind."""
+    Environment.objects.update(observed_generation=F("generation"))
     long_ago = timezone.now() - timedelta(minutes=10)
     rows = Environment.objects.filter(pk__in=environments)
     rows.update(generation=F("generation") + 1, sent_at=long_ago, heard_at=long_ago, send_attempts=1)
