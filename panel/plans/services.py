@@ -22,6 +22,7 @@ from runtime.contract.base import NAME
 
 #: What makes a new version when it changes.
 TERMS = ("limits", "allowances", "choices")
+MOST_POSITION = 10_000
 
 
 def create_plan(
@@ -42,6 +43,7 @@ def create_plan(
     if not NAME.fullmatch(wanted):
         raise Invalid(_("A slug has 1 to 63 lower-case letters, digits and hyphens."), field="slug")
     _check_text(name, description)
+    _check_position(position)
     terms = parse_terms({"limits": limits, "allowances": allowances or {}, "choices": choices or {}})
     with transaction.atomic():
         if Plan.objects.filter(slug=wanted).exists():
@@ -61,6 +63,14 @@ def _check_text(name: str, description: str) -> None:
     if not name.strip() or len(name) > 120 or len(description) > 400:
         raise Invalid(
             _("A plan has a name of 1 to 120 characters, and at most 400 of description."), field="name"
+        )
+
+
+def _check_position(position: int) -> None:
+    if not 0 <= position <= MOST_POSITION:
+        raise Invalid(
+            _("position is 0 to %(most)s; a lower one comes first in lists.") % {"most": MOST_POSITION},
+            field="position",
         )
 
 
@@ -95,6 +105,7 @@ def update_plan(actor: Actor, plan_id: UUID, changes: Mapping[str, Any]) -> Plan
     with transaction.atomic():
         plan = locked_plan(actor, plan_id)
         _check_text(changes.get("name") or plan.name, changes.get("description") or "")
+        _check_position(changes.get("position") or 0)
         for field in ("name", "description", "position"):
             if changes.get(field) is not None:
                 setattr(plan, field, changes[field])

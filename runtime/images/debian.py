@@ -26,7 +26,7 @@ _MASKED = (
     "systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket "
     "systemd-udev-trigger.service "
     "systemd-modules-load.service systemd-remount-fs.service kmod-static-nodes.service modprobe@.service "
-    "systemd-sysctl.service systemd-pstore.service systemd-random-seed.service systemd-firstboot.service "
+    "systemd-pstore.service systemd-random-seed.service systemd-firstboot.service "
     "systemd-tmpfiles-setup-dev.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount "
     "sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount e2scrub_reap.service "
     "e2scrub_all.timer systemd-networkd-wait-online.service getty-static.service"

@@ -81,6 +81,12 @@ def test_debian_boots_to_running_with_nothing_failed(wadah: Installation) -> Non
     wadah.sh(made, "systemctl cat systemd-tmpfiles-clean.service | grep -q end-sessions")
     wadah.sh(made, "/usr/lib/wadah/end-sessions 0")
     wadah.wait(lambda: wadah.sh(made, "loginctl list-sessions --no-legend | grep -c customer; true") == "0", 30)
+    # what an administrator of a VPS writes there holds from the next boot on
+    wadah.sh(made, "echo net.core.somaxconn=2048 > /etc/sysctl.d/90-own.conf")
+    assert wadah.call("POST", f"/environments/{made}/restart", {}).status == 202
+    wadah.wait_state(made, "running")
+    wadah.wait(lambda: wadah.sh(made, "systemctl is-system-running || true") == "running", 30)
+    assert wadah.sh(made, "sysctl -n net.core.somaxconn") == "2048"
     wadah.delete(made)
 
 

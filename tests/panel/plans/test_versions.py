@@ -149,3 +149,16 @@ def test_bad_terms_are_refused_by_name(terms: dict[str, Any], field: str) -> Non
         plan(**terms)
     assert refused.value.field == field
     assert not Plan.objects.exists()
+
+
+@pytest.mark.parametrize("position", [-1, 10_001, 2**40])
+def test_a_position_out_of_range_is_refused_and_nothing_is_changed(position: int) -> None:
+    small = plan(position=3)
+    with pytest.raises(Invalid) as refused:
+        update_plan(factories.administrator(), small.pk, {"name": "Other", "position": position})
+    assert refused.value.field == "position"
+    with pytest.raises(Invalid):
+        plan(position=position)
+    small.refresh_from_db()
+    assert (small.position, small.name) == (3, "Small 0")
+    assert Plan.objects.count() == 1
