@@ -186,8 +186,10 @@ def free_slot(node: Node) -> int:
         return int(first)
     if highest + 1 < first + count:
         return int(highest) + 1
-    taken = set(slots.values_list("slot", flat=True))
-    free = next((slot for slot in range(first, first + count) if slot not in taken), None)
+    free = None
+    if slots.filter(slot__gte=first).count() < count:
+        taken = set(slots.values_list("slot", flat=True))
+        free = next((slot for slot in range(first, first + count) if slot not in taken), None)
     if free is None:
         free = _longest_rested(slots)
     if free is None:

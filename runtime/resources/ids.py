@@ -12,7 +12,7 @@ from runtime.errors import RuntimeFault
 from runtime.node import IDS_PER_SLOT
 from runtime.resources.base import Found, Resource
 from runtime.resources.cgroup import Cgroup
-from runtime.state import exclusive
+from runtime.state import Records, exclusive
 
 
 class IdRange(Resource):
@@ -65,7 +65,13 @@ class IdRange(Resource):
         return None
 
     def _slots_of(self, environment_id: UUID) -> list[int]:
+        """Of those that are claimed. Its spec says which; only without one all claims are read."""
         wanted = str(environment_id)
+        spec = Records(self.node, environment_id).wanted()
+        if spec is not None:
+            with suppress(OSError):
+                if self._claim(spec.slot).read_text() == wanted:
+                    return [spec.slot]
         return [slot for slot, owner in self._claims() if owner == wanted]
 
     def _claims(self) -> Iterable[tuple[int, str]]:
