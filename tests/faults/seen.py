@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from runtime.host.oci import monitor_pid
+from runtime.install.supervisor import STEADY_S
 from runtime.node import Node
 from tests.e2e.support import installation, standing
 from tests.faults.support.ready import ready
@@ -95,7 +96,9 @@ def _monitor(whole: Stack, pk: str, events: Events) -> float:
 
 
 def _agent(whole: Stack, pk: str, events: Events) -> float:
+    """One whose last end is a while ago: what dies again and again is started again ever later."""
     pid = whole.kernel()["environments"][pk]["pid"]
+    time.sleep(STEADY_S + 1)
     began = time.monotonic()
     whole.kill("agent")
     os.kill(pid, signal.SIGKILL)
