@@ -1,11 +1,9 @@
 """Counting only as far as somebody would look: a count of 100,000 rows costs more than the page itself."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.core.paginator import Page, Paginator
 from django.db import models
-from django.db.models.expressions import OrderBy
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
@@ -35,24 +33,12 @@ class BoundedPaginator(_Paginator):
         self.is_bounded = is_bounded
 
 
-def page_of_rows(
-    rows: "models.QuerySet[ModelT]",
-    per_page: int,
-    number: str | None,
-    *,
-    found_in: "Sequence[OrderBy | str]" = (),
-) -> "Page[ModelT]":
-    """The page that an address asks for, the first or last when there is none of that number.
-
-    `found_in`: the same order, written so that no index has it. Then what matches is looked for first and put
-    in order afterwards; else PostgreSQL may walk through all rows in the order of an index until enough match.
-    """
+def page_of_rows(rows: "models.QuerySet[ModelT]", per_page: int, number: str | None) -> "Page[ModelT]":
+    """The page that an address asks for, the first or last when there is none of that number."""
     try:
         asked = max(int(number or 1), 1)
     except ValueError:
         asked = 1
     most = min(asked, 10_000_000) * per_page + LOOK_AHEAD
-    if found_in:
-        rows = rows.filter(pk__in=rows.order_by(*found_in).values("pk")[: most + 1])
     count = count_up_to(rows, most + 1)
     return BoundedPaginator(rows, per_page, min(count, most), is_bounded=count > most).get_page(number)

@@ -6,9 +6,7 @@ import re
 from dataclasses import dataclass
 
 from django.core.paginator import Page
-from django.db.models import F, Prefetch, Q, QuerySet, Value
-from django.db.models.expressions import OrderBy
-from django.db.models.functions import Coalesce
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.http import QueryDict
 
 from panel.accounts.actor import Actor
@@ -138,11 +136,7 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
         order = F(key).desc(nulls_last=True) if is_down else F(key).asc(nulls_last=True)
     else:  # as the index has it
         order = F(key).desc() if is_down else F(key).asc()
-    found_in: tuple[OrderBy | str, ...] = ()
-    if text and key == "name":
-        name = Coalesce("name", Value(""))
-        found_in = (name.desc() if is_down else name.asc(), "pk")
-    page = page_of_rows(rows.order_by(order, "pk"), PER_PAGE, query.get("page"), found_in=found_in)
+    page = page_of_rows(rows.order_by(order, "pk"), PER_PAGE, query.get("page"))
     lines = [_line(actor, row) for row in page]
     may = frozenset[str]().union(*(line.may for line in lines))
     tags = sorted({*tags_in_use(actor, tenant), *([tag] if tag else [])})

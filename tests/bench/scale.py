@@ -273,7 +273,9 @@ _PATHS = (
     "/environments/",
     "/environments/?sort=-created",
     "/environments/?state=running",
-    "/environments/?q=ve-7",
+    # as many rows in both: of one name, and a whole page
+    "/environments/?q=ve-0",
+    "/environments/?q=busybox",
     "/tenants/",
     "/operations/",
     "/addresses/",
