@@ -49,7 +49,7 @@ class IdRange(Resource):
             raise RuntimeFault(
                 f"the id range of slot {spec.slot} belongs to environment {owner}", code="slot_taken"
             )
-        # cut off before the id is in it, it is one that was used before
+        # cut off before the id is in it, it is free
         with os.fdopen(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(str(spec.id))
         first = self.node.first_uid(spec.slot)
@@ -61,7 +61,7 @@ class IdRange(Resource):
             if slots and Cgroup(self.node).find(environment_id) is not None:
                 raise RuntimeFault("its control group is still there, so its ids may be in use", code="busy")
             for slot in slots:
-                os.truncate(self._claim(slot), 0)  # kept, empty: it was used before
+                os.truncate(self._claim(slot), 0)  # kept, empty: free
         return None
 
     def _slots_of(self, environment_id: UUID) -> list[int]:
