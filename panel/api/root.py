@@ -84,7 +84,7 @@ def actor(request: HttpRequest) -> Actor:
         return found  # asked again in the same request
     if lacks_second_factor(found):
         raise SecondFactorNeeded
-    if found.token is not None and found.token.tenant is not None:
+    if found.token is not None and found.token.tenant is not None and found.support is None:
         refuse_suspended(found.token.tenant)
     request._wadah_is_admitted = True  # type: ignore[attr-defined]
     return found
@@ -138,7 +138,8 @@ def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
 
 
 def _add_routers() -> None:
-    from panel.access.api import environment_router, tenant_router  # noqa: PLC0415
+    from panel.access.api import environment_router, support_router, tenant_router  # noqa: PLC0415
+    from panel.accounts.api import policy_router  # noqa: PLC0415
     from panel.accounts.api import router as tokens  # noqa: PLC0415
     from panel.accounts.ssh_keys_api import router as ssh_keys  # noqa: PLC0415
     from panel.audit.api import router as audit  # noqa: PLC0415
@@ -163,6 +164,8 @@ def _add_routers() -> None:
         ("capacity", capacity),
         ("addresses", addresses),
         ("audit", audit),
+        ("support", support_router),
+        ("sign-in-policy", policy_router),
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])
