@@ -4,6 +4,7 @@ Every model is frozen, refuses unknown fields and carries ids, names, numbers an
 path of the host, never a command for it. So whoever takes over the panel can't reach a node's files.
 """
 
+from runtime.contract.base import Message
 from runtime.contract.environment import (
     AppOptions,
     Credentials,
@@ -32,6 +33,7 @@ from runtime.contract.report import (
     Usage,
     UsageReport,
 )
+from runtime.contract.seal import Sealed
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
@@ -42,6 +44,8 @@ from runtime.contract.tasks import (
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
     PANEL_QUEUE,
+    PANEL_REPORTS,
+    REPORT_QUEUE,
     node_queue,
     slow_queue,
 )
@@ -57,6 +61,8 @@ __all__ = [
     "PANEL_OBSERVE_NODE",
     "PANEL_OBSERVE_USAGE",
     "PANEL_QUEUE",
+    "PANEL_REPORTS",
+    "REPORT_QUEUE",
     "AppOptions",
     "ArchiveFile",
     "Check",
@@ -76,6 +82,7 @@ __all__ = [
     "Lacking",
     "Leak",
     "Limits",
+    "Message",
     "Network",
     "NodeFacts",
     "NodeReport",
@@ -84,6 +91,7 @@ __all__ = [
     "Report",
     "RestartMode",
     "RestartPolicy",
+    "Sealed",
     "SecurityClass",
     "SecurityProfile",
     "Step",

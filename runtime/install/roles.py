@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from runtime.install.broker import write_redis
+from runtime.install.broker import share_report_key, write_redis
 from runtime.install.caddyfile import Upstreams, caddyfile
 from runtime.install.files import put
 from runtime.install.front import Front
@@ -74,7 +74,7 @@ def roles(layout: Layout, front: Front) -> list[Role]:
         ),
         Role(
             "panel-worker",
-            [str(venv / "celery"), "-A", "panel.config.celery", "worker", "-Q", "panel", "-c", "2",
+            [str(venv / "celery"), "-A", "panel.config.celery", "worker", "-Q", "panel,reports", "-c", "2",
              "-n", "panel@local", "-l", "warning", "--without-gossip", "--without-mingle",
              "--without-heartbeat"],
         ),
@@ -155,6 +155,7 @@ def write_configuration(layout: Layout, front: Front) -> None:
     """Files that Redis and the front are started with; to be called by root before they start, when the
     node is prepared."""
     write_redis(layout)
+    share_report_key(layout)
     upstreams = Upstreams(*(f"unix/{layout.run / name}" for name in ("web.sock", "uploads.sock", "ws.sock")))
     text = caddyfile(front.site, upstreams, internal_tls=front.internal_tls, static=layout.panel / "static")
     put(layout.etc / "Caddyfile", text, mode=0o640, owner=(0, ids()[1]))
