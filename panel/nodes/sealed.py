@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -15,17 +16,13 @@ log = structlog.get_logger()
 M = TypeVar("M", bound=Message)
 
 
-def keys_of(node: str) -> list[bytes]:
-    """The node's keys, the newest first; while one is exchanged (`./wadah rotate`) there are two. None: not a
-    node of ours."""
-    directory = settings.WADAH.home / "etc" / "nodes"
-    found = []
-    for name in (f"{node}.key", f"{node}.key.old"):
-        try:
-            found.append((directory / name).read_bytes().strip())
-        except FileNotFoundError:
-            continue
-    return [key for key in found if key]
+def key_of(node: str) -> bytes:
+    """What the node seals with, read anew each time; empty: it isn't a node of ours."""
+    key: Path = settings.WADAH.home / "etc" / "nodes" / f"{node}.key"
+    try:
+        return key.read_bytes().strip()
+    except FileNotFoundError:
+        return b""
 
 
 def from_node(task: str, model: type[M]) -> Callable[[Callable[[M], Any]], Callable[[Any], None]]:
@@ -60,10 +57,8 @@ def _opened(task: str, envelope: Any) -> tuple[str, dict[str, Any]] | None:
     except ValidationError as error:
         log.warning("report without a seal refused", task=task, errors=error.error_count())
         return None
-    for key in keys_of(sealed.node):
-        try:
-            return sealed.node, sealed.opened(task=task, key=key)
-        except ValueError:
-            continue
-    log.warning("report with a broken seal refused", task=task, node=sealed.node)
-    return None
+    try:
+        return sealed.node, sealed.opened(task=task, key=key_of(sealed.node))
+    except ValueError:
+        log.warning("report with a broken seal refused", task=task, node=sealed.node)
+        return None

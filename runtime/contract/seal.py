@@ -30,8 +30,8 @@ class Sealed(Message):
         return cls(node=node, text=text, seal=_seal(text, task, node, key))
 
     def opened(self, *, task: str, key: bytes) -> dict[str, Any]:
-        """The document. Raises `ValueError` when the seal is another's, or on something else."""
-        if not hmac.compare_digest(self.seal, _seal(self.text, task, self.node, key)):
+        """The document. Raises `ValueError` for a seal of another or on something else, or an empty key."""
+        if not key or not hmac.compare_digest(self.seal, _seal(self.text, task, self.node, key)):
             raise ValueError("the seal is broken")
         document = json.loads(self.text)
         if not isinstance(document, dict):
