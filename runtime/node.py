@@ -240,6 +240,11 @@ class Node:
         return self.root / "redis.password"
 
     @property
+    def report_key(self) -> Path:
+        """Shared with the panel; what seals this node's reports."""
+        return self.root / "report.key"
+
+    @property
     def ticket_key(self) -> Path:
         """Public half of the panel's ticket key."""
         return self.root / "panel-ticket.pub"

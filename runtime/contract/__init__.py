@@ -4,6 +4,7 @@ Every model is frozen, refuses unknown fields and carries ids, names, numbers an
 path of the host, never a command for it. So whoever takes over the panel can't reach a node's files.
 """
 
+from runtime.contract.base import Message
 from runtime.contract.environment import (
     AppOptions,
     Credentials,
@@ -33,6 +34,7 @@ from runtime.contract.report import (
     Usage,
     UsageReport,
 )
+from runtime.contract.seal import Sealed
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
@@ -43,6 +45,8 @@ from runtime.contract.tasks import (
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
     PANEL_QUEUE,
+    PANEL_REPORTS,
+    REPORT_QUEUE,
     node_queue,
     slow_queue,
 )
@@ -58,6 +62,8 @@ __all__ = [
     "PANEL_OBSERVE_NODE",
     "PANEL_OBSERVE_USAGE",
     "PANEL_QUEUE",
+    "PANEL_REPORTS",
+    "REPORT_QUEUE",
     "AppOptions",
     "ArchiveFile",
     "Check",
@@ -78,6 +84,7 @@ __all__ = [
     "Lacking",
     "Leak",
     "Limits",
+    "Message",
     "Network",
     "NodeFacts",
     "NodeReport",
@@ -86,6 +93,7 @@ __all__ = [
     "Report",
     "RestartMode",
     "RestartPolicy",
+    "Sealed",
     "SecurityClass",
     "SecurityProfile",
     "Step",

@@ -93,3 +93,7 @@ class NodeReport(Message):
     environments: Annotated[int, Field(ge=0)] = 0
     survey: Survey | None = None
     """The newest, told once."""
+
+    @property
+    def node(self) -> str:
+        return self.facts.name
