@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from panel.accounts.actor import Actor
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import ssh_keys_of
-from panel.environments.forms import CreateForm
+from panel.environments.forms import WHAT_FOR, CreateForm
 from panel.environments.models import Environment
 from panel.images.models import Image, NodeImage, NodeImageState
 from panel.nodes.capacity import Capacity, capacities, fits_somewhere
@@ -237,7 +237,10 @@ class CreatePage:
             "value": value,
             "page": self,
             "ssh_keys": self.ssh_keys,
-            "devices": [{"path": path, "is_given": path in (value["devices"] or ())} for path in devices],
+            "devices": [
+                {"path": path, "what": WHAT_FOR[Device(path)], "is_given": path in (value["devices"] or ())}
+                for path in devices
+            ],
             "left": left,
             "api_url": f"{settings.WADAH.url.rstrip('/')}/api/v1/environments",
             "curl": self._curl(value),

@@ -64,6 +64,13 @@ class LimitsForm(forms.Form):
         return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name) is not None}
 
 
+#: What people want a device for.
+WHAT_FOR = {
+    Device.TUN: _("tunnels of its own (VPN)"),
+    Device.FUSE: _("file systems of its own (sshfs, AppImage)"),
+}
+
+
 class DevicesForm(forms.Form):
     devices = forms.MultipleChoiceField(
         label=_("Devices"), required=False, choices=[(device.value, device.value) for device in Device]

@@ -98,6 +98,7 @@ def _offered_devices(request: PageRequest, row: Environment) -> list[dict[str, A
     return [
         {
             "path": device.value,
+            "what": forms.WHAT_FOR[device],
             "is_given": device in row.devices,
             "why_not": ""
             if device in row.devices
