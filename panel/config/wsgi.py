@@ -5,8 +5,9 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
-_django = get_wsgi_application()
+_pages = get_wsgi_application()
 
+from panel.config.bodies import whole  # noqa: E402 (after Django's apps are there)
 from panel.config.unchanged import Unchanged  # noqa: E402
 
-application = Unchanged(_django)
+application = whole(Unchanged(_pages))

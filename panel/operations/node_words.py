@@ -99,6 +99,7 @@ SENTENCES = (
     _("Put a plain file or directory there."),
     _("Start it to have it made anew from its image, restore a backup, or delete it."),
     _("Stop environments on this node, or give it more memory; then try again."),
+    _("Stop it instead."),
     _("Stop something inside, or choose a larger size."),
     _("Try again later."),
     _("Try again; if it fails again, an administrator looks at the node's log."),
