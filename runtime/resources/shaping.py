@@ -129,11 +129,11 @@ class Shaping(Resource):
 
     def inventory(self) -> Iterable[Found]:
         prefix = "i" + self.node.link_prefix[1:]
-        with IPRoute() as ip:
-            for link in ip.get_links():
-                alias = str(link.get("ifalias") or "")
-                if str(link.get("ifname", "")).startswith(prefix) and alias.startswith(ALIAS):
-                    yield Found(self.name, UUID(alias.removeprefix(ALIAS)), str(link.get("ifname")))
+        with Rtnetlink() as netlink:
+            links = netlink.links()
+        for link in links:
+            if link.name.startswith(prefix) and link.alias.startswith(ALIAS):
+                yield Found(self.name, UUID(link.alias.removeprefix(ALIAS)), link.name)
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         seen = self._look(spec.id)
