@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+from runtime.install.broker import write_redis
+from runtime.install.caddyfile import Upstreams, caddyfile
+from runtime.install.files import put
 from runtime.install.front import front_of
+from runtime.install.host import ids
 from runtime.install.layout import CHECKOUT, Layout
 from runtime.install.panel import bootstrap, manage
-from runtime.install.roles import write_configuration
 from runtime.install.say import line, plain
 from runtime.install.up import vendor
+
+#: The services of docker-compose.dev.yml; a development server has as many threads as requests.
+UPSTREAMS = Upstreams(web="web:8000", uploads="web:8000", ws="ws:8001")
 
 
 def _link(path: Path, target: Path) -> None:
@@ -23,7 +29,8 @@ def main() -> None:
     front = front_of(layout)
     vendor(layout)
     line("web files")
-    write_configuration(layout, front)
+    write_redis(layout)
+    put(layout.etc / "Caddyfile", caddyfile(":8080", UPSTREAMS, https=False), mode=0o640, owner=(0, ids()[1]))
     manage(layout, front, "prepare")
     line("database")
     admin = bootstrap(layout, front)

@@ -177,6 +177,11 @@ class Node:
         return self.mounts / "lxcfs"
 
     @property
+    def devices(self) -> Path:
+        """Nodes of the devices that environments may be given, in the node's mount namespace."""
+        return self.mounts / "devices"
+
+    @property
     def oci_root(self) -> Path:
         """The OCI runtime's own state (`crun --root`)."""
         return self.run / "oci"
@@ -233,6 +238,11 @@ class Node:
     def redis_password(self) -> Path:
         """Of the user `node` of the installation's own Redis."""
         return self.root / "redis.password"
+
+    @property
+    def report_key(self) -> Path:
+        """Shared with the panel; what seals this node's reports."""
+        return self.root / "report.key"
 
     @property
     def ticket_key(self) -> Path:

@@ -125,7 +125,7 @@ def send_image_report(report: ImageReport) -> None:
 
 @cache
 def _outbox_of(pid: int) -> Outbox:
-    made = Outbox(app)
+    made = Outbox(app, this_node())
     made.start()
     return made
 

@@ -22,6 +22,7 @@ from panel.tenants.selectors import tenant_of
 
 tenant_router = Router()
 environment_router = Router()
+support_router = Router()
 Json = dict[str, Any]
 
 
@@ -46,6 +47,16 @@ class ChangedRole(Strict):
 class NewInvitation(Strict):
     email: str = Field(max_length=254)
     role: str = Field(max_length=80)
+
+
+class NewSupport(Strict):
+    reason: str = Field(max_length=2000, description="The tenant reads it, with your name and the time.")
+    minutes: int = Field(default=30, description="5 to 480.")
+
+
+class Supports(BaseModel):
+    running: bool | None = None
+    mine: bool = Field(default=False, description="Only one's own.")
 
 
 class NewShare(Strict):
@@ -101,6 +112,7 @@ def show_share(row: Share) -> Json:
 def show_support(row: SupportAccess) -> Json:
     return {
         "id": str(row.pk),
+        "tenant": str(row.tenant_id),
         "who": row.user.username,
         "reason": row.reason,
         "started_at": row.started_at.isoformat(),
@@ -204,6 +216,14 @@ def list_support(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
     return page_of(rows, page, show_support)
 
 
+@tenant_router.post("/{pk}/support", response={201: Json}, operation_id="support_enter")
+def enter_support(request: HttpRequest, pk: str, payload: NewSupport) -> Status[Json]:
+    """Enter a tenant's view: what the answer's `token` does is marked in the audit record; it ends with it."""
+    tenant = _tenant(request, pk, Permission.USER_MANAGE)
+    row, text = support.enter_by_token(actor(request), tenant, **payload.model_dump())
+    return Status(201, {**show_support(row), "token": text})
+
+
 @tenant_router.delete("/{pk}/support/{support_id}", response={204: None}, operation_id="support_end")
 def end_support(request: HttpRequest, pk: str, support_id: str) -> Status[None]:
     tenant = tenant_of(actor(request), pk)
@@ -211,6 +231,13 @@ def end_support(request: HttpRequest, pk: str, support_id: str) -> Status[None]:
     row = rows.get_for(actor(request), uuid_of(support_id, "This support access"))
     support.end(actor(request), row.pk)
     return Status(204, None)
+
+
+@support_router.get("", response=Json, operation_id="support_accesses")
+def list_supports(request: HttpRequest, page: Query[Page], filters: Query[Supports]) -> Json:
+    """Of all tenants whose people one sees; of administrators of the installation, all."""
+    rows = support.accesses(actor(request), is_running=filters.running, is_own=filters.mine)
+    return page_of(rows, page, show_support)
 
 
 def _shared(request: HttpRequest, pk: str) -> Environment:

@@ -7,23 +7,26 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel import events
 from panel.access.models import SupportAccess
 from panel.accounts.actor import Actor
+from panel.accounts.auth import digest_of, new_secret, text_of
+from panel.accounts.models import Token
 from panel.audit.services import record
 from panel.errors import Forbidden, Invalid, NotFound
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
+from panel.tenants.permissions import SUPPORT, Permission
 
 SHORTEST_MINUTES, LONGEST_MINUTES = 5, 8 * 60
 
 
 def enter(actor: Actor, tenant: Tenant, *, reason: str, minutes: int) -> SupportAccess:
-    """The caller keeps its id in the session. One that still runs for the same tenant is ended."""
-    if not actor.is_platform_administrator or actor.token is not None:
+    """The caller keeps its id in the session, or asks for a token. One that still runs there is ended."""
+    if not actor.is_platform_administrator:
         raise Forbidden(Permission.USER_MANAGE, tenant_id=tenant.pk, target=tenant)
     text = " ".join(reason.split())
     if not 5 <= len(text) <= 400:
@@ -53,6 +56,29 @@ def enter(actor: Actor, tenant: Tenant, *, reason: str, minutes: int) -> Support
     return row
 
 
+def enter_by_token(actor: Actor, tenant: Tenant, *, reason: str, minutes: int) -> tuple[SupportAccess, str]:
+    """Enters, and the text of a token that speaks in this access alone and ends with it. It is shown this once.
+
+    The asker's own session or token stays as it is: what is to be marked is done with the new one.
+    """
+    secret = new_secret()
+    with transaction.atomic():
+        row = enter(actor, tenant, reason=reason, minutes=minutes)
+        token = Token.objects.create(
+            name=row.reason[:120],
+            user=actor.user,
+            tenant=tenant,
+            support=row,
+            permissions=sorted(SUPPORT),
+            digest=digest_of(secret),
+            networks=actor.token.networks if actor.token is not None else [],
+            expires_at=row.ends_at,
+        )
+        after = {"support": str(row.pk), "expires_at": row.ends_at.isoformat(), "networks": token.networks}
+        record(actor, "token.create", tenant_id=tenant.pk, target=token, after=after)
+    return row, text_of(token, secret)
+
+
 def end(actor: Actor, support_id: UUID) -> SupportAccess:
     """By the administrator himself, or by who manages the tenant's people. Over already: a no-op."""
     with transaction.atomic():
@@ -66,6 +92,19 @@ def end(actor: Actor, support_id: UUID) -> SupportAccess:
         if row.is_running():
             _end(row, actor)
     return row
+
+
+def accesses(
+    actor: Actor, *, is_running: bool | None = None, is_own: bool = False
+) -> "QuerySet[SupportAccess]":
+    """To the tenants whose people the actor sees, the newest first."""
+    rows = SupportAccess.objects.for_actor(actor).select_related("user", "tenant")
+    if is_own:
+        rows = rows.filter(user=actor.user)
+    if is_running is None:
+        return rows
+    running = SupportAccess.objects.running()
+    return rows.filter(pk__in=running) if is_running else rows.exclude(pk__in=running)
 
 
 def _end(row: SupportAccess, actor: Actor) -> None:

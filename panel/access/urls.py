@@ -18,5 +18,6 @@ urlpatterns = [
     path("invitations/accept/<str:key>/", views.accept, name="invitation-accept"),
     path("environments/<uuid:environment_id>/shares", views.environment_shares, name="environment-shares"),
     path("shares/<uuid:share_id>/remove", views.remove_share, name="share-remove"),
+    path("support/", views.supports, name="supports"),
     path("support/<uuid:support_id>/end", views.end_support, name="support-end"),
 ]

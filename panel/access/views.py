@@ -22,6 +22,7 @@ from panel.accounts.auth import SUPPORT_KEY, client_address
 from panel.accounts.models import User
 from panel.environments.models import Environment
 from panel.errors import NotFound, Refused
+from panel.paging import page_of_rows
 from panel.tenants.models import Membership, Role, Tenant
 from panel.tenants.permissions import Permission, RoleName
 from panel.ui.web import PageRequest, blame, page, sentence, signed_in
@@ -289,6 +290,15 @@ def enter_support(request: PageRequest, tenant_id: UUID) -> HttpResponse:
             request.session[SUPPORT_KEY] = str(row.pk)
             return redirect(f"{reverse('environments')}?tenant={tenant.slug}")
     return _people(request, tenant, {"enter": form}, status)
+
+
+@require_safe
+@signed_in
+def supports(request: PageRequest) -> HttpResponse:
+    """Of all tenants whose people one sees."""
+    rows = support.accesses(request.actor)
+    context = {"section": "support", "rows": page_of_rows(rows, 50, request.GET.get("page"))}
+    return page(request, "access/supports.html", context)
 
 
 @require_POST

@@ -7,13 +7,15 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
-from panel.accounts import services
+from panel.accounts import policy, services
 from panel.accounts.models import Token
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
+from panel.tenants.permissions import Permission
 from panel.tenants.selectors import tenant_of
 
 router = Router()
+policy_router = Router()
 Json = dict[str, Any]
 
 
@@ -29,6 +31,12 @@ class TokenToCreate(BaseModel):
     environments: list[str] = Field(default=[], max_length=200)
 
 
+class ChangedPolicy(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    requires_mfa: bool = Field(description="Everybody has a passkey or an authenticator app, or doesn't go on.")
+
+
 def _show(row: Token) -> Json:
     return {
         "id": str(row.pk),
@@ -37,6 +45,7 @@ def _show(row: Token) -> Json:
         "permissions": row.permissions,
         "networks": row.networks,
         "environments": row.environments,
+        "support": str(row.support_id) if row.support_id else None,
         "expires_at": row.expires_at.isoformat() if row.expires_at else None,
         "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,
         "last_used_from": row.last_used_from,
@@ -61,3 +70,15 @@ def create(request: HttpRequest, payload: TokenToCreate) -> Status[Json]:
 def revoke(request: HttpRequest, pk: str) -> Status[None]:
     services.revoke_token(actor(request), uuid_of(pk, "This token"))
     return Status(204, None)
+
+
+@policy_router.get("", response=Json, operation_id="signin_policy_get")
+def show_policy(request: HttpRequest) -> Json:
+    """What the installation asks of everybody's sign-in, and how one can sign in."""
+    actor(request).require(Permission.USER_MANAGE)
+    return policy.show(policy.policy())
+
+
+@policy_router.patch("", response=Json, operation_id="signin_policy_update")
+def set_policy(request: HttpRequest, payload: ChangedPolicy) -> Json:
+    return policy.show(policy.set_policy(actor(request), requires_mfa=payload.requires_mfa))

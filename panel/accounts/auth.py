@@ -54,7 +54,7 @@ def client_address(meta: dict[str, str]) -> str:
 
 
 def actor_from_token(text: str, address: str) -> Actor | None:
-    """None when the token is unknown, wrong, expired, revoked, or used from elsewhere."""
+    """None when it is unknown, wrong, expired, revoked, used from elsewhere, or its support access is over."""
     parts = text.split("_", 2)
     if len(parts) != 3 or parts[0] != _PREFIX:
         return None
@@ -62,15 +62,17 @@ def actor_from_token(text: str, address: str) -> Actor | None:
         token_id = UUID(hex=parts[1])
     except ValueError:
         return None
-    token = Token.objects.select_related("user", "tenant").filter(pk=token_id).first()
+    token = Token.objects.select_related("user", "tenant", "support__tenant").filter(pk=token_id).first()
     if token is None or not hmac.compare_digest(token.digest, digest_of(parts[2])):
         return None
     now = timezone.now()
     if not token.is_usable(now) or not token.user.is_active or not is_within(address, token.networks):
         return None
+    if token.support is not None and not (token.support.is_running(now) and token.user.is_superuser):
+        return None
     if token.last_used_at is None or now - token.last_used_at > _TOUCH_EVERY:
         Token.objects.filter(pk=token.pk).update(last_used_at=now, last_used_from=address or None)
-    return Actor(user=token.user, token=token, address=address)
+    return Actor(user=token.user, token=token, address=address, support=token.support)
 
 
 def is_within(address: str, networks: list[str]) -> bool:

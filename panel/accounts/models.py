@@ -70,6 +70,10 @@ class Token(models.Model):
         "tenants.Tenant", on_delete=models.CASCADE, related_name="tokens", null=True, blank=True
     )
     """None: everywhere that the user may act (only administrators of the installation make such)."""
+    support = models.ForeignKey(
+        "access.SupportAccess", on_delete=models.CASCADE, related_name="tokens", null=True, blank=True
+    )
+    """The support access that it speaks in, and ends with: its user has the tenant's view then, as on pages."""
     permissions = models.JSONField(default=list)
     environments = models.JSONField(default=list, blank=True)
     """Ids of the environments that it is for; empty: all. They stay named after their environment is gone, so

@@ -1,15 +1,32 @@
 """What administrators ask of everybody's sign-in."""
 
+from typing import Any
+
+from django.conf import settings
 from django.db import transaction
 
 from panel.accounts.actor import Actor
-from panel.accounts.models import SignInPolicy
+from panel.accounts.models import SignInPolicy, User
 from panel.audit.services import record
 from panel.tenants.permissions import Permission
 
 
 def policy() -> SignInPolicy:
     return SignInPolicy.objects.first() or SignInPolicy()
+
+
+def show(row: SignInPolicy) -> dict[str, Any]:
+    """The policy, and what is set from outside (see `docs/people-and-access.md`)."""
+    wadah = settings.WADAH
+    return {
+        "requires_mfa": row.requires_mfa,
+        "people_without_second_factor": User.objects.filter(is_active=True, authenticator=None).count(),
+        "single_sign_on": {"name": wadah.oidc_name, "url": wadah.oidc_url} if wadah.oidc_url else None,
+        "passkeys": wadah.has_name,
+        "mails_go_out": bool(wadah.email_host),
+        "longest_session_s": settings.SESSION_COOKIE_AGE,
+        "idle_session_s": wadah.session_idle_s,
+    }
 
 
 def set_policy(actor: Actor, *, requires_mfa: bool) -> SignInPolicy:

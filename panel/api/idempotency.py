@@ -76,7 +76,8 @@ def forget_old() -> int:
 
 def _scope(asker: Actor) -> str:
     tenant = asker.token.tenant_id if asker.token is not None else None
-    return hashlib.sha256(f"{asker.user.pk} {tenant or ''}".encode()).hexdigest()
+    support = asker.support.pk if asker.support is not None else None
+    return hashlib.sha256(f"{asker.user.pk} {tenant or ''} {support or ''}".rstrip().encode()).hexdigest()
 
 
 def _take(scope: str, key: str, fingerprint: str) -> tuple[IdempotencyRecord, bool]:

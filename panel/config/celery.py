@@ -7,7 +7,7 @@ from celery import Celery
 from celery.signals import setup_logging, task_prerun
 from kombu import Queue
 
-from runtime.contract import PANEL_QUEUE
+from runtime.contract import PANEL_QUEUE, REPORT_QUEUE
 from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
@@ -45,7 +45,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     worker_enable_remote_control=False,
     task_default_queue=PANEL_QUEUE,
-    task_queues=[Queue(PANEL_QUEUE)],
+    task_queues=[Queue(PANEL_QUEUE), Queue(REPORT_QUEUE)],
     task_create_missing_queues=True,
     beat_schedule={
         "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},

@@ -3,6 +3,8 @@
 import json
 import os
 import secrets as random
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -13,6 +15,23 @@ from pydantic import BaseModel, ConfigDict, Field
 _PUBLIC_KEY = "ticket.pub"
 
 
+class OldKey(BaseModel):
+    """A signing key that was replaced: what it signed is believed until then."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str = Field(repr=False)
+    until: float
+    """Seconds since the epoch."""
+
+
+class StillGood(list[OldKey]):
+    """For `SECRET_KEY_FALLBACKS`: the keys whose time isn't over now, however long the process runs already."""
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        return (old.key for old in super().__iter__() if old.until > time.time())
+
+
 class Secrets(BaseModel):
     """Keys that never enter the database, a log or a message."""
 
@@ -20,6 +39,7 @@ class Secrets(BaseModel):
 
     secret_key: str = Field(repr=False)
     """Django's signing key."""
+    old_secret_keys: list[OldKey] = Field(default=[], repr=False)
     field_keys: list[str] = Field(repr=False, min_length=1)
     """Fernet keys for secrets at rest: the first encrypts, all decrypt."""
     ticket_key: str = Field(repr=False)
@@ -48,6 +68,27 @@ class Secrets(BaseModel):
         found = cls.load(home)
         _write(path.with_name(_PUBLIC_KEY), found.ticket_public_key(), 0o644)
         return found
+
+    @classmethod
+    def keep(cls, home: Path, wanted: "Secrets") -> "Secrets":
+        """Write these in place of what was there."""
+        path = home / "panel" / "secrets.json"
+        _write(path, json.dumps(wanted.model_dump(), indent=2), 0o600)
+        _write(path.with_name(_PUBLIC_KEY), wanted.ticket_public_key(), 0o644)
+        return wanted
+
+    def renewed(self, window_s: float) -> "Secrets":
+        """New keys of every kind. What the old signing key signed is believed for `window_s`; the old keys of
+        fields stay behind the new one until nothing is encrypted by them (`panel.config.rotation`)."""
+        fresh, now = self.make(), time.time()
+        old = [one for one in self.old_secret_keys if one.until > now]
+        if window_s > 0:
+            old.append(OldKey(key=self.secret_key, until=now + window_s))
+        else:
+            old = []
+        return fresh.model_copy(
+            update={"old_secret_keys": old, "field_keys": [*fresh.field_keys, *self.field_keys]}
+        )
 
     def ticket_public_key(self) -> str:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415

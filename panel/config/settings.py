@@ -11,7 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
 
 from panel.config.env import PanelEnv
-from panel.config.secrets import Secrets
+from panel.config.secrets import Secrets, StillGood
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 WADAH = PanelEnv()
@@ -23,8 +23,11 @@ except FileNotFoundError as error:
     ) from error
 
 SECRET_KEY = SECRETS.secret_key
+SECRET_KEY_FALLBACKS = StillGood(SECRETS.old_secret_keys)
 DEBUG = WADAH.debug
 ALLOWED_HOSTS = WADAH.hosts
+#: The front listens for TLS only, so there is nothing to redirect; preloading a name is its owner's decision.
+SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]
 ROOT_URLCONF = "panel.config.urls"
 WSGI_APPLICATION = "panel.config.wsgi.application"
 ASGI_APPLICATION = "panel.config.asgi.application"

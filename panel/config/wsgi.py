@@ -5,4 +5,8 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
-application = get_wsgi_application()
+_pages = get_wsgi_application()
+
+from panel.config.bodies import whole  # noqa: E402 (after Django's apps are there)
+
+application = whole(_pages)

@@ -49,6 +49,7 @@ class NewEnvironment(Strict):
     ipv6: int | None = None
     network: Json | None = None
     security: Json | None = None
+    devices: list[str] = Field(default=[], max_length=20)
     restart: Json | None = None
     stop_timeout_s: float | None = None
     tags: list[str] = Field(default=[], max_length=100)
@@ -64,6 +65,7 @@ class EnvironmentToChange(Strict):
     ssh_keys: list[str] | None = None
     network: Json | None = None
     security: Json | None = None
+    devices: list[str] | None = Field(default=None, max_length=20)
     restart: Json | None = None
     stop_timeout_s: float | None = None
     tags: list[str] | None = Field(default=None, max_length=100)

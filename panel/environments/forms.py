@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.accounts.models import SshKey
 from panel.environments.models import Environment
+from runtime.contract import Device
 
 
 def split_lines(text: str) -> list[str]:
@@ -63,7 +64,20 @@ class LimitsForm(forms.Form):
         return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name) is not None}
 
 
-class CreateForm(SavedKeys, LimitsForm):
+#: What people want a device for.
+WHAT_FOR = {
+    Device.TUN: _("tunnels of its own (VPN)"),
+    Device.FUSE: _("file systems of its own (sshfs, AppImage)"),
+}
+
+
+class DevicesForm(forms.Form):
+    devices = forms.MultipleChoiceField(
+        label=_("Devices"), required=False, choices=[(device.value, device.value) for device in Device]
+    )
+
+
+class CreateForm(SavedKeys, LimitsForm, DevicesForm):
     name = forms.CharField(
         label=_("Name"),
         max_length=63,

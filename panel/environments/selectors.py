@@ -138,6 +138,7 @@ def show(
         "addresses": addresses,
         "network": row.network_options,
         "security": row.security,
+        "devices": row.devices,
         "restart": row.restart,
         "stop_timeout_s": row.stop_timeout_s,
         "ssh_keys": row.ssh_keys,

@@ -2,7 +2,6 @@
 
 import time
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import structlog
@@ -12,7 +11,6 @@ from django.core.cache import cache
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
-from pydantic import ValidationError
 
 from panel import events
 from panel.config.health import BEAT_KEY
@@ -23,6 +21,7 @@ from panel.environments.services.intent import announce
 from panel.environments.use import observe_usage as take_in
 from panel.networks import services as networks
 from panel.nodes.models import SILENT_AFTER, Node
+from panel.nodes.sealed import from_node
 from panel.operations import services as operations
 from panel.operations.models import OPEN_STATES, Operation, OperationState
 from panel.patience import until_stored
@@ -41,22 +40,14 @@ _MOST_PER_TICK = 500
 
 @shared_task(name=PANEL_OBSERVE)
 @until_stored
-def observe(document: dict[str, Any]) -> None:
-    try:
-        report = Report.model_validate(document)
-    except ValidationError as error:
-        log.warning("bad report refused", errors=error.error_count())
-        return
+@from_node(PANEL_OBSERVE, Report)
+def observe(report: Report) -> None:
     observing.observe(report)
 
 
 @shared_task(name=PANEL_OBSERVE_USAGE)
-def observe_usage(document: dict[str, Any]) -> None:
-    try:
-        report = UsageReport.model_validate(document)
-    except ValidationError as error:
-        log.warning("bad usage report refused", errors=error.error_count())
-        return
+@from_node(PANEL_OBSERVE_USAGE, UsageReport)
+def observe_usage(report: UsageReport) -> None:
     take_in(report)
 
 

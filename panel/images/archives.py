@@ -1,7 +1,7 @@
 """Archives that were handed in: taken in piece by piece with caps, kept as one file each below HOME.
 
-A file's name is an id that we made; nothing of what a person typed becomes part of a path. One archive is taken
-in at a time: a body may take minutes, and the other process of the pages is everybody else's.
+A file's name is an id that we made; nothing of what a person typed becomes part of a path. They come to a
+process of their own (`uploads`), so that a body that takes minutes holds up no page.
 """
 
 import fcntl
@@ -21,10 +21,16 @@ from django.utils.translation import gettext as _
 from panel.errors import Conflict, Invalid, TooMany
 
 MIB = 2**20
+#: Where they are handed in; the front sends these to the process for archives (`runtime.install.caddyfile`).
+ROUTES = frozenset({"/api/v1/images/archive", "/images/import"})
+#: Taken in at once; one that falls asleep keeps its place until the front hangs up.
+AT_ONCE = 4
 #: Left free on the disk of HOME, for the database and everything else.
 RESERVE_BYTES = 1024 * MIB
 PIECE = 256 * 1024
 DEADLINE_S = 1800.0
+#: On the average after so long, at least so much each second: else it isn't worth its place.
+PATIENCE_S, SLOWEST_BYTES_S = 60.0, 64 * 1024
 #: A file that belongs to no image is swept away when it is so old.
 ORPHAN_S = 3600.0
 
@@ -50,14 +56,7 @@ class Intake:
 
     def __init__(self) -> None:
         self._place = directory()
-        self._lock = os.open(self._place / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as busy:
-            os.close(self._lock)
-            raise TooMany(
-                _("Another archive is being taken in right now."), next_step=_("Try again when it is done.")
-            ) from busy
+        self._lock = _one_of_the_places(self._place)
         self.id = uuid.uuid4()
         self._part = self._place / f".{self.id}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -78,10 +77,17 @@ class Intake:
         most = settings.WADAH.archive_max_mb
         if self._bytes > most * MIB:
             raise Invalid(_("An archive has at most %(most)s MiB.") % {"most": most}, field="archive")
-        if time.monotonic() - self._began > DEADLINE_S:
+        took = time.monotonic() - self._began
+        if took > DEADLINE_S:
             raise Invalid(
                 _("The archive did not arrive within %(deadline_s)s minutes.")
                 % {"deadline_s": f"{DEADLINE_S / 60:g}"},
+                field="archive",
+            )
+        if took > PATIENCE_S and self._bytes < took * SLOWEST_BYTES_S:
+            raise Invalid(
+                _("The archive arrives too slowly: at least %(pace)s KiB a second are asked for.")
+                % {"pace": SLOWEST_BYTES_S // 1024},
                 field="archive",
             )
         if self._bytes - self._looked >= 16 * MIB:
@@ -119,6 +125,22 @@ class Intake:
         with suppress(FileNotFoundError):
             self._part.unlink()
         os.close(self._lock)
+
+
+def _one_of_the_places(directory: Path) -> int:
+    """The lock of a free one. Raises `TooMany` when all are taken."""
+    for number in range(AT_ONCE):
+        lock = os.open(directory / f".lock{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+        else:
+            return lock
+    raise TooMany(
+        _("%(count)s archives are being taken in right now.") % {"count": AT_ONCE},
+        next_step=_("Try again when one is done."),
+    )
 
 
 @contextmanager
@@ -175,7 +197,7 @@ def sweep(wanted: Iterable[uuid.UUID]) -> int:
     for entry in directory().iterdir():
         with suppress(FileNotFoundError):
             age = timezone.now().timestamp() - entry.lstat().st_mtime
-            if entry.name not in names and entry.name != ".lock" and age > ORPHAN_S:
+            if entry.name not in names and not entry.name.startswith(".lock") and age > ORPHAN_S:
                 entry.unlink()
                 swept += 1
     return swept

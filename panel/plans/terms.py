@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runtime.contract import Kernel, Kind
+from runtime.contract import Device, Kernel, Kind
 from runtime.contract.base import ImageName, Message
 from runtime.contract.environment import HIGHEST_RATE_BIT_S
 
@@ -36,8 +36,9 @@ class Allowances(Message):
 
 
 class Choices(Message):
-    """Which kinds, kernels and images. None: all that a node offers."""
+    """Which kinds, kernels and images (None: all that a node offers), and which devices (none: no device)."""
 
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] | None = None
     kernels: Annotated[tuple[Kernel, ...], Field(min_length=1)] | None = None
     images: Annotated[tuple[ImageName, ...], Field(min_length=1, max_length=200)] | None = None
+    devices: Annotated[tuple[Device, ...], Field(max_length=len(Device))] = ()

@@ -103,26 +103,33 @@ def environments(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
 def suspend(request: HttpRequest, pk: str, payload: Suspend | None = None) -> Json:
     who = actor(request)
     values = (payload or Suspend()).model_dump()
-    return _show(lifecycle.suspend_tenant(who, selectors.tenant_of(who, pk).pk, **values))
+    tenant, version = selectors.tenant_of(who, pk), expected_version(request)
+    return _show(lifecycle.suspend_tenant(who, tenant.pk, version=version, **values))
 
 
 @router.post("/{pk}/resume", response=Json, operation_id="tenants_resume")
 def resume(request: HttpRequest, pk: str) -> Json:
     who = actor(request)
-    return _show(lifecycle.resume_tenant(who, selectors.tenant_of(who, pk).pk))
+    tenant, version = selectors.tenant_of(who, pk), expected_version(request)
+    return _show(lifecycle.resume_tenant(who, tenant.pk, version=version))
 
 
 @router.delete("/{pk}", response={202: Json}, operation_id="tenants_delete")
 def delete(request: HttpRequest, pk: str, wait_s: int | None = None) -> Status[Json]:
-    """Suspended now, deleted with all that it owns after the waiting time; `delete_at` says when."""
+    """Suspended now, deleted with all that it owns after the waiting time; `delete_at` says when.
+
+    `If-Match` with the version that you have read: 412 when it was changed since.
+    """
     who = actor(request)
-    return Status(202, _show(lifecycle.schedule_deletion(who, selectors.tenant_of(who, pk).pk, wait_s=wait_s)))
+    tenant, version = selectors.tenant_of(who, pk), expected_version(request)
+    return Status(202, _show(lifecycle.schedule_deletion(who, tenant.pk, wait_s=wait_s, version=version)))
 
 
 @router.post("/{pk}/cancel-deletion", response=Json, operation_id="tenants_cancel_deletion")
 def cancel_deletion(request: HttpRequest, pk: str) -> Json:
     who = actor(request)
-    return _show(lifecycle.cancel_deletion(who, selectors.tenant_of(who, pk).pk))
+    tenant, version = selectors.tenant_of(who, pk), expected_version(request)
+    return _show(lifecycle.cancel_deletion(who, tenant.pk, version=version))
 
 
 @router.get("/{pk}/usage", response=Json, operation_id="tenants_usage")

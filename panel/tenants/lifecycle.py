@@ -40,17 +40,25 @@ def _tree(tenant: Tenant) -> QuerySet[Tenant]:
     return Tenant.objects.filter(path__startswith=tenant.path)
 
 
-def suspend_tenant(actor: Actor, tenant_id: UUID, *, reason: str = "", how: str = SuspendedHow.STOP) -> Tenant:
+def suspend_tenant(
+    actor: Actor,
+    tenant_id: UUID,
+    *,
+    reason: str = "",
+    how: str = SuspendedHow.STOP,
+    version: int | None = None,
+) -> Tenant:
     """Stop or freeze everything of the tenant and of those below it, and allow no start.
 
-    Asked again with another `how` it changes over; with the same it is a no-op.
+    Asked again with another `how` it changes over; with the same it is a no-op. `version`, here and below: what
+    the asker has read; `Stale` when the tenant was changed since.
     """
     if how not in SuspendedHow.values:
         raise Invalid(
             _("how is one of %(suspendedhow)s.") % {"suspendedhow": ", ".join(SuspendedHow.values)}, field="how"
         )
     with transaction.atomic():
-        tenant = locked(actor, tenant_id)
+        tenant = locked(actor, tenant_id, version)
         actor.require(Permission.TENANT_SUSPEND, tenant)
         if tenant.state == TenantState.SUSPENDED and tenant.suspended_how == how:
             return tenant
@@ -73,10 +81,10 @@ def _suspend(actor: Actor, tenant: Tenant, reason: str, how: str) -> None:
     events.publish("tenant", tenant.pk, tenant.pk)
 
 
-def resume_tenant(actor: Actor, tenant_id: UUID) -> Tenant:
+def resume_tenant(actor: Actor, tenant_id: UUID, *, version: int | None = None) -> Tenant:
     """What ran before runs again. Asked again: a no-op."""
     with transaction.atomic():
-        tenant = locked(actor, tenant_id)
+        tenant = locked(actor, tenant_id, version)
         actor.require(Permission.TENANT_SUSPEND, tenant)
         if tenant.state == TenantState.ACTIVE:
             return tenant
@@ -109,7 +117,9 @@ def _resume(actor: Actor, tenant: Tenant) -> None:
 # deletion -----------------------------------------------------------------------------------------
 
 
-def schedule_deletion(actor: Actor, tenant_id: UUID, *, wait_s: int | None = None) -> Tenant:
+def schedule_deletion(
+    actor: Actor, tenant_id: UUID, *, wait_s: int | None = None, version: int | None = None
+) -> Tenant:
     """Suspend the tenant now and delete it, all below it and all that they own after the waiting time.
 
     `wait_s` None: WADAH_TENANT_DELETE_WAIT_S, a week. Asked again: the time begins anew.
@@ -122,7 +132,7 @@ def schedule_deletion(actor: Actor, tenant_id: UUID, *, wait_s: int | None = Non
             field="wait_s",
         )
     with transaction.atomic():
-        tenant = locked(actor, tenant_id)
+        tenant = locked(actor, tenant_id, version)
         actor.require(Permission.TENANT_SUSPEND, tenant)
         if tenant.is_due:
             return tenant
@@ -137,10 +147,10 @@ def schedule_deletion(actor: Actor, tenant_id: UUID, *, wait_s: int | None = Non
     return tenant
 
 
-def cancel_deletion(actor: Actor, tenant_id: UUID) -> Tenant:
+def cancel_deletion(actor: Actor, tenant_id: UUID, *, version: int | None = None) -> Tenant:
     """Keep it; it runs again unless it was suspended before. `Conflict` once the waiting time is over."""
     with transaction.atomic():
-        tenant = locked(actor, tenant_id)
+        tenant = locked(actor, tenant_id, version)
         actor.require(Permission.TENANT_SUSPEND, tenant)
         if tenant.delete_at is None:
             return tenant

@@ -111,9 +111,7 @@ def update_tenant(
     from panel.tenants.quota import change_quota  # noqa: PLC0415 - environments need tenants
 
     with counting_refusals(), transaction.atomic():
-        tenant = locked(actor, tenant_id)
-        if version is not None and version != tenant.version:
-            raise Stale
+        tenant = locked(actor, tenant_id, version)
         before: dict[str, Any] = {}
         after: dict[str, Any] = {}
         if name is not None and name != tenant.name:
@@ -137,11 +135,14 @@ def update_tenant(
     return tenant
 
 
-def locked(actor: Actor, tenant_id: UUID) -> Tenant:
+def locked(actor: Actor, tenant_id: UUID, version: int | None = None) -> Tenant:
+    """The row until the transaction ends; `Stale` when its version isn't the one that the asker has read."""
     # no_key: rows that point to the tenant go on being written meanwhile
     tenant = Tenant.objects.for_actor(actor).select_for_update(no_key=True).filter(pk=tenant_id).first()
     if tenant is None:
         raise NotFound(_("This tenant"))
+    if version is not None and version != tenant.version:
+        raise Stale
     return tenant
 
 

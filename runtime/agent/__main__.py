@@ -65,7 +65,7 @@ def build(node: Node) -> Starlette:
     engine = ThreadPoolExecutor(4, thread_name_prefix="engine")
     sampling = ThreadPoolExecutor(1, thread_name_prefix="sampler")
     surveying = ThreadPoolExecutor(1, thread_name_prefix="survey")
-    outbox = Outbox(configure(node))
+    outbox = Outbox(configure(node), node)
     agent = Agent(node, execs)
     sampler = Sampler(node, outbox)
 

@@ -8,8 +8,9 @@ from typing import Any
 import structlog
 from celery import Celery
 
-from runtime.contract import PANEL_QUEUE
+from runtime.contract import REPORT_QUEUE, Sealed
 from runtime.contract.broker import UNSHOWN
+from runtime.node import Node
 
 log = structlog.get_logger()
 
@@ -20,10 +21,12 @@ _Message = tuple[str, dict[str, Any], float | None]
 
 
 class Outbox:
-    """A bounded queue and one thread. Of messages with the same key only the newest is sent."""
+    """A bounded queue and one thread. Of messages with the same key only the newest is sent, under the node's
+    seal as it is then."""
 
-    def __init__(self, app: Celery):
+    def __init__(self, app: Celery, node: Node):
         self._app = app
+        self._node = node
         self._waiting: OrderedDict[Hashable, _Message] = OrderedDict()
         self._changed = threading.Condition()
         self._closed = False
@@ -77,11 +80,13 @@ class Outbox:
 
     def _send(self, task: str, document: dict[str, Any], fresh_s: float | None) -> bool:
         try:
+            key = self._node.report_key.read_bytes().strip()
+            sealed = Sealed.of(document, task=task, node=self._node.name, key=key)
             # declares nothing: the node's user of Redis may add to this queue, not change where messages go
             self._app.send_task(
                 task,
-                args=[document],
-                queue=PANEL_QUEUE,
+                args=[sealed.model_dump(mode="json")],
+                queue=REPORT_QUEUE,
                 declare=[],
                 retry=False,
                 expires=fresh_s,

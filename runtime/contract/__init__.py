@@ -4,10 +4,12 @@ Every model is frozen, refuses unknown fields and carries ids, names, numbers an
 path of the host, never a command for it. So whoever takes over the panel can't reach a node's files.
 """
 
+from runtime.contract.base import Message
 from runtime.contract.environment import (
     AppOptions,
     Credentials,
     DesiredState,
+    Device,
     EnvironmentSpec,
     Forward,
     Kernel,
@@ -32,6 +34,7 @@ from runtime.contract.report import (
     Usage,
     UsageReport,
 )
+from runtime.contract.seal import Sealed
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
@@ -42,6 +45,8 @@ from runtime.contract.tasks import (
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
     PANEL_QUEUE,
+    PANEL_REPORTS,
+    REPORT_QUEUE,
     node_queue,
     slow_queue,
 )
@@ -57,12 +62,15 @@ __all__ = [
     "PANEL_OBSERVE_NODE",
     "PANEL_OBSERVE_USAGE",
     "PANEL_QUEUE",
+    "PANEL_REPORTS",
+    "REPORT_QUEUE",
     "AppOptions",
     "ArchiveFile",
     "Check",
     "CheckLevel",
     "Credentials",
     "DesiredState",
+    "Device",
     "EnvironmentEvent",
     "EnvironmentSpec",
     "EventCode",
@@ -76,6 +84,7 @@ __all__ = [
     "Lacking",
     "Leak",
     "Limits",
+    "Message",
     "Network",
     "NodeFacts",
     "NodeReport",
@@ -84,6 +93,7 @@ __all__ = [
     "Report",
     "RestartMode",
     "RestartPolicy",
+    "Sealed",
     "SecurityClass",
     "SecurityProfile",
     "Step",

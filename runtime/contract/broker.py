@@ -14,6 +14,8 @@ from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport import TRANSPORT_ALIASES, redis
 
+from runtime.contract.tasks import PANEL_REPORTS, REPORT_QUEUE
+
 log = structlog.get_logger()
 
 #: A message that nobody acknowledged for this long is given out again, for the case that `TakeBack` could not.
@@ -73,6 +75,15 @@ class Channel(redis.Channel):
 class Transport(redis.Transport):
     Channel = Channel
 
+    def _deliver(self, message: Any, queue: str | None) -> None:
+        """Kombu's; but a message says the queue that it was read from, not what its sender wrote there.
+
+        By that it is put back when it stays unacknowledged: a node could have the panel put what it made up
+        into the queue of another node.
+        """
+        message["properties"]["delivery_info"] |= {"exchange": "", "routing_key": queue}
+        super()._deliver(message, queue)
+
 
 # by its alias, so that a URL of any form (socket, TLS) leads here
 TRANSPORT_ALIASES["redis"] = f"{__name__}:Transport"
@@ -88,7 +99,9 @@ class Consumer(CeleryConsumer):
 
         def guarded(message: Any) -> Any:
             try:
-                refuse_errands(message.headers.get("task"), message.payload)
+                task = message.headers.get("task")
+                refuse_errands(task, message.payload)
+                refuse_strangers(task, message.delivery_info["routing_key"])
                 return handle(message)
             except away:
                 raise
@@ -130,6 +143,12 @@ def refuse_errands(task: Any, body: Any) -> None:
     more = body[2]
     if more is not None and (not isinstance(more, dict) or any(more.values())):
         raise ValueError("it brings tasks of its own")
+
+
+def refuse_strangers(task: str, queue: str) -> None:
+    """Raises `ValueError` for what isn't a report, in the queue that nodes can write to."""
+    if queue == REPORT_QUEUE and task not in PANEL_REPORTS:
+        raise ValueError(f"{task[:80]} is no report")
 
 
 class TakeBack(bootsteps.StartStopStep):

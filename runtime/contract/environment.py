@@ -111,6 +111,16 @@ class SecurityProfile(Message):
     """32-bit system calls inside."""
 
 
+class Device(StrEnum):
+    """What an environment may be given beside what every system has (null, zero, random, tty, pts): devices
+    whose kernel half keeps to the namespaces of whoever opens them, and no others."""
+
+    TUN = "/dev/net/tun"
+    """Links of one's own (VPN): in the opener's network namespace, with CAP_NET_ADMIN there."""
+    FUSE = "/dev/fuse"
+    """File systems of one's own: seen in the opener's user namespace and those below it only."""
+
+
 class RestartMode(StrEnum):
     ALWAYS = "always"
     ON_FAILURE = "on-failure"
@@ -169,6 +179,8 @@ class EnvironmentSpec(Message):
     network: Network = Network()
     credentials: Credentials = Credentials()
     security: SecurityProfile = SecurityProfile()
+    devices: Annotated[tuple[Device, ...], Field(max_length=len(Device))] = ()
+    """Given at the next start."""
     restart: RestartPolicy = RestartPolicy()
     boots: Annotated[int, Field(ge=0)] = 0
     """Counts asked-for restarts: a higher number than the node last booted means stop, then start."""

@@ -9,6 +9,9 @@ PANEL_OBSERVE_NODE = "panel.observe_node"
 PANEL_OBSERVE_USAGE = "panel.observe_usage"
 PANEL_OBSERVE_IMAGE = "panel.observe_image"
 PANEL_QUEUE = "panel"
+#: Where nodes put what they have to say: of the panel's tasks only `PANEL_REPORTS` are taken from there.
+REPORT_QUEUE = "reports"
+PANEL_REPORTS = frozenset({PANEL_OBSERVE, PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, PANEL_OBSERVE_IMAGE})
 
 
 def node_queue(node: str) -> str:

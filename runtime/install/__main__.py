@@ -197,6 +197,13 @@ def _bench(options: argparse.Namespace) -> int:
     return run_bench(_unguarded(options.arguments))
 
 
+def _rotate(options: argparse.Namespace) -> int:
+    from runtime.install.rotate import PARTS, rotate  # noqa: PLC0415
+
+    rotate(Layout.of(options.home), tuple(options.only or PARTS), options.window_hours)
+    return 0
+
+
 def _need_root(verb: str) -> None:
     if os.geteuid() != 0:
         raise Stop(f"`{verb}` needs root", f"sudo ./wadah {verb}")
@@ -236,6 +243,15 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = verb(name, act, words, home=name == "node")
         one.add_argument("arguments", nargs=argparse.REMAINDER)
+    anew = verb("rotate", _rotate, "exchange every key and password of the installation for new ones")
+    anew.add_argument("--only", action="append", choices=("panel", "node", "redis", "certificate"))
+    anew.add_argument(
+        "--window-hours",
+        type=float,
+        default=168.0,
+        metavar="N",
+        help="how long sessions and invitations signed by the old key are good (168; 0: not at all)",
+    )
     one = verb(
         "role", _role, "run one process of an installation in the foreground (several: under supervision)"
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import secrets
 from pathlib import Path
 
@@ -9,13 +10,14 @@ from runtime.install.files import put
 from runtime.install.host import ids
 from runtime.install.layout import Layout
 
-#: The node's half reads its own queues and puts reports into the panel's, which it can neither read nor empty.
+#: The node's half reads its own queues and puts reports into the one for them, which it can neither read nor
+#: empty; into the panel's own it puts nothing.
 #: Of commands it has those on keys, and no say over the server. https://redis.io/docs/management/security/acl/
 _NODE = (
     "resetchannels -@all +@read +@write +@connection +@transaction +@scripting -@dangerous"
     " ~node.{name} ~node.{name}.* ~node.{name}{separator}* ~unacked*.node.{name} ~unacked*.node.{name}.*"
     " ~_kombu.binding*.node.{name} ~_kombu.binding*.node.{name}.*"
-    " (+lpush +llen +exists +ping +multi +exec resetchannels %W~panel %W~panel{separator}*)"
+    " (+lpush +llen +exists +ping +multi +exec resetchannels %W~reports %W~reports{separator}*)"
 )
 #: Between a queue's name and a priority, in the name of the list (kombu's Redis transport). It stands in the
 #: file as it is: ACL files know no quoting.
@@ -42,6 +44,20 @@ def write_redis(layout: Layout) -> None:
     users = ["user default off", *(_user(name, passwords[name], rights[name]) for name in rights)]
     put(layout.etc / "redis.acl", "\n".join(users) + "\n", mode=0o640, owner=(0, gid))
     put(layout.etc / "redis.conf", _configuration(layout), mode=0o640, owner=(0, gid))
+
+
+def share_report_key(layout: Layout) -> None:
+    """The key that seals what this machine's node reports: made once, and given to the panel under the node's
+    name. A no-op where all is so, and where there is no node yet."""
+    settings = layout.home / "node" / "node.json"
+    if not settings.exists():
+        return
+    _, gid = ids()
+    key = _password(layout.home / "node" / "report.key", group=0)
+    trusted = layout.etc / "nodes"
+    trusted.mkdir(mode=0o750, exist_ok=True)
+    os.chown(trusted, 0, gid)
+    put(trusted / f"{json.loads(settings.read_text())['name']}.key", key + "\n", mode=0o640, owner=(0, gid))
 
 
 def node_rights(name: str) -> str:

@@ -1,18 +1,21 @@
 """The processes of an installation: what each runs, as whom, and when it is ready."""
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from runtime.install.broker import write_redis
+from runtime.install.broker import share_report_key, write_redis
+from runtime.install.caddyfile import Upstreams, caddyfile
 from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.host import ids
 from runtime.install.layout import Layout
 from runtime.install.say import Stop
+
+#: Requests with an archive that are listened to at once; of them, `panel.images.archives` takes in a few.
+UPLOADS_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def roles(layout: Layout, front: Front) -> list[Role]:
         ),
         Role(
             "panel-worker",
-            [str(venv / "celery"), "-A", "panel.config.celery", "worker", "-Q", "panel", "-c", "2",
+            [str(venv / "celery"), "-A", "panel.config.celery", "worker", "-Q", "panel,reports", "-c", "2",
              "-n", "panel@local", "-l", "warning", "--without-gossip", "--without-mingle",
              "--without-heartbeat"],
         ),
@@ -86,6 +89,13 @@ def roles(layout: Layout, front: Front) -> list[Role]:
              "--uds-permissions", "432", "--workers", "2", "--blocking-threads", "1", "--no-ws",
              "--respawn-failed-workers", "--log-level", "warning", "panel.config.wsgi:application"],
             ready=run / "web.sock",
+        ),
+        Role(  # whoever sends an archive slowly holds a thread of this one only
+            "uploads",
+            [str(venv / "granian"), "--interface", "wsgi", "--uds", str(run / "uploads.sock"),
+             "--uds-permissions", "432", "--workers", "1", "--blocking-threads", str(UPLOADS_AT_ONCE),
+             "--no-ws", "--respawn-failed-workers", "--log-level", "warning", "panel.config.wsgi:application"],
+            ready=run / "uploads.sock",
         ),
         Role(
             "ws",
@@ -145,82 +155,7 @@ def write_configuration(layout: Layout, front: Front) -> None:
     """Files that Redis and the front are started with; to be called by root before they start, when the
     node is prepared."""
     write_redis(layout)
-    write_caddyfile(layout, front)
-
-
-#: For a body of 2 MB or more where no archive is expected (RFC 9457).
-_TOO_LONG = json.dumps(
-    {
-        "type": "urn:wadah:problem:too_long",
-        "title": "Content Too Large",
-        "status": 413,
-        "code": "too_long",
-        "detail": "The body of a request has less than 2 MB here.",
-    }
-)
-
-
-def write_caddyfile(layout: Layout, front: Front) -> None:
-    """WebSockets to the ASGI process, hashed static files from disk, everything else to WSGI.
-
-    The few WSGI threads never wait for a sender: a small body comes to them whole, and of an archive they
-    are asked first whether its sender may.
-    """
-    tls = "tls internal" if front.internal_tls else ""
-    archive_max_mb = int(os.environ.get("WADAH_ARCHIVE_MAX_MB") or 4096)
-    text = f"""{{
-  admin off
-  auto_https disable_redirects
-  servers {{
-    timeouts {{
-      read_header 20s
-      idle 5m
-    }}
-  }}
-}}
-{front.site} {{
-  {tls}
-  header -Server
-  encode gzip
-  @sockets path /ws/*
-  handle @sockets {{
-    reverse_proxy unix/{layout.run / "ws.sock"}
-  }}
-  handle_path /static/* {{
-    root * {layout.panel / "static"}
-    header Cache-Control "public, max-age=31536000, immutable"
-    header X-Content-Type-Options nosniff
-    file_server
-  }}
-  @long {{
-    not path /api/v1/images/archive /images/import
-    header_regexp Content-Length ^([2-9][0-9]{{6}}|[0-9]{{8,}})$
-  }}
-  handle @long {{
-    header Content-Type application/problem+json
-    respond `{_TOO_LONG}` 413
-  }}
-  @archives {{
-    method POST
-    path /api/v1/images/archive /images/import
-  }}
-  handle @archives {{
-    request_body {{
-      max_size {archive_max_mb + 1}MiB
-    }}
-    forward_auth unix/{layout.run / "web.sock"} {{
-      uri {{uri}}
-    }}
-    reverse_proxy unix/{layout.run / "web.sock"}
-  }}
-  handle {{
-    request_body {{
-      max_size 2MB
-    }}
-    reverse_proxy unix/{layout.run / "web.sock"} {{
-      buffer_requests
-    }}
-  }}
-}}
-"""
+    share_report_key(layout)
+    upstreams = Upstreams(*(f"unix/{layout.run / name}" for name in ("web.sock", "uploads.sock", "ws.sock")))
+    text = caddyfile(front.site, upstreams, internal_tls=front.internal_tls, static=layout.panel / "static")
     put(layout.etc / "Caddyfile", text, mode=0o640, owner=(0, ids()[1]))

@@ -83,7 +83,7 @@ def _bring_up(
     _prepare_panel(layout, front)
     line("database")
     if running_pid(layout) is None:
-        _start_supervisor(layout, front)
+        start_supervisor(layout, front)
     wait_until_ready(layout, front)
     line("front, web, workers, node agent")
     admin = known_admin(layout)
@@ -187,7 +187,8 @@ def give_ticket_key(layout: Layout) -> None:
         target.chmod(0o600)
 
 
-def _start_supervisor(layout: Layout, front: Front) -> None:
+def start_supervisor(layout: Layout, front: Front) -> None:
+    """Starts every process of the installation; returns before they are ready."""
     with append(layout.log / "supervisor.log") as log:
         subprocess.Popen(
             [
@@ -235,7 +236,7 @@ def _stay(layout: Layout, front: Front) -> None:
                 line("the panel was stopped from elsewhere; environments go on running")
                 return
             problem("the supervisor was killed; started again")
-            _start_supervisor(layout, front)
+            start_supervisor(layout, front)
             time.sleep(5)
     except KeyboardInterrupt:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -108,8 +108,17 @@ class Cgroup(Resource):
 
     def freeze(self, environment_id: UUID, frozen: bool) -> None:
         path = self.find(environment_id)
-        if path is not None and self.groups.frozen(path) != frozen:
+        if path is None or self.groups.frozen(path) == frozen:
+            return
+        try:
             self.groups.freeze(path, frozen)
+        except TimeoutError as late:
+            raise RuntimeFault(
+                "its processes could not be frozen within 10 s: one of them waits in the kernel, such as for"
+                " a file system of its own (/dev/fuse) that doesn't answer",
+                code="busy",
+                next_step="Stop it instead.",
+            ) from late
 
     def frozen(self, environment_id: UUID) -> bool:
         path = self.find(environment_id)

@@ -3,8 +3,9 @@
 import http.client
 import json
 import socket
+import urllib.request
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -72,3 +73,49 @@ def test_bodies_that_never_come_hold_up_nobody(wadah: Installation) -> None:
             one.sendall(head.encode())
         for _ in range(4):
             assert wadah.call("GET", "/environments").status == 200
+
+
+def _chunked(wadah: Installation, path: str, kind: str, length: int) -> tuple[int, dict[str, object]]:
+    """As the administrator, without saying how much comes."""
+    where = urlsplit(wadah.url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
+    headers = {"Content-Type": kind, "Authorization": f"Bearer {wadah.token}"}
+    headers["Idempotency-Key"] = str(uuid.uuid4())
+    piece = b" " * 64 * 1024
+    pieces = (piece for _ in range(length // len(piece)))
+    with suppress(BrokenPipeError, ConnectionResetError):  # the answer is there already
+        connection.request("POST", path, body=pieces, headers=headers, encode_chunked=True)
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_a_body_of_unknown_length_is_read_or_refused_with_the_reason(wadah: Installation, turn: int) -> None:
+    status, said = _chunked(wadah, "/api/v1/environments", "application/json", MIB)
+    assert (status, said["code"]) == (400, "not_json")  # nothing but spaces
+    for length in (3 * MIB, 64 * MIB):
+        status, said = _chunked(wadah, "/api/v1/environments", "application/json", length)
+        assert (status, said["code"]) == (413, "too_long")
+    status, said = _chunked(wadah, "/api/v1/images/archive?name=x", "application/octet-stream", 8 * MIB)
+    assert (status, said["code"]) == (411, "length_required")
+
+
+def test_archives_that_never_come_hold_up_nobody(wadah: Installation) -> None:
+    """Of somebody who may hand them in: more of them than the pages have threads."""
+    where = urlsplit(wadah.url)
+    with ExitStack() as opened:
+        for number in range(12):
+            head = (
+                f"POST /api/v1/images/archive?name=slow-{number} HTTP/1.1\r\nHost: {where.netloc}\r\n"
+                f"Authorization: Bearer {wadah.token}\r\nIdempotency-Key: {uuid.uuid4()}\r\n"
+                "Content-Type: application/octet-stream\r\nContent-Length: 100000000\r\n\r\n"
+            )
+            one = opened.enter_context(socket.create_connection((where.hostname or "", where.port or 80)))
+            one.sendall(head.encode() + bytes(300_000))
+        archives = wadah.home / "panel" / "archives"
+        wadah.wait(lambda: list(archives.glob(".*.part")), 30)
+        for _ in range(4):
+            assert wadah.call("GET", "/environments").status == 200
+            with urllib.request.urlopen(f"{wadah.url}/readyz", timeout=20) as ready:
+                assert ready.status == 200
+    wadah.wait(lambda: not list(archives.glob(".*.part")), 90)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.e2e.support import Installation
 
-ROLES = {"front", "web", "ws", "panel-worker", "beat", "node-worker", "node-slow", "agent", "redis"}
+ROLES = {"front", "web", "uploads", "ws", "panel-worker", "beat", "node-worker", "node-slow", "agent", "redis"}
 
 
 def _processes(wadah: Installation) -> dict[str, dict[str, object]]:
@@ -45,7 +45,7 @@ def test_admin_json_is_for_root_only(wadah: Installation) -> None:
 
 
 def test_sockets_are_for_the_panels_group_and_configuration_is_roots(wadah: Installation) -> None:
-    for socket in ("web.sock", "ws.sock", "agent.sock", "redis.sock"):
+    for socket in ("web.sock", "uploads.sock", "ws.sock", "agent.sock", "redis.sock"):
         assert stat.S_IMODE((wadah.home / "run" / socket).stat().st_mode) == 0o660, socket
     assert stat.S_IMODE(wadah.home.stat().st_mode) == 0o750
     assert wadah.home.joinpath("run").stat().st_mode & stat.S_ISVTX

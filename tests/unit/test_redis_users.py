@@ -1,13 +1,19 @@
 """What the users of the installation's own Redis may do, asked of a real Redis with the same ACL file."""
 
+import json
 import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from celery import Celery
+from kombu import Queue
 
+from runtime.contract import PANEL_OBSERVE, PANEL_QUEUE, REPORT_QUEUE
+from runtime.contract.broker import refuse_strangers, take_back, transport_options
 from runtime.install import broker
 
 
@@ -64,20 +70,56 @@ def test_the_node_reads_its_own_queues(server: Path) -> None:
     assert node.hgetall("unacked.node.n1") == {b"tag": b"message"}
 
 
-def test_the_node_reports_but_does_not_read_or_empty_the_panels_queue(server: Path) -> None:
+def test_the_node_reports_but_does_not_read_or_empty_what_was_reported(server: Path) -> None:
     node = _as(server, "node")
     with node.pipeline(transaction=True) as pipe:
-        pipe.lpush("panel", "report").lpush("panel\x06\x163", "report")
+        pipe.lpush("reports", "report").lpush("reports\x06\x163", "report")
         pipe.execute()
-    _refused(node.lrange, "panel", 0, -1)
-    _refused(node.rpop, "panel")
-    _refused(node.delete, "panel")
-    assert _as(server, "panel").rpop("panel") == b"report"
+    _refused(node.lrange, "reports", 0, -1)
+    _refused(node.rpop, "reports")
+    _refused(node.delete, "reports")
+    assert _as(server, "panel").rpop("reports") == b"report"
+
+
+def test_f22_a_report_is_put_back_where_it_was_read_whatever_its_sender_wrote(server: Path) -> None:
+    """What nobody acknowledged goes back by the way that the message names: not into another node's queue."""
+    forged = {
+        "body": "W10=",
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+        "headers": {"task": "runtime.apply", "id": "1"},
+        "properties": {
+            "delivery_info": {"exchange": "", "routing_key": "node.n2"},
+            "delivery_tag": "1",
+            "priority": 0,
+            "body_encoding": "base64",
+        },
+    }
+    _as(server, "node").lpush("reports", json.dumps(forged))
+    app = Celery(broker=f"redis+socket://panel:password of panel@{server}")
+    app.conf.broker_transport_options = transport_options("panel")
+    with app.connection() as connection:
+        seen: list[Any] = []
+        with connection.Consumer(Queue("reports"), callbacks=[lambda _, message: seen.append(message)]):
+            connection.drain_events(timeout=10)
+        assert seen[0].delivery_info["routing_key"] == "reports"
+        take_back(connection)
+    panel = _as(server, "panel")
+    assert panel.llen("node.n2") == 0
+    assert panel.rpop("reports") is not None
+
+
+def test_f22_of_the_panels_tasks_a_node_reaches_none_but_reports(server: Path) -> None:
+    _refused(_as(server, "node").lpush, "panel", "work")
+    refuse_strangers(PANEL_OBSERVE, REPORT_QUEUE)
+    refuse_strangers("panel.delete_tenants", PANEL_QUEUE)
+    with pytest.raises(ValueError, match="is no report"):
+        refuse_strangers("panel.delete_tenants", REPORT_QUEUE)
 
 
 def test_the_node_sees_nothing_of_others(server: Path) -> None:
     node = _as(server, "node")
-    for key in ("node.n2", "node.n11", "unacked.panel", ":1:session", "wadah:1:x"):
+    for key in ("panel", "node.n2", "node.n11", "unacked.panel", ":1:session", "wadah:1:x"):
         _refused(node.get, key)
         _refused(node.lpush, key, "x")
     _refused(node.publish, "wadah__group__platform", "x")

@@ -16,6 +16,7 @@ from panel.environments import credentials, inputs
 from panel.environments.models import Environment
 from panel.environments.services.checks import (
     check_count,
+    check_devices,
     check_stop_timeout,
     check_text,
     limits_for,
@@ -60,6 +61,7 @@ def create_environment(
     ipv6: int | None = None,
     network: Mapping[str, Any] | None = None,
     security: Mapping[str, Any] | None = None,
+    devices: Sequence[str] = (),
     restart: Mapping[str, Any] | None = None,
     stop_timeout_s: float | None = None,
     tags: Sequence[str] = (),
@@ -88,12 +90,14 @@ def create_environment(
         ssh_keys=credentials.check_ssh_keys(ssh_keys),
         network_options=network_options(actor, tenant, network),
         security=security_profile(actor, tenant, security),
+        devices=inputs.parse_devices(devices),
         restart=inputs.parse_restart(restart or {}).model_dump(mode="json"),
         stop_timeout_s=check_stop_timeout(30.0 if stop_timeout_s is None else stop_timeout_s),
         desired_state=DesiredState.RUNNING if is_started else DesiredState.STOPPED,
         created_by=actor.user,
         credentials_revision=1,
     )
+    check_devices(actor, environment)
     words = check_tags(tags) if tags else []
     shown = set_password(environment, root_password)
     counts = {4: check_count(ipv4, "ipv4"), 6: check_count(ipv6, "ipv6")}
@@ -117,6 +121,7 @@ def _place_and_save(
         kind=inputs.check_kind(environment.kind),
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
+        devices=environment.devices,
         limits=limits,
     )
     wanted = {

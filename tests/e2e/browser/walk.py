@@ -38,6 +38,7 @@ PAGES: dict[str, str] = {
     "profile": "/profile/",
     "role-create": "/tenants/{tenant}/roles/create",
     "sign-in": "/sign-in/",
+    "supports": "/support/",
     "tenant": "/tenants/{tenant}/",
     "tenant-create": "/tenants/create",
     "tenants": "/tenants/",

@@ -1,12 +1,19 @@
 """Redis hangs, dies, forgets: requests are answered fast, and what was asked for is done once."""
 
+import os
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
+from runtime.host import libc
+from tests.faults.stack.test_database import full_disk
 from tests.faults.support.stack import Stack
 
 pytestmark = pytest.mark.xdist_group("stack")
@@ -82,6 +89,57 @@ def test_a_redis_that_loses_its_disk_loses_no_work(whole: Stack) -> None:
         whole.broker.flushall()
     for one in made:
         whole.wadah.wait_gone(one, 40)
+
+
+@contextmanager
+def _small_disk(whole: Stack) -> Iterator[Path]:
+    """Redis keeps its log on a disk of 16 MB of its own, which the test may fill."""
+    directory = whole.wadah.home / "redis"
+    owner = directory.stat()
+    with whole.held_down("redis"):
+        libc.mount("tmpfs", str(directory), "tmpfs", 0, "size=16m")
+        os.chown(directory, owner.st_uid, owner.st_gid)
+    try:
+        yield directory
+    finally:
+        with whole.held_down("redis"):
+            libc.umount(str(directory), libc.MNT_DETACH)
+
+
+def _can_write(whole: Stack) -> bool:
+    """Whether Redis takes a message; its own log of changes is written once a second."""
+    try:
+        whole.broker.set("test", "x" * 4096, ex=1)
+    except redis.RedisError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("also_killed", [False, True], ids=["it lives", "it is killed"])
+def test_x11_a_full_disk_under_redis(whole: Stack, environment: str, also_killed: bool) -> None:
+    """What is asked for is kept and done when there is room, without hands; what runs goes on."""
+    before = whole.wadah.get(environment)["started_at"]
+    with _small_disk(whole) as directory:
+        with full_disk(directory):
+            whole.wadah.wait(lambda: not _can_write(whole), 30)
+            if also_killed:
+                whole.kill("redis")
+            made = _ask(whole, 4)
+            ready, page = whole.outside("/readyz"), whole.page("/environments/")
+            assert ready.status == 503
+            assert page.status == 200
+            assert "message queue" in page.body
+            assert whole.wadah.get(environment)["state"] == "running"
+            assert whole.wadah.sh(environment, "echo here") == "here"
+            whole.kill_init(environment)  # crashes are mended by the node alone
+            whole.wadah.wait(lambda: whole.kernel()["environments"][environment]["state"] == "running", 30)
+            time.sleep(5)  # as long as the workers may try in vain before they are started again
+            assert {whole.wadah.get(one)["state"] for one in made} == {"provisioning"}
+        whole.wadah.wait(lambda: _can_write(whole), 30)
+        _all_run(whole, made)
+        whole.wadah.wait(lambda: whole.wadah.get(environment)["started_at"] != before, 30)
+        whole.wadah.wait(lambda: whole.outside("/readyz").status == 200, 30)
+    _delete(whole, made)
 
 
 def test_a_terminal_goes_on_without_redis(whole: Stack, environment: str) -> None:

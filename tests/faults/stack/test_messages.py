@@ -20,7 +20,7 @@ def to_node(whole: Stack) -> Queue:
 
 @pytest.fixture
 def to_panel(whole: Stack) -> Queue:
-    return Queue(whole.broker, "panel")
+    return Queue(whole.broker, "reports")
 
 
 def _everything(whole: Stack, environment: str) -> Any:
@@ -77,7 +77,7 @@ def test_messages_doubled_and_out_of_order_change_nothing(
         for method, verb, values in changes:
             assert whole.wadah.call(method, f"/environments/{environment}{verb}", values).status == 202
             whole.wadah.wait(lambda: _is_through(whole, environment), 20)
-    specs, reports = messages[to_node.name], _about_environments(messages["panel"])
+    specs, reports = messages[to_node.name], _about_environments(messages["reports"])
     assert len(specs) >= len(changes)
     assert len(reports) >= len(changes)
     before = _everything(whole, environment)
@@ -109,7 +109,7 @@ def test_late_messages_revive_nothing(whole: Stack, to_node: Queue, to_panel: Qu
         whole.wadah.call("POST", f"/environments/{made}/restart", {})
         whole.wadah.wait_state(made, "running")
     whole.wadah.delete(made)
-    reports = _about_environments(messages["panel"])
+    reports = _about_environments(messages["reports"])
     assert reports
     _give_out_again(whole, (to_node, messages[to_node.name]), (to_panel, reports))
     assert whole.wadah.call("GET", f"/environments/{made}").status == 404

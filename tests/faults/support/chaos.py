@@ -31,7 +31,7 @@ STEPS = (
     "network rate",
     "start",
 )
-ROLES = ("node-worker", "node-slow", "agent", "panel-worker", "beat", "web", "ws", "redis")
+ROLES = ("node-worker", "node-slow", "agent", "panel-worker", "beat", "web", "uploads", "ws", "redis")
 OPERATIONS = ("create", "delete", "resize", "reinstall", "restart", "stop", "start")
 #: Until an operation has ended and everything adds up again; far more than it takes, for busy machines.
 PATIENCE_S = 60.0

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from panel.access.models import SupportAccess
 from panel.accounts.actor import Actor
+from panel.accounts.models import Token, User
 from panel.audit.models import AuditRecord
 from panel.environments.models import Environment
 from panel.tenants.permissions import SUPPORT, Permission
@@ -109,3 +110,112 @@ def test_the_audit_is_filtered_by_it(entered: tuple[Client, Client, Environment,
         page = owner.get(f"/audit/?support={word}").content.decode()
         assert "environment.stop" in page and "environment.create" not in page
     assert owner.get("/api/v1/audit?support=maybe").status_code == 422
+
+
+# over the API --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def by_token() -> tuple[Client, Client, Client, Environment, Environment]:
+    """The administrator's wide token, the one of his support access, the owner's, and two environments."""
+    factories.node()
+    tenant = factories.tenant()
+    row, other = factories.environment(tenant), factories.environment(factories.tenant())
+    wide = Client(headers=factories.bearer(factories.administrator(), None, "*"))
+    owner = Client(headers=factories.bearer(factories.member(tenant), tenant, role="owner"))
+    body = {"reason": _REASON, "minutes": 30}
+    answer = wide.post(f"/api/v1/tenants/{tenant.pk}/support", body, content_type="application/json")
+    assert answer.status_code == 201, answer.content
+    inside = Client(headers={"Authorization": f"Bearer {answer.json()['token']}"})
+    return wide, inside, owner, row, other
+
+
+ByToken = tuple[Client, Client, Client, Environment, Environment]
+
+
+def test_over_the_api_both_sides_see_it(by_token: ByToken) -> None:
+    wide, inside, owner, row, _ = by_token
+    access = SupportAccess.objects.get()
+    for client, path in (
+        (owner, f"/tenants/{row.tenant_id}/support"),
+        (owner, "/support"),
+        (wide, "/support?mine=true&running=true"),
+        (inside, "/support"),
+    ):
+        [seen] = client.get(f"/api/v1{path}").json()["items"]
+        assert (seen["id"], seen["reason"], seen["is_running"]) == (str(access.pk), _REASON, True), path
+        assert seen["who"] == access.user.username
+        assert "token" not in seen
+    assert wide.get("/api/v1/support?running=false").json()["items"] == []
+    stranger = factories.member(factories.tenant())
+    assert signed_in(stranger).get("/api/v1/support").json()["items"] == []
+    assert _REASON not in signed_in(stranger).get("/support/").content.decode()
+    assert _REASON in signed_in(factories.administrator()).get("/support/").content.decode()
+
+
+def test_what_its_token_does_is_marked_and_no_more_than_on_pages(by_token: ByToken) -> None:
+    wide, inside, _, row, other = by_token
+    url = f"/api/v1/environments/{row.pk}"
+    assert inside.post(f"{url}/stop", content_type="application/json").status_code == 202
+    mark = AuditRecord.objects.get(chain=row.tenant_id, action="environment.stop")
+    assert (mark.support_id, mark.token_id) == (
+        SupportAccess.objects.get().pk,
+        Token.objects.get(support__isnull=False).pk,
+    )
+    assert inside.get(f"/api/v1/environments/{other.pk}").status_code == 404
+    for path, body in (("exec", {"command": ["id"]}), ("credentials", {"ssh_keys": []}), ("reinstall", {})):
+        assert inside.post(f"{url}/{path}", body, content_type="application/json").status_code == 403, path
+    assert inside.delete(url).status_code == 403
+    assert inside.get(f"{url}/console/log").status_code == 403
+    assert inside.get("/api/v1/nodes").status_code in (403, 404)
+    body = {"tenant": str(row.tenant_id), "permissions": ["environment.view"]}
+    assert inside.post("/api/v1/tokens", body, content_type="application/json").status_code == 403
+    again = {"reason": "longer than it was meant", "minutes": 480}
+    path = f"/api/v1/tenants/{row.tenant_id}/support"
+    assert inside.post(path, again, content_type="application/json").status_code == 403, "not from within one"
+    assert wide.post(f"{url}/start", content_type="application/json").status_code == 202
+    assert AuditRecord.objects.get(chain=row.tenant_id, action="environment.start").support_id is None, (
+        "his own"
+    )
+
+
+def test_its_token_ends_with_it(by_token: ByToken) -> None:
+    wide, inside, owner, row, _ = by_token
+    access = SupportAccess.objects.get()
+    with time_machine.travel(access.ends_at - timedelta(minutes=1), tick=True):
+        assert inside.get("/api/v1/environments").status_code == 200
+    with time_machine.travel(access.ends_at + timedelta(seconds=1), tick=True):
+        assert inside.get("/api/v1/environments").status_code == 401
+    assert inside.get("/api/v1/environments").status_code == 200
+    User.objects.filter(pk=access.user_id).update(is_superuser=False)
+    assert inside.get("/api/v1/environments").status_code == 401, "no administrator any more"
+    User.objects.filter(pk=access.user_id).update(is_superuser=True)
+    assert owner.delete(f"/api/v1/tenants/{row.tenant_id}/support/{access.pk}").status_code == 204
+    assert inside.get("/api/v1/environments").status_code == 401, "ended by the tenant"
+    assert wide.get("/api/v1/environments").status_code == 200
+
+
+def test_only_an_unbounded_token_of_an_administrator_enters() -> None:
+    tenant = factories.tenant()
+    administrator = factories.administrator()
+    body = {"reason": _REASON, "minutes": 30}
+    path = f"/api/v1/tenants/{tenant.pk}/support"
+    for headers in (
+        factories.bearer(factories.member(tenant), tenant, role="owner"),
+        factories.bearer(administrator, tenant, role="owner"),
+        factories.bearer(administrator, None, "tenant.view"),
+    ):
+        answer = Client(headers=headers).post(path, body, content_type="application/json")
+        assert answer.status_code == 403
+    wide = Client(headers=factories.bearer(administrator, None, "*"))
+    for wrong in ({"reason": "why", "minutes": 30}, {"reason": _REASON, "minutes": 481}):
+        assert wide.post(path, wrong, content_type="application/json").status_code == 422
+    assert not SupportAccess.objects.exists()
+
+
+def test_it_looks_into_a_suspended_tenant_too(by_token: ByToken) -> None:
+    wide, inside, owner, row, _ = by_token
+    path = f"/api/v1/tenants/{row.tenant_id}/suspend"
+    assert wide.post(path, {"reason": "unpaid"}, content_type="application/json").status_code == 200
+    assert inside.get(f"/api/v1/environments/{row.pk}").status_code == 200
+    assert owner.get(f"/api/v1/environments/{row.pk}").status_code == 403

@@ -12,6 +12,7 @@ from django.utils import timezone
 from panel.access.members import require_second_factor
 from panel.accounts.models import User
 from panel.accounts.policy import set_policy
+from panel.audit.models import AuditRecord
 from tests.panel.security.sockets import handshake, run, socket
 from tests.panel.support import factories
 
@@ -114,6 +115,23 @@ def test_the_installation_can_ask_for_one() -> None:
     totp.TOTP.activate(owner.user, _SECRET)
     assert client.get("/environments/").status_code == 200
     assert Client(headers=headers).get("/api/v1/environments").status_code == 200
+
+
+def test_it_is_asked_for_over_the_api_too() -> None:
+    administrator = factories.administrator()
+    totp.TOTP.activate(administrator.user, _SECRET)
+    client = Client(headers=factories.bearer(administrator, None, "*"))
+    path, of = "/api/v1/sign-in-policy", factories.tenant()
+    owner = Client(headers=factories.bearer(factories.member(of), of, role="owner"))
+    assert client.get(path).json()["requires_mfa"] is False
+    assert owner.patch(path, {"requires_mfa": True}, content_type="application/json").status_code == 403
+    answer = client.patch(path, {"requires_mfa": True}, content_type="application/json")
+    assert answer.json()["requires_mfa"] is True
+    assert answer.json()["people_without_second_factor"] >= 1
+    record = AuditRecord.objects.get(action="signin.policy")
+    assert (record.before, record.after) == ({"requires_mfa": False}, {"requires_mfa": True})
+    assert owner.get("/api/v1/environments").json()["code"] == "second_factor_needed"
+    assert client.patch(path, {"requires_mfa": "perhaps"}, content_type="application/json").status_code == 422
 
 
 def test_a_tenant_can_ask_its_members_and_those_below() -> None:

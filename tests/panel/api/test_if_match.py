@@ -56,6 +56,25 @@ def test_a_tenant_is_changed_once_per_version(place: tuple[str, str, dict[str, s
     assert _asked("GET", path, "", None, bearer).json()["name"] == "First"
 
 
+def test_a_tenant_that_was_changed_meanwhile_is_neither_deleted_nor_suspended(
+    place: tuple[str, str, dict[str, str]],
+) -> None:
+    _, path, bearer = place
+    above = factories.bearer(factories.administrator(), None, "*")
+    read = _asked("GET", path, "", None, above).json()["version"]
+    assert _asked("PATCH", path, '{"name": "Kept"}', read, bearer).status_code == 200
+    for method, deed in (
+        ("DELETE", ""),
+        ("POST", "/suspend"),
+        ("POST", "/resume"),
+        ("POST", "/cancel-deletion"),
+    ):
+        assert _asked(method, path + deed, "", read, above).status_code == 412, deed
+    seen = _asked("GET", path, "", None, above).json()
+    assert (seen["state"], seen["delete_at"], seen["version"]) == ("active", None, read + 1)
+    assert _asked("DELETE", path, "", read + 1, above).status_code == 202
+
+
 def test_what_is_no_version_is_refused(place: tuple[str, str, dict[str, str]]) -> None:
     path, _, bearer = place
     refused = _asked("PATCH", path, '{"description": "x"}', "yesterday", bearer)

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def _post(headers: dict[str, str], query: str, body: bytes = BODY, **fields: Any
 
 
 def _kept() -> list[Path]:
-    return [one for one in archives.directory().iterdir() if one.name != ".lock"]
+    return [one for one in archives.directory().iterdir() if not one.name.startswith(".lock")]
 
 
 @pytest.fixture(autouse=True)
@@ -149,10 +150,22 @@ def test_b21_less_than_was_said_is_refused() -> None:
     assert _kept() == []
 
 
-def test_b21_one_at_a_time(node: Any, headers: dict[str, str]) -> None:
-    with archives.intake():
+def test_b21_a_few_at_a_time(node: Any, headers: dict[str, str]) -> None:
+    with ExitStack() as taken:
+        for _ in range(archives.AT_ONCE):
+            taken.enter_context(archives.intake())
         assert _post(headers, "name=mine").status_code == 429
     assert _post(headers, "name=mine").status_code == 202
+
+
+def test_b21_one_that_trickles_in_loses_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    with archives.intake() as one:
+        one.write(bytes(1000))
+        monkeypatch.setattr(archives, "PATIENCE_S", 0.0)
+        monkeypatch.setattr(archives, "SLOWEST_BYTES_S", 10**9)
+        with pytest.raises(Invalid, match="too slowly"):
+            one.write(b"x")
+    assert not _kept()
 
 
 def test_nobody_but_administrators_and_nothing_is_read(node: Any) -> None:

@@ -97,6 +97,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "email": "walked@example.test",
         "ends_at": "{tomorrow}",
     },
+    "POST /api/v1/tenants/<pk>/support": {"reason": "the walk", "minutes": 5},
+    "PATCH /api/v1/sign-in-policy": {"requires_mfa": False},
     "POST /tenants/<uuid:tenant_id>/state": {"state": "suspended"},
     "POST /nodes/<uuid:node_id>/state": {"state": "disabled"},
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},

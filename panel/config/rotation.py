@@ -1,0 +1,50 @@
+"""Exchanging the panel's keys: new ones first, everything at rest brought over, the old ones dropped last.
+
+Ended at any point, all of it can be read, and the next run goes on from there.
+"""
+
+from pathlib import Path
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.db import transaction
+
+from panel.api.models import IdempotencyRecord
+from panel.audit.models import AuditHead
+from panel.audit.seal import is_sealed, seal_of
+from panel.config.secrets import Secrets
+
+
+def rotate(home: Path, window_s: float) -> tuple[int, int]:
+    """To be run while no other process of the panel does. How many answers and ends of chains were brought
+    over. What was signed by the old key (sessions, invitations) is believed for `window_s` more."""
+    secrets = Secrets.keep(home, Secrets.load(home).renewed(window_s))
+    with transaction.atomic():
+        answers = _encrypt_anew(secrets.field_keys)
+        ends = _seal_anew(secrets.field_keys)
+    Secrets.keep(home, secrets.model_copy(update={"field_keys": secrets.field_keys[:1]}))
+    return answers, ends
+
+
+def _encrypt_anew(keys: list[str]) -> int:
+    """Answers kept for `Idempotency-Key`; one that nobody can read any more is left as it is."""
+    box = MultiFernet([Fernet(key) for key in keys])
+    count = 0
+    for row in IdempotencyRecord.objects.exclude(answer=None).iterator():
+        try:
+            row.answer = box.rotate(bytes(row.answer or b""))
+        except InvalidToken:
+            continue
+        row.save(update_fields=["answer"])
+        count += 1
+    return count
+
+
+def _seal_anew(keys: list[str]) -> int:
+    """Only ends whose seal is good: a broken one stays broken, for `audit_verify` to find."""
+    count = 0
+    for head in AuditHead.objects.select_for_update():
+        if is_sealed(head, keys):
+            head.seal = seal_of(head.chain, head.sequence, head.digest, keys[0])
+            head.save(update_fields=["seal"])
+            count += 1
+    return count
