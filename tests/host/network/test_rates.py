@@ -1,4 +1,4 @@
-"""The rate of a link, both ways: set, changed live, lifted, and put back when somebody took a part of it away."""
+"""A link's rate both ways: set, changed live, lifted, and put back when somebody took a part of it away."""
 
 import json
 
