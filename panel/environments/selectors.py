@@ -113,8 +113,8 @@ def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:
 def show(
     row: Environment, addresses: Sequence[str], *, tags: Sequence[str] | None = None, is_new: bool = False
 ) -> dict[str, Any]:
-    """An environment as the API gives it. No query when `tenant`, `node`, `plan_version`, `usage` and `tags` came
-    with it, or when it `is_new` (nobody has measured it) and its `tags` are given."""
+    """An environment as the API gives it. No query when `tenant`, `node`, `plan_version`, `usage` and `tags`
+    came with it, or when it `is_new` (nobody has measured it) and its `tags` are given."""
     usage = None if is_new else getattr(row, "usage", None)
     return {
         "id": str(row.pk),
