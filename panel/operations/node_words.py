@@ -28,7 +28,7 @@ STEPS = {
 CAUSES = {
     "address_failed": gettext_lazy("The kernel refused an address or route."),
     "below_used": gettext_lazy("The new size is below what is in use."),
-    "busy": gettext_lazy("Its control group is still in use."),
+    "busy": gettext_lazy("Something of it is still in use on the node."),
     "cancelled": gettext_lazy("It was cancelled."),
     "command_failed": gettext_lazy("A program on the node failed."),
     "command_timeout": gettext_lazy("A program on the node did not end in time."),

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -251,7 +251,7 @@ def usage_cell(metric: str, used: float | None, limit: float, label: str) -> Saf
     )
 
 
-_SPARK = mark_safe('<svg class="spark"></svg>')
+_SPARK = format_html('<svg class="{}"></svg>', "spark")
 #: What one may ask of an environment in that state, with its icon and what its button is called.
 _POWER = {
     State.RUNNING: (
