@@ -12,6 +12,7 @@ from ninja.security.apikey import APIKeyCookie
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
 from panel.accounts.second_factor import lacks_second_factor
+from panel.api.links import link
 from panel.api.problem import CONTENT_TYPE, problem, refused
 from panel.audit.services import record_denied
 from panel.errors import Forbidden, Refused, SecondFactorNeeded
@@ -23,9 +24,12 @@ _PROBLEMS = {
     403: "Not allowed.",
     404: "Not there, or not yours.",
     409: "It collides with what is there.",
+    411: "An archive comes with its length.",
     412: "It was changed since you have read it.",
+    413: "The body is too long.",
     422: "A value isn't acceptable.",
     429: "Too many requests.",
+    503: "The database, or a node, is away; `Retry-After` says when to ask again.",
 }
 
 
@@ -50,11 +54,12 @@ class Session(APIKeyCookie):
 
 class Api(NinjaAPI):
     def get_openapi_schema(self, *args: Any, **kwargs: Any) -> Any:
-        """Adds what answers hold, and the problems that every operation may give (RFC 9457)."""
+        """Adds what answers hold, what ids are good for, and the problems that any operation may give."""
         from panel.api.answers import describe  # noqa: PLC0415 (models aren't there yet at import)
 
         schema = super().get_openapi_schema(*args, **kwargs)
         describe(schema)
+        link(schema)
         body = {"$ref": "#/components/schemas/Problem"}
         for path in schema["paths"].values():
             for operation in path.values():

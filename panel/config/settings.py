@@ -26,6 +26,8 @@ SECRET_KEY = SECRETS.secret_key
 SECRET_KEY_FALLBACKS = StillGood(SECRETS.old_secret_keys)
 DEBUG = WADAH.debug
 ALLOWED_HOSTS = WADAH.hosts
+#: The front listens for TLS only, so there is nothing to redirect; preloading a name is its owner's decision.
+SILENCED_SYSTEM_CHECKS = ["security.W008", "security.W021"]
 ROOT_URLCONF = "panel.config.urls"
 WSGI_APPLICATION = "panel.config.wsgi.application"
 ASGI_APPLICATION = "panel.config.asgi.application"
@@ -74,7 +76,6 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "panel.config.middleware.RequestMiddleware",
-    "panel.config.unchanged.UnchangedMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

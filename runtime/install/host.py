@@ -45,6 +45,7 @@ TEST_PACKAGES = {
     "/usr/lib/postgresql": "postgresql",
     "docker-compose": "docker-compose",
     "strace": "strace",
+    "shellcheck": "shellcheck",
 }
 
 
