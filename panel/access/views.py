@@ -20,7 +20,7 @@ from panel.access.labels import words
 from panel.access.models import Invitation, Share, SupportAccess
 from panel.accounts.auth import SUPPORT_KEY, client_address
 from panel.accounts.models import User
-from panel.environments.models import Environment
+from panel.environments.views import one
 from panel.errors import NotFound, Refused
 from panel.paging import page_of_rows
 from panel.tenants.models import Membership, Role, Tenant
@@ -220,7 +220,7 @@ def delete_role(request: PageRequest, role_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def environment_shares(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    row = Environment.objects.living().select_related("tenant").get_for(request.actor, environment_id)
+    row = one.get(request, environment_id)
     request.actor.require(Permission.ENVIRONMENT_SHARE, row)
     form = forms.ShareForm(request.POST or None)
     status, shown = 200, ""
@@ -249,8 +249,7 @@ def environment_shares(request: PageRequest, environment_id: UUID) -> HttpRespon
         for share in Share.objects.filter(environment=row).select_related("user")
     ]
     context = {
-        "section": "environment",
-        "environment": row,
+        **one.context_of(request, row, "shares"),
         "form": form,
         "shares": given,
         "invitations": Invitation.objects.open().filter(environment=row),

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from runtime.contract import Device, Kernel, Kind
 from runtime.contract.base import ImageName, Message
+from runtime.contract.environment import HIGHEST_RATE_BIT_S
 
 #: Most of anything that is counted; more is a slip of the keyboard.
 _MOST = 100_000
@@ -30,7 +31,7 @@ class Allowances(Message):
     traffic_gb: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Gigabytes (10^9 bytes) in a calendar month of the tenant's time zone, both directions together."""
     traffic_action: TrafficAction = TrafficAction.SLOW
-    traffic_slow_bit_s: Annotated[int, Field(ge=8_000)] = 1_000_000
+    traffic_slow_bit_s: Annotated[int, Field(ge=8_000, le=HIGHEST_RATE_BIT_S)] = 1_000_000
     """The rate each way once it is used up, with the action `slow`."""
 
 

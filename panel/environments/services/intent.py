@@ -1,6 +1,6 @@
 """The intent of an environment: locked, changed, counted up, sent; and put back when it can't be made so."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -68,6 +68,15 @@ class Changed:
     operation: Operation | None
     root_password: str | None = None
     """Made by the panel; shown once and kept nowhere."""
+    new: "New | None" = None
+    """Of one that was made just now: all that belongs to it, so that nobody has to look."""
+
+
+@dataclass(frozen=True)
+class New:
+    addresses: Sequence[str]
+    """IPv4 first."""
+    tags: Sequence[str]
 
 
 #: Changes that make it run.
