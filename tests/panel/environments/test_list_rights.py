@@ -85,7 +85,7 @@ def test_more_rows_cost_no_more_queries() -> None:
     few = queries()
     for _ in range(4):
         factories.environment(tenant)
-    assert queries() == few
+    assert queries() <= few
 
 
 def test_the_page_of_one_disables_what_its_reader_may_not() -> None:
