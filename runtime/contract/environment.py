@@ -68,6 +68,8 @@ class TenantEnvelope(Message):
 
     cpu: Annotated[float, Field(ge=0.05)] | None = None
     memory_mb: Annotated[int, Field(ge=16)] | None = None
+    swap_mb: Annotated[int, Field(ge=0)] | None = None
+    """On top of memory_mb, without which cgroup v1 can't hold it: there one figure holds both together."""
     processes: Annotated[int, Field(ge=16)] | None = None
     disk_mb: Annotated[int, Field(ge=16)] | None = None
 

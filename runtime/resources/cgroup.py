@@ -85,6 +85,7 @@ class Cgroup(Resource):
         return GroupLimits(
             cpu=envelope.cpu,
             memory_bytes=envelope.memory_mb * MIB if envelope.memory_mb else None,
+            swap_bytes=None if envelope.swap_mb is None else envelope.swap_mb * MIB,
             processes=envelope.processes,
         )
 

@@ -60,6 +60,15 @@ def test_sockets_are_chosen_by_the_whole_number() -> None:
     assert answers("socket", 16, 3, 12, firewall=True) == ALLOW
 
 
+def test_rings_of_packet_sockets_are_an_option() -> None:
+    for high in (0, 1 << 32):
+        for option in range(64):
+            known = ALLOW if 0 < option < 25 else DEFAULT
+            wanted = REFUSE if option in (5, 13) else known
+            assert answers("setsockopt", 3, high | 263, high | option) == wanted, option
+            assert answers("setsockopt", 3, high | 263, high | option, firewall=True) == ALLOW
+
+
 def test_tables_of_the_old_firewall_are_not_replaced() -> None:
     for high in (0, 1 << 32):
         for level in (0, 41):

@@ -158,6 +158,93 @@ def test_b04_kernel_objects_count_as_its_memory(node: Node, victim: Victim) -> N
     assert init_pid(node, spec.id) is not None
 
 
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_b04_what_waits_in_sockets_counts_too(node: Node, victim: Victim, protocol: str) -> None:
+    """As much as the kernel takes, sent to sockets of its own that nobody reads."""
+    spec = victim(memory_mb=64)
+
+    def tcp() -> int:
+        import socket
+
+        listener = socket.create_server(("127.0.0.1", 0))
+        listener.settimeout(2)
+        kept, held = [], 0
+        try:
+            while held < 400 * 2**20 and len(kept) < 600:
+                sender = socket.create_connection(listener.getsockname(), timeout=2)
+                kept += [sender, listener.accept()[0]]
+                sender.setblocking(False)
+                try:
+                    while True:
+                        held += sender.send(bytes(2**20))
+                except BlockingIOError:
+                    pass
+        except OSError:
+            pass
+        return held
+
+    def udp() -> int:
+        import socket
+
+        sender, kept, held = socket.socket(2, 2), [], 0
+        try:
+            while len(kept) < 900:
+                kept.append(socket.socket(2, 2))
+                kept[-1].bind(("127.0.0.1", 0))
+                for _ in range(6):
+                    sender.sendto(bytes(60_000), kept[-1].getsockname())
+        except OSError:
+            pass
+        for one in kept:
+            one.setblocking(False)
+            try:
+                while True:
+                    held += len(one.recv(65536))
+            except OSError:
+                pass
+        return held
+
+    done = outcome_inside(node, spec, {"tcp": tcp, "udp": udp}[protocol])
+    assert done.exit_code in (0, 137)  # where it is memory like other memory, too much ends its maker
+    if done.exit_code == 0:
+        assert int(done.stdout) < 64 * MIB
+
+
+def test_b04_no_ring_is_made_of_the_kernels_memory(node: Node, victim: Victim) -> None:
+    """What a packet socket is given for its rings is charged to nobody."""
+    spec = victim(memory_mb=64)
+
+    def ring() -> list[int]:
+        import socket
+        import struct
+
+        wanted, said = struct.pack("IIII", 4096, 1, 2048, 2), []
+        for option in (5, 13, 5 - 2**31):
+            packet = socket.socket(17, 3, 0)
+            try:
+                packet.setsockopt(263, option, wanted)
+                said.append(0)
+            except OSError as refused:
+                said.append(refused.errno or -1)
+        return said
+
+    assert inside(node, spec, ring) == [1, 1, 38]
+
+
+def test_b06_what_the_machine_has_once_is_no_environments(node: Node, victim: Victim) -> None:
+    """fs.aio-max-nr: one could take all of it from every database of the machine."""
+    spec = victim()
+
+    def contexts() -> list[int]:
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        context = ctypes.c_ulong(0)
+        return [int(libc.syscall(206, 1, ctypes.byref(context))), ctypes.get_errno()]
+
+    assert inside(node, spec, contexts) == [-1, 38]
+
+
 def test_b04_mounts_end_at_its_memory_or_the_hosts_limit(node: Node, victim: Victim) -> None:
     spec = victim(memory_mb=48)
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
 from tests.host.support.entries import pids_of
 from tests.host.support.inside import attempt, sh
+from tests.host.support.laboratory import inside
 from tests.host.support.node import Specs
 from tests.host.support.waiting import wait_until
 
@@ -153,3 +155,48 @@ def test_a26_an_init_that_ends_at_once_is_told(node: Node, make: Make, engine: E
 
 def test_a26_the_host_goes_on() -> None:
     assert subprocess.run(["true"], check=False, timeout=10).returncode == 0
+
+
+def test_a14_nothing_of_the_host_is_seen_of_a_command_on_its_way_in(node: Node, ve: EnvironmentSpec) -> None:
+    """Root inside looks at each process that appears, as fast as it can: what is open, what it runs, its memory
+    (the race of CVE-2016-9962). What it may see of the OCI runtime is its command line, as of any process."""
+
+    def watch() -> list[str]:
+        import os
+        import time
+
+        known = {int(name) for name in os.listdir("/proc") if name.isdigit()}
+        own, odd, seen = os.stat("/"), set(), 0
+        until = time.monotonic() + 6
+        while time.monotonic() < until:
+            for name in os.listdir("/proc"):
+                if not name.isdigit() or int(name) in known:
+                    continue
+                seen += 1
+                for link in ("exe", "root", "cwd", *(f"fd/{number}" for number in range(32))):
+                    try:
+                        there = os.stat(f"/proc/{name}/{link}")
+                        words = os.readlink(f"/proc/{name}/{link}")
+                    except OSError:
+                        continue
+                    if link == "root" and (there.st_dev, there.st_ino) != (own.st_dev, own.st_ino):
+                        odd.add(f"root {words}")
+                    if words.startswith("/") and not os.path.lexists(words.removesuffix(" (deleted)")):
+                        odd.add(f"{link} {words}")
+                for file in ("environ", "maps", "auxv", "stack"):
+                    try:
+                        with open(f"/proc/{name}/{file}", "rb") as opened:
+                            words = opened.read().decode(errors="replace")
+                    except OSError:
+                        continue
+                    if "crun" in words or "wadah" in words.lower():
+                        odd.add(f"{file}: {words[:200]}")
+        return [str(seen), *sorted(odd)]
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(inside, node, ve, watch)
+        for _ in range(60):
+            assert sh(node, ve, "true") == ""
+        seen, *odd = watching.result()
+    assert int(seen) > 0
+    assert odd == []
