@@ -33,12 +33,16 @@ class BoundedPaginator(_Paginator):
         self.is_bounded = is_bounded
 
 
+def asked_page(number: str | None) -> int:
+    """Of an address; the first when it names none."""
+    try:
+        return min(max(int(number or 1), 1), 10_000_000)
+    except ValueError:
+        return 1
+
+
 def page_of_rows(rows: "models.QuerySet[ModelT]", per_page: int, number: str | None) -> "Page[ModelT]":
     """The page that an address asks for, the first or last when there is none of that number."""
-    try:
-        asked = max(int(number or 1), 1)
-    except ValueError:
-        asked = 1
-    most = min(asked, 10_000_000) * per_page + LOOK_AHEAD
+    most = asked_page(number) * per_page + LOOK_AHEAD
     count = count_up_to(rows, most + 1)
     return BoundedPaginator(rows, per_page, min(count, most), is_bounded=count > most).get_page(number)

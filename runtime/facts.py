@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-from runtime import kernels, kinds
+from runtime import devices, kernels, kinds
 from runtime.contract import Check, CheckLevel, NodeFacts
 from runtime.host import cgroup, tasks
 from runtime.node import Node
@@ -37,6 +37,7 @@ def collect(node: Node) -> NodeFacts:
         slots=settings.slots,
         kinds=tuple(kinds.available()),
         kernels=tuple(kernels.available()),
+        devices=tuple(devices.available()),
         images=tuple(sorted(entry.name for entry in _images(node))),
         checks=tuple(_checks(node)),
         boot_id=UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()),

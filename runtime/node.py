@@ -177,6 +177,11 @@ class Node:
         return self.mounts / "lxcfs"
 
     @property
+    def devices(self) -> Path:
+        """Nodes of the devices that environments may be given, in the node's mount namespace."""
+        return self.mounts / "devices"
+
+    @property
     def oci_root(self) -> Path:
         """The OCI runtime's own state (`crun --root`)."""
         return self.run / "oci"

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from runtime import devices
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import btrfs, cgroup, libc, loop, mounts, tasks
 from runtime.host.command import ENVIRONMENT, run
@@ -43,6 +44,8 @@ def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _qui
     enter(node)
     if keep_null_device():
         say("the host's /dev/null can't be given away")
+    if devices.keep(node):
+        say("nodes of the devices that environments may be given")
     if _mount_pool(node):
         say(f"disk pool {node.settings.pool_device or node.pool_file}")
     _enable_quota(node)
@@ -91,9 +94,9 @@ def _directories(node: Node) -> None:
     for name in ("ns", "store", "environments", "slots", "tombstones", "images"):
         (node.root / name).mkdir(mode=0o700, exist_ok=True)
     node.run.mkdir(mode=0o755, exist_ok=True)
-    for path in (node.mounts, node.mounts / "roots", node.mounts / "users", node.lxcfs):
+    for path in (node.mounts, node.mounts / "roots", node.mounts / "users", node.devices, node.lxcfs):
         path.mkdir(mode=0o711, exist_ok=True)
-        if path != node.lxcfs:
+        if path not in (node.lxcfs, node.devices):  # what is mounted there has a mode of its own
             path.chmod(0o711)
     for path in (node.oci_root, node.exits, node.pending, node.run / "locks"):
         path.mkdir(mode=0o700, exist_ok=True)

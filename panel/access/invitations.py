@@ -62,6 +62,8 @@ def invite_to_environment(
 ) -> tuple[Invitation, str]:
     """Share it with a person until then; the row and the link."""
     actor.require(Permission.ENVIRONMENT_SHARE, environment)
+    if environment.deleted_at is not None:
+        raise NotFound(_("This environment"))
     wanted = check_shared(permissions)
     require_all(actor, wanted, environment)
     now = timezone.now()

@@ -20,11 +20,12 @@ from panel.access.labels import words
 from panel.access.models import Invitation, Share, SupportAccess
 from panel.accounts.auth import SUPPORT_KEY, client_address
 from panel.accounts.models import User
-from panel.environments.models import Environment
+from panel.environments.views import one
 from panel.errors import NotFound, Refused
 from panel.paging import page_of_rows
 from panel.tenants.models import Membership, Role, Tenant
 from panel.tenants.permissions import Permission, RoleName
+from panel.tenants.services import update_tenant
 from panel.ui.web import PageRequest, blame, page, sentence, signed_in
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -137,7 +138,7 @@ def remove_member(request: PageRequest, tenant_id: UUID, user_id: UUID) -> HttpR
 @signed_in
 def second_factor(request: PageRequest, tenant_id: UUID) -> HttpResponse:
     tenant = _tenant(request, tenant_id, Permission.TENANT_CHANGE)
-    members.require_second_factor(request.actor, tenant, is_required=request.POST.get("is_required") == "1")
+    update_tenant(request.actor, tenant.pk, requires_mfa=request.POST.get("is_required") == "1")
     messages.success(request, _("Saved"))
     return redirect("people", tenant.pk)
 
@@ -220,7 +221,7 @@ def delete_role(request: PageRequest, role_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def environment_shares(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    row = Environment.objects.living().select_related("tenant").get_for(request.actor, environment_id)
+    row = one.get(request, environment_id)
     request.actor.require(Permission.ENVIRONMENT_SHARE, row)
     form = forms.ShareForm(request.POST or None)
     status, shown = 200, ""
@@ -249,8 +250,7 @@ def environment_shares(request: PageRequest, environment_id: UUID) -> HttpRespon
         for share in Share.objects.filter(environment=row).select_related("user")
     ]
     context = {
-        "section": "environment",
-        "environment": row,
+        **one.context_of(request, row, "shares"),
         "form": form,
         "shares": given,
         "invitations": Invitation.objects.open().filter(environment=row),

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.access.forms import Permissions
 from panel.access.labels import choices
+from panel.accounts.ssh_key_field import ssh_key_field
 from panel.environments.models import Environment
 from panel.tenants.permissions import FROM_ABOVE, GRANTABLE, ROLES, RoleName
 
@@ -47,15 +48,7 @@ class TokenForm(forms.Form):
 
 
 class SshKeyForm(forms.Form):
-    text = forms.CharField(
-        label=_("Public key"),
-        required=False,
-        strip=False,
-        help_text=_("One line, as in ~/.ssh/id_ed25519.pub."),
-        widget=forms.Textarea(
-            attrs={"rows": 3, "spellcheck": "false", "placeholder": "ssh-ed25519 AAAA… you@laptop"}
-        ),
-    )
+    text = ssh_key_field(_("Public key"), _("One line, as in ~/.ssh/id_ed25519.pub."))
     name = forms.CharField(
         label=_("Name"), required=False, max_length=60, help_text=_("Empty: the key's comment.")
     )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from panel.environments.models import State
 from panel.operations.models import OperationKind, OperationState
-from runtime.contract import DesiredState, Kernel, Kind
+from runtime.contract import DesiredState, Device, Kernel, Kind
 
 
 class Answer(BaseModel):
@@ -68,6 +68,7 @@ class Environment(Answer):
     restart: dict[str, Any]
     network: dict[str, Any]
     security: dict[str, Any]
+    devices: list[Device]
     stop_timeout_s: float
     version: int = Field(description="Counts up with every change; for If-Match.")
     generation: int = Field(description="Counts up with every change that is wanted.")

@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, task_prerun
 from kombu import Queue
 
 from runtime.contract import PANEL_QUEUE, REPORT_QUEUE
@@ -37,6 +37,8 @@ app.conf.update(
     broker_transport_options=transport_options(PANEL_QUEUE),
     broker_connection_timeout=CONNECT_S,
     worker_consumer="runtime.contract.broker:Consumer",
+    # Celery opens the database anew for each task (6 ms of the 90 from a click to what it shows); see below
+    CELERY_DB_REUSE_MAX=2000,
     broker_connection_retry_on_startup=True,
     worker_cancel_long_running_tasks_on_connection_loss=True,
     worker_max_tasks_per_child=5000,
@@ -77,3 +79,11 @@ app.autodiscover_tasks(
 @setup_logging.connect
 def _keep_our_logs(**_: Any) -> None:
     """Django's settings have set up the logs already; Celery must not do so again."""
+
+
+@task_prerun.connect
+def _look_after_connections(**_: Any) -> None:
+    """What Django does before each request: a connection that failed, or is too old, isn't used again."""
+    from django.db import close_old_connections  # noqa: PLC0415
+
+    close_old_connections()

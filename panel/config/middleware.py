@@ -14,21 +14,25 @@ _PIECE = 256 * 1024
 _PERMISSIONS = "camera=(), microphone=(), geolocation=(), clipboard-read=(self)"
 
 
+def request_id(given: str) -> str:
+    """The front's own when it is a sane one, else a new one."""
+    return given if given.isalnum() and len(given) <= 64 else secrets.token_hex(8)
+
+
 class RequestMiddleware:
-    """Gives the request an id (or keeps a sane one from the front) and closes caches to private pages."""
+    """Gives the request an id and closes caches to private pages."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get("X-Request-Id", "")
-        request_id = given if given.isalnum() and len(given) <= 64 else secrets.token_hex(8)
+        asked_as = request_id(request.headers.get("X-Request-Id", ""))
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request=request_id)
+        structlog.contextvars.bind_contextvars(request=asked_as)
         response = self.get_response(request)
         _drain(request)
         headers = response.headers
-        headers["X-Request-Id"] = request_id
+        headers["X-Request-Id"] = asked_as
         headers.setdefault("Permissions-Policy", _PERMISSIONS)
         headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         headers.setdefault("Cache-Control", "no-store")

@@ -7,13 +7,16 @@ the second bounds what depends on the clock alone, such as a token's end.
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from threading import local
-from typing import Any
+from typing import Any, TypeGuard
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from django.db import connection
-from django.http import HttpRequest, HttpResponse
+from django.db import DatabaseError, connection
+from django.http import HttpResponse
+
+from panel.config.middleware import request_id
 
 #: What is answered from the database and the clock alone, by path or beginning of a path.
 _PATHS = ("/environments/",)
@@ -27,32 +30,41 @@ MOST_ANSWERS, MOST_BYTES = 64, 256 * 1024
 class _Kept:
     version: object
     until: float
+    status: str
+    headers: list[tuple[str, str]]
     body: bytes
-    headers: dict[str, str]
 
 
-class UnchangedMiddleware:
-    """Before sessions and everything that asks the database: on a repeated question none of it runs."""
+class Unchanged:
+    """Around Django's own application: on a repeated question none of it runs, not even the reading of it."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
+    def __init__(self, application: WSGIApplication) -> None:
+        self.application = application
         self._of_thread = local()
 
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        if request.method != "GET" or not (request.path in _PATHS or request.path.startswith(_BELOW)):
-            return self.get_response(request)
-        version = database_version()
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        version = _version_for(environ)
         if version is None:
-            return self.get_response(request)
+            return self.application(environ, start_response)
         answers = self._answers()
-        question = _question(request.META)
+        question = _question(environ)
         kept = answers.get(question)
         if kept is not None and kept.version == version and time.monotonic() < kept.until:
-            return HttpResponse(kept.body, headers=kept.headers)
+            asked_as = request_id(environ.get("HTTP_X_REQUEST_ID", ""))
+            start_response(kept.status, [*kept.headers, ("X-Request-Id", asked_as)])
+            return [kept.body]
         until = time.monotonic() + KEPT_S
-        answer = self.get_response(request)
+        heads = list[tuple[str, list[tuple[str, str]]]]()
+
+        def note(status: str, headers: list[tuple[str, str]], *exception: Any) -> Any:
+            heads.append((status, headers))
+            return start_response(status, headers, *exception)
+
+        answer = self.application(environ, note)
         if _may_be_kept(answer) and database_version() == version:
-            answers[question] = _Kept(version, until, answer.content, dict(answer.headers))
+            status, headers = heads[-1]
+            own = [one for one in headers if one[0] != "X-Request-Id"]
+            answers[question] = _Kept(version, until, status, own, answer.content)
             answers.move_to_end(question)
             if len(answers) > MOST_ANSWERS:
                 answers.popitem(last=False)
@@ -65,16 +77,27 @@ class UnchangedMiddleware:
         return found
 
 
-def _question(meta: dict[str, Any]) -> tuple[Any, ...]:
+def _version_for(environ: WSGIEnvironment) -> object:
+    """None: this question is always asked anew, or the database is away, which Django has the words for."""
+    path = environ.get("PATH_INFO", "")
+    if environ["REQUEST_METHOD"] != "GET" or not (path in _PATHS or path.startswith(_BELOW)):
+        return None
+    try:
+        return database_version()
+    except DatabaseError:
+        return None
+
+
+def _question(environ: WSGIEnvironment) -> tuple[Any, ...]:
     """All that an answer can depend on: path, query, peer, every header, those that say who asks included."""
-    headers = [one for one in meta.items() if one[0].startswith("HTTP_") and one[0] != "HTTP_X_REQUEST_ID"]
-    return meta.get("PATH_INFO"), meta.get("QUERY_STRING"), meta.get("REMOTE_ADDR"), *sorted(headers)
+    headers = [one for one in environ.items() if one[0].startswith("HTTP_") and one[0] != "HTTP_X_REQUEST_ID"]
+    return environ["PATH_INFO"], environ.get("QUERY_STRING"), environ.get("REMOTE_ADDR"), *sorted(headers)
 
 
-def _may_be_kept(answer: HttpResponse) -> bool:
+def _may_be_kept(answer: Iterable[bytes]) -> TypeGuard[HttpResponse]:
     return (
-        answer.status_code == 200
-        and not answer.streaming
+        isinstance(answer, HttpResponse)
+        and answer.status_code == 200
         and not answer.cookies
         and len(answer.content) <= MOST_BYTES
     )

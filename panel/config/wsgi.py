@@ -8,5 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
 _pages = get_wsgi_application()
 
 from panel.config.bodies import whole  # noqa: E402 (after Django's apps are there)
+from panel.config.unchanged import Unchanged  # noqa: E402
 
-application = whole(_pages)
+application = whole(Unchanged(_pages))

@@ -49,6 +49,7 @@ class NewEnvironment(Strict):
     ipv6: int | None = None
     network: Json | None = None
     security: Json | None = None
+    devices: list[str] = Field(default=[], max_length=20)
     restart: Json | None = None
     stop_timeout_s: float | None = None
     tags: list[str] = Field(default=[], max_length=100)
@@ -64,6 +65,7 @@ class EnvironmentToChange(Strict):
     ssh_keys: list[str] | None = None
     network: Json | None = None
     security: Json | None = None
+    devices: list[str] | None = Field(default=None, max_length=20)
     restart: Json | None = None
     stop_timeout_s: float | None = None
     tags: list[str] | None = Field(default=None, max_length=100)
@@ -119,8 +121,13 @@ def _show(row: Environment) -> Json:
 
 def _accepted(request: HttpRequest, changed: services.Changed) -> Status[Json]:
     """202 with the environment, the operation to watch, and what is shown only once."""
-    row = selectors.environments(actor(request)).filter(pk=changed.environment.pk).first()
-    document: Json = _show(row) if row is not None else {"id": str(changed.environment.pk)}
+    row = changed.environment
+    if not actor(request).can(Permission.ENVIRONMENT_VIEW, row):
+        document: Json = {"id": str(row.pk)}
+    elif changed.new is None:
+        document = _show(row)
+    else:
+        document = selectors.show(row, changed.new.addresses, tags=changed.new.tags, is_new=True)
     document["operation"] = show_operation(changed.operation) if changed.operation else None
     if changed.root_password:
         document["root_password"] = changed.root_password

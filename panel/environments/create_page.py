@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from panel.accounts.actor import Actor
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import ssh_keys_of
-from panel.environments.forms import CreateForm
+from panel.environments.forms import WHAT_FOR, CreateForm
 from panel.environments.models import Environment
 from panel.images.models import Image, NodeImage, NodeImageState
 from panel.nodes.capacity import Capacity, capacities, fits_somewhere
@@ -24,7 +24,7 @@ from panel.quotas.models import Quota, Resource
 from panel.tenants.models import Tenant, TenantState
 from panel.tenants.permissions import Permission
 from panel.ui.templatetags.wadah import mib_text
-from runtime.contract import Limits
+from runtime.contract import Device, Limits
 
 _CUSTOM = ""
 _DEFAULT_LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096, "processes": 512}
@@ -55,6 +55,8 @@ class PlanCard:
     """Empty when it can be chosen."""
     images: str
     """Names of the only images that it allows, between spaces; empty: all."""
+    devices: str
+    """Those that it allows, between spaces."""
 
 
 class CreatePage:
@@ -133,8 +135,16 @@ class CreatePage:
             if version is not None:
                 why = self.why_not(version.limits) or self._why_not_images(version)
                 images = " ".join(version.parsed_choices.images or ())
-                cards.append(PlanCard(plan.slug, plan.name, plan.description, version.limits, why, images))
+                devices = " ".join(version.parsed_choices.devices)
+                card = PlanCard(plan.slug, plan.name, plan.description, version.limits, why, images, devices)
+                cards.append(card)
         return cards
+
+    @cached_property
+    def own_devices(self) -> str:
+        """Those that may be chosen without a plan, between spaces."""
+        may_give = self.tenant is not None and self.actor.can(Permission.SECURITY_MANAGE, self.tenant)
+        return " ".join(Device) if may_give else ""
 
     def _why_not_images(self, version: PlanVersion) -> str:
         allowed = version.parsed_choices.images
@@ -211,7 +221,7 @@ class CreatePage:
         return ""
 
     def context(self, form: CreateForm) -> dict[str, Any]:
-        kinds, kernels = self._abilities()
+        kinds, kernels, devices = self._abilities()
         form.fields["kind"].widget.choices = [(k, k) for k in kinds]
         form.fields["kernel"].widget.choices = [(k, k) for k in kernels]
         for resource in _SIZE:
@@ -227,20 +237,26 @@ class CreatePage:
             "value": value,
             "page": self,
             "ssh_keys": self.ssh_keys,
+            "devices": [
+                {"path": path, "what": WHAT_FOR[Device(path)], "is_given": path in (value["devices"] or ())}
+                for path in devices
+            ],
             "left": left,
             "api_url": f"{settings.WADAH.url.rstrip('/')}/api/v1/environments",
             "curl": self._curl(value),
         }
 
     @staticmethod
-    def _abilities() -> tuple[list[str], list[str]]:
+    def _abilities() -> tuple[list[str], list[str], list[str]]:
         """What any enabled node can run."""
         kinds: dict[str, None] = {"system": None}
         kernels: dict[str, None] = {"shared": None}
+        devices: dict[str, None] = {}
         for facts in Node.objects.filter(state=NodeState.ENABLED).values_list("facts", flat=True):
             kinds.update(dict.fromkeys(facts.get("kinds", [])))
             kernels.update(dict.fromkeys(facts.get("kernels", [])))
-        return list(kinds), list(kernels)
+            devices.update(dict.fromkeys(facts.get("devices", [])))
+        return list(kinds), list(kernels), list(devices)
 
     def _curl(self, value: dict[str, Any]) -> str:
         """The same as an API call; the page's script keeps it up to date."""

@@ -7,7 +7,9 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from panel.accounts.models import SshKey
+from panel.accounts.ssh_key_field import ssh_key_field
 from panel.environments.models import Environment
+from runtime.contract import Device
 
 
 def split_lines(text: str) -> list[str]:
@@ -63,7 +65,20 @@ class LimitsForm(forms.Form):
         return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name) is not None}
 
 
-class CreateForm(SavedKeys, LimitsForm):
+#: What people want a device for.
+WHAT_FOR = {
+    Device.TUN: _("tunnels of its own (VPN)"),
+    Device.FUSE: _("file systems of its own (sshfs, AppImage)"),
+}
+
+
+class DevicesForm(forms.Form):
+    devices = forms.MultipleChoiceField(
+        label=_("Devices"), required=False, choices=[(device.value, device.value) for device in Device]
+    )
+
+
+class CreateForm(SavedKeys, LimitsForm, DevicesForm):
     name = forms.CharField(
         label=_("Name"),
         max_length=63,
@@ -75,14 +90,9 @@ class CreateForm(SavedKeys, LimitsForm):
     plan = forms.CharField(required=False, max_length=63)
     kind = forms.CharField(label=_("Kind"), max_length=16, widget=forms.Select)
     kernel = forms.CharField(label=_("Kernel"), max_length=16, widget=forms.Select)
-    ssh_keys = forms.CharField(
-        label=_("SSH public keys"),
-        required=False,
-        strip=False,
-        help_text=_("One per line, as in ~/.ssh/id_ed25519.pub. Without one, a root password is made."),
-        widget=forms.Textarea(
-            attrs={"rows": 3, "spellcheck": "false", "placeholder": "ssh-ed25519 AAAA… you@laptop"}
-        ),
+    ssh_keys = ssh_key_field(
+        _("SSH public keys"),
+        _("One per line, as in ~/.ssh/id_ed25519.pub. Without one, a root password is made."),
     )
     description = forms.CharField(label=_("Description"), required=False, max_length=400)
     tags = tags_field()
@@ -160,11 +170,8 @@ class NetworkForm(forms.Form):
 
 
 class KeysForm(SavedKeys):
-    ssh_keys = forms.CharField(
-        label=_("SSH public keys of root"),
-        required=False,
-        help_text=_("One per line. Replaces the keys that are there."),
-        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false"}),
+    ssh_keys = ssh_key_field(
+        _("SSH public keys of root"), _("One per line. Replaces the keys that are there."), rows=4
     )
 
 

@@ -1,6 +1,6 @@
 """Checking what people ask for: contract errors become sentences that name the field."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from django.utils.translation import gettext as _
@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from panel.errors import Invalid
 from panel.images.models import IMAGE_NAME_PATTERN
-from runtime.contract import Kernel, Kind, Limits, RestartPolicy, SecurityProfile
+from runtime.contract import Device, Kernel, Kind, Limits, RestartPolicy, SecurityProfile
 from runtime.contract.base import NAME
 
 M = TypeVar("M", bound=BaseModel)
@@ -98,6 +98,18 @@ def parse_limits(values: Mapping[str, Any]) -> Limits:
 
 def parse_security(values: Mapping[str, Any]) -> SecurityProfile:
     return parse(SecurityProfile, values, "security")
+
+
+def parse_devices(values: Sequence[str]) -> list[str]:
+    """Each once, in the order of the contract."""
+    unknown = sorted(set(values) - set(Device))
+    if unknown:
+        raise Invalid(
+            _("devices: %(unknown)s can't be given; one can give %(known)s.")
+            % {"unknown": unknown[0][:64], "known": ", ".join(Device)},
+            field="devices",
+        )
+    return [one.value for one in Device if one in values]
 
 
 def parse_restart(values: Mapping[str, Any]) -> RestartPolicy:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from django.core.paginator import Page
@@ -11,6 +10,7 @@ from django.http import QueryDict
 
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment, State
+from panel.environments.search import page_of_found
 from panel.environments.selectors import tags_in_use, with_tag
 from panel.networks.models import Address
 from panel.paging import page_of_rows
@@ -19,7 +19,6 @@ from panel.tenants.permissions import Permission
 from runtime.contract import DesiredState, ObservedState
 
 PER_PAGE = 50
-_ADDRESS = re.compile(r"[0-9a-f]*[.:][0-9a-f.:]*", re.IGNORECASE)
 _SORTS = {
     "name": "name",
     "image": "image",
@@ -117,8 +116,6 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
     if tenant is not None:
         rows = rows.filter(tenant__path__startswith=tenant.path)
     text, state = query.get("q", "").strip()[:80], query.get("state", "")
-    if text:
-        rows = rows.filter(_matching(text))
     if state in _STATES:
         rows = rows.filter(_STATES[state])
         if state not in (State.SUSPENDED, State.DELETING):
@@ -136,7 +133,12 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
         order = F(key).desc(nulls_last=True) if is_down else F(key).asc(nulls_last=True)
     else:  # as the index has it
         order = F(key).desc() if is_down else F(key).asc()
-    page = page_of_rows(rows.order_by(order, "pk"), PER_PAGE, query.get("page"))
+    number = query.get("page")
+    if text:
+        is_of_all = tenant is None and actor.is_platform_administrator
+        page = page_of_found(rows, text, (order, "pk"), PER_PAGE, number, is_of_all=is_of_all)
+    else:
+        page = page_of_rows(rows.order_by(order, "pk"), PER_PAGE, number)
     lines = [_line(actor, row) for row in page]
     may = frozenset[str]().union(*(line.may for line in lines))
     tags = sorted({*tags_in_use(actor, tenant), *([tag] if tag else [])})
@@ -146,11 +148,3 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
 def _line(actor: Actor, row: Environment) -> Line:
     """No query: the actor's rights are read once, and the tenant came with the row."""
     return Line(row, frozenset(word for word, permission in _ACTS.items() if actor.can(permission, row)))
-
-
-def _matching(text: str) -> Q:
-    """Name, description or image; addresses only for what could be part of one."""
-    found = Q(name__icontains=text) | Q(description__icontains=text) | Q(image__icontains=text)
-    if _ADDRESS.fullmatch(text):
-        found |= Q(pk__in=Environment.objects.filter(addresses__address__contains=text).values("pk"))
-    return found

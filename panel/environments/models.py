@@ -113,6 +113,8 @@ class Environment(models.Model):
     """`nameservers`, `allow_private`, `allow_smtp` as in `runtime.contract.Network`."""
     security = models.JSONField(default=dict, blank=True)
     """As `runtime.contract.SecurityProfile`."""
+    devices = models.JSONField(default=list, blank=True)
+    """Paths, as `runtime.contract.Device`."""
     restart = models.JSONField(default=dict, blank=True)
     """As `runtime.contract.RestartPolicy`."""
     app = models.JSONField(null=True, blank=True)

@@ -1,6 +1,6 @@
 """Reads of environments: what lists and pages need, in a fixed number of queries."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -110,9 +110,12 @@ def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:
     return found
 
 
-def show(row: Environment, addresses: list[str]) -> dict[str, Any]:
-    """An environment as the API gives it. No query when `tenant`, `node`, `usage` and `tags` came with it."""
-    usage = getattr(row, "usage", None)
+def show(
+    row: Environment, addresses: Sequence[str], *, tags: Sequence[str] | None = None, is_new: bool = False
+) -> dict[str, Any]:
+    """An environment as the API gives it. No query when `tenant`, `node`, `plan_version`, `usage` and `tags`
+    came with it, or when it `is_new` (nobody has measured it) and its `tags` are given."""
+    usage = None if is_new else getattr(row, "usage", None)
     return {
         "id": str(row.pk),
         "name": row.name,
@@ -125,7 +128,7 @@ def show(row: Environment, addresses: list[str]) -> dict[str, Any]:
         "kind": row.kind,
         "kernel": row.kernel,
         "image": row.image,
-        "tags": [tag.name for tag in row.tags.all()],
+        "tags": [tag.name for tag in row.tags.all()] if tags is None else tags,
         "limits": row.limits,
         "plan": row.plan_version.plan.slug if row.plan_version is not None else None,
         "plan_version": row.plan_version.number if row.plan_version is not None else None,
@@ -135,6 +138,7 @@ def show(row: Environment, addresses: list[str]) -> dict[str, Any]:
         "addresses": addresses,
         "network": row.network_options,
         "security": row.security,
+        "devices": row.devices,
         "restart": row.restart,
         "stop_timeout_s": row.stop_timeout_s,
         "ssh_keys": row.ssh_keys,

@@ -11,6 +11,7 @@ from runtime.contract import (
     AppOptions,
     Credentials,
     DesiredState,
+    Device,
     EnvironmentSpec,
     Forward,
     Kernel,
@@ -57,6 +58,7 @@ def spec_of(
             ssh_keys=tuple(environment.ssh_keys),
             root_password_hash=environment.root_password_hash or None,
         ),
+        devices=tuple(Device(one) for one in environment.devices),
         security=SecurityProfile.model_validate(environment.security),
         restart=RestartPolicy.model_validate(environment.restart),
         boots=environment.boots,
@@ -90,7 +92,9 @@ def desired_of(environment: Environment, tenant: Tenant) -> DesiredState:
         return DesiredState.STOPPED
     if tenant.state != TenantState.SUSPENDED or desired in (DesiredState.DELETED, DesiredState.STOPPED):
         return desired
-    return DesiredState.PAUSED if tenant.suspended_how == SuspendedHow.FREEZE else DesiredState.STOPPED
+    # a process that waits for an answer of its own file system can't be frozen, and its owner decides how long
+    may_freeze = tenant.suspended_how == SuspendedHow.FREEZE and Device.FUSE not in environment.devices
+    return DesiredState.PAUSED if may_freeze else DesiredState.STOPPED
 
 
 def network_of(

@@ -47,6 +47,11 @@ def _open_pool(node: Node, text: str) -> None:
         )
 
 
+def has_family(node: Node, family: int) -> bool:
+    """By what the node says of itself; no query."""
+    return bool(node.facts.get(f"ipv{family}_network"))
+
+
 def pools_of(node: Node) -> dict[int, AddressPool]:
     """Active pools by family. Call with the node's row locked: leases of one node are made one by one."""
     return {pool.family: pool for pool in AddressPool.objects.filter(node=node, is_active=True)}

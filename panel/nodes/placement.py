@@ -29,7 +29,15 @@ class Candidate:
     is_online: bool
 
 
-def choose(candidates: Sequence[Candidate], *, kind: Kind, kernel: Kernel, image: str, limits: Limits) -> Node:
+def choose(
+    candidates: Sequence[Candidate],
+    *,
+    kind: Kind,
+    kernel: Kernel,
+    image: str,
+    limits: Limits,
+    devices: Sequence[str] = (),
+) -> Node:
     """The least loaded node that can take it; raises `Invalid` or `NoRoom` with the first cause found."""
     able = [c for c in candidates if c.node.state == NodeState.ENABLED]
     if not able:
@@ -51,6 +59,11 @@ def choose(candidates: Sequence[Candidate], *, kind: Kind, kernel: Kernel, image
     able = [c for c in able if kernel in c.node.facts["kernels"]]
     if not able:
         raise Invalid(_("No node offers the kernel %(kernel)s.") % {"kernel": kernel}, field="kernel")
+    able = [c for c in able if set(devices) <= set(c.node.facts.get("devices", ()))]
+    if not able:
+        raise Invalid(
+            _("No node has the devices %(devices)s.") % {"devices": ", ".join(devices)}, field="devices"
+        )
     able = [c for c in able if c.has_image]
     if not able:
         raise Invalid(

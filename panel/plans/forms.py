@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.images.models import Image
 from panel.plans.models import PlanVersion
-from runtime.contract import Kernel, Kind
+from runtime.contract import Device, Kernel, Kind
 
 _MIB, _MEGA = 2**20, 10**6
 #: Field of the form to field of the terms, and what one unit of the form is.
@@ -88,6 +88,11 @@ class PlanForm(forms.Form):
         widget=forms.SelectMultiple(attrs={"size": 4}), help_text=_("None chosen: all."),
     )  # fmt: skip
 
+    devices = forms.MultipleChoiceField(
+        label=_("Devices"), required=False, choices=[(d.value, d.value) for d in Device],
+        widget=forms.SelectMultiple(attrs={"size": 4}), help_text=_("None chosen: no device."),
+    )  # fmt: skip
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         images = self.fields["images"]
@@ -111,7 +116,10 @@ class PlanForm(forms.Form):
         return {
             "limits": limits,
             "allowances": {**allowances, "traffic_action": values["traffic_action"]},
-            "choices": {name: values[name] or None for name in ("kinds", "kernels", "images")},
+            "choices": {
+                **{name: values[name] or None for name in ("kinds", "kernels", "images")},
+                "devices": values["devices"],
+            },
         }
 
 

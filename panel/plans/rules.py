@@ -1,5 +1,6 @@
 """What a plan's version allows an environment that has it. Each refusal is a sentence about one field."""
 
+from collections.abc import Iterable
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -10,8 +11,10 @@ from panel.quotas.models import Resource
 from panel.tenants.models import Tenant
 
 
-def check_choices(version: PlanVersion | None, *, kind: str, kernel: str, image: str) -> None:
-    """`Invalid` for a kind, kernel or image that the plan leaves out; a no-op without a plan."""
+def check_choices(
+    version: PlanVersion | None, *, kind: str, kernel: str, image: str, devices: Iterable[str] = ()
+) -> None:
+    """`Invalid` for a kind, kernel, image or device that the plan leaves out; a no-op without a plan."""
     if version is None:
         return
     choices = version.parsed_choices
@@ -29,6 +32,29 @@ def check_choices(version: PlanVersion | None, *, kind: str, kernel: str, image:
                 code="not_in_plan",
                 next_step=_("Choose one of those, or another plan."),
             )
+
+    for device in devices:
+        refuse_device(why_no_device(version, device))
+
+
+def why_no_device(version: PlanVersion | None, device: str, *, may_give: bool = False) -> str:
+    """Why an environment of this plan can't have the device; empty when it can. Without a plan only who may
+    lift parts of the confinement gives one (`may_give`)."""
+    if version is None:
+        return "" if may_give else _("A device comes with a plan that allows it, or from an administrator.")
+    if device in version.parsed_choices.devices:
+        return ""
+    return _("The plan %(plan)s doesn't allow the device %(device)s.") % {
+        "plan": version.plan,
+        "device": device,
+    }
+
+
+def refuse_device(why: str) -> None:
+    """`Invalid` with `why` as its sentence; a no-op where that is empty."""
+    if why:
+        next_step = _("Do without it, or choose a plan that has it.")
+        raise Invalid(why, field="devices", code="not_in_plan", next_step=next_step)
 
 
 def check_allowance(version: PlanVersion | None, what: str, wanted: int, *, field: str = "") -> None:

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runtime.contract import Kernel, Kind
+from runtime.contract import Device, Kernel, Kind
 from runtime.contract.base import ImageName, Message
+from runtime.contract.environment import HIGHEST_RATE_BIT_S
 
 #: Most of anything that is counted; more is a slip of the keyboard.
 _MOST = 100_000
@@ -30,13 +31,14 @@ class Allowances(Message):
     traffic_gb: Annotated[float, Field(gt=0, le=1e9)] | None = None
     """Gigabytes (10^9 bytes) in a calendar month of the tenant's time zone, both directions together."""
     traffic_action: TrafficAction = TrafficAction.SLOW
-    traffic_slow_bit_s: Annotated[int, Field(ge=8_000)] = 1_000_000
+    traffic_slow_bit_s: Annotated[int, Field(ge=8_000, le=HIGHEST_RATE_BIT_S)] = 1_000_000
     """The rate each way once it is used up, with the action `slow`."""
 
 
 class Choices(Message):
-    """Which kinds, kernels and images. None: all that a node offers."""
+    """Which kinds, kernels and images (None: all that a node offers), and which devices (none: no device)."""
 
     kinds: Annotated[tuple[Kind, ...], Field(min_length=1)] | None = None
     kernels: Annotated[tuple[Kernel, ...], Field(min_length=1)] | None = None
     images: Annotated[tuple[ImageName, ...], Field(min_length=1, max_length=200)] | None = None
+    devices: Annotated[tuple[Device, ...], Field(max_length=len(Device))] = ()

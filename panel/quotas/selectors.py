@@ -10,7 +10,7 @@ from panel.quotas.units import shown, shown_or_none
 from panel.tenants.models import Tenant
 from runtime.contract import TenantEnvelope
 
-_HELD = (Resource.CPU, Resource.MEMORY_MB, Resource.PROCESSES, Resource.DISK_MB)
+_HELD = (Resource.CPU, Resource.MEMORY_MB, Resource.SWAP_MB, Resource.PROCESSES, Resource.DISK_MB)
 
 
 def show(row: Quota, used: Mapping[str, float]) -> dict[str, Any]:
@@ -58,6 +58,7 @@ def envelope_of(chain: Iterable[UUID]) -> TenantEnvelope:
     return TenantEnvelope(
         cpu=None if cpu is None else max(cpu / SCALE[Resource.CPU], 0.05),
         memory_mb=None if memory is None else max(memory, 16),
+        swap_mb=lowest.get(Resource.SWAP_MB),
         processes=None if processes is None else max(processes, 16),
         disk_mb=None if disk is None else max(disk, 16),
     )

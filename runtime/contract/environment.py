@@ -34,6 +34,10 @@ class DesiredState(StrEnum):
     DELETED = "deleted"
 
 
+#: 4 GiB/s less one byte: a token bucket is told its rate as 32 bits of bytes per second (linux/pkt_sched.h).
+HIGHEST_RATE_BIT_S = (2**32 - 1) * 8
+
+
 class Limits(Message):
     """What the kernel holds an environment to. `None` means: not limited by the environment itself."""
 
@@ -53,9 +57,9 @@ class Limits(Message):
     disk_write_bytes_s: Annotated[int, Field(ge=65_536)] | None = None
     disk_read_iops: Annotated[int, Field(ge=1)] | None = None
     disk_write_iops: Annotated[int, Field(ge=1)] | None = None
-    network_in_bit_s: Annotated[int, Field(ge=8_000)] | None = None
+    network_in_bit_s: Annotated[int, Field(ge=8_000, le=HIGHEST_RATE_BIT_S)] | None = None
     """Towards the environment."""
-    network_out_bit_s: Annotated[int, Field(ge=8_000)] | None = None
+    network_out_bit_s: Annotated[int, Field(ge=8_000, le=HIGHEST_RATE_BIT_S)] | None = None
     """From the environment."""
 
 
@@ -64,6 +68,8 @@ class TenantEnvelope(Message):
 
     cpu: Annotated[float, Field(ge=0.05)] | None = None
     memory_mb: Annotated[int, Field(ge=16)] | None = None
+    swap_mb: Annotated[int, Field(ge=0)] | None = None
+    """On top of memory_mb, without which cgroup v1 can't hold it: there one figure holds both together."""
     processes: Annotated[int, Field(ge=16)] | None = None
     disk_mb: Annotated[int, Field(ge=16)] | None = None
 
@@ -105,6 +111,16 @@ class SecurityProfile(Message):
     """Netfilter netlink inside."""
     compat32: bool = False
     """32-bit system calls inside."""
+
+
+class Device(StrEnum):
+    """What an environment may be given beside what every system has (null, zero, random, tty, pts): devices
+    whose kernel half keeps to the namespaces of whoever opens them, and no others."""
+
+    TUN = "/dev/net/tun"
+    """Links of one's own (VPN): in the opener's network namespace, with CAP_NET_ADMIN there."""
+    FUSE = "/dev/fuse"
+    """File systems of one's own: seen in the opener's user namespace and those below it only."""
 
 
 class RestartMode(StrEnum):
@@ -165,6 +181,8 @@ class EnvironmentSpec(Message):
     network: Network = Network()
     credentials: Credentials = Credentials()
     security: SecurityProfile = SecurityProfile()
+    devices: Annotated[tuple[Device, ...], Field(max_length=len(Device))] = ()
+    """Given at the next start."""
     restart: RestartPolicy = RestartPolicy()
     boots: Annotated[int, Field(ge=0)] = 0
     """Counts asked-for restarts: a higher number than the node last booted means stop, then start."""

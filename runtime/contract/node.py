@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name
-from runtime.contract.environment import Kernel, Kind
+from runtime.contract.environment import Device, Kernel, Kind
 
 
 class CheckLevel(StrEnum):
@@ -50,6 +50,8 @@ class NodeFacts(Message):
     """The id ranges that this installation may hand out: [first_slot, first_slot + slots)."""
     kinds: tuple[Kind, ...]
     kernels: tuple[Kernel, ...]
+    devices: tuple[Device, ...] = ()
+    """That its kernel has, of those that an environment may be given."""
     images: tuple[Line, ...] = ()
     checks: tuple[Check, ...] = ()
     boot_id: UUID

@@ -2,7 +2,8 @@
 
 pyroute2 needs 0.2 ms for each message and 0.08 ms for each object of an answer, and lists whole tables
 where one link is meant, so its cost grows with the number of environments. Names and numbers are those
-of linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h and linux/neighbour.h.
+of linux/netlink.h, linux/rtnetlink.h, linux/if_link.h, linux/if_addr.h, linux/neighbour.h and
+linux/pkt_sched.h.
 """
 
 import errno
@@ -19,7 +20,7 @@ from typing import Self
 Address = IPv4Address | IPv6Address
 Attributes = dict[int, bytes]
 
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 0x1, 0x4, 0x300
+NLM_F_REQUEST, NLM_F_ACK, NLM_F_ECHO, NLM_F_DUMP = 0x1, 0x4, 0x8, 0x300
 NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK = 270, 10, 12
@@ -28,6 +29,7 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR = 20, 21
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH = 28, 29
+RTM_GETQDISC = 38
 RTM_GETNSID = 90
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_LINKINFO = 1, 3, 4, 5, 6, 18
@@ -40,12 +42,15 @@ RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC = 1, 4, 5, 7
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST = 254, 4, 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
 NETNSA_NSID, NETNSA_PID = 1, 2
+TC_H_ROOT, TC_H_INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
+TCA_KIND, TCA_OPTIONS, TCA_TBF_PARMS, TCA_TBF_RATE64 = 1, 2, 1, 4
 
 _HEADER = struct.Struct("=IHHII")
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _NDMSG = struct.Struct("=BxxxiHBB")
+_TCMSG = struct.Struct("=BxxxiIII")
 
 
 def _attribute(kind: int, value: bytes) -> bytes:
@@ -183,9 +188,9 @@ class Rtnetlink:
             yield kind, number, data[offset + _HEADER.size : offset + length]
             offset += length + (-length % 4)
 
-    def _ask(self, kind: int, body: bytes, what: str, *, dump: bool = False) -> list[bytes]:
+    def _ask(self, kind: int, body: bytes, what: str, *, dump: bool = False, flags: int = 0) -> list[bytes]:
         number = next(self._numbers)
-        flags = NLM_F_REQUEST | (NLM_F_DUMP if dump else 0)
+        flags |= NLM_F_REQUEST | (NLM_F_DUMP if dump else 0)
         self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, number, 0) + body)
         found: list[bytes] = []
         while True:
@@ -223,6 +228,33 @@ class Rtnetlink:
     def links(self) -> list[Link]:
         body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         return [Link(one) for one in self._ask(RTM_GETLINK, body, "links", dump=True)]
+
+    def token_bucket(self, index: int) -> int | None:
+        """Bytes per second of a link's outermost queue, where that is a tc-tbf(8); None otherwise."""
+        queue = self._queue(index, TC_H_ROOT)
+        if queue is None or queue.get(TCA_KIND, b"").rstrip(b"\0") != b"tbf":
+            return None
+        options = attributes(queue.get(TCA_OPTIONS, b""))
+        if TCA_TBF_RATE64 in options:
+            return int(struct.unpack("=Q", options[TCA_TBF_RATE64])[0])
+        # struct tc_tbf_qopt begins with struct tc_ratespec, whose last member is the rate
+        return int(struct.unpack_from("=BBHhHI", options[TCA_TBF_PARMS])[-1])
+
+    def has_ingress_queue(self, index: int) -> bool:
+        """Whether filters can be asked what to do with what arrives at a link."""
+        return self._queue(index, TC_H_INGRESS) is not None
+
+    def _queue(self, index: int, parent: int) -> Attributes | None:
+        body = _TCMSG.pack(socket.AF_UNSPEC, index, 0, parent, 0)
+        try:
+            # answered to those who listen for changes, and to who asks only when he wants to hear it;
+            # of a queue that every link has nothing is told, so that the end must be
+            answer = self._ask(RTM_GETQDISC, body, f"queue of link {index}", flags=NLM_F_ECHO | NLM_F_ACK)
+        except OSError as error:
+            if error.errno in {errno.ENOENT, errno.ENODEV}:
+                return None
+            raise
+        return attributes(answer[0][_TCMSG.size :]) if answer else None
 
     def namespace_of(self, pid: int) -> int | None:
         """The kernel's number, in this namespace, for the network namespace of a process; None without one."""

@@ -17,6 +17,11 @@ class Source(ABC):
 
     name: ClassVar[ImageSource]
 
+    def recipe(self) -> str:
+        """All that what it builds depends on besides the spec, as one text: an image of another recipe is built
+        anew. Empty: only the spec counts."""
+        return ""
+
     @abstractmethod
     def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
         """What it became, for people; may be empty.

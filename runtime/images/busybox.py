@@ -34,6 +34,9 @@ _EXECUTABLE = ("etc/init.d/rcS",)
 class Busybox(Source):
     name = ImageSource.BUSYBOX
 
+    def recipe(self) -> str:
+        return f"{_DIRECTORIES} {_FILES} {_EXECUTABLE}"
+
     def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
         program = Path("/bin/busybox")
         if not program.exists():

@@ -103,6 +103,21 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/*.log /var/log/apt/*
 systemd-sysusers
 touch /etc/.updated /var/.updated  # ConditionNeedsUpdate of systemd.unit(5): all is as /usr wants it
 """
+_COMMAND = (
+    "mmdebstrap",
+    "--mode=root",
+    "--variant=minbase",
+    "--format=directory",
+    '--aptopt=Acquire::Languages "none"',
+    '--aptopt=APT::Install-Recommends "false"',
+    "--dpkgopt=force-unsafe-io",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    f"--include={PACKAGES}",
+    f'--customize-hook=chroot "$1" sh -c {shlex.quote(_FINISH)}',
+    SUITE,
+)
 _WORDS = (
     (re.compile(r"^I: running apt-get update"), 0.05, "reading the package lists"),
     (re.compile(r"^I: downloading packages"), 0.15, "downloading packages"),
@@ -117,24 +132,11 @@ _WORDS = (
 class Debian12(Source):
     name = ImageSource.DEBIAN_12
 
+    def recipe(self) -> str:
+        return " ".join(_COMMAND)
+
     def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
-        command = [
-            "mmdebstrap",
-            "--mode=root",
-            "--variant=minbase",
-            "--format=directory",
-            '--aptopt=Acquire::Languages "none"',
-            '--aptopt=APT::Install-Recommends "false"',
-            "--dpkgopt=force-unsafe-io",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
-            f"--include={PACKAGES}",
-            f'--customize-hook=chroot "$1" sh -c {shlex.quote(_FINISH)}',
-            SUITE,
-            str(tree),
-            *mirrors(),
-        ]
+        command = [*_COMMAND, str(tree), *mirrors()]
         if node.settings.network_namespace:
             # packages come over the host's own network, wherever the node's environments live
             command = ["nsenter", f"--net={node.host_network}", *command]

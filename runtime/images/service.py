@@ -1,5 +1,6 @@
 """Keeps the node's images: builds beside, then one rename makes it there; a failed build leaves nothing."""
 
+import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -81,9 +82,20 @@ def _read_note(node: Node, name: str) -> dict[str, object]:
 
 
 def _is_current(node: Node, spec: ImageSpec) -> bool:
-    known = _read_note(node, spec.name)
-    revision = known.get("revision", -1)
-    return btrfs.is_subvolume(node.image(spec.name)) and isinstance(revision, int) and revision >= spec.revision
+    """Made for this revision or a later one, and as this version of the code would make it."""
+    source = _SOURCES.get(spec.source)
+    is_of_recipe = source is None or _read_note(node, spec.name).get("recipe", "") == _recipe(source)
+    return btrfs.is_subvolume(node.image(spec.name)) and _revision(node, spec) >= spec.revision and is_of_recipe
+
+
+def _revision(node: Node, spec: ImageSpec) -> int:
+    known = _read_note(node, spec.name).get("revision", -1)
+    return known if isinstance(known, int) else -1
+
+
+def _recipe(source: Source) -> str:
+    text = source.recipe()
+    return hashlib.sha256(text.encode()).hexdigest() if text else ""
 
 
 def _size(node: Node, name: str) -> int:
@@ -114,7 +126,13 @@ def _build(node: Node, spec: ImageSpec, report: Reporter) -> str:
     except BaseException:
         btrfs.delete_subvolume(building)
         raise
-    note = {"source": spec.source, "revision": spec.revision, "bytes": size, "built_at": time.time()}
+    note = {
+        "source": spec.source,
+        "recipe": _recipe(source),
+        "revision": max(spec.revision, _revision(node, spec)),
+        "bytes": size,
+        "built_at": time.time(),
+    }
     _note(node, spec.name).write_text(json.dumps(note))
     return became
 

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from runtime import devices
 from runtime.contract import EnvironmentSpec, SecurityClass, SecurityProfile
 from runtime.host.cgroup import groups
 from runtime.host.safetree import SafeTree
@@ -99,7 +100,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             },
             "rlimits": rlimits(),
         },
-        "mounts": [*_mounts(), *_lxcfs_mounts(node)],
+        "mounts": [*_mounts(), *_lxcfs_mounts(node), *_device_mounts(node, spec)],
         "annotations": {
             "org.opencontainers.image.stopSignal": stop_signal,
             "run.oci.keep_original_groups": "0",
@@ -115,7 +116,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             "rootfsPropagation": "private",
             "cgroupsPath": "/" + groups().payload(f"{node.cgroup_name}/{spec.tenant_id}/{spec.id}"),
             "devices": [],
-            "resources": {"devices": _device_rules()},
+            "resources": {"devices": _device_rules(spec)},
             "maskedPaths": list(MASKED),
             "readonlyPaths": list(READ_ONLY),
             "seccomp": profile(spec.security),
@@ -218,9 +219,23 @@ def _lxcfs_mounts(node: Node) -> list[dict[str, Any]]:
     ]
 
 
-def _device_rules() -> list[dict[str, Any]]:
-    """null zero full random urandom tty ptmx pts; nothing else. linux/Documentation/admin-guide/devices.txt"""
+def _device_mounts(node: Node, spec: EnvironmentSpec) -> list[dict[str, Any]]:
+    return [
+        {
+            "destination": device.value,
+            "type": "bind",
+            "source": str(devices.source(node, device)),
+            "options": ["bind", "ro", "nosuid", "noexec"],  # a device is written to all the same
+        }
+        for device in spec.devices
+    ]
+
+
+def _device_rules(spec: EnvironmentSpec) -> list[dict[str, Any]]:
+    """null zero full random urandom tty ptmx pts, and what it was given; nothing else.
+    linux/Documentation/admin-guide/devices.txt"""
     allowed = [("c", 1, minor) for minor in (3, 5, 7, 8, 9)] + [("c", 5, 0), ("c", 5, 2), ("c", 136, None)]
+    allowed += [("c", *devices.NUMBERS[device]) for device in spec.devices]
     rules: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
     for kind, major, minor in allowed:
         rule = {"allow": True, "type": kind, "major": major, "access": "rw"}

@@ -18,6 +18,10 @@ from runtime.resources.base import Found, Resource
 MIB = 2**20
 
 
+#: Where a group was found last, so that not all tenants' groups of all hierarchies are listed for each look.
+_found: dict[tuple[str, UUID], str] = {}
+
+
 class Cgroup(Resource):
     name = "limits (cgroup)"
 
@@ -30,10 +34,15 @@ class Cgroup(Resource):
 
     def find(self, environment_id: UUID) -> str | None:
         """Path of the environment's group, whoever its tenant is; None when there is none."""
-        wanted = str(environment_id)
+        key = self.node.cgroup_name, environment_id
+        known = _found.get(key)
+        if known is not None and self.groups.has_any(known):
+            return known
+        _found.pop(key, None)
         for tenant in self.groups.children(self.node.cgroup_name):
-            path = f"{self.node.cgroup_name}/{tenant}/{wanted}"
+            path = f"{self.node.cgroup_name}/{tenant}/{environment_id}"
             if self.groups.has_any(path):
+                _found[key] = path
                 return path
         return None
 
@@ -76,6 +85,7 @@ class Cgroup(Resource):
         return GroupLimits(
             cpu=envelope.cpu,
             memory_bytes=envelope.memory_mb * MIB if envelope.memory_mb else None,
+            swap_bytes=None if envelope.swap_mb is None else envelope.swap_mb * MIB,
             processes=envelope.processes,
         )
 
@@ -99,8 +109,17 @@ class Cgroup(Resource):
 
     def freeze(self, environment_id: UUID, frozen: bool) -> None:
         path = self.find(environment_id)
-        if path is not None and self.groups.frozen(path) != frozen:
+        if path is None or self.groups.frozen(path) == frozen:
+            return
+        try:
             self.groups.freeze(path, frozen)
+        except TimeoutError as late:
+            raise RuntimeFault(
+                "its processes could not be frozen within 10 s: one of them waits in the kernel, such as for"
+                " a file system of its own (/dev/fuse) that doesn't answer",
+                code="busy",
+                next_step="Stop it instead.",
+            ) from late
 
     def frozen(self, environment_id: UUID) -> bool:
         path = self.find(environment_id)

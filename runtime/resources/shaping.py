@@ -7,12 +7,14 @@ root inside, and this works without the `police` action, which not every kernel 
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.host.netlink import IPRoute, NetlinkError, Rtnetlink, link_index
+from runtime.host.rtnetlink import Link
 from runtime.resources.base import Found, Resource
 from runtime.resources.link import ALIAS
 
@@ -27,6 +29,15 @@ def burst_bytes(rate_bit_s: int) -> int:
     return max(15_140, rate_bit_s // 8 // 50)
 
 
+@dataclass(frozen=True)
+class _Rates:
+    """Bytes per second towards an environment and away from it. None: not held; 0: only half of what holds it
+    is there."""
+
+    towards: int | None
+    away: int | None
+
+
 class Shaping(Resource):
     name = "network rate"
 
@@ -36,52 +47,42 @@ class Shaping(Resource):
     def ensure(self, spec: EnvironmentSpec) -> str | None:
         with Rtnetlink() as netlink:
             link = netlink.link(self.node.link_name(spec.id))
-        if link is None:
-            raise RuntimeFault("its network link is gone", code="link_gone")
-        limits = spec.limits
-        ifb = link_index(self._ifb_name(spec.id))
-        is_unlimited = limits.network_in_bit_s is None and limits.network_out_bit_s is None
-        if is_unlimited and ifb is None and link.queue != "tbf":
-            return None
+            if link is None:
+                raise RuntimeFault("its network link is gone", code="link_gone")
+            seen = self._seen(netlink, link, spec.id)
+            if seen == _wanted(spec):
+                return None
+            has_ingress = netlink.has_ingress_queue(link.index)
         try:
             with IPRoute() as ip:
-                changed = self._ensure_in(ip, link.index, limits.network_in_bit_s)
-                changed |= self._ensure_out(ip, link.index, ifb, spec)
+                if seen.towards != _wanted(spec).towards:
+                    _set_rate(ip, link.index, spec.limits.network_in_bit_s)
+                if seen.away != _wanted(spec).away:
+                    self._set_away(ip, link.index, spec, has_ingress=has_ingress)
         except NetlinkError as error:
             raise RuntimeFault(f"the network rate can't be set: {error}", code="shaping_failed") from error
-        return "set" if changed else None
+        return "set"
 
-    @staticmethod
-    def _ensure_in(ip: IPRoute, link: int, rate_bit_s: int | None) -> bool:
-        now = _rate(ip, link)
-        if rate_bit_s is None:
-            if now is not None:
-                ip.tc("del", index=link, root=True)
-            return now is not None
-        if now == rate_bit_s // 8:
-            return False
-        _set_rate(ip, link, rate_bit_s)
-        return True
-
-    def _ensure_out(self, ip: IPRoute, link: int, ifb: int | None, spec: EnvironmentSpec) -> bool:
-        rate = spec.limits.network_out_bit_s
+    def _set_away(self, ip: IPRoute, link: int, spec: EnvironmentSpec, *, has_ingress: bool) -> None:
+        rate, name = spec.limits.network_out_bit_s, self._ifb_name(spec.id)
+        ifb = link_index(name)
         if rate is None:
+            if has_ingress:
+                ip.tc("del", "ingress", link, _INGRESS)
             if ifb is not None:
-                with suppress(NetlinkError):
-                    ip.tc("del", "ingress", link, _INGRESS)
                 ip.link("del", index=ifb)
-            return ifb is not None
+            return
         if ifb is None:
-            name = self._ifb_name(spec.id)
+            if has_ingress:  # it leads to a device that somebody took away
+                ip.tc("del", "ingress", link, _INGRESS)
+                has_ingress = False
             ip.link("add", ifname=name, kind="ifb")
             ip.link("set", ifname=name, ifalias=f"{ALIAS}{spec.id}", state="up")
             ifb = link_index(name)
         if ifb is None:
             raise RuntimeFault("the device for its outgoing rate can't be made", code="shaping_failed")
-        changed = _rate(ip, ifb) != rate // 8
-        if changed:
-            _set_rate(ip, ifb, rate)
-        if not any(one.get_attr("TCA_KIND") == "ingress" for one in ip.get_qdiscs(index=link)):
+        _set_rate(ip, ifb, rate)
+        if not has_ingress:
             ip.tc("add", "ingress", link, _INGRESS)
             ip.tc(
                 "add-filter",
@@ -94,7 +95,15 @@ class Shaping(Resource):
                 keys=["0x0/0x0+0"],
                 action={"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": ifb},
             )
-        return changed
+
+    def _seen(self, netlink: Rtnetlink, link: Link, environment_id: UUID) -> _Rates:
+        """A device without what leads to it holds nothing, and neither does what leads to none."""
+        towards = netlink.token_bucket(link.index) if link.queue == "tbf" else None
+        ifb = link_index(self._ifb_name(environment_id))
+        if ifb is None:
+            return _Rates(towards, 0 if netlink.has_ingress_queue(link.index) else None)
+        rate = netlink.token_bucket(ifb) if netlink.has_ingress_queue(link.index) else None
+        return _Rates(towards, rate or 0)
 
     def remove(self, environment_id: UUID) -> str | None:
         """The queue goes with the link; the intermediate device is taken away."""
@@ -105,44 +114,43 @@ class Shaping(Resource):
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
-        link = link_index(self.node.link_name(environment_id))
-        if link is None:
+        seen = self._look(environment_id)
+        if seen is None:
             return None
-        ifb = link_index(self._ifb_name(environment_id))
-        with IPRoute() as ip:
-            towards = _rate(ip, link)
-            away = _rate(ip, ifb) if ifb is not None else None
         return {
-            "in_bit_s": towards * 8 if towards is not None else None,
-            "out_bit_s": away * 8 if away is not None else None,
+            "in_bit_s": seen.towards * 8 if seen.towards else None,
+            "out_bit_s": seen.away * 8 if seen.away else None,
         }
+
+    def _look(self, environment_id: UUID) -> _Rates | None:
+        with Rtnetlink() as netlink:
+            link = netlink.link(self.node.link_name(environment_id))
+            return None if link is None else self._seen(netlink, link, environment_id)
 
     def inventory(self) -> Iterable[Found]:
         prefix = "i" + self.node.link_prefix[1:]
-        with IPRoute() as ip:
-            for link in ip.get_links():
-                alias = str(link.get("ifalias") or "")
-                if str(link.get("ifname", "")).startswith(prefix) and alias.startswith(ALIAS):
-                    yield Found(self.name, UUID(alias.removeprefix(ALIAS)), str(link.get("ifname")))
+        with Rtnetlink() as netlink:
+            links = netlink.links()
+        for link in links:
+            if link.name.startswith(prefix) and link.alias.startswith(ALIAS):
+                yield Found(self.name, UUID(link.alias.removeprefix(ALIAS)), link.name)
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
-        seen = self.inspect(spec.id) or {"in_bit_s": None, "out_bit_s": None}
-        wanted = (spec.limits.network_in_bit_s, spec.limits.network_out_bit_s)
-        for now, then in zip((seen["in_bit_s"], seen["out_bit_s"]), wanted, strict=True):
-            if (now is None) != (then is None) or (then is not None and now // 8 != then // 8):
-                return "its network rate was changed"
-        return None
+        seen = self._look(spec.id)
+        if seen is None:
+            return None  # its link says so
+        return None if seen == _wanted(spec) else "its network rate was changed"
 
 
-def _rate(ip: IPRoute, link: int) -> int | None:
-    """Bytes per second of the token bucket on a link; None without one."""
-    for qdisc in ip.get_qdiscs(index=link):
-        if qdisc.get_attr("TCA_KIND") == "tbf":
-            parameters = qdisc.get_attr("TCA_OPTIONS").get_attr("TCA_TBF_PARMS")
-            return int(parameters["rate"])
-    return None
+def _wanted(spec: EnvironmentSpec) -> _Rates:
+    limits = (spec.limits.network_in_bit_s, spec.limits.network_out_bit_s)
+    return _Rates(*(None if rate is None else rate // 8 for rate in limits))
 
 
-def _set_rate(ip: IPRoute, link: int, rate_bit_s: int) -> None:
+def _set_rate(ip: IPRoute, link: int, rate_bit_s: int | None) -> None:
+    """The token bucket of a link that has another rate; None: it has one and shall have none."""
+    if rate_bit_s is None:
+        ip.tc("del", index=link, handle=0, root=True)
+        return
     burst = burst_bytes(rate_bit_s)
     ip.tc("replace", "tbf", link, 0x10000, rate=rate_bit_s // 8, latency=LATENCY_US, burst=burst)

@@ -1,6 +1,6 @@
 /**
- * A form or button with data-confirm asks first, in a dialog whose title and button carry the same verb.
- * Focus is on Cancel. A form with data-type-name stays disabled until the name was typed.
+ * A form or button with data-confirm asks first, in a dialog whose title and button carry the same verb; so does a
+ * button whose form has data-confirm-<its value>. Focus is on Cancel. A form with data-type-name stays disabled until the name was typed.
  */
 const dialog = document.getElementById("confirm");
 let go = null;
@@ -17,12 +17,12 @@ export function ask(title, text, act) {
 
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  const asking = event.submitter?.dataset.confirm !== undefined ? event.submitter : form;
-  if (!dialog || asking.dataset.confirm === undefined || form.dataset.confirmed) return;
+  const submitter = event.submitter;
+  const text = submitter?.dataset.confirm ?? form.getAttribute(`data-confirm-${submitter?.value}`) ?? form.dataset.confirm;
+  if (!dialog || text === undefined || form.dataset.confirmed) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  const submitter = event.submitter;
-  ask(asking.dataset.title || submitter?.textContent.trim(), asking.dataset.confirm, () => {
+  ask(submitter?.dataset.title || form.dataset.title || submitter?.textContent.trim() || submitter?.title, text, () => {
     form.dataset.confirmed = "yes";
     form.requestSubmit(submitter);
     delete form.dataset.confirmed;

@@ -21,6 +21,7 @@ function body(data) {
   if (data.get("description")) value.description = data.get("description");
   const tags = (data.get("tags") || "").split(/[\s,]+/).filter(Boolean);
   if (tags.length) value.tags = tags;
+  if (data.getAll("devices").length) value.devices = data.getAll("devices");
   if (data.get("kind") !== "system") value.kind = data.get("kind");
   if (data.get("kernel") !== "shared") value.kernel = data.get("kernel");
   return value;
@@ -39,25 +40,34 @@ function show() {
     `  -H 'Content-Type: application/json'`, `  -d ${quote(JSON.stringify(body(data)))}`,
   ].join(" \\\n");
 }
-/** Images that the chosen plan leaves out can't be chosen, and say why. */
+/** What the chosen plan leaves out can't be chosen, and says why. */
+function leaveOut(input, isOut, text) {
+  const choice = input.closest("label");
+  if (isOut && !input.disabled) {
+    input.disabled = true;
+    input.dataset.left = "";
+    const why = document.createElement("span");
+    why.className = "why";
+    why.dataset.left = "";
+    why.textContent = text;
+    choice.append(why);
+  } else if (!isOut && input.dataset.left !== undefined) {
+    input.disabled = false;
+    delete input.dataset.left;
+    choice.querySelector(".why[data-left]").remove();
+  }
+}
+
 function offer() {
-  const allowed = form.querySelector("input[name=plan]:checked")?.dataset.images?.split(" ");
+  const plan = form.querySelector("input[name=plan]:checked")?.dataset;
+  const images = plan?.images?.split(" ");
   for (const input of form.querySelectorAll("input[name=image]")) {
-    const isOut = Boolean(allowed) && !allowed.includes(input.value);
-    const choice = input.closest(".choice");
-    if (isOut && !input.disabled) {
-      input.disabled = true;
-      input.dataset.left = "";
-      const why = document.createElement("span");
-      why.className = "why";
-      why.dataset.left = "";
-      why.textContent = document.getElementById("images").dataset.why;
-      choice.append(why);
-    } else if (!isOut && input.dataset.left !== undefined) {
-      input.disabled = false;
-      delete input.dataset.left;
-      choice.querySelector(".why[data-left]").remove();
-    }
+    leaveOut(input, Boolean(images) && !images.includes(input.value), document.getElementById("images").dataset.why);
+  }
+  const devices = (plan?.devices || "").split(" ");
+  for (const input of form.querySelectorAll("input[name=devices]")) {
+    leaveOut(input, !devices.includes(input.value), document.getElementById("device-choices").dataset.why);
+    if (input.disabled) input.checked = false;
   }
   const chosen = form.querySelector("input[name=image]:checked");
   if (!chosen || chosen.disabled) {

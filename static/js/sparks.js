@@ -4,11 +4,22 @@ const known = new Map();
 const asked = new Set();
 let lastMinute = 0;
 
+const environment = (svg) => svg.closest("[data-usage]").dataset.usage;
+
+function name(svg) {
+  svg.setAttribute("viewBox", "0 0 60 14");
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("role", "img");
+  const text = svg.closest("[data-sparks]").dataset.sparksName;
+  svg.setAttribute("aria-label", text.replace("%s", svg.closest("tr").querySelector(".name").textContent));
+}
+
 function draw() {
-  for (const svg of document.querySelectorAll("[data-spark]")) {
-    const values = known.get(svg.dataset.spark);
+  for (const svg of document.querySelectorAll(".spark")) {
+    const values = known.get(environment(svg));
     if (!values || values.length < 2) continue;
-    const most = Math.max(Number(svg.dataset.limit), ...values) || 1;
+    name(svg);
+    const most = Math.max(Number(svg.closest("[data-limit]").dataset.limit), ...values) || 1;
     const step = 60 / (values.length - 1);
     const points = values.map((value, index) => `${(index * step).toFixed(1)} ${(13 - (value / most) * 12).toFixed(1)}`);
     const path = svg.querySelector("path") || svg.appendChild(document.createElementNS(svg.namespaceURI, "path"));
@@ -19,7 +30,7 @@ function draw() {
 async function load() {
   draw();
   const table = document.querySelector("[data-sparks]");
-  const missing = [...document.querySelectorAll("[data-spark]")].map((one) => one.dataset.spark).filter((id) => !asked.has(id));
+  const missing = [...document.querySelectorAll(".spark")].map(environment).filter((id) => !asked.has(id));
   if (!table || !missing.length) return;
   missing.forEach((id) => asked.add(id));
   try {

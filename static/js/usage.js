@@ -1,4 +1,4 @@
-/** Moves bars as usage comes: <… data-usage="<environment>" data-metric="memory_bytes" data-limit="…">. */
+/** Moves bars as usage comes: <… data-metric="memory_bytes" data-limit="…">, at or within data-usage="<environment>". */
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 function bytes(value) {
@@ -12,8 +12,8 @@ const TEXT = { cpu: (value) => value.toFixed(2).replace(/\.?0+$/, ""), processes
 
 document.addEventListener("wadah:usage", (event) => {
   const usages = event.detail.usages || {};
-  for (const place of document.querySelectorAll("[data-usage]")) {
-    const value = usages[place.dataset.usage]?.[place.dataset.metric];
+  for (const place of document.querySelectorAll("[data-metric]")) {
+    const value = usages[place.closest("[data-usage]").dataset.usage]?.[place.dataset.metric];
     if (value === undefined) continue;
     const now = place.querySelector("[data-now]");
     if (now) now.textContent = TEXT[place.dataset.metric](value);
@@ -21,7 +21,7 @@ document.addEventListener("wadah:usage", (event) => {
     const bar = place.querySelector(".bar");
     if (!bar || !limit) continue;
     const share = Math.min(value / limit, 1);
-    bar.querySelector(".used").setAttribute("width", (share * 100).toFixed(2));
+    bar.querySelector(".used").setAttribute("width", `${(share * 100).toFixed(2)}%`);
     bar.classList.toggle("bad", share >= 0.95);
     bar.classList.toggle("warn", share >= 0.8 && share < 0.95);
   }

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.db import OperationalError, connections, transaction
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
 from panel.accounts.models import User
 from panel.config import unchanged
-from panel.config.unchanged import UnchangedMiddleware, database_version
+from panel.config.unchanged import Unchanged, database_version
 
 PATH = "/api/v1/environments"
 
@@ -21,16 +21,29 @@ class Panel:
 
     def __init__(self) -> None:
         self.worked = 0
-        self.middleware = UnchangedMiddleware(self.work)
+        self.application = Unchanged(self.work)
         self.make: Callable[[Any], HttpResponse] = JsonResponse
 
-    def work(self, request: HttpRequest) -> HttpResponse:
+    def work(self, environ: dict[str, Any], start_response: Any) -> HttpResponse:
+        """As Django's own application: the answer is what is sent, its status and headers come before."""
         self.worked += 1
         names = list(User.objects.order_by("username").values_list("username", flat=True))
-        return self.make({"names": names, "who": request.headers.get("Authorization", "")})
+        answer = self.make({"names": names, "who": environ.get("HTTP_AUTHORIZATION", "")})
+        number = [("X-Request-Id", f"work{self.worked}")]
+        start_response(f"{answer.status_code} {answer.reason_phrase}", [*answer.items(), *number])
+        return answer
 
-    def ask(self, path: str = PATH, **headers: str) -> HttpResponse:
-        return self.middleware(RequestFactory().get(path, headers=headers))
+    def ask(self, path: str = PATH, *, method: str = "GET", **headers: str) -> HttpResponse:
+        """What a client gets."""
+        request = RequestFactory().generic(method, path, headers=headers)
+        heads: list[Any] = []
+
+        def start_response(*head: Any) -> Any:
+            heads.append(head)
+
+        body = b"".join(self.application(request.environ, start_response))
+        ((status, given),) = heads
+        return HttpResponse(body, status=int(status.split()[0]), headers=dict(given))
 
 
 def elsewhere(act: Callable[[], Any]) -> None:
@@ -66,6 +79,9 @@ def test_nothing_is_done_twice_for_the_same_question(panel: Panel) -> None:
     assert panel.worked == 1
     assert {answer.content for answer in answers} == {answers[0].content}
     assert answers[2].headers["Content-Type"] == "application/json"
+    assert len({answer.headers["X-Request-Id"] for answer in answers}) == 3
+    assert panel.ask(**{"X-Request-Id": "front7"}).headers["X-Request-Id"] == "front7"
+    assert panel.worked == 1
 
 
 @pytest.mark.parametrize("where", [lambda act: act(), elsewhere], ids=["here", "elsewhere"])
@@ -146,8 +162,18 @@ def test_only_plain_answers_are_kept(panel: Panel, make: Callable[[Any], HttpRes
 def test_other_paths_and_methods_are_left_alone(panel: Panel) -> None:
     for _ in range(2):
         panel.ask("/readyz")
-        panel.middleware(RequestFactory().post(PATH))
+        panel.ask(method="POST")
     assert panel.worked == 4
+
+
+def test_a_database_that_is_away_is_djangos_to_tell(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> object:
+        raise OperationalError("the connection is closed")
+
+    panel.ask()
+    monkeypatch.setattr(unchanged, "database_version", away)
+    assert panel.ask().status_code == 200
+    assert panel.worked == 2
 
 
 def test_a_transaction_tells_no_version() -> None:

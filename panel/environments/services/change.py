@@ -1,6 +1,6 @@
 """Changing what an environment has: limits, name, keys, options; live where it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from panel.audit.services import record
 from panel.environments import credentials, inputs
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.services.checks import (
+    check_devices,
     check_stop_timeout,
     check_text,
     network_options,
@@ -33,7 +34,7 @@ from panel.operations.models import OperationKind
 from panel.plans.models import PlanVersion
 from panel.plans.rules import check_allowance, check_choices, newest, refuse_own_size
 from panel.tenants.permissions import Permission
-from runtime.contract import Limits
+from runtime.contract import DesiredState, Limits
 
 _MIB = 2**20
 _NEEDED = {
@@ -54,9 +55,9 @@ def update_environment(
     """Change what is given and leave the rest; live where the environment runs.
 
     Takes `name`, `description`, `tags`, `limits` (in part), `plan`, `follows_plan`, `ssh_keys`, `network`,
-    `security`, `restart`, `stop_timeout_s`. A node that can't make it so (a disk smaller than what is on
-    it) refuses, and the row goes back to what was. `version`: what the asker has read; `Stale` when it was
-    changed since.
+    `security`, `devices` (a running one restarts for them), `restart`, `stop_timeout_s`. A node that can't
+    make it so (a disk smaller than what is on it) refuses, and the row goes back to what was. `version`: what
+    the asker has read; `Stale` when it was changed since.
     """
     with transaction.atomic():
         environment = locked(actor, environment_id)
@@ -89,7 +90,12 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         row.description = check_text(changes["description"] or "", "description")
     if changes.get("tags") is not None:
         replace_tags(actor, row, changes["tags"])
+    had = row.devices
+    if changes.get("devices") is not None:
+        row.devices = inputs.parse_devices(changes["devices"])
     _resize_by(actor, row, changes)
+    if row.devices != had:
+        _give_devices(actor, row, had)
     if "ssh_keys" in changes:
         row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
         row.credentials_revision += 1
@@ -103,6 +109,21 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     if changes.get("stop_timeout_s") is not None:
         row.stop_timeout_s = check_stop_timeout(changes["stop_timeout_s"])
     return {key: value for key, value in changes.items() if key != "ssh_keys"}
+
+
+def _give_devices(actor: Actor, row: Environment, had: Sequence[str]) -> None:
+    """What it has, it has from its start on: it begins anew, so that what is taken away is gone as well."""
+    check_devices(actor, row, had)
+    lacking = sorted(set(row.devices) - set(row.node.facts.get("devices", ())))
+    if lacking:
+        raise Conflict(
+            _("Its node %(node)s has no %(device)s.") % {"node": row.node, "device": lacking[0]},
+            code="device_unavailable",
+            field="devices",
+        )
+    if row.desired_state != DesiredState.STOPPED:
+        actor.require(Permission.ENVIRONMENT_POWER, row)
+        row.boots += 1
 
 
 def _resize_by(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> None:
@@ -137,9 +158,10 @@ def _follow(row: Environment, *, wanted: bool) -> None:
 def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, Any] | None = None) -> None:
     """Give a locked row this version of a plan, `limits` laid over its own. The caller saves.
 
-    Raises `Refused` when kind, kernel, image, addresses or forwards aren't in it, or a quota has no room.
+    Raises `Refused` when kind, kernel, image, devices, addresses or forwards aren't in it, or a quota has no
+    room.
     """
-    check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image)
+    check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.devices)
     check_allowance(version, "addresses", row.addresses.filter(released_at=None, family=4).count())
     check_allowance(version, "forwards", row.forwards.count())
     resize(row, inputs.parse_limits({**version.limits, **(limits or {})}))

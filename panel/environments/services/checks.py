@@ -1,6 +1,6 @@
 """What the services ask of values and of the moment before they change anything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from panel.environments import inputs
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid
 from panel.plans.models import Plan, PlanVersion
-from panel.plans.rules import refuse_own_size
+from panel.plans.rules import refuse_device, refuse_own_size, why_no_device
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 from runtime.contract import Limits
@@ -76,6 +76,15 @@ def security_profile(actor: Actor, tenant: Tenant, values: Mapping[str, Any] | N
     if profile.nesting or profile.firewall or profile.compat32:
         actor.require(Permission.SECURITY_MANAGE, tenant)
     return profile.model_dump(mode="json")
+
+
+def check_devices(actor: Actor, environment: Environment, had: Sequence[str] = ()) -> None:
+    """`Invalid` for a device that its plan leaves out; without a plan, for one that it hasn't `had` and that
+    the actor may not give. Which node has it, placement sees."""
+    may_give = actor.can(Permission.SECURITY_MANAGE, environment.tenant)
+    for device in environment.devices:
+        if environment.plan_version is not None or device not in had:
+            refuse_device(why_no_device(environment.plan_version, device, may_give=may_give))
 
 
 def check_stop_timeout(value: float) -> float:

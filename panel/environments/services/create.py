@@ -16,6 +16,7 @@ from panel.environments import credentials, inputs
 from panel.environments.models import Environment
 from panel.environments.services.checks import (
     check_count,
+    check_devices,
     check_stop_timeout,
     check_text,
     limits_for,
@@ -23,7 +24,7 @@ from panel.environments.services.checks import (
     refuse_taken_name,
     security_profile,
 )
-from panel.environments.services.intent import Changed, announce, audited, note_unsent
+from panel.environments.services.intent import Changed, New, announce, audited, note_unsent
 from panel.environments.services.tags import check_tags, give_tags
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Invalid
@@ -60,6 +61,7 @@ def create_environment(
     ipv6: int | None = None,
     network: Mapping[str, Any] | None = None,
     security: Mapping[str, Any] | None = None,
+    devices: Sequence[str] = (),
     restart: Mapping[str, Any] | None = None,
     stop_timeout_s: float | None = None,
     tags: Sequence[str] = (),
@@ -88,25 +90,27 @@ def create_environment(
         ssh_keys=credentials.check_ssh_keys(ssh_keys),
         network_options=network_options(actor, tenant, network),
         security=security_profile(actor, tenant, security),
+        devices=inputs.parse_devices(devices),
         restart=inputs.parse_restart(restart or {}).model_dump(mode="json"),
         stop_timeout_s=check_stop_timeout(30.0 if stop_timeout_s is None else stop_timeout_s),
         desired_state=DesiredState.RUNNING if is_started else DesiredState.STOPPED,
         created_by=actor.user,
         credentials_revision=1,
     )
+    check_devices(actor, environment)
     words = check_tags(tags) if tags else []
     shown = set_password(environment, root_password)
     counts = {4: check_count(ipv4, "ipv4"), 6: check_count(ipv6, "ipv6")}
     with counting_refusals(), transaction.atomic():
-        operation = _place_and_save(actor, environment, wanted, counts)
+        operation, addresses = _place_and_save(actor, environment, wanted, counts)
         if words:
             give_tags(environment, words)
-    return Changed(environment, operation, shown)
+    return Changed(environment, operation, shown, New([one.address for one in addresses], words))
 
 
 def _place_and_save(
     actor: Actor, environment: Environment, limits: Limits, counts: dict[int, int | None]
-) -> Operation:
+) -> tuple[Operation, list[Address]]:
     tenant = environment.tenant
     refuse_suspended(locked_state(tenant))
     refuse_taken_name(tenant, environment.name)
@@ -117,20 +121,17 @@ def _place_and_save(
         kind=inputs.check_kind(environment.kind),
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
+        devices=environment.devices,
         limits=limits,
     )
-    pools = networks.pools_of(node)
-    wanted = {family: (1 if family in pools else 0) if n is None else n for family, n in counts.items()}
+    wanted = {
+        family: int(networks.has_family(node, family)) if count is None else count
+        for family, count in counts.items()
+    }
     if environment.plan_version is not None and counts[4] is None:
         most = environment.plan_version.parsed_allowances.addresses
         wanted[4] = wanted[4] if most is None else min(wanted[4], most)
     check_allowance(environment.plan_version, "addresses", wanted[4], field="ipv4")
-    for family, number in wanted.items():
-        if number and family not in pools:
-            raise Invalid(
-                _("The node has no IPv%(family)s network; ask for 0.") % {"family": family},
-                field=f"ipv{family}",
-            )
     amounts = quotas.amounts_of(limits)
     quotas.reserve(tenant, {**amounts, Resource.ADDRESSES: wanted[4]})
     placement.take(node, amounts[Resource.CPU], limits.memory_mb, limits.disk_mb)
@@ -138,12 +139,14 @@ def _place_and_save(
     environment.slot = placement.free_slot(node)
     environment.sent_at, environment.send_attempts = now, 1
     pools = networks.pools_of(node) if any(wanted.values()) else {}
-    addresses = [
-        address
-        for family, number in wanted.items()
-        if number
-        for address in networks.lease(environment, tenant, pools[family], number)
-    ]
+    addresses = []
+    for family, number in wanted.items():
+        if number and family not in pools:
+            raise Invalid(
+                _("The node has no IPv%(family)s network; ask for 0.") % {"family": family},
+                field=f"ipv{family}",
+            )
+        addresses += networks.lease(environment, tenant, pools[family], number) if number else []
     operation = operations.open_operation(
         actor,
         environment,
@@ -173,7 +176,7 @@ def _place_and_save(
         if_lost=lambda: note_unsent(environment),
     )
     announce(environment)
-    return operation
+    return operation, addresses
 
 
 def _candidates(environment: Environment, now: datetime) -> list[placement.Candidate]:

@@ -1,6 +1,6 @@
 """The intent of an environment: locked, changed, counted up, sent; and put back when it can't be made so."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -36,6 +36,7 @@ INTENT = (
     "limits",
     "network_options",
     "security",
+    "devices",
     "restart",
     "stop_timeout_s",
     "name",
@@ -67,6 +68,15 @@ class Changed:
     operation: Operation | None
     root_password: str | None = None
     """Made by the panel; shown once and kept nowhere."""
+    new: "New | None" = None
+    """Of one that was made just now: all that belongs to it, so that nobody has to look."""
+
+
+@dataclass(frozen=True)
+class New:
+    addresses: Sequence[str]
+    """IPv4 first."""
+    tags: Sequence[str]
 
 
 #: Changes that make it run.
@@ -270,6 +280,7 @@ def audited(environment: Environment) -> dict[str, Any]:
         "limits": environment.limits,
         "network": environment.network_options,
         "security": environment.security,
+        "devices": environment.devices,
         "restart": environment.restart,
         "ssh_keys": len(environment.ssh_keys),
         "credentials_revision": environment.credentials_revision,

@@ -18,7 +18,17 @@ from panel.tenants.permissions import Permission
 from runtime.contract import DesiredState
 
 #: Fields of an update's details that are tried again; the rest of them are the panel's own notes.
-_CHANGES = ("name", "description", "plan", "limits", "network", "security", "restart", "stop_timeout_s")
+_CHANGES = (
+    "name",
+    "description",
+    "plan",
+    "limits",
+    "network",
+    "security",
+    "devices",
+    "restart",
+    "stop_timeout_s",
+)
 _WANTED = {
     OperationKind.START: DesiredState.RUNNING,
     OperationKind.RESUME: DesiredState.RUNNING,

@@ -52,6 +52,7 @@ def _create(request: PageRequest, shown: CreatePage, form: forms.CreateForm) -> 
         limits=form.limits() if not values["plan"] else None,
         kind=values["kind"],
         kernel=values["kernel"],
+        devices=values["devices"],
         description=values["description"],
         ssh_keys=form.all_keys(),
         tags=forms.split_words(values["tags"]),

@@ -1,5 +1,6 @@
 """The settings of one environment, and its end."""
 
+from typing import Any
 from uuid import UUID
 
 from django.forms import Form
@@ -19,7 +20,10 @@ from panel.environments.views.once import secret_of
 from panel.environments.views.one import context_of, get, usage_of
 from panel.errors import Refused
 from panel.images.models import Image
+from panel.plans.rules import why_no_device
+from panel.tenants.permissions import Permission
 from panel.ui.web import PageRequest, page, sentence, signed_in
+from runtime.contract import Device
 
 _MIB = 2**20
 
@@ -38,6 +42,7 @@ def _forms(row: Environment) -> dict[str, Form]:
         "restart": forms.RestartForm(
             initial={"mode": row.restart.get("mode", "always"), "stop_timeout_s": row.stop_timeout_s}
         ),
+        "devices": forms.DevicesForm(),
         "password": forms.PasswordForm(),
         "reinstall": forms.ReinstallForm(initial={"image": row.image}),
         "delete": forms.DeleteForm(),
@@ -50,6 +55,7 @@ def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], st
     if "keys" not in bound:
         context["forms"]["keys"] = _keys_form(request, row)
     context["ssh_keys"] = _offered_keys(request, row)
+    context["devices"] = _offered_devices(request, row)
     context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
     context["secret"] = secret_of(request, row)
     usage = usage_of(row)
@@ -76,6 +82,31 @@ def _restart(request: PageRequest, row: Environment, form: forms.RestartForm) ->
     values = form.cleaned_data
     changes = {"restart": {"mode": values["mode"]}, "stop_timeout_s": values["stop_timeout_s"]}
     return services.update_environment(request.actor, row.pk, changes)
+
+
+def _devices(request: PageRequest, row: Environment, form: forms.DevicesForm) -> Changed | None:
+    wanted = form.cleaned_data["devices"]
+    if sorted(wanted) == sorted(row.devices):
+        return None
+    return services.update_environment(request.actor, row.pk, {"devices": wanted})
+
+
+def _offered_devices(request: PageRequest, row: Environment) -> list[dict[str, Any]]:
+    """Those of its node and those that it has, each with why it can't be chosen."""
+    may_give = request.actor.can(Permission.SECURITY_MANAGE, row.tenant)
+    known = {*row.node.facts.get("devices", ()), *row.devices}
+    return [
+        {
+            "path": device.value,
+            "what": forms.WHAT_FOR[device],
+            "is_given": device in row.devices,
+            "why_not": ""
+            if device in row.devices
+            else why_no_device(row.plan_version, device, may_give=may_give),
+        }
+        for device in Device
+        if device in known
+    ]
 
 
 def _keys(request: PageRequest, row: Environment, form: forms.KeysForm) -> Changed:
@@ -111,6 +142,7 @@ _PARTS = {
         lambda r, _row: forms.GeneralForm(r.POST), _general, gettext_lazy("Name and description saved")
     ),
     "restart": Part(lambda r, _row: forms.RestartForm(r.POST), _restart, gettext_lazy("Restart policy saved")),
+    "devices": Part(lambda r, _row: forms.DevicesForm(r.POST), _devices, gettext_lazy("Devices saved")),
     "keys": Part(_keys_form, _keys, gettext_lazy("SSH keys replaced")),
     "password": Part(
         lambda r, _row: forms.PasswordForm(r.POST), _password, gettext_lazy("Root password changed")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from django import template
@@ -9,7 +10,7 @@ from django.forms import BoundField
 from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -44,19 +45,22 @@ _WORDS = {
 @register.simple_tag
 def icon(name: str, css: str = "") -> SafeString:
     """From the sprite of vendor.py; hidden from screen readers, so it never stands alone."""
-    return format_html(
-        '<svg class="icon {}" aria-hidden="true"><use href="{}#i-{}"></use></svg>',
-        css,
-        static("vendor/icons/sprite.svg"),
-        name,
-    )
+    return _drawn(name, f"icon {css}" if css else "icon")
+
+
+@cache
+def _drawn(name: str, css: str) -> SafeString:
+    """The same few stand hundreds of times on a page, and a file's hashed name takes a while to find."""
+    sprite = static("vendor/icons/sprite.svg")
+    return format_html('<svg class="{}" aria-hidden="true"><use href="{}#i-{}"/></svg>', css, sprite, name)
 
 
 @register.simple_tag
 def state_dot(state: str, css: str = "", *, work: bool = False) -> SafeString:
     """A dot with its word. `work`: the operation sense of "running" (busy, not fine)."""
     tone = "busy" if work and state == "running" else _TONES.get(str(state), "off")
-    return format_html('<span class="state {} {}">{}</span>', tone, css, _WORDS.get(str(state), str(state)))
+    css = f"state {tone} {css}" if css else f"state {tone}"
+    return format_html('<span class="{}">{}</span>', css, _WORDS.get(str(state), str(state)))
 
 
 @register.simple_tag
@@ -108,7 +112,7 @@ def bytes_text(value: float | str | None) -> str:
 
 @register.filter
 def mib_text(value: float | None) -> str:
-    return "–" if value is None else bytes_text(float(value) * _KIB * _KIB)
+    return "–" if value is None else bytes_text(_mib(value))
 
 
 @register.filter
@@ -183,7 +187,7 @@ def length_of(operation: Any) -> str:
     return took(ms)
 
 
-@register.inclusion_tag("ui/_bar.html")
+@register.simple_tag
 def bar(
     used: float | None,
     limit: float | None,
@@ -192,31 +196,96 @@ def bar(
     reserved: float | None = None,
     figures: str = "",
     level: float | None = None,
-) -> dict[str, Any]:
-    """Used within reserved within the limit, drawn as SVG attributes: the CSP allows no inline width.
+) -> SafeString:
+    """Used within reserved within the limit, with `figures` above; without a limit these alone.
 
     `level` (0 to 1) decides the colour where what is drawn doesn't: promises without a bound are no alarm.
     """
-    share = min((used or 0) / limit, 1) if limit else 0.0
-    kept = min((reserved or 0) / limit, 1) if limit else 0.0
+    head = format_html('<div class="figures">{}</div>', figures) if figures or not limit else ""
+    drawn = _rects(used, limit, label, reserved, level) if limit else ""
+    return format_html('<div class="meter">{}{}</div>', head, drawn)
+
+
+def _rects(
+    used: float | None, limit: float, label: str, reserved: float | None = None, level: float | None = None
+) -> SafeString:
+    """Drawn as SVG attributes: the CSP allows no inline width."""
+    share = min((used or 0) / limit, 1)
+    kept = min((reserved or 0) / limit, 1)
     if level is None:
         level = max(share, kept)
     tone = "bad" if level >= _ALARM else "warn" if level >= _WARN else ""
     word = {"bad": _("nearly used up"), "warn": _("filling up"), "": ""}[tone]
-    percent = round(share * 100)
-    return {
-        "used": round(share * 100, 2),
-        "reserved": round(kept * 100, 2),
-        "tone": tone,
-        "figures": figures,
-        "text": f"{label}: {percent} % {word}".strip(),
-        "is_limited": bool(limit),
-    }
+    behind = format_html('<rect class="reserved" width="{}%"/>', f"{kept * 100:.4g}") if reserved else ""
+    return format_html(
+        '<svg class="bar{}" role="img"><title>{}</title>{}<rect class="used" width="{}%"/></svg>',
+        f" {tone}" if tone else "",
+        f"{label}: {share * 100:.0f} % {word}".strip(),
+        behind,
+        f"{share * 100:.4g}",
+    )
 
 
-@register.inclusion_tag("ui/_copy.html")
-def copy(text: Any, label: str = "") -> dict[str, str]:
-    return {"text": str(text), "label": label or str(text)}
+def _mib(value: float) -> float:
+    return value * _KIB * _KIB
+
+
+@register.simple_tag
+def usage_cell(metric: str, used: float | None, limit: float, label: str) -> SafeString:
+    """A cell of the list with what an environment uses of a limit, which usage.js keeps right.
+
+    `cpu` is in vCPUs, and sparks.js draws its last half hour; of `memory_bytes` and `disk_bytes` the limit is
+    in MiB.
+    """
+    text, whole = (number, limit) if metric == "cpu" else (bytes_text, _mib(limit))
+    return format_html(
+        '<td data-label="{}" data-metric="{}" data-limit="{}"><div class="meter"><div class="figures">'
+        "<span data-now>{}</span> / {}</div>{}</div>{}</td>",
+        label,
+        metric,
+        f"{whole:.15g}",
+        text(used or 0),
+        text(whole),
+        _rects(used, whole, label),
+        _SPARK if metric == "cpu" else "",
+    )
+
+
+_SPARK = format_html('<svg class="{}"></svg>', "spark")
+#: What one may ask of an environment in that state, with its icon and what its button is called.
+_POWER = {
+    State.RUNNING: (
+        ("restart", "refresh", gettext_lazy("Restart %(name)s")),
+        ("stop", "player-stop", gettext_lazy("Stop %(name)s")),
+    ),
+    State.STOPPED: (("start", "player-play", gettext_lazy("Start %(name)s")),),
+    State.FAILED: (("start", "player-play", gettext_lazy("Start %(name)s")),),
+    State.PAUSED: (("resume", "player-play", gettext_lazy("Resume %(name)s")),),
+}
+
+
+@register.simple_tag
+def power_buttons(state: State, name: str, url: str) -> SafeString:
+    """Buttons of one row. They send the one form of the list, `power`, to the address below `url`."""
+    return format_html_join(
+        "",
+        '<button class="icon-button tiny" form="power" formaction="{}power" name="action" value="{}"'
+        ' title="{}">{}</button>',
+        (
+            (url, action, title % {"name": name}, icon(symbol))
+            for action, symbol, title in _POWER.get(state, ())
+        ),
+    )
+
+
+@register.simple_tag
+def copy(text: Any, label: str = "") -> SafeString:
+    return format_html(
+        '<button type="button" class="icon-button tiny" data-copy="{}" title="{}">{}</button>',
+        text,
+        _("Copy %(label)s") % {"label": label or text},
+        icon("copy"),
+    )
 
 
 @register.inclusion_tag("ui/_field.html")
@@ -277,10 +346,10 @@ def is_busy(state: str) -> bool:
     return state in {State.PROVISIONING, State.DELETING}
 
 
-@register.inclusion_tag("ui/_bar.html")
-def mib_bar(used_bytes: float | None, limit_mib: float | None, label: str) -> dict[str, Any]:
+@register.simple_tag
+def mib_bar(used_bytes: float | None, limit_mib: float | None, label: str) -> SafeString:
     """Bytes in use of a limit in MiB."""
-    return bar(used_bytes, (limit_mib or 0) * _KIB * _KIB, label=label)
+    return bar(used_bytes, _mib(limit_mib or 0), label=label)
 
 
 @register.filter

@@ -17,9 +17,9 @@ from tests.host.support.inside import attempt, sh
 from tests.host.support.node import Specs
 
 MIB = 2**20
-LIMITS = Limits(cpu=1, memory_mb=128, disk_mb=128, processes=64)
+LIMITS = Limits(cpu=1, memory_mb=128, swap_mb=32, disk_mb=128, processes=64)
 #: Room for one and a half of them.
-ENVELOPE = TenantEnvelope(cpu=1, memory_mb=192, processes=96, disk_mb=160)
+ENVELOPE = TenantEnvelope(cpu=1, memory_mb=192, swap_mb=48, processes=96, disk_mb=160)
 
 
 @pytest.fixture
@@ -85,6 +85,36 @@ def test_processor_time_is_capped_for_the_tenant(node: Node, pair: list[Environm
     seen = groups().limits(group_of(node, tenant))
     quota = seen["cpu.max"].split()[0] if groups().version == 2 else seen["cpu.cfs_quota_us"]
     assert int(quota) == 100_000, "microseconds in each period of 100 ms"
+
+
+def swap_of(node: Node, tenant: UUID) -> tuple[str, str]:
+    """The kernel's own two figures for a tenant's group: memory, and swap with it (v1) or beside it (v2)."""
+    seen = groups().limits(group_of(node, tenant))
+    if groups().version == 2:
+        return seen["memory.max"], seen["memory.swap.max"]
+    return seen["memory.limit_in_bytes"], seen["memory.memsw.limit_in_bytes"]
+
+
+def told(memory_mb: int, swap_mb: int) -> tuple[str, str]:
+    """v1 counts swap together with memory (memory.rst, section 2.4), v2 by itself."""
+    return str(memory_mb * MIB), str((swap_mb if groups().version == 2 else memory_mb + swap_mb) * MIB)
+
+
+def test_swap_is_capped_for_the_tenant_through_every_change_of_it(
+    node: Node, pair: list[EnvironmentSpec], tenant: UUID, engine: Engine, specs: Specs
+) -> None:
+    """Up and down, alone and with memory: v1 refuses them in the wrong order."""
+    assert swap_of(node, tenant) == told(192, 48)
+    spec = pair[0]
+    for memory, swap in ((192, 0), (256, 0), (256, 64), (200, 300), (192, 16)):
+        spec = specs.change(spec, envelope=ENVELOPE.model_copy(update={"memory_mb": memory, "swap_mb": swap}))
+        report = engine.apply(spec)
+        assert report is not None
+        assert not report.code, report.message
+        assert swap_of(node, tenant) == told(memory, swap)
+    engine.apply(specs.change(spec, envelope=TenantEnvelope()))
+    lifted = swap_of(node, tenant)[1]
+    assert lifted == "max" or int(lifted) >= 2**62
 
 
 def test_a_new_envelope_counts_for_all_at_once(

@@ -75,8 +75,14 @@ class Namespace:
         return made
 
     def ip(self, words: str, *, check: bool = True) -> str:
+        return self._tool("ip", words, check=check)
+
+    def tc(self, words: str) -> str:
+        return self._tool("tc", words)
+
+    def _tool(self, name: str, words: str, *, check: bool = True) -> str:
         done = subprocess.run(
-            ["nsenter", "-t", str(self.pid), "-n", "ip", *words.split()],
+            ["nsenter", "-t", str(self.pid), "-n", name, *words.split()],
             check=check,
             capture_output=True,
             text=True,

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from panel.access.models import Share
+from panel.access.models import Invitation, Share
 from panel.accounts.actor import Actor
 from panel.accounts.models import Token
 from panel.accounts.services import create_token
@@ -124,3 +124,26 @@ def test_a_token_stays_narrow_when_its_environment_is_gone(two: tuple[Environmen
     Environment.objects.filter(pk=two[0].pk).update(deleted_at=timezone.now())
     actor = Actor(owner.user, Token.objects.select_related("tenant").get(pk=token.pk))
     assert not Environment.objects.living().for_actor(actor).exists()
+
+
+def test_the_sharing_page_stands_among_the_others(two: tuple[Environment, Environment]) -> None:
+    row = two[0]
+    client = _signed_in(factories.member(row.tenant).user)
+    page = client.get(f"/environments/{row.pk}/shares").content.decode()
+    assert f'<a href="/environments/{row.pk}/shares" aria-current="page">' in page
+    assert f'<a href="/environments/{row.pk}/settings">' in page
+    part = client.get(f"/environments/{row.pk}/shares", headers={"HX-Target": "ve-head"}).content.decode()
+    assert row.name in part
+    assert "</nav>" not in part
+
+
+def test_what_is_gone_is_shared_with_nobody(two: tuple[Environment, Environment]) -> None:
+    row = two[0]
+    client = _signed_in(factories.member(row.tenant).user)
+    asked = {"email": "ayu@example.test", "days": "7", "permissions": ["environment.console"]}
+    Environment.objects.filter(pk=row.pk).update(deleted_at=timezone.now())
+    assert client.post(f"/environments/{row.pk}/shares", asked).status_code == 404
+    assert not Invitation.objects.filter(environment=row).exists()
+    Environment.objects.filter(pk=row.pk).update(deleted_at=None)
+    assert client.post(f"/environments/{row.pk}/shares", asked).status_code == 302
+    assert Invitation.objects.filter(environment=row).exists()

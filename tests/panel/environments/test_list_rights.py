@@ -42,8 +42,8 @@ def test_a_role_sees_only_the_buttons_that_work_for_it(
     row = factories.environment(tenant)
     page = listed(factories.member(tenant, role).user)
     assert row.name in page
-    assert (f'form="power-{row.pk}"' in page) is power
-    assert (f'id="power-{row.pk}"' in page) is power
+    assert (f'form="power" formaction="/environments/{row.pk}/power"' in page) is power
+    assert ('<form id="power" method="post"' in page) is power
     assert ('value="restart" data-confirm' in page) is power
     assert ('name="action" value="delete"' in page) is delete
     assert (f"/environments/{row.pk}/console" in page) is console
@@ -63,8 +63,8 @@ def test_a_share_gives_buttons_in_its_own_row_alone() -> None:
         expires_at=timezone.now() + timedelta(hours=1),
     )
     page = listed(viewer)
-    assert f'form="power-{shared.pk}"' in page
-    assert f'form="power-{other.pk}"' not in page
+    assert f'formaction="/environments/{shared.pk}/power"' in page
+    assert f'formaction="/environments/{other.pk}/power"' not in page
     assert f'name="id" value="{shared.pk}" data-row' in page
     assert f'name="id" value="{other.pk}"' not in page
 

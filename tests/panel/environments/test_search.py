@@ -4,10 +4,23 @@ import pytest
 from django.http import QueryDict
 
 from panel.accounts.actor import Actor
-from panel.environments import listing
+from panel.environments import listing, search
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(params=["few", "few of many", "common", "common, but late"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which of the ways PostgreSQL goes; elsewhere there is one."""
+    if request.param.startswith("common"):
+        monkeypatch.setattr(search, "_COMMON", -1)
+        monkeypatch.setattr(search, "_WINDOW", 2)
+        monkeypatch.setattr(search, "_WALK", 2 if "late" in request.param else 100)
+    else:
+        monkeypatch.setattr(search, "_COMMON", 2)
+    if request.param == "few of many":
+        monkeypatch.setattr(search, "LOOK_AHEAD", 1)
 
 
 @pytest.fixture
@@ -40,3 +53,35 @@ def test_page_by_page(administrator: Actor, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_is_nowhere_is_not_found(administrator: Actor) -> None:
     assert names(administrator, "q=nowhere") == []
+
+
+def test_signs_stand_for_themselves(administrator: Actor) -> None:
+    factories.environment(factories.tenant(), name="odd", description="100% of _it_")
+    assert names(administrator, "q=100%25") == ["odd"]
+    assert names(administrator, "q=_it_") == ["odd"]
+    assert names(administrator, "q=%25e%25") == [], "no pattern"
+    assert names(administrator, "q=front%0Abusybox") == [], "nor anything that goes from one text into the next"
+
+
+def test_an_address_finds_who_has_it(administrator: Actor) -> None:
+    row = factories.environment(factories.tenant(), name="addressed")
+    address = row.addresses.get(family=4).address
+    assert names(administrator, f"q={address}") == ["addressed"]
+
+
+def test_with_filters_and_for_one_tenant(administrator: Actor) -> None:
+    tenant = factories.tenant()
+    factories.environment(tenant, name="web-9", is_running=False)
+    assert names(administrator, "q=web&state=provisioning") == ["web-9"]
+    assert names(administrator, "q=web&state=failed") == []
+    assert names(factories.member(tenant), "q=web") == ["web-9"]
+
+
+def test_how_many_there_are_is_said_as_far_as_counted(
+    administrator: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "PER_PAGE", 2)
+    rows = listing.list_environments(administrator, None, QueryDict("q=web")).rows
+    assert rows.paginator.count == 4 or rows.paginator.is_bounded
+    assert [row.name for row in rows] == ["mail-1", "web-1"]
+    assert rows.has_next()

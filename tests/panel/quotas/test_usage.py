@@ -143,3 +143,15 @@ def test_the_kernel_is_never_told_less_than_was_handed_out() -> None:
         factories.environment(tenant)
     update_tenant(factories.administrator(), tenant.pk, quota={"memory_mb": 50})
     assert envelope_of(Tenant.objects.get(pk=tenant.pk).chain).memory_mb == 128
+
+
+def test_the_kernel_is_told_the_swap_of_all_together() -> None:
+    factories.node()
+    top = factories.tenant(quota={"memory_mb": 1000, "swap_mb": 100})
+    tenant = factories.tenant(parent=top, quota={"swap_mb": 64})
+    assert envelope_of(tenant.chain).swap_mb == 64
+    assert envelope_of(top.chain).swap_mb == 100
+    assert envelope_of(factories.tenant().chain).swap_mb is None
+    factories.environment(tenant, limits={**factories.LIMITS, "swap_mb": 48})
+    update_tenant(factories.administrator(), tenant.pk, quota={"swap_mb": 0})
+    assert envelope_of(Tenant.objects.get(pk=tenant.pk).chain).swap_mb == 48, "never less than is handed out"

@@ -17,7 +17,7 @@ from panel.nodes.models import Node
 from panel.nodes.services import observe_node
 from panel.tenants.models import Membership, Tenant
 from panel.tenants.services import create_tenant
-from runtime.contract import Kernel, Kind, NodeFacts, NodeReport, ObservedState, Report
+from runtime.contract import Device, Kernel, Kind, NodeFacts, NodeReport, ObservedState, Report
 
 _numbers = itertools.count(1)
 PASSWORD = "correct-horse-battery"
@@ -77,6 +77,7 @@ def node_report(name: str = "", **facts: Any) -> NodeReport:
         "slots": 2048,
         "kinds": (Kind.SYSTEM,),
         "kernels": (Kernel.SHARED,),
+        "devices": (Device.TUN, Device.FUSE),
         "images": ("busybox", "debian-12"),
         "boot_id": uuid.uuid4(),
     }
