@@ -25,6 +25,7 @@ from panel.errors import NotFound, Refused
 from panel.paging import page_of_rows
 from panel.tenants.models import Membership, Role, Tenant
 from panel.tenants.permissions import Permission, RoleName
+from panel.tenants.services import update_tenant
 from panel.ui.web import PageRequest, blame, page, sentence, signed_in
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -137,7 +138,7 @@ def remove_member(request: PageRequest, tenant_id: UUID, user_id: UUID) -> HttpR
 @signed_in
 def second_factor(request: PageRequest, tenant_id: UUID) -> HttpResponse:
     tenant = _tenant(request, tenant_id, Permission.TENANT_CHANGE)
-    members.require_second_factor(request.actor, tenant, is_required=request.POST.get("is_required") == "1")
+    update_tenant(request.actor, tenant.pk, requires_mfa=request.POST.get("is_required") == "1")
     messages.success(request, _("Saved"))
     return redirect("people", tenant.pk)
 
