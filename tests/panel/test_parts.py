@@ -31,3 +31,16 @@ def test_a_refresh_between_a_form_and_its_page_leaves_the_message(target: str) -
     assert "New size asked for" not in client.get(url, headers={"HX-Target": target}).content.decode()
     assert "New size asked for" in client.get(url).content.decode()
     assert "New size asked for" not in client.get(url).content.decode()
+
+
+def test_numbers_stand_in_their_fields_as_one_types_them() -> None:
+    factories.node()
+    tenant = factories.tenant(quota={"cpu": 16.0})
+    row = factories.environment(tenant, limits={**factories.LIMITS, "cpu": 2.0})
+    page = signed_in(factories.administrator().user)
+    settings = page.get(f"/environments/{row.pk}/settings").content.decode()
+    assert 'name="cpu" value="2"' in settings
+    assert 'name="stop_timeout_s" value="30"' in settings
+    assert 'name="cpu" value="16"' in page.get(f"/tenants/{tenant.pk}/").content.decode()
+    narrow = factories.environment(tenant).pk
+    assert 'name="cpu" value="0.5"' in page.get(f"/environments/{narrow}/settings").content.decode()
