@@ -56,9 +56,11 @@ class Api(NinjaAPI):
     def get_openapi_schema(self, *args: Any, **kwargs: Any) -> Any:
         """Adds what answers hold, what ids are good for, and the problems that any operation may give."""
         from panel.api.answers import describe  # noqa: PLC0415 (models aren't there yet at import)
+        from panel.api.bodies import describe_bodies  # noqa: PLC0415
 
         schema = super().get_openapi_schema(*args, **kwargs)
         describe(schema)
+        describe_bodies(schema)
         link(schema)
         body = {"$ref": "#/components/schemas/Problem"}
         for path in schema["paths"].values():
