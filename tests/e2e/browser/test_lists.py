@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser.conftest import Opens
+from tests.e2e.browser.eyes import axe_findings
 from tests.e2e.support import Installation
 
 
@@ -152,3 +153,22 @@ def test_what_is_not_there_says_so_within_the_frame(opens: Opens, path: str) -> 
     assert answer.status == 404
     expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+
+
+def test_the_keys_say_what_they_do(page: Page, quiet: str) -> None:
+    page.goto("/environments/")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
+    page.keyboard.press("?")
+    expect(keys).to_contain_text("Create an environment")
+    assert not axe_findings(page)
+    page.keyboard.press("Enter")
+    expect(keys).to_be_hidden()
+    page.get_by_label("Filter by name, address or image").press("?")
+    expect(keys).to_be_hidden()
+    page.get_by_label("Your menu").click()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    expect(page).to_have_url(re.compile("/operations/$"))
