@@ -49,7 +49,7 @@ def _people(
     given = members.roles_to_give(actor, tenant) if may_manage else []
     rows = Membership.objects.filter(tenant=tenant).select_related("user", "custom_role")
     context = {
-        "section": "tenant",
+        "section": "people",
         "tenant": tenant,
         "members": rows.order_by("user__username"),
         "roles": given,
@@ -203,7 +203,7 @@ def role(request: PageRequest, role_id: UUID) -> HttpResponse:
 def _role(
     request: PageRequest, tenant: Tenant, row: Role | None, form: forms.RoleForm, status: int
 ) -> HttpResponse:
-    context = {"section": "tenant", "tenant": tenant, "role": row, "form": form}
+    context = {"section": "people", "tenant": tenant, "role": row, "form": form}
     return page(request, "access/role.html", context, status)
 
 

@@ -24,6 +24,23 @@ def test_filters_are_in_the_address_and_come_back_with_it(page: Page, quiet: str
     expect(page).to_have_url(re.compile(r"sort=memory"))
 
 
+@pytest.mark.parametrize("width", [360, 768, 1024, 1200, 1280, 1440])
+def test_every_row_has_room_for_its_buttons_and_the_list_for_its_order(
+    page: Page, quiet: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/environments/")
+    expect(page.get_by_role("link", name="Console of quiet")).to_be_visible()
+    wide = (
+        "document.querySelector('.table-list').scrollWidth - document.querySelector('.table-list').clientWidth"
+    )
+    assert page.evaluate(wide) == 0
+    page.get_by_label("Choose all on this page").check()
+    expect(page.locator("[data-bulk]")).to_be_visible()
+    page.get_by_role("link", name="Memory").click()
+    expect(page).to_have_url(re.compile(r"sort=memory"))
+
+
 def test_many_are_stopped_started_and_deleted_at_once(page: Page, wadah: Installation) -> None:
     for number in (1, 2):
         wadah.create(f"many-{number}")
