@@ -67,25 +67,6 @@ def remove_member(actor: Actor, tenant: Tenant, user_id: UUID) -> None:
         _tell(user.pk, tenant)
 
 
-def require_second_factor(actor: Actor, tenant: Tenant, *, is_required: bool) -> Tenant:
-    """Members of the tenant and of those below it set up a second factor before they go on."""
-    actor.require(Permission.TENANT_CHANGE, tenant)
-    with transaction.atomic():
-        row = Tenant.objects.select_for_update().get(pk=tenant.pk)
-        if row.requires_mfa != is_required:
-            row.requires_mfa = is_required
-            row.save(update_fields=["requires_mfa"])
-            record(
-                actor,
-                "tenant.second_factor",
-                tenant_id=row.pk,
-                target=row,
-                before={"requires_mfa": not is_required},
-                after={"requires_mfa": is_required},
-            )
-    return row
-
-
 def _locked(tenant: Tenant, user_id: UUID) -> Membership | None:
     """Behind the tenant's lock: of two who take the last two owners away at once, one waits, and is told."""
     Tenant.objects.select_for_update(no_key=True).filter(pk=tenant.pk).first()

@@ -25,6 +25,7 @@ from panel.errors import NotFound, Refused
 from panel.paging import page_of_rows
 from panel.tenants.models import Membership, Role, Tenant
 from panel.tenants.permissions import Permission, RoleName
+from panel.tenants.services import update_tenant
 from panel.ui.web import PageRequest, blame, page, sentence, signed_in
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -48,7 +49,7 @@ def _people(
     given = members.roles_to_give(actor, tenant) if may_manage else []
     rows = Membership.objects.filter(tenant=tenant).select_related("user", "custom_role")
     context = {
-        "section": "tenant",
+        "section": "people",
         "tenant": tenant,
         "members": rows.order_by("user__username"),
         "roles": given,
@@ -137,7 +138,7 @@ def remove_member(request: PageRequest, tenant_id: UUID, user_id: UUID) -> HttpR
 @signed_in
 def second_factor(request: PageRequest, tenant_id: UUID) -> HttpResponse:
     tenant = _tenant(request, tenant_id, Permission.TENANT_CHANGE)
-    members.require_second_factor(request.actor, tenant, is_required=request.POST.get("is_required") == "1")
+    update_tenant(request.actor, tenant.pk, requires_mfa=request.POST.get("is_required") == "1")
     messages.success(request, _("Saved"))
     return redirect("people", tenant.pk)
 
@@ -202,7 +203,7 @@ def role(request: PageRequest, role_id: UUID) -> HttpResponse:
 def _role(
     request: PageRequest, tenant: Tenant, row: Role | None, form: forms.RoleForm, status: int
 ) -> HttpResponse:
-    context = {"section": "tenant", "tenant": tenant, "role": row, "form": form}
+    context = {"section": "people", "tenant": tenant, "role": row, "form": form}
     return page(request, "access/role.html", context, status)
 
 

@@ -1,13 +1,21 @@
 """How allauth behaves here: nobody signs himself up, unless the single sign-on may make accounts."""
 
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from django.conf import settings
 from django.http import HttpRequest
 
-from panel.accounts.auth import client_address
+from panel.accounts.auth import actor_of, client_address
+
+if TYPE_CHECKING:
+    from allauth.usersessions.models import UserSession
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
@@ -18,6 +26,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def get_client_ip(self, request: HttpRequest) -> str:
         """For rate limits: as everywhere else, what the front says; it is the only one on the socket."""
         return client_address(request.META) or "unknown"
+
+
+class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]
+    def end_sessions(self, sessions: Iterable[UserSession]) -> None:
+        """Of allauth's page, which signs out all others: as the API does."""
+        from panel.accounts.signed_in import sign_out_of  # noqa: PLC0415 - models aren't there yet at import
+
+        actor = actor_of(context.request)
+        if actor is not None:
+            sign_out_of(actor, sessions)
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]

@@ -7,7 +7,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
-from panel.accounts import policy, services
+from panel.accounts import policy, services, signed_in
 from panel.accounts.models import Token
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
@@ -16,6 +16,7 @@ from panel.tenants.selectors import tenant_of
 
 router = Router()
 policy_router = Router()
+sessions_router = Router()
 Json = dict[str, Any]
 
 
@@ -41,6 +42,7 @@ def _show(row: Token) -> Json:
     return {
         "id": str(row.pk),
         "name": row.name,
+        "who": row.user.username,
         "tenant": str(row.tenant_id) if row.tenant_id else None,
         "permissions": row.permissions,
         "networks": row.networks,
@@ -54,8 +56,8 @@ def _show(row: Token) -> Json:
 
 @router.get("", response=Json, operation_id="tokens_list")
 def list_(request: HttpRequest, page: Query[Page]) -> Json:
-    rows = Token.objects.filter(user=actor(request).user, revoked_at=None).order_by("-created_at")
-    return page_of(rows, page, _show)
+    """One's own, and those of the tenants whose tokens one sees."""
+    return page_of(services.tokens_seen(actor(request)), page, _show)
 
 
 @router.post("", response={201: Json}, operation_id="tokens_create")
@@ -82,3 +84,18 @@ def show_policy(request: HttpRequest) -> Json:
 @policy_router.patch("", response=Json, operation_id="signin_policy_update")
 def set_policy(request: HttpRequest, payload: ChangedPolicy) -> Json:
     return policy.show(policy.set_policy(actor(request), requires_mfa=payload.requires_mfa))
+
+
+@sessions_router.get("", response=Json, operation_id="sessions_list")
+def sessions(request: HttpRequest) -> Json:
+    """Where one is signed in. Not for tokens with a list of permissions."""
+    key = request.session.session_key if hasattr(request, "session") else None
+    shown = [signed_in.show(row, key) for row in signed_in.sessions_of(actor(request))]
+    return {"items": shown, "count": len(shown), "count_is_exact": True}
+
+
+@sessions_router.delete("/{pk}", response={204: None}, operation_id="sessions_end")
+def end_session(request: HttpRequest, pk: str) -> Status[None]:
+    """Sign out there: pages, consoles and sockets of it close."""
+    signed_in.sign_out(actor(request), pk)
+    return Status(204, None)

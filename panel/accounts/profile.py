@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from panel.accounts.forms import ProfileForm, SshKeyForm
+from panel.accounts.signed_in import sign_out
 from panel.accounts.ssh_keys import add_ssh_key, remove_ssh_key, ssh_keys_of
 from panel.errors import Refused
 from panel.ui.web import PageRequest, blame, page, signed_in
@@ -69,3 +70,12 @@ def remove_key(request: PageRequest, ssh_key_id: UUID) -> HttpResponse:
     row = remove_ssh_key(request.actor, ssh_key_id)
     messages.success(request, _("SSH key %(name)s removed") % {"name": row})
     return redirect(f"{reverse('profile')}#ssh-keys")
+
+
+@require_POST
+@signed_in
+def end_session(request: PageRequest, session_id: int) -> HttpResponse:
+    """Of the page of sessions, where allauth has only "all others"."""
+    sign_out(request.actor, str(session_id))
+    messages.success(request, _("Signed out there"))
+    return redirect("usersessions_list")

@@ -10,6 +10,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -109,6 +110,12 @@ def _environments(actor: Actor, tenant: Tenant | None, environments: Sequence[st
     if tenant is not None:
         rows = rows.filter(tenant__path__startswith=tenant.path)
     return [str(rows.get_for(actor, one).pk) for one in dict.fromkeys(environments)]
+
+
+def tokens_seen(actor: Actor) -> QuerySet[Token]:
+    """That work: one's own, and those of the tenants whose tokens one sees; the newest first."""
+    seen = Q(user=actor.user) | Q(pk__in=Token.objects.for_actor(actor).values("pk"))
+    return Token.objects.filter(seen, revoked_at=None).select_related("tenant", "user").order_by("-created_at")
 
 
 def revoke_token(actor: Actor, token_id: UUID) -> Token:

@@ -5,7 +5,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -15,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from panel.access.labels import words
 from panel.accounts import services
 from panel.accounts.forms import TokenForm
-from panel.accounts.models import Token, User
+from panel.accounts.models import User
 from panel.accounts.policy import policy, set_policy
 from panel.environments.models import Environment
 from panel.errors import Refused
@@ -45,12 +44,9 @@ def tokens(request: PageRequest) -> HttpResponse:
             except Refused as refusal:
                 blame(form, refusal)
                 status = refusal.status
-    rows = Token.objects.filter(
-        Q(user=actor.user) | Q(pk__in=Token.objects.for_actor(actor).values("pk")), revoked_at=None
-    ).select_related("tenant", "user")
     context = {
         "section": "token",
-        "tokens": [{"row": row, "words": words(row.permissions)} for row in rows],
+        "tokens": [{"row": row, "words": words(row.permissions)} for row in services.tokens_seen(actor)],
         "form": form,
         "made": made,
         "may_create": bool(choices),

@@ -5,20 +5,17 @@ answers against them.
 """
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from panel.api import answers_people as people
+from panel.api import answers_provider as provider
+from panel.api.answer import Answer, List
 from panel.environments.models import State
 from panel.operations.models import OperationKind, OperationState
 from runtime.contract import DesiredState, Device, Kernel, Kind
-
-
-class Answer(BaseModel):
-    """More fields may come with a later version: clients ignore what they don't know."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class Limits(Answer):
@@ -146,38 +143,32 @@ class Tenant(Answer):
     version: int = Field(description="Counts up with every change; for If-Match.")
 
 
-class ResourceUsage(Answer):
-    limit: float | None
-    reserved: float
-    used: float
-    highest: float
-    hits: int
-
-
-class Token(Answer):
+class Address(Answer):
     id: UUID
-    name: str
+    address: str
+    family: Literal[4, 6]
     tenant: UUID | None
-    permissions: list[str]
-    networks: list[str]
-    expires_at: datetime | None
-    last_used_at: datetime | None
-    last_used_from: str | None
+    environment: UUID | None
+    leased_at: datetime
+    released_at: datetime | None
 
 
-class NewToken(Token):
-    token: str = Field(description="`wdh_…`; shown this once.")
-
-
-class Plan(Answer):
+class Forward(Answer):
     id: UUID
-    slug: str
-    name: str
+    protocol: Literal["tcp", "udp"]
+    node_port: int
+    port: int
     description: str
-    position: int
-    version: int
-    limits: dict[str, Any]
-    tenant: UUID | None
+
+
+class AddedForward(Forward):
+    operation: Operation | None
+
+
+class Terminal(Answer):
+    name: str
+    created_at: Any
+    viewers: int
 
 
 class Problem(Answer):
@@ -193,40 +184,75 @@ class Problem(Answer):
     errors: list[dict[Literal["field", "message"], str]] | None = None
 
 
-OneT = TypeVar("OneT", bound=Answer)
-
-
-class List(Answer, Generic[OneT]):
-    items: list[OneT]
-    count: int = Field(description="Of all, not of this page.")
-
-
 _CHANGES = (
     "create update delete start stop restart pause resume reinstall credentials "
-    "add_addresses remove_address add_forward remove_forward"
+    "add_addresses remove_address remove_forward"
 )
 #: Operation of the document, and what it answers when all is well.
-ANSWERS: dict[str, type[Answer]] = {
+ANSWERS: dict[str, type[BaseModel]] = {
     "environments_list": List[ListedEnvironment],
     "environments_get": ListedEnvironment,
     **{f"environments_{name}": ChangedEnvironment for name in _CHANGES.split()},
+    "environments_addresses": List[Address],
+    "environments_forwards": List[Forward],
+    "environments_add_forward": AddedForward,
     "environments_operations": List[ListedOperation],
     "environments_exec": Executed,
+    "environments_terminals": List[Terminal],
     "operations_list": List[ListedOperation],
     "operations_get": Operation,
     "operations_retry": Operation,
     "operations_cancel": Operation,
     "tenants_list": List[Tenant],
-    **{f"tenants_{name}": Tenant for name in ("create", "get", "update", "suspend", "resume")},
-    "tokens_list": List[Token],
-    "tokens_create": NewToken,
-    "plans_list": List[Plan],
-    "plans_create": Plan,
-    "plans_update": Plan,
+    **{
+        f"tenants_{name}": Tenant
+        for name in ("create", "get", "update", "suspend", "resume", "delete", "cancel_deletion")
+    },
+    "tenants_usage": provider.TenantUsage,
+    "tenants_environments_usage": List[provider.Taker],
+    "tenants_preview_quota": provider.QuotaPreview,
+    "members_list": List[people.Member],
+    "members_update": people.Member,
+    "roles_list": List[people.Role],
+    "roles_create": people.Role,
+    "roles_update": people.Role,
+    "invitations_list": List[people.Invitation],
+    "invitations_create": people.Invitation,
+    "shares_list": List[people.Share],
+    "shares_create": people.Invitation,
+    "support_list": List[people.SupportAccess],
+    "support_accesses": List[people.SupportAccess],
+    "support_enter": people.EnteredSupport,
+    "signin_policy_get": people.SignInPolicy,
+    "signin_policy_update": people.SignInPolicy,
+    "sessions_list": List[people.Session],
+    "ssh_keys_list": List[people.SshKey],
+    "ssh_keys_add": people.SshKey,
+    "tokens_list": List[people.Token],
+    "tokens_create": people.NewToken,
+    "plans_list": List[provider.Plan],
+    "plans_create": provider.Plan,
+    "plans_get": provider.OnePlan,
+    "plans_update": provider.Plan,
+    "plans_preview": provider.PlanPreview,
+    "images_list": List[provider.Image],
+    "images_build": provider.Image,
+    "images_import": provider.Image,
+    "images_delete": provider.RemovedImage,
+    "nodes_list": List[provider.Node],
+    "nodes_get": provider.Node,
+    "nodes_update": provider.Node,
+    "nodes_survey": provider.Node,
+    "nodes_leaks": provider.NodeLeaks,
+    "capacity_get": provider.Capacity,
+    "addresses_list": List[Address],
+    "audit_list": List[provider.AuditRecord],
 }
+#: They answer with no document: a text, a stream of lines.
+NO_DOCUMENT = frozenset({"environments_console_log", "audit_export"})
 
 
-def _name(model: type[Answer]) -> str:
+def _name(model: type[BaseModel]) -> str:
     """`List[Tenant]` becomes `TenantList`."""
     of = model.__pydantic_generic_metadata__["args"]
     return f"{of[0].__name__}List" if of else model.__name__
@@ -235,7 +261,7 @@ def _name(model: type[Answer]) -> str:
 def describe(document: dict[str, Any]) -> None:
     """Puts the answers into an OpenAPI document."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    models: set[type[Answer]] = {*ANSWERS.values(), Problem}
+    models: set[type[BaseModel]] = {*ANSWERS.values(), Problem}
     for model in models:
         made = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
         schemas.update(made.pop("$defs", {}))

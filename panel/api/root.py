@@ -56,9 +56,11 @@ class Api(NinjaAPI):
     def get_openapi_schema(self, *args: Any, **kwargs: Any) -> Any:
         """Adds what answers hold, what ids are good for, and the problems that any operation may give."""
         from panel.api.answers import describe  # noqa: PLC0415 (models aren't there yet at import)
+        from panel.api.bodies import describe_bodies  # noqa: PLC0415
 
         schema = super().get_openapi_schema(*args, **kwargs)
         describe(schema)
+        describe_bodies(schema)
         link(schema)
         body = {"$ref": "#/components/schemas/Problem"}
         for path in schema["paths"].values():
@@ -144,7 +146,7 @@ def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
 
 def _add_routers() -> None:
     from panel.access.api import environment_router, support_router, tenant_router  # noqa: PLC0415
-    from panel.accounts.api import policy_router  # noqa: PLC0415
+    from panel.accounts.api import policy_router, sessions_router  # noqa: PLC0415
     from panel.accounts.api import router as tokens  # noqa: PLC0415
     from panel.accounts.ssh_keys_api import router as ssh_keys  # noqa: PLC0415
     from panel.audit.api import router as audit  # noqa: PLC0415
@@ -171,6 +173,7 @@ def _add_routers() -> None:
         ("audit", audit),
         ("support", support_router),
         ("sign-in-policy", policy_router),
+        ("sessions", sessions_router),
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])

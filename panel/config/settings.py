@@ -194,6 +194,7 @@ MFA_PASSKEY_LOGIN_ENABLED = WADAH.has_name
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not WADAH.is_secure
 MFA_TOTP_ISSUER = "Wadah"
 USERSESSIONS_TRACK_ACTIVITY = False
+USERSESSIONS_ADAPTER = "panel.accounts.adapter.SessionsAdapter"
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if WADAH.email_host else 'console'}.EmailBackend"
 EMAIL_HOST, EMAIL_PORT = WADAH.email_host, WADAH.email_port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = WADAH.email_user, WADAH.email_password

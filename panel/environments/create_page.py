@@ -274,5 +274,5 @@ class CreatePage:
         return (
             f'curl -X POST {url} \\\n  -H "Authorization: Bearer $WADAH_TOKEN" \\\n'
             f"  -H 'Idempotency-Key: {secrets.token_hex(8)}' \\\n  -H 'Content-Type: application/json' \\\n"
-            f"  -d '{json.dumps(body)}'"
+            f"  -d '{json.dumps(body, indent=2)}'"
         )

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_key_field import ssh_key_field
 from panel.environments.models import Environment
+from panel.ui.number_field import NumberField
 from runtime.contract import Device
 
 
@@ -46,7 +47,7 @@ class SavedKeys(forms.Form):
 
 
 class LimitsForm(forms.Form):
-    cpu = forms.FloatField(
+    cpu = NumberField(
         label=_("vCPU"), required=False, widget=forms.NumberInput(attrs={"min": "0.05", "step": "0.05"})
     )
     memory_mb = forms.IntegerField(
@@ -128,7 +129,7 @@ class RestartForm(forms.Form):
             ("never", _("leave it stopped")),
         ],
     )
-    stop_timeout_s = forms.FloatField(
+    stop_timeout_s = NumberField(
         label=_("Seconds to stop politely, before force"),
         widget=forms.NumberInput(attrs={"min": 0, "max": 600}),
     )

@@ -11,6 +11,8 @@ from panel.api.root import actor, uuid_of
 from panel.plans import services
 from panel.plans.models import Plan
 from panel.plans.preview import preview_update
+from panel.plans.selectors import plan_of, show_version, versions_of
+from panel.tenants.permissions import Permission
 from panel.tenants.selectors import tenant_of
 
 router = Router()
@@ -68,6 +70,16 @@ def create(request: HttpRequest, payload: NewPlan) -> Status[Json]:
     tenant = tenant_of(who, payload.tenant) if payload.tenant else None
     row = services.create_plan(who, tenant=tenant, **payload.model_dump(exclude={"tenant"}))
     return Status(201, show(row))
+
+
+@router.get("/{pk}", response=Json, operation_id="plans_get")
+def get(request: HttpRequest, pk: str) -> Json:
+    """With `versions` for who manages plans: what each gives, and how many environments have it."""
+    who = actor(request)
+    row = plan_of(who, uuid_of(pk, "This plan"))
+    if not who.can(Permission.PLAN_MANAGE):
+        return show(row)
+    return {**show(row), "versions": [show_version(one) for one in versions_of(row)]}
 
 
 @router.patch("/{pk}", response=Json, operation_id="plans_update")

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.images.models import Image
 from panel.plans.models import PlanVersion
+from panel.ui.number_field import NumberField
 from runtime.contract import Device, Kernel, Kind
 
 _MIB, _MEGA = 2**20, 10**6
@@ -38,10 +39,10 @@ _WHOLE = frozenset({"cpu", "traffic_gb"})
 
 def _number(
     label: Any, *, least: float = 0, step: str = "1", required: bool = False, help_text: Any = ""
-) -> forms.FloatField:
+) -> NumberField:
     attributes = {"min": least, "step": step, "placeholder": "" if required else _("no limit")}
     widget = forms.NumberInput(attrs=attributes)
-    return forms.FloatField(label=label, required=required, widget=widget, help_text=help_text)
+    return NumberField(label=label, required=required, widget=widget, help_text=help_text)
 
 
 class PlanForm(forms.Form):

@@ -1,10 +1,14 @@
 """Reads of plans."""
 
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
-from panel.errors import Invalid
-from panel.plans.models import Plan
+from panel.errors import Invalid, NotFound
+from panel.plans.models import Plan, PlanVersion
 from runtime.contract import Limits
 
 
@@ -15,3 +19,33 @@ def limits_named(actor: Actor, slug: str) -> Limits:
     if version is None:
         raise Invalid(_("There is no plan %(slug)s.") % {"slug": slug[:63]}, field="plan", code="unknown_plan")
     return Limits.model_validate(version.limits)
+
+
+def plan_of(actor: Actor, plan_id: UUID) -> Plan:
+    """`NotFound` when there is none that the actor sees."""
+    found = Plan.objects.for_actor(actor).select_related("tenant").filter(pk=plan_id).first()
+    if found is None:
+        raise NotFound(_("This plan"))
+    return found
+
+
+def versions_of(plan: Plan) -> QuerySet[PlanVersion]:
+    """The newest first, each with how many living environments are `having` it, and `following` the plan."""
+    living = Q(environments__deleted_at=None, environments__isnull=False)
+    return plan.versions.order_by("-number").annotate(
+        having=Count("environments", filter=living),
+        following=Count("environments", filter=living & Q(environments__follows_plan=True)),
+    )
+
+
+def show_version(row: Any) -> dict[str, Any]:
+    """One of `versions_of`."""
+    return {
+        "number": row.number,
+        "created_at": row.created_at.isoformat(),
+        "environments": row.having,
+        "following": row.following,
+        "limits": row.limits,
+        "allowances": row.parsed_allowances.model_dump(mode="json"),
+        "choices": row.parsed_choices.model_dump(mode="json"),
+    }

@@ -15,6 +15,7 @@ from panel.plans import services
 from panel.plans.forms import PlanForm, initial_of
 from panel.plans.models import Plan
 from panel.plans.preview import preview_update
+from panel.plans.selectors import plan_of, versions_of
 from panel.tenants.permissions import Permission
 from panel.ui.web import PageRequest, blame, page, signed_in
 
@@ -57,13 +58,14 @@ def _texts(form: PlanForm) -> dict[str, Any]:
 def plan(request: PageRequest, plan_id: UUID) -> HttpResponse:
     """What the plan gives. A change is shown with what it means first, and made when that was read."""
     request.actor.require(Permission.PLAN_MANAGE)
-    row = Plan.objects.for_actor(request.actor).filter(pk=plan_id).first()
-    version = row.versions.order_by("-number").first() if row is not None else None
-    if row is None or version is None:
+    row = plan_of(request.actor, plan_id)
+    version = row.versions.order_by("-number").first()
+    if version is None:
         raise NotFound(_("This plan"))
     initial = {"name": row.name, "description": row.description, **initial_of(version)}
     form = PlanForm(request.POST or None, initial=initial)
     context: dict[str, Any] = {"section": "plan", "plan": row, "version": version, "form": form}
+    context["versions"] = versions_of(row)
     status = 200
     if request.method == "POST":
         status = 422

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from panel.api.pages import Page, page_of
 from panel.api.root import actor
@@ -39,6 +39,7 @@ class ChangedTenant(Strict):
     grace_s: dict[str, int] = {}
     overbook: dict[str, float] = {}
     must_use_plans: bool = False
+    requires_mfa: bool | None = Field(default=None, description="Of its people and those of tenants below it.")
 
 
 class Preview(Strict):

@@ -10,6 +10,7 @@ from panel.quotas.services import OVERBOOKABLE
 from panel.quotas.units import shown_or_none
 from panel.tenants.models import Tenant
 from panel.tenants.services import QuotaChanges
+from panel.ui.number_field import NumberField
 from panel.ui.templatetags.wadah import resource_label
 
 
@@ -32,7 +33,7 @@ class QuotaForm(forms.Form):
 class QuotaChangeForm(QuotaForm):
     """Limits, soft limits (`soft_cpu`), how often what the kernel holds is handed out (`times_cpu`), rules."""
 
-    grace_days = forms.FloatField(
+    grace_days = NumberField(
         label=_("Days that a soft limit may be passed"),
         required=False,
         widget=forms.NumberInput(attrs={"min": 0, "step": "any"}),
@@ -46,7 +47,7 @@ class QuotaChangeForm(QuotaForm):
         for value in Resource.values:
             self.fields[f"soft_{value}"] = _amount(value)
         for value in sorted(OVERBOOKABLE):
-            self.fields[f"times_{value}"] = forms.FloatField(
+            self.fields[f"times_{value}"] = NumberField(
                 label=resource_label(value),
                 required=False,
                 widget=forms.NumberInput(attrs={"min": 1, "max": 10, "step": "any", "placeholder": "1"}),
@@ -86,10 +87,10 @@ def initial_quota(tenant: Tenant) -> dict[str, Any]:
     return found
 
 
-def _amount(resource: str) -> forms.FloatField:
+def _amount(resource: str) -> NumberField:
     unit = ", MiB" if resource.endswith("_mb") else ""
     attributes = {"min": 0, "step": "any", "placeholder": _("no limit")}
-    return forms.FloatField(
+    return NumberField(
         label=f"{resource_label(resource)}{unit}", required=False, widget=forms.NumberInput(attrs=attributes)
     )
 
@@ -104,7 +105,7 @@ class SuspendForm(forms.Form):
 
 class DeletionForm(forms.Form):
     typed_name = forms.CharField(label=_("Type its name"), required=False)
-    wait_days = forms.FloatField(
+    wait_days = NumberField(
         label=_("Days until then"), min_value=0, max_value=90, initial=7,
         widget=forms.NumberInput(attrs={"min": 0, "max": 90, "step": "any"}),
     )  # fmt: skip

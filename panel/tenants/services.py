@@ -101,12 +101,14 @@ def update_tenant(
     *,
     name: str | None = None,
     time_zone: str | None = None,
+    requires_mfa: bool | None = None,
     version: int | None = None,
     **quota: Unpack[QuotaChanges],
 ) -> Tenant:
     """Change what is given. The quota is set from above the tenant, and reaches the kernel of its nodes.
 
-    `version`: what the asker has read; `Stale` when it was changed since.
+    `requires_mfa`: members of it and of those below it set up a second factor before they go on. `version`:
+    what the asker has read; `Stale` when it was changed since.
     """
     from panel.tenants.quota import change_quota  # noqa: PLC0415 - environments need tenants
 
@@ -123,8 +125,12 @@ def update_tenant(
             actor.require(Permission.TENANT_CHANGE, tenant)
             _check_time_zone(time_zone)
             before["time_zone"], tenant.time_zone, after["time_zone"] = tenant.time_zone, time_zone, time_zone
+        if requires_mfa is not None and requires_mfa != tenant.requires_mfa:
+            actor.require(Permission.TENANT_CHANGE, tenant)
+            before["requires_mfa"], after["requires_mfa"] = tenant.requires_mfa, requires_mfa
+            tenant.requires_mfa = requires_mfa
         tenant.version += 1
-        tenant.save(update_fields=["name", "time_zone", "version"])
+        tenant.save(update_fields=["name", "time_zone", "requires_mfa", "version"])
         if quota:
             was, now = change_quota(actor, tenant, quota)
             before |= was

@@ -33,6 +33,15 @@ class Shell:
         return list(Tenant.objects.for_actor(self.actor)[:_MOST_TENANTS])
 
     @cached_property
+    def only_tenant(self) -> Tenant | None:
+        """Of somebody who is in one alone: its pages stand in the menu, in place of a list with one row."""
+        return self.tenants[0] if len(self.tenants) == 1 and not self.is_administrator else None
+
+    @cached_property
+    def reads_members(self) -> bool:
+        return self.only_tenant is not None and self.actor.can(Permission.MEMBER_VIEW, self.only_tenant)
+
+    @cached_property
     def suspended(self) -> Tenant | None:
         """The tenant that is looked at (the chosen or only one), when it is suspended: every page says so."""
         only = self.tenants[0] if len(self.tenants) == 1 else None

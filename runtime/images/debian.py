@@ -53,6 +53,12 @@ while read -r scope; do
     systemctl --no-block stop "${scope##*/}"
 done
 """
+#: At sign-in; why: docs/decisions/0010.
+_MOTD = """
+The disk has a limit of its own that df can't show: df shows the disk of the whole node.
+Limit and use stand on this environment's page.
+
+"""
 _FINISH = f"""
 set -e
 echo 'nameserver 127.0.0.1' > /etc/resolv.conf
@@ -91,6 +97,7 @@ mkdir -p systemd-tmpfiles-clean.service.d
 printf '[Service]\\nExecStartPost=-/usr/lib/wadah/end-sessions\\n' > systemd-tmpfiles-clean.service.d/wadah.conf
 passwd --lock root >/dev/null
 printf 'LANG=C.UTF-8\\n' > /etc/default/locale
+cat > /etc/motd <<'TEXT'{_MOTD}TEXT
 apt-get clean
 rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/*.log /var/log/apt/*
 systemd-sysusers

@@ -7,6 +7,7 @@ import "./copy.js";
 import "./times.js";
 import "./confirm.js";
 import "./palette.js";
+import "./keys.js";
 import "./toasts.js";
 import "./menus.js";
 import "./forms.js";

@@ -37,7 +37,7 @@ function show() {
   sum("size", data.get("plan") ? card : `${data.get("cpu")} vCPU · ${data.get("memory_mb")} MiB · ${data.get("disk_mb")} MiB`);
   curl.textContent = [
     `curl -X POST ${curl.dataset.url}`, `  -H "Authorization: Bearer $WADAH_TOKEN"`, `  -H 'Idempotency-Key: ${idempotency}'`,
-    `  -H 'Content-Type: application/json'`, `  -d ${quote(JSON.stringify(body(data)))}`,
+    `  -H 'Content-Type: application/json'`, `  -d ${quote(JSON.stringify(body(data), null, 2))}`,
   ].join(" \\\n");
 }
 /** What the chosen plan leaves out can't be chosen, and says why. */

@@ -20,6 +20,7 @@ def test_the_demo_environment_runs(wadah: Installation) -> None:
     answer = wadah.call("GET", "/environments?name=hello")
     assert answer.body["items"][0]["state"] == "running"
     assert answer.body["items"][0]["image"] == "debian-12"
+    assert "that df can't show" in wadah.sh(answer.body["items"][0]["id"], "cat /etc/motd")
 
 
 def test_every_role_runs_and_only_the_node_half_is_root(wadah: Installation) -> None:

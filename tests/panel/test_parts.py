@@ -2,6 +2,8 @@
 
 import pytest
 
+from panel.accounts.models import User
+from panel.tenants.models import Membership
 from tests.panel.environments.test_list_rights import signed_in
 from tests.panel.support import factories
 
@@ -31,3 +33,38 @@ def test_a_refresh_between_a_form_and_its_page_leaves_the_message(target: str) -
     assert "New size asked for" not in client.get(url, headers={"HX-Target": target}).content.decode()
     assert "New size asked for" in client.get(url).content.decode()
     assert "New size asked for" not in client.get(url).content.decode()
+
+
+def test_numbers_stand_in_their_fields_as_one_types_them() -> None:
+    factories.node()
+    tenant = factories.tenant(quota={"cpu": 16.0})
+    row = factories.environment(tenant, limits={**factories.LIMITS, "cpu": 2.0})
+    page = signed_in(factories.administrator().user)
+    settings = page.get(f"/environments/{row.pk}/settings").content.decode()
+    assert 'name="cpu" value="2"' in settings
+    assert 'name="stop_timeout_s" value="30"' in settings
+    assert 'name="cpu" value="16"' in page.get(f"/tenants/{tenant.pk}/").content.decode()
+    narrow = factories.environment(tenant).pk
+    assert 'name="cpu" value="0.5"' in page.get(f"/environments/{narrow}/settings").content.decode()
+
+
+def test_who_is_in_one_tenant_alone_has_its_pages_in_the_menu() -> None:
+    factories.node()
+    tenant, other = factories.tenant(), factories.tenant()
+
+    def menu(user: User, path: str = "/environments/") -> str:
+        return signed_in(user).get(path).content.decode().partition("</nav>")[0]
+
+    owner = factories.member(tenant).user
+    quota, people = f'href="/tenants/{tenant.pk}/"', f'href="/tenants/{tenant.pk}/people/"'
+    assert quota in menu(owner)
+    assert people in menu(owner)
+    assert 'href="/tenants/"' not in menu(owner)
+    assert f'{quota} aria-current="page"' in menu(owner, f"/tenants/{tenant.pk}/")
+    assert f'{people} aria-current="page"' in menu(owner, f"/tenants/{tenant.pk}/people/")
+    Membership.objects.create(tenant=other, user=owner, role="viewer")
+    assert 'href="/tenants/"' in menu(owner)
+    assert quota not in menu(owner)
+    administrator = factories.administrator().user
+    assert 'href="/tenants/" aria-current="page"' in menu(administrator, f"/tenants/{tenant.pk}/people/")
+    assert 'href="/environments/" aria-current="page"' in menu(administrator)

@@ -240,15 +240,20 @@ def usage_cell(metric: str, used: float | None, limit: float, label: str) -> Saf
     text, whole = (number, limit) if metric == "cpu" else (bytes_text, _mib(limit))
     return format_html(
         '<td data-label="{}" data-metric="{}" data-limit="{}"><div class="meter"><div class="figures">'
-        "<span data-now>{}</span> / {}</div>{}</div>{}</td>",
+        "<span data-now>{}</span> /\N{NO-BREAK SPACE}{}</div>{}</div>{}</td>",
         label,
         metric,
         f"{whole:.15g}",
-        text(used or 0),
-        text(whole),
+        _whole(text(used or 0)),
+        _whole(text(whole)),
         _rects(used, whole, label),
         _SPARK if metric == "cpu" else "",
     )
+
+
+def _whole(text: str) -> str:
+    """A number and its unit stay on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 _SPARK = format_html('<svg class="{}"></svg>', "spark")

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.browser.conftest import Opens
+from tests.e2e.browser.eyes import axe_findings
 from tests.e2e.support import Installation
 
 
@@ -20,6 +21,23 @@ def test_filters_are_in_the_address_and_come_back_with_it(page: Page, quiet: str
     expect(page.get_by_label("State")).to_have_value("stopped")
     page.get_by_role("link", name="Clear the filter").click()
     expect(page.get_by_role("link", name="quiet", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Memory").click()
+    expect(page).to_have_url(re.compile(r"sort=memory"))
+
+
+@pytest.mark.parametrize("width", [360, 768, 1024, 1200, 1280, 1440])
+def test_every_row_has_room_for_its_buttons_and_the_list_for_its_order(
+    page: Page, quiet: str, width: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/environments/")
+    expect(page.get_by_role("link", name="Console of quiet")).to_be_visible()
+    wide = (
+        "document.querySelector('.table-list').scrollWidth - document.querySelector('.table-list').clientWidth"
+    )
+    assert page.evaluate(wide) == 0
+    page.get_by_label("Choose all on this page").check()
+    expect(page.locator("[data-bulk]")).to_be_visible()
     page.get_by_role("link", name="Memory").click()
     expect(page).to_have_url(re.compile(r"sort=memory"))
 
@@ -135,3 +153,22 @@ def test_what_is_not_there_says_so_within_the_frame(opens: Opens, path: str) -> 
     assert answer.status == 404
     expect(page.get_by_role("heading", name="There is nothing here")).to_be_visible()
     expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+
+
+def test_the_keys_say_what_they_do(page: Page, quiet: str) -> None:
+    page.goto("/environments/")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
+    page.keyboard.press("?")
+    expect(keys).to_contain_text("Create an environment")
+    assert not axe_findings(page)
+    page.keyboard.press("Enter")
+    expect(keys).to_be_hidden()
+    page.get_by_label("Filter by name, address or image").press("?")
+    expect(keys).to_be_hidden()
+    page.get_by_label("Your menu").click()
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("o")
+    expect(page).to_have_url(re.compile("/operations/$"))

@@ -195,7 +195,7 @@ def test_bad_input_of_create_is_beside_its_field_and_nothing_typed_is_lost(
     expect(page.get_by_label("Memory")).to_have_value("80")
     expect(page.get_by_label("SSH public keys")).to_have_value(_KEY)
     expect(page.locator("input[name=image]:checked")).to_have_value("busybox")
-    expect(page.locator("#curl")).to_contain_text('"memory_mb":80')
+    expect(page.locator("#curl")).to_contain_text('"memory_mb": 80')
     assert wadah.call("GET", "/environments?search=Not").body["count"] == 0
 
 

@@ -72,6 +72,7 @@ NO_PAGES: dict[str, str] = {
         "comes only with single sign-on",
     ),
     "token-revoke": _FORM,
+    "session-end": _FORM,
     "ssh-key-add": _FORM,
     "ssh-key-remove": _FORM,
     "invite": _FORM,

@@ -9,10 +9,10 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from panel.access.members import require_second_factor
 from panel.accounts.models import User
 from panel.accounts.policy import set_policy
 from panel.audit.models import AuditRecord
+from panel.tenants.services import update_tenant
 from tests.panel.security.sockets import handshake, run, socket
 from tests.panel.support import factories
 
@@ -137,10 +137,25 @@ def test_it_is_asked_for_over_the_api_too() -> None:
 def test_a_tenant_can_ask_its_members_and_those_below() -> None:
     top = factories.tenant()
     below, other = factories.tenant(parent=top), factories.tenant()
-    require_second_factor(factories.member(top), top, is_required=True)
+    update_tenant(factories.member(top), top.pk, requires_mfa=True)
     for of, wanted in ((top, 302), (below, 302), (other, 200)):
         client = Client()
         client.force_login(
             factories.member(of, "viewer").user, "allauth.account.auth_backends.AuthenticationBackend"
         )
         assert client.get("/environments/").status_code == wanted
+
+
+def test_a_tenant_asks_over_the_api_too() -> None:
+    tenant = factories.tenant()
+    owner = factories.member(tenant)
+    totp.TOTP.activate(owner.user, _SECRET)
+    path, client = f"/api/v1/tenants/{tenant.pk}", Client(headers=factories.bearer(owner, tenant, role="owner"))
+    viewer = Client(headers=factories.bearer(factories.member(tenant, "administrator"), tenant, role="viewer"))
+    assert viewer.get(path).json()["requires_mfa"] is False
+    assert viewer.patch(path, {"requires_mfa": True}, content_type="application/json").status_code == 403
+    answer = client.patch(path, {"requires_mfa": True}, content_type="application/json")
+    assert answer.json()["requires_mfa"] is True
+    assert viewer.get(path).json()["code"] == "second_factor_needed"
+    record = AuditRecord.objects.get(chain=tenant.pk, action="tenant.change")
+    assert record.after == {"requires_mfa": True}

@@ -5,11 +5,13 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
 
 from panel.accounts.models import User
+from panel.audit.models import AuditRecord
 from tests.panel.security.sockets import closed_with, handshake, run, socket
 from tests.panel.support import factories
 
@@ -137,3 +139,40 @@ def test_guessing_is_slowed_down(user: User) -> None:
     answers = [sign_in(client, user, f"wrong-{n}-password").status_code for n in range(40)]  # type: ignore[attr-defined]
     assert 429 in answers or "Too many failed" in sign_in(client, user).content.decode()  # type: ignore[attr-defined]
     assert not is_in(client)
+
+
+def test_one_other_browser_is_signed_out_by_page_and_by_api(user: User) -> None:
+    here, there, third = Client(), Client(), Client()
+    for client in (here, there, third):
+        sign_in(client, user)
+    seen = here.get("/api/v1/sessions").json()["items"]
+    assert [one["is_current"] for one in seen].count(True) == 1
+    ids = {one: UserSession.objects.get(session_key=one).pk for one in (key(there), key(third))}
+    assert here.delete(f"/api/v1/sessions/{ids[key(there)]}").status_code == 204
+    assert here.post(f"/profile/sessions/{ids[key(third)]}/end").status_code == 302
+    assert [is_in(client) for client in (here, there, third)] == [True, False, False]
+    assert run(handshake, socket("/ws/events", there)) == 4401
+    assert AuditRecord.objects.filter(action="session.end", who=user.username).count() == 2
+
+
+def test_all_others_are_signed_out_and_recorded(user: User) -> None:
+    here, there = Client(), Client()
+    for client in (here, there):
+        sign_in(client, user)
+    here.post("/accounts/sessions/")
+    assert (is_in(here), is_in(there)) == (True, False)
+    assert AuditRecord.objects.filter(action="session.end", who=user.username).count() == 1
+
+
+def test_nobody_elses_and_not_by_a_token_for_some_things(user: User) -> None:
+    tenant = factories.tenant()
+    there = Client()
+    sign_in(there, user)
+    pk = UserSession.objects.get(user=user).pk
+    stranger = factories.member(tenant)
+    wide = Client(headers=factories.bearer(factories.administrator(), None, "*"))
+    narrow = Client(headers=factories.bearer(stranger, tenant, role="owner"))
+    assert wide.delete(f"/api/v1/sessions/{pk}").status_code == 404
+    for answer in (narrow.get("/api/v1/sessions"), narrow.delete(f"/api/v1/sessions/{pk}")):
+        assert answer.status_code == 403
+    assert is_in(there)

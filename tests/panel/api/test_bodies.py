@@ -1,56 +1,118 @@
-"""Bodies that come without their length (`Transfer-Encoding: chunked`)."""
+"""The document shows a body for every operation that takes one, and the panel takes it."""
 
 import json
-from collections.abc import Iterable
-from io import BytesIO
 from typing import Any
 
 import pytest
+from django.test import Client
 
-from panel.config.bodies import LIMIT_BYTES, whole
+from panel.api.answers import ANSWERS, NO_DOCUMENT
+from panel.api.bodies import EXAMPLES
+from panel.environments.models import Environment
+from panel.images.services import ensure_catalogue
+from panel.tenants.models import Tenant
+from tests.panel.support import factories
 
-
-def _send(body: BytesIO, path: str = "/api/v1/environments", **environ: Any) -> tuple[str, bytes]:
-    """Status and answer of an application that says back what it was sent."""
-    started: list[str] = []
-
-    def application(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
-        start("200 OK", [])
-        return [environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))]
-
-    sent = {"PATH_INFO": path, "wsgi.input": body, "wsgi.input_terminated": True, **environ}
-    sent.setdefault("HTTP_TRANSFER_ENCODING", "chunked")
-    answer = whole(application)(sent, lambda status, _: started.append(status))
-    return started[0], b"".join(answer)
+pytestmark = pytest.mark.django_db
 
 
-def test_a_short_one_is_whole() -> None:
-    assert _send(BytesIO(b'{"name": "web-1"}')) == ("200 OK", b'{"name": "web-1"}')
+@pytest.fixture
+def client() -> Client:
+    return Client(headers=factories.bearer(factories.administrator(), None, "*"))
 
 
-def test_one_of_two_megabytes_is_refused_with_the_reason() -> None:
-    status, said = _send(BytesIO(bytes(LIMIT_BYTES)))
-    assert status.startswith("413")
-    assert json.loads(said)["code"] == "too_long"
-    assert _send(BytesIO(bytes(LIMIT_BYTES - 1)))[0] == "200 OK"
+def operations(client: Client) -> dict[str, dict[str, Any]]:
+    document = client.get("/api/v1/openapi.json").json()
+    return {one["operationId"]: one for path in document["paths"].values() for one in path.values()}
 
 
-@pytest.mark.parametrize("path", ["/api/v1/images/archive", "/images/import"])
-def test_an_archive_comes_with_its_length_and_its_sender_hears_so(path: str) -> None:
-    body = BytesIO(bytes(5_000_000))
-    status, said = _send(body, path)
-    assert status.startswith("411")
-    assert json.loads(said)["code"] == "length_required"
-    assert not body.read(1)  # all was taken: else the front would say 502 for us
+def test_every_body_has_an_example_and_every_document_a_shape(client: Client) -> None:
+    found = operations(client)
+    bodies = {
+        name
+        for name, one in found.items()
+        if "application/json" in one.get("requestBody", {}).get("content", {})
+    }
+    assert bodies == set(EXAMPLES)
+    answering = {name for name, one in found.items() if {"200", "201", "202"} & set(one["responses"])}
+    assert answering == set(ANSWERS) | NO_DOCUMENT
 
 
-def test_a_server_that_does_not_say_where_a_body_ends_is_not_read_from() -> None:
-    body = BytesIO(b"x")
-    assert _send(body, **{"wsgi.input_terminated": False})[0].startswith("411")
-    assert body.read() == b"x"
+def test_every_reference_of_the_document_leads_somewhere(client: Client) -> None:
+    document = client.get("/api/v1/openapi.json").json()
+    text = json.dumps(document)
+    for name in {word.split('"')[0] for word in text.split("#/components/schemas/")[1:]}:
+        assert name in document["components"]["schemas"], name
+    limits = document["components"]["schemas"]["LimitsToSet"]
+    assert set(limits["required"]) == {"cpu", "memory_mb", "disk_mb"}
 
 
-def test_one_of_known_length_is_left_alone() -> None:
-    body = BytesIO(bytes(3_000_000))
-    status, said = _send(body, CONTENT_LENGTH="3000000", HTTP_TRANSFER_ENCODING="")
-    assert (status, len(said)) == ("200 OK", 3_000_000)
+def send(client: Client, name: str, path: str, method: str = "POST") -> Any:
+    """The answer to the example of an operation, held against what the document says of it."""
+    answer = client.generic(method, f"/api/v1{path}", json.dumps(EXAMPLES[name]), "application/json")
+    assert answer.status_code < 300, f"{name}: {answer.content.decode()}"
+    ANSWERS[name].model_validate(answer.json())
+    return answer.json()
+
+
+def test_the_panel_takes_each_example(client: Client) -> None:
+    node = factories.node(images=("busybox", "debian-12"))
+    ensure_catalogue()
+    tenant = send(client, "tenants_create", "/tenants")["id"]
+    path = f"/tenants/{tenant}"
+    plan = send(client, "plans_create", "/plans")["id"]
+    send(client, "plans_preview", f"/plans/{plan}/preview")
+    made = send(client, "environments_create", "/environments")["id"]
+    one = f"/environments/{made}"
+    factories.reported(Environment.objects.get(pk=made))
+    send(client, "environments_update", one, "PATCH")
+    send(client, "environments_credentials", f"{one}/credentials")
+    send(client, "environments_add_forward", f"{one}/forwards")
+    send(client, "shares_create", f"{one}/shares")
+    send(client, "environments_reinstall", f"{one}/reinstall")
+    send(client, "environments_stop", f"{one}/stop")
+    send(client, "plans_update", f"/plans/{plan}", "PATCH")
+    own = factories.environment(Tenant.objects.get(pk=tenant))
+    send(client, "environments_add_addresses", f"/environments/{own.pk}/addresses")
+    send(client, "tenants_preview_quota", f"{path}/quota/preview")
+    send(client, "tenants_update", path, "PATCH")
+    send(client, "invitations_create", f"{path}/invitations")
+    role = send(client, "roles_create", f"{path}/roles")["id"]
+    send(client, "roles_update", f"{path}/roles/{role}", "PATCH")
+    factories.member(Tenant.objects.get(pk=tenant))
+    member = factories.member(Tenant.objects.get(pk=tenant), "viewer").user.pk
+    send(client, "members_update", f"{path}/members/{member}", "PATCH")
+    send(client, "tokens_create", "/tokens")
+    send(client, "ssh_keys_add", "/ssh-keys")
+    send(client, "support_enter", f"{path}/support")
+    send(client, "signin_policy_update", "/sign-in-policy", "PATCH")
+    send(client, "images_build", "/images")
+    send(client, "nodes_update", f"/nodes/{node.pk}", "PATCH")
+    send(client, "tenants_suspend", f"{path}/suspend")
+
+
+def test_what_is_only_read_is_as_described(client: Client) -> None:
+    node = factories.node()
+    tenant = factories.tenant(quota={"memory_mb": 1000})
+    row = factories.environment(tenant)
+    factories.member(tenant)
+    paths = {
+        "tenants_usage": f"/tenants/{tenant.pk}/usage",
+        "tenants_environments_usage": f"/tenants/{tenant.pk}/environments",
+        "members_list": f"/tenants/{tenant.pk}/members",
+        "environments_addresses": f"/environments/{row.pk}/addresses",
+        "images_list": "/images",
+        "nodes_list": "/nodes",
+        "nodes_get": f"/nodes/{node.pk}",
+        "nodes_leaks": f"/nodes/{node.pk}/leaks",
+        "capacity_get": "/capacity?count=2&cpu=1&memory_mb=64&disk_mb=128",
+        "addresses_list": "/addresses",
+        "audit_list": "/audit",
+        "plans_list": "/plans",
+        "sessions_list": "/sessions",
+        "signin_policy_get": "/sign-in-policy",
+    }
+    for name, path in paths.items():
+        answer = client.get(f"/api/v1{path}")
+        assert answer.status_code == 200, name
+        ANSWERS[name].model_validate(answer.json())

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from panel.environments import services as environments
 from panel.environments.models import Environment
@@ -162,3 +163,23 @@ def test_a_position_out_of_range_is_refused_and_nothing_is_changed(position: int
     small.refresh_from_db()
     assert (small.position, small.name) == (3, "Small 0")
     assert Plan.objects.count() == 1
+
+
+def test_each_version_says_who_has_it_by_page_and_api() -> None:
+    factories.node()
+    administrator, tenant = factories.administrator(), factories.tenant()
+    plan = create_plan(administrator, name="Counted", limits=factories.LIMITS)
+    kept = factories.environment(tenant, plan="counted", limits=None)
+    environments.update_environment(administrator, kept.pk, {"follows_plan": False})
+    update_plan(administrator, plan.pk, {"limits": {"memory_mb": 80}})
+    factories.environment(tenant, plan="counted", limits=None)
+    client = Client(headers=factories.bearer(administrator, None, "*"))
+    seen = client.get(f"/api/v1/plans/{plan.pk}").json()["versions"]
+    assert [(one["number"], one["environments"], one["following"]) for one in seen] == [(2, 1, 1), (1, 1, 0)]
+    assert seen[0]["limits"]["memory_mb"] == 80
+    owner = Client(headers=factories.bearer(factories.member(tenant), tenant, role="owner"))
+    assert "versions" not in owner.get(f"/api/v1/plans/{plan.pk}").json(), "how many others have it is not his"
+    page = Client()
+    page.force_login(administrator.user, "allauth.account.auth_backends.AuthenticationBackend")
+    text = page.get(f"/plans/{plan.pk}/").content.decode()
+    assert "v2" in text and "v1" in text and "A version never changes" in text

@@ -108,6 +108,7 @@ def _side(platform: Actor, word: str) -> Side:
         "tenant": str(tenant.pk),
         "token": str(token.pk),
         "ssh_key": str(_ssh_key(people["owner"], word)),
+        "session": str(_session(people["owner"], word)),
         **_people(tenant, environment, owner, word),
         "passkey": str(_passkey(factories.person(), word)),
     }
@@ -145,6 +146,16 @@ def _ssh_key(user: User, word: str) -> uuid.UUID:
         user=user, name=f"key-{word}", text="ssh-ed25519 AAAA", fingerprint=f"SHA256:{word}"
     )
     return key.pk
+
+
+def _session(user: User, word: str) -> int:
+    """A browser in which the person is signed in as well."""
+    from allauth.usersessions.models import UserSession
+
+    client = Client()
+    client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
+    key = client.session.session_key
+    return int(UserSession.objects.create(user=user, ip="192.0.2.1", user_agent=word, session_key=key).pk)
 
 
 def _passkey(user: User, word: str) -> int:

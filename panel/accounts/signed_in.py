@@ -1,0 +1,58 @@
+"""Where a person is signed in, and signing out there."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from allauth.usersessions.models import UserSession
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from panel import events
+from panel.accounts.actor import Actor
+from panel.audit.services import record
+from panel.errors import NotFound, Refused
+from panel.tenants.permissions import EVERYTHING
+
+
+def sessions_of(actor: Actor) -> list[UserSession]:
+    """One's own that still are, the newest first."""
+    _refuse_narrow_token(actor)
+    return sorted(UserSession.objects.purge_and_list(actor.user), key=lambda one: one.created_at, reverse=True)
+
+
+def sign_out(actor: Actor, session_id: str) -> None:
+    """Sign out there: pages, API and sockets of it are closed at once. `NotFound` for another person's."""
+    _refuse_narrow_token(actor)
+    rows = UserSession.objects.filter(user=actor.user)
+    row = rows.filter(pk=int(session_id)).first() if session_id.isdecimal() and len(session_id) < 10 else None
+    if row is None:
+        raise NotFound(_("This session"))
+    sign_out_of(actor, [row])
+
+
+def sign_out_of(actor: Actor, sessions: Iterable[UserSession]) -> None:
+    with transaction.atomic():
+        for one in sessions:
+            after = {"ip": one.ip, "user_agent": one.user_agent}
+            record(actor, "session.end", target=actor.user, before=after)
+            one.end()
+        events.rights_changed(actor.user.pk)
+
+
+def show(row: UserSession, current_key: str | None) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "ip": row.ip,
+        "user_agent": row.user_agent,
+        "created_at": row.created_at.isoformat(),
+        "is_current": row.session_key == current_key,
+    }
+
+
+def _refuse_narrow_token(actor: Actor) -> None:
+    if actor.token is not None and EVERYTHING not in actor.token.permissions:
+        raise Refused(
+            _("A token with a list of permissions has no say over its person's sign-ins."),
+            code="forbidden",
+            status=403,
+        )

@@ -1,0 +1,192 @@
+"""What answers about the provider's side hold: quotas, plans, images, nodes, capacity, the audit record."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field, RootModel
+
+from panel.api.answer import Answer
+from panel.plans.terms import Allowances, Choices
+
+
+class ResourceUsage(Answer):
+    limit: float | None
+    soft: float | None
+    grace_s: int
+    soft_since: datetime | None
+    overbook: float
+    reserved: float
+    used: float
+    highest: float
+    highest_used: float
+    hits: int
+    alert: int | None = Field(description="Percent of the limit that were crossed: 80, 95 or 100.")
+
+
+class TenantUsage(RootModel[dict[str, ResourceUsage]]):
+    """By resource: environments, cpu, memory_mb, swap_mb, disk_mb, processes, addresses, forwards, …"""
+
+
+class Taker(Answer):
+    id: UUID
+    name: str
+    node: str
+    state: str
+    resources: dict[str, dict[str, float | None]]
+
+
+class QuotaPreview(Answer):
+    is_allowed: bool
+    refusal: str
+    resources: Any
+    environments: list[dict[str, str]]
+    environments_count: int
+    sentences: list[str]
+
+
+class Plan(Answer):
+    id: UUID
+    slug: str
+    name: str
+    description: str
+    position: int
+    version: int
+    limits: dict[str, Any]
+    allowances: Allowances
+    choices: Choices
+    tenant: UUID | None
+
+
+class PlanVersion(Answer):
+    number: int
+    created_at: datetime
+    environments: int = Field(description="Living ones that have it.")
+    following: int = Field(description="Those of them that get each new version.")
+    limits: dict[str, Any]
+    allowances: Allowances
+    choices: Choices
+
+
+class OnePlan(Plan):
+    versions: list[PlanVersion] | None = Field(default=None, description="For who manages plans.")
+
+
+class PlanPreview(Answer):
+    version: int
+    changes: dict[str, list[Any]] = Field(description="Per term: now, and then.")
+    following: int
+    fitting: int
+    staying: int
+    environments: list[dict[str, Any]]
+
+
+class ImageOnNode(Answer):
+    node: str
+    state: str
+    progress: float
+    bytes: int
+    message: str
+
+
+class ImageArchive(Answer):
+    sha256: str
+    bytes: int
+
+
+class Image(Answer):
+    id: UUID
+    name: str
+    title: str
+    description: str
+    source: str
+    archive: ImageArchive | None
+    nodes: list[ImageOnNode]
+
+
+class RemovedImage(Answer):
+    id: UUID
+    name: str
+
+
+class NodeAmounts(Answer):
+    cpu: float
+    memory_mb: float
+    disk_mb: float
+
+
+class Overcommit(Answer):
+    """How many times what it has a node may promise; null: no bound."""
+
+    cpu: float | None
+    memory_mb: float | None
+    disk_mb: float | None
+
+
+class Node(Answer):
+    id: UUID
+    name: str
+    state: str
+    online: bool
+    last_seen_at: datetime | None
+    facts: dict[str, Any] = Field(description="As the node says them: cpus, memory_bytes, kinds, devices, …")
+    leaks: int
+    environments: int
+    reserved: NodeAmounts
+    overcommit: Overcommit
+
+
+class NodeLeaks(Answer):
+    behind: list[dict[str, Any]]
+
+
+class CapacityShare(Answer):
+    physical: float
+    ratio: float | None
+    most: float | None = Field(description="What may be promised.")
+    promised: float
+    used: float
+    left: float | None
+    oversold: float
+
+
+class NodeCapacity(Answer):
+    id: UUID
+    name: str
+    environments: int
+    verdict: Literal["ok", "tight", "full", "unknown"]
+    why: str
+    resources: dict[str, CapacityShare]
+
+
+class WhatIf(Answer):
+    asked: int
+    fitting: int
+    nodes: dict[str, int]
+    short_of: str | None
+
+
+class Capacity(Answer):
+    nodes: list[NodeCapacity]
+    overall: dict[str, CapacityShare]
+    what_if: WhatIf | None = None
+
+
+class AuditRecord(Answer):
+    id: int
+    at: datetime
+    action: str
+    who: str
+    tenant: UUID | None
+    target_type: str
+    target_id: str
+    target_name: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    operation: UUID | None
+    token: UUID | None
+    support: UUID | None = Field(description="The support access that it was done in.")
+    denied: bool
+    sequence: int = Field(description="In its tenant's chain.")
+    previous: str
+    digest: str
