@@ -8,6 +8,7 @@ from pathlib import Path
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.db import transaction
 
+from panel.accounts import factors_at_rest
 from panel.api.models import IdempotencyRecord
 from panel.audit.models import AuditHead
 from panel.audit.seal import is_sealed, seal_of
@@ -20,6 +21,7 @@ def rotate(home: Path, window_s: float) -> tuple[int, int]:
     secrets = Secrets.keep(home, Secrets.load(home).renewed(window_s))
     with transaction.atomic():
         answers = _encrypt_anew(secrets.field_keys)
+        factors_at_rest.encrypt_anew(secrets.field_keys)
         ends = _seal_anew(secrets.field_keys)
     Secrets.keep(home, secrets.model_copy(update={"field_keys": secrets.field_keys[:1]}))
     return answers, ends

@@ -193,6 +193,7 @@ MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = WADAH.has_name
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not WADAH.is_secure
 MFA_TOTP_ISSUER = "Wadah"
+MFA_ADAPTER = "panel.accounts.factors_at_rest.MFAAdapter"
 USERSESSIONS_TRACK_ACTIVITY = False
 USERSESSIONS_ADAPTER = "panel.accounts.adapter.SessionsAdapter"
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if WADAH.email_host else 'console'}.EmailBackend"

@@ -7,6 +7,8 @@ from typing import Any
 
 import jwt
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.conf import settings
 from django.test import Client
 
@@ -113,6 +115,16 @@ def test_what_is_encrypted_is_read_and_the_old_key_reads_nothing(
     monkeypatch.setattr(settings, "SECRETS", old)
     assert ask().status_code == 409
     assert IdempotencyRecord.objects.count() == 1
+
+
+def test_a_second_factor_goes_on_working(panel: Panel) -> None:
+    user = factories.person()
+    RecoveryCodes.activate(user)
+    codes = RecoveryCodes.activate(user).generate_codes()
+    before = Authenticator.objects.get(user=user).data["seed"]
+    panel.rotate()
+    assert Authenticator.objects.get(user=user).data["seed"] != before
+    assert RecoveryCodes.activate(user).generate_codes() == codes
 
 
 def test_the_audit_record_holds_and_a_broken_one_stays_broken(panel: Panel) -> None:

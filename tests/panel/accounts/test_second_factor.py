@@ -6,9 +6,11 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal import auth as totp
 from django.core import mail
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
+from panel.accounts import factors_at_rest
 from panel.accounts.models import User
 from panel.accounts.policy import set_policy
 from panel.audit.models import AuditRecord
@@ -50,6 +52,25 @@ def is_in(client: Client) -> bool:
 
 def enter(client: Client, code: str) -> int:
     return client.post("/accounts/2fa/authenticate/", {"code": code}).status_code
+
+
+def test_the_database_alone_gives_no_code(user: User) -> None:
+    kept = {row.type: row.data for row in Authenticator.objects.filter(user=user)}
+    assert _SECRET not in str(kept)
+    assert kept["totp"]["secret"].startswith(factors_at_rest.MARK)
+    assert kept["recovery_codes"]["seed"].startswith(factors_at_rest.MARK)
+
+
+def test_what_an_older_version_kept_plain_works_and_is_encrypted_by_the_next_start(user: User) -> None:
+    row = Authenticator.objects.get(user=user, type="totp")
+    row.data["secret"] = _SECRET
+    row.save()
+    call_command("prepare", keep_static=True)
+    row.refresh_from_db()
+    assert row.data["secret"].startswith(factors_at_rest.MARK)
+    client = after_password(user)
+    enter(client, code_now())
+    assert is_in(client)
 
 
 def test_a_password_alone_opens_nothing(user: User) -> None:

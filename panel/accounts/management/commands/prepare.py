@@ -9,6 +9,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
+from panel.accounts import factors_at_rest
+
 
 class Command(BaseCommand):
     help = __doc__
@@ -18,6 +20,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
+        # those that were set up before they were encrypted
+        factors_at_rest.encrypt_anew(settings.SECRETS.field_keys, only_plain=True)
         if settings.STATICFILES_DIRS and not options["keep_static"]:
             # its copy of htmx is not ours, and one of its files can't be rewritten to hashed names
             call_command(
