@@ -109,11 +109,11 @@ def test_pages_tell_it_in_the_readers_language(client: Client) -> None:
     operation = f"/operations/{Operation.objects.get(environment=row).pk}/"
     shown = page(operation, "id")
     assert "<span>volume root</span>" in shown
-    assert "<b>Image ini tidak ada di node.</b>" in shown
-    assert "Bangun di halaman image, atau pilih yang lain." in shown
+    assert "<b>Citra ini tidak ada di node.</b>" in shown
+    assert "Bangun di halaman citra, atau pilih yang lain." in shown
     assert f'<span lang="en">{said}</span>' in shown
     for path in ("/environments/", "/operations/", f"/environments/{row.pk}/"):
-        assert "Image ini tidak ada di node." in page(path, "id"), path
+        assert "Citra ini tidak ada di node." in page(path, "id"), path
     assert "sudah dikembalikan" in page(f"/environments/{row.pk}/activity", "id")
     shown = page(operation, "en")
     assert "<span>root volume</span>" in shown
