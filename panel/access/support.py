@@ -69,6 +69,7 @@ def enter_by_token(actor: Actor, tenant: Tenant, *, reason: str, minutes: int) -
             user=actor.user,
             tenant=tenant,
             support=row,
+            opened_by=actor.token,
             permissions=sorted(SUPPORT),
             digest=digest_of(secret),
             networks=actor.token.networks if actor.token is not None else [],

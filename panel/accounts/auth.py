@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import ipaddress
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -62,17 +62,24 @@ def actor_from_token(text: str, address: str) -> Actor | None:
         token_id = UUID(hex=parts[1])
     except ValueError:
         return None
-    token = Token.objects.select_related("user", "tenant", "support__tenant").filter(pk=token_id).first()
+    token = Token.objects.select_related("user", "tenant").filter(pk=token_id).first()
     if token is None or not hmac.compare_digest(token.digest, digest_of(parts[2])):
         return None
     now = timezone.now()
     if not token.is_usable(now) or not token.user.is_active or not is_within(address, token.networks):
         return None
-    if token.support is not None and not (token.support.is_running(now) and token.user.is_superuser):
+    if token.support is not None and not _speaks_for_support(token, now):
         return None
     if token.last_used_at is None or now - token.last_used_at > _TOUCH_EVERY:
         Token.objects.filter(pk=token.pk).update(last_used_at=now, last_used_from=address or None)
     return Actor(user=token.user, token=token, address=address, support=token.support)
+
+
+def _speaks_for_support(token: Token, now: datetime) -> bool:
+    """Whether its support access runs, and neither its person nor the token that entered lost his rights."""
+    opener = token.opened_by
+    is_open = token.support is not None and token.support.is_running(now)
+    return is_open and token.user.is_superuser and (opener is None or opener.revoked_at is None)
 
 
 def is_within(address: str, networks: list[str]) -> bool:

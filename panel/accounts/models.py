@@ -74,6 +74,10 @@ class Token(models.Model):
         "access.SupportAccess", on_delete=models.CASCADE, related_name="tokens", null=True, blank=True
     )
     """The support access that it speaks in, and ends with: its user has the tenant's view then, as on pages."""
+    opened_by = models.ForeignKey(
+        "self", on_delete=models.CASCADE, related_name="opened", null=True, blank=True, editable=False
+    )
+    """The token that entered the support access: once that one is revoked, this one is as good as revoked."""
     permissions = models.JSONField(default=list)
     environments = models.JSONField(default=list, blank=True)
     """Ids of the environments that it is for; empty: all. They stay named after their environment is gone, so

@@ -119,7 +119,7 @@ def tokens_seen(actor: Actor) -> QuerySet[Token]:
 
 
 def revoke_token(actor: Actor, token_id: UUID) -> Token:
-    """It is refused from now on, and sockets opened with it close. Asked again: a no-op."""
+    """It is refused from now on, and so is what it opened; its sockets close. Asked again: a no-op."""
     with transaction.atomic():
         token = _own_or_managed(actor, token_id)
         if token.revoked_at is None:

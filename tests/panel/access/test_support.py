@@ -195,6 +195,13 @@ def test_its_token_ends_with_it(by_token: ByToken) -> None:
     assert wide.get("/api/v1/environments").status_code == 200
 
 
+def test_its_token_ends_with_the_one_that_opened_it(by_token: ByToken) -> None:
+    wide, inside, _, _, _ = by_token
+    opener = Token.objects.get(support=None, user__is_superuser=True)
+    assert wide.delete(f"/api/v1/tokens/{opener.pk}").status_code == 204
+    assert inside.get("/api/v1/environments").status_code == 401
+
+
 def test_only_an_unbounded_token_of_an_administrator_enters() -> None:
     tenant = factories.tenant()
     administrator = factories.administrator()
