@@ -1,8 +1,11 @@
 """systemd units for an installation: one service a role, held together by a target, each with no more than it
 needs. The names of the switches are explained in systemd.exec(5)."""
 
+import os
 import shlex
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from runtime.install.files import put
 from runtime.install.front import Front
@@ -86,6 +89,8 @@ SystemCallErrorNumber=EPERM
 """
 #: What else each may write, below HOME.
 _WRITABLE = {"redis": "redis", "front": "front"}
+#: Settings of the operator's that may name another machine.
+_ELSEWHERE = ("DATABASE_URL", "WADAH_REDIS_URL")
 
 
 def units(layout: Layout, front: Front) -> dict[str, str]:
@@ -148,10 +153,24 @@ def _environment(layout: Layout, front: Front) -> str:
 def _confined(role: Role, layout: Layout, front: Front) -> str:
     writable = [layout.run, layout.home / _WRITABLE.get(role.name, "panel")]
     is_front = role.name == "front"
+    # pages may send mail and ask providers of sign-in; a database or a broker elsewhere is for all of the panel
+    speaks = is_front or role.name in ("web", "panel-worker") or (role.name != "redis" and _has_remote(layout))
     return _UNPRIVILEGED.format(
         user=USER,
         writable=" ".join(str(path) for path in writable),
         capabilities="CAP_NET_BIND_SERVICE" if is_front and front.has_low_port else "",
-        # pages may send mail and ask providers of sign-in; the rest speaks over sockets of this machine only
-        families="AF_UNIX AF_INET AF_INET6" if is_front or role.name in ("web", "panel-worker") else "AF_UNIX",
+        families="AF_UNIX AF_INET AF_INET6" if speaks else "AF_UNIX",
     )
+
+
+def _has_remote(layout: Layout) -> bool:
+    """Whether the operator's database or broker is reached over a network: a URL with a host that isn't the
+    directory of a socket."""
+    settings = {name: os.environ.get(name, "") for name in _ELSEWHERE}
+    with suppress(FileNotFoundError):
+        for line in (layout.etc / "environment").read_text().splitlines():
+            name, _, value = line.strip().partition("=")
+            if name in _ELSEWHERE:
+                settings[name] = value.strip("\"'")
+    hosts = [urlsplit(url).hostname or "" for url in settings.values()]
+    return any(host and not unquote(host).startswith("/") for host in hosts)

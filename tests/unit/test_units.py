@@ -57,3 +57,22 @@ def test_only_a_low_port_keeps_a_capability() -> None:
     assert (
         "CapabilityBoundingSet=\n" in units(LAYOUT, Front("https://panel.example.org", ""))["wadah-web.service"]
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "is_remote"),
+    [
+        ("postgres://wadah:secret@db.example.org:5432/wadah", True),
+        ("postgres://wadah@10.0.0.5/wadah", True),
+        ("postgres://wadah@%2Frun%2Fpostgresql/wadah", False),
+        ("", False),
+    ],
+)
+def test_a_database_elsewhere_is_reached_by_all_of_the_panel(tmp_path: Path, url: str, is_remote: bool) -> None:
+    layout = Layout(tmp_path)
+    layout.etc.mkdir(parents=True)
+    (layout.etc / "environment").write_text(f'# the operator\'s own\nDATABASE_URL="{url}"\n')
+    made = {name.rpartition("-")[2]: text for name, text in units(layout, FRONT).items()}
+    for role in ("ws.service", "beat.service", "uploads.service"):
+        assert ("AF_INET" in made[role]) is is_remote, role
+    assert "AF_INET" not in made["redis.service"]
