@@ -41,7 +41,8 @@ def switch_off(node: Node) -> None:
         time.sleep(0.02)
     with contextlib.suppress(OSError, ValueError):
         os.kill(int((node.run / "lxcfs.pid").read_text()), signal.SIGKILL)
-    mounts.unmount(node.lxcfs)
+    for place in (node.lxcfs, node.devices):
+        mounts.unmount(place)
     for kind in ("roots", "users"):
         for point in mounts.mounted_below(node.mounts / kind):
             mounts.unmount(point)
