@@ -1,12 +1,15 @@
 """Reserving and giving back, and the limits. `sums` decides; here the rows are locked and written."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
+from django.utils.timezone import make_aware
 from django.utils.translation import gettext as _
 
 from panel.errors import Conflict, Invalid, QuotaExceeded
@@ -34,11 +37,8 @@ __all__ = [
 Amounts = Mapping[str, int]
 _HIGHEST_LIMIT = 2**53
 _LONGEST_GRACE_S = 366 * 86_400
-#: Columns of a `Level`, in its order.
-LEVEL = (
-    "pk", "tenant_id", "resource", "limit", "reserved", "soft", "grace_s", "soft_since", "overbook_percent",
-    "highest",
-)  # fmt: skip
+#: Those of a `Level`, in its order, but for the tenant.
+_COLUMNS = 'id, resource, "limit", reserved, soft, grace_s, soft_since, overbook_percent, highest'
 _IN_ENVIRONMENT = frozenset({Resource.CPU, Resource.MEMORY_MB, Resource.SWAP_MB, Resource.DISK_MB})
 
 
@@ -87,10 +87,25 @@ def _lock(tenant_id: UUID, resources: Iterable[str]) -> list[Level]:
     """The rows of one tenant, locked to the end of the transaction.
 
     Always from a tenant up to those above it, and within one by key: so two who need the same rows
-    never wait for each other.
+    never wait for each other. Written by hand, as `_write` is.
     """
-    rows = Quota.objects.select_for_update().filter(tenant_id=tenant_id, resource__in=list(resources))
-    return [Level(*values) for values in rows.order_by("pk").values_list(*LEVEL)]
+    wanted = list(resources)
+    tenant = Quota._meta.get_field("tenant").get_db_prep_value(tenant_id, connection)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS} FROM quotas_quota WHERE tenant_id = %s "  # noqa: S608 - only names and placeholders
+            f"AND resource IN ({', '.join(['%s'] * len(wanted))}) ORDER BY id"
+            + (" FOR UPDATE" if connection.features.has_select_for_update else ""),
+            [tenant, *wanted],
+        )
+        return [_level(tenant_id, *values) for values in cursor.fetchall()]
+
+
+def _level(tenant_id: UUID, pk: int, resource: str, *values: Any) -> Level:
+    level = Level(pk, tenant_id, resource, *values)
+    if level.soft_since is None or level.soft_since.tzinfo is not None:
+        return level
+    return replace(level, soft_since=make_aware(level.soft_since, UTC))  # SQLite keeps no time zone
 
 
 def _upwards(tenant: Tenant, rows: Iterable[Level], resource: str, *, above: bool = False) -> list[Level]:

@@ -6,9 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 from panel.quotas.models import Quota
-from panel.quotas.services import LEVEL
 from panel.quotas.sums import Level, Move, Short, climb
 from panel.tenants.models import Tenant
+
+#: Columns of a `Level`, in its order.
+_LEVEL = (
+    "pk", "tenant_id", "resource", "limit", "reserved", "soft", "grace_s", "soft_since", "overbook_percent",
+    "highest",
+)  # fmt: skip
 
 
 class Simulation:
@@ -16,7 +21,7 @@ class Simulation:
 
     def __init__(self, tenants: Iterable[Tenant]) -> None:
         ids = {one for tenant in tenants for one in tenant.chain}
-        rows = Quota.objects.filter(tenant_id__in=ids).values_list(*LEVEL)
+        rows = Quota.objects.filter(tenant_id__in=ids).values_list(*_LEVEL)
         self._levels: dict[tuple[UUID, str], Level] = {}
         for values in rows:
             level = Level(*values)
