@@ -20,6 +20,7 @@ MIB = 2**20
 
 #: Where a group was found last, so that not all tenants' groups of all hierarchies are listed for each look.
 _found: dict[tuple[str, UUID], str] = {}
+_MOST_FOUND = 10_000
 
 
 class Cgroup(Resource):
@@ -39,6 +40,8 @@ class Cgroup(Resource):
         if known is not None and self.groups.has_any(known):
             return known
         _found.pop(key, None)
+        if len(_found) >= _MOST_FOUND:
+            _found.clear()  # of environments that are gone nobody asks any more
         for tenant in self.groups.children(self.node.cgroup_name):
             path = f"{self.node.cgroup_name}/{tenant}/{environment_id}"
             if self.groups.has_any(path):
