@@ -1,4 +1,6 @@
 /** `?`, or the entry of one's menu, shows which keys do what. Never in a terminal or a field. */
+import { typing } from "./typing.js";
+
 const dialog = document.getElementById("keys");
 const entry = document.querySelector("[data-keys-open]");
 
@@ -10,7 +12,7 @@ if (entry) entry.hidden = false;
 entry?.addEventListener("click", open);
 document.addEventListener("keydown", (event) => {
   if (event.key !== "?" || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest?.("input, textarea, select, dialog, .terminal, .xterm")) return;
+  if (typing(event)) return;
   event.preventDefault();
   open();
 });

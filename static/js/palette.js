@@ -1,4 +1,5 @@
 /** Ctrl-K: go to anything, do the common things. `/` too; `c` creates, `g e` and `g o` go. Never in a terminal. */
+import { typing } from "./typing.js";
 import { csrfToken, iconElement, word } from "./words.js";
 
 const dialog = document.getElementById("palette");
@@ -95,7 +96,7 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     return dialog?.open ? dialog.close() : open();
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, textarea, select, dialog")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || typing(event)) return;
   if (prefix === "g" && GO[event.key]) return location.assign(GO[event.key]);
   prefix = event.key === "g" ? "g" : "";
   if (event.key === "/") {

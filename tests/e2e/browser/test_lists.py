@@ -168,6 +168,8 @@ def test_the_keys_say_what_they_do(page: Page, quiet: str) -> None:
     page.get_by_label("Your menu").click()
     page.get_by_role("button", name="Keyboard shortcuts").click()
     expect(keys).to_be_visible()
+    # A browser that is behind with drawing: the closed dialog still has the focus when the next key comes.
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 20})
     page.keyboard.press("Escape")
     page.keyboard.press("g")
     page.keyboard.press("o")
