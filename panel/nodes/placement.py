@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import CharField, F, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,11 +13,28 @@ from panel.environments.models import Environment, Environments
 from panel.errors import Invalid, NoRoom
 from panel.images.models import NodeImage, NodeImageState
 from panel.nodes.models import Node, NodeState
+from panel.prepared import Given, Prepared
 from runtime.contract import Kernel, Kind, Limits
 
 _MIB = 2**20
 #: Part of the pool that stays free, so that running environments can go on writing metadata.
 POOL_RESERVE = 0.05
+
+_READY = Prepared(
+    lambda: NodeImage.objects.filter(
+        image__name=Given("image", CharField()),
+        observed_revision__gt=0,
+        state__in=[NodeImageState.READY, NodeImageState.BUILDING],
+    ).values_list("node_id", flat=True)
+)
+_NODES = Prepared(Node.objects.all)
+_HIGHEST_SLOT = Prepared(
+    lambda: (
+        Environment.objects.filter(node=Given("node", UUIDField()), slot__isnull=False)
+        .order_by("-slot")
+        .values_list("slot", flat=True)[:1]
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -147,14 +164,8 @@ def load_of(node: Node) -> float:
 
 def candidates_for(image: str, at: datetime) -> list[Candidate]:
     """Two queries."""
-    ready = set(
-        NodeImage.objects.filter(
-            image__name=image,
-            observed_revision__gt=0,
-            state__in=[NodeImageState.READY, NodeImageState.BUILDING],
-        ).values_list("node_id", flat=True)
-    )
-    return [Candidate(n, n.pk in ready, n.is_online(at)) for n in Node.objects.all()]
+    ready = set(_READY.all(image=image))
+    return [Candidate(n, n.pk in ready, n.is_online(at)) for n in _NODES.all()]
 
 
 def take(
@@ -193,13 +204,12 @@ def free_slot(node: Node) -> int:
     environment is gone only when no process has an id of its range any more.
     """
     first, count = node.facts["first_slot"], node.facts["slots"]
-    slots = Environment.objects.filter(node=node, slot__isnull=False)
-    highest = slots.order_by("-slot").values_list("slot", flat=True).first()
+    highest = _HIGHEST_SLOT.first(node=node.pk)
     if highest is None or highest < first:
         return int(first)
     if highest + 1 < first + count:
         return int(highest) + 1
-    free = None
+    free, slots = None, Environment.objects.filter(node=node, slot__isnull=False)
     if slots.filter(slot__gte=first).count() < count:
         taken = set(slots.values_list("slot", flat=True))
         free = next((slot for slot in range(first, first + count) if slot not in taken), None)
