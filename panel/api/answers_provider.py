@@ -87,7 +87,9 @@ class ImageOnNode(Answer):
     state: str
     progress: float
     bytes: int
+    code: str = Field(description="Stable cause of a failure; empty when all is well.")
     message: str
+    next_step: str
 
 
 class ImageArchive(Answer):
