@@ -76,8 +76,8 @@ def _tell(
 
 
 def _tell_failed(report: Reporter, node: Node, spec: ImageSpec, fault: RuntimeFault) -> None:
-    said = {"code": fault.code, "message": str(fault), "next_step": fault.next_step}
-    _tell(report, node, spec, ImageState.FAILED, **said)
+    code, said, next_step = fault.code, str(fault), fault.next_step
+    _tell(report, node, spec, ImageState.FAILED, code=code, message=said, next_step=next_step)
 
 
 def _note(node: Node, name: str) -> Path:
