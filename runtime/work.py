@@ -85,8 +85,12 @@ class Work:
             faults.point(self.records.node, point, "before", name)
             detail = act()
             faults.point(self.records.node, point, "after", name)
-        except BaseException as fault:
-            self._replace(begin, StepState.FAILED, str(fault))
+        except Exception as error:
+            fault = self.fault_of(error)
+            self._replace(begin, StepState.FAILED, str(fault), fault.code)
+            raise
+        except BaseException as error:
+            self._replace(begin, StepState.FAILED, str(error))
             raise
         self._replace(begin, StepState.UNDONE if self.undoes else StepState.DONE, detail or "")
 
@@ -125,10 +129,10 @@ class Work:
             )
         )
 
-    def _replace(self, begin: float, state: StepState, detail: str) -> None:
+    def _replace(self, begin: float, state: StepState, detail: str, code: str = "") -> None:
         took = (time.perf_counter() - begin) * 1000
         self.steps[-1] = self.steps[-1].model_copy(
-            update={"state": state, "duration_ms": round(took, 3), "detail": detail[:2000]}
+            update={"state": state, "duration_ms": round(took, 3), "code": code, "detail": detail[:2000]}
         )
 
     def _progress(self, *, force: bool = False) -> None:

@@ -87,6 +87,7 @@ class Step(Answer):
     state: str
     started_at: datetime
     duration_ms: float
+    code: str = Field(default="", description="Of a failed one: its stable cause.")
     detail: str = ""
 
 

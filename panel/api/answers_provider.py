@@ -51,7 +51,8 @@ class Plan(Answer):
     name: str
     description: str
     position: int
-    version: int
+    revision: int = Field(description="Counts up with every change; for If-Match.")
+    version: int = Field(description="Of its terms: the number of the newest one.")
     limits: dict[str, Any]
     allowances: Allowances
     choices: Choices
@@ -86,7 +87,9 @@ class ImageOnNode(Answer):
     state: str
     progress: float
     bytes: int
+    code: str = Field(description="Stable cause of a failure; empty when all is well.")
     message: str
+    next_step: str
 
 
 class ImageArchive(Answer):
@@ -134,6 +137,7 @@ class Node(Answer):
     environments: int
     reserved: NodeAmounts
     overcommit: Overcommit
+    version: int = Field(description="Counts up with every change of state and overcommit; for If-Match.")
 
 
 class NodeLeaks(Answer):

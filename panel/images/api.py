@@ -33,7 +33,9 @@ def show(row: Image) -> Json:
             "state": one.state,
             "progress": one.progress,
             "bytes": one.bytes,
+            "code": one.code,
             "message": one.message,
+            "next_step": one.next_step,
         }
         for one in row.on_nodes.select_related("node")
     ]

@@ -53,7 +53,10 @@ class NodeImage(models.Model):
     progress = models.FloatField(default=0)
     """0 to 1."""
     bytes = models.BigIntegerField(default=0)
+    code = models.CharField(max_length=64, blank=True, default="")
+    """Stable cause of a failure. What the node said for people follows (see `operations.node_words`)."""
     message = models.CharField(max_length=2000, blank=True, default="")
+    next_step = models.CharField(max_length=2000, blank=True, default="")
     observed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -144,7 +144,7 @@ def _ask(image: Image, node: Node) -> NodeImage:
     row.is_wanted = True
     row.state = NodeImageState.WAITING
     row.progress = 0
-    row.message = ""
+    row.code = row.message = row.next_step = ""
     row.sent_at = timezone.now()
     row.save()
     row.refresh_from_db(fields=["revision"])
@@ -227,7 +227,7 @@ def _note_state(row: NodeImage, report: ImageReport) -> None:
     row.state = NodeImageState(report.state)
     row.progress = 1.0 if report.state is ImageState.READY else report.progress
     row.bytes = report.bytes or row.bytes
-    row.message = report.message
+    row.code, row.message, row.next_step = report.code, report.message, report.next_step
     row.observed_at = report.at
     if report.state is ImageState.READY:
         row.observed_revision = max(report.revision, 1)
@@ -238,7 +238,7 @@ def _note_deleted(row: NodeImage) -> None:
     image = row.image
     if row.is_wanted:
         row.state, row.observed_revision = NodeImageState.FAILED, 0
-        row.message = "The image is no longer on the node."
+        row.code, row.message, row.next_step = "image_missing", "The image is no longer on the node.", ""
         row.save()
         return
     row.delete()
@@ -264,7 +264,7 @@ def note_ready_images(node: Node, names: Iterable[str]) -> None:
     for row in have.values():
         if row.state == NodeImageState.READY:
             row.state, row.observed_revision = NodeImageState.FAILED, 0
-            row.message = "The image is no longer on the node."
+            row.code, row.message, row.next_step = "image_missing", "The image is no longer on the node.", ""
             row.save()
             events.publish_to_all("image", row.image_id, state="failed")
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from panel.accounts.actor import Actor
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
+from panel.api.versions import expected_version
 from panel.errors import NotFound
 from panel.nodes import leaks, services
 from panel.nodes.models import Node
@@ -42,6 +43,7 @@ def show(row: Node) -> Json:
             "disk_mb": row.reserved_disk_mb,
         },
         "overcommit": {"cpu": row.cpu_ratio, "memory_mb": row.memory_ratio, "disk_mb": row.disk_ratio},
+        "version": row.version,
     }
 
 
@@ -85,14 +87,10 @@ def survey(request: HttpRequest, pk: str) -> Status[Json]:
 
 @router.patch("/{pk}", response=Json, operation_id="nodes_update")
 def update(request: HttpRequest, pk: str, payload: ChangedNode) -> Json:
-    """`state`, and `overcommit`: how many times what it has it may promise of `cpu`, `memory_mb`, `disk_mb`."""
+    """`state`, and `overcommit`: how many times what it has it may promise of `cpu`, `memory_mb`, `disk_mb`.
+
+    `If-Match` with the version that you have read: 412 when it was changed since.
+    """
     who = _seen_by(actor(request))
-    node_id = uuid_of(pk, "This node")
-    if payload.overcommit is not None:
-        services.set_overcommit(who, node_id, payload.overcommit)
-    if payload.state is not None:
-        services.set_node_state(who, node_id, payload.state)
-    row = Node.objects.filter(pk=node_id).first()
-    if row is None:
-        raise NotFound(_("This node"))
-    return show(row)
+    changes, version = payload.model_dump(exclude_unset=True), expected_version(request)
+    return show(services.update_node(who, uuid_of(pk, "This node"), version=version, **changes))

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.errors import Refused
 from panel.nodes.capacity import MOST_TRIED, capacities, overall, what_if
-from panel.nodes.services import RATIOS, set_overcommit
+from panel.nodes.services import RATIOS, update_node
 from panel.plans.models import Plan
 from panel.plans.selectors import limits_named
 from panel.tenants.permissions import Permission
@@ -55,7 +55,7 @@ def capacity(request: PageRequest) -> HttpResponse:
 @require_POST
 @signed_in
 def overcommit(request: PageRequest, node_id: UUID) -> HttpResponse:
-    """An empty field: no bound."""
+    """An empty field: no bound. Refused when the node was changed since the page was loaded."""
     ratios: dict[str, float | None] = {}
     for name in RATIOS:
         text = request.POST.get(name, "").strip().replace(",", ".")
@@ -64,6 +64,8 @@ def overcommit(request: PageRequest, node_id: UUID) -> HttpResponse:
         except ValueError:
             messages.error(request, _("A ratio is a number, or empty for no bound."))
             return redirect("capacity")
-    node = set_overcommit(request.actor, node_id, ratios)
+    text = request.POST.get("version", "")
+    version = int(text) if text.isdecimal() else None
+    node = update_node(request.actor, node_id, overcommit=ratios, version=version)
     messages.success(request, _("Overcommit of %(name)s saved") % {"name": node})
     return redirect("capacity")

@@ -38,6 +38,8 @@ class Node(models.Model):
     """How many times its processors may be promised; None: nobody set a bound. The same below."""
     memory_ratio = models.FloatField(null=True, blank=True)
     disk_ratio = models.FloatField(null=True, blank=True)
+    version = models.PositiveIntegerField(default=1, db_default=1)
+    """Counts up with every change of what administrators set, not with reports: for `If-Match`."""
     placed = models.PositiveIntegerField(default=0)
     """Environments placed here."""
 

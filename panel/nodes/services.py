@@ -12,7 +12,7 @@ from panel import dispatch, events
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments.models import Environment
-from panel.errors import Invalid, NodeAway, NotFound
+from panel.errors import Invalid, NodeAway, NotFound, Stale
 from panel.images.services import note_ready_images
 from panel.networks.services import sync_pools
 from panel.nodes.leaks import compare
@@ -79,12 +79,48 @@ RATIOS = {"cpu": "cpu_ratio", "memory_mb": "memory_ratio", "disk_mb": "disk_rati
 _LEAST_RATIO, _MOST_RATIO = 0.1, 100.0
 
 
-def set_overcommit(actor: Actor, node_id: UUID, ratios: Mapping[str, float | None]) -> Node:
-    """How many times what it has the node may promise, for `cpu`, `memory_mb`, `disk_mb`; None: no bound.
+def update_node(
+    actor: Actor,
+    node_id: UUID,
+    *,
+    state: str | None = None,
+    overcommit: Mapping[str, float | None] | None = None,
+    version: int | None = None,
+) -> Node:
+    """Change what is given; all of it or nothing.
 
-    One below what is promised already takes nothing away: nothing new is placed there.
+    `state`: `enabled`, `draining` (gets nothing new) or `disabled`; what runs there goes on running.
+    `overcommit`: how many times what it has the node may promise, for `cpu`, `memory_mb`, `disk_mb`; None: no
+    bound. One below what is promised already takes nothing away: nothing new is placed there.
+    `version`: what the asker has read; `Stale` when it was changed since.
     """
     actor.require(Permission.NODE_MANAGE)
+    if state is not None and state not in NodeState.values:
+        raise Invalid(
+            _("The state is one of %(nodestate)s.") % {"nodestate": ", ".join(NodeState.values)}, field="state"
+        )
+    _check_ratios(overcommit or {})
+    with transaction.atomic():
+        node = Node.objects.select_for_update().filter(pk=node_id).first()
+        if node is None:
+            raise NotFound(_("This node"))
+        if version is not None and version != node.version:
+            raise Stale
+        if overcommit is not None:
+            before = {name: getattr(node, RATIOS[name]) for name in overcommit}
+            for name, ratio in overcommit.items():
+                setattr(node, RATIOS[name], ratio)
+            record(actor, "node.overcommit", target=node, before=before, after=dict(overcommit))
+        if state is not None:
+            record(actor, "node.change", target=node, before={"state": node.state}, after={"state": state})
+            node.state = state
+        node.version += 1
+        node.save(update_fields=["state", *RATIOS.values(), "version"])
+        events.publish("node", node.pk, None)
+    return node
+
+
+def _check_ratios(ratios: Mapping[str, float | None]) -> None:
     for name, ratio in ratios.items():
         if name not in RATIOS:
             known = ", ".join(RATIOS)
@@ -98,32 +134,3 @@ def set_overcommit(actor: Actor, node_id: UUID, ratios: Mapping[str, float | Non
                 % {"least_ratio": f"{_LEAST_RATIO:g}", "most_ratio": f"{_MOST_RATIO:g}"},
                 field=f"overcommit.{name}",
             )
-    with transaction.atomic():
-        node = Node.objects.select_for_update().filter(pk=node_id).first()
-        if node is None:
-            raise NotFound(_("This node"))
-        before = {name: getattr(node, RATIOS[name]) for name in ratios}
-        for name, ratio in ratios.items():
-            setattr(node, RATIOS[name], ratio)
-        node.save(update_fields=[RATIOS[name] for name in ratios])
-        record(actor, "node.overcommit", target=node, before=before, after=dict(ratios))
-        events.publish("node", node.pk, None)
-    return node
-
-
-def set_node_state(actor: Actor, node_id: UUID, state: str) -> Node:
-    """`enabled`, `draining` (gets nothing new) or `disabled`; what runs there goes on running."""
-    actor.require(Permission.NODE_MANAGE)
-    if state not in NodeState.values:
-        raise Invalid(
-            _("The state is one of %(nodestate)s.") % {"nodestate": ", ".join(NodeState.values)}, field="state"
-        )
-    with transaction.atomic():
-        node = Node.objects.select_for_update().filter(pk=node_id).first()
-        if node is None:
-            raise NotFound(_("This node"))
-        before, node.state = node.state, state
-        node.save(update_fields=["state"])
-        record(actor, "node.change", target=node, before={"state": before}, after={"state": state})
-        events.publish("node", node.pk, None)
-    return node

@@ -79,6 +79,6 @@ def survey(request: PageRequest, node_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def state(request: PageRequest, node_id: UUID) -> HttpResponse:
-    row = services.set_node_state(request.actor, node_id, request.POST.get("state", ""))
+    row = services.update_node(request.actor, node_id, state=request.POST.get("state", ""))
     messages.success(request, _("%(name)s is %(state)s") % {"name": row, "state": row.get_state_display()})
     return redirect("node", node_id)

@@ -5,6 +5,8 @@ them are here; where they say less than the node did, its own words are shown be
 `tests/panel/test_node_words.py` looks whether a node can say something that is not here.
 """
 
+import re
+
 from django.utils.translation import get_language, gettext, gettext_lazy
 from django.utils.translation import gettext_noop as _
 
@@ -21,12 +23,17 @@ STEPS = {
     "firewall": gettext_lazy("firewall"),
     "network rate": gettext_lazy("network rate"),
     "start": gettext_lazy("start of init"),
+    "pause": gettext_lazy("pause"),
+    "resume": gettext_lazy("resume"),
     "shutdown": gettext_lazy("shutdown"),
 }
 
 #: By code: why something is not as it was asked for, or what happened to its init.
 CAUSES = {
     "address_failed": gettext_lazy("The kernel refused an address or route."),
+    "archive_changed": gettext_lazy("The archive is not the one that was handed in."),
+    "archive_missing": gettext_lazy("The archive is not on the node."),
+    "archive_refused": gettext_lazy("No image can be made of this archive."),
     "below_used": gettext_lazy("The new size is below what is in use."),
     "busy": gettext_lazy("Something of it is still in use on the node."),
     "cancelled": gettext_lazy("It was cancelled."),
@@ -43,6 +50,8 @@ CAUSES = {
     "host_lacks": gettext_lazy("The node lacks something that this needs."),
     "idmap_failed": gettext_lazy("The root volume can't be shown with its own user ids."),
     "image_missing": gettext_lazy("The image is not on this node."),
+    "image_no_init": gettext_lazy("The image has no program to start."),
+    "image_unsafe": gettext_lazy("The image can't be used as a root safely."),
     "init_crashed": gettext_lazy("Its init ended by itself or was killed."),
     "init_gone": gettext_lazy("Its init ended before it was ready."),
     "internal_error": gettext_lazy("Something went wrong within the node's program."),
@@ -69,6 +78,7 @@ CAUSES = {
     "shaping_failed": gettext_lazy("The network rate can't be set."),
     "slot_foreign": gettext_lazy("Its id range is not one of this node's."),
     "slot_taken": gettext_lazy("Its id range belongs to another environment."),
+    "source_unknown": gettext_lazy("The node can't build images of this kind."),
     "unkillable": gettext_lazy("Its processes did not end after being killed."),
     "unsafe_path": gettext_lazy("A path inside can't be used."),
     "volume_busy": gettext_lazy("The root volume can't be deleted."),
@@ -82,7 +92,8 @@ EVENTS = {
     "console_lost": gettext_lazy("What kept its console was killed; the console is back after its next start."),
 }
 
-#: Whole sentences of nodes and of the panel's own tasks, which have no reader while they speak.
+#: Whole sentences of nodes and of the panel's own tasks, which have no reader while they speak. What stands
+#: for a `phrase` in one may be another of them.
 SENTENCES = (
     _("Build it on the images page, or choose another."),
     _("Choose another port of the node."),
@@ -106,7 +117,85 @@ SENTENCES = (
     _("Try again; if it happens again, look at the node's log."),
     _("Try again; if it happens again, look at the node's page."),
     _("Use a terminal; the console is back after a restart."),
+    # what steps did
+    _("%(count)s SSH keys"),
+    _("%(count)s subvolumes"),
+    _("changed"),
+    _("forced"),
+    _("forwards"),
+    _("guard"),
+    _("host name"),
+    _("killed"),
+    _("pid %(pid)s outside"),
+    _("resolvers"),
+    _("root is %(id)s outside"),
+    _("root password"),
+    _("set"),
+    _("shut down"),
+    _("snapshot of %(image)s"),
+    _("the old root is back"),
+    # how far images are
+    _("cleaning"),
+    _("directories"),
+    _("downloading packages"),
+    _("files"),
+    _("finishing"),
+    _("installing systemd, sshd and tools"),
+    _("installing the base system"),
+    _("programs"),
+    _("reading the package lists"),
+    _("starting"),
+    _("taking it into the pool"),
+    _("unpacking"),
+    _("unpacking the base system"),
+    _("unpacking, %(mib)s MiB read"),
+    # what became of them
+    _("/%(name)s of the image is no plain directory"),
+    _("Import it again, on the machine of this node."),
+    _("Import it again, with the file."),
+    _("Import it again."),
+    _("Make it anew from the root of a system: tar --exclude='./dev/*' -C ROOT -c ."),
+    _("Set WADAH_DEBIAN_MIRROR to the address of one."),
+    _("The image is no longer on the node."),
+    _("a system"),
+    _("images from “%(source)s” can't be built here"),
+    _("it can't be unpacked: %(reason)s"),
+    _("it is no tar archive that can be read to its end (%(reason)s)"),
+    _("it is no tar archive, plain or packed by gzip, xz, zstd or bzip2"),
+    _("it was not unpacked within %(seconds)s s"),
+    _("its compression is damaged, cut off, or wants more than 128 MiB of memory"),
+    _("no archive was handed in for this image"),
+    _("reading it takes more memory than any honest archive needs"),
+    _("the archive has more than %(entries)s entries"),
+    _("the archive is empty"),
+    _("the archive is not on this machine (any more)"),
+    _("the archive is not the one that was handed in: its sha256 is another"),
+    _("the archive unpacks to more than %(mib)s MiB, which is too much for its size"),
+    _("the files of the archive are more than %(mib)s MiB together"),
+    _("the image has no /sbin/init"),
+    _("there is more behind the end of the archive: only one archive is taken"),
+    _("%(name)s in the archive belongs to %(owner)s; 65535 is the highest id"),
+    _("%(name)s in the archive has a negative size"),
+    _("%(name)s in the archive is a device node: leave /dev empty, it is made at the start"),
+    _("%(name)s in the archive is a hard link to %(target)s, outside of it"),
+    _("%(name)s in the archive is an absolute path: names must be relative to its root"),
+    _("%(name)s in the archive is longer than %(bytes)s bytes or deeper than %(depth)s"),
+    _("%(name)s in the archive is of a kind that a root file system has no use for"),
+    _("%(name)s in the archive leads out of it by “..”"),
+    _("%(name)s in the archive lies behind a symbolic link of the archive"),
+    _("%(phrase)s: %(count)s entries"),
+    _("%(phrase)s (%(seconds)s s)"),
 )
+
+
+def _as_pattern(text: str) -> re.Pattern[str]:
+    parts = re.split(r"%\((\w+)\)s", text)
+    named = (f"(?P<{part}>.+)" if place % 2 else re.escape(part) for place, part in enumerate(parts))
+    return re.compile("".join(named))
+
+
+#: Those with values in them, by what a node makes of each.
+_WITH_VALUES = [(_as_pattern(text), text) for text in SENTENCES if "%(" in text]
 
 
 def step_name(name: str) -> str:
@@ -115,7 +204,21 @@ def step_name(name: str) -> str:
 
 def sentence(text: str) -> str:
     """As it was said, where there are no words for it."""
-    return gettext(text) if text else ""
+    translated = gettext(text) if text else ""
+    if translated != text or _is_english():
+        return translated
+    for pattern, said in _WITH_VALUES:
+        if found := pattern.fullmatch(text):
+            values = found.groupdict()
+            if "phrase" in values:
+                values["phrase"] = sentence(values["phrase"])
+            return gettext(said) % values
+    return text
+
+
+def detail(code: str, text: str) -> str:
+    """Of a step: why it failed, when it has a code; else all that it did, which a node puts between commas."""
+    return cause(code, text) if code else ", ".join(sentence(one) for one in text.split(", "))
 
 
 def cause(code: str, message: str) -> str:
@@ -133,7 +236,11 @@ def own_words(shown: str, message: str) -> str:
 
 
 def _by_code(known: object, message: str) -> str:
-    if not message or known is None or (get_language() or "en").startswith("en"):
+    if not message or known is None or _is_english():
         return sentence(message)
     translated = sentence(message)
     return translated if translated != message else str(known)
+
+
+def _is_english() -> bool:
+    return (get_language() or "en").startswith("en")

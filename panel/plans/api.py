@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
+from panel.api.versions import expected_version
 from panel.plans import services
 from panel.plans.models import Plan
 from panel.plans.preview import preview_update
@@ -51,6 +52,7 @@ def show(row: Plan) -> Json:
         "name": row.name,
         "description": row.description,
         "position": row.position,
+        "revision": row.revision,
         "version": version.number if version else 0,
         "limits": version.limits if version else {},
         "allowances": version.parsed_allowances.model_dump(mode="json") if version else {},
@@ -84,8 +86,9 @@ def get(request: HttpRequest, pk: str) -> Json:
 
 @router.patch("/{pk}", response=Json, operation_id="plans_update")
 def update(request: HttpRequest, pk: str, payload: ChangedPlan) -> Json:
-    changes = payload.model_dump(exclude_unset=True)
-    return show(services.update_plan(actor(request), uuid_of(pk, "This plan"), changes))
+    """`If-Match` with the `revision` that you have read: 412 when it was changed since."""
+    changes, revision = payload.model_dump(exclude_unset=True), expected_version(request)
+    return show(services.update_plan(actor(request), uuid_of(pk, "This plan"), changes, revision))
 
 
 @router.post("/{pk}/preview", response=Json, operation_id="plans_preview")
@@ -97,5 +100,6 @@ def preview(request: HttpRequest, pk: str, payload: ChangedPlan) -> Json:
 
 @router.delete("/{pk}", response={204: None}, operation_id="plans_retire")
 def retire(request: HttpRequest, pk: str) -> Status[None]:
-    services.retire_plan(actor(request), uuid_of(pk, "This plan"))
+    """`If-Match` with the `revision` that you have read: 412 when it was changed since."""
+    services.retire_plan(actor(request), uuid_of(pk, "This plan"), expected_version(request))
     return Status(204, None)

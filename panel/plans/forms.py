@@ -94,6 +94,8 @@ class PlanForm(forms.Form):
         widget=forms.SelectMultiple(attrs={"size": 4}), help_text=_("None chosen: no device."),
     )  # fmt: skip
 
+    revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         images = self.fields["images"]

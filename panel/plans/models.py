@@ -37,6 +37,8 @@ class Plan(models.Model):
     )
     """None: for everybody; else only for this tenant and those below it."""
     position = models.IntegerField(default=0)
+    revision = models.PositiveIntegerField(default=1, db_default=1)
+    """Counts up with every change, of its name as well as of its terms: for `If-Match`."""
     retired_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -12,7 +12,7 @@ from panel import events
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments.inputs import parse, parse_limits
-from panel.errors import Conflict, Invalid, NotFound
+from panel.errors import Conflict, Invalid, NotFound, Stale
 from panel.plans.models import Plan, PlanVersion
 from panel.plans.terms import Allowances, Choices
 from panel.tenants.models import Tenant
@@ -94,21 +94,23 @@ def changed_terms(plan: Plan, changes: Mapping[str, Any]) -> dict[str, Any] | No
     return None if last is not None and wanted == parse_terms(now) else wanted
 
 
-def update_plan(actor: Actor, plan_id: UUID, changes: Mapping[str, Any]) -> Plan:
+def update_plan(actor: Actor, plan_id: UUID, changes: Mapping[str, Any], revision: int | None = None) -> Plan:
     """`name`, `description`, `position`; and `limits`, `allowances`, `choices`, each in part.
 
     Changed terms are a new version. Environments that follow the plan get it, live, one by one after
-    the commit (see `rolling`); those that don't keep their version.
+    the commit (see `rolling`); those that don't keep their version. `revision`: what the asker has read;
+    `Stale` when the plan was changed since.
     """
     from panel.plans.rolling import roll_on_commit  # noqa: PLC0415 - environments need plans
 
     with transaction.atomic():
-        plan = locked_plan(actor, plan_id)
+        plan = locked_plan(actor, plan_id, revision)
         _check_text(changes.get("name") or plan.name, changes.get("description") or "")
         _check_position(changes.get("position") or 0)
         for field in ("name", "description", "position"):
             if changes.get(field) is not None:
                 setattr(plan, field, changes[field])
+        plan.revision += 1
         plan.save()
         terms = changed_terms(plan, changes)
         if terms is not None:
@@ -120,21 +122,25 @@ def update_plan(actor: Actor, plan_id: UUID, changes: Mapping[str, Any]) -> Plan
     return plan
 
 
-def retire_plan(actor: Actor, plan_id: UUID) -> Plan:
-    """Nothing new gets it; what has it keeps it. Asked again: a no-op."""
+def retire_plan(actor: Actor, plan_id: UUID, revision: int | None = None) -> Plan:
+    """Nothing new gets it; what has it keeps it. Asked again: a no-op. `revision` as in `update_plan`."""
     with transaction.atomic():
-        plan = locked_plan(actor, plan_id)
+        plan = locked_plan(actor, plan_id, revision)
         if plan.retired_at is None:
             plan.retired_at = timezone.now()
-            plan.save(update_fields=["retired_at"])
+            plan.revision += 1
+            plan.save(update_fields=["retired_at", "revision"])
             record(actor, "plan.retire", tenant_id=plan.tenant_id, target=plan)
             events.publish_to_all("plan", plan.pk)
     return plan
 
 
-def locked_plan(actor: Actor, plan_id: UUID) -> Plan:
+def locked_plan(actor: Actor, plan_id: UUID, revision: int | None = None) -> Plan:
+    """The row until the transaction ends; `Stale` when its revision isn't the one that the asker has read."""
     plan = Plan.objects.for_actor(actor).select_for_update(no_key=True, of=("self",)).filter(pk=plan_id).first()
     if plan is None:
         raise NotFound(_("This plan"))
     actor.require(Permission.PLAN_MANAGE, plan.tenant)
+    if revision is not None and revision != plan.revision:
+        raise Stale
     return plan

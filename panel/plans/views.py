@@ -62,7 +62,8 @@ def plan(request: PageRequest, plan_id: UUID) -> HttpResponse:
     version = row.versions.order_by("-number").first()
     if version is None:
         raise NotFound(_("This plan"))
-    initial = {"name": row.name, "description": row.description, **initial_of(version)}
+    texts = {"name": row.name, "description": row.description, "revision": row.revision}
+    initial = {**texts, **initial_of(version)}
     form = PlanForm(request.POST or None, initial=initial)
     context: dict[str, Any] = {"section": "plan", "plan": row, "version": version, "form": form}
     context["versions"] = versions_of(row)
@@ -75,7 +76,7 @@ def plan(request: PageRequest, plan_id: UUID) -> HttpResponse:
                 if "preview" in request.POST:
                     context["preview"] = preview_update(request.actor, plan_id, changes)
                     return page(request, "plans/one.html", context)
-                services.update_plan(request.actor, plan_id, changes)
+                services.update_plan(request.actor, plan_id, changes, form.cleaned_data["revision"])
             except Refused as refusal:
                 blame(form, refusal)
                 status = refusal.status

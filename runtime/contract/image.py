@@ -55,5 +55,9 @@ class ImageReport(Message):
     revision: Annotated[int, Field(ge=0)] = 0
     bytes: Annotated[int, Field(ge=0)] = 0
     progress: Annotated[float, Field(ge=0, le=1)] = 0.0
+    code: Annotated[str, Field(max_length=64)] = ""
+    """Stable cause of a failure: `host_lacks`, `archive_refused`, …"""
     message: Line = ""
+    """For people: what is being done, what it became, or why it failed."""
+    next_step: Line = ""
     at: datetime

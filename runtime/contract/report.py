@@ -36,7 +36,10 @@ class Step(Message):
     state: StepState
     started_at: datetime
     duration_ms: Annotated[float, Field(ge=0)] = 0.0
+    code: Annotated[str, Field(max_length=64)] = ""
+    """Of a failed one, its stable cause, as in `Report.code`."""
     detail: Line = ""
+    """For people: what it did, or why it failed."""
 
 
 class EventCode(StrEnum):

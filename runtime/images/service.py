@@ -41,9 +41,10 @@ def ensure_image(node: Node, spec: ImageSpec, report: Reporter) -> None:
             size = _size(node, spec.name)
             return _tell(report, node, spec, ImageState.READY, progress=1.0, size=size, message=became)
         except RuntimeFault as fault:
-            return _tell(report, node, spec, ImageState.FAILED, message=f"{fault} {fault.next_step}".strip())
+            return _tell_failed(report, node, spec, fault)
         except OSError as error:
-            return _tell(report, node, spec, ImageState.FAILED, message=f"the node refused: {error.strerror}")
+            refusal = RuntimeFault(f"the node's kernel refused: {error.strerror}", code="os_error")
+            return _tell_failed(report, node, spec, refusal)
 
 
 def _tell(
@@ -53,7 +54,9 @@ def _tell(
     state: ImageState,
     *,
     progress: float = 0.0,
+    code: str = "",
     message: str = "",
+    next_step: str = "",
     size: int = 0,
 ) -> None:
     report(
@@ -64,10 +67,17 @@ def _tell(
             revision=spec.revision,
             bytes=size,
             progress=progress,
+            code=code,
             message=message[:2000],
+            next_step=next_step,
             at=datetime.now(UTC),
         )
     )
+
+
+def _tell_failed(report: Reporter, node: Node, spec: ImageSpec, fault: RuntimeFault) -> None:
+    code, said, next_step = fault.code, str(fault), fault.next_step
+    _tell(report, node, spec, ImageState.FAILED, code=code, message=said, next_step=next_step)
 
 
 def _note(node: Node, name: str) -> Path:

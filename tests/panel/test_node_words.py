@@ -9,24 +9,27 @@ from django.test import Client
 from django.utils.translation import override
 
 from panel.environments.models import Environment
+from panel.images.models import NodeImage
+from panel.images.services import observe_image
 from panel.operations.models import Operation
-from panel.operations.node_words import CAUSES, EVENTS, SENTENCES, STEPS, cause, own_words, sentence
-from runtime.contract import Step, StepState
+from panel.operations.node_words import CAUSES, EVENTS, SENTENCES, STEPS, cause, detail, own_words, sentence
+from runtime.contract import ImageReport, ImageState, Step, StepState
 from runtime.contract.report import EnvironmentEvent, EventCode
+from runtime.images import debian
 from runtime.install.layout import CHECKOUT
 from tests.panel.support import factories
 
-#: What an apply runs through; images, consoles and the command line say theirs elsewhere.
+#: What an apply and a build run through; consoles and the command line say theirs elsewhere.
 _ROOMS = (
     *("engine.py", "exits.py", "reports.py", "work.py", "errors.py", "console/monitor.py"),
-    *("resources/*.py", "kinds/*.py", "kernels/*.py", "host/*.py"),
+    *("resources/*.py", "kinds/*.py", "kernels/*.py", "host/*.py", "images/*.py"),
 )
 #: Says that a newer intent came, which no page shows, and what only the node's command line is told.
 _NEVER_SHOWN = {"superseded", "not_found"}
 
 
-def _trees() -> Iterator[ast.AST]:
-    for room in _ROOMS:
+def _trees(*rooms: str) -> Iterator[ast.Module]:
+    for room in rooms or _ROOMS:
         for path in (CHECKOUT / "runtime").glob(room):
             yield ast.parse(path.read_text())
 
@@ -53,6 +56,89 @@ def _texts(wanted: str) -> set[str]:
     return found
 
 
+def _said(given: ast.AST | None, where: ast.AST, tree: ast.Module) -> Iterator[str]:
+    """The sentences that an expression may stand for, with 7 in the place of each value: followed through
+    variables of its function, lists that are joined, constants of its module, and functions that it calls.
+    """
+    inner = [node for node in ast.walk(where) if isinstance(node, ast.Assign | ast.AugAssign | ast.Call)]
+    match given:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.JoinedStr(values=parts):
+            yield "".join(str(one.value) if isinstance(one, ast.Constant) else "7" for one in parts)
+        case ast.BinOp(left=left, right=right):
+            yield "".join(next(_said(one, where, tree), "7") for one in (left, right))
+        case ast.IfExp(body=one, orelse=other):
+            yield from _said(one, where, tree)
+            yield from _said(other, where, tree)
+        case ast.Call(func=ast.Attribute(attr="join", value=ast.Constant()), args=[ast.Name() as name]):
+            yield from _said(name, where, tree)
+        case ast.Call(func=ast.Attribute(attr=called) | ast.Name(id=called)):
+            yield from _returned({called}, tree)
+        case ast.Name(id=name):
+            for one in [*inner, *tree.body]:
+                match one:
+                    case ast.Assign(targets=[ast.Name(id=known)], value=value) if known == name:
+                        yield from _said(value, where, tree)
+                    case ast.AugAssign(target=ast.Name(id=known), value=value) if known == name:
+                        yield from _said(value, where, tree)
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id=known), attr="append"), args=[value]):
+                        if known == name:
+                            yield from _said(value, where, tree)
+
+
+def _returned(names: set[str], tree: ast.Module) -> Iterator[str]:
+    """What the functions of these names in a module give back."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef) and function.name in names:
+            for node in ast.walk(function):
+                if isinstance(node, ast.Return):
+                    yield from _said(node.value, function, tree)
+
+
+def _handed(names: set[str], place: int, *rooms: str) -> Iterator[str]:
+    """What the functions of these names are given as their argument number `place`."""
+    for tree in _trees(*rooms):
+        for function in (one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)):
+            for node in ast.walk(function):
+                match node:
+                    case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called), args=arguments):
+                        if called in names and len(arguments) > place:
+                            yield from _said(arguments[place], function, tree)
+
+
+#: The same in both languages.
+_NAMES = {"NAT", "7-7", "cgroup v7"}
+
+
+def _without_words(said: set[str]) -> list[str]:
+    with override("id"):
+        return sorted(one for one in said - _NAMES if one and sentence(one) == one)
+
+
+def test_whatever_a_step_did_has_words() -> None:
+    said = {
+        part
+        for tree in _trees("resources/*.py")
+        for text in _returned({"ensure", "remove", "freeze", "stop"}, tree)
+        for part in text.split(", ")
+    }
+    assert {"pid 7 outside", "snapshot of 7", "guard", "forced", "7 SSH keys", "7 subvolumes"} <= said
+    assert _without_words(said) == []
+
+
+def test_whatever_is_said_of_an_image_has_words() -> None:
+    doing = set(_handed({"progress"}, 1, "images/*.py")) | {words for _, _, words in debian._WORDS}
+    assert {"starting", "unpacking, 7 MiB read", "downloading packages"} <= doing
+    faults = set(_handed({"RuntimeFault", "Refused", "_refused"}, 0, "images/*.py")) - {
+        "the node's kernel refused: 7"
+    }
+    assert {"the archive is empty", "7 in the archive leads out of it by “..”"} <= faults
+    became = {text for tree in _trees("images/*.py") for text in _returned({"build", "pretty_name"}, tree)}
+    assert {"a system", "7: 7 entries"} <= became
+    assert _without_words({f"{one} (7 s)" for one in doing} | doing | faults | became) == []
+
+
 def test_every_code_has_a_sentence() -> None:
     said = _texts("code")
     assert {"below_used", "halted_inside", "fault"} <= said
@@ -62,7 +148,8 @@ def test_every_code_has_a_sentence() -> None:
 
 def test_every_step_and_every_advice_has_words() -> None:
     names = {name for name in _texts("name") if name not in {"system", "shared"}}
-    assert {"root volume", "start"} <= names
+    names |= set(_handed({"run"}, 0, "engine.py"))
+    assert {"root volume", "start", "pause", "shutdown"} <= names
     assert names <= set(STEPS), sorted(names - set(STEPS))
     advice = {text for text in _texts("next_step") if not text.startswith("apt install")}
     assert "Try again later." in advice
@@ -83,19 +170,43 @@ def test_in_english_it_is_what_the_node_said() -> None:
         assert sentence("") == cause("below_used", "") == ""
 
 
+def test_values_stay_what_they_are() -> None:
+    with override("en"):
+        assert sentence("unpacking, 12 MiB read (3 s)") == "unpacking, 12 MiB read (3 s)"
+        assert detail("", "host name, 2 SSH keys") == "host name, 2 SSH keys"
+    with override("id"):
+        assert sentence("unpacking, 12 MiB read (3 s)") == "membongkar arsip, 12 MiB terbaca (3 detik)"
+        assert sentence("a system: 5 entries") == "sebuah sistem: 5 entri"
+        assert sentence("./a in the archive belongs to 7:70000; 65535 is the highest id") == (
+            "./a dalam arsip milik 7:70000; id tertinggi adalah 65535"
+        )
+        assert detail("", "host name, 2 SSH keys") == "nama host, 2 kunci SSH"
+        assert detail("", "10.90.0.2, fd88::2") == "10.90.0.2, fd88::2"
+        assert detail("", "snapshot of changed") == "snapshot dari changed"
+        assert detail("image_missing", "image: x is not here") == "Citra ini tidak ada di node."
+
+
 @pytest.mark.django_db
 def test_pages_tell_it_in_the_readers_language(client: Client) -> None:
     factories.node()
     tenant = factories.tenant()
     row = factories.environment(tenant, is_running=False)
     now = datetime.now(UTC)
-    step = Step(name="root volume", verb="ensure", state=StepState.FAILED, started_at=now)
     said = "image: busybox is not on this node"
+    step = Step(
+        name="root volume",
+        verb="ensure",
+        state=StepState.FAILED,
+        started_at=now,
+        code="image_missing",
+        detail=said,
+    )
+    ids = Step(name="guest files", verb="ensure", state=StepState.DONE, started_at=now, detail="1 SSH keys")
     factories.reported(
         row,
         "failed",
         generation=0,
-        steps=(step,),
+        steps=(ids, step),
         code="image_missing",
         message=said,
         next_step="Build it on the images page, or choose another.",
@@ -110,6 +221,8 @@ def test_pages_tell_it_in_the_readers_language(client: Client) -> None:
     shown = page(operation, "id")
     assert "<span>volume root</span>" in shown
     assert "<b>Citra ini tidak ada di node.</b>" in shown
+    assert '<span class="detail">1 kunci SSH</span>' in shown
+    assert '<span class="detail">Citra ini tidak ada di node.</span>' in shown
     assert "Bangun di halaman citra, atau pilih yang lain." in shown
     assert f'<span lang="en">{said}</span>' in shown
     for path in ("/environments/", "/operations/", f"/environments/{row.pk}/"):
@@ -117,6 +230,38 @@ def test_pages_tell_it_in_the_readers_language(client: Client) -> None:
     assert "sudah dikembalikan" in page(f"/environments/{row.pk}/activity", "id")
     shown = page(operation, "en")
     assert "<span>root volume</span>" in shown
+    assert f'<span class="detail">{said}</span>' in shown
     assert f"<b>{said}</b>" in shown
     assert "own words" not in shown
     assert Environment.objects.get(pk=row.pk).message == said
+
+
+@pytest.mark.django_db
+def test_the_page_of_images_tells_it_in_the_readers_language(client: Client) -> None:
+    node = factories.node()
+    client.force_login(factories.administrator().user, "allauth.account.auth_backends.AuthenticationBackend")
+
+    def page(state: ImageState, language: str = "id", **said: str) -> str:
+        observe_image(ImageReport(node=node.name, name="busybox", state=state, at=datetime.now(UTC), **said))
+        return client.get("/images/", headers={"Accept-Language": language}).content.decode()
+
+    assert "membongkar sistem dasar (12 detik)" in page(
+        ImageState.BUILDING, message="unpacking the base system (12 s)"
+    )
+    refused = {
+        "code": "archive_refused",
+        "message": "etc/../../x in the archive leads out of it by “..”",
+        "next_step": "Import it again.",
+    }
+    shown = page(ImageState.FAILED, **refused)
+    assert "etc/../../x dalam arsip mengarah ke luar arsip lewat “..”" in shown
+    assert "Impor lagi." in shown
+    assert "Kata node sendiri" not in shown, "it says all that the node said"
+    said = "mmdebstrap ended with 25: E: no mirror"
+    shown = page(ImageState.FAILED, code="command_failed", message=said)
+    assert "Sebuah program di node gagal." in shown
+    assert f'<span lang="en">{said}</span>' in shown
+    assert f"<b>{said}</b>" in page(ImageState.FAILED, "en", code="command_failed", message=said)
+    page(ImageState.READY)
+    row = NodeImage.objects.get(node=node, image__name="busybox")
+    assert (row.code, row.message, row.next_step) == ("", "", "")

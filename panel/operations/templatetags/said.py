@@ -13,6 +13,12 @@ register.filter("said", node_words.sentence)
 
 
 @register.filter
+def step_detail(step: dict[str, Any]) -> str:
+    """What a step did, or why it failed, of what `Operation.steps` keeps."""
+    return node_words.detail(step.get("code", ""), step["detail"])
+
+
+@register.filter
 def cause(row: Any) -> str:
     """Of an operation or an environment."""
     return node_words.cause(row.code, row.message)

@@ -9,7 +9,7 @@ from panel.environments import services as environments
 from panel.errors import Invalid, NoRoom
 from panel.nodes.capacity import capacities, overall, what_if
 from panel.nodes.models import Node
-from panel.nodes.services import set_overcommit
+from panel.nodes.services import update_node
 from panel.plans.services import create_plan
 from runtime.contract import Limits
 from tests.panel.support import factories
@@ -22,7 +22,7 @@ GIB = 2**30
 def node(**ratios: float | None) -> Node:
     """8 vCPU, 1 GiB, 10 GiB of pool."""
     made = factories.node(memory_bytes=GIB, memory_available_bytes=GIB, pool_bytes=10 * GIB)
-    return set_overcommit(factories.administrator(), made.pk, ratios)
+    return update_node(factories.administrator(), made.pk, overcommit=ratios)
 
 
 def test_placement_stops_at_the_ratio_and_gives_room_again() -> None:

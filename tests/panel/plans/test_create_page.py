@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from panel.environments.create_page import CreatePage
-from panel.nodes.services import set_overcommit
+from panel.nodes.services import update_node
 from panel.plans.services import create_plan
 from panel.tenants.models import Tenant
 from panel.tenants.services import update_tenant
@@ -48,7 +48,7 @@ def test_a_plan_that_no_node_has_room_for() -> None:
     one = factories.node(memory_bytes=2**30)
     plan("Small")
     plan("Large", limits={**factories.LIMITS, "memory_mb": 512})
-    set_overcommit(factories.administrator(), one.pk, {"memory_mb": 0.25})
+    update_node(factories.administrator(), one.pk, overcommit={"memory_mb": 0.25})
     assert cards(factories.tenant()) == {"Small": "", "Large": "no node has room for it"}
 
 
