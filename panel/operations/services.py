@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import BigIntegerField, Q, UUIDField
+from django.db.models import BigIntegerField, Count, Q, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -23,6 +23,15 @@ DEADLINE = timedelta(seconds=300)
 #: Open operations of one tenant that are as urgent as anybody's.
 SHARE = 10
 
+_OPEN = Prepared(
+    lambda: (
+        Operation.objects.filter(tenant=Given("tenant", UUIDField()), state__in=OPEN_STATES)
+        .order_by()
+        .values("tenant")
+        .annotate(count=Count("pk"))
+        .values_list("count", flat=True)
+    )
+)
 _GIVEN_UP = Q(state=OperationState.FAILED, code__in=UNHEARD, generation=Given("generation", BigIntegerField()))
 _TOUCHED = Prepared(
     lambda: Operation.objects.filter(
@@ -39,7 +48,7 @@ def admit(actor: Actor | None, tenant_id: UUID) -> int:
     """
     if actor is None:
         return MANY
-    count = Operation.objects.filter(tenant_id=tenant_id, state__in=OPEN_STATES).count()
+    count = _OPEN.first(tenant=tenant_id) or 0
     most = settings.WADAH.tenant_open_operations
     if count >= most:
         raise TooMany(
