@@ -1,18 +1,22 @@
 """A repeated question is answered without asking again, and never with what is no longer so."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.handlers.wsgi import WSGIHandler
 from django.db import OperationalError, connections, transaction
-from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import RequestFactory
 
 from panel.accounts.models import User
 from panel.config import unchanged
 from panel.config.unchanged import Unchanged, database_version
+from tests.panel.support import factories
 
+#: With real commits: inside a transaction nothing is ever kept.
+pytestmark = pytest.mark.django_db(transaction=True)
 PATH = "/api/v1/environments"
 
 
@@ -33,9 +37,11 @@ class Panel:
         start_response(f"{answer.status_code} {answer.reason_phrase}", [*answer.items(), *number])
         return answer
 
-    def ask(self, path: str = PATH, *, method: str = "GET", **headers: str) -> HttpResponse:
+    def ask(
+        self, path: str = PATH, *, method: str = "GET", peer: str = "127.0.0.1", **headers: str
+    ) -> HttpResponse:
         """What a client gets."""
-        request = RequestFactory().generic(method, path, headers=headers)
+        request = RequestFactory(REMOTE_ADDR=peer).generic(method, path, headers=headers)
         heads: list[Any] = []
 
         def start_response(*head: Any) -> Any:
@@ -43,6 +49,7 @@ class Panel:
 
         body = b"".join(self.application(request.environ, start_response))
         ((status, given),) = heads
+        assert len(dict(given)) == len(given), "each header once"
         return HttpResponse(body, status=int(status.split()[0]), headers=dict(given))
 
 
@@ -60,16 +67,9 @@ def elsewhere(act: Callable[[], Any]) -> None:
     thread.join()
 
 
-@pytest.fixture(autouse=True)
-def real_commits(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """No transaction around the test; what it leaves are people alone, and they are deleted."""
-    with django_db_blocker.unblock():
-        yield
-        User.objects.all().delete()
-
-
 @pytest.fixture
-def panel(real_commits: None) -> Panel:
+def panel(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Panel:
+    monkeypatch.setattr(unchanged, "KEPT_S", 60.0)  # a busy machine takes its time
     User.objects.create(username="ayu", email="ayu@example.test")
     return Panel()
 
@@ -122,6 +122,7 @@ def test_nobody_gets_what_another_asked_for(panel: Panel) -> None:
         {"HX-Request": "true"},
         {"Cookie": "theme=dark"},
         {"X-Forwarded-For": "192.0.2.1"},
+        {"peer": "192.0.2.1"},
     ],
     ids=str,
 )
@@ -135,6 +136,34 @@ def test_after_a_second_it_is_asked_anew(panel: Panel, monkeypatch: pytest.Monke
     monkeypatch.setattr(unchanged, "KEPT_S", 0.0)
     panel.ask(), panel.ask()
     assert panel.worked == 2
+
+
+def test_no_more_than_some_are_kept(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unchanged, "MOST_ANSWERS", 2)
+    for limit in (1, 2, 3):
+        panel.ask(f"{PATH}?limit={limit}")
+    panel.ask(f"{PATH}?limit=3"), panel.ask(f"{PATH}?limit=2")
+    assert panel.worked == 3
+    panel.ask(f"{PATH}?limit=1")
+    assert panel.worked == 4, "the oldest was dropped"
+
+
+def test_what_the_front_asks_goes_through_it(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
+    from panel.config.wsgi import application
+
+    begun: list[str] = []
+    answer = WSGIHandler.get_response
+
+    def counted(self: WSGIHandler, request: HttpRequest) -> Any:
+        begun.append(request.path)
+        return answer(self, request)
+
+    monkeypatch.setattr(WSGIHandler, "get_response", counted)
+    panel.application = application
+    bearer = factories.bearer(factories.administrator(), None, "*")
+    answers = [panel.ask(**bearer) for _ in range(5)]
+    assert {one.status_code for one in answers} == {200}
+    assert len(begun) == 2, "the first one notes when the token was used"
 
 
 def with_cookie(document: Any) -> HttpResponse:

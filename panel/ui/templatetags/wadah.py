@@ -240,7 +240,7 @@ def usage_cell(metric: str, used: float | None, limit: float, label: str) -> Saf
     text, whole = (number, limit) if metric == "cpu" else (bytes_text, _mib(limit))
     return format_html(
         '<td data-label="{}" data-metric="{}" data-limit="{}"><div class="meter"><div class="figures">'
-        "<span data-now>{}</span> /\N{NO-BREAK SPACE}{}</div>{}</div>{}</td>",
+        "<span data-now>{}</span> /\N{NO-BREAK SPACE}{}</div>{}{}</div></td>",
         label,
         metric,
         f"{whole:.15g}",

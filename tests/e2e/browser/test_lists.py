@@ -42,6 +42,21 @@ def test_every_row_has_room_for_its_buttons_and_the_list_for_its_order(
     expect(page).to_have_url(re.compile(r"sort=memory"))
 
 
+@pytest.mark.parametrize("width", [360, 768, 1200, 1440])
+def test_the_bars_of_a_row_stand_on_one_line(page: Page, quiet: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto("/environments/?q=quiet")
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name="quiet", exact=True))
+    bars = row.locator(".bar")
+    expect(bars).to_have_count(3)
+    tops = [box["y"] for one in bars.all() if (box := one.bounding_box())]
+    assert len(tops) == 3 and max(tops) - min(tops) < 1, tops
+    below = row.locator(".spark").bounding_box() if width >= 1200 else None
+    whole = row.bounding_box()
+    assert whole is not None
+    assert below is None or below["y"] + below["height"] <= whole["y"] + whole["height"], "the curve is inside"
+
+
 def test_many_are_stopped_started_and_deleted_at_once(page: Page, wadah: Installation) -> None:
     for number in (1, 2):
         wadah.create(f"many-{number}")
