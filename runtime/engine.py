@@ -105,6 +105,7 @@ class Engine:
                     except _MustWait:
                         to_wait_for = spec
                         break
+                    self._tidy(spec)
                     because = ""
                     spec = records.wanted()
                 # what was accepted between the last look and the unlocking has nobody else to do it
@@ -118,6 +119,13 @@ class Engine:
             elif done:
                 records.flush()
                 return last
+
+    def _tidy(self, spec: EnvironmentSpec) -> None:
+        try:
+            for resource in self.tools.of(spec.kind):
+                resource.tidy(spec)
+        except Exception:  # the edge: all that was asked for is done and told
+            log.exception("not tidied", environment=str(spec.id))
 
     # -- one apply ------------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db.models import UUIDField
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -15,12 +16,15 @@ from panel.access.models import SupportAccess
 from panel.accounts.actor import Actor
 from panel.accounts.models import Token
 from panel.accounts.sessions import is_over
+from panel.prepared import Given, Prepared
 
 _PREFIX = "wdh"
 #: Key of the session for the support access that it is in.
 SUPPORT_KEY = "support"
 #: `last_used_at` is written at most this often, so that reading stays reading.
 _TOUCH_EVERY = timedelta(minutes=1)
+
+_TOKEN = Prepared(lambda: Token.objects.select_related("user", "tenant").filter(pk=Given("pk", UUIDField())))
 
 
 def new_secret() -> str:
@@ -62,7 +66,7 @@ def actor_from_token(text: str, address: str) -> Actor | None:
         token_id = UUID(hex=parts[1])
     except ValueError:
         return None
-    token = Token.objects.select_related("user", "tenant").filter(pk=token_id).first()
+    token = _TOKEN.first(pk=token_id)
     if token is None or not hmac.compare_digest(token.digest, digest_of(parts[2])):
         return None
     now = timezone.now()

@@ -6,18 +6,24 @@ from uuid import UUID
 import structlog
 from django.core.cache import cache
 from django.db import connection, models, transaction
+from django.db.models import UUIDField
 from django.utils import timezone
 
 from panel.accounts.actor import Actor
 from panel.audit.models import AuditHead, AuditRecord
 from panel.audit.seal import digest_of, seal_of
 from panel.errors import Forbidden
+from panel.prepared import Given, Prepared
 
 log = structlog.get_logger()
 
 NO_TENANT = UUID(int=0)
 #: Of one person; more are only logged, so that nobody fills the database by being refused.
 DENIED_PER_MINUTE = 30
+
+_END = Prepared(
+    lambda: AuditHead.objects.filter(chain=Given("chain", UUIDField())).values_list("sequence", "digest")
+)
 
 
 def record(
@@ -94,8 +100,7 @@ def record_denied(actor: Actor, refusal: Forbidden, tried: str) -> None:
 
 def _end_of(chain: UUID) -> tuple[int, str]:
     """Number and digest of the chain's last record."""
-    found = AuditHead.objects.filter(chain=chain).values_list("sequence", "digest").first()
-    return found or (0, "")
+    return _END.first(chain=chain) or (0, "")
 
 
 def _lock(chain: UUID) -> None:

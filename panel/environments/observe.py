@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import UUIDField
 from django.utils import timezone
 
 from panel import events
@@ -17,6 +18,7 @@ from panel.networks.models import Address, PortForward
 from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind, OperationState
+from panel.prepared import Given, Prepared
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from runtime.contract import DesiredState, ObservedState, Report
@@ -49,16 +51,19 @@ _SUPERSEDED = "superseded"
 #: Causes that tell how an init ended by itself: nobody gave up on what was asked for because of it.
 _ENDS = frozenset({"init_crashed", "out_of_memory", "halted_inside"})
 
+_OBSERVED_ONE = Prepared(
+    lambda: (
+        Environment.objects.select_related("tenant", "node")
+        .select_for_update(of=("self",))
+        .filter(pk=Given("pk", UUIDField()))
+    )
+)
+
 
 def observe(report: Report) -> bool:
     """Write down a report; False when it was stale, or about something that isn't on that node."""
     with transaction.atomic():
-        environment = (
-            Environment.objects.select_related("tenant", "node")
-            .select_for_update(of=("self",))
-            .filter(pk=report.environment_id)
-            .first()
-        )
+        environment = _OBSERVED_ONE.first(pk=report.environment_id)
         if environment is None or environment.deleted_at is not None:
             return False
         if environment.node.name != report.node:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import BigIntegerField, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,6 +14,7 @@ from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NoRoom
 from panel.networks.models import Address, AddressPool, PortForward
 from panel.nodes.models import Node
+from panel.prepared import Given, Prepared
 from panel.tenants.models import Tenant
 from runtime.contract import NodeFacts
 
@@ -20,6 +22,14 @@ from runtime.contract import NodeFacts
 _WINDOW = 64
 #: Offsets that are used of a large IPv6 network: more than anybody has environments.
 _MOST_OFFSETS = 2**31
+
+_POOLS = Prepared(lambda: AddressPool.objects.filter(node=Given("node", UUIDField()), is_active=True))
+_TAKEN = Prepared(
+    lambda: Address.objects.filter(
+        pool=Given("pool", UUIDField()),
+        offset__range=(Given("first", BigIntegerField()), Given("last", BigIntegerField())),
+    ).values_list("offset", flat=True)
+)
 
 
 def sync_pools(node: Node, facts: NodeFacts) -> None:
@@ -54,7 +64,7 @@ def has_family(node: Node, family: int) -> bool:
 
 def pools_of(node: Node) -> dict[int, AddressPool]:
     """Active pools by family. Call with the node's row locked: leases of one node are made one by one."""
-    return {pool.family: pool for pool in AddressPool.objects.filter(node=node, is_active=True)}
+    return {pool.family: pool for pool in _POOLS.all(node=node.pk)}
 
 
 def lease(environment: Environment, tenant: Tenant, pool: AddressPool, count: int) -> list[Address]:
@@ -86,9 +96,7 @@ def _free_offsets(pool: AddressPool, count: int) -> list[int]:
         if at > pool.last:
             at = pool.first
         upto = min(at + _WINDOW - 1, pool.last, at + size - looked - 1)
-        taken = set(
-            Address.objects.filter(pool=pool, offset__range=(at, upto)).values_list("offset", flat=True)
-        )
+        taken = set(_TAKEN.all(pool=pool.pk, first=at, last=upto))
         found += [offset for offset in range(at, upto + 1) if offset not in taken]
         looked += upto - at + 1
         at = upto + 1

@@ -5,19 +5,54 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import F
+from django.db.models import CharField, Count, DateTimeField, F, IntegerField, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from panel.environments.models import Environment, Environments
+from panel.environments.models import Environment
 from panel.errors import Invalid, NoRoom
 from panel.images.models import NodeImage, NodeImageState
 from panel.nodes.models import Node, NodeState
+from panel.prepared import Given, Prepared
 from runtime.contract import Kernel, Kind, Limits
 
 _MIB = 2**20
 #: Part of the pool that stays free, so that running environments can go on writing metadata.
 POOL_RESERVE = 0.05
+
+_READY = Prepared(
+    lambda: NodeImage.objects.filter(
+        image__name=Given("image", CharField()),
+        observed_revision__gt=0,
+        state__in=[NodeImageState.READY, NodeImageState.BUILDING],
+    ).values_list("node_id", flat=True)
+)
+_NODES = Prepared(Node.objects.all)
+_HIGHEST_SLOT = Prepared(
+    lambda: (
+        Environment.objects.filter(node=Given("node", UUIDField()), slot__isnull=False)
+        .order_by("-slot")
+        .values_list("slot", flat=True)[:1]
+    )
+)
+_USED_SLOTS = Prepared(
+    lambda: (
+        Environment.objects.filter(node=Given("node", UUIDField()), slot__gte=Given("first", IntegerField()))
+        .order_by()
+        .values("node")
+        .annotate(count=Count("pk"))
+        .values_list("count", flat=True)
+    )
+)
+_RESTED = Prepared(
+    lambda: (
+        Environment.objects.filter(
+            node=Given("node", UUIDField()), slot__isnull=False, deleted_at__lt=Given("before", DateTimeField())
+        )
+        .order_by("deleted_at")
+        .values_list("pk", "slot")[:1]
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -147,14 +182,8 @@ def load_of(node: Node) -> float:
 
 def candidates_for(image: str, at: datetime) -> list[Candidate]:
     """Two queries."""
-    ready = set(
-        NodeImage.objects.filter(
-            image__name=image,
-            observed_revision__gt=0,
-            state__in=[NodeImageState.READY, NodeImageState.BUILDING],
-        ).values_list("node_id", flat=True)
-    )
-    return [Candidate(n, n.pk in ready, n.is_online(at)) for n in Node.objects.all()]
+    ready = set(_READY.all(image=image))
+    return [Candidate(n, n.pk in ready, n.is_online(at)) for n in _NODES.all()]
 
 
 def take(
@@ -193,18 +222,17 @@ def free_slot(node: Node) -> int:
     environment is gone only when no process has an id of its range any more.
     """
     first, count = node.facts["first_slot"], node.facts["slots"]
-    slots = Environment.objects.filter(node=node, slot__isnull=False)
-    highest = slots.order_by("-slot").values_list("slot", flat=True).first()
+    highest = _HIGHEST_SLOT.first(node=node.pk)
     if highest is None or highest < first:
         return int(first)
     if highest + 1 < first + count:
         return int(highest) + 1
-    free = None
-    if slots.filter(slot__gte=first).count() < count:
+    free, slots = None, Environment.objects.filter(node=node, slot__isnull=False)
+    if (_USED_SLOTS.first(node=node.pk, first=first) or 0) < count:
         taken = set(slots.values_list("slot", flat=True))
         free = next((slot for slot in range(first, first + count) if slot not in taken), None)
     if free is None:
-        free = _longest_rested(slots)
+        free = _longest_rested(node)
     if free is None:
         raise NoRoom(
             _("All %(count)s user-id ranges of node %(name)s are in use or resting after a deletion.")
@@ -215,11 +243,10 @@ def free_slot(node: Node) -> int:
     return free
 
 
-def _longest_rested(slots: Environments) -> int | None:
+def _longest_rested(node: Node) -> int | None:
     """Takes it from the row of the deleted environment that had it."""
     rested = timezone.now() - timedelta(seconds=settings.WADAH.slot_least_rest_s)
-    row = slots.filter(deleted_at__lt=rested).order_by("deleted_at").first()
-    if row is None:
-        return None
-    slots.filter(pk=row.pk).update(slot=None)
-    return row.slot
+    pk, slot = _RESTED.first(node=node.pk, before=rested) or (None, None)
+    if pk is not None:
+        Environment.objects.filter(pk=pk).update(slot=None)
+    return slot

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import BigIntegerField, Count, Q, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -14,6 +14,7 @@ from panel.accounts.actor import Actor
 from panel.environments.models import UNHEARD, Environment
 from panel.errors import TooMany
 from panel.operations.models import OPEN_STATES, Operation, OperationKind, OperationState
+from panel.prepared import Given, Prepared
 from runtime.contract.broker import ASKED, MANY
 
 #: How long after the node's own deadline a report may still be under way.
@@ -21,6 +22,22 @@ GRACE = timedelta(seconds=30)
 DEADLINE = timedelta(seconds=300)
 #: Open operations of one tenant that are as urgent as anybody's.
 SHARE = 10
+
+_OPEN = Prepared(
+    lambda: (
+        Operation.objects.filter(tenant=Given("tenant", UUIDField()), state__in=OPEN_STATES)
+        .order_by()
+        .values("tenant")
+        .annotate(count=Count("pk"))
+        .values_list("count", flat=True)
+    )
+)
+_GIVEN_UP = Q(state=OperationState.FAILED, code__in=UNHEARD, generation=Given("generation", BigIntegerField()))
+_TOUCHED = Prepared(
+    lambda: Operation.objects.filter(
+        Q(state__in=OPEN_STATES) | _GIVEN_UP, environment=Given("environment", UUIDField())
+    ).order_by("generation")
+)
 
 
 def admit(actor: Actor | None, tenant_id: UUID) -> int:
@@ -31,7 +48,7 @@ def admit(actor: Actor | None, tenant_id: UUID) -> int:
     """
     if actor is None:
         return MANY
-    count = Operation.objects.filter(tenant_id=tenant_id, state__in=OPEN_STATES).count()
+    count = _OPEN.first(tenant=tenant_id) or 0
     most = settings.WADAH.tenant_open_operations
     if count >= most:
         raise TooMany(
@@ -138,6 +155,4 @@ def _end(operation: Operation, state: OperationState) -> None:
 
 def touched_by(environment: Environment, generation: int) -> list[Operation]:
     """The open ones, and of this generation one that was given up without having been heard of."""
-    given_up = Q(state=OperationState.FAILED, code__in=UNHEARD, generation=generation)
-    rows = Operation.objects.filter(Q(state__in=OPEN_STATES) | given_up, environment=environment)
-    return list(rows.order_by("generation"))
+    return _TOUCHED.all(environment=environment.pk, generation=generation)

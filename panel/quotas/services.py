@@ -7,12 +7,13 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import F
+from django.db.models import F, UUIDField
 from django.utils import timezone
 from django.utils.timezone import make_aware
 from django.utils.translation import gettext as _
 
 from panel.errors import Conflict, Invalid, QuotaExceeded
+from panel.prepared import Given, Prepared
 from panel.quotas.models import Quota, Resource
 from panel.quotas.sums import Level, Move, Short, climb, promised
 from panel.quotas.units import amounts_of, shown, shown_or_none, stored_or_none
@@ -37,6 +38,12 @@ __all__ = [
 Amounts = Mapping[str, int]
 _HIGHEST_LIMIT = 2**53
 _LONGEST_GRACE_S = 366 * 86_400
+
+_OVERBOOKED = Prepared(
+    lambda: Quota.objects.filter(tenant=Given("tenant", UUIDField()), overbook_percent__gt=100).values_list(
+        "pk", flat=True
+    )[:1]
+)
 #: Those of a `Level`, in its order, but for the tenant.
 _COLUMNS = 'id, resource, "limit", reserved, soft, grace_s, soft_since, overbook_percent, highest'
 _IN_ENVIRONMENT = frozenset({Resource.CPU, Resource.MEMORY_MB, Resource.SWAP_MB, Resource.DISK_MB})
@@ -345,7 +352,7 @@ OVERBOOKABLE = frozenset({Resource.CPU, Resource.MEMORY_MB, Resource.PROCESSES, 
 
 
 def is_overbooked(tenant: Tenant) -> bool:
-    return Quota.objects.filter(tenant=tenant, overbook_percent__gt=100).exists()
+    return bool(_OVERBOOKED.all(tenant=tenant.pk))
 
 
 def check(limits: Mapping[str, float | None], prefix: str = "quota") -> dict[str, float | None]:

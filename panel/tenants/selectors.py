@@ -3,11 +3,15 @@
 from typing import Any
 from uuid import UUID
 
+from django.db.models import UUIDField
 from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.errors import NotFound, Suspended
+from panel.prepared import Given, Prepared
 from panel.tenants.models import Tenant, TenantState
+
+_LOCKED = Prepared(lambda: Tenant.objects.select_for_update(no_key=True).filter(pk=Given("pk", UUIDField())))
 
 
 def tenant_of(actor: Actor, text: str) -> Tenant:
@@ -47,7 +51,7 @@ def refuse_suspended(tenant: Tenant) -> None:
 
 def locked_state(tenant: Tenant) -> Tenant:
     """The tenant as it is now, and stays until the transaction ends; rows that point to it can be written."""
-    row = Tenant.objects.select_for_update(no_key=True).filter(pk=tenant.pk).first()
+    row = _LOCKED.first(pk=tenant.pk)
     if row is None:
         raise NotFound(_("This tenant"))
     return row

@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -25,12 +26,43 @@ LOG_BYTES = 16 * 2**20
 START_DEADLINE_S = 20.0
 
 
-def start_monitor(node: Node, environment_id: UUID, *, runtime: str, runtime_arguments: Sequence[str]) -> int:
-    """Makes the container of the environment's bundle, not yet started, under a conmon of its own.
+@dataclass
+class Launch:
+    """A conmon on its way. Answer for it once: by `pid` or `abandon`."""
 
-    Returns the host pid of its first process. Raises `RuntimeFault` with the OCI runtime's sentence
-    when it refuses, or after `START_DEADLINE_S`.
-    """
+    _process: subprocess.Popen[bytes]
+    _answer: int
+
+    def pid(self) -> int:
+        """Host pid of the process that it started, waited for. Raises `RuntimeFault` with the OCI runtime's
+        sentence when that refused, or `START_DEADLINE_S` from now."""
+        with self._process:
+            try:
+                answer = _first_line(self._answer, self._process)
+            finally:
+                os.close(self._answer)
+        try:
+            document = json.loads(answer)
+            pid = int(document.get("pid", document.get("data", -1)))
+        except (ValueError, AttributeError, TypeError) as odd:
+            raise RuntimeFault("conmon gave no answer", code="monitor_failed") from odd
+        if pid <= 0:
+            said = str(document.get("message", "")).strip().splitlines()
+            reason = said[-1][:400] if said else f"code {pid}"
+            raise RuntimeFault(f"the OCI runtime refused: {reason}", code="runtime_refused")
+        return pid
+
+    def abandon(self) -> None:
+        """Nobody waits for it; it goes on alone."""
+        os.close(self._answer)
+        with self._process:  # the one that it left in its place isn't ours
+            pass
+
+
+def launch_monitor(
+    node: Node, environment_id: UUID, *, runtime: str, runtime_arguments: Sequence[str]
+) -> Launch:
+    """Begins to make the container of the environment's bundle, not yet started, under a conmon of its own."""
     console = node.console(environment_id)
     console.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = node.container_name(environment_id)
@@ -42,18 +74,18 @@ def start_monitor(node: Node, environment_id: UUID, *, runtime: str, runtime_arg
         *("--exit-dir", str(node.exits)),
         "--terminal",
     ]
-    return run_conmon(node, arguments, console, runtime=runtime, runtime_arguments=runtime_arguments)
+    return launch_conmon(node, arguments, console, runtime=runtime, runtime_arguments=runtime_arguments)
 
 
-def run_conmon(
+def launch_conmon(
     node: Node,
     arguments: Sequence[str],
     console: Path,
     *,
     runtime: str,
     runtime_arguments: Sequence[str],
-) -> int:
-    """Runs conmon with its log in `console`; returns the pid that it reports."""
+) -> Launch:
+    """Starts conmon with its log in `console`. Raises `CommandFailed` when it can't be started."""
     command = ["/usr/bin/conmon", "--api-version", "1", *arguments]
     command += ["--runtime", runtime]
     command += [f"--runtime-arg={one}" for one in runtime_arguments]
@@ -79,24 +111,10 @@ def run_conmon(
     finally:
         os.close(sync_write)
         os.close(start_read)
-    with process:
-        try:
-            with suppress(BrokenPipeError):  # killed already: then it gives no answer either
-                os.write(start_write, b"\0")
-            os.close(start_write)
-            answer = _first_line(sync_read, process)
-        finally:
-            os.close(sync_read)
-    try:
-        document = json.loads(answer)
-        pid = int(document.get("pid", document.get("data", -1)))
-    except (ValueError, AttributeError, TypeError) as odd:
-        raise RuntimeFault("conmon gave no answer", code="monitor_failed") from odd
-    if pid <= 0:
-        said = str(document.get("message", "")).strip().splitlines()
-        reason = said[-1][:400] if said else f"code {pid}"
-        raise RuntimeFault(f"the OCI runtime refused: {reason}", code="runtime_refused")
-    return pid
+    with suppress(BrokenPipeError):  # killed already: then it gives no answer either
+        os.write(start_write, b"\0")
+    os.close(start_write)
+    return Launch(process, sync_read)
 
 
 def _first_line(fd: int, process: subprocess.Popen[bytes]) -> bytes:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from runtime.console.attach import resize
 from runtime.console.exec import SHELL, process_spec, runtime_command
-from runtime.console.monitor import run_conmon
+from runtime.console.monitor import launch_conmon
 from runtime.contract.base import NAME
 from runtime.errors import RuntimeFault
 from runtime.host.libc import pid_is
@@ -132,7 +132,7 @@ def _start(node: Node, environment_id: UUID, directory: Path, spec: dict[str, ob
         *("--exit-dir", str(directory)),
         "--terminal",
     ]
-    run_conmon(node, arguments, directory, runtime=runtime, runtime_arguments=runtime_arguments)
+    launch_conmon(node, arguments, directory, runtime=runtime, runtime_arguments=runtime_arguments).pid()
 
 
 def _clear(directory: Path, exit_file: str) -> None:

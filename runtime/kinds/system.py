@@ -14,6 +14,7 @@ from runtime.resources.firewall import Firewall
 from runtime.resources.guest import GuestFiles
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
+from runtime.resources.monitor import Monitor
 from runtime.resources.process import Process, Start
 from runtime.resources.root_mount import RootMount
 from runtime.resources.shaping import Shaping
@@ -27,11 +28,13 @@ class System(Kind):
         Cgroup,
         RootVolume,
         RootMount,
-        GuestFiles,
         Bundle,
+        Monitor,
+        # while the container is being made:
+        GuestFiles,
+        Firewall,
         Process,
         Link,
-        Firewall,
         Addresses,
         Shaping,
         Start,

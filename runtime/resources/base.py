@@ -67,6 +67,10 @@ class Resource(ABC):
         """The whole spec was brought about: what was kept to go back to what stood before is let go. Asked of
         all, in order, after each apply that succeeded; a no-op when nothing was kept."""
 
+    def tidy(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most leave nothing)
+        """What nobody has to wait for, after the report and still under the environment's lock; a no-op when
+        nothing is left. What a crash leaves of it, `drifted` tells."""
+
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says."""
         return None if self.inspect(spec.id) is not None else f"{self.name} is gone"

@@ -1,11 +1,10 @@
-"""The environment's first process, watched by conmon; made in one step and let go in a later one,
-so that its network is whole before its first instruction runs."""
+"""The environment's first process; made in one step and let go in a later one, so that its network is whole
+before its first instruction runs."""
 
 import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,21 +13,20 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runtime.console.monitor import START_DEADLINE_S, start_monitor
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.errors import RuntimeFault, Superseded
 from runtime.host.command import run
 from runtime.host.memory import available_bytes
-from runtime.host.oci import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
+from runtime.host.oci import init_pid, monitor_pid
 from runtime.host.tty import release_terminal
 from runtime.kernels import kernel_of
+from runtime.node import Node
 from runtime.resources.base import Found, Resource
 from runtime.resources.cgroup import Cgroup
+from runtime.resources.monitor import Monitor
 
 #: From the kill of init until its last process must be gone.
 KILL_DEADLINE_S = 20.0
-
-
 #: Less than this left on the node, and nothing more is started: its init, or somebody else's process, would be
 #: killed for it at once.
 LEAST_MEMORY_BYTES = 32 * 2**20
@@ -36,6 +34,10 @@ LEAST_MEMORY_BYTES = 32 * 2**20
 
 class Process(Resource):
     name = "init process"
+
+    def __init__(self, node: Node):
+        super().__init__(node)
+        self._monitor = Monitor(node)
 
     def check(self, spec: EnvironmentSpec) -> None:
         """Nothing is started on a node without memory; what runs already is left to go on."""
@@ -52,72 +54,15 @@ class Process(Resource):
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
         pid = init_pid(self.node, spec.id)
-        if pid is not None and not self._starting(spec.id).exists():
+        if pid is not None and not self._monitor.is_starting(spec.id):
             return None
-        cgroup = Cgroup(self.node)
+        pid = self._monitor.made(spec.id) or pid
         if pid is None:
-            if self._forget(spec.id):
-                cgroup.ensure(spec)  # the OCI runtime takes a container's group away with it, limits and all
-            kernel = kernel_of(spec.kernel)
-            self._starting(spec.id).touch(mode=0o600)
-            pid = start_monitor(
-                self.node,
-                spec.id,
-                runtime=kernel.runtime(),
-                runtime_arguments=kernel.runtime_arguments(self.node),
-            )
+            raise RuntimeFault("its init ended while it was being made", code="init_gone")
         release_terminal(pid)
-        cgroup.made_anew(spec)
-        self._starting(spec.id).unlink(missing_ok=True)
+        Cgroup(self.node).made_anew(spec)
+        self._monitor.has_started(spec.id)
         return f"pid {pid} outside"
-
-    def _starting(self, environment_id: UUID) -> Path:
-        """There while a monitor is being started: whoever finds it comes after one who was killed just then."""
-        return self.node.environment(environment_id) / "monitor.starting"
-
-    def _end_orphans(self, environment_id: UUID) -> bool:
-        """A monitor whose starter was killed goes on alone: it is given time to make its container, so that
-        the OCI runtime can take it away again, then it is ended."""
-        if not self._starting(environment_id).exists():
-            return False
-        until = time.monotonic() + START_DEADLINE_S
-        while alive := monitors(self.node, environment_id):
-            if init_pid(self.node, environment_id) is not None or time.monotonic() > until:
-                break
-            time.sleep(0.01)
-        there = self._delete_container(environment_id)
-        for pid in alive:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        while monitors(self.node, environment_id) and time.monotonic() < until:
-            time.sleep(0.01)
-        self._starting(environment_id).unlink(missing_ok=True)
-        return there
-
-    def _forget(self, environment_id: UUID) -> bool:
-        """Takes away what a dead container left: the OCI runtime's state, pid files, sockets. Whether there was
-        a container."""
-        there = self._end_orphans(environment_id)
-        there |= self._delete_container(environment_id)
-        init_pid_file(self.node, environment_id).unlink(missing_ok=True)
-        monitor_pid_file(self.node, environment_id).unlink(missing_ok=True)
-        (self.node.exits / self.node.container_name(environment_id)).unlink(missing_ok=True)
-        return there
-
-    def _delete_container(self, environment_id: UUID) -> bool:
-        name = self.node.container_name(environment_id)
-        there = (self.node.oci_root / name).exists()
-        if there:
-            # the OCI runtime goes down by recursion, and takes minutes for what root inside may dig
-            Cgroup(self.node).clear(environment_id)
-            run(
-                [shutil.which("crun") or "runc", f"--root={self.node.oci_root}", "delete", "--force", name],
-                timeout_s=20,
-                check=False,
-            )
-            with suppress(FileNotFoundError):
-                shutil.rmtree(self.node.oci_root / name)
-        return there
 
     def stop(
         self, environment_id: UUID, *, timeout_s: float, interrupted: Callable[[], bool] = lambda: False
@@ -183,26 +128,8 @@ class Process(Resource):
     def remove(self, environment_id: UUID) -> str | None:
         self.stop(environment_id, timeout_s=0)
         Cgroup(self.node).kill(environment_id)
-        self._end_monitor(environment_id)
-        self._forget(environment_id)
+        self._monitor.remove(environment_id)
         return None
-
-    def _end_monitor(self, environment_id: UUID) -> None:
-        """conmon ends by itself after init; it gets two seconds, then a kill."""
-        pid = monitor_pid(self.node, environment_id)
-        if pid is None:
-            return
-        try:
-            fd = os.pidfd_open(pid)
-        except OSError:
-            return
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
-        if not poller.poll(2000):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            poller.poll(2000)
-        os.close(fd)
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
         pid = init_pid(self.node, environment_id)

@@ -47,10 +47,9 @@ class RootMount(Resource):
             os.close(namespace)
         return f"root is {first} outside"
 
-    def settle(self, spec: EnvironmentSpec) -> str | None:
+    def tidy(self, spec: EnvironmentSpec) -> None:
         if self._is_held_by_init(spec.id):
             self.remove(spec.id)
-        return None
 
     def _is_held_by_init(self, environment_id: UUID) -> bool:
         pid = init_pid(self.node, environment_id)
@@ -80,7 +79,7 @@ class RootMount(Resource):
         return {"mounted": str(point)} if mounts.is_mounted(point) else None
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
-        """Init has another root, or a start that was cut off left what it had mounted, which `settle`
+        """Init has another root, or a start that was cut off left what it had mounted, which `tidy`
         of the next apply takes away. Without an init its process says what is wrong."""
         pid = init_pid(self.node, spec.id)
         if pid is None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.db.models import CharField, UUIDField
 from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
@@ -12,6 +13,7 @@ from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid
 from panel.plans.models import Plan, PlanVersion
 from panel.plans.rules import refuse_device, refuse_own_size, why_no_device
+from panel.prepared import Given, Prepared
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 from runtime.contract import Limits
@@ -19,9 +21,17 @@ from runtime.contract import Limits
 #: Most addresses of one family that one environment gets.
 MOST_ADDRESSES = 16
 
+_NAMED = Prepared(
+    lambda: (
+        Environment.objects.living()
+        .filter(tenant=Given("tenant", UUIDField()), name=Given("name", CharField()))
+        .values_list("pk", flat=True)[:1]
+    )
+)
+
 
 def refuse_taken_name(tenant: Tenant, name: str) -> None:
-    if Environment.objects.living().filter(tenant=tenant, name=name).exists():
+    if _NAMED.all(tenant=tenant.pk, name=name):
         raise Conflict(
             _("There is an environment named %(name)s already.") % {"name": name},
             code="name_taken",

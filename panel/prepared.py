@@ -1,0 +1,65 @@
+"""Querysets whose SQL is built once per process.
+
+Django builds the SQL of a queryset anew each time, which takes it several times as long as the database takes
+to answer from an index. Where one request asks many such questions, or every request asks one, the queryset is
+written once with `Given` in the place of what changes.
+"""
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.expressions import Expression
+from django.db.models.sql.compiler import SQLCompiler
+
+RowT = TypeVar("RowT")
+
+
+class Given(Expression):
+    """A value that each call names; converted as the field converts it."""
+
+    def __init__(self, name: str, field: "models.Field[Any, Any]"):
+        super().__init__(output_field=field)
+        self.name = name
+
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+        return "%s", [self]
+
+    def converted(self, values: dict[str, Any], connection: BaseDatabaseWrapper) -> Any:
+        return self.output_field.get_db_prep_value(values[self.name], connection)
+
+
+class Prepared(Generic[RowT]):
+    """`Prepared(lambda: Token.objects.filter(pk=Given("pk", UUIDField())))`, asked by `.all(pk=…)`.
+
+    Only for querysets of one shape: none that depends on who asks, none with a list of changing length. The
+    rows are whatever the queryset yields: instances (with `select_related`), tuples or single values.
+    """
+
+    def __init__(self, make: Callable[[], "models.QuerySet[Any, RowT]"]):
+        self._make = make
+
+    def all(self, **values: Any) -> list[RowT]:
+        """`KeyError` for a value that the queryset needs and that isn't given."""
+        rows, compiler, sql, slots = self._built()
+        connection = compiler.connection
+        told = tuple(one.converted(values, connection) if isinstance(one, Given) else one for one in slots)
+        compiler.as_sql = lambda *_, **__: (sql, told)  # type: ignore[method-assign]
+        iterable: Any = rows._iterable_class
+        return list(iterable(rows))
+
+    def first(self, **values: Any) -> RowT | None:
+        """The first row in the queryset's own order, or None; it says `[:1]` itself where there may be more."""
+        return next(iter(self.all(**values)), None)
+
+    def _built(self) -> tuple["models.QuerySet[Any, RowT]", SQLCompiler, str, tuple[Any, ...]]:
+        """Kept with the connection that it is for, of which each thread has its own."""
+        kept = connections[DEFAULT_DB_ALIAS].__dict__.setdefault("_wadah_prepared", {})
+        if self not in kept:
+            rows = self._make()
+            compiler = rows.query.get_compiler(DEFAULT_DB_ALIAS)
+            sql, slots = compiler.as_sql()
+            rows.query.get_compiler = lambda *_, **__: compiler  # type: ignore[method-assign]
+            kept[self] = rows, compiler, sql, tuple(slots)
+        return kept[self]  # type: ignore[no-any-return]

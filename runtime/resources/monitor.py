@@ -1,0 +1,142 @@
+"""The environment's conmon, which keeps its console and exit code, and has the OCI runtime make its container.
+
+It is started in this step and answered for in the one of the init process: what the container's making doesn't
+need is done meanwhile, on the other processor.
+"""
+
+import os
+import select
+import shutil
+import signal
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from runtime.console.monitor import START_DEADLINE_S, Launch, launch_monitor
+from runtime.contract import EnvironmentSpec
+from runtime.host.command import run
+from runtime.host.oci import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
+from runtime.kernels import kernel_of
+from runtime.resources.base import Found, Resource
+from runtime.resources.cgroup import Cgroup
+
+#: Started by this process and not yet answered for; the lock on an environment leaves one starter at a time.
+_launched: dict[UUID, Launch] = {}
+
+
+class Monitor(Resource):
+    name = "monitor"
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        """Only together with a new init: to one that runs nothing brings a console back."""
+        if init_pid(self.node, spec.id) is not None:
+            return None
+        if self.forget(spec.id):
+            Cgroup(self.node).ensure(
+                spec
+            )  # the OCI runtime takes a container's group away with it, limits and all
+        kernel = kernel_of(spec.kernel)
+        self._starting(spec.id).touch(mode=0o600)
+        _launched[spec.id] = launch_monitor(
+            self.node, spec.id, runtime=kernel.runtime(), runtime_arguments=kernel.runtime_arguments(self.node)
+        )
+        return None
+
+    def _starting(self, environment_id: UUID) -> Path:
+        """There while a container is being made: whoever finds it comes after one who was killed just then."""
+        return self.node.environment(environment_id) / "monitor.starting"
+
+    def is_starting(self, environment_id: UUID) -> bool:
+        return self._starting(environment_id).exists()
+
+    def has_started(self, environment_id: UUID) -> None:
+        """Everything that belongs to the start is done."""
+        self._starting(environment_id).unlink(missing_ok=True)
+
+    def made(self, environment_id: UUID) -> int | None:
+        """Host pid of the init that it was started with, waited for; None when it is not this process that
+        started it. Raises as `Launch.pid`."""
+        launch = _launched.pop(environment_id, None)
+        return launch.pid() if launch else None
+
+    def _end_orphans(self, environment_id: UUID) -> bool:
+        """A monitor whose starter was killed, or failed meanwhile, goes on alone: it is given time to make its
+        container, so that the OCI runtime can take it away again, then it is ended."""
+        if not self.is_starting(environment_id):
+            return False
+        until = time.monotonic() + START_DEADLINE_S
+        while alive := monitors(self.node, environment_id):
+            if init_pid(self.node, environment_id) is not None or time.monotonic() > until:
+                break
+            time.sleep(0.01)
+        there = self._delete_container(environment_id)
+        for pid in alive:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        while monitors(self.node, environment_id) and time.monotonic() < until:
+            time.sleep(0.01)
+        self.has_started(environment_id)
+        return there
+
+    def forget(self, environment_id: UUID) -> bool:
+        """Takes away what a dead container left: the OCI runtime's state, pid files, sockets. Whether there was
+        a container."""
+        if (launch := _launched.pop(environment_id, None)) is not None:
+            launch.abandon()
+        there = self._end_orphans(environment_id)
+        there |= self._delete_container(environment_id)
+        init_pid_file(self.node, environment_id).unlink(missing_ok=True)
+        monitor_pid_file(self.node, environment_id).unlink(missing_ok=True)
+        (self.node.exits / self.node.container_name(environment_id)).unlink(missing_ok=True)
+        return there
+
+    def _delete_container(self, environment_id: UUID) -> bool:
+        name = self.node.container_name(environment_id)
+        there = (self.node.oci_root / name).exists()
+        if there:
+            # the OCI runtime goes down by recursion, and takes minutes for what root inside may dig
+            Cgroup(self.node).clear(environment_id)
+            run(
+                [shutil.which("crun") or "runc", f"--root={self.node.oci_root}", "delete", "--force", name],
+                timeout_s=20,
+                check=False,
+            )
+            with suppress(FileNotFoundError):
+                shutil.rmtree(self.node.oci_root / name)
+        return there
+
+    def remove(self, environment_id: UUID) -> str | None:
+        """It ends by itself after init; it gets two seconds, then a kill."""
+        self._end(environment_id)
+        self.forget(environment_id)
+        return None
+
+    def _end(self, environment_id: UUID) -> None:
+        pid = monitor_pid(self.node, environment_id)
+        if pid is None:
+            return
+        try:
+            fd = os.pidfd_open(pid)
+        except OSError:
+            return
+        poller = select.poll()
+        poller.register(fd, select.POLLIN)
+        if not poller.poll(2000):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            poller.poll(2000)
+        os.close(fd)
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        pid = monitor_pid(self.node, environment_id)
+        return None if pid is None else {"pid": pid}
+
+    def inventory(self) -> Iterable[Found]:
+        return ()  # found with its container: see the init process
+
+    def drifted(self, spec: EnvironmentSpec) -> str | None:
+        """Never: nothing brings it back but a new start, which nobody wants for a console's sake."""
+        return None
