@@ -30,6 +30,11 @@ def test_only_another_recipe_or_revision_is_built_anew(
     assert ImageState.BUILDING in _ask(node, revision=5)
     assert ImageState.BUILDING not in _ask(node), "who asks without a revision is content with any"
     assert ImageState.BUILDING not in _ask(node, revision=5)
+    with monkeypatch.context() as older:
+        older.setattr(recipe, "_FILES", {**recipe._FILES, "etc/older": "x\n"})
+        assert ImageState.BUILDING in _ask(node)
+    assert ImageState.BUILDING in _ask(node)
+    assert ImageState.BUILDING not in _ask(node, revision=5), "what is built for its recipe keeps its revision"
 
 
 def test_what_an_older_version_noted_without_a_recipe_is_built_anew(node: Node, busybox: str) -> None:

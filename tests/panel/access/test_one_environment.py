@@ -80,6 +80,13 @@ def test_its_pages_and_sockets_work_and_the_tenants_don_t(two: tuple[Environment
     assert run(handshake, socket(f"/ws/environments/{other.pk}/console", client)) == 4404
 
 
+def test_no_more_of_it_is_seen_than_was_shared(two: tuple[Environment, Environment]) -> None:
+    user = factories.person()
+    _share(two[0], user, ["environment.view"])
+    assert list(Environment.objects.for_actor(Actor(user))) == [two[0]]
+    assert not Operation.objects.for_actor(Actor(user)).exists()
+
+
 def test_it_ends_by_itself(two: tuple[Environment, Environment]) -> None:
     user = factories.person()
     _share(two[0], user, hours=-1)
@@ -105,7 +112,11 @@ def test_a_token_for_one_environment_reaches_nothing_else(two: tuple[Environment
     assert client.get(f"/api/v1/tenants/{named.tenant_id}").status_code == 404
     body = {"name": "new", "image": "busybox", "limits": factories.LIMITS, "tenant": str(named.tenant_id)}
     assert client.post("/api/v1/environments", body, content_type="application/json").status_code in (404, 403)
-    groups = _groups(Actor(owner.user, Token.objects.get(pk=token.pk)))
+    actor = Actor(owner.user, Token.objects.select_related("tenant").get(pk=token.pk))
+    assert actor.can(Permission.ENVIRONMENT_POWER, named)
+    assert not actor.can(Permission.ENVIRONMENT_POWER, other)
+    assert not actor.can(Permission.ENVIRONMENT_VIEW, named.tenant)
+    groups = _groups(actor)
     assert groups == {"rights", f"environment.{named.pk.hex}"}
 
 

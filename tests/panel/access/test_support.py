@@ -8,10 +8,12 @@ from django.test import Client
 from django.utils import timezone
 
 from panel.access.models import SupportAccess
+from panel.access.support import enter
 from panel.accounts.actor import Actor
 from panel.accounts.models import Token, User
 from panel.audit.models import AuditRecord
 from panel.environments.models import Environment
+from panel.errors import Forbidden
 from panel.tenants.permissions import SUPPORT, Permission
 from tests.panel.security.sockets import handshake, run, socket
 from tests.panel.support import factories
@@ -147,6 +149,13 @@ def test_over_the_api_both_sides_see_it(by_token: ByToken) -> None:
         assert seen["who"] == access.user.username
         assert "token" not in seen
     assert wide.get("/api/v1/support?running=false").json()["items"] == []
+    colleague = Client(headers=factories.bearer(factories.administrator(), None, "*"))
+    body = {"reason": "another ticket", "minutes": 5}
+    path = f"/api/v1/tenants/{row.tenant_id}/support"
+    assert colleague.post(path, body, content_type="application/json").status_code == 201
+    assert wide.get("/api/v1/support").json()["count"] == 2
+    [own] = wide.get("/api/v1/support?mine=true").json()["items"]
+    assert own["id"] == str(access.pk)
     stranger = factories.member(factories.tenant())
     assert signed_in(stranger).get("/api/v1/support").json()["items"] == []
     assert _REASON not in signed_in(stranger).get("/support/").content.decode()
@@ -184,8 +193,11 @@ def test_its_token_ends_with_it(by_token: ByToken) -> None:
     access = SupportAccess.objects.get()
     with time_machine.travel(access.ends_at - timedelta(minutes=1), tick=True):
         assert inside.get("/api/v1/environments").status_code == 200
+    assert Token.objects.get(support=access).expires_at == access.ends_at
     with time_machine.travel(access.ends_at + timedelta(seconds=1), tick=True):
         assert inside.get("/api/v1/environments").status_code == 401
+        [seen] = owner.get("/api/v1/support").json()["items"]
+        assert seen["is_running"] is False
     assert inside.get("/api/v1/environments").status_code == 200
     User.objects.filter(pk=access.user_id).update(is_superuser=False)
     assert inside.get("/api/v1/environments").status_code == 401, "no administrator any more"
@@ -193,6 +205,15 @@ def test_its_token_ends_with_it(by_token: ByToken) -> None:
     assert owner.delete(f"/api/v1/tenants/{row.tenant_id}/support/{access.pk}").status_code == 204
     assert inside.get("/api/v1/environments").status_code == 401, "ended by the tenant"
     assert wide.get("/api/v1/environments").status_code == 200
+
+
+def test_who_enters_again_has_left_before(by_token: ByToken) -> None:
+    wide, inside, _, row, _ = by_token
+    path = f"/api/v1/tenants/{row.tenant_id}/support"
+    body = {"reason": "the same ticket again", "minutes": 30}
+    assert wide.post(path, body, content_type="application/json").status_code == 201
+    assert SupportAccess.objects.running().get().reason == "the same ticket again"
+    assert inside.get("/api/v1/environments").status_code == 401
 
 
 def test_its_token_ends_with_the_one_that_opened_it(by_token: ByToken) -> None:
@@ -214,6 +235,9 @@ def test_only_an_unbounded_token_of_an_administrator_enters() -> None:
     ):
         answer = Client(headers=headers).post(path, body, content_type="application/json")
         assert answer.status_code == 403
+    for token in Token.objects.filter(user=administrator.user):
+        with pytest.raises(Forbidden):
+            enter(Actor(administrator.user, token), tenant, reason=_REASON, minutes=30)
     wide = Client(headers=factories.bearer(administrator, None, "*"))
     for wrong in ({"reason": "why", "minutes": 30}, {"reason": _REASON, "minutes": 481}):
         assert wide.post(path, wrong, content_type="application/json").status_code == 422

@@ -42,6 +42,21 @@ def test_one_more_reaches_the_node_and_the_first_stays_first() -> None:
     assert str(spec_of(row).network.ipv4[0]) == first
 
 
+@pytest.mark.parametrize(
+    ("facts", "families", "counted"),
+    [({}, {4, 6}, 1), ({"ipv6_network": None}, {4}, 1), ({"ipv4_network": None}, {6}, 0)],
+    ids=["both", "IPv4", "IPv6"],
+)
+def test_who_asks_for_none_gets_one_of_each_family_that_the_node_has(
+    facts: dict[str, None], families: set[int], counted: int
+) -> None:
+    factories.node(**facts)
+    row = factories.environment(factories.tenant(quota={"addresses": 1}))
+    assert {one.family for one in Address.objects.filter(environment=row).held()} == families
+    assert len(held(row)) == len(families)
+    assert reserved(row) == counted, "IPv6 is free"
+
+
 def test_a_full_quota_a_small_plan_and_an_empty_pool_change_nothing() -> None:
     factories.node()
     tenant = factories.tenant(quota={"addresses": 1})

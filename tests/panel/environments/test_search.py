@@ -49,6 +49,8 @@ def test_page_by_page(administrator: Actor, monkeypatch: pytest.MonkeyPatch) -> 
     assert names(administrator, "q=web") == ["mail-1", "web-1", "web-2"]
     assert names(administrator, "q=web&page=2") == ["web-like"]
     assert names(administrator, "q=web&page=9") == ["web-like"], "the last there is"
+    assert names(administrator, "q=web&sort=-name") == ["web-like", "web-2", "web-1"]
+    assert names(administrator, "q=web&sort=-name&page=2") == ["mail-1"]
 
 
 def test_what_is_nowhere_is_not_found(administrator: Actor) -> None:
