@@ -4,12 +4,16 @@ Playwright's loop lives in this thread as long as a test of this package runs, s
 """
 
 import os
+import signal
+import threading
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, expect, sync_playwright
 
 from tests.e2e.browser.eyes import listen_for_complaints
 from tests.e2e.support import Installation
@@ -36,16 +40,71 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(600))
 
 
+class Chromium:
+    """One for all tests. On a busy machine it may never answer when a window is to be closed, and nothing
+    in Playwright bounds that: then it is killed, a warning says so, and the next window has a new one."""
+
+    def __init__(self, playwright: Playwright):
+        self._type = playwright.chromium
+        self._running: Browser | None = None
+
+    def new_context(self, **options: Any) -> BrowserContext:
+        if self._running is None or not self._running.is_connected():
+            self._running = self._type.launch(executable_path=CHROMIUM, args=_FLAGS, headless=True)
+        return self._running.new_context(**options)
+
+    def close(self, what: BrowserContext | None = None) -> None:
+        """One window, or the browser."""
+        if what or self._running:
+            with _killed_after(PATIENCE_MS / 1000), suppress(Error):
+                (what or self._running).close()
+
+
+@contextmanager
+def _killed_after(seconds: float) -> Iterator[None]:
+    killed: list[int] = []
+
+    def kill() -> None:
+        killed.extend(pid for pid in _descendants(os.getpid()) if _is_chromium(pid))
+        for pid in killed:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    timer = threading.Timer(seconds, kill)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        if killed:
+            warnings.warn(f"Chromium did not close within {seconds:g} s and was killed", stacklevel=2)
+
+
+def _descendants(pid: int) -> Iterator[int]:
+    """Pids of its children, and of theirs."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(OSError):
+            for child in (task / "children").read_text().split():
+                yield int(child)
+                yield from _descendants(int(child))
+
+
+def _is_chromium(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().startswith("chrom")
+    return False
+
+
 @pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator[Chromium]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS, headless=True)
+        chromium = Chromium(playwright)
         yield chromium
         chromium.close()
 
 
 @pytest.fixture(scope="package")
-def signed_in(browser: Browser, wadah: Installation) -> Any:
+def signed_in(browser: Chromium, wadah: Installation) -> Any:
     """Cookies of the administrator, signed in through the page once for all tests, and just confirmed."""
     context = browser.new_context(base_url=wadah.url)
     page = context.new_page()
@@ -56,7 +115,7 @@ def signed_in(browser: Browser, wadah: Installation) -> Any:
     page.press("input[name=password]", "Enter")
     page.wait_for_url("**/environments/")
     state = context.storage_state()
-    context.close()
+    browser.close(context)
     return state
 
 
@@ -69,7 +128,7 @@ def sign_in(page: Page, username: str, password: str) -> None:
 
 
 @pytest.fixture
-def opens(browser: Browser, wadah: Installation, signed_in: Any) -> Iterator[Opens]:
+def opens(browser: Chromium, wadah: Installation, signed_in: Any) -> Iterator[Opens]:
     """`opens()` is a new window of the administrator; `opens(signed_in=False)` of a stranger.
 
     More options are those of Playwright's `new_context`. Afterwards all are closed, and the test fails when a
@@ -94,7 +153,7 @@ def opens(browser: Browser, wadah: Installation, signed_in: Any) -> Iterator[Ope
 
     yield opens
     for context in contexts:
-        context.close()
+        browser.close(context)
     assert not any(complaints), complaints
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Page
 
-from tests.e2e.browser.conftest import PATIENCE_MS
+from tests.e2e.browser.conftest import PATIENCE_MS, Chromium
 from tests.e2e.browser.eyes import listen_for_complaints, look
 from tests.e2e.browser.walk import OUTSIDE, PAGES
 from tests.e2e.support import Installation
@@ -29,22 +29,22 @@ def ids(wadah: Installation) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def window(browser: Browser, wadah: Installation, signed_in: Any) -> Iterator[Page]:
+def window(browser: Chromium, wadah: Installation, signed_in: Any) -> Iterator[Page]:
     """One for the whole walk."""
     context = browser.new_context(base_url=wadah.url, storage_state=signed_in)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     yield page
-    context.close()
+    browser.close(context)
 
 
 @pytest.fixture(scope="module")
-def outside(browser: Browser, wadah: Installation) -> Iterator[Page]:
+def outside(browser: Chromium, wadah: Installation) -> Iterator[Page]:
     context = browser.new_context(base_url=wadah.url)
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     yield page
-    context.close()
+    browser.close(context)
 
 
 @pytest.mark.parametrize("name", sorted(PAGES))
