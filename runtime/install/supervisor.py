@@ -1,7 +1,7 @@
 """Starts the processes of an installation and starts again what dies; environments aren't its children.
 
 Runs as root in a process of its own (`supervise`), writes what it knows to HOME/run/processes.json, and
-ends with SIGTERM: everything is stopped in reverse order, each within its deadline.
+ends with SIGTERM: everything is stopped in stages, each process within its deadline.
 """
 
 import contextlib
@@ -28,6 +28,9 @@ from runtime.install.roles import Role, environment, roles, words_of
 STEADY_S = 4.0
 FIRST_DELAY_S, MAX_DELAY_S = 0.5, 4.0
 LOG_BYTES = 8 * 2**20
+#: When they are told to end: first the front, so that nothing new comes, then at once all not named here, and
+#: last what those work with.
+_STAGES = {"front": 0, "agent": 2, "redis": 3}
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -145,13 +148,21 @@ class Supervisor:
     # the end -------------------------------------------------------------------------------------
 
     def _stop_all(self) -> None:
-        for child in reversed(self.children):
+        for stage in range(4):
+            self._stop([child for child in self.children if _STAGES.get(child.role.name, 1) == stage])
+
+    def _stop(self, children: list[_Child]) -> None:
+        """All at once, each within its deadline."""
+        asked = time.monotonic()
+        for child in children:
+            if child.process is not None:
+                _signal(child.process.pid, signal.SIGTERM)
+        for child in children:
             process = child.process
             if process is None:
                 continue
-            _signal(process.pid, signal.SIGTERM)
             try:
-                process.wait(child.role.stop_s)
+                process.wait(max(0.0, asked + child.role.stop_s - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _signal_group(process.pid, signal.SIGKILL)
                 process.wait(5)
