@@ -1,5 +1,6 @@
 """Where an installation keeps things, and the copy of the code that it runs."""
 
+import compileall
 import hashlib
 import os
 import shutil
@@ -106,6 +107,8 @@ class Layout:
             elif source.exists():
                 (fresh / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(source, fresh / name)
+        # processes write no bytecode: the panel's user may not, and what root runs stays as it is
+        compileall.compile_dir(fresh, quiet=2, stripdir=fresh, prependdir=self.app)
         for path in (fresh, *fresh.rglob("*")):
             path.chmod(0o755 if path.is_dir() else 0o644)
         (fresh / ".stamp").write_text(wanted)

@@ -29,11 +29,7 @@ def ensure(directory: Path, lock: Path) -> bool:
         return False
     python = directory / "bin" / "python"
     if not python.exists():
-        try:
-            import ensurepip  # noqa: F401, PLC0415
-        except ImportError:
-            install_packages({"/usr/share/doc/python3-venv": "python3-venv"})
-        run([sys.executable, "-m", "venv", str(directory)], timeout_s=120)
+        run([sys.executable, "-m", "venv", "--without-pip", str(directory)], timeout_s=120)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     for pause_s in (*PAUSES_S, None):
         try:
@@ -65,6 +61,7 @@ def _fill(python: Path, lock: Path, environment: dict[str, str]) -> None:
             with suppress(Stop):
                 run([str(uv), *sync, *more], timeout_s=600, environment=environment)
                 return
+    _pip(python)
     run(
         [str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
         timeout_s=1200,
@@ -77,9 +74,21 @@ def _uv(python: Path, environment: dict[str, str]) -> Path | None:
     own = CHECKOUT / ".venv" / "bin" / "uv"
     found = own if own.exists() else shutil.which("uv")
     if found is None:
+        _pip(python)
         try:
             run([str(python), "-m", "pip", "install", "-q", "uv"], timeout_s=180, environment=environment)
         except Stop:
             return None
         found = python.with_name("uv")
     return Path(found)
+
+
+def _pip(python: Path) -> None:
+    """Puts pip in: what takes longest of making an environment, and where there is uv nobody needs it."""
+    if python.with_name("pip3").exists():
+        return
+    try:
+        import ensurepip  # noqa: F401, PLC0415
+    except ImportError:
+        install_packages({"/usr/share/doc/python3-venv": "python3-venv"})
+    run([str(python), "-m", "ensurepip", "--default-pip"], timeout_s=120)

@@ -92,8 +92,8 @@ GROUPS = (
     Group("tests/unit", 300, is_spread=True),
     Group("tests/panel", 600, is_spread=True),
     Group("tests/panel", 600, is_spread=True, database="postgresql"),
-    Group("tests/host", 900),
-    Group("tests/e2e", 900),
+    Group("tests/host", 900, is_spread=True),
+    Group("tests/e2e", 900, is_spread=True),
     Group("tests/faults", 900, is_spread=True),
 )
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
@@ -170,7 +170,7 @@ def _run_group(group: Group, environment: dict[str, str], tally: Tally) -> None:
     """One pytest; what can't be read from its report counts as one failure. A few failures are tried again."""
     began = time.monotonic()
     plain(f"── {group.name}")
-    first = _run_pytest(group, environment, ["-n", "2", "--dist", "loadgroup"] if group.is_spread else [])
+    first = _run_pytest(group, environment, ["-n", "2"] if group.is_spread else [])
     if 0 < len(first.failed) <= MOST_AGAIN and all("::" in name for name in first.failed):
         plain(f"── {group.name}: {len(first.failed)} tried again")
         again = _run_pytest(group, environment, ["--last-failed", "--last-failed-no-failures=none"])

@@ -10,9 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.support import installation, standing
+from tests.e2e.support import installation, ready, standing
 from tests.faults.support.chaos import Chaos, Outcome
-from tests.faults.support.ready import ready
 from tests.faults.support.stack import Stack, stack
 
 

@@ -15,8 +15,7 @@ from uuid import UUID
 from runtime.host.oci import monitor_pid
 from runtime.install.supervisor import STEADY_S
 from runtime.node import Node
-from tests.e2e.support import installation, standing
-from tests.faults.support.ready import ready
+from tests.e2e.support import installation, ready, standing
 from tests.faults.support.sockets import Events
 from tests.faults.support.stack import Stack, stack
 

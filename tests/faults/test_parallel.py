@@ -11,8 +11,6 @@ import pytest
 
 from tests.panel.support.crowd import Answer, Ask, Crowd, crowd_on
 
-pytestmark = pytest.mark.xdist_group("crowd")
-
 ROOM = 5
 LIMITS = {"cpu": 0.5, "memory_mb": 64, "disk_mb": 128}
 

@@ -67,6 +67,14 @@ def audit_gives_way(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def cheap_passwords() -> None:
+    """Argon2 as always, at its smallest: tests set hundreds of passwords, which cost 0.2 s each otherwise."""
+    from django.contrib.auth.hashers import Argon2PasswordHasher
+
+    Argon2PasswordHasher.time_cost, Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.parallelism = 1, 8, 1
+
+
+@pytest.fixture(scope="session", autouse=True)
 def plain_static_files() -> Iterator[None]:
     """Pages name files as they are: the manifest of hashed names is made by an installation."""
     from django.test import override_settings

@@ -183,7 +183,7 @@ def test_bad_input_of_create_is_beside_its_field_and_nothing_typed_is_lost(
 ) -> None:
     page.goto("/environments/create?tenant=demo")
     page.get_by_label("Name").fill("Not A Name")
-    page.get_by_text("busybox", exact=True).click()
+    page.get_by_role("radiogroup", name="Image").get_by_text("busybox", exact=True).click()
     page.get_by_text("Own size", exact=True).click()
     page.get_by_label("Memory").fill("80")
     page.get_by_label("SSH public keys").fill(_KEY)

@@ -5,14 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.support import Installation, installation
+from tests.e2e.support import Installation, installation, ready
 from tests.faults.support.database import Database
 from tests.faults.support.invariants import check_invariants
-from tests.faults.support.ready import ready
 from tests.faults.support.stack import Stack, stack
 from tests.support.postgres import postgresql
-
-pytestmark = pytest.mark.xdist_group("postgresql")
 
 
 @pytest.fixture(scope="module")

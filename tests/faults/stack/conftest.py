@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.support import Installation, installation
+from tests.e2e.support import Installation, installation, ready
 from tests.faults.support.invariants import check_invariants
-from tests.faults.support.ready import ready
 from tests.faults.support.stack import Stack, stack
 
 #: The database lies on a disk of its own, so that a test can fill it.

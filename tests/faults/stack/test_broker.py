@@ -16,8 +16,6 @@ from runtime.host import libc
 from tests.faults.stack.test_database import full_disk
 from tests.faults.support.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 
 def _ask(whole: Stack, count: int) -> list[str]:
     """Ids of new environments; each request is answered with 202 whatever the queue does."""

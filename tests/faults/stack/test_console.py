@@ -2,11 +2,7 @@
 
 import time
 
-import pytest
-
 from tests.faults.support.stack import Stack
-
-pytestmark = pytest.mark.xdist_group("stack")
 
 LINES, PER_BURST = 24_000, 600
 #: Busybox prints a burst, rests a tenth of a second, and goes on: some 4 s and 2.4 MB in all.

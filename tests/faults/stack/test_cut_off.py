@@ -7,11 +7,7 @@ import os
 import time
 from contextlib import ExitStack
 
-import pytest
-
 from tests.faults.support.stack import Stack
-
-pytestmark = pytest.mark.xdist_group("stack")
 
 #: How long the node is cut off; 45 s and more is shown to people as silence.
 CUT_OFF_S = float(os.environ.get("CUT_OFF_S", "6"))

@@ -8,11 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
 from tests.faults.support.stack import Stack
-
-pytestmark = pytest.mark.xdist_group("stack")
 
 
 def test_a_sqlite_that_somebody_holds_locked_loses_nothing(whole: Stack, environment: str) -> None:

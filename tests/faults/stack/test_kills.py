@@ -7,8 +7,6 @@ import pytest
 from tests.faults.support.chaos import ROLES, STEPS, Chaos
 from tests.faults.support.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 
 @pytest.fixture(scope="module")
 def chaos(whole: Stack) -> Iterator[Chaos]:

@@ -10,8 +10,6 @@ import pytest
 from tests.faults.support.queues import Queue, body, recorded
 from tests.faults.support.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 
 @pytest.fixture
 def to_node(whole: Stack) -> Queue:

@@ -27,8 +27,6 @@ from hypothesis.stateful import (
 from tests.faults.support.invariants import check_invariants
 from tests.faults.support.stack import Stack
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 _SETTLE_S = 60.0
 MEMORY, DISK = st.integers(32, 96), st.integers(48, 128)
 

@@ -3,11 +3,7 @@
 import time
 import uuid
 
-import pytest
-
 from tests.faults.support.stack import Stack
-
-pytestmark = pytest.mark.xdist_group("stack")
 
 #: busybox's init takes SIGTERM; a shell that ignores it stands for a guest that never shuts down.
 _STUBBORN = 40

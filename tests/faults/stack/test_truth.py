@@ -2,13 +2,9 @@
 
 from typing import Any
 
-import pytest
-
 from runtime.node import Node
 from tests.faults.support.sockets import Events
 from tests.faults.support.stack import Stack
-
-pytestmark = pytest.mark.xdist_group("stack")
 
 
 def _hears_of(events: Events, environment: str, look: Any, seconds: float = 30) -> Any:

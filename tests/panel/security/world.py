@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http.cookies import SimpleCookie
 from typing import Any
 
 from django.test import Client
@@ -54,13 +56,17 @@ class World:
     platform: User
     shared: dict[str, str]
     """Ids of what belongs to no tenant."""
+    _signed_in: dict[User, SimpleCookie] = field(default_factory=dict)
 
     def client(self, role: str, side: Side | None = None) -> Client:
-        """A fresh browser of somebody with that role."""
+        """A browser of somebody with that role, as it was just after the sign-in."""
         client = Client(raise_request_exception=True)
         if role != "anonymous":
             user = self.platform if role == "platform" else (side or self.own).people[role]
-            client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
+            if user not in self._signed_in:
+                client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
+                self._signed_in[user] = client.cookies
+            client.cookies = copy(self._signed_in[user])
         return client
 
     def values(self, side: Side) -> dict[str, str]:
