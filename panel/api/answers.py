@@ -15,6 +15,7 @@ from panel.api import answers_provider as provider
 from panel.api.answer import Answer, List
 from panel.environments.models import State
 from panel.operations.models import OperationKind, OperationState
+from panel.tenants.models import SuspendedHow, TenantState
 from runtime.contract import DesiredState, Device, Kernel, Kind
 
 
@@ -60,6 +61,12 @@ class Environment(Answer):
     tags: list[str]
     limits: Limits
     plan: str | None = Field(description="Slug of its plan.")
+    plan_version: int | None
+    follows_plan: bool = Field(description="Gets each new version of its plan.")
+    plan_problem: str = Field(description="Why the newest version could not be given to it; else empty.")
+    traffic_state: Literal["slow", "suspend"] | None = Field(
+        description="What was done since the month's traffic is used up; null: it isn't."
+    )
     addresses: list[str]
     ssh_keys: list[str]
     restart: dict[str, Any]
@@ -99,6 +106,7 @@ class ListedOperation(Answer):
     environment_name: str
     tenant: UUID
     who: str
+    from_: str = Field(alias="from", description="Address that it was asked from.")
     generation: int
     created_at: datetime
     started_at: datetime | None
@@ -118,6 +126,22 @@ class Operation(ListedOperation):
 
 class ListedEnvironment(Environment):
     operation: UUID | None = Field(description="Its newest operation.")
+
+
+class Traffic(Answer):
+    """Of this month, in the tenant's time zone."""
+
+    month: str = Field(description="As 2026-11.")
+    ends_at: datetime
+    in_bytes: int
+    out_bytes: int
+    limit_bytes: int | None
+    action: Literal["slow", "suspend"] | None = Field(description="What happens when it is used up.")
+    state: Literal["slow", "suspend"] | None = Field(description="What was done since it is; null: it isn't.")
+
+
+class OneEnvironment(ListedEnvironment):
+    traffic: Traffic
 
 
 class ChangedEnvironment(Environment):
@@ -140,8 +164,18 @@ class Tenant(Answer):
     name: str
     slug: str
     parent: UUID | None
-    state: str
+    state: TenantState
+    suspended_reason: str
+    suspended_how: SuspendedHow = Field(description="What a suspension does to what runs.")
+    delete_at: datetime | None = Field(description="When it is deleted with all that it owns.")
+    must_use_plans: bool
+    requires_mfa: bool = Field(description="Of its people and those of tenants below it.")
+    time_zone: str
     version: int = Field(description="Counts up with every change; for If-Match.")
+
+
+class OneTenant(Tenant):
+    quota: dict[str, float | None] = Field(description="The limit of each resource; null: not limited here.")
 
 
 class Address(Answer):
@@ -192,7 +226,7 @@ _CHANGES = (
 #: Operation of the document, and what it answers when all is well.
 ANSWERS: dict[str, type[BaseModel]] = {
     "environments_list": List[ListedEnvironment],
-    "environments_get": ListedEnvironment,
+    "environments_get": OneEnvironment,
     **{f"environments_{name}": ChangedEnvironment for name in _CHANGES.split()},
     "environments_addresses": List[Address],
     "environments_forwards": List[Forward],
@@ -206,7 +240,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "operations_cancel": Operation,
     "tenants_list": List[Tenant],
     **{
-        f"tenants_{name}": Tenant
+        f"tenants_{name}": OneTenant
         for name in ("create", "get", "update", "suspend", "resume", "delete", "cancel_deletion")
     },
     "tenants_usage": provider.TenantUsage,

@@ -140,8 +140,35 @@ class Node(Answer):
     version: int = Field(description="Counts up with every change of state and overcommit; for If-Match.")
 
 
+class Leak(Answer):
+    resource: str
+    what: str
+    environment_id: UUID | None
+
+
+class OddEnvironment(Answer):
+    environment_id: UUID
+    name: str
+
+
+class LackingEnvironment(OddEnvironment):
+    why: str
+
+
+class LateEnvironment(LackingEnvironment):
+    generation: int
+    observed_generation: int
+
+
 class NodeLeaks(Answer):
-    behind: list[dict[str, Any]]
+    at: str = Field(description="When the node looked; empty: it hasn't yet.")
+    leaks: list[Leak] = Field(description="With the node's mark, and of no wanted environment.")
+    lacking: list[LackingEnvironment] = Field(description="Not as wanted; the node mends these by itself.")
+    unknown: list[UUID] = Field(description="Environments that the node has and the panel doesn't.")
+    lost: list[OddEnvironment] = Field(
+        description="Environments that the panel has there and the node doesn't."
+    )
+    behind: list[LateEnvironment] = Field(description="Whose newest intent isn't brought about for a minute.")
 
 
 class CapacityShare(Answer):
@@ -181,6 +208,7 @@ class AuditRecord(Answer):
     at: datetime
     action: str
     who: str
+    from_: str = Field(alias="from", description="Address that it was done from; empty where none is known.")
     tenant: UUID | None
     target_type: str
     target_id: str

@@ -2,6 +2,7 @@
 
 import pytest
 
+from panel.access.roles import create_role
 from panel.accounts.models import User
 from panel.tenants.models import Membership
 from tests.panel.environments.test_list_rights import signed_in
@@ -60,6 +61,13 @@ def test_who_is_in_one_tenant_alone_has_its_pages_in_the_menu() -> None:
     assert quota in menu(owner)
     assert people in menu(owner)
     assert 'href="/tenants/"' not in menu(owner)
+    role = create_role(
+        factories.administrator(), tenant, name="watch", permissions=["tenant.view", "environment.view"]
+    )
+    watcher = factories.person()
+    Membership.objects.create(tenant=tenant, user=watcher, role="custom", custom_role=role)
+    assert quota in menu(watcher)
+    assert people not in menu(watcher), "who may not see them"
     assert f'{quota} aria-current="page"' in menu(owner, f"/tenants/{tenant.pk}/")
     assert f'{people} aria-current="page"' in menu(owner, f"/tenants/{tenant.pk}/people/")
     Membership.objects.create(tenant=other, user=owner, role="viewer")

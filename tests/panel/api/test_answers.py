@@ -72,7 +72,7 @@ def test_real_answers_are_as_described(client: Client, headers: dict[str, str]) 
         "environments_delete": _ask(client, "DELETE", f"/environments/{made['id']}", headers),
     }
     for name, document in answers.items():
-        ANSWERS[name].model_validate(document)
+        ANSWERS[name].model_validate(document, extra="forbid")
         if "items" in document:
             assert document["items"], name
 

@@ -43,15 +43,24 @@ def test_every_reference_of_the_document_leads_somewhere(client: Client) -> None
     text = json.dumps(document)
     for name in {word.split('"')[0] for word in text.split("#/components/schemas/")[1:]}:
         assert name in document["components"]["schemas"], name
-    limits = document["components"]["schemas"]["LimitsToSet"]
-    assert set(limits["required"]) == {"cpu", "memory_mb", "disk_mb"}
+    schemas = document["components"]["schemas"]
+    assert set(schemas["LimitsToSet"]["required"]) == {"cpu", "memory_mb", "disk_mb"}
+    assert "required" not in schemas["LimitsInPart"], "a change names what it changes"
+    for schema, name in (
+        ("NewEnvironment", "LimitsToSet"),
+        ("NewPlan", "LimitsToSet"),
+        ("EnvironmentToChange", "LimitsInPart"),
+        ("ChangedPlan", "LimitsInPart"),
+    ):
+        limits = schemas[schema]["properties"]["limits"]["anyOf"][0]
+        assert limits == {"$ref": f"#/components/schemas/{name}"}, schema
 
 
 def send(client: Client, name: str, path: str, method: str = "POST") -> Any:
     """The answer to the example of an operation, held against what the document says of it."""
     answer = client.generic(method, f"/api/v1{path}", json.dumps(EXAMPLES[name]), "application/json")
     assert answer.status_code < 300, f"{name}: {answer.content.decode()}"
-    ANSWERS[name].model_validate(answer.json())
+    ANSWERS[name].model_validate(answer.json(), extra="forbid")
     return answer.json()
 
 
@@ -115,4 +124,4 @@ def test_what_is_only_read_is_as_described(client: Client) -> None:
     for name, path in paths.items():
         answer = client.get(f"/api/v1{path}")
         assert answer.status_code == 200, name
-        ANSWERS[name].model_validate(answer.json())
+        ANSWERS[name].model_validate(answer.json(), extra="forbid")

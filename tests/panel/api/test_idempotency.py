@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from panel.environments import services
 from panel.environments.models import Environment
+from panel.errors import NodeAway
+from panel.tenants.lifecycle import resume_tenant, suspend_tenant
 from panel.tenants.models import Membership
 from tests.panel.support import factories
 
@@ -54,6 +57,25 @@ def test_r04_another_tenant_another_person_and_a_support_access_have_keys_of_the
     foreign = ask(factories.bearer(stranger, elsewhere, role="owner"), body_for(first))
     assert foreign.status_code == 404, "nothing of somebody else's answer"
     assert Environment.objects.count() == 2
+    colleague = ask(factories.bearer(factories.member(first), first, role="owner"), body_for(first))
+    assert (colleague.status_code, colleague.json()["code"]) == (409, "name_taken"), "he asked for himself"
+
+
+def test_r04_what_was_refused_for_the_moment_may_be_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.node()
+    tenant, administrator = factories.tenant(), factories.administrator()
+    headers = factories.bearer(factories.member(tenant), tenant, role="owner")
+    suspend_tenant(administrator, tenant.pk)
+    assert ask(headers, body_for(tenant)).status_code == 403
+    resume_tenant(administrator, tenant.pk)
+
+    def away(*_: Any, **__: Any) -> None:
+        raise NodeAway("not now")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(services, "create_environment", away)
+        assert ask(headers, body_for(tenant)).status_code == 503
+    assert ask(headers, body_for(tenant)).status_code == 202
 
 
 def test_r04_a_support_access_is_told_nothing_of_what_its_administrator_was() -> None:
