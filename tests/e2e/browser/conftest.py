@@ -127,6 +127,15 @@ def sign_in(page: Page, username: str, password: str) -> None:
     page.wait_for_url("**/environments/")
 
 
+def visit(page: Page, path: str) -> None:
+    """Also from a page that goes somewhere itself just then, as that of a new environment does."""
+    try:
+        page.goto(path)
+    except Error as aborted:
+        assert "ERR_ABORTED" in aborted.message
+        page.goto(path)
+
+
 @pytest.fixture
 def opens(browser: Chromium, wadah: Installation, signed_in: Any) -> Iterator[Opens]:
     """`opens()` is a new window of the administrator; `opens(signed_in=False)` of a stranger.

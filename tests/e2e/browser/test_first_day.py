@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.e2e.browser.conftest import Opens
+from tests.e2e.browser.conftest import Opens, visit
 from tests.e2e.browser.eyes import shoot
 from tests.e2e.browser.terminal import READ_ALOUD, Screen
 from tests.e2e.support import Installation
@@ -20,7 +20,7 @@ def test_name_and_create_suffice_and_it_is_a_vps(opens: Opens, wadah: Installati
     made = page.url.rstrip("/").rpartition("/")[2]
     try:
         password = page.locator("#root-password").inner_text()
-        page.goto(f"/environments/{made}/console")
+        visit(page, f"/environments/{made}/console")
         screen = Screen(page)
         screen.log_in("root", password)
         screen.shows("root@first-day:~#")

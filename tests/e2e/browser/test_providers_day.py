@@ -3,9 +3,9 @@
 import re
 import uuid
 
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.e2e.browser.conftest import Opens
+from tests.e2e.browser.conftest import Opens, visit
 from tests.e2e.browser.eyes import shoot
 from tests.e2e.support import Installation
 
@@ -24,7 +24,7 @@ def test_a_providers_day(opens: Opens, wadah: Installation) -> None:
         made.append(_create(customer, f"first-{word}", f"day-{word}"))
         expect(customer.locator("#ve-head")).to_contain_text("running")
 
-        _visit(customer, "/environments/create")
+        visit(customer, "/environments/create")
         expect(customer.locator("#main")).to_contain_text("The quota has no environment left.")
         expect(customer.locator(f"input[name=plan][value=day-{word}]")).to_be_disabled()
         shoot(customer, "provider-day-quota-full", full=False)
@@ -50,15 +50,6 @@ def test_a_providers_day(opens: Opens, wadah: Installation) -> None:
         for environment in made:
             wadah.delete(environment)
         wadah.call("DELETE", f"/tenants/{tenant}?wait_s=0")
-
-
-def _visit(page: Page, path: str) -> None:
-    """Also from a page that goes somewhere itself just then, as that of a new environment does."""
-    try:
-        page.goto(path)
-    except Error as aborted:
-        assert "ERR_ABORTED" in aborted.message
-        page.goto(path)
 
 
 def _make_a_plan(provider: Page, name: str) -> None:
@@ -97,7 +88,7 @@ def _invited(opens: Opens, provider: Page, tenant: str, word: str) -> Page:
 
 
 def _create(customer: Page, name: str, plan: str) -> str:
-    _visit(customer, "/environments/create")
+    visit(customer, "/environments/create")
     customer.get_by_label("Name", exact=True).fill(name)
     customer.locator("label.choice", has=customer.locator("input[name=image][value=busybox]")).click()
     customer.locator("label.choice", has=customer.locator(f"input[name=plan][value={plan}]")).click()
