@@ -74,7 +74,9 @@ def test_what_leaks_is_found_and_named(whole: Stack) -> None:
 
         leak = wadah.wait(found, 45)[0]
         assert leak["environment_id"] == "ffffffff-ffff-ffff-ffff-ffffffffffff"
-        wadah.wait(lambda: stray.name in whole.page("/nodes/leaks/").body, 30)
+        wadah.wait(
+            lambda: stray.name in whole.page("/nodes/leaks/").body, 30, lambda: str(whole.page("/nodes/leaks/"))
+        )
         said = wadah.wadah("node", "leaks", check=False)
         assert said.returncode == 1
         assert stray.name in said.stdout
