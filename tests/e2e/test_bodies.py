@@ -86,7 +86,9 @@ def _chunked(wadah: Installation, path: str, kind: str, length: int) -> tuple[in
     with suppress(BrokenPipeError, ConnectionResetError):  # the answer is there already
         connection.request("POST", path, body=pieces, headers=headers, encode_chunked=True)
     answer = connection.getresponse()
-    return answer.status, json.loads(answer.read())
+    text = answer.read()
+    assert text, f"{answer.status} without a body: {answer.headers}"
+    return answer.status, json.loads(text)
 
 
 @pytest.mark.parametrize("turn", range(3))
