@@ -43,7 +43,9 @@ def _read(environ: dict[str, Any]) -> HttpResponse | None:
         drain(read)
         return problem(411, "length_required", "An archive comes with its length: Content-Length.")
     body = bytearray()
-    while len(body) < LIMIT_BYTES and (piece := read(LIMIT_BYTES - len(body))):
+    # to its end, also of one that is as long as the front lets through: with something left unread the server
+    # would close the connection before the front has read the answer, which made a 502 of it
+    while len(body) <= LIMIT_BYTES and (piece := read(LIMIT_BYTES + 1 - len(body))):
         body += piece
     if len(body) >= LIMIT_BYTES:
         return problem(413, "too_long", "The body of a request has less than 2 MB here.")
