@@ -121,11 +121,11 @@ class Engine:
                 return last
 
     def _tidy(self, spec: EnvironmentSpec) -> None:
-        try:
-            for resource in self.tools.of(spec.kind):
+        for resource in self.tools.all():
+            try:
                 resource.tidy(spec)
-        except Exception:  # the edge: all that was asked for is done and told
-            log.exception("not tidied", environment=str(spec.id))
+            except Exception:  # the edge: all that was asked for is done and told
+                log.exception("not tidied", environment=str(spec.id), resource=resource.name)
 
     # -- one apply ------------------------------------------------------------------------------
 

@@ -35,9 +35,8 @@ class Monitor(Resource):
         if init_pid(self.node, spec.id) is not None:
             return None
         if self.forget(spec.id):
-            Cgroup(self.node).ensure(
-                spec
-            )  # the OCI runtime takes a container's group away with it, limits and all
+            # the OCI runtime takes a container's group away with it, limits and all
+            Cgroup(self.node).ensure(spec)
         kernel = kernel_of(spec.kernel)
         self._starting(spec.id).touch(mode=0o600)
         _launched[spec.id] = launch_monitor(
@@ -84,14 +83,22 @@ class Monitor(Resource):
     def forget(self, environment_id: UUID) -> bool:
         """Takes away what a dead container left: the OCI runtime's state, pid files, sockets. Whether there was
         a container."""
-        if (launch := _launched.pop(environment_id, None)) is not None:
-            launch.abandon()
+        self._abandon(environment_id)
         there = self._end_orphans(environment_id)
         there |= self._delete_container(environment_id)
         init_pid_file(self.node, environment_id).unlink(missing_ok=True)
         monitor_pid_file(self.node, environment_id).unlink(missing_ok=True)
         (self.node.exits / self.node.container_name(environment_id)).unlink(missing_ok=True)
         return there
+
+    @staticmethod
+    def _abandon(environment_id: UUID) -> None:
+        if (launch := _launched.pop(environment_id, None)) is not None:
+            launch.abandon()
+
+    def tidy(self, spec: EnvironmentSpec) -> None:
+        """What was cut off before its init was waited for isn't taken for a later start's."""
+        self._abandon(spec.id)
 
     def _delete_container(self, environment_id: UUID) -> bool:
         name = self.node.container_name(environment_id)

@@ -99,3 +99,26 @@ def test_what_is_told_meanwhile_is_no_answer_to_a_change_that_nobody_tried(
     assert after is not None
     assert (after.code, after.attempted_generation) == ("", newer.generation)
     assert init_pid(node, spec.id) is None
+
+
+def test_a_repair_cut_off_before_its_init_leaves_nothing_to_a_later_start(
+    make: Make, node: Node, specs: Specs
+) -> None:
+    """This process started a monitor and has not waited for it: neither its answer nor a descriptor stays."""
+    spec = make()
+    pid = init_pid(node, spec.id)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while init_pid(node, spec.id) is not None:
+        time.sleep(0.01)
+    engine, descriptors = Engine(node), len(os.listdir("/proc/self/fd"))
+    plant(node, "fail", ("ensure", "before", "guest files"))
+    failed = engine.again(spec.id)
+    assert failed is not None
+    assert failed.code == "injected"
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
+    repaired = engine.again(spec.id)
+    assert repaired is not None
+    assert (repaired.state, repaired.code) == (ObservedState.RUNNING, "")
+    assert init_pid(node, spec.id) not in (None, pid)
+    assert_whole(node)
