@@ -94,7 +94,8 @@ def _directories(node: Node) -> None:
     for name in ("ns", "store", "environments", "slots", "tombstones", "images"):
         (node.root / name).mkdir(mode=0o700, exist_ok=True)
     node.run.mkdir(mode=0o755, exist_ok=True)
-    for path in (node.mounts, node.mounts / "roots", node.mounts / "users", node.devices, node.lxcfs):
+    pins = (node.mounts / name for name in ("roots", "users", "networks"))
+    for path in (node.mounts, *pins, node.devices, node.lxcfs):
         path.mkdir(mode=0o711, exist_ok=True)
         if path not in (node.lxcfs, node.devices):  # what is mounted there has a mode of its own
             path.chmod(0o711)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_noop as _
 STEPS = {
     "id range": gettext_lazy("id range"),
     "root volume": gettext_lazy("root volume"),
+    "namespaces": gettext_lazy("namespaces"),
     "id-mapped root": gettext_lazy("id-mapped root"),
     "guest files": gettext_lazy("guest files"),
     "limits (cgroup)": gettext_lazy("limits (cgroup)"),

@@ -15,6 +15,7 @@ from runtime.resources.guest import GuestFiles
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
 from runtime.resources.monitor import Monitor
+from runtime.resources.namespaces import Namespaces
 from runtime.resources.process import Process, Start
 from runtime.resources.root_mount import RootMount
 from runtime.resources.shaping import Shaping
@@ -27,16 +28,18 @@ class System(Kind):
         IdRange,
         Cgroup,
         RootVolume,
+        Namespaces,
         RootMount,
         Bundle,
         Monitor,
         # while the container is being made:
         GuestFiles,
         Firewall,
-        Process,
         Link,
         Addresses,
         Shaping,
+        # made by now:
+        Process,
         Start,
     )
 

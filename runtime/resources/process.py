@@ -1,4 +1,4 @@
-"""The environment's first process; made in one step and let go in a later one, so that its network is whole
+"""The environment's first process; made in one step and let go in another, so that everything of it is whole
 before its first instruction runs."""
 
 import contextlib

@@ -43,7 +43,7 @@ def switch_off(node: Node) -> None:
         os.kill(int((node.run / "lxcfs.pid").read_text()), signal.SIGKILL)
     for place in (node.lxcfs, node.devices):
         mounts.unmount(place)
-    for kind in ("roots", "users"):
+    for kind in ("roots", "users", "networks"):
         for point in mounts.mounted_below(node.mounts / kind):
             mounts.unmount(point)
     shutil.rmtree(node.mounts)

@@ -21,15 +21,16 @@ STEPS = (
     "id range",
     "limits",
     "root volume",
+    "namespaces",
     "id-mapped root",
     "OCI bundle",
     "monitor",
     "guest files",
     "firewall",
-    "init process",
     "network link",
     "addresses and routes",
     "network rate",
+    "init process",
     "start",
 )
 ROLES = ("node-worker", "node-slow", "agent", "panel-worker", "beat", "web", "uploads", "ws", "redis")
