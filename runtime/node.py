@@ -182,6 +182,16 @@ class Node:
         return self.mounts / "devices"
 
     @property
+    def oci_runtime(self) -> Path:
+        """A view of crun that nobody can write through, in the node's mount namespace."""
+        return self.mounts / "crun"
+
+    @property
+    def temporary(self) -> Path:
+        """For sockets of a moment; the path is short, and what a killed program leaves goes with a reboot."""
+        return self.mounts / "tmp"
+
+    @property
     def oci_root(self) -> Path:
         """The OCI runtime's own state (`crun --root`)."""
         return self.run / "oci"

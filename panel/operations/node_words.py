@@ -18,6 +18,7 @@ STEPS = {
     "guest files": gettext_lazy("guest files"),
     "limits (cgroup)": gettext_lazy("limits (cgroup)"),
     "OCI bundle": gettext_lazy("OCI bundle"),
+    "container": gettext_lazy("container"),
     "monitor": gettext_lazy("console and monitor"),
     "init process": gettext_lazy("init process"),
     "network link": gettext_lazy("network link"),

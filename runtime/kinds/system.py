@@ -14,7 +14,7 @@ from runtime.resources.firewall import Firewall
 from runtime.resources.guest import GuestFiles
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
-from runtime.resources.monitor import Monitor
+from runtime.resources.monitor import Container, Monitor
 from runtime.resources.namespaces import Namespaces
 from runtime.resources.process import Process, Start
 from runtime.resources.root_mount import RootMount
@@ -26,12 +26,13 @@ class System(Kind):
     name = KindName.SYSTEM
     resources = (
         IdRange,
+        Monitor,
         Cgroup,
         RootVolume,
         Namespaces,
         RootMount,
         Bundle,
-        Monitor,
+        Container,
         # while the container is being made:
         GuestFiles,
         Firewall,

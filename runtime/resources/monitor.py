@@ -1,7 +1,7 @@
 """The environment's conmon, which keeps its console and exit code, and has the OCI runtime make its container.
 
-It is started in this step and answered for in the one of the init process: what the container's making doesn't
-need is done meanwhile, on the other processor.
+It is started first, told in the step of the container to have it made, and answered for in the one of the init
+process: what its own start and the container's making don't need is done meanwhile, on the other processor.
 """
 
 import os
@@ -34,15 +34,21 @@ class Monitor(Resource):
         """Only together with a new init: to one that runs nothing brings a console back."""
         if init_pid(self.node, spec.id) is not None:
             return None
-        if self.forget(spec.id):
-            # the OCI runtime takes a container's group away with it, limits and all
-            Cgroup(self.node).ensure(spec)
+        self.forget(spec.id)  # before the limits: the OCI runtime takes a container's group away with it
         kernel = kernel_of(spec.kernel)
         self._starting(spec.id).touch(mode=0o600)
         _launched[spec.id] = launch_monitor(
-            self.node, spec.id, runtime=kernel.runtime(), runtime_arguments=kernel.runtime_arguments(self.node)
+            *(self.node, spec.id),
+            runtime=kernel.runtime(self.node),
+            runtime_arguments=kernel.runtime_arguments(self.node),
         )
         return None
+
+    @staticmethod
+    def go_on(environment_id: UUID) -> None:
+        """Has the container made by the monitor that this process started; a no-op when it started none."""
+        if (launch := _launched.get(environment_id)) is not None:
+            launch.go_on()
 
     def _starting(self, environment_id: UUID) -> Path:
         """There while a container is being made: whoever finds it comes after one who was killed just then."""
@@ -147,3 +153,26 @@ class Monitor(Resource):
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         """Never: nothing brings it back but a new start, which nobody wants for a console's sake."""
         return None
+
+
+class Container(Resource):
+    """Everything that the OCI runtime needs is there: it begins to make the container."""
+
+    name = "container"
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        Monitor.go_on(spec.id)
+        return None
+
+    def remove(self, environment_id: UUID) -> str | None:
+        return None  # it goes with the init process
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        there = (self.node.oci_root / self.node.container_name(environment_id)).exists()
+        return {"name": self.node.container_name(environment_id)} if there else None
+
+    def inventory(self) -> Iterable[Found]:
+        return ()  # found as the init process
+
+    def drifted(self, spec: EnvironmentSpec) -> str | None:
+        return None  # its init process says so

@@ -172,11 +172,11 @@ class Start(Resource):
         if not self._gate(spec.id).exists():
             return None
         kernel = kernel_of(spec.kernel)
-        if Path(kernel.runtime()).name == "crun":
+        if Path(kernel.runtime(self.node)).name == "crun":
             self._open_gate(spec.id)
         else:
             name = self.node.container_name(spec.id)
-            run([kernel.runtime(), *kernel.runtime_arguments(self.node), "start", name], timeout_s=20)
+            run([kernel.runtime(self.node), *kernel.runtime_arguments(self.node), "start", name], timeout_s=20)
         return None
 
     def _open_gate(self, environment_id: UUID) -> None:

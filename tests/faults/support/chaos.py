@@ -19,12 +19,13 @@ from tests.faults.support.stack import Stack
 #: Steps of a node's work where its process may be killed (the names that people see).
 STEPS = (
     "id range",
+    "monitor",
     "limits",
     "root volume",
     "namespaces",
     "id-mapped root",
     "OCI bundle",
-    "monitor",
+    "container",
     "guest files",
     "firewall",
     "network link",
