@@ -122,8 +122,10 @@ class Monitor(Resource):
         return there
 
     def remove(self, environment_id: UUID) -> str | None:
-        """It ends by itself after init; it gets two seconds, then a kill."""
-        self._end(environment_id)
+        """It ends by itself after init; it gets two seconds, then a kill. One that is at its start is given
+        time to make its container, see `forget`."""
+        if not self.is_starting(environment_id):
+            self._end(environment_id)
         self.forget(environment_id)
         return None
 

@@ -53,10 +53,9 @@ class Process(Resource):
             )
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        pid = init_pid(self.node, spec.id)
-        if pid is not None and not self._monitor.is_starting(spec.id):
+        if init_pid(self.node, spec.id) is not None and not self._monitor.is_starting(spec.id):
             return None
-        pid = self._monitor.made(spec.id) or pid
+        pid = self._monitor.made(spec.id)
         if pid is None:
             raise RuntimeFault("its init ended while it was being made", code="init_gone")
         release_terminal(pid)
@@ -154,6 +153,11 @@ class Process(Resource):
         """Not when its monitor alone is gone: nothing brings that back but a new start, which nobody wants for
         a console's sake. `has_monitor` says so."""
         return "its init process is gone" if init_pid(self.node, spec.id) is None else None
+
+    def is_half_made(self, environment_id: UUID) -> bool:
+        """Whether a start was cut off, by whatever, before its container was there and ready: it may be of
+        another spec, and its init may appear at any moment."""
+        return self._monitor.is_starting(environment_id)
 
     def has_monitor(self, environment_id: UUID) -> bool:
         """Whether its console is kept, and its exit code will be known."""
