@@ -40,8 +40,8 @@ class Group:
 
     directory: str
     deadline_s: int
-    is_spread: bool = False
-    """Over several processes."""
+    processes: int = 1
+    """Two fill the smallest machine."""
     database: str = ""
 
     @property
@@ -89,12 +89,12 @@ class Tally:
 
 #: Quick ones first.
 GROUPS = (
-    Group("tests/unit", 300, is_spread=True),
-    Group("tests/panel", 600, is_spread=True),
-    Group("tests/panel", 600, is_spread=True, database="postgresql"),
-    Group("tests/host", 900, is_spread=True),
-    Group("tests/e2e", 900, is_spread=True),
-    Group("tests/faults", 900, is_spread=True),
+    Group("tests/unit", 300, processes=2),
+    Group("tests/panel", 600, processes=2),
+    Group("tests/panel", 600, processes=2, database="postgresql"),
+    Group("tests/host", 900, processes=2),
+    Group("tests/e2e", 900, processes=2),
+    Group("tests/faults", 900, processes=2),
 )
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
 #: its patience's end. More are a defect.
@@ -110,11 +110,12 @@ def _prepare() -> dict[str, str]:
         ensure_user()
     python.ensure(VENV, CHECKOUT / "requirements" / "dev.lock")
     line("Python environment")
+    # without PYTHONDONTWRITEBYTECODE of `./wadah`: each of some thirty processes would compile all tests anew
+    left_out = ("WADAH_", "DJANGO_", "PYTHONDONTWRITEBYTECODE")
     environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith(("WADAH_", "DJANGO_"))},
+        **{key: value for key, value in os.environ.items() if not key.startswith(left_out)},
         "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
         "PYTHONPATH": str(CHECKOUT),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     if (CHECKOUT / "panel" / "config" / "vendor.py").exists():
         command = [str(VENV / "bin" / "python"), "-m", "panel.config.vendor"]
@@ -170,7 +171,7 @@ def _run_group(group: Group, environment: dict[str, str], tally: Tally) -> None:
     """One pytest; what can't be read from its report counts as one failure. A few failures are tried again."""
     began = time.monotonic()
     plain(f"── {group.name}")
-    first = _run_pytest(group, environment, ["-n", "2"] if group.is_spread else [])
+    first = _run_pytest(group, environment, ["-n", str(group.processes)] if group.processes > 1 else [])
     if 0 < len(first.failed) <= MOST_AGAIN and all("::" in name for name in first.failed):
         plain(f"── {group.name}: {len(first.failed)} tried again")
         again = _run_pytest(group, environment, ["--last-failed", "--last-failed-no-failures=none"])

@@ -18,7 +18,11 @@ def _run(
         (directory / name).write_text(text)
     monkeypatch.setattr(testing, "CHECKOUT", directory)
     tally = Tally()
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # loading them takes longer than these tests
+    }
     testing._run_group(Group(".", deadline_s), environment, tally)
     return tally
 

@@ -1,5 +1,8 @@
 """The seccomp profile as a decision: what a filter of these rules answers (seccomp(2))."""
 
+from functools import cache
+from typing import Any
+
 import pytest
 
 from runtime.contract import SecurityProfile
@@ -7,14 +10,20 @@ from runtime.oci.seccomp import profile
 from runtime.oci.syscalls import ALLOWED
 
 
+@cache
+def _rules(name: str, **options: bool) -> list[dict[str, Any]]:
+    whole = profile(SecurityProfile(**options), "x86_64")
+    return [rule for rule in whole["syscalls"] if name in rule["names"]]
+
+
 def answers(name: str, *arguments: int, **options: bool) -> set[str]:
     """Actions of every rule that fits; empty where the default answers. Two would be a rule that denies what
     another allows, and which of them holds is nobody's to say."""
-    found = set()
-    for rule in profile(SecurityProfile(**options), "x86_64")["syscalls"]:
-        if name in rule["names"] and all(_fits(one, arguments) for one in rule.get("args", ())):
-            found.add(rule["action"])
-    return found
+    return {
+        rule["action"]
+        for rule in _rules(name, **options)
+        if all(_fits(one, arguments) for one in rule.get("args", ()))
+    }
 
 
 def _fits(compare: dict[str, int | str], arguments: tuple[int, ...]) -> bool:
