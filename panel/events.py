@@ -3,13 +3,14 @@
 A page that hears of a change fetches its fragment anew, so that a lost event costs freshness, not truth.
 """
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import structlog
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
-from django.db import transaction
+from django.db import connection, transaction
 
 from panel.broker import BROKER
 from panel.live.layer import EventLayer
@@ -55,20 +56,33 @@ def rights_changed(user_id: UUID) -> None:
     send([(RIGHTS_GROUP, {"type": "wadah.rights", "user": str(user_id)})])
 
 
+@dataclass
+class _Sending:
+    """Called once the transaction is committed."""
+
+    messages: list[tuple[str, dict[str, Any]]]
+
+    def __call__(self) -> None:
+        if BROKER.rests:
+            return
+        layer = get_channel_layer()
+        try:
+            if isinstance(layer, EventLayer):
+                layer.publish(self.messages)
+            elif layer is not None:
+                for group, message in self.messages:
+                    async_to_sync(layer.group_send)(group, message)
+        except Exception as error:  # Redis away: pages refetch when they reconnect
+            BROKER.failed()
+            log.warning("event not sent", error=type(error).__name__)
+
+
 def send(messages: list[tuple[str, dict[str, Any]]]) -> None:
-    transaction.on_commit(lambda: _send(messages), robust=True)
-
-
-def _send(messages: list[tuple[str, dict[str, Any]]]) -> None:
-    if BROKER.rests:
-        return
-    layer = get_channel_layer()
-    try:
-        if isinstance(layer, EventLayer):
-            layer.publish(messages)
-        elif layer is not None:
-            for group, message in messages:
-                async_to_sync(layer.group_send)(group, message)
-    except Exception as error:  # Redis away: pages refetch when they reconnect
-        BROKER.failed()
-        log.warning("event not sent", error=type(error).__name__)
+    """After the running transaction commits; in one go with what it has to send just before."""
+    hooks = connection.run_on_commit
+    if hooks:
+        savepoints, last = hooks[-1][:2]
+        if isinstance(last, _Sending) and savepoints == set(connection.savepoint_ids):
+            last.messages += messages
+            return
+    transaction.on_commit(_Sending(messages), robust=True)

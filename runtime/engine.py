@@ -195,13 +195,14 @@ class Engine:
         """The spec's resources in order, stopped and started where that is wanted."""
         spec = work.spec
         resources = self.tools.of(spec.kind)
-        runs = init_pid(self.node, spec.id) is not None
+        is_half_made = self.tools.one(Process).is_half_made(spec.id)
+        runs = init_pid(self.node, spec.id) is not None and not is_half_made
         wants_run = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.stays_off
         reboot = runs and self._is_of_another_boot(spec)
         if runs and (reboot or not wants_run):
             self._halt(work)
             runs = False
-        if not runs and (reboot or not wants_run):
+        if not runs and (reboot or is_half_made or not wants_run):
             self._take_down(work, resources)
         if not wants_run:
             for resource in resources:

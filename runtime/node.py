@@ -182,6 +182,16 @@ class Node:
         return self.mounts / "devices"
 
     @property
+    def oci_runtime(self) -> Path:
+        """A view of crun that nobody can write through, in the node's mount namespace."""
+        return self.mounts / "crun"
+
+    @property
+    def temporary(self) -> Path:
+        """For sockets of a moment; the path is short, and what a killed program leaves goes with a reboot."""
+        return self.mounts / "tmp"
+
+    @property
     def oci_root(self) -> Path:
         """The OCI runtime's own state (`crun --root`)."""
         return self.run / "oci"
@@ -204,6 +214,10 @@ class Node:
     def user_namespace(self, environment_id: UUID) -> Path:
         """Pin of the VE's user namespace, in the node's mount namespace."""
         return self.mounts / "users" / str(environment_id)
+
+    def network_namespace(self, environment_id: UUID) -> Path:
+        """Pin of the VE's network namespace, in the node's mount namespace."""
+        return self.mounts / "networks" / str(environment_id)
 
     def environment(self, environment_id: UUID) -> Path:
         """Our own records of the VE (0700): spec, journal, bundle, console. Never below what a tenant owns."""

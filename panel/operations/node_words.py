@@ -13,10 +13,12 @@ from django.utils.translation import gettext_noop as _
 STEPS = {
     "id range": gettext_lazy("id range"),
     "root volume": gettext_lazy("root volume"),
+    "namespaces": gettext_lazy("namespaces"),
     "id-mapped root": gettext_lazy("id-mapped root"),
     "guest files": gettext_lazy("guest files"),
     "limits (cgroup)": gettext_lazy("limits (cgroup)"),
     "OCI bundle": gettext_lazy("OCI bundle"),
+    "container": gettext_lazy("container"),
     "monitor": gettext_lazy("console and monitor"),
     "init process": gettext_lazy("init process"),
     "network link": gettext_lazy("network link"),

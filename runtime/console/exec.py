@@ -105,7 +105,7 @@ def runtime_command(node: Node, environment_id: UUID) -> list[str]:
     if spec is None:
         raise RuntimeFault("there is no such environment on this node", code="not_found", retryable=False)
     kernel = kernel_of(spec.kernel)
-    return [kernel.runtime(), *kernel.runtime_arguments(node)]
+    return [kernel.runtime(node), *kernel.runtime_arguments(node)]
 
 
 def exec_arguments(

@@ -28,14 +28,25 @@ START_DEADLINE_S = 20.0
 
 @dataclass
 class Launch:
-    """A conmon on its way. Answer for it once: by `pid` or `abandon`."""
+    """A conmon on its way, which has loaded itself and waits. Answer for it once: by `pid` or `abandon`."""
 
     _process: subprocess.Popen[bytes]
     _answer: int
+    _gate: int | None
+
+    def go_on(self) -> None:
+        """Has it call the OCI runtime. A no-op when it was told so before."""
+        if self._gate is None:
+            return
+        with suppress(BrokenPipeError):  # killed already: then it gives no answer either
+            os.write(self._gate, b"\0")
+        os.close(self._gate)
+        self._gate = None
 
     def pid(self) -> int:
         """Host pid of the process that it started, waited for. Raises `RuntimeFault` with the OCI runtime's
         sentence when that refused, or `START_DEADLINE_S` from now."""
+        self.go_on()
         with self._process:
             try:
                 answer = _first_line(self._answer, self._process)
@@ -53,8 +64,11 @@ class Launch:
         return pid
 
     def abandon(self) -> None:
-        """Nobody waits for it; it goes on alone."""
+        """Nobody waits for it: it ends where it hasn't gone on, or goes on alone."""
         os.close(self._answer)
+        if self._gate is not None:
+            self._process.kill()  # to close the gate would let it go on
+            os.close(self._gate)
         with self._process:  # the one that it left in its place isn't ours
             pass
 
@@ -62,7 +76,9 @@ class Launch:
 def launch_monitor(
     node: Node, environment_id: UUID, *, runtime: str, runtime_arguments: Sequence[str]
 ) -> Launch:
-    """Begins to make the container of the environment's bundle, not yet started, under a conmon of its own."""
+    """A conmon that will have the container of the environment's bundle made, not yet started.
+
+    The bundle needn't be there before it goes on."""
     console = node.console(environment_id)
     console.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = node.container_name(environment_id)
@@ -99,7 +115,12 @@ def launch_conmon(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**ENVIRONMENT, "_OCI_SYNCPIPE": str(sync_write), "_OCI_STARTPIPE": str(start_read)},
+            env={
+                **ENVIRONMENT,
+                "TMPDIR": str(node.temporary),
+                "_OCI_SYNCPIPE": str(sync_write),
+                "_OCI_STARTPIPE": str(start_read),
+            },
             pass_fds=(sync_write, start_read),
             start_new_session=True,
             cwd="/",
@@ -111,10 +132,7 @@ def launch_conmon(
     finally:
         os.close(sync_write)
         os.close(start_read)
-    with suppress(BrokenPipeError):  # killed already: then it gives no answer either
-        os.write(start_write, b"\0")
-    os.close(start_write)
-    return Launch(process, sync_read)
+    return Launch(process, sync_read, start_write)
 
 
 def _first_line(fd: int, process: subprocess.Popen[bytes]) -> bytes:

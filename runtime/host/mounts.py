@@ -87,11 +87,26 @@ def user_namespace(first_uid: int, count: int) -> int:
     the namespace's owner is: what the kernel counts by user (inotify instances, message queues, pending
     signals) it counts for the owner too, and would for all environments together if that were root.
     """
+    return _made_by_child(libc.CLONE_NEWUSER, ("user",), first_uid, count)[0]
+
+
+def user_and_network_namespace(first_uid: int, count: int) -> tuple[int, int]:
+    """As `user_namespace`, and a descriptor of a new network namespace that belongs to it."""
+    user, network = _made_by_child(libc.CLONE_NEWUSER | libc.CLONE_NEWNET, ("user", "net"), first_uid, count)
+    return user, network
+
+
+def _made_by_child(flags: int, names: tuple[str, ...], first_uid: int, count: int) -> list[int]:
     mapping = f"0 {first_uid} {count}\n"
+    made: list[int] = []
     try:
-        with libc.idle_child(libc.CLONE_NEWUSER, first_uid) as child:
+        with libc.idle_child(flags, first_uid) as child:
             Path(f"/proc/{child}/uid_map").write_text(mapping)
             Path(f"/proc/{child}/gid_map").write_text(mapping)
-            return os.open(f"/proc/{child}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+            for name in names:
+                made.append(os.open(f"/proc/{child}/ns/{name}", os.O_RDONLY | os.O_CLOEXEC))
     except OSError as error:
-        raise RuntimeFault(f"a user namespace can't be made: {error.strerror}", code="host_lacks") from error
+        for namespace in made:
+            os.close(namespace)
+        raise RuntimeFault(f"a namespace can't be made: {error.strerror}", code="host_lacks") from error
+    return made

@@ -1,4 +1,4 @@
-"""Links, addresses and routes by netlink, in this network namespace or in that of a process.
+"""Links, addresses and routes by netlink, in this network namespace or in another.
 
 One socket per use: a pyroute2 `IPRoute` that is kept open gathers unread acknowledgements (0.9.7).
 """
@@ -13,7 +13,6 @@ from typing import TypeVar
 
 from pyroute2 import IPRoute, NetlinkError
 
-from runtime.errors import RuntimeFault
 from runtime.host import libc
 from runtime.host.rtnetlink import Rtnetlink
 
@@ -22,23 +21,18 @@ T = TypeVar("T")
 __all__ = ["IPRoute", "NetlinkError", "Rtnetlink", "inside", "link_index", "set_interface"]
 
 
-def inside(pid: int, act: Callable[[Rtnetlink], T]) -> T:
-    """Runs `act` with a netlink socket in the network namespace of a process.
+def inside(namespace: int, act: Callable[[Rtnetlink], T]) -> T:
+    """Runs `act` with a netlink socket in a network namespace, by a descriptor of it.
 
     Only the opening happens there, in a thread of its own which joins that namespace and ends: a
-    netlink socket stays with the namespace it was opened in. Raises what `act` raises, or
-    `RuntimeFault` when the process is gone.
+    netlink socket stays with the namespace it was opened in. Raises what `act` raises.
     """
     opened: list[Rtnetlink] = []
     fault: list[BaseException] = []
 
     def work() -> None:
         try:
-            fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                libc.setns(fd, libc.CLONE_NEWNET)
-            finally:
-                os.close(fd)
+            libc.setns(namespace, libc.CLONE_NEWNET)
             opened.append(Rtnetlink())
         except BaseException as error:
             fault.append(error)
@@ -47,8 +41,6 @@ def inside(pid: int, act: Callable[[Rtnetlink], T]) -> T:
     thread.start()
     thread.join()
     if fault:
-        if isinstance(fault[0], FileNotFoundError):
-            raise RuntimeFault("the environment's init is gone", code="init_gone") from fault[0]
         raise fault[0]
     with opened[0] as netlink:
         return act(netlink)

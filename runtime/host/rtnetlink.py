@@ -33,7 +33,7 @@ RTM_GETQDISC = 38
 RTM_GETNSID = 90
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_LINKINFO = 1, 3, 4, 5, 6, 18
-IFLA_NET_NS_PID, IFLA_IFALIAS, IFLA_STATS64, IFLA_LINK_NETNSID = 19, 20, 23, 37
+IFLA_IFALIAS, IFLA_STATS64, IFLA_NET_NS_FD, IFLA_LINK_NETNSID = 20, 23, 28, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
 IFF_UP = 1
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD, IFA_F_PERMANENT = 1, 2, 8, 0x02, 0x80
@@ -41,7 +41,7 @@ NDA_DST, NDA_LLADDR, NUD_PERMANENT = 1, 2, 0x80
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC = 1, 4, 5, 7
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST = 254, 4, 1
 RT_SCOPE_UNIVERSE, RT_SCOPE_LINK = 0, 253
-NETNSA_NSID, NETNSA_PID = 1, 2
+NETNSA_NSID, NETNSA_FD = 1, 3
 TC_H_ROOT, TC_H_INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
 TCA_KIND, TCA_OPTIONS, TCA_TBF_PARMS, TCA_TBF_RATE64 = 1, 2, 1, 4
 
@@ -95,7 +95,8 @@ class Veth:
     mac: str
     peer_name: str
     peer_mac: str
-    peer_pid: int
+    peer_namespace: int
+    """Descriptor of the network namespace that the other side is born in."""
     mtu: int
     alias: str
 
@@ -256,9 +257,9 @@ class Rtnetlink:
             raise
         return attributes(answer[0][_TCMSG.size :]) if answer else None
 
-    def namespace_of(self, pid: int) -> int | None:
-        """The kernel's number, in this namespace, for the network namespace of a process; None without one."""
-        body = struct.pack("=Bxxx", socket.AF_UNSPEC) + _u32(NETNSA_PID, pid)
+    def number_of(self, namespace: int) -> int | None:
+        """The kernel's number, in this namespace, for another network namespace; None without one."""
+        body = struct.pack("=Bxxx", socket.AF_UNSPEC) + _u32(NETNSA_FD, namespace)
         answer = self._ask(RTM_GETNSID, body, "network namespace")
         number = _integer(attributes(answer[0][4:]).get(NETNSA_NSID)) if answer else None
         return None if number == -1 else number
@@ -284,11 +285,11 @@ class Rtnetlink:
     # -- changes --------------------------------------------------------------------------------
 
     def add_veth(self, veth: Veth) -> None:
-        """Both sides down; the other one is born in the namespace of a process."""
+        """Both sides down; the other one is born in its namespace."""
         name, mac, mtu, alias = veth.name, veth.mac, veth.mtu, veth.alias
         peer = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         peer += _text(IFLA_IFNAME, veth.peer_name) + _attribute(IFLA_ADDRESS, _mac(veth.peer_mac))
-        peer += _u32(IFLA_MTU, mtu) + _u32(IFLA_NET_NS_PID, veth.peer_pid)
+        peer += _u32(IFLA_MTU, mtu) + _u32(IFLA_NET_NS_FD, veth.peer_namespace)
         info = _attribute(IFLA_INFO_KIND, b"veth")
         info += _attribute(IFLA_INFO_DATA, _attribute(VETH_INFO_PEER, peer))
         body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + _text(IFLA_IFNAME, name)

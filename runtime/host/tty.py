@@ -6,6 +6,9 @@ import subprocess
 from runtime.errors import RuntimeFault
 from runtime.host.command import ENVIRONMENT
 
+#: Exit code for what can't be found: shells and util-linux have it the same.
+_NO_SUCH_PROGRAM = 127
+
 
 def release_terminal(pid: int) -> None:
     """Session of `pid` no longer has the terminal at its standard input as its controlling one.
@@ -13,7 +16,8 @@ def release_terminal(pid: int) -> None:
     The OCI runtime gives it to an environment's init. An init that isn't systemd keeps it: then no shell on
     the console can have it, and Ctrl-C goes to init, which reboots. Only root outside may take it away, and
     only a session leader without one, which gives it up by ending; on a pty that hangs up nobody else.
-    That is setsid(1): its own process, since to fork one of ours takes 5 ms (page tables of 100 MB).
+    That is setsid(1): its own process, since to fork one of ours takes 5 ms (page tables of 100 MB). It has
+    taken the terminal when it finds that what it shall run has no name.
     A no-op when it is no terminal. Raises `RuntimeFault`.
     """
     try:
@@ -24,7 +28,7 @@ def release_terminal(pid: int) -> None:
         if not os.isatty(fd):
             return
         done = subprocess.run(
-            ["setsid", "--ctty", "true"],
+            ["setsid", "--ctty", ""],
             stdin=fd,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -36,7 +40,7 @@ def release_terminal(pid: int) -> None:
         raise _held(error) from error
     finally:
         os.close(fd)
-    if done.returncode != 0:
+    if done.returncode != _NO_SUCH_PROGRAM:
         raise _held(done.stderr.decode(errors="replace").strip())
 
 

@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.contract import SecurityProfile
+from runtime.contract import Kernel, SecurityProfile
 from runtime.errors import CommandFailed, HostLacks, RuntimeFault
 from runtime.host import mounts
 from runtime.host.cgroup import GroupLimits, groups
 from runtime.host.command import ENVIRONMENT, run
 from runtime.images import vet
+from runtime.kernels import kernel_of
 from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
 from runtime.oci.seccomp import profile
 
@@ -138,10 +139,7 @@ def _container(
         (place / "config.json").chmod(0o600)
         state = place / "state"
         state.mkdir(mode=0o700)
-        runtime = shutil.which("crun") or shutil.which("runc")
-        if runtime is None:
-            raise HostLacks("no OCI runtime is installed", next_step="apt install crun")
-        words = [runtime, f"--root={state}"]
+        words = [kernel_of(Kernel.SHARED).runtime(node), f"--root={state}"]
         undo.callback(run, [*words, "delete", "--force", name], timeout_s=30, check=False)
         yield [*words, "run", "--bundle", str(place), name], lambda: control.kill(group)
 

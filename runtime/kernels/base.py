@@ -17,8 +17,8 @@ class Kernel(ABC):
         """Why this host can't offer it, with the remedy; None when it can."""
 
     @abstractmethod
-    def runtime(self) -> str:
-        """Path of the OCI runtime."""
+    def runtime(self, node: Node) -> str:
+        """Path of the OCI runtime. Raises `HostLacks` without one."""
 
     def runtime_arguments(self, node: Node) -> list[str]:
         """Options of the OCI runtime before its verb."""

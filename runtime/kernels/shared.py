@@ -1,10 +1,12 @@
 """The host's own kernel, by namespaces and cgroups: crun, or runc where there is no crun."""
 
+import os
 import shutil
 
 from runtime.contract import Kernel as KernelName
 from runtime.errors import HostLacks
 from runtime.kernels.base import Kernel
+from runtime.node import Node
 
 
 class SharedKernel(Kernel):
@@ -15,7 +17,9 @@ class SharedKernel(Kernel):
             return None
         return "neither crun nor runc is installed: apt install crun"
 
-    def runtime(self) -> str:
+    def runtime(self, node: Node) -> str:
+        if os.access(node.oci_runtime, os.X_OK):
+            return str(node.oci_runtime)
         found = shutil.which("crun") or shutil.which("runc")
         if found is None:
             raise HostLacks("no OCI runtime is installed", next_step="apt install crun")

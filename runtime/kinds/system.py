@@ -14,7 +14,8 @@ from runtime.resources.firewall import Firewall
 from runtime.resources.guest import GuestFiles
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
-from runtime.resources.monitor import Monitor
+from runtime.resources.monitor import Container, Monitor
+from runtime.resources.namespaces import Namespaces
 from runtime.resources.process import Process, Start
 from runtime.resources.root_mount import RootMount
 from runtime.resources.shaping import Shaping
@@ -25,18 +26,21 @@ class System(Kind):
     name = KindName.SYSTEM
     resources = (
         IdRange,
+        Monitor,
         Cgroup,
         RootVolume,
+        Namespaces,
         RootMount,
         Bundle,
-        Monitor,
+        Container,
         # while the container is being made:
         GuestFiles,
         Firewall,
-        Process,
         Link,
         Addresses,
         Shaping,
+        # made by now:
+        Process,
         Start,
     )
 

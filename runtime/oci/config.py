@@ -110,6 +110,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             "namespaces": [
                 *({"type": one} for one in NAMESPACES),
                 {"type": "user", "path": str(node.user_namespace(spec.id))},
+                {"type": "network", "path": str(node.network_namespace(spec.id))},
             ],
             "uidMappings": mapping,
             "gidMappings": mapping,
@@ -124,8 +125,8 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
     }
 
 
-#: Made by the OCI runtime; the user namespace is made by us, see `RootMount`.
-NAMESPACES = ("pid", "network", "ipc", "uts", "mount", "cgroup")
+#: Made by the OCI runtime; the others are made by us, see `Namespaces`.
+NAMESPACES = ("pid", "ipc", "uts", "mount", "cgroup")
 
 
 @cache

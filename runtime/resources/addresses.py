@@ -9,9 +9,9 @@ from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.host import rtnetlink
 from runtime.host.netlink import Rtnetlink, inside
-from runtime.host.oci import init_pid
 from runtime.network.addressing import GATEWAY4, GATEWAY6, HOST_MAC, guest_link_local, guest_mac
 from runtime.resources.base import Found, Resource
+from runtime.resources.namespaces import network_namespace
 
 Address = IPv4Address | IPv6Address
 _LOOPBACK = 1  # its index in every network namespace
@@ -23,19 +23,18 @@ class Addresses(Resource):
     name = "addresses and routes"
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        pid = init_pid(self.node, spec.id)
         wanted: list[Address] = [*spec.network.ipv4, *spec.network.ipv6]
         try:
-            with Rtnetlink() as netlink:
+            with network_namespace(self.node, spec.id) as namespace, Rtnetlink() as netlink:
                 link = netlink.link(self.node.link_name(spec.id))
-                if link is None or link.peer_index is None or pid is None:
+                if link is None or link.peer_index is None:
                     raise RuntimeFault("its network link is gone", code="link_gone")
                 # a link that is down has no routes
                 present = netlink.host_routes(link.index) if link.up else set()
                 gone = present - set(wanted)
                 # routes first and last: they say what was given, should this be cut off in its middle
                 changed = self._ensure_outside(netlink, link, spec.id, wanted, present)
-                changed |= self._ensure_inside(pid, link.peer_index, wanted, gone)
+                changed |= self._ensure_inside(namespace, link.peer_index, wanted, gone)
                 self._take_away(netlink, link.index, gone)
         except OSError as error:
             what = error.filename or "netlink"
@@ -45,7 +44,7 @@ class Addresses(Resource):
         return ", ".join(str(one) for one in wanted) if changed else None
 
     @staticmethod
-    def _ensure_inside(pid: int, eth: int, wanted: list[Address], gone: set[Address]) -> bool:
+    def _ensure_inside(namespace: int, eth: int, wanted: list[Address], gone: set[Address]) -> bool:
         """Only what the spec gives or gave is touched: what root inside added or chose instead stays (but
         has no route and may not send). One message each, all in one call."""
 
@@ -67,7 +66,7 @@ class Addresses(Resource):
                     netlink.add_route(eth, everywhere, 0, gateway=gateway, source=of_family[0])
             return any(one.startswith(("address", "route")) for one in netlink.send())
 
-        return inside(pid, act)
+        return inside(namespace, act)
 
     @staticmethod
     def _ensure_outside(

@@ -134,18 +134,6 @@ class Cgroup(Resource):
         if path is not None:
             self.groups.kill(path)
 
-    def clear(self, environment_id: UUID) -> None:
-        """Removes the groups that a dead environment made of its own; a no-op when there are none."""
-        path = self.find(environment_id)
-        if path is None:
-            return
-        try:
-            self.groups.clear(path)
-        except OSError as busy:
-            raise RuntimeFault(
-                f"a control group of its own is still busy: {busy.strerror}", code="busy"
-            ) from busy
-
     def usage(self, environment_id: UUID) -> Usage:
         """Processor, memory and tasks; all zeros when it doesn't run."""
         path = self.find(environment_id)
@@ -173,7 +161,7 @@ class Cgroup(Resource):
                 self.groups.remove(path)
             except OSError as busy:
                 raise RuntimeFault(f"its control group is still busy: {busy.strerror}", code="busy") from busy
-        # the OCI runtime takes the environment's group away before us, so its tenant's isn't known by then
+        # it may be gone already, so its tenant's isn't known by then
         for tenant in self.groups.children(self.node.cgroup_name):
             if not self.groups.children(f"{self.node.cgroup_name}/{tenant}"):
                 with suppress(OSError):  # a sibling came in this moment

@@ -13,6 +13,7 @@ from runtime.host.oci import init_pid
 from runtime.host.rtnetlink import Veth
 from runtime.network.addressing import HOST_MAC, INTERFACE, guest_mac
 from runtime.resources.base import Found, Resource
+from runtime.resources.namespaces import network_namespace
 
 ALIAS = "wadah:"
 MTU = 1500
@@ -42,12 +43,9 @@ class Link(Resource):
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
         name = self.node.link_name(spec.id)
-        pid = init_pid(self.node, spec.id)
-        if pid is None:
-            raise RuntimeFault("its init is gone before its network was made", code="init_gone")
         try:
-            with Rtnetlink() as netlink:
-                made = self._ensure(netlink, spec.id, name, pid)
+            with network_namespace(self.node, spec.id) as namespace, Rtnetlink() as netlink:
+                made = self._ensure(netlink, spec.id, name, namespace)
         except OSError as error:
             raise RuntimeFault(
                 f"the network link can't be made: {error.strerror}", code="link_failed"
@@ -56,16 +54,16 @@ class Link(Resource):
         return name if made else None
 
     @staticmethod
-    def _ensure(netlink: Rtnetlink, environment_id: UUID, name: str, pid: int) -> bool:
+    def _ensure(netlink: Rtnetlink, environment_id: UUID, name: str, namespace: int) -> bool:
         alias = f"{ALIAS}{environment_id}"
         there = netlink.link(name)
         if there is not None:
-            if there.alias == alias and there.peer_namespace == netlink.namespace_of(pid):
+            if there.alias == alias and there.peer_namespace == netlink.number_of(namespace):
                 return False
             # the link of an earlier start, whose namespace the kernel hasn't finished taking away
             netlink.delete_link(there.index)
             netlink.send()
-        netlink.add_veth(Veth(name, HOST_MAC, INTERFACE, guest_mac(environment_id), pid, MTU, alias))
+        netlink.add_veth(Veth(name, HOST_MAC, INTERFACE, guest_mac(environment_id), namespace, MTU, alias))
         try:
             netlink.send()
         except OSError as error:

@@ -1,7 +1,7 @@
 """The environment's conmon, which keeps its console and exit code, and has the OCI runtime make its container.
 
-It is started in this step and answered for in the one of the init process: what the container's making doesn't
-need is done meanwhile, on the other processor.
+It is started first, told in the step of the container to have it made, and answered for in the one of the init
+process: what its own start and the container's making don't need is done meanwhile, on the other processor.
 """
 
 import os
@@ -17,7 +17,7 @@ from uuid import UUID
 
 from runtime.console.monitor import START_DEADLINE_S, Launch, launch_monitor
 from runtime.contract import EnvironmentSpec
-from runtime.host.command import run
+from runtime.errors import RuntimeFault
 from runtime.host.oci import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
 from runtime.kernels import kernel_of
 from runtime.resources.base import Found, Resource
@@ -34,15 +34,21 @@ class Monitor(Resource):
         """Only together with a new init: to one that runs nothing brings a console back."""
         if init_pid(self.node, spec.id) is not None:
             return None
-        if self.forget(spec.id):
-            # the OCI runtime takes a container's group away with it, limits and all
-            Cgroup(self.node).ensure(spec)
+        self.forget(spec.id)  # before the limits: a dead container's group goes with it
         kernel = kernel_of(spec.kernel)
         self._starting(spec.id).touch(mode=0o600)
         _launched[spec.id] = launch_monitor(
-            self.node, spec.id, runtime=kernel.runtime(), runtime_arguments=kernel.runtime_arguments(self.node)
+            *(self.node, spec.id),
+            runtime=kernel.runtime(self.node),
+            runtime_arguments=kernel.runtime_arguments(self.node),
         )
         return None
+
+    @staticmethod
+    def go_on(environment_id: UUID) -> None:
+        """Has the container made by the monitor that this process started; a no-op when it started none."""
+        if (launch := _launched.get(environment_id)) is not None:
+            launch.go_on()
 
     def _starting(self, environment_id: UUID) -> Path:
         """There while a container is being made: whoever finds it comes after one who was killed just then."""
@@ -101,23 +107,22 @@ class Monitor(Resource):
         self._abandon(spec.id)
 
     def _delete_container(self, environment_id: UUID) -> bool:
-        name = self.node.container_name(environment_id)
-        there = (self.node.oci_root / name).exists()
-        if there:
-            # the OCI runtime goes down by recursion, and takes minutes for what root inside may dig
-            Cgroup(self.node).clear(environment_id)
-            run(
-                [shutil.which("crun") or "runc", f"--root={self.node.oci_root}", "delete", "--force", name],
-                timeout_s=20,
-                check=False,
-            )
-            with suppress(FileNotFoundError):
-                shutil.rmtree(self.node.oci_root / name)
-        return there
+        """What the OCI runtime's own `delete --force` does, which takes a process of 4 ms, and minutes for
+        groups as deep as root inside may dig them: it goes down by recursion."""
+        state = self.node.oci_root / self.node.container_name(environment_id)
+        if not state.exists():
+            return False
+        with suppress(RuntimeFault):  # still busy: whoever removes it in earnest says so
+            Cgroup(self.node).remove(environment_id)
+        with suppress(FileNotFoundError):
+            shutil.rmtree(state)
+        return True
 
     def remove(self, environment_id: UUID) -> str | None:
-        """It ends by itself after init; it gets two seconds, then a kill."""
-        self._end(environment_id)
+        """It ends by itself after init; it gets two seconds, then a kill. One that is at its start is given
+        time to make its container, see `forget`."""
+        if not self.is_starting(environment_id):
+            self._end(environment_id)
         self.forget(environment_id)
         return None
 
@@ -147,3 +152,26 @@ class Monitor(Resource):
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         """Never: nothing brings it back but a new start, which nobody wants for a console's sake."""
         return None
+
+
+class Container(Resource):
+    """Everything that the OCI runtime needs is there: it begins to make the container."""
+
+    name = "container"
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        Monitor.go_on(spec.id)
+        return None
+
+    def remove(self, environment_id: UUID) -> str | None:
+        return None  # it goes with the init process
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        there = (self.node.oci_root / self.node.container_name(environment_id)).exists()
+        return {"name": self.node.container_name(environment_id)} if there else None
+
+    def inventory(self) -> Iterable[Found]:
+        return ()  # found as the init process
+
+    def drifted(self, spec: EnvironmentSpec) -> str | None:
+        return None  # its init process says so

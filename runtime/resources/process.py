@@ -1,4 +1,4 @@
-"""The environment's first process; made in one step and let go in a later one, so that its network is whole
+"""The environment's first process; made in one step and let go in another, so that everything of it is whole
 before its first instruction runs."""
 
 import contextlib
@@ -53,10 +53,9 @@ class Process(Resource):
             )
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        pid = init_pid(self.node, spec.id)
-        if pid is not None and not self._monitor.is_starting(spec.id):
+        if init_pid(self.node, spec.id) is not None and not self._monitor.is_starting(spec.id):
             return None
-        pid = self._monitor.made(spec.id) or pid
+        pid = self._monitor.made(spec.id)
         if pid is None:
             raise RuntimeFault("its init ended while it was being made", code="init_gone")
         release_terminal(pid)
@@ -155,6 +154,11 @@ class Process(Resource):
         a console's sake. `has_monitor` says so."""
         return "its init process is gone" if init_pid(self.node, spec.id) is None else None
 
+    def is_half_made(self, environment_id: UUID) -> bool:
+        """Whether a start was cut off, by whatever, before its container was there and ready: it may be of
+        another spec, and its init may appear at any moment."""
+        return self._monitor.is_starting(environment_id)
+
     def has_monitor(self, environment_id: UUID) -> bool:
         """Whether its console is kept, and its exit code will be known."""
         return monitor_pid(self.node, environment_id) is not None
@@ -172,11 +176,11 @@ class Start(Resource):
         if not self._gate(spec.id).exists():
             return None
         kernel = kernel_of(spec.kernel)
-        if Path(kernel.runtime()).name == "crun":
+        if Path(kernel.runtime(self.node)).name == "crun":
             self._open_gate(spec.id)
         else:
             name = self.node.container_name(spec.id)
-            run([kernel.runtime(), *kernel.runtime_arguments(self.node), "start", name], timeout_s=20)
+            run([kernel.runtime(self.node), *kernel.runtime_arguments(self.node), "start", name], timeout_s=20)
         return None
 
     def _open_gate(self, environment_id: UUID) -> None:

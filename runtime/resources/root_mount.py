@@ -1,8 +1,8 @@
-"""The environment's user namespace, and the id-mapped view of the root volume that its processes see as `/`.
+"""The id-mapped view of the root volume that the environment's processes see as `/`.
 
-Both stand in the node's mount namespace only while init is being made: from then on init's own mount
-namespace holds the view, and init the user namespace. A mount for each environment there would be copied
-with the namespace at every start: with 500 environments a start took twice as long (docs/performance.md).
+It stands in the node's mount namespace only while init is being made: from then on init's own mount
+namespace holds it. A mount for each environment there would be copied with the namespace at every start:
+with 500 environments a start took twice as long (docs/performance.md).
 """
 
 import os
@@ -15,7 +15,6 @@ from uuid import UUID
 from runtime.contract import EnvironmentSpec
 from runtime.host import mounts
 from runtime.host.oci import init_pid
-from runtime.node import IDS_PER_SLOT
 from runtime.resources.base import Found, Resource
 
 
@@ -23,29 +22,20 @@ class RootMount(Resource):
     name = "id-mapped root"
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        if self._is_held_by_init(spec.id):
+        if init_pid(self.node, spec.id) is not None:
             return None
-        point, pin = self.node.mount_point(spec.id), self.node.user_namespace(spec.id)
-        is_pinned = mounts.is_mounted(pin)
-        is_right = self._shows_root(spec.id, point)
-        if is_pinned and is_right:
+        point = self.node.mount_point(spec.id)
+        if self._shows_root(spec.id, point):
             return None
-        first = self.node.first_uid(spec.slot)
-        if is_pinned:
-            namespace = os.open(pin, os.O_RDONLY | os.O_CLOEXEC)
-        else:
-            namespace = mounts.user_namespace(first, IDS_PER_SLOT)
+        while mounts.unmount(point):  # another root: that of before a reinstall
+            pass
+        point.mkdir(mode=0o700, exist_ok=True)
+        namespace = os.open(self.node.user_namespace(spec.id), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            if not is_pinned:
-                mounts.pin_namespace(namespace, pin)
-            if not is_right:
-                while mounts.unmount(point):  # another root: that of before a reinstall
-                    pass
-                point.mkdir(mode=0o700, exist_ok=True)
-                mounts.mount_idmapped(self.node.root_volume(spec.id), point, namespace=namespace)
+            mounts.mount_idmapped(self.node.root_volume(spec.id), point, namespace=namespace)
         finally:
             os.close(namespace)
-        return f"root is {first} outside"
+        return f"root is {self.node.first_uid(spec.slot)} outside"
 
     def tidy(self, spec: EnvironmentSpec) -> None:
         if self._is_held_by_init(spec.id):
@@ -63,13 +53,11 @@ class RootMount(Resource):
         return False
 
     def remove(self, environment_id: UUID) -> str | None:
-        point, pin = self.node.mount_point(environment_id), self.node.user_namespace(environment_id)
-        for one in (point, pin):
-            while mounts.unmount(one):
-                pass
+        point = self.node.mount_point(environment_id)
+        while mounts.unmount(point):
+            pass
         with suppress(FileNotFoundError):
             point.rmdir()
-        pin.unlink(missing_ok=True)
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
@@ -86,12 +74,10 @@ class RootMount(Resource):
             return None
         if not self._shows_root(spec.id, Path(f"/proc/{pid}/root")):
             return "its root is not its root volume"
-        left = self.node.mount_point(spec.id).exists() or self.node.user_namespace(spec.id).exists()
-        return "what its start mounted was left" if left else None
+        return "what its start mounted was left" if self.node.mount_point(spec.id).exists() else None
 
     def inventory(self) -> Iterable[Found]:
-        for kind in ("roots", "users"):
-            directory = self.node.mounts / kind
-            for entry in directory.iterdir() if directory.is_dir() else ():
-                with suppress(ValueError):
-                    yield Found(self.name, UUID(entry.name), f"{kind}/{entry.name}")
+        directory = self.node.mounts / "roots"
+        for entry in directory.iterdir() if directory.is_dir() else ():
+            with suppress(ValueError):
+                yield Found(self.name, UUID(entry.name), f"roots/{entry.name}")

@@ -99,10 +99,6 @@ class Groups(ABC):
     def remove(self, path: str) -> bool:
         """Removes the group and those below; False when none was there. OSError (EBUSY) while tasks live."""
 
-    @abstractmethod
-    def clear(self, path: str) -> None:
-        """Removes what the environment made of the group that it may divide. OSError while tasks live there."""
-
     def sweep(self, top: str, name: str) -> None:  # noqa: B027 (only v1 has any)
         """Takes away what the OCI runtime left, beside the groups, of `top/*/name`."""
 

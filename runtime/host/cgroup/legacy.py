@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
-from runtime.host.cgroup.trees import clear_tree, pids_below, remove_tree
+from runtime.host.cgroup.trees import pids_below, remove_tree
 
 _SOCKET_SHARE = 4
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -28,6 +28,8 @@ class LegacyGroups(Groups):
 
     def __init__(self, root: Path):
         super().__init__(root)
+        #: All that are mounted: the OCI runtime makes a group in those too that hold nothing of ours.
+        self.hierarchies = [one for one in root.iterdir() if (one / "cgroup.procs").exists()]
         self.controllers = [name for name in self.CONTROLLERS if (root / name / "cgroup.procs").exists()]
 
     def _at(self, controller: str, path: str) -> Path:
@@ -180,11 +182,8 @@ class LegacyGroups(Groups):
                 os.kill(pid, 9)
 
     def remove(self, path: str) -> bool:
-        removed = [remove_tree(self._at(controller, path)) for controller in self.controllers]
+        removed = [remove_tree(hierarchy / path) for hierarchy in self.hierarchies]
         return any(removed)
-
-    def clear(self, path: str) -> None:
-        clear_tree(self._at("systemd", path))
 
     def sweep(self, top: str, name: str) -> None:
         """crun makes plain directories where a cgroup2 mount might be, and leaves them there."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
-from runtime.host.cgroup.trees import clear_tree, pids_below, remove_tree
+from runtime.host.cgroup.trees import pids_below, remove_tree
 
 #: Groups that an environment may make of its own; systemd makes some dozens, three levels deep.
 MAX_DEPTH, MAX_DESCENDANTS = 24, 4096
@@ -134,9 +134,6 @@ class UnifiedGroups(Groups):
 
     def remove(self, path: str) -> bool:
         return remove_tree(self._at(path))
-
-    def clear(self, path: str) -> None:
-        clear_tree(self._at(path) / "payload")
 
     def children(self, path: str) -> list[str]:
         with suppress(OSError):

@@ -150,6 +150,7 @@ def assert_whole(node: Node) -> None:
     # what a start mounts is held by its init alone as soon as that is made
     assert not mounts.mounted_below(node.mounts / "roots")
     assert not mounts.mounted_below(node.mounts / "users")
+    assert not mounts.mounted_below(node.mounts / "networks")
     assert {one.name for one in (node.store / "environments").iterdir()} == {str(one) for one in there}
     assert_quota_groups(node, there)
 

@@ -41,9 +41,9 @@ def switch_off(node: Node) -> None:
         time.sleep(0.02)
     with contextlib.suppress(OSError, ValueError):
         os.kill(int((node.run / "lxcfs.pid").read_text()), signal.SIGKILL)
-    for place in (node.lxcfs, node.devices):
+    for place in (node.lxcfs, node.devices, node.oci_runtime):
         mounts.unmount(place)
-    for kind in ("roots", "users"):
+    for kind in ("roots", "users", "networks"):
         for point in mounts.mounted_below(node.mounts / kind):
             mounts.unmount(point)
     shutil.rmtree(node.mounts)

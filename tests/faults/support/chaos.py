@@ -19,17 +19,19 @@ from tests.faults.support.stack import Stack
 #: Steps of a node's work where its process may be killed (the names that people see).
 STEPS = (
     "id range",
+    "monitor",
     "limits",
     "root volume",
+    "namespaces",
     "id-mapped root",
     "OCI bundle",
-    "monitor",
+    "container",
     "guest files",
     "firewall",
-    "init process",
     "network link",
     "addresses and routes",
     "network rate",
+    "init process",
     "start",
 )
 ROLES = ("node-worker", "node-slow", "agent", "panel-worker", "beat", "web", "uploads", "ws", "redis")

@@ -205,6 +205,7 @@ def _files(node: Node) -> Iterator[str]:
         node.mounts,
         node.mounts / "roots",
         node.mounts / "users",
+        node.mounts / "networks",
     ):
         if place.is_dir():
             yield from (str(one) for one in place.iterdir() if one.name not in ("locks", "exits", "agent.sock"))

@@ -1,0 +1,87 @@
+"""The environment's user and network namespace, made before its first process.
+
+So its network is made while the OCI runtime makes the container, on the other processor. Both are pinned in the
+node's mount namespace only until init runs, which holds them from then on (docs/decisions/0009).
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from runtime.contract import EnvironmentSpec
+from runtime.errors import RuntimeFault
+from runtime.host import mounts
+from runtime.host.oci import init_pid
+from runtime.node import IDS_PER_SLOT, Node
+from runtime.resources.base import Found, Resource
+
+
+@contextmanager
+def network_namespace(node: Node, environment_id: UUID) -> Iterator[int]:
+    """A descriptor of the environment's network namespace: pinned while its start is under way, else init's.
+
+    Raises `RuntimeFault` when there is neither.
+    """
+    pin, pid = node.network_namespace(environment_id), init_pid(node, environment_id)
+    try:
+        where = pin if mounts.is_mounted(pin) else Path(f"/proc/{pid or 'none'}/ns/net")
+        namespace = os.open(where, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as gone:
+        raise RuntimeFault("its init is gone, and its network with it", code="init_gone") from gone
+    try:
+        yield namespace
+    finally:
+        os.close(namespace)
+
+
+class Namespaces(Resource):
+    name = "namespaces"
+
+    def _pins(self, environment_id: UUID) -> tuple[Path, Path]:
+        return self.node.user_namespace(environment_id), self.node.network_namespace(environment_id)
+
+    def ensure(self, spec: EnvironmentSpec) -> str | None:
+        """Always new ones for a new init: nothing of what the last one set up in its network is found again."""
+        if init_pid(self.node, spec.id) is not None:
+            return None
+        self.remove(spec.id)
+        made = mounts.user_and_network_namespace(self.node.first_uid(spec.slot), IDS_PER_SLOT)
+        try:
+            for namespace, pin in zip(made, self._pins(spec.id), strict=True):
+                mounts.pin_namespace(namespace, pin)
+        finally:
+            for namespace in made:
+                os.close(namespace)
+        return None
+
+    def tidy(self, spec: EnvironmentSpec) -> None:
+        if init_pid(self.node, spec.id) is not None:
+            self.remove(spec.id)
+
+    def remove(self, environment_id: UUID) -> str | None:
+        for pin in self._pins(environment_id):
+            while mounts.unmount(pin):
+                pass
+            pin.unlink(missing_ok=True)
+        return None
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        if init_pid(self.node, environment_id) is not None:
+            return {"held_by": "init"}
+        pinned = [str(pin) for pin in self._pins(environment_id) if mounts.is_mounted(pin)]
+        return {"pinned": pinned} if pinned else None
+
+    def drifted(self, spec: EnvironmentSpec) -> str | None:
+        """A start that was cut off left its pins, which `tidy` of the next apply takes away."""
+        left = any(pin.exists() for pin in self._pins(spec.id))
+        return "what its start pinned was left" if left and init_pid(self.node, spec.id) is not None else None
+
+    def inventory(self) -> Iterable[Found]:
+        for kind in ("users", "networks"):
+            directory = self.node.mounts / kind
+            for entry in directory.iterdir() if directory.is_dir() else ():
+                with suppress(ValueError):
+                    yield Found(self.name, UUID(entry.name), f"{kind}/{entry.name}")
