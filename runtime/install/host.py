@@ -38,7 +38,7 @@ PANEL_PACKAGES = {
     "npm": "npm",
 }
 TEST_PACKAGES = {
-    "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",
     "/usr/share/fonts/truetype/dejavu": "fonts-dejavu-core",
     "gcc": "gcc",
     "/usr/include/stdio.h": "libc6-dev",

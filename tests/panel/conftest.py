@@ -44,6 +44,12 @@ def pytest_unconfigure() -> None:
     _stack.close()
 
 
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """It goes with its server; PostgreSQL takes five seconds to drop it."""
+    return True
+
+
 @pytest.fixture(autouse=True)
 def audit_gives_way(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tests that commit are cleaned up by emptying every table: refused for audit records outside of tests."""

@@ -13,13 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Error, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Error,
+    Page,
+    Playwright,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from tests.e2e.browser.eyes import listen_for_complaints
 from tests.e2e.support import Installation
 
-#: Debian's; another by `WADAH_CHROMIUM`.
-CHROMIUM = os.environ.get("WADAH_CHROMIUM", "/usr/bin/chromium")
+#: Debian's, without windows on a screen; another by `WADAH_CHROMIUM`.
+CHROMIUM = os.environ.get("WADAH_CHROMIUM", "/usr/bin/chromium-headless-shell")
 _FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -29,6 +38,8 @@ PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
 Opens = Callable[..., Page]
+#: For terminals: without a graphics card the processor draws them, at a price for each pixel.
+SMALL: ViewportSize = {"width": 800, "height": 600}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

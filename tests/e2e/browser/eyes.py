@@ -54,7 +54,8 @@ def axe_findings(page: Page, rules: list[str] | None = None) -> list[str]:
     """Serious and critical findings, one a line: rule, element, what to do. `rules`: only these."""
     if not page.evaluate("() => 'axe' in window"):
         page.evaluate(_AXE.read_text(encoding="utf-8"))
-    options: dict[str, Any] = {"resultTypes": ["violations"]}
+    # without another copy of all style sheets, which only rules that axe calls experimental look at
+    options: dict[str, Any] = {"resultTypes": ["violations"], "preload": {"assets": ["media"]}}
     if rules is not None:
         options["runOnly"] = {"type": "rule", "values": rules}
     found = page.evaluate("options => axe.run(document, options)", options)["violations"]

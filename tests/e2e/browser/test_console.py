@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.browser.conftest import Opens
+from tests.e2e.browser.conftest import SMALL, Opens
 from tests.e2e.browser.terminal import READ_ALOUD, Screen
 from tests.e2e.support import Installation
 
@@ -23,7 +23,7 @@ def no_shells(wadah: Installation, quiet: str) -> None:
 
 def _shell(opens: Opens, environment: str) -> Screen:
     """A window with the root shell `t1` beside the console, which it begins when nobody has."""
-    page = opens()
+    page = opens(viewport=SMALL)
     page.add_init_script(READ_ALOUD)
     with page.expect_response(re.compile(r"/terminals$")):
         page.goto(_SHELLS.format(environment))
@@ -111,7 +111,7 @@ def test_the_shell_has_the_size_of_the_window(opens: Opens, quiet: str) -> None:
     screen.run("clear; stty size")
     expect(screen.rows).to_contain_text(re.compile(r"\d+ \d+"))
     wide = re.search(r"(\d+) (\d+)\s", screen.text())
-    screen.page.set_viewport_size({"width": 900, "height": 600})
+    screen.page.set_viewport_size({"width": 600, "height": 400})
     screen.page.wait_for_timeout(300)
     screen.run("clear; stty size")
     assert wide is not None
@@ -144,7 +144,7 @@ def test_the_console_opens_before_boot_and_stays_over_a_restart(
 def test_control_c_on_the_console_ends_a_command_and_nothing_else(
     opens: Opens, wadah: Installation, environment: str
 ) -> None:
-    page = opens()
+    page = opens(viewport=SMALL)
     page.add_init_script(READ_ALOUD)
     page.goto(_SHELLS.format(environment))
     screen = Screen(page)

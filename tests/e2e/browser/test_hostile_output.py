@@ -3,7 +3,7 @@ names no window, runs no script, and doesn't keep the page from answering."""
 
 from playwright.sync_api import Page, expect
 
-from tests.e2e.browser.conftest import Opens
+from tests.e2e.browser.conftest import SMALL, Opens
 from tests.e2e.browser.terminal import READ_ALOUD, Screen
 from tests.e2e.support import Installation
 
@@ -44,7 +44,7 @@ def test_f17_sequences_are_drawn_or_dropped_and_never_obeyed(
     opens: Opens, wadah: Installation, environment: str
 ) -> None:
     """The sequences go out, then all that the terminal types for two seconds is kept and looked at."""
-    page = opens()
+    page = opens(viewport=SMALL)
     screen = _shell(page, environment)
     page.evaluate("navigator.clipboard.writeText('mine')")
     title = page.title()
@@ -70,7 +70,7 @@ def test_f17_sequences_are_drawn_or_dropped_and_never_obeyed(
 def test_f17_a_link_says_where_it_leads_before_it_is_opened(
     opens: Opens, wadah: Installation, environment: str
 ) -> None:
-    page = opens()
+    page = opens(viewport=SMALL)
     screen = _shell(page, environment)
     opened: list[str] = []
     page.on("popup", lambda one: opened.append(one.url))
@@ -103,7 +103,7 @@ def test_f17_ten_megabytes_without_a_newline_leave_the_page_answering(
     opens: Opens, wadah: Installation, environment: str
 ) -> None:
     """Its rows are written out for a screen reader only after: doing that for each piece takes its time."""
-    page = opens()
+    page = opens(viewport={"width": 640, "height": 480})
     page.goto(f"/environments/{environment}/console")
     page.get_by_role("button", name="New root shell").click()
     screen = Screen(page, "t1")
