@@ -44,7 +44,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Togeth
 
 
 def pytest_collection_finish() -> None:
-    """What is loaded by now stays to the end: looking through it again and again took an eighth of the time."""
+    """What is loaded by now stays to the end: the collector needn't look through it again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
