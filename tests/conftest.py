@@ -13,7 +13,6 @@ TOGETHER = {
         "tests/e2e/test_",
         "tests/e2e/browser/test_every_page.py",
         "tests/e2e/browser/test_first_day.py",
-        "tests/e2e/browser/test_providers_day.py",
     ),
     AN_INSTALLATION: ("tests/e2e/browser/",),
     "an installation to break": ("tests/faults/stack/",),

@@ -42,7 +42,7 @@ class Group:
     directory: str
     deadline_s: int
     processes: int = 1
-    """Two fill the smallest machine."""
+    """Two fill the smallest machine; a third works while tests of the others wait for what they look at."""
     database: str = ""
 
     @property
@@ -93,9 +93,9 @@ GROUPS = (
     Group("tests/unit", 300, processes=2),
     Group("tests/panel", 600, processes=2),
     Group("tests/panel", 600, processes=2, database="postgresql"),
-    Group("tests/host", 900, processes=2),
+    Group("tests/host", 900, processes=3),
     Group("tests/e2e", 900, processes=2),
-    Group("tests/faults", 900, processes=2),
+    Group("tests/faults", 900, processes=3),
 )
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
 #: its patience's end. More are a defect.
