@@ -2,9 +2,12 @@
 
 from collections.abc import Sequence
 
+from django.db.models import UUIDField
+
 from panel.environments.models import Environment
 from panel.networks.models import Address, PortForward
 from panel.plans.terms import TrafficAction
+from panel.prepared import Given, Prepared
 from panel.quotas.selectors import envelope_of
 from panel.tenants.models import SuspendedHow, Tenant, TenantState
 from runtime.contract import (
@@ -23,6 +26,9 @@ from runtime.contract import (
     TenantEnvelope,
 )
 
+_ADDRESSES = Prepared(lambda: Address.objects.filter(environment=Given("environment", UUIDField())).held())
+_FORWARDS = Prepared(lambda: PortForward.objects.filter(environment=Given("environment", UUIDField())))
+
 
 def spec_of(
     environment: Environment,
@@ -33,9 +39,9 @@ def spec_of(
 ) -> EnvironmentSpec:
     """What the node is told. Queries whatever isn't given; `tenant` and `node` should be selected."""
     if addresses is None:
-        addresses = list(Address.objects.filter(environment=environment).held())
+        addresses = _ADDRESSES.all(environment=environment.pk)
     if forwards is None:
-        forwards = list(PortForward.objects.filter(environment=environment))
+        forwards = _FORWARDS.all(environment=environment.pk)
     tenant = environment.tenant
     if envelope is None:
         envelope = envelope_of(tenant.chain)

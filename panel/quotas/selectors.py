@@ -1,9 +1,14 @@
 """Reads of quotas: what a tenant holds, and what the kernel is told."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Q, QuerySet, UUIDField
+
+from panel.prepared import Given, Prepared
 from panel.quotas.models import MEASURED, SCALE, Quota, Resource
 from panel.quotas.sums import promised
 from panel.quotas.units import shown, shown_or_none
@@ -39,16 +44,33 @@ def usage_of(tenant: Tenant, used: Mapping[str, float]) -> dict[str, dict[str, A
     return {r: answer[r] for r in Resource.values if r in answer}
 
 
+def _held(of: Q) -> "QuerySet[Quota, tuple[str, int | None, int, int]]":
+    rows = Quota.objects.filter(of, resource__in=_HELD, limit__isnull=False)
+    return rows.values_list("resource", "limit", "reserved", "overbook_percent")
+
+
+def _prepared(depth: int) -> "Prepared[tuple[str, int | None, int, int]]":
+    of = [Q(tenant=Given(f"tenant{at}", UUIDField())) for at in range(depth)]
+    return Prepared(lambda: _held(reduce(or_, of)))
+
+
+#: By the number of tenants in a chain, for as many as most have.
+_HELD_BY = {depth: _prepared(depth) for depth in range(1, 5)}
+
+
+def _held_by(chain: Sequence[UUID]) -> Iterable[tuple[str, int | None, int, int]]:
+    if prepared := _HELD_BY.get(len(chain)):
+        return prepared.all(**{f"tenant{at}": tenant for at, tenant in enumerate(chain)})
+    return _held(Q(tenant_id__in=chain))
+
+
 def envelope_of(chain: Iterable[UUID]) -> TenantEnvelope:
     """The tightest limit along the chain, per resource, for the kernel to hold the sum to.
 
     Not below what is handed out: a limit that was lowered sinks as far as environments are given up.
     """
     lowest: dict[str, int] = {}
-    rows = Quota.objects.filter(tenant_id__in=list(chain), resource__in=_HELD, limit__isnull=False)
-    for resource, limit, reserved, percent in rows.values_list(
-        "resource", "limit", "reserved", "overbook_percent"
-    ):
+    for resource, limit, reserved, percent in _held_by(list(chain)):
         held = promised(limit, reserved, percent)
         lowest[resource] = min(held, lowest.get(resource, held))
     cpu = lowest.get(Resource.CPU)

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,6 +22,7 @@ from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
 from panel.plans.terms import TrafficAction
+from panel.prepared import Given, Prepared
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.quotas.refusals import counting_refusals
@@ -43,6 +45,16 @@ INTENT = (
     "boots",
     "follows_plan",
     "plan_version_id",
+)
+
+
+_LOCKED = Prepared(
+    lambda: (
+        Environment.objects.living()
+        .select_related("tenant", "node", "plan_version__plan")
+        .select_for_update(of=("self",))
+        .filter(pk=Given("pk", UUIDField()))
+    )
 )
 
 
@@ -186,16 +198,11 @@ def save_intent(environment: Environment) -> None:
 
 def locked(actor: Actor, environment_id: UUID) -> Environment:
     """The row, locked until the transaction ends; `NotFound` for strangers and for what is gone."""
-    try:
-        return (
-            Environment.objects.for_actor(actor)
-            .living()
-            .select_related("tenant", "node", "plan_version__plan")
-            .select_for_update(of=("self",))
-            .get(pk=environment_id)
-        )
-    except Environment.DoesNotExist as error:
-        raise NotFound(_("This environment")) from error
+    row = _LOCKED.first(pk=environment_id)
+    # what `for_actor` says of rows that nobody has fetched yet, `can` says of this one
+    if row is None or not actor.can(Permission.ENVIRONMENT_VIEW, row):
+        raise NotFound(_("This environment"))
+    return row
 
 
 def refuse_stale(environment: Environment, version: int | None) -> None:
