@@ -18,6 +18,7 @@ from runtime.host.cgroup import ROOT
 from runtime.node import Node
 from runtime.resources.firewall import Firewall
 from runtime.resources.volume import RootVolume
+from runtime.state import Records, known_environments
 
 #: Host-wide values that a tenant would like to set.
 SYSCTLS = (
@@ -57,7 +58,11 @@ def picture(node: Node) -> Picture:
 
 @contextmanager
 def nothing_left(node: Node, *, within_s: float = 10.0) -> Iterator[None]:
-    """What happens inside leaves everything as it was; the kernel has some seconds to clean up."""
+    """What happens inside leaves everything as it was; the kernel has some seconds to clean up, also what was
+    deleted before."""
+    until = time.monotonic() + within_s
+    while _lingering(node) and time.monotonic() < until:
+        time.sleep(0.1)
     before = picture(node)
     yield
     until = time.monotonic() + within_s
@@ -105,6 +110,13 @@ def _mounts(node: Node) -> Iterator[str]:
 
 def _links() -> Iterator[str]:
     yield from (path.name for path in Path("/proc/self/net/dev_snmp6").iterdir())
+
+
+def _lingering(node: Node) -> set[str]:
+    """Links of environments that are gone: the kernel takes them away a moment after their namespace."""
+    there = {one for one in known_environments(node) if Records(node, one).standing() is not None}
+    names = {node.link_name(one) for one in there}
+    return {link for link in _links() if link.startswith(node.link_prefix)} - names
 
 
 def _rules() -> str:
