@@ -14,6 +14,7 @@ from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.console.places import PLACES
 from panel.environments.models import Environment
+from panel.environments.selectors import living_one
 from panel.errors import Invalid, NotFound
 from panel.live.auth import actor_now
 from panel.nodes.agent import Agent
@@ -127,7 +128,6 @@ def may_stay(scope: Scope, environment_id: UUID) -> bool:
 
 
 def _visible(actor: Actor, environment_id: UUID) -> Environment:
-    living = Environment.objects.living().select_related("node", "tenant")
-    environment = living.get_for(actor, environment_id)
+    environment = living_one(actor, environment_id)
     actor.require(Permission.ENVIRONMENT_CONSOLE, environment)
     return environment

@@ -275,10 +275,7 @@ def operations(request: HttpRequest, pk: str) -> Json:
 def execute(request: HttpRequest, pk: str, payload: Exec) -> Json | HttpResponse:
     """Runs one command as root inside; its output and exit code."""
     who = actor(request)
-    row = Environment.objects.select_related("node", "tenant").filter(pk=uuid_of(pk, WHAT))
-    found = row.for_actor(who).living().first()
-    if found is None:
-        raise NotFound(WHAT)
+    found = selectors.living_one(who, uuid_of(pk, WHAT))
     who.require(Permission.ENVIRONMENT_EXEC, found)
     return services.execute(who, found, Agent(found.node), **payload.model_dump())
 

@@ -4,17 +4,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q
+from django.db.models import F, Q, UUIDField
 from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecord
 from panel.environments.models import UNHEARD, Environment, Environments, EnvironmentTag, State
-from panel.errors import Invalid
+from panel.errors import Invalid, NotFound
 from panel.networks.models import Address, PortForward
+from panel.prepared import Given, Prepared
 from panel.tenants.models import Tenant
+from panel.tenants.permissions import Permission
 from runtime.contract import EventCode
 
+_ONE = Prepared(
+    lambda: Environment.objects.living().select_related("tenant", "node").filter(pk=Given("pk", UUIDField()))
+)
 _SORTS = {"name", "-name", "created_at", "-created_at", "image", "-image"}
 
 
@@ -48,6 +53,15 @@ def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Envi
     if sort not in _SORTS:
         raise Invalid(_("sort is one of %(sorts)s.") % {"sorts": ", ".join(sorted(_SORTS))}, field="sort")
     return rows.order_by(sort, "id")
+
+
+def living_one(actor: Actor, environment_id: UUID) -> Environment:
+    """With its `tenant` and `node`; `NotFound` for strangers and for what is gone."""
+    row = _ONE.first(pk=environment_id)
+    # what `for_actor` says of rows that nobody has fetched yet, `can` says of this one
+    if row is None or not actor.can(Permission.ENVIRONMENT_VIEW, row):
+        raise NotFound(_("This environment"))
+    return row
 
 
 def with_tag(name: str) -> Q:
