@@ -1,19 +1,21 @@
-"""Querysets whose SQL is built once per process.
+"""Querysets, and updates of them, whose SQL is built once per process.
 
 Django builds the SQL of a queryset anew each time, which takes it several times as long as the database takes
 to answer from an index. Where one request asks many such questions, or every request asks one, the queryset is
 written once with `Given` in the place of what changes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.expressions import Expression
+from django.db.models.sql import UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 
 RowT = TypeVar("RowT")
+Values = dict[str, Any]
 
 
 class Given(Expression):
@@ -43,8 +45,7 @@ class Prepared(Generic[RowT]):
     def all(self, **values: Any) -> list[RowT]:
         """`KeyError` for a value that the queryset needs and that isn't given."""
         rows, compiler, sql, slots = self._built()
-        connection = compiler.connection
-        told = tuple(one.converted(values, connection) if isinstance(one, Given) else one for one in slots)
+        told = _filled(slots, values, compiler.connection)
         compiler.as_sql = lambda *_, **__: (sql, told)  # type: ignore[method-assign]
         iterable: Any = rows._iterable_class
         return list(iterable(rows))
@@ -54,8 +55,7 @@ class Prepared(Generic[RowT]):
         return next(iter(self.all(**values)), None)
 
     def _built(self) -> tuple["models.QuerySet[Any, RowT]", SQLCompiler, str, tuple[Any, ...]]:
-        """Kept with the connection that it is for, of which each thread has its own."""
-        kept = connections[DEFAULT_DB_ALIAS].__dict__.setdefault("_wadah_prepared", {})
+        kept = _kept()
         if self not in kept:
             rows = self._make()
             compiler = rows.query.get_compiler(DEFAULT_DB_ALIAS)
@@ -63,3 +63,51 @@ class Prepared(Generic[RowT]):
             rows.query.get_compiler = lambda *_, **__: compiler  # type: ignore[method-assign]
             kept[self] = rows, compiler, sql, tuple(slots)
         return kept[self]  # type: ignore[no-any-return]
+
+
+class PreparedUpdate:
+    """`PreparedUpdate(rows, sets)` of two functions: a queryset of one table, and what to set by column, both
+    with `Given` in them, such as `{"placed": F("placed") + Given("more", IntegerField())}`."""
+
+    def __init__(self, make: "Callable[[], models.QuerySet[Any, Any]]", sets: Callable[[], Values]):
+        self._make = make
+        self._sets = sets
+
+    @classmethod
+    def of_row(cls, model: type[models.Model], names: Iterable[str]) -> "PreparedUpdate":
+        """Sets these fields of the row `pk`, each by its name; what `save(update_fields=…)` does, without its
+        signals and without fields that set themselves."""
+        key = model._meta.pk
+        known = {field.name: field for field in model._meta.concrete_fields}
+        fields = [known[name] for name in names]
+        rows = model._default_manager
+        return cls(
+            lambda: rows.filter(pk=Given("pk", key)),
+            lambda: {field.name: Given(field.name, field) for field in fields},
+        )
+
+    def run(self, **values: Any) -> int:
+        """How many rows there were. `KeyError` for a value that it needs and that isn't given."""
+        connection = connections[DEFAULT_DB_ALIAS]
+        sql, slots = self._built()
+        with connection.cursor() as cursor:
+            cursor.execute(sql, _filled(slots, values, connection))
+            return int(cursor.rowcount)
+
+    def _built(self) -> tuple[str, tuple[Any, ...]]:
+        kept = _kept()
+        if self not in kept:
+            query: Any = self._make().query.chain(UpdateQuery)
+            query.add_update_values(self._sets())
+            sql, slots = query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
+            kept[self] = sql, tuple(slots)
+        return kept[self]  # type: ignore[no-any-return]
+
+
+def _kept() -> dict[Any, Any]:
+    """What was built, with the connection that it is for, of which each thread has its own."""
+    return connections[DEFAULT_DB_ALIAS].__dict__.setdefault("_wadah_prepared", {})  # type: ignore[no-any-return]
+
+
+def _filled(slots: tuple[Any, ...], values: Values, connection: BaseDatabaseWrapper) -> tuple[Any, ...]:
+    return tuple(one.converted(values, connection) if isinstance(one, Given) else one for one in slots)

@@ -13,7 +13,7 @@ from panel.accounts.actor import Actor
 from panel.audit.models import AuditHead, AuditRecord
 from panel.audit.seal import digest_of, seal_of
 from panel.errors import Forbidden
-from panel.prepared import Given, Prepared
+from panel.prepared import Given, Prepared, PreparedUpdate
 
 log = structlog.get_logger()
 
@@ -24,6 +24,8 @@ DENIED_PER_MINUTE = 30
 _END = Prepared(
     lambda: AuditHead.objects.filter(chain=Given("chain", UUIDField())).values_list("sequence", "digest")
 )
+
+_MOVE_END = PreparedUpdate.of_row(AuditHead, ["sequence", "digest", "seal"])
 
 
 def record(
@@ -70,7 +72,7 @@ def record(
     row.digest = digest_of(row)
     row.save(force_insert=True)
     end = {"sequence": row.sequence, "digest": row.digest, "seal": seal_of(chain, row.sequence, row.digest)}
-    if not AuditHead.objects.filter(chain=chain).update(**end):
+    if not _MOVE_END.run(pk=chain, **end):
         AuditHead.objects.create(chain=chain, **end)
     return row
 

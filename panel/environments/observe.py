@@ -18,7 +18,7 @@ from panel.networks.models import Address, PortForward
 from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind, OperationState
-from panel.prepared import Given, Prepared
+from panel.prepared import Given, Prepared, PreparedUpdate
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from runtime.contract import DesiredState, ObservedState, Report
@@ -60,6 +60,9 @@ _OBSERVED_ONE = Prepared(
 )
 
 
+_WRITE = PreparedUpdate.of_row(Environment, _OBSERVED)
+
+
 def observe(report: Report) -> bool:
     """Write down a report; False when it was stale, or about something that isn't on that node."""
     with transaction.atomic():
@@ -82,7 +85,7 @@ def observe(report: Report) -> bool:
         if _is_gone(environment, report):
             _finish_deletion(environment)
         else:
-            environment.save(update_fields=_OBSERVED)
+            _WRITE.run(pk=environment.pk, **{name: getattr(environment, name) for name in _OBSERVED})
         _move_operations(environment, report)
         events.publish(
             "environment",

@@ -14,7 +14,7 @@ from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NoRoom
 from panel.networks.models import Address, AddressPool, PortForward
 from panel.nodes.models import Node
-from panel.prepared import Given, Prepared
+from panel.prepared import Given, Prepared, PreparedUpdate
 from panel.tenants.models import Tenant
 from runtime.contract import NodeFacts
 
@@ -24,6 +24,7 @@ _WINDOW = 64
 _MOST_OFFSETS = 2**31
 
 _POOLS = Prepared(lambda: AddressPool.objects.filter(node=Given("node", UUIDField()), is_active=True))
+_CURSOR = PreparedUpdate.of_row(AddressPool, ["cursor"])
 _TAKEN = Prepared(
     lambda: Address.objects.filter(
         pool=Given("pool", UUIDField()),
@@ -71,7 +72,7 @@ def lease(environment: Environment, tenant: Tenant, pool: AddressPool, count: in
     """Unsaved leases of the next free addresses; moves the pool's cursor. `NoRoom` when it is used up."""
     offsets = _free_offsets(pool, count)
     pool.cursor = offsets[-1]
-    AddressPool.objects.filter(pk=pool.pk).update(cursor=pool.cursor)
+    _CURSOR.run(pk=pool.pk, cursor=pool.cursor)
     base = ipaddress.ip_network(pool.network).network_address
     return [
         Address(

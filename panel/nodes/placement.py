@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import CharField, Count, DateTimeField, F, IntegerField, UUIDField
+from django.db.models import BigIntegerField, CharField, Count, DateTimeField, F, IntegerField, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -13,7 +13,7 @@ from panel.environments.models import Environment
 from panel.errors import Invalid, NoRoom
 from panel.images.models import NodeImage, NodeImageState
 from panel.nodes.models import Node, NodeState
-from panel.prepared import Given, Prepared
+from panel.prepared import Given, Prepared, PreparedUpdate
 from runtime.contract import Kernel, Kind, Limits
 
 _MIB = 2**20
@@ -52,6 +52,18 @@ _RESTED = Prepared(
         .order_by("deleted_at")
         .values_list("pk", "slot")[:1]
     )
+)
+
+
+_COUNTED = ("reserved_cpu", "reserved_memory_mb", "reserved_disk_mb")
+#: Above all that a column can hold.
+_NO_BAR = 2**62
+_TAKE = PreparedUpdate(
+    lambda: Node.objects.filter(
+        pk=Given("pk", UUIDField()),
+        **{f"{name}__lte": Given(f"{name}_most", BigIntegerField()) for name in _COUNTED},
+    ),
+    lambda: {name: F(name) + Given(name, BigIntegerField()) for name in (*_COUNTED, "placed")},
 )
 
 
@@ -193,18 +205,12 @@ def take(
 
     Also locks the node's row, so that what follows is done one by one per node.
     """
-    rows = Node.objects.filter(pk=node.pk)
-    names = ("reserved_cpu", "reserved_memory_mb", "reserved_disk_mb")
-    for name, amount, most in zip(names, (cpu, memory_mb, disk_mb), node.bounds(), strict=True):
-        if amount > 0 and most is not None and not even_above:
-            rows = rows.filter(**{f"{name}__lte": most - amount})
-    counted = rows.update(
-        reserved_cpu=F("reserved_cpu") + cpu,
-        reserved_memory_mb=F("reserved_memory_mb") + memory_mb,
-        reserved_disk_mb=F("reserved_disk_mb") + disk_mb,
-        placed=F("placed") + placed,
-    )
-    if not counted:
+    amounts = dict(zip(_COUNTED, (cpu, memory_mb, disk_mb), strict=True))
+    bars = {
+        f"{name}_most": _NO_BAR if amount <= 0 or most is None or even_above else most - amount
+        for (name, amount), most in zip(amounts.items(), node.bounds(), strict=True)
+    }
+    if not _TAKE.run(pk=node.pk, placed=placed, **amounts, **bars):
         raise NoRoom(
             _("The node %(node)s has promised as much as its overcommit ratio allows.") % {"node": node},
             code="node_sold_out",

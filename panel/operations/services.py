@@ -14,7 +14,7 @@ from panel.accounts.actor import Actor
 from panel.environments.models import UNHEARD, Environment
 from panel.errors import TooMany
 from panel.operations.models import OPEN_STATES, Operation, OperationKind, OperationState
-from panel.prepared import Given, Prepared
+from panel.prepared import Given, Prepared, PreparedUpdate
 from runtime.contract.broker import ASKED, MANY
 
 #: How long after the node's own deadline a report may still be under way.
@@ -33,6 +33,17 @@ _OPEN = Prepared(
     )
 )
 _GIVEN_UP = Q(state=OperationState.FAILED, code__in=UNHEARD, generation=Given("generation", BigIntegerField()))
+_CLOSED = (
+    "state",
+    "finished_at",
+    "code",
+    "message",
+    "next_step",
+    "is_retryable",
+    "steps",
+    "started_at",
+)
+_CLOSE = PreparedUpdate.of_row(Operation, _CLOSED)
 _TOUCHED = Prepared(
     lambda: Operation.objects.filter(
         Q(state__in=OPEN_STATES) | _GIVEN_UP, environment=Given("environment", UUIDField())
@@ -138,18 +149,7 @@ def note_undone(undo: Operation) -> None:
 def _end(operation: Operation, state: OperationState) -> None:
     operation.state = state
     operation.finished_at = timezone.now()
-    operation.save(
-        update_fields=[
-            "state",
-            "finished_at",
-            "code",
-            "message",
-            "next_step",
-            "is_retryable",
-            "steps",
-            "started_at",
-        ]
-    )
+    _CLOSE.run(pk=operation.pk, **{name: getattr(operation, name) for name in _CLOSED})
     announce(operation)
 
 

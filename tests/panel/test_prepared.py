@@ -4,11 +4,12 @@ import uuid
 from datetime import UTC, datetime
 
 import pytest
-from django.db.models import BigIntegerField, CharField, DateTimeField, Q, UUIDField
+from django.db.models import BigIntegerField, CharField, DateTimeField, F, Q, UUIDField
 
 from panel.environments.models import Environment
-from panel.prepared import Given, Prepared
+from panel.prepared import Given, Prepared, PreparedUpdate
 from panel.tenants.models import Tenant
+from runtime.contract import ObservedState
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +75,46 @@ def test_a_value_that_is_not_given_is_an_error() -> None:
     asked = Prepared(lambda: Tenant.objects.filter(pk=Given("pk", UUIDField())))
     with pytest.raises(KeyError):
         asked.all()
+
+
+def test_an_update_sets_what_each_call_gives() -> None:
+    one, other = factories.tenant(), factories.tenant()
+    moved = PreparedUpdate(
+        lambda: Tenant.objects.filter(
+            pk=Given("pk", UUIDField()), version__lte=Given("most", BigIntegerField())
+        ),
+        lambda: {
+            "version": F("version") + Given("more", BigIntegerField()),
+            "name": Given("name", CharField()),
+        },
+    )
+    was = one.version
+    for more in (1, 2):
+        assert moved.run(pk=one.pk, most=2**62, more=more, name=f"by {more}") == 1
+    assert moved.run(pk=one.pk, most=was, more=100, name="never") == 0
+    assert moved.run(pk=uuid.uuid4(), most=2**62, more=1, name="nobody") == 0
+    one.refresh_from_db()
+    assert (one.version, one.name) == (was + 3, "by 2")
+    assert Tenant.objects.get(pk=other.pk).version == other.version
+
+
+def test_a_row_is_written_as_it_would_be_saved() -> None:
+    """Every kind of column: text, choices, numbers, times, documents, nothing."""
+    factories.node()
+    environment = factories.environment(factories.tenant())
+    names = ["observed_state", "observed_generation", "started_at", "is_at_work", "limits"]
+    values = {
+        "observed_state": ObservedState.PAUSED,
+        "observed_generation": 7,
+        "started_at": datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC),
+        "is_at_work": True,
+        "limits": {"cpu": 1.5, "what": ["é", None]},
+    }
+    write = PreparedUpdate.of_row(Environment, names)
+    assert write.run(pk=environment.pk, **values) == 1
+    written = Environment.objects.get(pk=environment.pk)
+    assert {name: getattr(written, name) for name in names} == values
+    assert write.run(pk=environment.pk, **{**values, "started_at": None}) == 1
+    assert Environment.objects.get(pk=environment.pk).started_at is None
+    with pytest.raises(KeyError):
+        write.run(pk=environment.pk)
