@@ -45,7 +45,8 @@ from runtime.prepare import enter
 
 log = structlog.get_logger()
 
-app = Celery("runtime")
+#: No fixup of Celery for Django, whatever the environment says: a process of root loads nothing of the panel.
+app = Celery("runtime", fixups=[])
 app.conf.update(
     task_serializer="json",
     result_serializer="json",
