@@ -36,6 +36,8 @@ _TURN_BYTES = 256 * 1024
 TYPED_BYTES = 2**20
 #: While no conmon is there: how soon it is looked for again.
 _LOOK_S = 0.2
+#: How soon a new size of the window is said again.
+_SIZE_AGAIN_S = (0.25, 2.0)
 #: Without viewers, offsets are kept up for so long.
 LINGER_S = 120.0
 
@@ -110,6 +112,7 @@ class Stream:
         self._files_moved = 0
         self._inode = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._sizes: list[asyncio.TimerHandle] = []
         self._pumping = False
         self._ready = asyncio.Lock()
         self._caught_up = False
@@ -412,7 +415,17 @@ class Stream:
         self._loop.remove_writer(attachment.fileno())
 
     def resize(self, columns: int, rows: int) -> None:
+        """Said again a little later: conmon (2.1.6) that finds several sizes at once takes the first of them
+        each time (containers/conmon#566), and the last one, which counts, would be lost."""
+        self._say_no_size_again()
         resize(self.bundle, columns, rows)
+        self._sizes = [
+            self._loop.call_later(delay, resize, self.bundle, columns, rows) for delay in _SIZE_AGAIN_S
+        ]
+
+    def _say_no_size_again(self) -> None:
+        for timer in self._sizes:
+            timer.cancel()
 
     # the end ---------------------------------------------------------------------------------
 
@@ -421,6 +434,7 @@ class Stream:
             return
         self.closed = True
         self._detach()
+        self._say_no_size_again()
         if self._timer is not None:
             self._timer.cancel()
         if self._inotify is not None:

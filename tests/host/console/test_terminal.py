@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from uuid import UUID
 
 import pytest
@@ -29,6 +30,28 @@ async def test_it_is_a_root_shell_with_a_terminal(agent: Client, make: Make) -> 
         await screen.type(wait + b"; id -u; pwd; stty size; echo end$((1+1))\n")
         said = await screen.until(b"end2\r\n")
         assert b"\r\n0\r\n/root\r\n45 123\r\n" in said
+
+
+@in_loop
+async def test_of_sizes_that_come_at_once_the_last_one_counts(agent: Client, make: Make, node: Node) -> None:
+    """As when a window opens, or its edge is dragged: conmon alone would keep to the first of them."""
+    spec = await asyncio.to_thread(make)
+    async with agent.watch(spec.id, "main") as screen:
+        await screen.message("start")
+        await screen.type(b"echo up$((1+1))\n")
+        await screen.until(b"up2\r\n")
+        monitor = int((node.terminals(spec.id) / "main" / "monitor.pid").read_text())
+        os.kill(monitor, signal.SIGSTOP)
+        try:
+            for columns in (90, 100, 123):
+                await screen.say(type="resize", cols=columns, rows=45)
+            await asyncio.sleep(0.1)
+        finally:
+            os.kill(monitor, signal.SIGCONT)
+        await screen.type(
+            b"for i in $(seq 40); do stty size | grep 123 && break; sleep 0.1; done; echo end$((1+1))\n"
+        )
+        assert b"\r\n45 123\r\n" in await screen.until(b"end2\r\n")
 
 
 @in_loop
