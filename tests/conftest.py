@@ -1,7 +1,5 @@
 """Over several processes (`-n 2`), tests that share something dear stay together in one of them."""
 
-import gc
-
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -41,10 +39,3 @@ class _Together(LoadScopeScheduling):
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> _Together:
     return _Together(config, log)
-
-
-def pytest_collection_finish() -> None:
-    """What is loaded by now stays to the end: the collector needn't look through it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)

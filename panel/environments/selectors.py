@@ -57,8 +57,12 @@ def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Envi
 
 def living_one(actor: Actor, environment_id: UUID) -> Environment:
     """With its `tenant` and `node`; `NotFound` for strangers and for what is gone."""
-    row = _ONE.first(pk=environment_id)
-    # what `for_actor` says of rows that nobody has fetched yet, `can` says of this one
+    return seen_by(actor, _ONE.first(pk=environment_id))
+
+
+def seen_by(actor: Actor, row: Environment | None) -> Environment:
+    """The row, which has its `tenant` with it; `NotFound` for strangers and for None. Of one that is fetched it
+    says what `for_actor` says of those that nobody has fetched yet."""
     if row is None or not actor.can(Permission.ENVIRONMENT_VIEW, row):
         raise NotFound(_("This environment"))
     return row

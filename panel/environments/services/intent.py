@@ -15,9 +15,10 @@ from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments import inputs
 from panel.environments.models import Environment
+from panel.environments.selectors import seen_by
 from panel.environments.services.checks import refuse_taken_name
 from panel.environments.specs import spec_of
-from panel.errors import Conflict, NotFound, Refused, Stale
+from panel.errors import Conflict, Refused, Stale
 from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
@@ -198,11 +199,7 @@ def save_intent(environment: Environment) -> None:
 
 def locked(actor: Actor, environment_id: UUID) -> Environment:
     """The row, locked until the transaction ends; `NotFound` for strangers and for what is gone."""
-    row = _LOCKED.first(pk=environment_id)
-    # what `for_actor` says of rows that nobody has fetched yet, `can` says of this one
-    if row is None or not actor.can(Permission.ENVIRONMENT_VIEW, row):
-        raise NotFound(_("This environment"))
-    return row
+    return seen_by(actor, _LOCKED.first(pk=environment_id))
 
 
 def refuse_stale(environment: Environment, version: int | None) -> None:

@@ -3,6 +3,8 @@
 The boundaries follow from the kind's list of resources, so that a new resource is walked without a line here.
 """
 
+import os
+
 import pytest
 
 from runtime.contract import Credentials, DesiredState, EnvironmentSpec, Limits, Network, ObservedState
@@ -139,3 +141,16 @@ def test_a_restart_is_done_once(make: Make, node: Node, specs: Specs, point: Poi
     next_process(node)
     assert init_pid(node, spec.id) == pid
     assert applied(node, again)
+
+
+@pytest.mark.parametrize("name", ["namespaces", "container", "network link", "addresses and routes"])
+def test_the_next_start_has_a_network_of_its_own(node: Node, specs: Specs, busybox: str, name: str) -> None:
+    """Not the one of a start that was cut off, whose container may have used it already."""
+    spec = specs.new()
+    killed_at(node, ("ensure", "after", name), lambda: Engine(node).apply(spec))
+    with node.network_namespace(spec.id).open() as kept:  # so that its number isn't given again
+        next_process(node)
+        assert is_running(node, spec)
+        assert os.stat(f"/proc/{init_pid(node, spec.id)}/ns/net").st_ino != os.fstat(kept.fileno()).st_ino
+    assert_whole(node)
+    delete(node, spec)

@@ -8,8 +8,6 @@ from django.db import transaction
 
 from panel import events
 
-Messages = list[tuple[str, dict[str, Any]]]
-
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
