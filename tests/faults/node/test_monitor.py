@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -16,7 +17,18 @@ from tests.faults.node.support import ALL, assert_whole, delete, in_process, pla
 from tests.host.conftest import Make
 from tests.host.support.node import Specs
 
+
 FROM_ITS_START = ALL[ALL.index("monitor") :]
+
+
+def _kill(find: Callable[[], int | None]) -> int:
+    """Kills the process that `find` knows and waits until it knows none."""
+    pid = find()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while find() is not None:
+        time.sleep(0.01)
+    return pid
 
 
 @pytest.mark.parametrize("name", FROM_ITS_START)
@@ -82,13 +94,9 @@ def test_what_is_told_meanwhile_is_no_answer_to_a_change_that_nobody_tried(
 ) -> None:
     """A lost console is told while a change waits its turn: that change has neither failed nor been tried."""
     spec = make()
-    pid = monitor_pid(node, spec.id)
-    assert pid is not None
     newer = specs.change(spec, desired=DesiredState.STOPPED, stop_timeout_s=0)
     assert Records(node, spec.id).accept(newer)
-    os.kill(pid, signal.SIGKILL)
-    while monitor_pid(node, spec.id) is not None:
-        time.sleep(0.01)
+    _kill(lambda: monitor_pid(node, spec.id))
     told = Engine(node).current_report(spec.id)
     assert told is not None
     assert (told.code, told.attempted_generation) == ("console_lost", spec.generation)
@@ -105,11 +113,7 @@ def test_a_repair_cut_off_before_its_init_leaves_nothing_to_a_later_start(
 ) -> None:
     """This process started a monitor and has not waited for it: neither its answer nor a descriptor stays."""
     spec = make()
-    pid = init_pid(node, spec.id)
-    assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    while init_pid(node, spec.id) is not None:
-        time.sleep(0.01)
+    pid = _kill(lambda: init_pid(node, spec.id))
     engine, descriptors = Engine(node), len(os.listdir("/proc/self/fd"))
     plant(node, "fail", ("ensure", "before", "guest files"))
     failed = engine.again(spec.id)
