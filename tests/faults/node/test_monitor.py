@@ -17,7 +17,6 @@ from tests.faults.node.support import ALL, assert_whole, delete, in_process, pla
 from tests.host.conftest import Make
 from tests.host.support.node import Specs
 
-
 FROM_ITS_START = ALL[ALL.index("monitor") :]
 
 
