@@ -191,6 +191,12 @@ def _test(options: argparse.Namespace) -> int:
     return run_tests(_unguarded(options.arguments))
 
 
+def _check(options: argparse.Namespace) -> int:
+    from runtime.install.testing import run_check  # noqa: PLC0415
+
+    return run_check(fix=options.fix)
+
+
 def _bench(options: argparse.Namespace) -> int:
     from runtime.install.testing import run_bench  # noqa: PLC0415
 
@@ -243,6 +249,8 @@ def parser() -> argparse.ArgumentParser:
     ):
         one = verb(name, act, words, home=name == "node")
         one.add_argument("arguments", nargs=argparse.REMAINDER)
+    looked = verb("check", _check, "look at the code: types, style, imports, migrations, scripts", home=False)
+    looked.add_argument("--fix", action="store_true", help="mend what can be mended by itself first")
     anew = verb("rotate", _rotate, "exchange every key and password of the installation for new ones")
     anew.add_argument("--only", action="append", choices=("panel", "node", "redis", "certificate"))
     anew.add_argument(

@@ -16,14 +16,16 @@ from runtime.install.say import Stop
 PAUSES_S = (5, 20)
 
 
-def ensure(directory: Path, lock: Path) -> bool:
+def ensure(directory: Path, lock: Path, *, beside: bool = False) -> bool:
     """A virtual environment with exactly the locked packages; False when it is so already.
+
+    `beside`: these are added to what another lock put there.
 
     By uv where it can be had: from what it keeps of earlier installations (1 s, without any network), else
     from the index (3 s); else by pip with the same lock (20 s). All check every hash. An index that is away
     for a moment is asked again.
     """
-    stamp = directory / "lock.sha256"
+    stamp = directory / (f"{lock.stem}.sha256" if beside else "lock.sha256")
     wanted = hashlib.sha256(lock.read_bytes()).hexdigest() + f" {sys.version_info[:2]}"
     if stamp.exists() and stamp.read_text() == wanted:
         return False
@@ -33,7 +35,7 @@ def ensure(directory: Path, lock: Path) -> bool:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     for pause_s in (*PAUSES_S, None):
         try:
-            _fill(python, lock, environment)
+            _fill(python, lock, environment, "install" if beside else "sync")
             break
         except Stop:
             if pause_s is None:
@@ -43,23 +45,15 @@ def ensure(directory: Path, lock: Path) -> bool:
     return True
 
 
-def _fill(python: Path, lock: Path, environment: dict[str, str]) -> None:
+def _fill(python: Path, lock: Path, environment: dict[str, str], verb: str) -> None:
     """One try of each way. Raises `Stop` with what the last one said."""
     uv = _uv(python, environment)
     if uv is not None:
-        sync = [
-            "pip",
-            "sync",
-            "-q",
-            "--python",
-            str(python),
-            "--require-hashes",
-            "--compile-bytecode",
-            str(lock),
-        ]
+        file = ["-r", str(lock)] if verb == "install" else [str(lock)]
+        command = ["pip", verb, "-q", "--python", str(python), "--require-hashes", "--compile-bytecode", *file]
         for more in (["--offline"], []):
             with suppress(Stop):
-                run([str(uv), *sync, *more], timeout_s=600, environment=environment)
+                run([str(uv), *command, *more], timeout_s=600, environment=environment)
                 return
     _pip(python)
     run(

