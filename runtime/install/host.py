@@ -30,12 +30,14 @@ NODE_PACKAGES = {
     "ip": "iproute2",
     "/usr/share/doc/libnftables1": "libnftables1",
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
+    "/etc/protocols": "netbase",  # nft names protocols by it
 }
 PANEL_PACKAGES = {
     "redis-server": "redis-server",
     "caddy": "caddy",
     "setpriv": "util-linux",
     "npm": "npm",
+    "/usr/share/zoneinfo/UTC": "tzdata",  # Celery's and Django's time zones
 }
 TEST_PACKAGES = {
     "chromium-headless-shell": "chromium-headless-shell",
