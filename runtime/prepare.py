@@ -2,7 +2,7 @@
 
 The pool and the VEs' mounts live in a mount namespace of the node's own, pinned by a file, so that
 no process of ours has to stay alive for them, and nothing of the host's own mounts is touched. There
-the v1/v2 "hybrid" extra mount is taken away, which Debian 12's crun refuses to work beside.
+the node sees a hierarchy of cgroup2 beside those of v1 in a way that Debian 12's crun works with.
 """
 
 import json
@@ -42,6 +42,8 @@ def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _qui
     if pin_mount_namespace(node):
         say("mount namespace of the node")
     enter(node)
+    if show_unified():
+        say("control groups that environments may divide")
     if keep_null_device():
         say("the host's /dev/null can't be given away")
     if show_runtime(node):
@@ -142,7 +144,6 @@ def pin_mount_namespace(node: Node) -> bool:
             os.close(hold_write)
             libc.unshare(libc.CLONE_NEWNS)
             libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE)
-            _leave_hybrid()
             os.write(ready_write, b"1")
             os.read(hold_read, 1)
             status = 0
@@ -161,17 +162,29 @@ def pin_mount_namespace(node: Node) -> bool:
     return True
 
 
-def _leave_hybrid() -> None:
-    """In our own namespace: no cgroup2 mount beside v1 controllers (crun 1.8 refuses that layout).
+def show_unified() -> bool:
+    """A hierarchy of cgroup2 beside those of v1, in the node's mount namespace; False when it is there, or the
+    host has cgroup2 alone.
 
-    crun goes on making its directories there, so a file system of the namespace's own takes them: the one
-    below is the host's.
+    crun 1.8 refuses one that has a controller, whether or not anybody uses it, and looks at a file of the top
+    group: an empty one lies over it. Raises `HostLacks`.
     """
     unified = cgroup.ROOT / "unified"
-    if cgroup.version() == 1 and (unified / "cgroup.controllers").exists():
-        libc.umount(str(unified), libc.MNT_DETACH)
-        flags = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
-        libc.mount("wadah", str(unified), "tmpfs", flags, "mode=755,size=16m")
+    seen = unified / "cgroup.controllers"
+    if cgroup.version() == 2 or mounts.is_mounted(seen):
+        return False
+    flags = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
+    try:
+        if not seen.exists():
+            unified.mkdir(exist_ok=True)
+            libc.mount("wadah", str(unified), "cgroup2", flags)
+        libc.mount(os.devnull, str(seen), "", libc.MS_BIND)
+    except OSError as error:
+        raise HostLacks(
+            f"cgroup2 can't be mounted at {unified}: {error.strerror}",
+            next_step="Boot with systemd.unified_cgroup_hierarchy=1.",
+        ) from error
+    return True
 
 
 def keep_null_device() -> bool:

@@ -40,19 +40,6 @@ _NO_GENERATORS = (
 )
 #: Started by D-Bus when somebody asks for them first (a login does), not at boot.
 _WHEN_ASKED = "systemd-logind dbus"
-#: `user@.service`: with its own KillMode=mixed, an init that gets no word of a cgroup running empty (any
-#: container on cgroup v1) often waits its TimeoutStopSec of two minutes, so that who had signed in could
-#: not reboot.
-#: Nor does it get word of a session that ran empty, which would be listed, with its control group, until the
-#: next boot. With the daily clean-up, those that are older than a minute end; nothing to do on cgroup v2.
-_END_SESSIONS = r"""#!/bin/sh
-cd /sys/fs/cgroup/systemd/user.slice 2>/dev/null || exit 0
-find . -mindepth 2 -maxdepth 2 -name 'session-*.scope' ! -newermt "${1:-60} seconds ago" |
-while read -r scope; do
-  [ -n "$(cat "$scope/cgroup.procs" "$scope"/*/cgroup.procs 2>/dev/null)" ] ||
-    systemctl --no-block stop "${scope##*/}"
-done
-"""
 #: At sign-in; why: docs/decisions/0010.
 _MOTD = """
 The disk has a limit of its own that df can't show: df shows the disk of the whole node.
@@ -87,14 +74,8 @@ UNIT
 systemctl enable ssh-host-keys.service >/dev/null 2>&1
 systemctl disable apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true
 ln -sf multi-user.target default.target
-mkdir -p /etc/systemd/journald.conf.d user@.service.d
+mkdir -p /etc/systemd/journald.conf.d
 printf '[Journal]\\nSystemMaxUse=32M\\nRuntimeMaxUse=16M\\n' > /etc/systemd/journald.conf.d/wadah.conf
-printf '[Service]\\nKillMode=control-group\\n' > user@.service.d/wadah.conf
-cat > /usr/lib/wadah/end-sessions <<'SCRIPT'
-{_END_SESSIONS}SCRIPT
-chmod 755 /usr/lib/wadah/end-sessions
-mkdir -p systemd-tmpfiles-clean.service.d
-printf '[Service]\\nExecStartPost=-/usr/lib/wadah/end-sessions\\n' > systemd-tmpfiles-clean.service.d/wadah.conf
 passwd --lock root >/dev/null
 printf 'LANG=C.UTF-8\\n' > /etc/default/locale
 cat > /etc/motd <<'TEXT'{_MOTD}TEXT

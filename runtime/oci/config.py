@@ -79,6 +79,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
     mapping = [{"containerID": 0, "hostID": first, "size": IDS_PER_SLOT}]
     capabilities = capabilities_of(spec.security.confinement)
     init, stop_signal = init_of(node.root_volume(spec.id))
+    group = f"{node.cgroup_name}/{spec.tenant_id}/{spec.id}"
     return {
         "ociVersion": "1.0.2",
         "hostname": spec.name,
@@ -100,7 +101,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             },
             "rlimits": rlimits(),
         },
-        "mounts": [*_mounts(), *_lxcfs_mounts(node), *_device_mounts(node, spec)],
+        "mounts": [*_mounts(group), *_lxcfs_mounts(node), *_device_mounts(node, spec)],
         "annotations": {
             "org.opencontainers.image.stopSignal": stop_signal,
             "run.oci.keep_original_groups": "0",
@@ -115,7 +116,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             "uidMappings": mapping,
             "gidMappings": mapping,
             "rootfsPropagation": "private",
-            "cgroupsPath": "/" + groups().payload(f"{node.cgroup_name}/{spec.tenant_id}/{spec.id}"),
+            "cgroupsPath": "/" + groups().payload(group),
             "devices": [],
             "resources": {"devices": _device_rules(spec)},
             "maskedPaths": list(MASKED),
@@ -186,7 +187,7 @@ def init_of(root: Path) -> tuple[list[str], str]:
     return ["/sbin/init"], "SIGUSR2"
 
 
-def _mounts() -> list[dict[str, Any]]:
+def _mounts(group: str) -> list[dict[str, Any]]:
     def mount(target: str, kind: str, *options: str) -> dict[str, Any]:
         return {"destination": target, "type": kind, "source": kind, "options": list(options)}
 
@@ -201,7 +202,7 @@ def _mounts() -> list[dict[str, Any]]:
         mount("/dev/mqueue", "mqueue", "nosuid", "nodev", "noexec"),
         mount("/run", "tmpfs", "nosuid", "nodev", "mode=755", "size=64m"),
         mount("/sys", "sysfs", "nosuid", "nodev", "noexec", "ro"),
-        mount("/sys/fs/cgroup", "cgroup", "nosuid", "nodev", "noexec", "relatime", "rw"),
+        *groups().mounts(group),
     ]
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from runtime.contract import EnvironmentSpec, TenantEnvelope, Usage
 from runtime.errors import RuntimeFault
-from runtime.host.cgroup import GroupLimits, groups
+from runtime.host.cgroup import LEAST_GROUPS, MOST_GROUPS, GroupLimits, groups
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
 
@@ -108,6 +108,7 @@ class Cgroup(Resource):
             write_bytes_s=limits.disk_write_bytes_s,
             read_iops=limits.disk_read_iops,
             write_iops=limits.disk_write_iops,
+            groups=max(LEAST_GROUPS, min(MOST_GROUPS, limits.memory_mb)),
         )
 
     def freeze(self, environment_id: UUID, frozen: bool) -> None:
@@ -153,7 +154,6 @@ class Cgroup(Resource):
         )
 
     def remove(self, environment_id: UUID) -> str | None:
-        self.groups.sweep(self.node.cgroup_name, str(environment_id))
         path = self.find(environment_id)
         if path is not None:
             self.groups.kill(path)

@@ -77,9 +77,7 @@ def test_debian_boots_to_running_with_nothing_failed(wadah: Installation) -> Non
     # a user's own manager, without which a login waits a minute
     signed_in = "su - customer -c 'echo $XDG_RUNTIME_DIR; systemctl --user is-system-running --wait'"
     assert wadah.sh(made, signed_in).split() == ["/run/user/1000", "running"]
-    # and the session doesn't stay for ever, also where systemd isn't told that it is empty
-    wadah.sh(made, "systemctl cat systemd-tmpfiles-clean.service | grep -q end-sessions")
-    wadah.sh(made, "/usr/lib/wadah/end-sessions 0")
+    # and the session doesn't stay for ever
     wadah.wait(lambda: wadah.sh(made, "loginctl list-sessions --no-legend | grep -c customer; true") == "0", 30)
     # what an administrator of a VPS writes there holds from the next boot on
     wadah.sh(made, "echo net.core.somaxconn=2048 > /etc/sysctl.d/90-own.conf")

@@ -4,9 +4,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PERIOD_US = 100_000
 """Over which a cap on processor time is counted."""
+
+#: Groups that an environment may make of its own, one in another and altogether. Each takes some 6 KB of the
+#: kernel's memory, which nobody is charged for, so there are as many as it has MiB, within these. systemd makes
+#: some dozens, three levels deep.
+MOST_DEPTH, LEAST_GROUPS, MOST_GROUPS = 24, 256, 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class GroupLimits:
     write_bytes_s: int | None = None
     read_iops: int | None = None
     write_iops: int | None = None
+    groups: int | None = None
+    """That root inside may make below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,10 @@ class Groups(ABC):
     @abstractmethod
     def payload(self, path: str) -> str:
         """The group that the environment's processes live in."""
+
+    @abstractmethod
+    def mounts(self, path: str) -> list[dict[str, Any]]:
+        """What processes in the group see at /sys/fs/cgroup: `mounts` of an OCI configuration."""
 
     @abstractmethod
     def exists(self, path: str) -> bool:
@@ -98,9 +110,6 @@ class Groups(ABC):
     @abstractmethod
     def remove(self, path: str) -> bool:
         """Removes the group and those below; False when none was there. OSError (EBUSY) while tasks live."""
-
-    def sweep(self, top: str, name: str) -> None:  # noqa: B027 (only v1 has any)
-        """Takes away what the OCI runtime left, beside the groups, of `top/*/name`."""
 
     @abstractmethod
     def children(self, path: str) -> list[str]:

@@ -2,35 +2,45 @@
 
 import errno
 import os
-import shutil
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
 from runtime.host.cgroup.trees import pids_below, remove_tree
+from runtime.host.cgroup.unified import bound_groups, hand_over, mount
+
+#: Where the hierarchy of cgroup2 is mounted, in the node's own mount namespace at least.
+UNIFIED = "unified"
 
 _SOCKET_SHARE = 4
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class LegacyGroups(Groups):
-    """cgroup v1: one hierarchy per controller, the same path in each.
+    """cgroup v1: one hierarchy per controller, the same path in each, and one of cgroup2 without controllers.
 
-    Only `name=systemd` is ever handed to the environment. A child group in blkio would escape the
-    limit of its parent, so that one least of all.
+    Only that one is handed to the environment, since only there the kernel bounds how many groups are made of
+    it. Inside it looks as on a host with cgroup2 alone: an init hears of groups that ran empty, and no group
+    can be named after another environment's. Limits are of v1; what there is of them is shown read-only where
+    programs look. A child group in blkio would escape the limit of its parent, so that one least of all is
+    handed over.
     """
 
     version = 1
     CONTROLLERS = ("cpu", "cpuacct", "memory", "pids", "blkio", "devices", "freezer", "systemd", "cpuset")
+    #: In which a program inside looks for its limits, at /sys/fs/cgroup/NAME or by the table of mounts.
+    SHOWN = ("memory", "cpu", "cpuacct", "cpuset", "pids")
 
     def __init__(self, root: Path):
         super().__init__(root)
         #: All that are mounted: the OCI runtime makes a group in those too that hold nothing of ours.
         self.hierarchies = [one for one in root.iterdir() if (one / "cgroup.procs").exists()]
         self.controllers = [name for name in self.CONTROLLERS if (root / name / "cgroup.procs").exists()]
+        self.shown = [name for name in self.SHOWN if name in self.controllers]
 
     def _at(self, controller: str, path: str) -> Path:
         return self.root / controller / path
@@ -38,8 +48,23 @@ class LegacyGroups(Groups):
     def payload(self, path: str) -> str:
         return path
 
+    def mounts(self, path: str) -> list[dict[str, Any]]:
+        return [
+            mount("cgroup2"),
+            *(
+                {
+                    "destination": f"/sys/fs/cgroup/{name}",
+                    "type": "bind",
+                    "source": str(self._at(name, path)),
+                    "options": ["bind", "ro", "nosuid", "nodev", "noexec"],
+                }
+                for name in self.shown
+            ),
+        ]
+
     def exists(self, path: str) -> bool:
-        return all(self._at(controller, path).is_dir() for controller in self.controllers)
+        places = (*self.controllers, UNIFIED)
+        return all(self._at(controller, path).is_dir() for controller in places)
 
     def has_any(self, path: str) -> bool:
         return any(self._at(controller, path).is_dir() for controller in self.controllers)
@@ -55,6 +80,10 @@ class LegacyGroups(Groups):
                 self._create_cpuset(path)
             else:
                 directory.mkdir(parents=True, exist_ok=True)
+        own = self._at(UNIFIED, path)
+        made |= not own.is_dir()
+        for name in ("", *self.shown):  # a place for each that is shown
+            (own / name).mkdir(parents=True, exist_ok=True)
         return made
 
     def _create_cpuset(self, path: str) -> None:
@@ -80,6 +109,8 @@ class LegacyGroups(Groups):
             set_to(self._at("cpuset", path) / "cpuset.cpus", limits.cpus)
         if limits.device is not None:
             self._limit_io(self._at("blkio", path), limits)
+        if limits.groups is not None:
+            bound_groups(self._at(UNIFIED, path), limits.groups + len(self.shown))
 
     def bound_tasks(self, top: str, most: int) -> bool:
         group = self._at("pids", top)
@@ -156,11 +187,9 @@ class LegacyGroups(Groups):
         )
 
     def delegate(self, path: str, uid: int) -> None:
-        group = self._at("systemd", path)
-        for target in (group, group / "cgroup.procs", group / "tasks"):
-            with suppress(FileNotFoundError):
-                os.chown(target, uid, uid)
-        open_to_users(group)
+        hand_over(self._at(UNIFIED, path), uid)
+        for name in self.shown:
+            open_to_users(self._at(name, path))
 
     def freeze(self, path: str, frozen: bool) -> None:
         wanted = "FROZEN" if frozen else "THAWED"
@@ -184,16 +213,6 @@ class LegacyGroups(Groups):
     def remove(self, path: str) -> bool:
         removed = [remove_tree(hierarchy / path) for hierarchy in self.hierarchies]
         return any(removed)
-
-    def sweep(self, top: str, name: str) -> None:
-        """crun makes plain directories where a cgroup2 mount might be, and leaves them there."""
-        unified = self.root / "unified"
-        if (unified / "cgroup.controllers").exists():
-            return
-        for stray in (unified / top).glob(f"*/{name}"):
-            shutil.rmtree(stray, ignore_errors=True)
-            with suppress(OSError):  # a sibling's stays
-                stray.parent.rmdir()
 
     def children(self, path: str) -> list[str]:
         names: set[str] = set()

@@ -5,13 +5,32 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
+from runtime.host.cgroup.base import MOST_DEPTH, PERIOD_US, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
 from runtime.host.cgroup.trees import pids_below, remove_tree
 
-#: Groups that an environment may make of its own; systemd makes some dozens, three levels deep.
-MAX_DEPTH, MAX_DESCENDANTS = 24, 4096
+
+def mount(kind: str, options: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Of /sys/fs/cgroup, in an OCI configuration."""
+    options = ("nosuid", "nodev", "noexec", "relatime", "rw", *options)
+    return {"destination": "/sys/fs/cgroup", "type": kind, "source": kind, "options": list(options)}
+
+
+def bound_groups(group: Path, most: int | None) -> None:
+    """How many groups there may be below this one, and how deep."""
+    if most is not None and (group / "cgroup.max.descendants").exists():
+        set_to(group / "cgroup.max.depth", str(MOST_DEPTH))
+        set_to(group / "cgroup.max.descendants", str(most))
+
+
+def hand_over(group: Path, uid: int) -> None:
+    """Root of an environment may divide the group; its limits stay the host's (cgroup-v2.rst, Delegation)."""
+    for name in ("", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"):
+        with suppress(FileNotFoundError):
+            os.chown(group / name if name else group, uid, uid)
+    open_to_users(group)
 
 
 class UnifiedGroups(Groups):
@@ -25,6 +44,9 @@ class UnifiedGroups(Groups):
 
     def payload(self, path: str) -> str:
         return f"{path}/payload"
+
+    def mounts(self, path: str) -> list[dict[str, Any]]:
+        return [mount("cgroup")]
 
     def exists(self, path: str) -> bool:
         return self._at(path).is_dir()
@@ -52,17 +74,15 @@ class UnifiedGroups(Groups):
         group = self._at(path)
         quota = "max" if limits.cpu is None else str(max(1000, round(limits.cpu * PERIOD_US)))
         for one in (group, group / "payload"):
-            # lxcfs shows the processors of the reader's own group, so the cap stands on both
+            # what looks for limits inside sees the lower one only, so they stand on both
             if one.is_dir():
                 set_to(one / "cpu.max", f"{quota} {PERIOD_US}")
+                set_to(one / "memory.max", or_max(limits.memory_bytes))
         set_to(group / "cpu.weight", str(limits.cpu_weight))
-        set_to(group / "memory.max", or_max(limits.memory_bytes))
         if (group / "memory.swap.max").exists():
             set_to(group / "memory.swap.max", or_max(limits.swap_bytes))
         set_to(group / "pids.max", or_max(limits.processes))
-        for name, most in (("cgroup.max.depth", MAX_DEPTH), ("cgroup.max.descendants", MAX_DESCENDANTS)):
-            if (group / name).exists() and path.count("/") > 1:
-                set_to(group / name, str(most))
+        bound_groups(group, limits.groups)
         if limits.cpus is not None and (group / "cpuset.cpus").exists():
             set_to(group / "cpuset.cpus", limits.cpus)
         if limits.device is not None and (group / "io.max").exists():
@@ -104,12 +124,7 @@ class UnifiedGroups(Groups):
         )
 
     def delegate(self, path: str, uid: int) -> None:
-        group = self._at(path) / "payload"
-        names = ("", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control")
-        for target in (group / name if name else group for name in names):
-            with suppress(FileNotFoundError):
-                os.chown(target, uid, uid)
-        open_to_users(group)
+        hand_over(self._at(path) / "payload", uid)
 
     def freeze(self, path: str, frozen: bool) -> None:
         group = self._at(path)

@@ -71,7 +71,7 @@ def _confinement(pid: int | str) -> dict[str, str]:
     seen = {name: status[name] for name in fields}
     seen |= {f"ns/{one.name}": str(one.readlink()) for one in (of / "ns").iterdir()}
     seen["cgroup"] = "".join(
-        line for line in (of / "cgroup").read_text().splitlines(keepends=True) if "name=systemd" not in line
+        line for line in (of / "cgroup").read_text().splitlines(keepends=True) if not line.startswith("0::")
     )
     seen["oom_score_adj"] = (of / "oom_score_adj").read_text()
     seen["limits"] = (of / "limits").read_text()

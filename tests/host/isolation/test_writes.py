@@ -1,7 +1,8 @@
 """A03, A05: nothing that belongs to the whole host can be written; no control group can be loosened."""
 
+import posixpath
+
 from runtime.contract import EnvironmentSpec
-from runtime.host.cgroup import version
 from runtime.node import Node
 from runtime.resources.cgroup import Cgroup
 from tests.host.isolation.conftest import Try
@@ -174,31 +175,27 @@ def test_a05_no_limit_can_be_loosened(node: Node, ve: EnvironmentSpec, tries: Tr
 
 
 def _is_own(path: str) -> bool:
-    """v2: the delegated files of the payload group, to move and group its own processes."""
-    return (
-        version() == 2
-        and path.split("/")[-1] in ("cgroup.procs", "cgroup.subtree_control", "")
-        and ".." not in path
-    )
+    """The delegated files of its own group of cgroup2, to move and group its own processes."""
+    group, name = posixpath.split(posixpath.normpath(path))
+    delegated = ("cgroup.procs", "cgroup.subtree_control", "escape")
+    return group in ("/sys/fs/cgroup", "/mnt/cg-cgroup2") and name in delegated
 
 
-def test_a05_only_the_hierarchy_of_systemd_is_its_own(tries: Try) -> None:
-    if version() != 1:
-        return
-
+def test_a05_only_its_own_group_is_its_own(tries: Try) -> None:
     def own() -> list[str]:
         import os
 
-        return sorted(
-            one.name for one in os.scandir("/sys/fs/cgroup") if one.is_dir() and one.stat().st_uid == 0
-        )
+        top = "/sys/fs/cgroup"
+        found = [name for name in os.listdir(top) if os.stat(f"{top}/{name}").st_uid == 0]
+        below = [f"{d}/{n}" for d, _, names in os.walk(top) if d != top for n in names]
+        return sorted(found) + [one for one in below if os.stat(one).st_uid == 0]
 
     def made() -> bool:
         import os
 
-        os.mkdir("/sys/fs/cgroup/systemd/mine")
-        os.rmdir("/sys/fs/cgroup/systemd/mine")
+        os.mkdir("/sys/fs/cgroup/mine")
+        os.rmdir("/sys/fs/cgroup/mine")
         return True
 
-    assert tries(own) == ["systemd"]
+    assert tries(own) == ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
     assert tries(made)

@@ -131,13 +131,8 @@ def _groups(node: Node) -> Iterator[str]:
         top = controller / node.cgroup_name
         if not top.is_dir():
             continue
-        if controller.name != "unified" or (controller / "cgroup.procs").exists():
-            yield from (str(one.relative_to(ROOT)) for one in top.rglob("*") if one.is_dir())
-            yield from _limits(top)
-            continue
-        for one in top.glob("*/*"):  # where crun keeps directories of its own
-            if not (ROOT / "pids" / one.relative_to(controller)).is_dir():
-                yield str(one.relative_to(ROOT))
+        yield from (str(one.relative_to(ROOT)) for one in top.rglob("*") if one.is_dir())
+        yield from _limits(top)
 
 
 def _limits(top: Path) -> Iterator[str]:
