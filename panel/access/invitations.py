@@ -9,8 +9,6 @@ from uuid import UUID, uuid4
 import structlog
 from django.conf import settings
 from django.core import mail, signing
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -22,6 +20,7 @@ from panel.access.members import set_member
 from panel.access.models import Invitation, Share
 from panel.access.rights import check_shared, of_role, require_all
 from panel.accounts.actor import Actor
+from panel.accounts.mail_address import mail_address
 from panel.accounts.models import User
 from panel.accounts.services import checked_user, has_address, save_user
 from panel.audit.services import record
@@ -47,7 +46,7 @@ def invite(
     """To a role that the actor has himself; the row and the link, which goes out by mail."""
     actor.require(Permission.MEMBER_MANAGE, tenant)
     require_all(actor, of_role(tenant, role, custom), tenant)
-    address = _address(email)
+    address = mail_address(email)
     if Membership.objects.filter(tenant=tenant, user__email__iexact=address).exists():
         raise Conflict(
             _("%(address)s belongs to this tenant already.") % {"address": address},
@@ -71,20 +70,12 @@ def invite_to_environment(
         raise Invalid(_("A share ends at a time with zone, in the future and within a year."), field="ends_at")
     row = Invitation(
         tenant=environment.tenant,
-        email=_address(email),
+        email=mail_address(email),
         environment=environment,
         permissions=wanted,
         share_ends_at=ends_at,
     )
     return _offer(actor, row)
-
-
-def _address(email: str) -> str:
-    try:
-        validate_email(email.strip())
-    except ValidationError as error:
-        raise Invalid(_("This isn't an e-mail address."), field="email") from error
-    return email.strip().lower()
 
 
 def _offer(actor: Actor, row: Invitation) -> tuple[Invitation, str]:

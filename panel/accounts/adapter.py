@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.providers.base.constants import AuthError
 from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from django.conf import settings
 from django.http import HttpRequest
+from django.shortcuts import render
 
 from panel.accounts.auth import actor_of, client_address
 
@@ -39,7 +42,36 @@ class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+    def get_provider(self, request: HttpRequest, provider: str, client_id: str | None = None) -> Any:
+        from panel.accounts.single_sign_on import Provider  # noqa: PLC0415 - models aren't there yet at import
+
+        return Provider(request, app=self.get_app(request, provider=provider, client_id=client_id))
+
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        """Only with an address that the provider has verified, and where the operator allows it."""
-        is_verified = any(address.verified for address in sociallogin.email_addresses)
-        return bool(settings.WADAH.oidc_creates_accounts and is_verified)
+        """Only with an address that the provider has verified, and where the operator allows it.
+
+        Who isn't let in reads why.
+        """
+        verified = [one.email for one in sociallogin.email_addresses if one.verified]
+        if verified and settings.WADAH.oidc_creates_accounts:
+            return True
+        context = {"verified": verified[0] if verified else "", "sso": settings.WADAH.oidc_name}
+        raise ImmediateHttpResponse(render(request, "accounts/no_entry.html", context, status=403))
+
+    def on_authentication_error(
+        self,
+        request: HttpRequest,
+        provider: Any,
+        error: Any = None,
+        exception: BaseException | None = None,
+        **more: Any,
+    ) -> None:
+        """A page with the reason, where the reason is meant for its reader."""
+        from panel.accounts.single_sign_on import BadAnswer, note_refusal  # noqa: PLC0415
+
+        if error == AuthError.CANCELLED:
+            return
+        note_refusal(exception)
+        reason = str(exception) if isinstance(exception, BadAnswer) else ""
+        context = {"reason": reason, "sso": settings.WADAH.oidc_name}
+        raise ImmediateHttpResponse(render(request, "accounts/no_entry.html", context, status=403))

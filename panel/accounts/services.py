@@ -8,7 +8,6 @@ from uuid import UUID
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -18,6 +17,7 @@ from panel import events
 from panel.access.rights import check_permissions
 from panel.accounts.actor import Actor
 from panel.accounts.auth import digest_of, new_secret, text_of
+from panel.accounts.mail_address import mail_address
 from panel.accounts.models import Token, User
 from panel.audit.services import record
 from panel.environments.models import Environment
@@ -166,11 +166,7 @@ def create_user(
 
 def checked_user(*, username: str, email: str, password: str, name: str = "") -> User:
     """Not saved yet. `Invalid` or `Conflict` names the field."""
-    user = User(username=username.strip(), email=email.strip().lower(), name=name.strip()[:120])
-    try:
-        validate_email(user.email)
-    except ValidationError as error:
-        raise Invalid(_("This isn't an e-mail address."), field="email") from error
+    user = User(username=username.strip(), email=mail_address(email), name=name.strip()[:120])
     try:
         user.username_validator(user.username)
     except ValidationError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -66,6 +66,16 @@ class PanelEnv(BaseSettings):
     """MiB of an archive that an image is made from, as it is handed in."""
     agent_socket: Path | None = None
     """Socket of the node agent; None: HOME/run/agent.sock."""
+
+    @field_validator("oidc_url")
+    @classmethod
+    def _is_safe_issuer(cls, url: str) -> str:
+        """TLS, as OpenID Connect Core asks for (16.17): who is on the way could be anybody here otherwise."""
+        parts = urlsplit(url)
+        is_here = parts.scheme == "http" and parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if url and not is_here and not (parts.scheme == "https" and parts.hostname):
+            raise ValueError("begins with https://; http:// is for a provider on this machine only")
+        return url
 
     @property
     def panel_home(self) -> Path:

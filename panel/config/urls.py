@@ -2,8 +2,9 @@
 
 import importlib.util
 
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
+from panel.accounts import single_sign_on
 from panel.api.root import api
 from panel.config.health import healthz, metrics, readyz
 
@@ -24,6 +25,8 @@ _PAGES = [
     "panel.console",
 ]
 
+_SSO = r"^accounts/oidc/(?P<provider_id>[^/]+)/login/"
+
 handler404 = "panel.config.views.not_found"
 handler500 = "panel.config.views.server_error"
 
@@ -41,6 +44,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("readyz", readyz, name="readyz"),
     path("metrics", metrics, name="metrics"),
     path("api/v1/", api.urls),
+    # in the place of allauth's own two below
+    re_path(_SSO + "$", single_sign_on.login, name="openid_connect_login"),
+    re_path(_SSO + "callback/$", single_sign_on.callback, name="openid_connect_callback"),
     path("accounts/", include("allauth.urls")),
     path("i18n/", include("django.conf.urls.i18n")),
     *_pages(),

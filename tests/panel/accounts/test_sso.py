@@ -2,21 +2,30 @@
 
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from allauth.mfa.totp.internal import auth as totp
+from allauth.socialaccount.models import SocialAccount
+from django.apps import apps
 from django.test import Client, override_settings
 from oidc_provider_mock import User as Claims
 from oidc_provider_mock import run_server_in_thread
 
+from panel.accounts import single_sign_on
+from panel.accounts.claims import uid_of
 from panel.accounts.models import User
+from panel.config.env import PanelEnv
 from panel.config.settings import SOCIALACCOUNT_PROVIDERS
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
+
+#: More in `test_claims.py`.
+ODD = ["false", "TRUE", 1]
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +35,13 @@ def provider() -> Iterator[str]:
         Claims(sub="known", claims={"email": "known@example.test", "email_verified": True}),
         Claims(sub="unverified", claims={"email": "known@example.test", "email_verified": False}),
         Claims(sub="new", claims={"email": "new@example.test", "email_verified": True}),
+        Claims(sub="text-true", claims={"email": "known@example.test", "email_verified": "true"}),
+        Claims(sub="no-word", claims={"email": "known@example.test"}),
+        Claims(sub="look-alike", claims={"email": "\u212anown@example.test", "email_verified": True}),
+        *(
+            Claims(sub=f"odd-{number}", claims={"email": "known@example.test", "email_verified": value})
+            for number, value in enumerate(ODD)
+        ),
     ]
     with run_server_in_thread(user_claims=claims) as server:
         yield f"http://localhost:{server.server_port}"
@@ -76,13 +92,26 @@ def test_an_account_with_the_verified_address_is_signed_in() -> None:
 
 
 @pytest.mark.usefixtures("configured")
-@pytest.mark.parametrize("subject", ["unverified", "new"])
-def test_nobody_else_gets_in(subject: str) -> None:
+@pytest.mark.parametrize(
+    "subject", ["unverified", "new", "no-word", "look-alike", *(f"odd-{number}" for number in range(len(ODD)))]
+)
+def test_nobody_else_gets_in_and_is_told_why(subject: str) -> None:
+    factories.person(username="known", is_superuser=True)
+    client = Client()
+    answer = come_back(client, subject)
+    assert not is_in(client)
+    assert answer.status_code == 403
+    reason = "No account here has the address" if subject == "new" else "that the address is yours"
+    assert reason in " ".join(answer.content.decode().split())
+    assert not User.objects.filter(email="new@example.test").exists()
+
+
+@pytest.mark.usefixtures("configured")
+def test_the_text_true_of_known_providers_is_taken() -> None:
     factories.person(username="known")
     client = Client()
-    come_back(client, subject)
-    assert not is_in(client)
-    assert not User.objects.filter(email="new@example.test").exists()
+    come_back(client, "text-true")
+    assert is_in(client)
 
 
 @pytest.mark.usefixtures("configured")
@@ -104,3 +133,96 @@ def test_the_second_factor_is_asked_for_all_the_same() -> None:
     answer = come_back(client, "known")
     assert answer["Location"].startswith("/accounts/2fa/authenticate/")
     assert not is_in(client)
+
+
+def _spoken(monkeypatch: pytest.MonkeyPatch, **claims: Any) -> None:
+    """The ID token says this as well; None: it doesn't say so at all."""
+    decode = single_sign_on.Adapter._decode_id_token
+
+    def decoded(self: Any, app: Any, text: str) -> dict[str, Any]:
+        said = {**decode(self, app, text), **claims}
+        return {name: value for name, value in said.items() if value is not None}
+
+    monkeypatch.setattr(single_sign_on.Adapter, "_decode_id_token", decoded)
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("claims", [{"sub": "somebody-else"}, {"nonce": "of another sign-in"}], ids=str)
+def test_two_words_that_disagree_let_nobody_in(claims: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.person(username="known", is_superuser=True)
+    _spoken(monkeypatch, **claims)
+    client = Client()
+    answer = come_back(client, "known")
+    assert not is_in(client)
+    assert answer.status_code == 403
+    assert b"did not sign you in" in answer.content
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize("odd", [[], {}], ids=repr)
+def test_an_odd_answer_of_the_provider_is_a_page(odd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(single_sign_on.Adapter, "_fetch_user_info", lambda *_: odd)
+    assert come_back(Client(), "known").status_code == 403
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_provider_without_userinfo_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    factories.person(username="known")
+    config = single_sign_on.Adapter.openid_config
+    without = property(lambda self: {**config.fget(self), "userinfo_endpoint": None})  # type: ignore[attr-defined]
+    monkeypatch.setattr(single_sign_on.Adapter, "openid_config", without)
+    client = Client()
+    come_back(client, "known")
+    assert is_in(client)
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_provider_that_is_away_is_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> Any:
+        raise requests.ConnectionError("refused")
+
+    monkeypatch.setattr(requests.Session, "get", away)
+    answer = Client().post("/accounts/oidc/sso/login/")
+    assert answer.status_code == 403
+    assert b"did not sign you in" in answer.content
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_link_brings_nothing_along_to_the_provider() -> None:
+    answer = Client().post(
+        "/accounts/oidc/sso/login/?auth_params=redirect_uri%3Dhttps%3A%2F%2Fevil.example%26nonce%3D1&scope=all"
+    )
+    asked = parse_qs(urlsplit(answer["Location"]).query)
+    assert asked["redirect_uri"] == ["http://testserver/accounts/oidc/sso/login/callback/"]
+    assert len(asked["nonce"][0]) >= 32
+    assert set(asked["scope"][0].split()) == {"openid", "profile", "email"}
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_subject_belongs_to_its_issuer() -> None:
+    """With another provider in the place of the first one, its `known` is somebody else."""
+    user = factories.person(username="once")
+    SocialAccount.objects.create(user=user, provider="sso", uid=uid_of("https://old.example", "known"))
+    client = Client()
+    assert come_back(client, "known").status_code == 403
+    assert not is_in(client)
+
+
+def test_accounts_of_before_keep_their_issuer() -> None:
+    step = import_module("panel.accounts.migrations.0007_issuer_of_subjects")
+    user = factories.person()
+    said = {"userinfo": {"sub": "7"}, "id_token": {"sub": "7", "iss": "https://id.example"}}
+    row = SocialAccount.objects.create(user=user, provider="sso", uid="7", extra_data=said)
+    step.name_issuers(apps, None)
+    row.refresh_from_db()
+    assert row.uid == "https://id.example 7"
+    assert row.extra_data == {"iss": "https://id.example", "sub": "7", "email": ""}
+    step.name_issuers(apps, None)
+    row.refresh_from_db()
+    assert row.uid == "https://id.example 7", "once"
+
+
+@pytest.mark.parametrize("url", ["http://id.example", "ftp://id.example", "id.example", "https://"])
+def test_an_issuer_without_tls_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(ValueError, match="https"):
+        PanelEnv(oidc_url=url)
