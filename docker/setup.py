@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from runtime.install.broker import write_redis
-from runtime.install.caddyfile import Upstreams, caddyfile
+from runtime.install.caddyfile import Site, Upstreams, caddyfile
 from runtime.install.files import put
 from runtime.install.front import front_of
 from runtime.install.host import ids
@@ -30,7 +30,8 @@ def main() -> None:
     vendor(layout)
     line("web files")
     write_redis(layout)
-    put(layout.etc / "Caddyfile", caddyfile(":8080", UPSTREAMS, https=False), mode=0o640, owner=(0, ids()[1]))
+    text = caddyfile(Site(("http://:8080",)), UPSTREAMS, https=False)
+    put(layout.etc / "Caddyfile", text, mode=0o640, owner=(0, ids()[1]))
     manage(layout, front, "prepare")
     line("database")
     admin = bootstrap(layout, front)

@@ -18,8 +18,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from panel.access import forms, invitations, members, roles, shares, support
 from panel.access.labels import words
 from panel.access.models import Invitation, Share, SupportAccess
-from panel.accounts.auth import SUPPORT_KEY, client_address
+from panel.accounts.auth import SUPPORT_KEY
 from panel.accounts.models import User
+from panel.config.client import client_address
 from panel.environments.views import one
 from panel.errors import NotFound, Refused
 from panel.paging import page_of_rows

@@ -15,7 +15,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.shortcuts import render
 
-from panel.accounts.auth import actor_of, client_address
+from panel.accounts.auth import actor_of
+from panel.config.client import client_address
 
 if TYPE_CHECKING:
     from allauth.usersessions.models import UserSession

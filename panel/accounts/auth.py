@@ -16,6 +16,7 @@ from panel.access.models import SupportAccess
 from panel.accounts.actor import Actor
 from panel.accounts.models import Token
 from panel.accounts.sessions import is_over
+from panel.config.client import client_address
 from panel.prepared import Given, Prepared
 
 _PREFIX = "wdh"
@@ -39,22 +40,6 @@ def digest_of(secret: str) -> str:
 
 def text_of(token: Token, secret: str) -> str:
     return f"{_PREFIX}_{token.id.hex}_{secret}"
-
-
-def client_address(meta: dict[str, str]) -> str:
-    """Address of the browser. The front, on a socket or loopback, appends it as the last hop."""
-    peer = meta.get("REMOTE_ADDR", "")
-    try:
-        is_front = ipaddress.ip_address(peer).is_loopback
-    except ValueError:
-        is_front = True
-    if is_front and (hops := meta.get("HTTP_X_FORWARDED_FOR", "")):
-        last = hops.rsplit(",", 1)[-1].strip()
-        try:
-            return str(ipaddress.ip_address(last))
-        except ValueError:
-            return ""
-    return "" if is_front and not peer.replace(".", "").isdigit() else peer
 
 
 def actor_from_token(text: str, address: str) -> Actor | None:

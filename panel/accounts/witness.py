@@ -9,10 +9,10 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from panel.accounts.actor import Actor
-from panel.accounts.auth import client_address
 from panel.accounts.models import User
 from panel.accounts.sessions import begin
 from panel.audit.services import record
+from panel.config.client import client_address
 
 
 def listen() -> None:

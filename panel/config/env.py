@@ -1,13 +1,16 @@
 """What an operator sets from outside: environment variables, all optional."""
 
 from functools import cached_property
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+#: As in the header `Host`, and `::1` as `urlsplit` has it.
+LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
 
 class PanelEnv(BaseSettings):
@@ -20,6 +23,8 @@ class PanelEnv(BaseSettings):
     """The address that browsers use. Scheme https turns on secure cookies, HSTS and redirects."""
     extra_hosts: str = ""
     """More host names that the panel answers to, separated by commas."""
+    trusted_proxies: str = ""
+    """Networks of proxies whose word on the client's address is believed, separated by commas."""
     redis_url: str = ""
     """Broker, cache and channel layer; empty: the installation's own Redis on HOME/run/redis.sock."""
     database_url: str = Field(default="", validation_alias="DATABASE_URL")
@@ -85,6 +90,14 @@ class PanelEnv(BaseSettings):
     def agent_path(self) -> Path:
         return self.agent_socket or self.home / "run" / "agent.sock"
 
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, text: str) -> str:
+        for one in text.split(","):
+            if one.strip() and ip_network(one.strip(), strict=False).prefixlen == 0:
+                raise ValueError("everybody can't be a proxy")
+        return text
+
     @cached_property
     def scheme(self) -> str:
         return urlsplit(self.url).scheme
@@ -104,9 +117,11 @@ class PanelEnv(BaseSettings):
 
     @cached_property
     def hosts(self) -> list[str]:
-        """What ALLOWED_HOSTS holds: the public name, loopback's names, and the extra ones; never `*`."""
-        named = [urlsplit(self.url).hostname or "", "127.0.0.1", "localhost", "[::1]"]
-        return list(dict.fromkeys(h for h in [*named, *self.extra_hosts.split(",")] if h))
+        """What ALLOWED_HOSTS holds: the public name and the further ones, of a panel on loopback all of its
+        names; never `*`."""
+        name = urlsplit(self.url).hostname or ""
+        known = LOOPBACK if name in LOOPBACK else [f"[{name}]" if ":" in name else name]
+        return list(dict.fromkeys(h for h in [*known, *self.extra_hosts.split(",")] if h))
 
     def _own_login(self) -> str:
         """For the installation's own Redis: `panel:<password>@`, or nothing where it knows no users."""

@@ -14,6 +14,7 @@ from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_from_token, actor_of_session
 from panel.accounts.models import User
 from panel.accounts.second_factor import lacks_second_factor
+from panel.config.client import client_of_scope
 
 if TYPE_CHECKING:
     from channels.consumer import _ChannelScope as Scope
@@ -26,8 +27,7 @@ def actor_of_scope(scope: Scope) -> Actor | None:
 
 def _actor(scope: Scope, user: object, session: Any) -> Actor | None:
     headers = dict(scope.get("headers", []))
-    forwarded = headers.get(b"x-forwarded-for", b"").decode(errors="replace")
-    address = forwarded.rsplit(",", 1)[-1].strip()
+    address = client_of_scope(scope)
     authorization = headers.get(b"authorization", b"").decode(errors="replace")
     if authorization:
         scheme, _, value = authorization.partition(" ")

@@ -14,16 +14,23 @@ from runtime.install.say import Stop, line, plain, problem
 
 
 def _up(options: argparse.Namespace) -> int:
+    from runtime.install.front import Wish  # noqa: PLC0415
     from runtime.install.up import up  # noqa: PLC0415
 
+    said = (
+        options.port,
+        options.domain,
+        options.listen,
+        options.local,
+        options.url,
+        options.name,
+        options.proxy,
+    )
     up(
         Layout.of(options.home),
         detach=options.detach,
-        port=options.port,
+        wish=Wish(*said),
         demo=not options.no_demo,
-        domain=options.domain,
-        listen=options.listen,
-        local=options.local,
         node_netns=options.node_netns or os.environ.get("WADAH_NODE_NETNS"),
         images=options.images,
     )
@@ -102,7 +109,7 @@ def status(layout: Layout) -> list[dict[str, object]]:
 def _supervise(options: argparse.Namespace) -> int:
     from runtime.install.supervisor import Supervisor  # noqa: PLC0415
 
-    Supervisor(Layout.of(options.home), Front(**json.loads(options.front))).run()
+    Supervisor(Layout.of(options.home), Front.of(json.loads(options.front))).run()
     return 0
 
 
@@ -233,6 +240,18 @@ def parser() -> argparse.ArgumentParser:
     start.add_argument("--domain", help="public name: TLS by itself on port 443")
     start.add_argument("--listen", metavar="ADDRESS", help="listen there with a self-signed certificate")
     start.add_argument("--local", action="store_true", help="listen on loopback again, without TLS")
+    start.add_argument(
+        "--url", metavar="URL", help="address that browsers use, behind a proxy (none: no longer)"
+    )
+    start.add_argument(
+        "--name", action="append", metavar="NAME,…", help="further names to answer to (none: no longer)"
+    )
+    start.add_argument(
+        "--proxy",
+        action="append",
+        metavar="ADDRESS,…",
+        help="proxies, by address or network, that say who the client is (none: no longer)",
+    )
     start.add_argument("--node-netns", help=argparse.SUPPRESS)
     start.add_argument("--images", metavar="NAME,…", help="only build these images at once")
     stop = verb("down", _down, "stop the panel's processes; environments go on running")

@@ -2,23 +2,35 @@
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from runtime.install.front import Front, bracketed
 
 #: Where archives are handed in.
 ARCHIVE_ROUTES = "/api/v1/images/archive /images/import"
 #: The whole of a request is there by then: as long as an archive may take (`panel.images.archives.DEADLINE_S`).
 BODY_DEADLINE = "30m"
-#: For a body of 2 MB or more where no archive is expected (RFC 9457).
-_TOO_LONG = json.dumps(
-    {
-        "type": "urn:wadah:problem:too_long",
-        "title": "Content Too Large",
-        "status": 413,
-        "code": "too_long",
-        "detail": "The body of a request has less than 2 MB here.",
+
+
+def _problem(status: int, code: str, title: str, detail: str) -> str:
+    """As the pages write it (RFC 9457)."""
+    said = {
+        "type": f"urn:wadah:problem:{code}",
+        "title": title,
+        "status": status,
+        "code": code,
+        "detail": detail,
     }
-)
+    return json.dumps(said)
+
+
+#: For a body of 2 MB or more where no archive is expected.
+_TOO_LONG = _problem(413, "too_long", "Content Too Large", "The body of a request has less than 2 MB here.")
+#: For such a body where one is expected, sent as something else than a POST.
+_NOT_SO = _problem(405, "http_405", "Method Not Allowed", "An archive is handed in by POST.")
 
 
 @dataclass(frozen=True)
@@ -30,66 +42,158 @@ class Upstreams:
     ws: str
 
 
+@dataclass(frozen=True)
+class Site:
+    """Where the front listens and what it answers to."""
+
+    addresses: tuple[str, ...]
+    """Caddy's addresses of sites, as `https://panel.example.org`."""
+    bind: tuple[str, ...] = ()
+    """Addresses of the machine to listen on; none: every one."""
+    internal_tls: bool = False
+    rest: str = ""
+    """Caddy's address for whatever else arrives at the same port; empty: `addresses` takes all."""
+    plain: str = ""
+    """An address without TLS from which browsers are led on to the first of `addresses`; empty: none."""
+
+
+def site_of(front: Front) -> Site:
+    """Without TLS any name comes in, and the panel answers to those that it knows; with TLS there are
+    certificates for these names only."""
+    parts = urlsplit(front.own or front.url)
+    if parts.scheme == "http":
+        return Site((f"http://:{parts.port or 80}",), front.bind)
+    port = f":{parts.port}" if parts.port else ""
+    names = dict.fromkeys((parts.netloc.rpartition(":")[0] if parts.port else parts.netloc, *front.names))
+    addresses = tuple(f"https://{name}{port}" for name in names)
+    plain = "" if front.bind else "http://:80"
+    return Site(addresses, front.bind, front.internal_tls, rest=f"https://{port or ':443'}", plain=plain)
+
+
 def caddyfile(
-    site: str, to: Upstreams, *, internal_tls: bool = False, static: Path | None = None, https: bool = True
+    site: Site,
+    to: Upstreams,
+    *,
+    static: Path | None = None,
+    https: bool = True,
+    proxies: Sequence[str] = (),
 ) -> str:
     """WebSockets to the ASGI process, hashed static files from the directory `static` (without one from `web`),
     archives to a process of their own, everything else to the pages' WSGI processes.
 
     The few WSGI threads never wait for a sender: a small body comes to them whole, and of an archive they are
-    only asked whether its sender may. `https`: whether Caddy may get certificates by itself.
+    only asked whether its sender may. `https`: whether Caddy may get certificates by itself. Of the client's
+    address, scheme and name the pages hear what the front saw itself, or what one of `proxies` said.
     """
-    archive_max_mb = int(os.environ.get("WADAH_ARCHIVE_MAX_MB") or 4096)
+    blocks = [_global(https=https)]
+    blocks += [_block(site.addresses, site, _served(to, static, proxies))]
+    if site.rest:
+        blocks += [_block((site.rest,), site, _pages(to, proxies))]
+    if site.plain:
+        blocks += [_block((site.plain,), site, f"  redir {site.addresses[0]}{{uri}} 308\n", tls=False)]
+    return "".join(blocks)
+
+
+def _global(*, https: bool) -> str:
+    """HTTP/3 isn't offered: one more listener, on UDP. No authority of ours enters the machine's own list."""
     return f"""{{
   admin off
+  skip_install_trust
   auto_https {"disable_redirects" if https else "off"}
   servers {{
+    protocols h1 h2
+    max_header_size 32KB
     timeouts {{
       read_header 20s
       read_body {BODY_DEADLINE}
-      idle 5m
+      idle 1m
     }}
   }}
 }}
-{site} {{
-  {"tls internal" if internal_tls else ""}
-  header -Server
-  encode gzip
+"""
+
+
+def _block(addresses: Sequence[str], site: Site, text: str, *, tls: bool = True) -> str:
+    bind = f"  bind {' '.join(bracketed(one) for one in site.bind)}\n" if site.bind else ""
+    internal = "  tls internal\n" if tls and site.internal_tls else ""
+    return f"{', '.join(addresses)} {{\n{bind}{internal}  header -Server\n{_CLEAN}{text}}}\n"
+
+
+#: Names of headers that say who the client is, in the spellings that a gateway (PEP 3333, RFC 3875) can't tell
+#: from those of the front: with underscores, and such as proxies of other kinds send. `X-Forwarded-For` and
+#: `-Proto` are the front's own to write.
+_CLEAN = """  request_header -*_*
+  request_header -Forwarded
+  request_header -X-Real-Ip
+  request_header -X-Client-Ip
+  request_header -X-Forwarded-Host
+  request_header -X-Forwarded-Server
+  request_header -X-Forwarded-Port
+  request_header -X-Forwarded-Ssl
+  request_header -X-Forwarded-Scheme
+  request_header -X-Original-Url
+  request_header -X-Rewrite-Url
+  request_header -X-Http-Method-Override
+  request_header -Proxy
+"""
+
+
+def _served(to: Upstreams, static: Path | None, proxies: Sequence[str]) -> str:
+    archive_max_mb = int(os.environ.get("WADAH_ARCHIVE_MAX_MB") or 4096)
+    trusted = _trusted(proxies)
+    return f"""  encode gzip
   @sockets path /ws/*
   handle @sockets {{
-    reverse_proxy {to.ws}
+    reverse_proxy {to.ws} {{{trusted}
+    }}
   }}{_static(static)}
-  @long {{
-    not path {ARCHIVE_ROUTES}
-    header_regexp Content-Length ^([2-9][0-9]{{6}}|[0-9]{{8,}})$
-  }}
-  handle @long {{
-    header Content-Type application/problem+json
-    respond `{_TOO_LONG}` 413
-  }}
   @archives {{
     method POST
     path {ARCHIVE_ROUTES}
+  }}
+  @long {{
+    header_regexp Content-Length ^([2-9][0-9]{{6}}|[0-9]{{8,}})$
+    not {{
+      method POST
+      path {ARCHIVE_ROUTES}
+    }}
+  }}
+  handle @long {{
+    header Content-Type application/problem+json
+    @handed_in_otherwise path {ARCHIVE_ROUTES}
+    handle @handed_in_otherwise {{
+      header Allow POST
+      respond `{_NOT_SO}` 405
+    }}
+    respond `{_TOO_LONG}` 413
   }}
   handle @archives {{
     request_body {{
       max_size {archive_max_mb + 1}MiB
     }}
     forward_auth {to.web} {{
-      uri {{uri}}
+      uri {{uri}}{trusted}
     }}
-    reverse_proxy {to.uploads}
+    reverse_proxy {to.uploads} {{{trusted}
+    }}
   }}
-  handle {{
+{_pages(to, proxies)}"""
+
+
+def _pages(to: Upstreams, proxies: Sequence[str]) -> str:
+    return f"""  handle {{
     request_body {{
       max_size 2MB
     }}
     reverse_proxy {to.web} {{
-      buffer_requests
+      buffer_requests{_trusted(proxies)}
     }}
   }}
-}}
 """
+
+
+def _trusted(proxies: Sequence[str]) -> str:
+    return f"\n      trusted_proxies {' '.join(proxies)}" if proxies else ""
 
 
 def _static(directory: Path | None) -> str:

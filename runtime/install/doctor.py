@@ -16,9 +16,11 @@ from typing import Literal
 
 from runtime.host import tasks
 from runtime.install import place
+from runtime.install.front import front_of
 from runtime.install.host import NODE_PACKAGES, PANEL_PACKAGES, there
 from runtime.install.layout import Layout
 from runtime.install.say import Stop
+from runtime.install.sockets import listeners, processes_of
 from runtime.install.sysctls import differing
 
 Level = Literal["ok", "weak", "missing"]
@@ -41,6 +43,7 @@ def examine(layout: Layout) -> Iterator[Check]:
     yield from _kernel_features()
     if os.geteuid() == 0:
         yield _home(layout)
+        yield from _sockets(layout)
     yield _disk(layout)
     yield _memory()
     yield from _packages()
@@ -197,6 +200,19 @@ def _home(layout: Layout) -> Check:
         return Check("HOME", "missing", str(layout.home), str(stop), stop.remedy)
     installed = "an installation" if place.is_installation(layout) else "free for an installation"
     return Check("HOME", "ok", f"{layout.home}, {installed}")
+
+
+def _sockets(layout: Layout) -> Iterator[Check]:
+    """Each socket of the running installation, and who reaches it; nothing where none runs."""
+    front = front_of(layout)
+    wanted = {(host or any_, port) for host, port in front.listening for any_ in ("::", "0.0.0.0")}
+    for one in listeners(processes_of(layout)):
+        if one.is_local or (one.kind == "tcp" and (one.address, one.port) in wanted):
+            yield Check("listens", "ok", f"{one.where}: {one.reached_by}")
+        else:
+            why = f"the front should listen on {front.own or front.url} only; process {one.pid} does this"
+            remedy = "./wadah down, then ./wadah up"
+            yield Check("listens", "weak", f"{one.where}: {one.reached_by}", why, remedy)
 
 
 def _settings() -> Check:

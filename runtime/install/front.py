@@ -3,9 +3,14 @@
 import errno
 import ipaddress
 import json
+import os
 import re
 import socket
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
 
 from runtime.install.layout import Layout
 from runtime.install.say import Stop
@@ -13,56 +18,98 @@ from runtime.install.say import Stop
 DEFAULT_PORT, DEFAULT_TLS_PORT = 8080, 8443
 #: RFC 1123 labels, at least two.
 _DOMAIN = re.compile(r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$")
+#: The same, one is enough: a machine's own name.
+_NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$")
 #: Below, only root or a process with CAP_NET_BIND_SERVICE may listen (ip(7)).
 _FIRST_FREE_PORT = 1024
+_LOOPBACK = ("127.0.0.1", "::1")
+#: How a browser on the same machine, or at the near end of a tunnel, may call it.
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+#: Takes away what was said before.
+_NONE = "none"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What was said this time; None: as the last time."""
+
+    port: int | None = None
+    domain: str | None = None
+    listen: str | None = None
+    local: bool = False
+    url: str | None = None
+    names: Sequence[str] | None = None
+    proxies: Sequence[str] | None = None
 
 
 @dataclass(frozen=True)
 class Front:
     url: str
-    """As people type it."""
-    site: str
-    """As Caddy's site address."""
+    """As people type it: the address of a proxy before it, where there is one."""
+    own: str = ""
+    """Scheme, host and port that it serves itself; empty: `url`."""
+    bind: tuple[str, ...] = ()
+    """Addresses that it listens on; none: every one of the machine."""
+    names: tuple[str, ...] = ()
+    """Further names that it answers to."""
+    proxies: tuple[str, ...] = ()
+    """Networks whose word on the client's address is believed."""
     internal_tls: bool = False
+
+    @classmethod
+    def of(cls, document: dict[str, Any]) -> "Front":
+        """From what `as_document` gave, after a way through JSON."""
+        lists = {name: tuple(document[name]) for name in ("bind", "names", "proxies")}
+        return cls(**{**document, **lists})
+
+    def as_document(self) -> dict[str, Any]:
+        lists = {name: list(getattr(self, name)) for name in ("bind", "names", "proxies")}
+        return {**asdict(self), **lists}
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """A domain is served on the ports of HTTP and HTTPS."""
+        parts = urlsplit(self.own or self.url)
+        if parts.port:
+            return (parts.port,)
+        return (80, 443) if parts.scheme == "https" else (80,)
 
     @property
     def has_low_port(self) -> bool:
         """Whether it listens on a port that only root may bind."""
-        return any(port < _FIRST_FREE_PORT for _, port in self.listening)
+        return any(port < _FIRST_FREE_PORT for port in self.ports)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine reaches it."""
+        return bool(self.bind) and all(ipaddress.ip_address(one).is_loopback for one in self.bind)
 
     @property
     def listening(self) -> list[tuple[str, int]]:
-        """Addresses and ports; a domain listens everywhere on the ports of HTTP and HTTPS."""
-        scheme, _, rest = self.url.partition("://")
-        host, found, port = rest.rpartition(":")
-        if not found or not port.isdigit():
-            return [("", 80), ("", 443)] if scheme == "https" else [(rest, 80)]
-        return [(host.strip("[]"), int(port))]
+        """Addresses and ports; an empty address is every one of the machine."""
+        return [(address, port) for address in self.bind or ("",) for port in self.ports]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Every further name that the panel answers to, as in the header `Host`."""
+        return (*self.names, *(LOOPBACK_NAMES if self.is_local else ()))
+
+    @property
+    def tunnel(self) -> str:
+        """The command that brings a front on loopback to somebody else's machine."""
+        port = self.ports[0]
+        return f"ssh -N -L {port}:127.0.0.1:{port} {socket.gethostname()}"
 
 
-def front_of(
-    layout: Layout,
-    port: int | None = None,
-    domain: str | None = None,
-    listen: str | None = None,
-    *,
-    local: bool = False,
-) -> Front:
+def front_of(layout: Layout, wish: Wish = Wish()) -> Front:
     """From the options, else from the last time, else http on loopback. Writes nothing; raises `Stop` for
     an option that can't be."""
-    return _made(_wanted(layout, port, domain, listen, local))
+    return _made(_wanted(layout, wish))
 
 
-def keep(
-    layout: Layout,
-    port: int | None = None,
-    domain: str | None = None,
-    listen: str | None = None,
-    *,
-    local: bool = False,
-) -> None:
+def keep(layout: Layout, wish: Wish) -> None:
     """What `front_of` is asked without options from now on."""
-    wanted = _wanted(layout, port, domain, listen, local)
+    wanted = _wanted(layout, wish)
     if wanted != _known(layout):
         layout.settings_file.write_text(json.dumps(wanted))
 
@@ -70,8 +117,7 @@ def keep(
 def check_free(front: Front) -> None:
     """Raises `Stop` when it can't listen there."""
     for host, port in front.listening:
-        family = socket.AF_INET6 if ":" in host or not host else socket.AF_INET
-        with socket.socket(family) as probe:
+        with socket.socket(_family(host)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((host, port))
@@ -87,48 +133,106 @@ def check_free(front: Front) -> None:
                 ) from taken
 
 
-def _known(layout: Layout) -> dict[str, str | int]:
+def _known(layout: Layout) -> dict[str, Any]:
     try:
-        known: dict[str, str | int] = json.loads(layout.settings_file.read_text())
+        known: dict[str, Any] = json.loads(layout.settings_file.read_text())
     except (FileNotFoundError, ValueError):
         return {}
     return known
 
 
-def _wanted(
-    layout: Layout, port: int | None, domain: str | None, listen: str | None, local: bool
-) -> dict[str, str | int]:
-    """The kept settings with the given ones in their place; the three ways exclude each other."""
-    if sum((domain is not None, listen is not None, local)) > 1:
+def _wanted(layout: Layout, wish: Wish) -> dict[str, Any]:
+    """The kept settings with the given ones in their place; the three ways to listen exclude each other."""
+    if sum((wish.domain is not None, wish.listen is not None, wish.local)) > 1:
         raise Stop("only one of --domain, --listen and --local can be")
-    wanted = _known(layout)
-    if domain is not None:
-        if port is not None:
-            raise Stop("a domain is served on the ports 80 and 443: leave --port out")
-        wanted = {"domain": _domain(domain)}
-    elif listen is not None:
-        wanted = {key: value for key, value in wanted.items() if key == "port"} | {"listen": _address(listen)}
-    elif local:
-        wanted = {}
-    if port is not None:
+    if wish.domain is not None and wish.url is not None:
+        raise Stop("--domain is the address already: leave --url out")
+    wanted = _placed(_known(layout), wish)
+    if wish.port is not None:
         if "domain" in wanted:
             raise Stop("this panel has a domain, which is served on the ports 80 and 443", "Add --local.")
-        wanted["port"] = port
+        wanted["port"] = wish.port
     if not 1 <= int(wanted.get("port", DEFAULT_PORT)) <= 65535:
         raise Stop(f"--port is a number from 1 to 65535, not {wanted['port']}")
+    if wish.url is not None:
+        if "domain" in wanted and wish.url != _NONE:
+            raise Stop("this panel has a domain, which is its address", "Add --local or --listen.")
+        _set(wanted, "url", None if wish.url == _NONE else _url(wish.url))
+    if wish.names is not None:
+        _set(wanted, "names", [_name(one) for one in _listed(wish.names)])
+    if wish.proxies is not None:
+        _set(wanted, "proxies", [_network(one) for one in _listed(wish.proxies)])
     return wanted
 
 
-def _made(wanted: dict[str, str | int]) -> Front:
+def _placed(known: dict[str, Any], wish: Wish) -> dict[str, Any]:
+    """The kept settings with this time's way to listen."""
+    if wish.domain is not None:
+        if wish.port is not None:
+            raise Stop("a domain is served on the ports 80 and 443: leave --port out")
+        return _only(known, "names", "proxies") | {"domain": _domain(wish.domain)}
+    if wish.listen is not None:
+        return _only(known, "port", "url", "names", "proxies") | {"listen": _address(wish.listen)}
+    return {} if wish.local else dict(known)
+
+
+def _only(known: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in known.items() if key in keys}
+
+
+def _set(wanted: dict[str, Any], key: str, value: Any) -> None:
+    """An empty value isn't kept."""
+    wanted.pop(key, None)
+    if value:
+        wanted[key] = value
+
+
+def _listed(texts: Sequence[str]) -> list[str]:
+    """What was said by several options or with commas; `none` alone empties."""
+    found = [one.strip() for text in texts for one in text.split(",") if one.strip()]
+    return [] if found == [_NONE] else list(dict.fromkeys(found))
+
+
+def _made(wanted: dict[str, Any]) -> Front:
+    """With what the environment variables of the same meaning say."""
+    names = (_name(one) for one in _listed([os.environ.get("WADAH_EXTRA_HOSTS", "")]))
+    proxies = (_network(one) for one in _listed([os.environ.get("WADAH_TRUSTED_PROXIES", "")]))
+    made = _placed_at(wanted)
+    return replace(
+        made,
+        names=tuple(dict.fromkeys([*wanted.get("names", []), *names])),
+        proxies=tuple(dict.fromkeys([*wanted.get("proxies", []), *proxies])),
+    )
+
+
+def _placed_at(wanted: dict[str, Any]) -> Front:
     if "domain" in wanted:
-        return Front(url=f"https://{wanted['domain']}", site=str(wanted["domain"]))
+        return Front(url=f"https://{wanted['domain']}")
     if "listen" in wanted:
         address = str(wanted["listen"])
-        host = f"[{address}]" if ":" in address else address
-        url = f"https://{host}:{wanted.get('port', DEFAULT_TLS_PORT)}"
-        return Front(url=url, site=url, internal_tls=True)
-    url = f"http://127.0.0.1:{wanted.get('port', DEFAULT_PORT)}"
-    return Front(url=url, site=url)
+        own = f"https://{bracketed(address)}:{wanted.get('port', DEFAULT_TLS_PORT)}"
+        return Front(url=wanted.get("url", own), own=own, bind=(address,), internal_tls=True)
+    own = f"http://127.0.0.1:{wanted.get('port', DEFAULT_PORT)}"
+    return Front(url=wanted.get("url", own), own=own, bind=_loopback())
+
+
+def bracketed(address: str) -> str:
+    """As in a URL."""
+    return f"[{address}]" if ":" in address else address
+
+
+def _loopback() -> tuple[str, ...]:
+    """The addresses of loopback that this machine has: `localhost` may mean either."""
+    found = []
+    for address in _LOOPBACK:
+        with suppress(OSError), socket.socket(_family(address)) as probe:
+            probe.bind((address, 0))
+            found.append(address)
+    return tuple(found)
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address or not address else socket.AF_INET
 
 
 def _domain(text: str) -> str:
@@ -138,11 +242,60 @@ def _domain(text: str) -> str:
     return name
 
 
+def _name(text: str) -> str:
+    """A name or an address, as in the header `Host`."""
+    name = text.lower().rstrip(".")
+    with suppress(ValueError):
+        return bracketed(str(ipaddress.ip_address(name.strip("[]"))))
+    if len(name) > 253 or not _NAME.match(name):
+        raise Stop(f"--name is a host name or an address such as panel.example.org, not “{text}”")
+    return name
+
+
 def _address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text.strip("[]")))
+        address = ipaddress.ip_address(text.strip("[]"))
     except ValueError:
         raise Stop(
             f"--listen is an IP address of this machine such as 192.0.2.10, not “{text}”",
             "`ip -brief address` lists them; --domain takes a name.",
         ) from None
+    if address.is_unspecified or address.is_multicast:
+        raise Stop(
+            f"--listen is one address, which browsers then ask for: {text} is none",
+            "`ip -brief address` lists them; --domain listens on all of them.",
+        )
+    return str(address)
+
+
+def _network(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text.strip("[]"), strict=False)
+    except ValueError:
+        raise Stop(
+            f"--proxy is an address or a network such as 192.0.2.5 or 10.0.0.0/24, not “{text}”",
+            "It is where the proxy's connections come from: 127.0.0.1 for one on this machine.",
+        ) from None
+    if network.prefixlen == 0:
+        raise Stop(f"--proxy {text} would believe everybody", "Name the addresses of the proxy.")
+    return str(network)
+
+
+def _url(text: str) -> str:
+    """Scheme, name and, where it isn't the scheme's own, port."""
+    wrong = Stop(f"--url is an address such as https://panel.example.org, not “{text}”")
+    try:
+        parts = urlsplit(text)
+        port, host = parts.port, (parts.hostname or "")
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+        raise wrong
+    if parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise Stop(f"--url has no path: “{text}”", "The panel needs a name of its own, such as a sub-domain.")
+    try:
+        name = _name(host)
+    except Stop:
+        raise wrong from None
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{name}" + (f":{port}" if port not in (None, usual) else "")

@@ -8,8 +8,9 @@ import socket
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from runtime.install.front import Front
+from runtime.install.front import Front, front_of
 from runtime.install.host import ids, run
 from runtime.install.layout import Layout
 from runtime.install.roles import environment
@@ -47,7 +48,9 @@ class _Socket(http.client.HTTPConnection):
 def ask(layout: Layout, path: str, *, token: str = "", timeout_s: float = 5) -> tuple[int, Any]:
     """Status and document of a GET. Raises `OSError` or `HTTPException` while the panel is away."""
     connection = _Socket(layout.run / "web.sock", timeout_s)
-    headers = {"Accept": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+    host = urlsplit(front_of(layout).url).netloc
+    headers = {"Accept": "application/json", "Host": host}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()

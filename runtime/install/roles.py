@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from runtime.install.broker import share_report_key, write_redis
-from runtime.install.caddyfile import Upstreams, caddyfile
+from runtime.install.caddyfile import Upstreams, caddyfile, site_of
 from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.host import ids
@@ -45,6 +45,8 @@ def environment(layout: Layout, front: Front) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "panel.config.settings",
         "WADAH_HOME": str(layout.home),
         "WADAH_URL": front.url,
+        "WADAH_EXTRA_HOSTS": ",".join(front.hosts),
+        "WADAH_TRUSTED_PROXIES": ",".join(front.proxies),
     }
 
 
@@ -157,5 +159,5 @@ def write_configuration(layout: Layout, front: Front) -> None:
     write_redis(layout)
     share_report_key(layout)
     upstreams = Upstreams(*(f"unix/{layout.run / name}" for name in ("web.sock", "uploads.sock", "ws.sock")))
-    text = caddyfile(front.site, upstreams, internal_tls=front.internal_tls, static=layout.panel / "static")
+    text = caddyfile(site_of(front), upstreams, static=layout.panel / "static", proxies=front.proxies)
     put(layout.etc / "Caddyfile", text, mode=0o640, owner=(0, ids()[1]))

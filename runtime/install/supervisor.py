@@ -172,7 +172,7 @@ class Supervisor:
 
     def _write(self) -> None:
         document = {
-            "url": self.front.url,
+            "front": self.front.as_document(),
             "supervisor": os.getpid(),
             "processes": [
                 {
@@ -246,12 +246,12 @@ def _environment(pid: int) -> list[bytes]:
         return []
 
 
-def running_url(layout: Layout) -> str | None:
-    """Address that the running installation serves; None when none runs."""
+def running_front(layout: Layout) -> Front | None:
+    """What the running installation was started with; None when none runs, or one of another version."""
     if running_pid(layout) is None:
         return None
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        return str(json.loads(layout.processes_file.read_text())["url"])
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        return Front.of(json.loads(layout.processes_file.read_text())["front"])
     return None
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from runtime.install import place, python
 from runtime.install.files import append
-from runtime.install.front import Front, check_free, front_of, keep
+from runtime.install.front import Front, Wish, check_free, front_of, keep
 from runtime.install.host import (
     NODE_PACKAGES,
     PANEL_PACKAGES,
@@ -25,7 +25,7 @@ from runtime.install.panel import bootstrap, known_admin, knows_token, manage, w
 from runtime.install.panel import demo as show_demo
 from runtime.install.roles import environment, write_configuration
 from runtime.install.say import Stop, line, plain, problem
-from runtime.install.supervisor import running_pid, running_url
+from runtime.install.supervisor import running_front, running_pid
 
 IMAGES = ("busybox", "debian-12")
 _Build = tuple[str, "subprocess.Popen[str]"]
@@ -35,11 +35,8 @@ def up(
     layout: Layout,
     *,
     detach: bool = False,
-    port: int | None = None,
+    wish: Wish = Wish(),  # noqa: B008 (frozen)
     demo: bool = True,
-    domain: str | None = None,
-    listen: str | None = None,
-    local: bool = False,
     node_netns: str | None = None,
     images: str | None = None,
 ) -> None:
@@ -47,15 +44,14 @@ def up(
     if os.geteuid() != 0:
         raise Stop("`up` needs root: it makes namespaces, mounts and users", "sudo ./wadah up")
     place.check(layout)
-    front = front_of(layout, port, domain, listen, local=local)
-    if running_url(layout) != front.url:
-        check_free(front)
+    front = front_of(layout, wish)
+    _check_free(layout, front)
     with place.alone(layout):
         installed = install_packages({**NODE_PACKAGES, **PANEL_PACKAGES})
         line(f"packages ({', '.join(installed)})" if installed else "packages")
         ensure_user()
         layout.make()
-        keep(layout, port, domain, listen, local=local)
+        keep(layout, wish)
         wanted = images.split(",") if images else IMAGES
         with _undone_on_failure(layout) as builds:
             admin = _bring_up(layout, front, node_netns, wanted, builds)
@@ -64,6 +60,13 @@ def up(
     _greet(layout, front, admin)
     if not detach:
         _stay(layout, front)
+
+
+def _check_free(layout: Layout, front: Front) -> None:
+    """What runs here already listens there itself. Raises `Stop` when another does."""
+    before = running_front(layout)
+    if running_pid(layout) is None or (before is not None and before.listening != front.listening):
+        check_free(front)
 
 
 def _bring_up(
@@ -77,7 +80,7 @@ def _bring_up(
     line("code and web files")
     _prepare_node(layout, front, node_netns)
     builds += [_build_image(layout, front, name) for name in images]
-    if running_pid(layout) is not None and (changed or running_url(layout) != front.url):
+    if running_pid(layout) is not None and (changed or running_front(layout) != front):
         stop_processes(layout)
     write_configuration(layout, front)
     _prepare_panel(layout, front)
@@ -197,7 +200,7 @@ def start_supervisor(layout: Layout, front: Front) -> None:
                 "runtime.install",
                 "supervise",
                 str(layout.home),
-                json.dumps(front.__dict__),
+                json.dumps(front.as_document()),
             ],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -211,6 +214,10 @@ def start_supervisor(layout: Layout, front: Front) -> None:
 def _greet(layout: Layout, front: Front, admin: dict[str, str]) -> None:
     plain()
     plain(f"Open     {front.url}" + ("   (self-signed certificate)" if front.internal_tls else ""))
+    if front.is_local and front.url == front.own:
+        plain(f"         from another machine: {front.tunnel}, and open the same address there")
+    if front.url != front.own and front.own and not front.proxies:
+        plain("         no --proxy is named: everybody who comes by a proxy has the proxy's address")
     plain(f"Sign in  {admin['username']} / {admin['password']}     (also in {layout.admin_file})")
     home = "" if str(layout.home) == DEFAULT_HOME else f" --home {shlex.quote(str(layout.home))}"
     plain(f"Stop: ./wadah down{home}     Remove every trace: ./wadah down --purge{home}")

@@ -18,7 +18,7 @@ DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text())
 SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
 ONCE = {"setup", "demo"}
 #: Its `web` is a development server with a thread for each request: archives need no process of their own.
-ROLES = {role.name for role in roles(Layout(Path("/var/lib/wadah")), Front("http://127.0.0.1:8080", ""))}
+ROLES = {role.name for role in roles(Layout(Path("/var/lib/wadah")), Front("http://127.0.0.1:8080"))}
 ROLES -= {"uploads"}
 
 

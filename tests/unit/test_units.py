@@ -13,7 +13,7 @@ from runtime.install.roles import roles
 from runtime.install.units import units, write_units
 
 LAYOUT = Layout(Path("/var/lib/wadah"))
-FRONT = Front("http://127.0.0.1:8080", "http://127.0.0.1:8080")
+FRONT = Front("http://127.0.0.1:8080", bind=("127.0.0.1",))
 UNPRIVILEGED = [role.name for role in roles(LAYOUT, FRONT) if not role.root]
 
 
@@ -51,12 +51,10 @@ def test_systemd_rates_the_panels_processes_as_well_confined(directory: Path, ro
 
 
 def test_only_a_low_port_keeps_a_capability() -> None:
-    named = units(LAYOUT, Front("https://panel.example.org", ""))
+    named = units(LAYOUT, Front("https://panel.example.org"))
     assert "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\n" in named["wadah-front.service"]
     assert "CapabilityBoundingSet=\n" in units(LAYOUT, FRONT)["wadah-front.service"]
-    assert (
-        "CapabilityBoundingSet=\n" in units(LAYOUT, Front("https://panel.example.org", ""))["wadah-web.service"]
-    )
+    assert "CapabilityBoundingSet=\n" in units(LAYOUT, Front("https://panel.example.org"))["wadah-web.service"]
 
 
 @pytest.mark.parametrize(
