@@ -1,6 +1,6 @@
 """Brings a node from whatever is there to a spec: the single verb `apply`, and what follows from it.
 
-Everything here is said in terms of resources and their verbs; nothing knows what a cgroup is.
+Everything here is said in terms of resources, their verbs and the sandbox; nothing knows what a cgroup is.
 
 What a crash can leave is told by files: the newest spec (`wanted.json`), the last one that was brought about
 (`applied.json`), which generation was given up (`state.json`), how far the work came (`journal.jsonl`), and a
@@ -19,16 +19,12 @@ from runtime import faults
 from runtime.contract import DesiredState, EnvironmentEvent, EnvironmentSpec, EventCode, ObservedState, Report
 from runtime.errors import RuntimeFault, Superseded
 from runtime.exits import note_exit
-from runtime.host.cgroup.warm import quick_attach
-from runtime.host.oci import init_pid
 from runtime.kinds import Toolbox
 from runtime.node import Node
 from runtime.reconciler import Ended, Reconciler
 from runtime.reports import Reporter, Reports
 from runtime.resources.base import Found, Resource
-from runtime.resources.bundle import booted
-from runtime.resources.cgroup import Cgroup
-from runtime.resources.process import Process
+from runtime.sandboxes import SandboxState
 from runtime.state import Failure, Records, State
 from runtime.work import UNDO_DEADLINE_S, Work
 
@@ -50,11 +46,20 @@ class Engine:
     """Applies specs on one node. Cheap to make; may be used by many processes at once.
 
     With `hand_over` it never waits for an environment to shut down: it asks somebody patient to go on.
+    `tools`: other kinds, resources and sandbox than the node's own.
     """
 
-    def __init__(self, node: Node, report: Reporter = lambda _: None, *, hand_over: HandOver | None = None):
+    def __init__(
+        self,
+        node: Node,
+        report: Reporter = lambda _: None,
+        *,
+        hand_over: HandOver | None = None,
+        tools: Toolbox | None = None,
+    ):
         self.node = node
-        self.tools = Toolbox(node)
+        self.tools = tools or Toolbox(node)
+        self.sandbox = self.tools.sandbox
         self.reports = Reports(self.tools, report)
         self.reconciler = Reconciler(self.tools)
         self._hand_over = hand_over
@@ -195,8 +200,8 @@ class Engine:
         """The spec's resources in order, stopped and started where that is wanted."""
         spec = work.spec
         resources = self.tools.of(spec.kind)
-        is_half_made = self.tools.one(Process).is_half_made(spec.id)
-        runs = init_pid(self.node, spec.id) is not None and not is_half_made
+        is_half_made = self.sandbox.is_half_made(spec.id)
+        runs = self.sandbox.look(spec.id).is_there and not is_half_made
         wants_run = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.stays_off
         reboot = runs and self._is_of_another_boot(spec)
         if runs and (reboot or not wants_run):
@@ -210,7 +215,7 @@ class Engine:
                     work.step(resource, "ensure")
             state.started_at = None
         else:
-            with nullcontext() if runs else quick_attach():
+            with nullcontext() if runs else self.sandbox.making():
                 self._bring_up(work, resources, is_fresh=not runs)
             self._pause(work)
             if not runs or state.started_at is None:
@@ -221,11 +226,10 @@ class Engine:
     def _bring_up(self, work: Work, resources: Sequence[Resource], *, is_fresh: bool) -> None:
         """All of them in order; once more when what keeps its console was killed while it was being started:
         nobody has used it yet, and without a console it would stay until its next start."""
-        process = self.tools.one(Process)
         try:
             for resource in resources:
                 work.step(resource, "ensure")
-            if not is_fresh or process.has_monitor(work.spec.id):
+            if not is_fresh or self.sandbox.has_console(work.spec.id):
                 return
         except RuntimeFault as fault:
             if fault.code not in STARTED_IN_VAIN:
@@ -243,14 +247,14 @@ class Engine:
 
     def _is_of_another_boot(self, spec: EnvironmentSpec) -> bool:
         """Whether what runs was started for fewer restarts than the spec counts, or another installation."""
-        seen = booted(self.node, spec.id)
+        seen = self.sandbox.made_for(spec.id)
         return seen is not None and (seen[0] < spec.boots or seen[1] != spec.installs)
 
     def _pause(self, work: Work) -> None:
-        cgroup, wanted = self.tools.one(Cgroup), work.spec.desired is DesiredState.PAUSED
-        if cgroup.frozen(work.spec.id) != wanted:
+        wanted = work.spec.desired is DesiredState.PAUSED
+        if (self.sandbox.look(work.spec.id).state is SandboxState.FROZEN) != wanted:
             name = "pause" if wanted else "resume"
-            work.run(name, "ensure", lambda: cgroup.freeze(work.spec.id, wanted))
+            work.run(name, "ensure", lambda: self.sandbox.freeze(work.spec.id, wanted))
 
     def _halt(self, work: Work) -> None:
         """The polite stop, as a step of its own; at once where work is undone."""
@@ -259,7 +263,7 @@ class Engine:
 
         def stop() -> str | None:
             limit = min(work.spec.stop_timeout_s, max(0.0, work.until - time.monotonic()))
-            return self.tools.one(Process).stop(
+            return self.sandbox.stop(
                 work.spec.id, timeout_s=0 if work.undoes else limit, interrupted=work.is_superseded
             )
 
@@ -284,9 +288,7 @@ class Engine:
     def _remove_all(self, work: Work) -> RuntimeFault | None:
         """Every resource's `remove`, each whether or not another failed; the first failure."""
         first: RuntimeFault | None = None
-        # processes first: with them go their namespaces, and with those the link
-        process = self.tools.one(Process)
-        for resource in [process, *(one for one in reversed(self.tools.all()) if one is not process)]:
+        for resource in self.tools.in_order_of_removal():
             try:
                 work.step(resource, "remove", interruptible=False)
             except Exception as error:  # the edge: the others are tried all the same

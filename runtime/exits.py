@@ -5,16 +5,12 @@ import time
 import structlog
 
 from runtime.contract import DesiredState, EnvironmentSpec, RestartMode
-from runtime.host.oci import init_pid
+from runtime.kinds.base import Ending
 from runtime.reports import Reports
-from runtime.resources.cgroup import Cgroup
 from runtime.state import Records, State
 
 log = structlog.get_logger()
 
-#: Init's exit status after reboot(2) from inside: killed by SIGHUP (reboot) or SIGINT (halt).
-#: pid_namespaces(7)
-EXIT_REBOOT, EXIT_HALT = 129, 130
 #: After running this long, a crash counts as the first one again.
 STEADY_S = 600.0
 
@@ -26,14 +22,15 @@ def note_exit(records: Records, exit_code: int | None, reports: Reports) -> floa
     Returns the seconds until it should start again; None: never, or the end was asked for.
     """
     spec = records.standing()
-    if spec is None or init_pid(records.node, records.id) is not None:
+    if spec is None or reports.sandbox.look(records.id).is_there:
         return None
     state = records.state()
     ran_on = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.stays_off
     if not ran_on or state.started_at is None or state.restart_at is not None:
         return None
-    ooms = Cgroup(records.node).usage(records.id).oom_kills
-    delay = decide_restart(spec, state, exit_code, out_of_memory=ooms > state.ooms)
+    ooms = reports.sandbox.usage(records.id).oom_kills
+    ending = reports.tools.kind(spec.kind).ending_of(exit_code)
+    delay = decide_restart(spec, state, exit_code, ending, out_of_memory=ooms > state.ooms)
     state.ooms = max(state.ooms, ooms)
     state.restart_at = None if delay is None else time.time() + delay
     try:
@@ -45,18 +42,23 @@ def note_exit(records: Records, exit_code: int | None, reports: Reports) -> floa
 
 
 def decide_restart(
-    spec: EnvironmentSpec, state: State, exit_code: int | None, *, out_of_memory: bool = False
+    spec: EnvironmentSpec,
+    state: State,
+    exit_code: int | None,
+    ending: Ending = Ending.ENDED,
+    *,
+    out_of_memory: bool = False,
 ) -> float | None:
     """Writes into `state` what the end means; the seconds until it should start again, None: never."""
     state.exit_code = exit_code
     lived = time.time() - (state.started_at or 0)
-    if exit_code == EXIT_HALT:
+    if ending is Ending.POWER_OFF:
         state.started_at, state.halted = None, True
         state.code, state.message = "halted_inside", "Powered off from inside."
         state.next_step = "Press Start to run it again."
         return None
     state.restarts += 1
-    if exit_code == EXIT_REBOOT:
+    if ending is Ending.REBOOT:
         state.code, state.message, state.next_step = "", "", ""
         return 0.0
     if lived > STEADY_S:

@@ -3,9 +3,7 @@
 from datetime import UTC, datetime
 
 from runtime.contract import EnvironmentEvent, EventCode
-from runtime.host.oci import init_pid, init_pid_file, monitor_pid
 from runtime.reports import Reports
-from runtime.resources.cgroup import Cgroup
 from runtime.state import Records
 
 
@@ -13,9 +11,9 @@ def note_oom(records: Records, reports: Reports, name: str, pid: int) -> None:
     """The kernel killed this process of the environment for lack of memory. When it was init, its end is
     reported by itself too."""
     with records.try_lock() as mine:
-        if mine and not _was_init(records, pid):
+        if mine and not reports.sandbox.was_first(records.id, pid):
             state = records.state()
-            state.ooms = max(state.ooms, Cgroup(records.node).usage(records.id).oom_kills)
+            state.ooms = max(state.ooms, reports.sandbox.usage(records.id).oom_kills)
             if records.directory.exists():
                 records.set_state(state)
     spec = records.wanted()
@@ -32,9 +30,9 @@ def note_unnamed_ooms(records: Records, reports: Reports) -> bool:
     """Kills that the environment's group counts and the kernel's log did not name: told as a number."""
     with records.try_lock() as mine:
         state = records.state()
-        ooms = Cgroup(records.node).usage(records.id).oom_kills
+        ooms = reports.sandbox.usage(records.id).oom_kills
         new = ooms - state.ooms
-        if not mine or new == 0 or init_pid(records.node, records.id) is None:
+        if not mine or new == 0 or not reports.sandbox.look(records.id).is_there:
             return False
         state.ooms = ooms  # a group that was made anew counts from zero
         records.set_state(state)
@@ -47,8 +45,8 @@ def note_unnamed_ooms(records: Records, reports: Reports) -> bool:
 
 def note_lost_monitor(records: Records, reports: Reports) -> bool:
     """Its init runs and what kept its console doesn't: told once for each init. False when all is well."""
-    pid = init_pid(records.node, records.id)
-    if pid is None or monitor_pid(records.node, records.id) is not None:
+    pid = reports.sandbox.look(records.id).pid
+    if pid is None or reports.sandbox.has_console(records.id):
         return False
     with records.try_lock() as mine:
         state = records.state()
@@ -62,13 +60,6 @@ def note_lost_monitor(records: Records, reports: Reports) -> bool:
     )
     _tell(records, reports, EventCode.CONSOLE_LOST, said)
     return True
-
-
-def _was_init(records: Records, pid: int) -> bool:
-    try:
-        return int(init_pid_file(records.node, records.id).read_text()) == pid
-    except (OSError, ValueError):
-        return False
 
 
 def _tell(records: Records, reports: Reports, code: EventCode, message: str) -> None:

@@ -7,11 +7,8 @@ import structlog
 
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
-from runtime.kinds import every_resource
 from runtime.node import Node
 from runtime.prepare import enter, is_pinned
-from runtime.resources.base import Resource
-from runtime.resources.process import Process
 from runtime.state import known_environments
 
 log = structlog.get_logger()
@@ -43,11 +40,7 @@ def _delete_all(node: Node, say: Callable[[str], None]) -> None:
     engine = Engine(node)
     owners = {found.environment_id for found in engine.leaks() if found.environment_id}
     owners |= set(known_environments(node))
-    order: list[type[Resource]] = [
-        Process,
-        *(one for one in reversed(every_resource()) if one is not Process),
-    ]
     for owner in owners:
-        for kind in order:
-            kind(node).remove(owner)
+        for resource in engine.tools.in_order_of_removal():
+            resource.remove(owner)
         say(f"deleted {owner}")

@@ -10,12 +10,8 @@ import structlog
 
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.errors import RuntimeFault
-from runtime.host.oci import init_pid
 from runtime.kinds import Toolbox
 from runtime.resources.base import Found
-from runtime.resources.cgroup import Cgroup
-from runtime.resources.process import Process
-from runtime.resources.volume import RootVolume
 from runtime.state import (
     Records,
     buried_lately,
@@ -82,13 +78,14 @@ class Reconciler:
             again(environment_id, reason)
         return reason
 
-    @staticmethod
-    def _has_ended(records: Records) -> bool:
+    def _has_ended(self, records: Records) -> bool:
         """Whether it ran as it should, and its init ended since the node's start."""
         spec, state = records.wanted(), records.state()
         if spec is None or spec.generation not in (state.applied, state.failed) or state.stays_off:
             return False
-        if state.started_at is None or state.restart_at is not None or init_pid(records.node, records.id):
+        if state.started_at is None or state.restart_at is not None:
+            return False
+        if self._tools.sandbox.look(records.id).is_there:
             return False
         up_since = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         return state.started_at >= up_since
@@ -121,7 +118,7 @@ class Reconciler:
             late = time.time() - state.restart_at
             return "a restart is due" if late > 2 or late < -standing.restart.max_delay_s - 2 else None
         if standing.desired is DesiredState.STOPPED or state.stays_off:
-            if init_pid(self.node, spec.id) is not None:
+            if self._tools.sandbox.look(spec.id).is_there:
                 return "it runs though it should be stopped"
             resources = [one for one in self._tools.of(standing.kind) if one.lifetime == "environment"]
         else:
@@ -143,7 +140,8 @@ class Reconciler:
     def _sweep(self) -> None:
         for environment_id in known_environments(self.node):
             Records(self.node, environment_id).sweep()
-        self._tools.one(RootVolume).sweep()
+        for resource in self._tools.all():
+            resource.sweep()
         sweep_tombstones(self.node)
 
     def clean_up(self, *, grace_s: float = GRACE_S) -> list[Found]:
@@ -167,10 +165,10 @@ class Reconciler:
         owner = found.environment_id
         if owner is None or Records(self.node, owner).tombstone():
             return False
-        return self._tools.one(Cgroup).usage(owner).processes > 0
+        return self._tools.sandbox.usage(owner).processes > 0
 
     def _processes_first(self, found: list[Found]) -> list[Found]:
-        order = [Process.name, *(one.name for one in reversed(self._tools.all()))]
+        order = [one.name for one in self._tools.in_order_of_removal()]
         return sorted(found, key=lambda one: order.index(one.resource))
 
     def _discard(self, found: Found) -> bool:

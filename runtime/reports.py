@@ -9,10 +9,8 @@ import structlog
 from runtime.clock import sequence
 from runtime.contract import EnvironmentSpec, ObservedState, Report, Step
 from runtime.errors import RuntimeFault
-from runtime.host.oci import init_pid, monitor_pid
 from runtime.kinds import Toolbox
-from runtime.resources.cgroup import Cgroup
-from runtime.resources.process import Start
+from runtime.sandboxes import SandboxState
 from runtime.state import Failure, State
 
 log = structlog.get_logger()
@@ -31,17 +29,16 @@ class Reports:
 
     def __init__(self, tools: Toolbox, send: Reporter):
         self.node = tools.node
-        self._tools = tools
+        self.tools = tools
+        self.sandbox = tools.sandbox
         self._send = send
 
     def observe(self, environment_id: UUID) -> tuple[ObservedState, int | None]:
         """State and init pid, from the kernel alone."""
-        if self._tools.one(Start).inspect(environment_id) is None:
+        seen = self.sandbox.look(environment_id)
+        if not seen.is_up:
             return ObservedState.STOPPED, None
-        pid = init_pid(self.node, environment_id)
-        if self._tools.one(Cgroup).frozen(environment_id):
-            return ObservedState.PAUSED, pid
-        return ObservedState.RUNNING, pid
+        return ObservedState.PAUSED if seen.state is SandboxState.FROZEN else ObservedState.RUNNING, seen.pid
 
     def of(
         self,
@@ -62,7 +59,7 @@ class Reports:
         if failure is not None and state.code and fault is None and not steps:
             failure = None  # what happened since counts more
         told = state
-        if failure is None and not state.code and pid is not None and monitor_pid(self.node, spec.id) is None:
+        if failure is None and not state.code and pid is not None and not self.sandbox.has_console(spec.id):
             told = state.model_copy(update=_WITHOUT_CONSOLE)
         return Report(
             node=self.node.name,

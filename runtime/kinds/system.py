@@ -4,7 +4,7 @@ from typing import Any
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract import Kind as KindName
-from runtime.kinds.base import Kind
+from runtime.kinds.base import Ending, Kind
 from runtime.node import Node
 from runtime.oci.config import system_config
 from runtime.resources.addresses import Addresses
@@ -20,6 +20,10 @@ from runtime.resources.process import Process, Start
 from runtime.resources.root_mount import RootMount
 from runtime.resources.shaping import Shaping
 from runtime.resources.volume import RootVolume
+
+#: Status of a PID namespace's init after reboot(2) from inside: killed by SIGHUP (restart) or SIGINT (halt).
+#: pid_namespaces(7)
+EXIT_REBOOT, EXIT_HALT = 129, 130
 
 
 class System(Kind):
@@ -43,6 +47,9 @@ class System(Kind):
         Process,
         Start,
     )
+
+    def ending_of(self, exit_code: int | None) -> Ending:
+        return {EXIT_REBOOT: Ending.REBOOT, EXIT_HALT: Ending.POWER_OFF}.get(exit_code or 0, Ending.ENDED)
 
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
         return system_config(node, spec)

@@ -71,6 +71,11 @@ class Resource(ABC):
         """What nobody has to wait for, after the report and still under the environment's lock; a no-op when
         nothing is left. What a crash leaves of it, `drifted` tells."""
 
+    def sweep(self) -> int:
+        """Takes away what was kept for a time and whose time is over; how much it was. Asked once in each round
+        of the reconciler."""
+        return 0
+
     def drifted(self, spec: EnvironmentSpec) -> str | None:
         """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says."""
         return None if self.inspect(spec.id) is not None else f"{self.name} is gone"

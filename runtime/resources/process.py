@@ -32,6 +32,11 @@ KILL_DEADLINE_S = 20.0
 LEAST_MEMORY_BYTES = 32 * 2**20
 
 
+def is_made_only(node: Node, environment_id: UUID) -> bool:
+    """Whether its container was made and its init not let go yet: it waits at the OCI runtime's gate."""
+    return (node.oci_root / node.container_name(environment_id) / "exec.fifo").exists()
+
+
 class Process(Resource):
     name = "init process"
 
@@ -75,7 +80,7 @@ class Process(Resource):
         if pid is None:
             return None
         with self._watch(pid) as gone:
-            if timeout_s > 0 and not self._created_only(environment_id):
+            if timeout_s > 0 and not is_made_only(self.node, environment_id):
                 Cgroup(self.node).freeze(environment_id, False)  # a paused one hears nothing
                 with suppress(ProcessLookupError):
                     os.kill(pid, self._stop_signal(environment_id))
@@ -114,9 +119,6 @@ class Process(Resource):
         finally:
             os.close(fd)
 
-    def _created_only(self, environment_id: UUID) -> bool:
-        return (self.node.oci_root / self.node.container_name(environment_id) / "exec.fifo").exists()
-
     def _stop_signal(self, environment_id: UUID) -> int:
         """From the bundle's annotation `org.opencontainers.image.stopSignal`; SIGTERM without one."""
         with suppress(OSError, ValueError, KeyError):
@@ -137,7 +139,7 @@ class Process(Resource):
         return {
             "pid": pid,
             "monitor": monitor_pid(self.node, environment_id),
-            "created_only": self._created_only(environment_id),
+            "created_only": is_made_only(self.node, environment_id),
             "namespaces": namespaces(pid),
         }
 

@@ -1,0 +1,61 @@
+"""The sandbox of the host's own kernel: an OCI runtime under conmon, and control groups."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from uuid import UUID
+
+from runtime.contract import Usage
+from runtime.host.cgroup.warm import quick_attach
+from runtime.host.oci import init_pid, init_pid_file, monitor_pid
+from runtime.node import Node
+from runtime.resources.bundle import booted
+from runtime.resources.cgroup import Cgroup
+from runtime.resources.process import Process, is_made_only
+from runtime.sandboxes.base import Sandbox, SandboxState, Seen
+
+
+class SharedSandbox(Sandbox):
+    resource = Process
+
+    def __init__(self, node: Node):
+        self._node = node
+        self._process = Process(node)
+        self._cgroup = Cgroup(node)
+
+    def look(self, environment_id: UUID) -> Seen:
+        pid = init_pid(self._node, environment_id)
+        if pid is None:
+            return Seen(SandboxState.GONE)
+        if is_made_only(self._node, environment_id):
+            return Seen(SandboxState.MADE, pid)
+        frozen = self._cgroup.frozen(environment_id)
+        return Seen(SandboxState.FROZEN if frozen else SandboxState.RUNNING, pid)
+
+    def is_half_made(self, environment_id: UUID) -> bool:
+        return self._process.is_half_made(environment_id)
+
+    def made_for(self, environment_id: UUID) -> tuple[int, int] | None:
+        return booted(self._node, environment_id)
+
+    def making(self) -> AbstractContextManager[object]:
+        return quick_attach()
+
+    def stop(
+        self, environment_id: UUID, *, timeout_s: float, interrupted: Callable[[], bool] = lambda: False
+    ) -> str | None:
+        return self._process.stop(environment_id, timeout_s=timeout_s, interrupted=interrupted)
+
+    def freeze(self, environment_id: UUID, frozen: bool) -> None:
+        self._cgroup.freeze(environment_id, frozen)
+
+    def has_console(self, environment_id: UUID) -> bool:
+        return monitor_pid(self._node, environment_id) is not None
+
+    def usage(self, environment_id: UUID) -> Usage:
+        return self._cgroup.usage(environment_id)
+
+    def was_first(self, environment_id: UUID, pid: int) -> bool:
+        try:
+            return int(init_pid_file(self._node, environment_id).read_text()) == pid
+        except (OSError, ValueError):
+            return False
