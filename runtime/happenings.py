@@ -22,7 +22,7 @@ def note_oom(records: Records, reports: Reports, name: str, pid: int) -> None:
         records,
         reports,
         EventCode.OUT_OF_MEMORY,
-        f"Out of memory: the limit{limit} was reached and the kernel killed {name} (pid {pid} on the node).",
+        f"Out of memory: the limit{limit} was reached and the kernel killed {name}.",
     )
 
 

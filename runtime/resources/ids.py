@@ -47,13 +47,12 @@ class IdRange(Resource):
             return None
         if owner:
             raise RuntimeFault(
-                f"the id range of slot {spec.slot} belongs to environment {owner}", code="slot_taken"
+                "its id range belongs to another environment", code="slot_taken"
             )
         # cut off before the id is in it, it is free
         with os.fdopen(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(str(spec.id))
-        first = self.node.first_uid(spec.slot)
-        return f"{first}-{first + IDS_PER_SLOT - 1}"
+        return f"{IDS_PER_SLOT} user ids"
 
     def remove(self, environment_id: UUID) -> str | None:
         with exclusive(self.node, "slots"):

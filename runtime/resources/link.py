@@ -51,7 +51,7 @@ class Link(Resource):
                 f"the network link can't be made: {error.strerror}", code="link_failed"
             ) from error
         set_interface(name, HOST_SETTINGS)
-        return name if made else None
+        return "made" if made else None
 
     @staticmethod
     def _ensure(netlink: Rtnetlink, environment_id: UUID, name: str, namespace: int) -> bool:

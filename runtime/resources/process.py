@@ -66,7 +66,7 @@ class Process(Resource):
         release_terminal(pid)
         Cgroup(self.node).made_anew(spec)
         self._monitor.has_started(spec.id)
-        return f"pid {pid} outside"
+        return "made"
 
     def stop(
         self, environment_id: UUID, *, timeout_s: float, interrupted: Callable[[], bool] = lambda: False

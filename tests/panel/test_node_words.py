@@ -123,7 +123,7 @@ def test_whatever_a_step_did_has_words() -> None:
         for text in _returned({"ensure", "remove", "freeze", "stop"}, tree)
         for part in text.split(", ")
     }
-    assert {"pid 7 outside", "snapshot of 7", "guard", "forced", "7 SSH keys", "7 subvolumes"} <= said
+    assert {"made", "7 user ids", "snapshot of 7", "guard", "forced", "7 SSH keys", "7 subvolumes"} <= said
     assert _without_words(said) == []
 
 

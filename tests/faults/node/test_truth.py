@@ -134,7 +134,7 @@ def test_a_process_killed_for_lack_of_memory_is_named(make: Make, node: Node) ->
         assert code == 137
         report = told.wait(lambda one: has_event(one, EventCode.OUT_OF_MEMORY))
         said = report.events[0].message
-        assert said.startswith("Out of memory: the limit of 48 MiB was reached and the kernel killed dd (pid ")
+        assert said.startswith("Out of memory: the limit of 48 MiB was reached and the kernel killed dd.")
         assert (report.state, report.init_pid) == (ObservedState.RUNNING, pid)
         assert report.oom_kills >= 1
         # a kill -9 of init later on isn't taken for lack of memory

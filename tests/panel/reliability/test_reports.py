@@ -79,7 +79,7 @@ def test_a_node_whose_count_began_anew_is_heard_again_after_a_minute(customer: T
 
 def test_what_happens_by_itself_is_on_the_record_once(customer: Tenant) -> None:
     row = environment(customer)
-    said = "Out of memory: the limit of 64 MiB was reached and the kernel killed dd (pid 7 on the node)."
+    said = "Out of memory: the limit of 64 MiB was reached and the kernel killed dd."
     event = EnvironmentEvent(code=EventCode.OUT_OF_MEMORY, message=said, at=datetime.now(UTC))
     report = _report(row, row.observed_sequence + 1, events=(event,))
     assert observe(report)
