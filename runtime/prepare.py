@@ -330,10 +330,22 @@ def _enable_quota(node: Node) -> None:
 # lxcfs -----------------------------------------------------------------------------------------
 
 
+#: What lxcfs may allocate: it keeps a copy of a file for each time that it is open, some 2 KB, so that this is
+#: reached by 40,000 of all environments together. Who opens one more is told ENOMEM.
+LXCFS_BYTES = 96 * 2**20
+#: Stacks of threads count as well, and would be 8 MiB each.
+_LXCFS_STACK_BYTES = 512 * 2**10
+
+
 def start_lxcfs(node: Node) -> bool:
-    """Starts lxcfs in the node's mount namespace; False when it runs. It outlives us, as the VEs do."""
+    """Starts lxcfs in the node's mount namespace; False when it runs. It outlives us, as the VEs do.
+
+    Its file system is read-only as a whole: as root of the host it opens and writes whatever file of the host's
+    it is asked for, and what is mounted read-only in one place root inside mounts anew.
+    """
     if mounts.is_mounted(node.lxcfs):
         if (node.lxcfs / "proc" / "meminfo").exists():
+            _keep_read_only(node.lxcfs)
             return False
         mounts.unmount(node.lxcfs)  # its process is gone
     if shutil.which("lxcfs") is None:
@@ -342,7 +354,8 @@ def start_lxcfs(node: Node) -> bool:
     try:
         process = subprocess.Popen(
             [
-                "lxcfs",
+                *("prlimit", f"--stack={_LXCFS_STACK_BYTES}", f"--data={LXCFS_BYTES}"),
+                *("lxcfs", "-o", "ro"),
                 "--enable-cfs",
                 "--enable-loadavg",
                 "--pidfile",
@@ -364,6 +377,13 @@ def start_lxcfs(node: Node) -> bool:
             raise HostLacks("lxcfs did not start", next_step=f"See {node.root / 'lxcfs.log'}.")
         time.sleep(0.02)
     return True
+
+
+def _keep_read_only(mount_point: Path) -> None:
+    """The whole file system, wherever else it is shown; a no-op when it is so."""
+    if not os.statvfs(mount_point).f_flag & os.ST_RDONLY:
+        flags = libc.MS_REMOUNT | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV
+        libc.mount("", str(mount_point), "", flags)
 
 
 # taking it away ----------------------------------------------------------------------------------

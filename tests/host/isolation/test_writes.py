@@ -1,11 +1,15 @@
 """A03, A05: nothing that belongs to the whole host can be written; no control group can be loosened."""
 
+import os
 import posixpath
+from pathlib import Path
 
 from runtime.contract import EnvironmentSpec
 from runtime.node import Node
+from runtime.prepare import LXCFS_BYTES
 from runtime.resources.cgroup import Cgroup
 from tests.host.isolation.conftest import Try
+from tests.host.support.waiting import wait_until
 
 #: Files of the whole host; nothing of these has a namespace.
 HOST_FILES = """
@@ -199,3 +203,96 @@ def test_a05_only_its_own_group_is_its_own(tries: Try) -> None:
 
     assert tries(own) == ["cgroup.procs", "cgroup.subtree_control", "cgroup.threads"]
     assert tries(made)
+
+
+def test_a03_what_lxcfs_shows_can_not_be_written(node: Node, tries: Try) -> None:
+    """It opens and writes as the host's root for whoever asks, so nothing of it may be open to writing, mounted
+    anew inside or not. What is written is what the file says already."""
+
+    def write() -> list[str]:
+        import ctypes
+        import os
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.unshare(0x20000):
+            return ["unshare"]
+        libc.mount(b"", b"/", None, 0x44000, None)
+        with open("/proc/self/mounts") as file:
+            shown = [line.split()[1] for line in file if "lxcfs" in line.split()[2]]
+        found = [] if shown else ["no lxcfs"]
+        for place in shown:
+            for flags in (0x20, 0x1020):  # the file system, this mount of it
+                libc.mount(b"", place.encode(), None, flags, None)
+            names = [place] if os.path.isfile(place) else []
+            names += [f"{top}/{one}" for top, _, files in os.walk(place) for one in files]
+            for name in names:
+                try:
+                    fd = os.open(name, os.O_RDWR)
+                except OSError:
+                    continue
+                try:
+                    os.write(fd, os.read(fd, 4096) or b"x")
+                    found.append(name)
+                except OSError as odd:
+                    if odd.errno == 30:
+                        continue
+                os.close(fd)
+            try:
+                os.chmod(place, 0o777)
+                found.append(f"mode of {place}")
+            except OSError:
+                pass
+        return found
+
+    assert tries(write) == []
+    assert os.statvfs(node.lxcfs).f_flag & os.ST_RDONLY
+
+
+def _reads_its_memory() -> bool:
+    try:
+        with open("/proc/meminfo") as file:
+            return "MemTotal:         131072 kB" in file.read()
+    except OSError:
+        return False
+
+
+def test_b04_files_of_lxcfs_held_open_take_a_bounded_share_of_the_host(node: Node, tries: Try) -> None:
+    """Each is a copy in the memory of a process of the host's, charged to nobody: it has a limit of its own."""
+
+    def hold(processes: int) -> list[int]:
+        """How many files each of so many processes got; all of them hold theirs until the last has his."""
+        import os
+        import resource
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        told, tell = os.pipe()
+        wait, go = os.pipe()
+        for _ in range(processes):
+            if os.fork() == 0:
+                os.close(go)
+                count = 0
+                try:
+                    while True:
+                        os.open("/proc/meminfo", os.O_RDONLY)
+                        count += 1
+                except OSError as full:
+                    os.write(tell, b"%d %d\n" % (count, full.errno))
+                os.read(wait, 1)
+                os._exit(0)
+        lines = b""
+        while lines.count(b"\n") < processes:
+            lines += os.read(told, 4096)
+        return [int(word) for word in lines.split()]
+
+    pid = int((node.run / "lxcfs.pid").read_text())
+    limits = Path(f"/proc/{pid}/limits").read_text()
+    data = next(line for line in limits.splitlines() if line.startswith("Max data size"))
+    assert data.split()[3:5] == [str(LXCFS_BYTES)] * 2
+    said = tries(hold, 4)
+    resident = next(
+        line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")
+    )
+    assert sum(said[::2]) > 10_000
+    assert int(resident.split()[1]) * 1024 < LXCFS_BYTES + 16 * 2**20
+    wait_until(lambda: tries(_reads_its_memory), "what it shows once they are closed")
