@@ -3,8 +3,8 @@
 Arguments are compared as 64 bits, so a rule that denies a value can be passed by setting high bits
 (`socket(40 | 1<<32)` gave an AF_VSOCK socket under a common profile). Hence only equal-to allow-lists
 and masked compares here. One architecture, since three cost 18 ms per container; with `compat32` i386 as well.
-There `socketcall` is refused whole: its arguments lie in memory, where no filter sees them, and libseccomp takes
-a rule about `socket` for one about every `socketcall` that makes a socket.
+There `socketcall` is refused whole: its arguments lie in memory, where no filter sees them, and libseccomp
+takes a rule about `socket` for one about every `socketcall` that makes a socket.
 """
 
 import platform
@@ -24,9 +24,7 @@ _REFUSED = (
 ).split()
 #: io_setup(2) takes from a number that the whole machine has once (fs.aio-max-nr: 65 contexts of a thousand
 #: were all of it); databases go on without where it isn't there.
-_ABSENT = (
-    "clone3 io_setup io_uring_setup io_uring_enter io_uring_register memfd_secret vmsplice"
-).split()
+_ABSENT = ("clone3 io_setup io_uring_setup io_uring_enter io_uring_register memfd_secret vmsplice").split()
 #: AF_UNIX, AF_INET, AF_INET6, AF_PACKET
 _FAMILIES = (1, 2, 10, 17)
 _AF_NETLINK = 16

@@ -46,9 +46,7 @@ class IdRange(Resource):
         if owner == str(spec.id):
             return None
         if owner:
-            raise RuntimeFault(
-                "its id range belongs to another environment", code="slot_taken"
-            )
+            raise RuntimeFault("its id range belongs to another environment", code="slot_taken")
         # cut off before the id is in it, it is free
         with os.fdopen(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(str(spec.id))

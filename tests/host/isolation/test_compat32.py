@@ -13,7 +13,7 @@ from tests.host.support.laboratory import inside
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="i386 is x86-64's other architecture")
 
 #: i386: number and arguments; a list is laid into memory and handed over by its address.
-#: socketcall(2) 102, ipc(2) 117, socket 359, setsockopt 366, clone 120, clone3 435, bpf 357, io_setup 245, keyctl 288
+#: socketcall(2) 102, ipc(2) 117, socket 359, clone 120, ioctl 54
 CALLS: dict[str, tuple[Any, ...]] = {
     "getpid": (20,),
     "socket UNIX": (359, 1, 1, 0),
@@ -63,7 +63,8 @@ def _answers(calls: dict[str, list[int | list[int]]]) -> dict[str, int]:
     base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
     # rdi points at six numbers and room for the answer: eax ebx ecx edx esi edi by themselves, then int 0x80
     code = bytes.fromhex(
-        "53 55 49 89 f8 41 8b 00 41 8b 58 04 41 8b 48 08 41 8b 50 0c 41 8b 70 10 41 8b 78 14 31 ed cd 80 5d 5b c3"
+        "53 55 49 89 f8 41 8b 00 41 8b 58 04 41 8b 48 08 41 8b 50 0c 41 8b 70 10 41 8b 78 14 31 ed cd 80"
+        "5d 5b c3"
     )
     memory[:64] = code.ljust(64, b"\x90")
     call = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(base)
