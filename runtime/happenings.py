@@ -45,14 +45,14 @@ def note_unnamed_ooms(records: Records, reports: Reports) -> bool:
 
 def note_lost_monitor(records: Records, reports: Reports) -> bool:
     """Its init runs and what kept its console doesn't: told once for each init. False when all is well."""
-    pid = reports.sandbox.look(records.id).pid
-    if pid is None or reports.sandbox.has_console(records.id):
+    seen = reports.sandbox.look(records.id)
+    if seen.pid is None or reports.sandbox.has_console(records.id):
         return False
     with records.try_lock() as mine:
         state = records.state()
-        if not mine or state.console_lost_by == pid:
+        if not mine or state.console_lost_of == seen.identity:
             return False
-        state.console_lost_by = pid
+        state.console_lost_of = seen.identity
         records.set_state(state)
     said = (
         "What kept its console was killed. It runs on, and terminals work; "

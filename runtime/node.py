@@ -182,6 +182,11 @@ class Node:
         return self.mounts / "devices"
 
     @property
+    def fuse(self) -> Path:
+        """The kernel's control file system of FUSE, in the node's mount namespace."""
+        return self.mounts / "fuse"
+
+    @property
     def oci_runtime(self) -> Path:
         """A view of crun that nobody can write through, in the node's mount namespace."""
         return self.mounts / "crun"

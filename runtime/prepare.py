@@ -8,6 +8,7 @@ the node sees a hierarchy of cgroup2 beside those of v1 in a way that Debian 12'
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import threading
@@ -18,7 +19,7 @@ from pathlib import Path
 
 from runtime import devices
 from runtime.errors import HostLacks, RuntimeFault
-from runtime.host import btrfs, cgroup, libc, loop, mounts, tasks
+from runtime.host import btrfs, cgroup, fuse, libc, loop, mounts, processes, tasks
 from runtime.host.command import ENVIRONMENT, run
 from runtime.node import FIRST_UID, Node, NodeSettings, default_settings
 
@@ -50,6 +51,8 @@ def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _qui
         say("read-only view of crun")
     if devices.keep(node):
         say("nodes of the devices that environments may be given")
+    if fuse.keep(node):
+        say("control of the file systems that environments serve themselves")
     if _mount_pool(node):
         say(f"disk pool {node.settings.pool_device or node.pool_file}")
     _enable_quota(node)
@@ -425,15 +428,13 @@ def dismantle(node: Node) -> None:
 
 def _remove_groups(node: Node) -> None:
     groups = cgroup.groups()
-    for pid in groups.processes(node.cgroup_name):
-        with suppress(ProcessLookupError):
-            os.kill(pid, 9)
+    groups.kill(node.cgroup_name)
     groups.remove(node.cgroup_name)
 
 
 def _stop_lxcfs(node: Node) -> None:
     with suppress(OSError, ValueError):
-        pid = int((node.run / "lxcfs.pid").read_text())
-        if b"lxcfs" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, 15)
+        found = processes.roots(int((node.run / "lxcfs.pid").read_text()), "lxcfs", str(node.lxcfs))
+        if found is not None:
+            found.send(signal.SIGTERM)
     mounts.unmount(node.lxcfs)

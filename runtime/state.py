@@ -72,8 +72,8 @@ class State(BaseModel):
     exit_code: int | None = None
     ooms: int = 0
     """Kills for lack of memory that were told already, of those that its control group counts."""
-    console_lost_by: int = 0
-    """Pid of the init whose monitor's loss was told."""
+    console_lost_of: str = ""
+    """The init whose monitor's loss was told: its pid is given out again, see `runtime.host.processes`."""
     code: str = ""
     message: str = ""
     next_step: str = ""

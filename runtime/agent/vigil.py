@@ -8,7 +8,8 @@ import os
 from collections.abc import Callable
 from uuid import UUID
 
-from runtime.host.oci import init_pid, monitor_pid
+from runtime.host.oci import init, monitor
+from runtime.host.processes import Identity
 from runtime.node import Node
 
 #: A monitor that ends with its init writes the exit code first; this is how long the file may take.
@@ -22,39 +23,40 @@ class Vigil:
     def __init__(self, node: Node, lost: Callable[[UUID], None]):
         self._node = node
         self._lost = lost
-        self._watched: dict[UUID, dict[int, int]] = {}
-        """By environment: pid to pidfd."""
+        self._watched: dict[UUID, dict[Identity, int]] = {}
+        """By environment: process to its pidfd."""
 
     def look(self, environment_id: UUID) -> None:
         """Watches what runs of it now; a no-op when that is watched already."""
-        both = (init_pid(self._node, environment_id), monitor_pid(self._node, environment_id))
-        pids = {pid for pid in both if pid is not None}
+        both = (init(self._node, environment_id), monitor(self._node, environment_id))
+        there = {one for one in both if one is not None}
         watched = self._watched.setdefault(environment_id, {})
-        for pid in list(watched):
-            if pid not in pids:
-                self._drop(environment_id, pid)
-        for pid in pids - watched.keys():
+        for one in list(watched):
+            if one not in there:
+                self._drop(environment_id, one)
+        for one in there - watched.keys():
             try:
-                fd = os.pidfd_open(pid)
+                with one.held() as held:
+                    fd = os.dup(held.fileno())
             except OSError:
                 self._lost(environment_id)
                 continue
-            watched[pid] = fd
-            asyncio.get_running_loop().add_reader(fd, self._ended, environment_id, pid)
+            watched[one] = fd
+            asyncio.get_running_loop().add_reader(fd, self._ended, environment_id, one)
         if not watched:
             self._watched.pop(environment_id, None)
 
-    def _ended(self, environment_id: UUID, pid: int) -> None:
-        self._drop(environment_id, pid)
+    def _ended(self, environment_id: UUID, process: Identity) -> None:
+        self._drop(environment_id, process)
         asyncio.get_running_loop().call_later(SETTLE_S, self._lost, environment_id)
 
-    def _drop(self, environment_id: UUID, pid: int) -> None:
-        fd = self._watched.get(environment_id, {}).pop(pid, None)
+    def _drop(self, environment_id: UUID, process: Identity) -> None:
+        fd = self._watched.get(environment_id, {}).pop(process, None)
         if fd is not None:
             asyncio.get_running_loop().remove_reader(fd)
             os.close(fd)
 
     def close(self) -> None:
-        for environment_id, pids in list(self._watched.items()):
-            for pid in list(pids):
-                self._drop(environment_id, pid)
+        for environment_id, watched in list(self._watched.items()):
+            for process in list(watched):
+                self._drop(environment_id, process)

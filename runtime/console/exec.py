@@ -22,6 +22,7 @@ from uuid import UUID
 from runtime.errors import RuntimeFault
 from runtime.host.command import ENVIRONMENT
 from runtime.host.oci import init_pid
+from runtime.host.processes import kill_members
 from runtime.node import Node
 from runtime.resources.cgroup import Cgroup
 
@@ -32,6 +33,8 @@ MAX_WORDS = 256
 MAX_WORD_BYTES = 128 * 1024
 #: After the command ended, what it left in its pipes is read for so long: a daemon may hold them open.
 _DRAIN_S = 0.1
+#: How long a program that was killed is waited for.
+_REAP_S = 5.0
 
 SHELL = (
     'cd "${HOME:-/root}" 2>/dev/null || cd /; if [ -x /bin/bash ]; then exec /bin/bash -l; fi; exec /bin/sh -l'
@@ -173,10 +176,11 @@ def run_command(
             if process.poll() is None:
                 _kill_session(node, environment_id, pid_file, process.pid)
                 process.kill()
-                process.wait()
+                with contextlib.suppress(subprocess.TimeoutExpired):  # then it is reaped with a later one
+                    process.wait(_REAP_S)
             talk.close()
         ran = pid_file.exists()
-    code = process.returncode
+    code = -signal.SIGKILL if process.returncode is None else process.returncode
     if timed_out:
         code = 124
     elif not ran and code != 0:
@@ -291,14 +295,16 @@ def _kill_session(node: Node, environment_id: UUID, pid_file: Path, session: int
     cgroup = Cgroup(node)
     path = cgroup.find(environment_id)
     doomed = {leader, session}
+
+    def members() -> list[int]:
+        return cgroup.groups.processes(path) if path else []
+
     for _ in range(5):
-        found = _relatives(cgroup.groups.processes(path) if path else [leader], doomed)
+        found = _relatives(members(), doomed)
         if not found:
             return
         doomed |= found
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        kill_members(members, found)
 
 
 def _relatives(pids: Sequence[int], doomed: set[int]) -> set[int]:

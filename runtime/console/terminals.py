@@ -5,10 +5,8 @@ A terminal is a directory on the node: it outlives the browser's tab, the panel 
 
 import json
 import os
-import select
 import shutil
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,7 +18,8 @@ from runtime.console.exec import SHELL, process_spec, runtime_command
 from runtime.console.monitor import launch_conmon
 from runtime.contract.base import NAME
 from runtime.errors import RuntimeFault
-from runtime.host.libc import pid_is
+from runtime.host.oci import monitor_in
+from runtime.host.processes import Identity, child, descendants
 from runtime.node import Node
 from runtime.state import exclusive
 
@@ -108,6 +107,7 @@ def open_terminal(
         try:
             _start(node, environment_id, directory, spec)
         except BaseException:
+            _abandon(directory)
             shutil.rmtree(directory, ignore_errors=True)
             raise
         resize(directory, columns, rows)
@@ -135,21 +135,34 @@ def _start(node: Node, environment_id: UUID, directory: Path, spec: dict[str, ob
     launch_conmon(node, arguments, directory, runtime=runtime, runtime_arguments=runtime_arguments).pid()
 
 
+def _abandon(directory: Path) -> None:
+    """Ends what a start that failed left: a monitor that goes on waiting for the OCI runtime, which may wait
+    for something inside. What of it is inside by then ends with the environment."""
+    keeper = _monitor(directory)
+    if keeper is not None:
+        for one in (keeper, *descendants(keeper)):
+            one.send(signal.SIGKILL)
+
+
 def _clear(directory: Path, exit_file: str) -> None:
     """What a terminal of that name left, but for its log, which goes on."""
     for name in (exit_file, "attach", "ctl", "winsz", "shell.pid", "monitor.pid", "process.json"):
         (directory / name).unlink(missing_ok=True)
 
 
-def _shell(directory: Path) -> int | None:
-    """Host pid of the terminal's shell; None when it has ended. Guarded against a pid used again by
-    the monitor: only while conmon runs does the pid file speak true."""
+def _monitor(directory: Path) -> Identity | None:
+    """The terminal's conmon; None when it is gone, whoever has its number by then."""
+    return monitor_in(directory / "monitor.pid", directory)
+
+
+def _shell(directory: Path) -> Identity | None:
+    """The terminal's shell: a child of its conmon; None when it has ended."""
+    keeper = _monitor(directory)
     try:
-        monitor = int((directory / "monitor.pid").read_text())
-        shell = int((directory / "shell.pid").read_text())
+        number = int((directory / "shell.pid").read_text())
     except (OSError, ValueError):
         return None
-    return shell if pid_is(monitor, "conmon") and Path(f"/proc/{shell}").exists() else None
+    return None if keeper is None else child(number, keeper)
 
 
 def close_terminal(node: Node, environment_id: UUID, name: str) -> bool:
@@ -169,36 +182,22 @@ def close_terminal(node: Node, environment_id: UUID, name: str) -> bool:
         return True
 
 
-def _end(shell: int) -> None:
-    try:
-        fd = os.pidfd_open(shell)
-    except ProcessLookupError:
-        return
-    poller = select.poll()
-    poller.register(fd, select.POLLIN)
-    try:
+def _end(shell: Identity) -> None:
+    with suppress(ProcessLookupError), shell.held() as held:
         for number, seconds in ((signal.SIGHUP, HANG_UP_S), (signal.SIGKILL, _KILL_S)):
-            with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(fd, number)
-            if poller.poll(seconds * 1000):
+            held.send(number)
+            if held.ends_within(seconds):
                 return
-    finally:
-        os.close(fd)
 
 
 def _end_monitor(directory: Path) -> None:
     """conmon ends after its shell; what holds the pty open still doesn't keep it."""
-    try:
-        pid = int((directory / "monitor.pid").read_text())
-    except (OSError, ValueError):
+    keeper = _monitor(directory)
+    if keeper is None:
         return
-    until = time.monotonic() + HANG_UP_S
-    while pid_is(pid, "conmon"):
-        if time.monotonic() > until:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            return
-        time.sleep(0.005)
+    with suppress(ProcessLookupError), keeper.held() as held:
+        if not held.ends_within(HANG_UP_S):
+            held.send(signal.SIGKILL)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -158,12 +157,3 @@ def mount_setattr(tree: int, attr: MountAttr, *, recursive: bool = False) -> Non
         ),
         "mount_setattr",
     )
-
-
-def pid_is(pid: int, command: str) -> bool:
-    """Whether this process lives (a zombie doesn't) and its command is called so."""
-    try:
-        name, _, rest = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
-        return name == command and rest.split()[0] not in "ZX"
-    except (OSError, IndexError):
-        return False

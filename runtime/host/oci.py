@@ -1,10 +1,11 @@
 """The running container of an environment, as conmon and the OCI runtime know it."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
+from runtime.errors import RuntimeFault
+from runtime.host import processes
+from runtime.host.processes import Identity
 from runtime.node import Node
 
 
@@ -13,49 +14,86 @@ def init_pid_file(node: Node, environment_id: UUID) -> Path:
     return node.environment(environment_id) / "init.pid"
 
 
+def init_note(node: Node, environment_id: UUID) -> Path:
+    """Which process init is, written by whoever had it made, while its monitor held it."""
+    return node.environment(environment_id) / "init"
+
+
 def monitor_pid_file(node: Node, environment_id: UUID) -> Path:
     """Host pid of the environment's conmon."""
     return node.environment(environment_id) / "monitor.pid"
 
 
-def init_pid(node: Node, environment_id: UUID) -> int | None:
-    """Host pid of the VE's init process; None when it doesn't run (a zombie doesn't).
+def init(node: Node, environment_id: UUID) -> Identity | None:
+    """The VE's init process; None when it doesn't run (a zombie doesn't).
 
-    The file outlives its process, and after a reboot another may have the number: only a process in the
-    environment's own control group counts.
+    Both files outlive it, and its number is given out again, to another environment's processes too. Before it
+    is noted down, its monitor's child is it.
     """
     try:
-        pid = int(init_pid_file(node, environment_id).read_text())
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        if state in "ZX" or str(environment_id) not in Path(f"/proc/{pid}/cgroup").read_text():
-            return None
-    except (OSError, ValueError, IndexError):
+        noted = Identity.parse(init_note(node, environment_id).read_text())
+        return noted if noted is not None and noted.lives else None
+    except FileNotFoundError:
+        pass
+    except OSError:
         return None
-    return pid
+    parent = monitor(node, environment_id)
+    number = _number(init_pid_file(node, environment_id))
+    return None if parent is None or number is None else processes.child(number, parent)
+
+
+def init_pid(node: Node, environment_id: UUID) -> int | None:
+    """Host pid of the VE's init process, for looking and telling; None when it doesn't run."""
+    found = init(node, environment_id)
+    return None if found is None else found.pid
+
+
+def note_init(node: Node, environment_id: UUID, pid: int) -> Identity:
+    """Notes down which process this is, that the monitor has just had made. Raises `RuntimeFault` when nobody
+    can tell: its monitor, or itself, is gone already."""
+    parent = monitor(node, environment_id)
+    if parent is None:
+        raise RuntimeFault("what keeps its console was killed meanwhile", code="monitor_failed")
+    made = processes.child(pid, parent)
+    if made is None:
+        raise RuntimeFault("its init ended while it was being made", code="init_gone")
+    init_note(node, environment_id).write_text(str(made))
+    return made
+
+
+def was_init(node: Node, environment_id: UUID, pid: int) -> bool:
+    """Whether its last init had this number, be it gone or not."""
+    try:
+        noted = Identity.parse(init_note(node, environment_id).read_text())
+    except OSError:
+        return False
+    return noted is not None and noted.pid == pid
+
+
+def monitor(node: Node, environment_id: UUID) -> Identity | None:
+    """The environment's conmon; None when it is gone."""
+    return monitor_in(monitor_pid_file(node, environment_id), node.bundle(environment_id))
+
+
+def monitor_in(pid_file: Path, bundle: Path) -> Identity | None:
+    """The conmon that wrote its number there, of this bundle directory; None when it is gone."""
+    number = _number(pid_file)
+    return None if number is None else processes.roots(number, "conmon", "--bundle", str(bundle))
 
 
 def monitor_pid(node: Node, environment_id: UUID) -> int | None:
-    """Host pid of the environment's conmon; None when it is gone, or the number is another's by now."""
+    """Host pid of the environment's conmon, for looking and telling; None when it is gone."""
+    found = monitor(node, environment_id)
+    return None if found is None else found.pid
+
+
+def monitors(node: Node, environment_id: UUID) -> list[Identity]:
+    """Every conmon of the environment's container; looks at all of /proc."""
+    return processes.every_root("conmon", "--bundle", str(node.bundle(environment_id)))
+
+
+def _number(file: Path) -> int | None:
     try:
-        pid = int(monitor_pid_file(node, environment_id).read_text())
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return int(file.read_text())
     except (OSError, ValueError):
         return None
-    return pid if _is_monitor_of(words, node, environment_id) else None
-
-
-def monitors(node: Node, environment_id: UUID) -> list[int]:
-    """Every conmon of the environment's container, by their command lines; reads all of /proc."""
-    found = []
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with suppress(OSError):
-                words = Path(entry.path, "cmdline").read_bytes().split(b"\0")
-                if _is_monitor_of(words, node, environment_id):
-                    found.append(int(entry.name))
-    return found
-
-
-def _is_monitor_of(words: list[bytes], node: Node, environment_id: UUID) -> bool:
-    bundle = os.fsencode(node.bundle(environment_id))
-    return words[0].endswith(b"conmon") and b"--bundle" in words and bundle in words

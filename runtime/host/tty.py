@@ -5,13 +5,14 @@ import subprocess
 
 from runtime.errors import RuntimeFault
 from runtime.host.command import ENVIRONMENT
+from runtime.host.processes import Identity
 
 #: Exit code for what can't be found: shells and util-linux have it the same.
 _NO_SUCH_PROGRAM = 127
 
 
-def release_terminal(pid: int) -> None:
-    """Session of `pid` no longer has the terminal at its standard input as its controlling one.
+def release_terminal(process: Identity) -> None:
+    """Session of `process` no longer has the terminal at its standard input as its controlling one.
 
     The OCI runtime gives it to an environment's init. An init that isn't systemd keeps it: then no shell on
     the console can have it, and Ctrl-C goes to init, which reboots. Only root outside may take it away, and
@@ -21,7 +22,8 @@ def release_terminal(pid: int) -> None:
     A no-op when it is no terminal. Raises `RuntimeFault`.
     """
     try:
-        fd = os.open(f"/proc/{pid}/fd/0", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        with process.directory() as directory:
+            fd = os.open("fd/0", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=directory)
     except OSError as error:
         raise _held(error.strerror) from error
     try:

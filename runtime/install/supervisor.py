@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from runtime.host.processes import Identity, roots
 from runtime.install.files import append, put
 from runtime.install.front import Front
 from runtime.install.host import wait_for
@@ -178,6 +179,7 @@ class Supervisor:
                 {
                     "role": child.role.name,
                     "pid": child.process.pid if child.process else None,
+                    "process": str(Identity.of(child.process.pid) or "") if child.process else "",
                     "starts": child.starts,
                     "last_exit": child.last_exit,
                 }
@@ -223,27 +225,19 @@ def parent_of(pid: int | None) -> int | None:
 
 
 def _end_lingering(layout: Layout) -> None:
-    """Ends what a killed supervisor left: processes that it wrote down and that still run from this HOME."""
+    """Ends what a killed supervisor left: processes that it wrote down and that still run. A number alone says
+    nothing: it may be any process's by now."""
     try:
         document = json.loads(layout.processes_file.read_text())
-        pids = [one["pid"] for one in document["processes"] if one["pid"]]
+        left = [known for one in document["processes"] if (known := Identity.parse(one["process"]))]
     except (OSError, ValueError, KeyError):
         return
-    mine = f"WADAH_HOME={layout.home}".encode()
     for number, seconds in ((signal.SIGTERM, 40), (signal.SIGKILL, 5)):
-        pids = [pid for pid in pids if parent_of(pid) is not None and mine in _environment(pid)]
-        for pid in pids:
-            _signal(pid, number)
+        for one in left:
+            one.send(number)
         until = time.monotonic() + seconds
-        while time.monotonic() < until and any(parent_of(pid) is not None for pid in pids):
+        while time.monotonic() < until and any(one.lives for one in left):
             time.sleep(0.05)
-
-
-def _environment(pid: int) -> list[bytes]:
-    try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-    except OSError:
-        return []
 
 
 def running_front(layout: Layout) -> Front | None:
@@ -255,11 +249,14 @@ def running_front(layout: Layout) -> Front | None:
     return None
 
 
+def running(layout: Layout) -> Identity | None:
+    """The living supervisor of this installation; None when there is none, whoever has its number by then."""
+    with contextlib.suppress(OSError, ValueError):
+        return roots(int(layout.supervisor_file.read_text()), None, "supervise", str(layout.home))
+    return None
+
+
 def running_pid(layout: Layout) -> int | None:
     """Pid of the living supervisor of this installation; None when there is none."""
-    try:
-        pid = int(layout.supervisor_file.read_text())
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except (OSError, ValueError):
-        return None
-    return pid if b"supervise" in words and os.fsencode(layout.home) in words else None
+    found = running(layout)
+    return None if found is None else found.pid

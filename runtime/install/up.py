@@ -25,7 +25,7 @@ from runtime.install.panel import bootstrap, known_admin, knows_token, manage, w
 from runtime.install.panel import demo as show_demo
 from runtime.install.roles import environment, write_configuration
 from runtime.install.say import Stop, line, plain, problem
-from runtime.install.supervisor import running_front, running_pid
+from runtime.install.supervisor import running, running_front, running_pid
 
 IMAGES = ("busybox", "debian-12")
 _Build = tuple[str, "subprocess.Popen[str]"]
@@ -255,13 +255,13 @@ def _stay(layout: Layout, front: Front) -> None:
 
 def stop_processes(layout: Layout) -> bool:
     """Stops every process of the installation, leaving environments; False when none ran."""
-    pid = running_pid(layout)
-    if pid is None:
+    supervisor = running(layout)
+    if supervisor is None:
         return False
-    os.kill(pid, signal.SIGTERM)
+    supervisor.send(signal.SIGTERM)
     until = time.monotonic() + 90
-    while running_pid(layout) is not None and time.monotonic() < until:
+    while supervisor.lives and time.monotonic() < until:
         time.sleep(0.05)
-    if running_pid(layout) is not None:
+    if supervisor.lives:
         raise Stop("the supervisor did not stop within 90 s", f"See {layout.log}/supervisor.log.")
     return True

@@ -69,6 +69,8 @@ LXCFS_FILES = ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "u
 ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "TERM=xterm-256color",
+    # without it crun looks for it in /etc/passwd inside, which may be a fifo
+    "HOME=/root",
     "container=oci",
 )
 

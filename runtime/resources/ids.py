@@ -71,6 +71,10 @@ class IdRange(Resource):
                     return [spec.slot]
         return [slot for slot, owner in self._claims() if owner == wanted]
 
+    def first_uids(self, environment_id: UUID) -> list[int]:
+        """Where the ranges that it has claimed begin: one, as a rule."""
+        return [self.node.first_uid(slot) for slot in self._slots_of(environment_id)]
+
     def _claims(self) -> Iterable[tuple[int, str]]:
         for entry in os.scandir(self.node.root / "slots"):
             with suppress(OSError, ValueError):

@@ -4,8 +4,6 @@ It is started first, told in the step of the container to have it made, and answ
 process: what its own start and the container's making don't need is done meanwhile, on the other processor.
 """
 
-import os
-import select
 import shutil
 import signal
 import time
@@ -18,7 +16,15 @@ from uuid import UUID
 from runtime.console.monitor import START_DEADLINE_S, Launch, launch_monitor
 from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
-from runtime.host.oci import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
+from runtime.host.oci import (
+    init_note,
+    init_pid,
+    init_pid_file,
+    monitor,
+    monitor_pid,
+    monitor_pid_file,
+    monitors,
+)
 from runtime.kernels import kernel_of
 from runtime.resources.base import Found, Resource
 from runtime.resources.cgroup import Cgroup
@@ -78,9 +84,8 @@ class Monitor(Resource):
                 break
             time.sleep(0.01)
         there = self._delete_container(environment_id)
-        for pid in alive:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for one in alive:
+            one.send(signal.SIGKILL)
         while monitors(self.node, environment_id) and time.monotonic() < until:
             time.sleep(0.01)
         self.has_started(environment_id)
@@ -92,8 +97,8 @@ class Monitor(Resource):
         self._abandon(environment_id)
         there = self._end_orphans(environment_id)
         there |= self._delete_container(environment_id)
-        init_pid_file(self.node, environment_id).unlink(missing_ok=True)
-        monitor_pid_file(self.node, environment_id).unlink(missing_ok=True)
+        for file in (init_note, init_pid_file, monitor_pid_file):
+            file(self.node, environment_id).unlink(missing_ok=True)
         (self.node.exits / self.node.container_name(environment_id)).unlink(missing_ok=True)
         return there
 
@@ -127,20 +132,13 @@ class Monitor(Resource):
         return None
 
     def _end(self, environment_id: UUID) -> None:
-        pid = monitor_pid(self.node, environment_id)
-        if pid is None:
+        keeper = monitor(self.node, environment_id)
+        if keeper is None:
             return
-        try:
-            fd = os.pidfd_open(pid)
-        except OSError:
-            return
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
-        if not poller.poll(2000):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            poller.poll(2000)
-        os.close(fd)
+        with suppress(ProcessLookupError), keeper.held() as held:
+            if not held.ends_within(2):
+                held.send(signal.SIGKILL)
+                held.ends_within(2)
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
         pid = monitor_pid(self.node, environment_id)

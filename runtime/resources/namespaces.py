@@ -14,7 +14,7 @@ from uuid import UUID
 from runtime.contract import EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.host import mounts
-from runtime.host.oci import init_pid
+from runtime.host.oci import init, init_pid
 from runtime.node import IDS_PER_SLOT, Node
 from runtime.resources.base import Found, Resource
 
@@ -25,16 +25,27 @@ def network_namespace(node: Node, environment_id: UUID) -> Iterator[int]:
 
     Raises `RuntimeFault` when there is neither.
     """
-    pin, pid = node.network_namespace(environment_id), init_pid(node, environment_id)
-    try:
-        where = pin if mounts.is_mounted(pin) else Path(f"/proc/{pid or 'none'}/ns/net")
-        namespace = os.open(where, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError as gone:
-        raise RuntimeFault("its init is gone, and its network with it", code="init_gone") from gone
+    pin = node.network_namespace(environment_id)
+    if mounts.is_mounted(pin):
+        namespace = os.open(pin, os.O_RDONLY | os.O_CLOEXEC)
+    else:
+        namespace = _of_init(node, environment_id)
     try:
         yield namespace
     finally:
         os.close(namespace)
+
+
+def _of_init(node: Node, environment_id: UUID) -> int:
+    """Opened through init's own directory in /proc, which never becomes another process's."""
+    runs = init(node, environment_id)
+    try:
+        if runs is None:
+            raise ProcessLookupError
+        with runs.directory() as directory:
+            return os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    except (ProcessLookupError, FileNotFoundError) as gone:
+        raise RuntimeFault("its init is gone, and its network with it", code="init_gone") from gone
 
 
 class Namespaces(Resource):

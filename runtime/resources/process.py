@@ -1,13 +1,11 @@
 """The environment's first process; made in one step and let go in another, so that everything of it is whole
 before its first instruction runs."""
 
-import contextlib
 import json
 import os
-import select
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,18 +13,23 @@ from uuid import UUID
 
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.errors import RuntimeFault, Superseded
+from runtime.host import fuse
 from runtime.host.command import run
 from runtime.host.memory import available_bytes
-from runtime.host.oci import init_pid, monitor_pid
+from runtime.host.oci import init, init_pid, monitor_pid, note_init
+from runtime.host.processes import Held, Identity
 from runtime.host.tty import release_terminal
 from runtime.kernels import kernel_of
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
 from runtime.resources.cgroup import Cgroup
+from runtime.resources.ids import IdRange
 from runtime.resources.monitor import Monitor
 
 #: From the kill of init until its last process must be gone.
 KILL_DEADLINE_S = 20.0
+#: A process that was killed ends within this, as a rule, however much it held.
+_DYING_S = 0.2
 #: Less than this left on the node, and nothing more is started: its init, or somebody else's process, would be
 #: killed for it at once.
 LEAST_MEMORY_BYTES = 32 * 2**20
@@ -63,7 +66,7 @@ class Process(Resource):
         pid = self._monitor.made(spec.id)
         if pid is None:
             raise RuntimeFault("its init ended while it was being made", code="init_gone")
-        release_terminal(pid)
+        release_terminal(note_init(self.node, spec.id, pid))
         Cgroup(self.node).made_anew(spec)
         self._monitor.has_started(spec.id)
         return "made"
@@ -76,48 +79,47 @@ class Process(Resource):
         `interrupted` is asked twice a second; True ends the waiting and nothing is killed: `Superseded`, for
         whoever wants something else of it now. Returns how it ended.
         """
-        pid = init_pid(self.node, environment_id)
-        if pid is None:
+        runs = init(self.node, environment_id)
+        if runs is None:
             return None
-        with self._watch(pid) as gone:
-            if timeout_s > 0 and not is_made_only(self.node, environment_id):
-                Cgroup(self.node).freeze(environment_id, False)  # a paused one hears nothing
-                with suppress(ProcessLookupError):
-                    os.kill(pid, self._stop_signal(environment_id))
-                until = time.monotonic() + timeout_s
-                while time.monotonic() < until:
-                    if gone(min(0.5, max(0.0, until - time.monotonic()))):
-                        return "shut down"
-                    if interrupted():
-                        raise Superseded("a newer change came while it was asked to shut down")
-            self.kill(environment_id, pid)
-            if not gone(KILL_DEADLINE_S):
+        try:
+            with runs.held() as held:
+                asked = timeout_s > 0 and not is_made_only(self.node, environment_id)
+                if asked and self._ask(environment_id, held, timeout_s, interrupted):
+                    return "shut down"
+                self._kill(environment_id, held)
+        except ProcessLookupError:
+            return None  # in this moment, by itself
+        return "forced" if timeout_s > 0 else "killed"
+
+    def _ask(self, environment_id: UUID, init: Held, timeout_s: float, interrupted: Callable[[], bool]) -> bool:
+        """Whether it shut down in time."""
+        Cgroup(self.node).freeze(environment_id, False)  # a paused one hears nothing
+        init.send(self._stop_signal(environment_id))
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            if init.ends_within(min(0.5, until - time.monotonic())):
+                return True
+            if interrupted():
+                raise Superseded("a newer change came while it was asked to shut down")
+        return False
+
+    def _kill(self, environment_id: UUID, init: Held) -> None:
+        """The kernel ends every process of a pid namespace with its init."""
+        Cgroup(self.node).freeze(environment_id, False)
+        init.send(signal.SIGKILL)
+        until = time.monotonic() + KILL_DEADLINE_S
+        while not init.ends_within(_DYING_S):
+            self._end_own_file_systems(environment_id)
+            if time.monotonic() > until:
                 raise RuntimeFault(
                     f"its processes did not end within {KILL_DEADLINE_S:g} s of being killed", code="unkillable"
                 )
-        return "forced" if timeout_s > 0 else "killed"
 
-    def kill(self, environment_id: UUID, pid: int) -> None:
-        """The kernel ends every process of a pid namespace with its init."""
-        Cgroup(self.node).freeze(environment_id, False)
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-    @staticmethod
-    @contextlib.contextmanager
-    def _watch(pid: int) -> Iterator[Callable[[float], bool]]:
-        """Yields a function that waits so many seconds for the process to end, and says whether it did."""
-        try:
-            fd = os.pidfd_open(pid)
-        except ProcessLookupError:
-            yield lambda _: True
-            return
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
-        try:
-            yield lambda seconds: bool(poller.poll(seconds * 1000))
-        finally:
-            os.close(fd)
+    def _end_own_file_systems(self, environment_id: UUID) -> None:
+        """Some of its processes wait for one that they should answer for themselves, and wouldn't end."""
+        for first in IdRange(self.node).first_uids(environment_id):
+            fuse.abort(self.node, first)
 
     def _stop_signal(self, environment_id: UUID) -> int:
         """From the bundle's annotation `org.opencontainers.image.stopSignal`; SIGTERM without one."""
@@ -129,18 +131,20 @@ class Process(Resource):
     def remove(self, environment_id: UUID) -> str | None:
         self.stop(environment_id, timeout_s=0)
         Cgroup(self.node).kill(environment_id)
+        if Cgroup(self.node).usage(environment_id).processes:  # of an init that is gone, or was never told
+            self._end_own_file_systems(environment_id)
         self._monitor.remove(environment_id)
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
-        pid = init_pid(self.node, environment_id)
-        if pid is None:
+        runs = init(self.node, environment_id)
+        if runs is None:
             return None
         return {
-            "pid": pid,
+            "pid": runs.pid,
             "monitor": monitor_pid(self.node, environment_id),
             "created_only": is_made_only(self.node, environment_id),
-            "namespaces": namespaces(pid),
+            "namespaces": namespaces(runs),
         }
 
     def inventory(self) -> Iterable[Found]:
@@ -211,12 +215,13 @@ class Start(Resource):
         return ()
 
 
-def namespaces(pid: int) -> dict[str, int]:
+def namespaces(process: Identity) -> dict[str, int]:
     """Inode number of each namespace of a process: equal numbers mean the same namespace."""
     found = {}
-    for name in ("user", "pid", "net", "mnt", "uts", "ipc", "cgroup"):
-        with suppress(OSError):
-            found[name] = Path(f"/proc/{pid}/ns/{name}").stat().st_ino
+    with suppress(ProcessLookupError), process.directory() as directory:
+        for name in ("user", "pid", "net", "mnt", "uts", "ipc", "cgroup"):
+            with suppress(OSError):
+                found[name] = os.stat(f"ns/{name}", dir_fd=directory).st_ino
     return found
 
 

@@ -38,12 +38,10 @@ class RootMount(Resource):
         return "user ids of its own"
 
     def tidy(self, spec: EnvironmentSpec) -> None:
-        if self._is_held_by_init(spec.id):
+        """What init's root is isn't looked at: it was made with this one, and may have gone since to a tree
+        that it serves itself, which never answers."""
+        if init_pid(self.node, spec.id) is not None:
             self.remove(spec.id)
-
-    def _is_held_by_init(self, environment_id: UUID) -> bool:
-        pid = init_pid(self.node, environment_id)
-        return pid is not None and self._shows_root(environment_id, Path(f"/proc/{pid}/root"))
 
     def _shows_root(self, environment_id: UUID, point: Path) -> bool:
         """Each subvolume has a device number of its own, which every view of it shares."""
@@ -61,20 +59,16 @@ class RootMount(Resource):
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
-        if self._is_held_by_init(environment_id):
+        if init_pid(self.node, environment_id) is not None:
             return {"held_by": "init"}
         point = self.node.mount_point(environment_id)
         return {"mounted": str(point)} if mounts.is_mounted(point) else None
 
     def drifted(self, spec: EnvironmentSpec) -> str | None:
-        """Init has another root, or a start that was cut off left what it had mounted, which `tidy`
-        of the next apply takes away. Without an init its process says what is wrong."""
-        pid = init_pid(self.node, spec.id)
-        if pid is None:
-            return None
-        if not self._shows_root(spec.id, Path(f"/proc/{pid}/root")):
-            return "its root is not its root volume"
-        return "what its start mounted was left" if self.node.mount_point(spec.id).exists() else None
+        """A start that was cut off left what it had mounted, which `tidy` of the next apply takes away. Without
+        an init its process says what is wrong."""
+        left = self.node.mount_point(spec.id).exists()
+        return "what its start mounted was left" if left and init_pid(self.node, spec.id) is not None else None
 
     def inventory(self) -> Iterable[Found]:
         directory = self.node.mounts / "roots"

@@ -34,6 +34,8 @@ class Seen:
     state: SandboxState
     pid: int | None = None
     """Host pid of the first process; None when it is gone, or isn't one of the host."""
+    identity: str = ""
+    """Which process that is: no other one has the same, whatever its pid. Empty where there is no pid."""
 
     @property
     def is_there(self) -> bool:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from runtime.contract import Usage
 from runtime.host.cgroup.warm import quick_attach
-from runtime.host.oci import init_pid, init_pid_file, monitor_pid
+from runtime.host.oci import init, monitor_pid, was_init
 from runtime.node import Node
 from runtime.resources.bundle import booted
 from runtime.resources.cgroup import Cgroup
@@ -23,13 +23,15 @@ class SharedSandbox(Sandbox):
         self._cgroup = Cgroup(node)
 
     def look(self, environment_id: UUID) -> Seen:
-        pid = init_pid(self._node, environment_id)
-        if pid is None:
+        first = init(self._node, environment_id)
+        if first is None:
             return Seen(SandboxState.GONE)
         if is_made_only(self._node, environment_id):
-            return Seen(SandboxState.MADE, pid)
-        frozen = self._cgroup.frozen(environment_id)
-        return Seen(SandboxState.FROZEN if frozen else SandboxState.RUNNING, pid)
+            state = SandboxState.MADE
+        else:
+            frozen = self._cgroup.frozen(environment_id)
+            state = SandboxState.FROZEN if frozen else SandboxState.RUNNING
+        return Seen(state, first.pid, str(first))
 
     def is_half_made(self, environment_id: UUID) -> bool:
         return self._process.is_half_made(environment_id)
@@ -55,7 +57,4 @@ class SharedSandbox(Sandbox):
         return self._cgroup.usage(environment_id)
 
     def was_first(self, environment_id: UUID, pid: int) -> bool:
-        try:
-            return int(init_pid_file(self._node, environment_id).read_text()) == pid
-        except (OSError, ValueError):
-            return False
+        return was_init(self._node, environment_id, pid)

@@ -12,6 +12,7 @@ from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
 from runtime.host.cgroup.trees import pids_below, remove_tree
 from runtime.host.cgroup.unified import bound_groups, hand_over, mount
+from runtime.host.processes import kill_members
 
 #: Where the hierarchy of cgroup2 is mounted, in the node's own mount namespace at least.
 UNIFIED = "unified"
@@ -206,9 +207,7 @@ class LegacyGroups(Groups):
         return read(self._at("freezer", path) / "freezer.state").strip() in ("FROZEN", "FREEZING")
 
     def kill(self, path: str) -> None:
-        for pid in self.processes(path):
-            with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+        kill_members(lambda: self.processes(path))
 
     def remove(self, path: str) -> bool:
         removed = [remove_tree(hierarchy / path) for hierarchy in self.hierarchies]

@@ -10,6 +10,7 @@ from typing import Any
 from runtime.host.cgroup.base import MOST_DEPTH, PERIOD_US, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
 from runtime.host.cgroup.trees import pids_below, remove_tree
+from runtime.host.processes import kill_members
 
 
 def mount(kind: str, options: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -143,9 +144,7 @@ class UnifiedGroups(Groups):
         if file.exists():
             write(file, "1")
             return
-        for pid in self.processes(path):
-            with suppress(ProcessLookupError):
-                os.kill(pid, 9)
+        kill_members(lambda: self.processes(path))
 
     def remove(self, path: str) -> bool:
         return remove_tree(self._at(path))

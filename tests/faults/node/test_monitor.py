@@ -4,7 +4,6 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 
 import pytest
 
@@ -42,14 +41,14 @@ def test_a_monitor_killed_while_it_starts(node: Node, specs: Specs, busybox: str
     assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
     killed = monitors(node, spec.id)  # it writes its pid down later
     assert killed
-    for pid in killed:
-        os.kill(pid, signal.SIGKILL)
+    for one in killed:
+        one.send(signal.SIGKILL)
     while monitors(node, spec.id):
         time.sleep(0.01)
     os.kill(child, signal.SIGCONT)
     try:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert monitor_pid(node, spec.id) not in (None, *killed)
+        assert monitor_pid(node, spec.id) not in (None, *(one.pid for one in killed))
         assert_whole(node)
     finally:
         delete(node, spec)
@@ -67,9 +66,8 @@ def test_a_monitor_killed_within_the_step_that_starts_it(
         while not (found := monitors(node, spec.id)) and time.monotonic() < until:
             pass
         time.sleep(after_ms / 1000)
-        for pid in found:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for one in found:
+            one.send(signal.SIGKILL)
 
     killer = os.fork()
     if killer == 0:

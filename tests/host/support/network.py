@@ -20,7 +20,8 @@ from typing import TypeVar
 
 from runtime.contract import DesiredState, EnvironmentSpec, Limits, Network
 from runtime.host import cgroup, libc, nft
-from runtime.host.oci import init_pid_file
+from runtime.host.oci import init_note
+from runtime.host.processes import Identity
 from runtime.network.addressing import guest_mac
 from runtime.node import Node, default_settings
 from runtime.resources import firewall
@@ -253,7 +254,7 @@ class Lab:
         process.stdout.close()
         self._enter_group(spec, process.pid)
         self.node.environment(spec.id).mkdir(parents=True, exist_ok=True)
-        init_pid_file(self.node, spec.id).write_text(str(process.pid))
+        init_note(self.node, spec.id).write_text(str(Identity.of(process.pid)))
         one = StandIn(spec=spec, process=process, lab=self)
         self.made.append(one)
         return one
