@@ -6,13 +6,13 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from panel import events
-from panel.access.rights import of_role, require_all
+from panel.access.rights import has_all, of_role, require_all
 from panel.accounts.actor import Actor, permissions_of
 from panel.accounts.models import User
 from panel.audit.services import record
 from panel.errors import Conflict, NotFound, Stale
 from panel.tenants.models import Membership, Role, Tenant
-from panel.tenants.permissions import FROM_ABOVE, ROLES, Permission, RoleName
+from panel.tenants.permissions import ROLES, Permission, RoleName
 
 
 def set_member(
@@ -51,13 +51,14 @@ def set_member(
 
 def remove_member(actor: Actor, tenant: Tenant, user_id: UUID) -> None:
     """At once: his sockets close, his tokens for the tenant are refused. Everybody may leave himself."""
-    if user_id != actor.user.pk:
+    is_leaving = user_id == actor.user.pk and actor.speaks_for_its_person
+    if not is_leaving:
         actor.require(Permission.MEMBER_MANAGE, tenant)
     with transaction.atomic():
         found = _locked(tenant, user_id)
         if found is None:
             raise NotFound(_("This member"))
-        if user_id != actor.user.pk:
+        if not is_leaving:
             require_all(actor, permissions_of(found), tenant)
         if found.role == RoleName.OWNER:
             _keep_an_owner(tenant, found)
@@ -97,15 +98,9 @@ def _tell(user_id: UUID, tenant: Tenant) -> None:
 
 def roles_to_give(actor: Actor, tenant: Tenant) -> list[tuple[str, str]]:
     """`role` or `custom:<id>` with its name: all whose permissions the actor has himself."""
-    ready = [(name, str(RoleName(name).label)) for name in ROLES if _has_all(actor, ROLES[name], tenant)]
+    ready = [(name, str(RoleName(name).label)) for name in ROLES if has_all(actor, ROLES[name], tenant)]
     own = Role.objects.filter(tenant=tenant).order_by("name")
-    return ready + [
-        (f"custom:{row.pk}", row.name) for row in own if _has_all(actor, frozenset(row.permissions), tenant)
-    ]
-
-
-def _has_all(actor: Actor, permissions: frozenset[Permission] | frozenset[str], tenant: Tenant) -> bool:
-    return all(actor.can(Permission(p), tenant) for p in permissions - FROM_ABOVE)
+    return ready + [(f"custom:{row.pk}", row.name) for row in own if has_all(actor, row.permissions, tenant)]
 
 
 def role_from(tenant: Tenant, text: str) -> tuple[str, Role | None]:

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from panel.accounts.actor import Actor
 from panel.errors import Invalid
 from panel.tenants.models import Role, Tenant
-from panel.tenants.permissions import FROM_ABOVE, GRANTABLE, OF_ONE_ENVIRONMENT, ROLES, Permission, RoleName
+from panel.tenants.permissions import GRANTABLE, OF_ONE_ENVIRONMENT, ROLES, Permission, RoleName
 
 
 def check_permissions(permissions: Sequence[str], known: frozenset[Permission] = GRANTABLE) -> list[str]:
@@ -43,6 +43,10 @@ def of_role(tenant: Tenant, role: str, custom: Role | None) -> frozenset[str]:
 
 
 def require_all(actor: Actor, permissions: Iterable[str], on: Any) -> None:
-    """Nobody hands out or takes away more than he has (what only counts from above is handed out by owners)."""
-    for permission in sorted(frozenset(permissions) - FROM_ABOVE):
-        actor.require(Permission(permission), on)
+    """Nobody hands out or takes away more than he has."""
+    for permission in sorted(permissions):
+        actor.require_to_give(Permission(permission), on)
+
+
+def has_all(actor: Actor, permissions: Iterable[str], on: Any) -> bool:
+    return all(actor.can_give(Permission(permission), on) for permission in permissions)

@@ -10,9 +10,10 @@ from panel import events
 from panel.access.rights import check_permissions, require_all
 from panel.accounts.actor import Actor
 from panel.audit.services import record
-from panel.errors import Conflict, Invalid, NotFound, Stale
+from panel.errors import Conflict, NotFound, Stale
 from panel.tenants.models import Membership, Role, Tenant
 from panel.tenants.permissions import Permission
+from panel.text import line
 
 
 def create_role(actor: Actor, tenant: Tenant, *, name: str, permissions: Sequence[str]) -> Role:
@@ -64,6 +65,7 @@ def delete_role(actor: Actor, role_id: UUID) -> Role:
     """Only while nobody has it. Invitations to it end with it."""
     with transaction.atomic():
         role = _locked(actor, role_id)
+        require_all(actor, role.permissions, role.tenant)
         count = Membership.objects.filter(custom_role=role).count()
         if count:
             raise Conflict(
@@ -93,9 +95,7 @@ def _locked(actor: Actor, role_id: UUID) -> Role:
 
 
 def _free_name(tenant: Tenant, name: str) -> str:
-    wanted = name.strip()
-    if not 1 <= len(wanted) <= 60 or not wanted.isprintable():
-        raise Invalid(_("A role's name has 1 to 60 printable characters."), field="name")
+    wanted = line(name, most=60)
     if Role.objects.filter(tenant=tenant, name=wanted).exists():
         raise Conflict(
             _("There is a role %(wanted)s already.") % {"wanted": wanted}, code="name_taken", field="name"

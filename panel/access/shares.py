@@ -20,7 +20,7 @@ def remove_share(actor: Actor, share_id: UUID) -> Share:
         share = rows.select_related("environment__tenant", "user").filter(pk=share_id).first()
         if share is None:
             raise NotFound(_("This share"))
-        is_own = share.user_id == actor.user.pk
+        is_own = share.user_id == actor.user.pk and actor.speaks_for_its_person
         if not is_own and not actor.can(Permission.ENVIRONMENT_SHARE, share.environment):
             if actor.can(Permission.ENVIRONMENT_VIEW, share.environment):
                 actor.require(Permission.ENVIRONMENT_SHARE, share.environment)

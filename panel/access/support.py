@@ -20,6 +20,7 @@ from panel.audit.services import record
 from panel.errors import Forbidden, Invalid, NotFound
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import SUPPORT, Permission
+from panel.text import line
 
 SHORTEST_MINUTES, LONGEST_MINUTES = 5, 8 * 60
 
@@ -28,7 +29,7 @@ def enter(actor: Actor, tenant: Tenant, *, reason: str, minutes: int) -> Support
     """The caller keeps its id in the session, or asks for a token. One that still runs there is ended."""
     if not actor.is_platform_administrator:
         raise Forbidden(Permission.USER_MANAGE, tenant_id=tenant.pk, target=tenant)
-    text = " ".join(reason.split())
+    text = line(" ".join(reason.split()), field="reason", most=2000, least=0)
     if not 5 <= len(text) <= 400:
         raise Invalid(_("Say in 5 to 400 characters what it is for: the tenant reads it."), field="reason")
     if not SHORTEST_MINUTES <= minutes <= LONGEST_MINUTES:
@@ -64,6 +65,8 @@ def enter_by_token(actor: Actor, tenant: Tenant, *, reason: str, minutes: int) -
     secret = new_secret()
     with transaction.atomic():
         row = enter(actor, tenant, reason=reason, minutes=minutes)
+        opener = actor.token.expires_at if actor.token is not None else None
+        end = min(row.ends_at, opener or row.ends_at)
         token = Token.objects.create(
             name=row.reason[:120],
             user=actor.user,
@@ -73,9 +76,9 @@ def enter_by_token(actor: Actor, tenant: Tenant, *, reason: str, minutes: int) -
             permissions=sorted(SUPPORT),
             digest=digest_of(secret),
             networks=actor.token.networks if actor.token is not None else [],
-            expires_at=row.ends_at,
+            expires_at=end,
         )
-        after = {"support": str(row.pk), "expires_at": row.ends_at.isoformat(), "networks": token.networks}
+        after = {"support": str(row.pk), "expires_at": end.isoformat(), "networks": token.networks}
         record(actor, "token.create", tenant_id=tenant.pk, target=token, after=after)
     return row, text_of(token, secret)
 
@@ -85,7 +88,8 @@ def end(actor: Actor, support_id: UUID) -> SupportAccess:
     with transaction.atomic():
         rows = SupportAccess.objects.select_for_update(of=("self",)).select_related("tenant", "user")
         row = rows.filter(pk=support_id).first()
-        is_own = row is not None and row.user_id == actor.user.pk
+        is_in_it = actor.support is not None and row is not None and actor.support.pk == row.pk
+        is_own = is_in_it or (row is not None and row.user_id == actor.user.pk and actor.speaks_for_its_person)
         if row is None or not (is_own or actor.can(Permission.MEMBER_VIEW, row.tenant)):
             raise NotFound(_("This support access"))
         if not is_own:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NoReturn
 from uuid import UUID
 
 from django.db import models
@@ -29,6 +31,15 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Need:
+    """A right that something took; `is_given`: to hand it on."""
+
+    permission: Permission
+    place: Place | None
+    is_given: bool = False
+
+
+@dataclass(frozen=True)
 class Grant:
     """Permissions in a tenant and all below it, or (a share) on one environment."""
 
@@ -41,7 +52,12 @@ class Grant:
             return False
         if self.environment_id is not None:
             return place.environment_id == self.environment_id
-        return place.path.startswith(self.path) and (permission not in FROM_ABOVE or place.path != self.path)
+        return reaches(permission, self.path, place.path)
+
+
+def reaches(permission: str, root: str, path: str) -> bool:
+    """Whether a right that somebody has at `root` holds at `path`; what is decided from above: only below."""
+    return path.startswith(root) and (permission not in FROM_ABOVE or path != root)
 
 
 @dataclass(eq=False)
@@ -53,6 +69,10 @@ class Actor:
     address: str = ""
     support: SupportAccess | None = None
     """An administrator who has entered this tenant's view: he has its rights, and none of his own."""
+    is_admitted: bool = False
+    """The API has looked whether it is open to him (`panel.api.admission`)."""
+    used: dict[Need, None] = field(default_factory=dict, repr=False)
+    """The rights that what he asked for took, in their order."""
     _reaches: dict[str, Reach] = field(default_factory=dict, repr=False)
 
     @property
@@ -66,8 +86,14 @@ class Actor:
     @cached_property
     def is_platform_administrator(self) -> bool:
         """Sees and may do everything; a token only when it has no tenant and no list of permissions."""
-        if not self._is_root or self.token is None:
-            return self._is_root
+        return self._is_root and self.speaks_for_its_person
+
+    @property
+    def speaks_for_its_person(self) -> bool:
+        """A session does, and a token that is bound to nothing. What concerns the person himself needs it: his
+        keys, his sign-ins, his other tokens, his leaving."""
+        if self.token is None:
+            return True
         is_narrow = self.token.tenant_id is not None or self.token.environments
         return not is_narrow and EVERYTHING in self.token.permissions
 
@@ -89,7 +115,9 @@ class Actor:
 
     def can(self, permission: Permission, on: models.Model | None = None) -> bool:
         """`on`: a tenant, an environment, or a row that belongs to one; None: the whole installation."""
-        place = place_of(on)
+        return self._can_at(permission, place_of(on))
+
+    def _can_at(self, permission: Permission, place: Place | None) -> bool:
         if not self._token_allows(permission, place):
             return False
         if self._is_root:
@@ -100,18 +128,67 @@ class Actor:
             return True
         return place.environment_id is not None and any(g.allows(permission, place) for g in self.shares)
 
+    def can_give(self, permission: Permission, on: models.Model | None) -> bool:
+        """Whether he has it to hand on there.
+
+        What is decided from above he needn't have from above: who gets it there has it only below, as he has.
+        """
+        return self._can_give_at(permission, place_of(on))
+
+    def _can_give_at(self, permission: Permission, place: Place | None) -> bool:
+        if permission not in FROM_ABOVE:
+            return self._can_at(permission, place)
+        if not self._token_names(permission) or not self._token_is_for(place):
+            return False
+        if self._is_root or place is None:
+            return self._is_root
+        return any(
+            permission in grant.permissions
+            and grant.environment_id is None
+            and place.path.startswith(grant.path)
+            for grant in self.grants
+        )
+
     def require(self, permission: Permission, on: models.Model | None = None) -> None:
         """Raises `Forbidden` when the actor may not."""
         if not self.can(permission, on):
-            place = place_of(on)
-            raise Forbidden(permission, tenant_id=place.tenant_id if place else None, target=on)
+            self.refuse(permission, on)
+        self.used[Need(permission, place_of(on))] = None
+
+    def require_to_give(self, permission: Permission, on: models.Model | None) -> None:
+        """Raises `Forbidden` when he hasn't got it to hand on."""
+        if not self.can_give(permission, on):
+            self.refuse(permission, on)
+        self.used[Need(permission, place_of(on), is_given=True)] = None
+
+    def has_still(self, needs: Iterable[Need]) -> bool:
+        """Whether he, as he asks now, has these rights."""
+        ask = {False: self._can_at, True: self._can_give_at}
+        return all(ask[need.is_given](need.permission, need.place) for need in needs)
+
+    def refuse(self, permission: Permission, on: models.Model | None = None) -> NoReturn:
+        place = place_of(on)
+        raise Forbidden(permission, tenant_id=place.tenant_id if place else None, target=on)
 
     def _token_allows(self, permission: str, place: Place | None) -> bool:
-        """Whether the token's own lists and tenant leave room for it; True without a token."""
+        """Whether the token's own lists and tenant leave room for it; True without a token.
+
+        A token is as somebody with these permissions in its tenant, whoever made it: what is decided from above
+        it decides below its tenant only. With everything of its person it is as he is.
+        """
+        if not self._token_names(permission) or not self._token_is_for(place):
+            return False
+        if self.token is None or self.token.tenant is None or EVERYTHING in self.token.permissions:
+            return True
+        return place is not None and reaches(permission, self.token.tenant.path, place.path)
+
+    def _token_names(self, permission: str) -> bool:
+        listed = self.token.permissions if self.token is not None else [EVERYTHING]
+        return permission in listed or EVERYTHING in listed
+
+    def _token_is_for(self, place: Place | None) -> bool:
         if self.token is None:
             return True
-        if permission not in self.token.permissions and EVERYTHING not in self.token.permissions:
-            return False
         named = self.token.environments
         if named and (place is None or str(place.environment_id) not in named):
             return False
@@ -128,18 +205,19 @@ class Actor:
     def _reach(self, permission: Permission) -> Reach:
         nowhere = Q(pk__in=[])
         token = self.token
-        if token is not None and permission not in token.permissions and EVERYTHING not in token.permissions:
+        if not self._token_names(permission):
             return Reach(nowhere)
         allowed = None if self._is_root else nowhere
         if allowed is not None and permission not in PLATFORM:
             for grant in self.grants:
                 if permission in grant.permissions:
-                    allowed |= Q(path__startswith=grant.path)
+                    allowed |= _below(permission, grant.path)
         if token is None:
             return Reach(allowed, self._shared(permission, ""))
         inside = token.tenant.path if token.tenant is not None else ""
         if inside:
-            below = Q(path__startswith=inside)
+            is_all = EVERYTHING in token.permissions
+            below = Q(path__startswith=inside) if is_all else _below(permission, inside)
             allowed = below if allowed is None else allowed & below
         only = frozenset(UUID(text) for text in token.environments) if token.environments else None
         return Reach(allowed, self._shared(permission, inside), only)
@@ -152,6 +230,12 @@ class Actor:
             for grant in self.shares
             if grant.environment_id and permission in grant.permissions and grant.path.startswith(inside)
         )
+
+
+def _below(permission: str, root: str) -> Q:
+    """As `reaches`, for the database."""
+    found = Q(path__startswith=root)
+    return found & ~Q(path=root) if permission in FROM_ABOVE else found
 
 
 def place_of(on: models.Model | None) -> Place | None:

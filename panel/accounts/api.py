@@ -47,6 +47,7 @@ def _show(row: Token) -> Json:
         "permissions": row.permissions,
         "networks": row.networks,
         "environments": row.environments,
+        "made_by": str(row.opened_by_id) if row.opened_by_id else None,
         "support": str(row.support_id) if row.support_id else None,
         "expires_at": row.expires_at.isoformat() if row.expires_at else None,
         "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,

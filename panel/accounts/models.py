@@ -77,7 +77,7 @@ class Token(models.Model):
     opened_by = models.ForeignKey(
         "self", on_delete=models.CASCADE, related_name="opened", null=True, blank=True, editable=False
     )
-    """The token that entered the support access: once that one is revoked, this one is as good as revoked."""
+    """The token that made it. Of a support access: once that one is revoked, this one is as good as revoked."""
     permissions = models.JSONField(default=list)
     environments = models.JSONField(default=list, blank=True)
     """Ids of the environments that it is for; empty: all. They stay named after their environment is gone, so

@@ -16,6 +16,7 @@ from panel.accounts.forms import ProfileForm, SshKeyForm
 from panel.accounts.signed_in import sign_out
 from panel.accounts.ssh_keys import add_ssh_key, remove_ssh_key, ssh_keys_of
 from panel.errors import Refused
+from panel.text import line
 from panel.ui.web import PageRequest, blame, page, signed_in
 
 
@@ -34,6 +35,11 @@ def profile(request: PageRequest) -> HttpResponse:
     user, form = request.actor.user, ProfileForm(request.POST)
     if form.is_valid() and form.cleaned_data["time_zone"] not in available_timezones():
         form.add_error("time_zone", _("There is no such time zone; try Asia/Jakarta."))
+    if form.is_valid():
+        try:
+            form.cleaned_data["name"] = line(form.cleaned_data["name"], most=120, least=0)
+        except Refused as refusal:
+            blame(form, refusal)
     if not form.is_valid():
         return _page(request, {"profile": form}, 422)
     for name in ("name", "language", "time_zone"):

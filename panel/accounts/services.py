@@ -14,7 +14,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel import events
-from panel.access.rights import check_permissions
+from panel.access.rights import check_permissions, require_all
 from panel.accounts.actor import Actor
 from panel.accounts.auth import digest_of, new_secret, text_of
 from panel.accounts.mail_address import mail_address
@@ -23,10 +23,13 @@ from panel.audit.services import record
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NotFound
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import EVERYTHING, FROM_ABOVE, ROLES, Permission, RoleName
+from panel.tenants.permissions import EVERYTHING, ROLES, Permission, RoleName
+from panel.text import line
 
 LONGEST = timedelta(days=366)
 DEFAULT_LIFE = timedelta(days=90)
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def create_token(
@@ -43,23 +46,21 @@ def create_token(
     """The row and the token's text, which is shown this once. It never may more than its maker.
 
     With `environments` it is for those alone. Without `expires_at` it ends after 90 days; it lasts a year
-    at most.
+    at most. One that is made by a token works from no more networks, and no longer, than that one.
     """
     actor.require(Permission.TOKEN_MANAGE, tenant)
     wanted = _permissions(actor, tenant, role, permissions)
-    now = timezone.now()
-    end = expires_at or now + DEFAULT_LIFE
-    if timezone.is_naive(end) or not now < end <= now + LONGEST:
-        raise Invalid(_("expires_at is a time with zone, in the future and within a year."), field="expires_at")
+    end = _end(actor, expires_at)
     secret = new_secret()
     token = Token(
         id=uuid.uuid4(),
-        name=name[:120],
+        name=line(name, most=120, least=0),
         user=actor.user,
         tenant=tenant,
+        opened_by=actor.token,
         permissions=wanted,
         digest=digest_of(secret),
-        networks=_networks(networks),
+        networks=_networks(actor, networks),
         environments=_environments(actor, tenant, environments),
         expires_at=end,
     )
@@ -91,17 +92,42 @@ def _permissions(actor: Actor, tenant: Tenant | None, role: str, permissions: Se
         return [EVERYTHING]
     else:
         wanted = [Permission(p) for p in check_permissions(permissions)]
-    for permission in wanted:
-        if permission not in FROM_ABOVE or permissions:
-            actor.require(permission, tenant)
+    require_all(actor, wanted, tenant)
     return [str(p) for p in wanted]
 
 
-def _networks(networks: Sequence[str]) -> list[str]:
+def _end(actor: Actor, wanted: datetime | None) -> datetime:
+    now = timezone.now()
+    makers = actor.token.expires_at if actor.token is not None else None
+    end = wanted or min(now + DEFAULT_LIFE, makers or now + DEFAULT_LIFE)
+    if timezone.is_naive(end) or not now < end <= now + LONGEST:
+        raise Invalid(_("expires_at is a time with zone, in the future and within a year."), field="expires_at")
+    if makers is not None and end > makers:
+        raise Invalid(
+            _("A token that a token makes ends no later than that one: %(end)s.") % {"end": makers.isoformat()},
+            field="expires_at",
+            next_step=_("Make it on the page of tokens."),
+        )
+    return end
+
+
+def _networks(actor: Actor, networks: Sequence[str]) -> list[str]:
     try:
-        return [str(ipaddress.ip_network(network)) for network in networks]
+        wanted = [ipaddress.ip_network(network) for network in networks]
     except ValueError as error:
         raise Invalid(_("networks: %(error)s.") % {"error": error}, field="networks") from error
+    makers = [ipaddress.ip_network(text) for text in actor.token.networks] if actor.token is not None else []
+    if makers and not all(any(_is_inside(one, outer) for outer in makers) for one in wanted):
+        raise Invalid(
+            _("A token that a token makes works only from networks of that one: %(networks)s.")
+            % {"networks": ", ".join(str(one) for one in makers)},
+            field="networks",
+        )
+    return [str(one) for one in wanted or makers]
+
+
+def _is_inside(one: Network, outer: Network) -> bool:
+    return one.version == outer.version and one.subnet_of(outer)  # type: ignore[arg-type]  # of one version
 
 
 def _environments(actor: Actor, tenant: Tenant | None, environments: Sequence[str]) -> list[str]:
@@ -113,8 +139,12 @@ def _environments(actor: Actor, tenant: Tenant | None, environments: Sequence[st
 
 
 def tokens_seen(actor: Actor) -> QuerySet[Token]:
-    """That work: one's own, and those of the tenants whose tokens one sees; the newest first."""
-    seen = Q(user=actor.user) | Q(pk__in=Token.objects.for_actor(actor).values("pk"))
+    """That work: one's own, and those of the tenants whose tokens one sees; the newest first.
+
+    Of its person's own a bound token sees itself alone.
+    """
+    own = Q(user=actor.user) if actor.speaks_for_its_person else Q(pk=actor.token.pk if actor.token else None)
+    seen = own | Q(pk__in=Token.objects.for_actor(actor).values("pk"))
     return Token.objects.filter(seen, revoked_at=None).select_related("tenant", "user").order_by("-created_at")
 
 
@@ -131,12 +161,12 @@ def revoke_token(actor: Actor, token_id: UUID) -> Token:
 
 
 def _own_or_managed(actor: Actor, token_id: UUID) -> Token:
-    """One's own token, or one of a tenant where the actor manages tokens."""
+    """One's own token, or one of a tenant where the actor manages tokens. Of its person's a bound token is its
+    own alone."""
     found = Token.objects.select_related("tenant").filter(pk=token_id).first()
     if found is not None:
-        if found.user_id == actor.user.pk and (
-            actor.token is None or actor.can(Permission.TOKEN_MANAGE, found.tenant)
-        ):
+        is_own = found.user_id == actor.user.pk and actor.speaks_for_its_person
+        if is_own or (actor.token is not None and actor.token.pk == found.pk):
             return found
         if Token.objects.for_actor(actor, Permission.TOKEN_MANAGE).filter(pk=token_id).exists():
             return found
@@ -166,7 +196,7 @@ def create_user(
 
 def checked_user(*, username: str, email: str, password: str, name: str = "") -> User:
     """Not saved yet. `Invalid` or `Conflict` names the field."""
-    user = User(username=username.strip(), email=mail_address(email), name=name.strip()[:120])
+    user = User(username=username.strip(), email=mail_address(email), name=line(name, most=120, least=0))
     try:
         user.username_validator(user.username)
     except ValidationError as error:

@@ -11,7 +11,6 @@ from panel import events
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.errors import NotFound, Refused
-from panel.tenants.permissions import EVERYTHING
 
 
 def sessions_of(actor: Actor) -> list[UserSession]:
@@ -50,9 +49,9 @@ def show(row: UserSession, current_key: str | None) -> dict[str, Any]:
 
 
 def _refuse_narrow_token(actor: Actor) -> None:
-    if actor.token is not None and EVERYTHING not in actor.token.permissions:
+    if not actor.speaks_for_its_person:
         raise Refused(
-            _("A token with a list of permissions has no say over its person's sign-ins."),
+            _("A token with a tenant or a list of permissions has no say over its person's sign-ins."),
             code="forbidden",
             status=403,
         )

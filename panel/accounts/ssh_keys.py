@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
@@ -13,7 +14,7 @@ from panel.accounts.models import SshKey
 from panel.audit.services import record
 from panel.environments.credentials import check_ssh_keys
 from panel.errors import Conflict, Invalid, NotFound, Refused
-from panel.tenants.permissions import EVERYTHING
+from panel.text import line
 
 _MOST_KEYS = 50
 _LONGEST_NAME = 60
@@ -28,13 +29,13 @@ def add_ssh_key(actor: Actor, *, text: str, name: str = "") -> SshKey:
     if not text.strip():
         raise Invalid(_("Paste one public key: a line as in ~/.ssh/id_ed25519.pub."), field="text")
     try:
-        [line] = check_ssh_keys([text])
+        [key] = check_ssh_keys([text])
     except Invalid as refusal:
         refusal.field = "text"
         raise
-    parts = line.split(None, 2)
-    title = _check_name(name.strip() or (parts[2] if len(parts) > 2 else parts[0])[:_LONGEST_NAME])
-    row = SshKey(user=actor.user, name=title, text=line, fingerprint=fingerprint_of(parts[1]))
+    parts = key.split(None, 2)
+    title = line(name.strip() or (parts[2] if len(parts) > 2 else parts[0])[:_LONGEST_NAME], most=_LONGEST_NAME)
+    row = SshKey(user=actor.user, name=title, text=key, fingerprint=fingerprint_of(parts[1]))
     with transaction.atomic():
         if SshKey.objects.filter(user=actor.user).count() >= _MOST_KEYS:
             raise Conflict(
@@ -66,8 +67,13 @@ def remove_ssh_key(actor: Actor, key_id: UUID) -> SshKey:
 
 def ssh_keys_of(actor: Actor, ids: Iterable[str] | None = None) -> list[SshKey]:
     """One's own, of `ids` where given."""
-    rows = SshKey.objects.filter(user=actor.user)
+    rows = kept_keys(actor)
     return list(rows if ids is None else rows.filter(pk__in=list(ids)))
+
+
+def kept_keys(actor: Actor) -> QuerySet[SshKey]:
+    _refuse_narrow_token(actor)
+    return SshKey.objects.filter(user=actor.user)
 
 
 def fingerprint_of(blob: str) -> str:
@@ -76,17 +82,11 @@ def fingerprint_of(blob: str) -> str:
     return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
-def _check_name(name: str) -> str:
-    if not 1 <= len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise Invalid(_("A key's name has 1 to 60 printable characters."), field="name")
-    return name
-
-
 def _refuse_narrow_token(actor: Actor) -> None:
     """Who holds a token for some things must not get a key of his own into what its person makes next."""
-    if actor.token is not None and EVERYTHING not in actor.token.permissions:
+    if not actor.speaks_for_its_person:
         raise Refused(
-            _("A token with a list of permissions can't change its person's SSH keys."),
+            _("A token with a tenant or a list of permissions has no say over its person's SSH keys."),
             code="forbidden",
             status=403,
             next_step=_("Change them on the profile page."),

@@ -7,7 +7,7 @@ from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
 from panel.accounts.models import SshKey
-from panel.accounts.ssh_keys import add_ssh_key, remove_ssh_key
+from panel.accounts.ssh_keys import add_ssh_key, kept_keys, remove_ssh_key
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 
@@ -34,8 +34,8 @@ def _show(row: SshKey) -> Json:
 
 @router.get("", response=Json, operation_id="ssh_keys_list")
 def list_(request: HttpRequest, page: Query[Page]) -> Json:
-    """One's own."""
-    return page_of(SshKey.objects.filter(user=actor(request).user), page, _show)
+    """One's own. Not for tokens that are bound to a tenant or a list of permissions."""
+    return page_of(kept_keys(actor(request)), page, _show)
 
 
 @router.post("", response={201: Json}, operation_id="ssh_keys_add")

@@ -91,6 +91,7 @@ class Token(Answer):
     permissions: list[str]
     networks: list[str]
     environments: list[UUID]
+    made_by: UUID | None = Field(description="The token that made it.")
     support: UUID | None = Field(description="The support access that it ends with.")
     expires_at: datetime | None
     last_used_at: datetime | None

@@ -18,6 +18,7 @@ from panel.images.archives import Staged
 from panel.images.models import Image, NodeImage, NodeImageState
 from panel.nodes.models import Node
 from panel.tenants.permissions import Permission
+from panel.text import line
 from runtime.contract import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
 
 #: What a fresh installation offers: name, title, description.
@@ -90,7 +91,7 @@ def import_image(actor: Actor, *, name: str, title: str = "", staged: Staged) ->
             image = check_import(actor, name=name) or Image(name=name, source=ImageSource.ARCHIVE)
             before, image.archive_id = image.archive_id, staged.id
             image.archive_sha256, image.archive_bytes = staged.sha256, staged.bytes
-            image.title = title.strip()[:120] or image.title
+            image.title = line(title, field="title", most=120, least=0) or image.title
             image.save()
             nodes = list(Node.objects.exclude(state="disabled"))
             if not nodes:

@@ -15,6 +15,7 @@ from panel.accounts.auth import actor_from_token, actor_of_session
 from panel.accounts.models import User
 from panel.accounts.second_factor import lacks_second_factor
 from panel.config.client import client_of_scope
+from panel.tenants.models import TenantState
 
 if TYPE_CHECKING:
     from channels.consumer import _ChannelScope as Scope
@@ -34,7 +35,13 @@ def _actor(scope: Scope, user: object, session: Any) -> Actor | None:
         actor = actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
     else:
         actor = actor_of_session(user, session, address) if isinstance(user, User) else None
-    return None if actor is None or lacks_second_factor(actor) else actor
+    return None if actor is None or lacks_second_factor(actor) or _is_closed_to(actor) else actor
+
+
+def _is_closed_to(actor: Actor) -> bool:
+    """A token of a suspended tenant, as for the API."""
+    tenant = actor.token.tenant if actor.token is not None and actor.support is None else None
+    return tenant is not None and tenant.state == TenantState.SUSPENDED
 
 
 def actor_now(scope: Scope) -> Actor | None:

@@ -18,6 +18,7 @@ from panel.plans.terms import Allowances, Choices
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 from panel.tenants.services import slug_of
+from panel.text import line, paragraphs
 from runtime.contract.base import NAME
 
 #: What makes a new version when it changes.
@@ -42,7 +43,7 @@ def create_plan(
     wanted = slug or slug_of(name)
     if not NAME.fullmatch(wanted):
         raise Invalid(_("A slug has 1 to 63 lower-case letters, digits and hyphens."), field="slug")
-    _check_text(name, description)
+    name, description = _check_text(name, description)
     _check_position(position)
     terms = parse_terms({"limits": limits, "allowances": allowances or {}, "choices": choices or {}})
     with transaction.atomic():
@@ -51,7 +52,7 @@ def create_plan(
                 _("There is a plan %(wanted)s already.") % {"wanted": wanted}, code="name_taken", field="slug"
             )
         plan = Plan.objects.create(
-            name=name.strip(), slug=wanted, description=description, tenant=tenant, position=position
+            name=name, slug=wanted, description=description, tenant=tenant, position=position
         )
         PlanVersion.objects.create(plan=plan, number=1, **terms)
         record(actor, "plan.create", tenant_id=tenant.pk if tenant else None, target=plan, after=terms)
@@ -59,11 +60,8 @@ def create_plan(
     return plan
 
 
-def _check_text(name: str, description: str) -> None:
-    if not name.strip() or len(name) > 120 or len(description) > 400:
-        raise Invalid(
-            _("A plan has a name of 1 to 120 characters, and at most 400 of description."), field="name"
-        )
+def _check_text(name: str, description: str) -> tuple[str, str]:
+    return line(name, most=120), paragraphs(description, field="description", most=400)
 
 
 def _check_position(position: int) -> None:
@@ -105,7 +103,9 @@ def update_plan(actor: Actor, plan_id: UUID, changes: Mapping[str, Any], revisio
 
     with transaction.atomic():
         plan = locked_plan(actor, plan_id, revision)
-        _check_text(changes.get("name") or plan.name, changes.get("description") or "")
+        name, description = _check_text(changes.get("name") or plan.name, changes.get("description") or "")
+        text = {"name": name, "description": description}
+        changes = {key: text.get(key, value) if value is not None else None for key, value in changes.items()}
         _check_position(changes.get("position") or 0)
         for field in ("name", "description", "position"):
             if changes.get(field) is not None:

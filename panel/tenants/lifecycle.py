@@ -23,6 +23,7 @@ from panel.quotas import services as quotas
 from panel.tenants.models import Membership, SuspendedHow, Tenant, TenantState
 from panel.tenants.permissions import Permission
 from panel.tenants.services import locked
+from panel.text import line
 from runtime.contract import DesiredState
 
 log = structlog.get_logger()
@@ -57,12 +58,13 @@ def suspend_tenant(
         raise Invalid(
             _("how is one of %(suspendedhow)s.") % {"suspendedhow": ", ".join(SuspendedHow.values)}, field="how"
         )
+    why = line(reason, field="reason", most=400, least=0)
     with transaction.atomic():
         tenant = locked(actor, tenant_id, version)
         actor.require(Permission.TENANT_SUSPEND, tenant)
         if tenant.state == TenantState.SUSPENDED and tenant.suspended_how == how:
             return tenant
-        _suspend(actor, tenant, reason[:400], how)
+        _suspend(actor, tenant, why, how)
     return tenant
 
 

@@ -10,15 +10,19 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from panel import events
+from panel.access.rights import has_all
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.errors import Conflict, Invalid, NotFound, Stale
 from panel.quotas import services as quotas
 from panel.quotas.refusals import counting_refusals
 from panel.tenants.models import Membership, Tenant
-from panel.tenants.permissions import Permission, RoleName
+from panel.tenants.permissions import ROLES, Permission, RoleName
 from panel.tenants.selectors import refuse_suspended
+from panel.text import line
 from runtime.contract.base import NAME
+
+_LONGEST_NAME = 120
 
 
 class QuotaChanges(TypedDict, total=False):
@@ -47,8 +51,7 @@ def create_tenant(
     actor.require(Permission.TENANT_CREATE, parent)
     if parent is not None:
         refuse_suspended(parent)
-    if not name.strip() or len(name) > 120:
-        raise Invalid(_("A tenant's name has 1 to 120 characters."), field="name")
+    name = line(name, most=_LONGEST_NAME)
     limits = quotas.check(quota or {})
     made = slug or slug_of(name)
     if not NAME.fullmatch(made):
@@ -69,7 +72,7 @@ def create_tenant(
             made = f"{made[:54]}-{uuid.uuid4().hex[:8]}"
         new_id = uuid.uuid4()
         above = parent.path if parent is not None else ""
-        tenant = Tenant(id=new_id, name=name.strip(), slug=made, parent=parent, path=f"{above}{new_id.hex}/")
+        tenant = Tenant(id=new_id, name=name, slug=made, parent=parent, path=f"{above}{new_id.hex}/")
         try:
             with transaction.atomic():
                 tenant.save(force_insert=True)
@@ -78,7 +81,8 @@ def create_tenant(
                 _("There is a tenant %(made)s already.") % {"made": made}, code="name_taken", field="slug"
             ) from error
         quotas.open_rows(tenant, limits)
-        if not actor.user.is_superuser:
+        # who has less above it than an owner gets no more below it
+        if parent is not None and not actor.user.is_superuser and has_all(actor, ROLES[RoleName.OWNER], parent):
             Membership.objects.create(tenant=tenant, user=actor.user, role=RoleName.OWNER)
         record(
             actor,
@@ -118,9 +122,8 @@ def update_tenant(
         after: dict[str, Any] = {}
         if name is not None and name != tenant.name:
             actor.require(Permission.TENANT_CHANGE, tenant)
-            if not name.strip() or len(name) > 120:
-                raise Invalid(_("A tenant's name has 1 to 120 characters."), field="name")
-            before["name"], tenant.name, after["name"] = tenant.name, name.strip(), name.strip()
+            wanted = line(name, most=_LONGEST_NAME)
+            before["name"], tenant.name, after["name"] = tenant.name, wanted, wanted
         if time_zone is not None and time_zone != tenant.time_zone:
             actor.require(Permission.TENANT_CHANGE, tenant)
             _check_time_zone(time_zone)

@@ -16,6 +16,7 @@ from panel.plans.rules import refuse_device, refuse_own_size, why_no_device
 from panel.prepared import Given, Prepared
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
+from panel.text import paragraphs
 from runtime.contract import Limits
 
 #: Most addresses of one family that one environment gets.
@@ -114,6 +115,5 @@ def check_count(value: int | None, field: str) -> int | None:
 
 
 def check_text(text: str, field: str, most: int = 400) -> str:
-    if len(text) > most or "\0" in text:
-        raise Invalid(_("At most %(most)s characters, and no NUL.") % {"most": most}, field=field)
-    return text
+    """Several lines, as a description has them."""
+    return paragraphs(text, field=field, most=most)

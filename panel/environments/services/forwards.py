@@ -7,7 +7,6 @@ from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.environments.models import Environment
-from panel.environments.services.checks import check_text
 from panel.environments.services.intent import Changed, change
 from panel.errors import NotFound
 from panel.networks import services as networks
@@ -17,6 +16,7 @@ from panel.plans.rules import check_allowance
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.tenants.permissions import Permission
+from panel.text import line
 
 
 def add_forward(
@@ -40,7 +40,7 @@ def add_forward(
             protocol=protocol,
             port=port,
             node_port=node_port,
-            description=check_text(description, "description", 120),
+            description=line(description, field="description", most=120, least=0),
         )
         made.append(forward)
         return {"add": {"protocol": protocol, "node_port": forward.node_port, "port": port}}
