@@ -149,9 +149,11 @@ def logs(
 def leaks(json_: Json = False) -> None:
     """Objects with our mark that no environment owns. Ends with 1 when there are any."""
     from runtime.engine import Engine
+    from runtime.resources.volume import RootVolume
 
-    engine = Engine(_node())
-    found, missing = engine.leaks(), engine.missing()
+    node = _node()
+    engine = Engine(node)
+    found, missing, cleaned = engine.leaks(), engine.missing(), RootVolume(node).being_cleaned()
     if json_:
         _print(
             {
@@ -160,6 +162,7 @@ def leaks(json_: Json = False) -> None:
                     for one in found
                 ],
                 "missing": {str(key): why for key, why in missing.items()},
+                "being_cleaned": cleaned,
             }
         )
     else:
@@ -169,6 +172,8 @@ def leaks(json_: Json = False) -> None:
             print(f"missing: {key}: {why}")
         if not found:
             print("no leaks")
+        if cleaned:
+            print(f"{cleaned} deleted subvolumes are still being cleaned by the kernel")
     raise typer.Exit(1 if found else 0)
 
 

@@ -106,7 +106,7 @@ class SecurityProfile(Message):
 
     confinement: SecurityClass = SecurityClass.DEFAULT
     nesting: bool = False
-    """User namespaces inside."""
+    """User namespaces and btrfs subvolumes inside."""
     firewall: bool = False
     """Netfilter netlink inside."""
     compat32: bool = False

@@ -52,6 +52,7 @@ _LIMIT_MAX_RFER = 1
 _NO_LIMIT = 2**64 - 1
 
 _ROOT_TREE = 1
+_ROOT_BACKREF_KEY = 144
 _ROOT_REF_KEY = 156
 _SUBVOLUME_INODE = 256
 
@@ -208,6 +209,38 @@ def nested_subvolumes(path: Path) -> list[int]:
     return order[1:]
 
 
+def subvolume_count(path: Path) -> int:
+    """Of the whole file system; those that were deleted don't count, cleaned or not."""
+    with _directory(path) as fd:
+        return sum(1 for _ in _search(fd, _ROOT_BACKREF_KEY))
+
+
+def _search(fd: int, kind: int) -> Iterator[tuple[int, int]]:
+    """(object id, offset) of every item of this kind in the root tree. The kernel compares keys as a whole, so
+    items of other kinds come as well."""
+    objectid, least, offset = 0, kind, 0
+    while True:
+        key = struct.pack(
+            "=QQQQQQQIIII4Q",
+            *(_ROOT_TREE, objectid, _NO_LIMIT, offset, _NO_LIMIT, 0, _NO_LIMIT),
+            *(least, kind, 4096, 0, 0, 0, 0, 0),
+        )
+        answer = _ioctl(fd, _TREE_SEARCH, key + bytes(4096 - len(key)))
+        count = struct.unpack_from("=I", answer, 64)[0]
+        if count == 0:
+            return
+        at = 104
+        for _ in range(count):
+            _, objectid, offset, least, length = struct.unpack_from("=QQQII", answer, at)
+            at += 32 + length
+            if least == kind:
+                yield objectid, offset
+        if offset < _NO_LIMIT:
+            offset += 1
+        else:
+            least, offset = least + 1, 0
+
+
 def _nested(fd: int, tree: int) -> list[int]:
     """Direct children of a subvolume, from the ROOT_REF items of the root tree."""
     found: list[int] = []
@@ -299,6 +332,13 @@ class QuotaTable:
             return int((self.root / f"{level}_{number}" / name).read_text())
         except (OSError, ValueError):
             return None
+
+    def count(self) -> int:
+        """Of all levels, without listing them: a directory has a link from each below it."""
+        try:
+            return self.root.stat().st_nlink - 2
+        except OSError:
+            return 0
 
     def used_bytes(self, level: int, number: int) -> int | None:
         """None when there is no such group."""

@@ -254,6 +254,12 @@ class RootVolume(Resource):
                     swept += btrfs.delete_qgroup(self.node.store, btrfs.qgroup_id(2, number))
         return swept
 
+    def being_cleaned(self) -> int:
+        """Subvolumes that were deleted and still have a quota group: the kernel's cleaner comes to some 30 a
+        second, and until then each holds memory of the kernel and its room in the pool."""
+        top = 1  # of the pool itself, which is below no other
+        return max(0, len(self.quotas.numbers(0)) - btrfs.subvolume_count(self.node.store) - top)
+
     def used_bytes(self, environment_id: UUID) -> int:
         """Bytes that the VE holds itself, nested subvolumes included; what it shares with its image is free."""
         return self.quotas.used_bytes(1, self.number(environment_id)) or 0

@@ -44,11 +44,17 @@ def test_what_is_looked_at_by_argument_is_allowed_by_no_name_alone() -> None:
 
 @pytest.mark.parametrize("high", [0, 1 << 32, 0xFFFFFFFF << 32])
 def test_requests_of_btrfs_are_those_on_ones_own_tree(high: int) -> None:
-    own = {1, 9, 13, 14, 15, 18, 25, 26, 31, 54, 60, 61, 62}
+    own, nesting = {9, 13, 15, 18, 25, 26, 31, 54, 60, 61, 62}, {1, 14}
     for kind in range(256):
         for number in range(256):
-            wanted = ALLOW if kind != 0x94 or number in own else DEFAULT
+            wanted = ALLOW if kind != 0x94 or number in own else REFUSE if number in nesting else DEFAULT
             assert answers("ioctl", 3, high | 0x5000_0000 | kind << 8 | number) == wanted, (kind, number)
+
+
+@pytest.mark.parametrize("number", [1, 14], ids=["snapshot", "subvolume"])
+def test_subvolumes_are_an_option(number: int) -> None:
+    assert answers("ioctl", 3, 0x5000_9400 | number) == REFUSE
+    assert answers("ioctl", 3, 0x5000_9400 | number, nesting=True) == ALLOW
 
 
 @pytest.mark.parametrize("call", ["clone", "unshare"])

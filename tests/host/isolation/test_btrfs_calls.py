@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from runtime.contract import EnvironmentSpec, Limits
+from runtime.contract import EnvironmentSpec, Limits, SecurityProfile
 from runtime.host import btrfs
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
@@ -25,7 +25,8 @@ Small = Callable[[int], EnvironmentSpec]
 def small(make: Make, image: str) -> Small:
     def create(tenant: int) -> EnvironmentSpec:
         limits = Limits(cpu=1, memory_mb=128, disk_mb=48)
-        return make(image=image, limits=limits, tenant_id=UUID(int=tenant))
+        nesting = SecurityProfile(nesting=True)
+        return make(image=image, limits=limits, tenant_id=UUID(int=tenant), security=nesting)
 
     return create
 
@@ -44,11 +45,33 @@ def _answers(requests: list[int]) -> list[int]:
 
 def test_a18_of_the_calls_of_btrfs_only_those_on_its_own_tree_come_through(tries: Try) -> None:
     """Whatever direction and size the request says, and with high bits that the kernel doesn't read."""
-    own = {1, 9, 13, 14, 15, 18, 25, 26, 31, 54, 60, 61, 62}
+    own, nesting = {9, 13, 15, 18, 25, 26, 31, 54, 60, 61, 62}, {1, 14}
     for more in (0, 1 << 30 | 4096 << 16, 3 << 30 | 16 << 16, 1 << 32, 0xFFFFFFFF << 32):
         answers = tries(_answers, [more | 0x94 << 8 | number for number in range(256)])
-        assert {number for number, answer in enumerate(answers) if answer != 38} == own, hex(more)
+        assert {number for number, answer in enumerate(answers) if answer != 38} == own | nesting, hex(more)
         assert {answers[number] for number in own} == {9}
+        assert {answers[number] for number in nesting} == {25}
+
+
+def test_b04_no_subvolume_is_made_without_the_option(tries: Try) -> None:
+    """Root of an environment of 256 MiB held 470 MB of the kernel's memory with 115,000 of them."""
+
+    def spread() -> list[int]:
+        import ctypes
+        import os
+        import struct
+
+        libc, made, said = ctypes.CDLL(None, use_errno=True), 0, set()
+        at = os.open("/", os.O_RDONLY)
+        for turn in range(200):
+            for number, source in ((14, 0), (1, at)):
+                words = struct.pack("=q4088s", source, f"many{number}-{turn}".encode())
+                request = ctypes.c_ulong(1 << 30 | 4096 << 16 | 0x94 << 8 | number)
+                made += libc.ioctl(at, request, ctypes.create_string_buffer(words, 4096)) == 0
+                said.add(ctypes.get_errno())
+        return [made, *said]
+
+    assert tries(spread) == [0, 25]
 
 
 def test_a18_calls_of_everything_else_come_through(tries: Try) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runtime.console.terminals import close_terminal, open_terminal
-from runtime.contract import EnvironmentSpec, Limits
+from runtime.contract import EnvironmentSpec, Limits, SecurityProfile
 from runtime.host import btrfs, tasks
 from runtime.host.oci import init_pid
 from runtime.node import Node
@@ -26,9 +26,10 @@ Victim = Callable[..., EnvironmentSpec]
 def victim(make: Make, image: str) -> Victim:
     """An environment with small limits, made for one test."""
 
-    def create(**limits: object) -> EnvironmentSpec:
+    def create(security: SecurityProfile | None = None, **limits: object) -> EnvironmentSpec:
         return make(
             image=image,
+            security=security or SecurityProfile(),
             limits=Limits.model_validate({"cpu": 1, "memory_mb": 64, "disk_mb": 64, "processes": 64, **limits}),
         )
 
@@ -337,7 +338,7 @@ def test_b08_the_disk_ends_at_its_limit_and_can_be_emptied(
 
 def test_b08_a_deleted_subvolume_does_not_hide_what_its_snapshots_hold(node: Node, victim: Victim) -> None:
     """Written in a nested subvolume, kept by a snapshot, the first deleted: it still counts."""
-    spec = victim(disk_mb=64)
+    spec = victim(disk_mb=64, security=SecurityProfile(nesting=True))
 
     def hide() -> list[int]:
         import ctypes

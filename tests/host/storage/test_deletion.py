@@ -6,10 +6,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from runtime.contract import DesiredState, Limits, ObservedState
+from runtime.contract import DesiredState, Limits, ObservedState, SecurityProfile
 from runtime.engine import Engine
 from runtime.host import btrfs, mounts
 from runtime.node import Node
+from runtime.resources.volume import RootVolume
 from tests.host.conftest import Make
 from tests.host.support.laboratory import inside
 from tests.host.support.node import Specs
@@ -69,7 +70,8 @@ def _subvolumes(node: Node, of: str) -> list[str]:
 def test_d05_a_tangled_tree_goes_at_once(
     node: Node, make: Make, image: str, engine: Engine, specs: Specs
 ) -> None:
-    spec = make(image=image, limits=Limits(cpu=1, memory_mb=128, disk_mb=128))
+    limits = Limits(cpu=1, memory_mb=128, disk_mb=128)
+    spec = make(image=image, limits=limits, security=SecurityProfile(nesting=True))
     assert inside(node, spec, _entangle) == {"made": 20, "locked": 3}
     assert len(_subvolumes(node, str(spec.id))) == 21
     began = time.monotonic()
@@ -134,3 +136,16 @@ def test_d11_records_are_roots_alone(node: Node, make: Make) -> None:
             inherited = file.stat().st_mode & 0o077 and file.parent.stat().st_mode & 0o077
             assert not inherited, f"{file} can be read by others"
     assert not list(Path("/tmp").glob(f"*{spec.id}*"))
+
+
+def test_subvolumes_that_are_not_cleaned_yet_are_counted(node: Node) -> None:
+    """A deleted one holds memory of the kernel and its quota group until the cleaner has been there."""
+    volume, place = RootVolume(node), node.store / "many"
+    before = volume.being_cleaned()
+    btrfs.create_subvolume(place)
+    for number in range(200):
+        btrfs.create_subvolume(place / str(number))
+    assert volume.being_cleaned() <= before
+    assert btrfs.subvolume_count(node.store) >= 201
+    assert btrfs.delete_subvolume(place) == 201
+    assert 0 < volume.being_cleaned() <= before + 201
