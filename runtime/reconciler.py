@@ -10,6 +10,7 @@ import structlog
 
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.errors import RuntimeFault
+from runtime.host.logfile import keep_small
 from runtime.kinds import Toolbox
 from runtime.resources.base import Found
 from runtime.state import (
@@ -143,6 +144,7 @@ class Reconciler:
         for resource in self._tools.all():
             resource.sweep()
         sweep_tombstones(self.node)
+        keep_small(self.node.root / "lxcfs.log")
 
     def clean_up(self, *, grace_s: float = GRACE_S) -> list[Found]:
         """Takes away what nobody wants and what was seen so for `grace_s` seconds; returns it. Root volumes are

@@ -22,6 +22,7 @@ from celery import Celery
 from celery.signals import task_received
 from pydantic import ValidationError
 
+from runtime import logs
 from runtime.agent.outbox import Outbox
 from runtime.contract import (
     NODE_APPLY,
@@ -243,6 +244,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=4)
     parser.add_argument("--slow", action="store_true", help="take what the quick worker hands over")
     options = parser.parse_args()
+    logs.configure()
     node = Node.load(options.home)
     os.umask(0o077)
     enter(node)

@@ -4,6 +4,24 @@ import logging.config
 from typing import Any
 
 import structlog
+from structlog.typing import EventDict
+
+#: Of one record: its beginning says what it is about, the end of a traceback what went wrong.
+RECORD_CHARACTERS, _BEGINNING = 8192, 2048
+
+
+def shorten(_logger: object, _name: str, record: str) -> str:
+    """The record, with its middle left out where it is longer than `RECORD_CHARACTERS`."""
+    beyond = len(record) - RECORD_CHARACTERS
+    if beyond <= 0:
+        return record
+    return f"{record[:_BEGINNING]} … {beyond} characters … {record[_BEGINNING + beyond :]}"
+
+
+def shorten_exception(logger: object, name: str, record: EventDict) -> EventDict:
+    if isinstance(told := record.get("exception"), str):
+        record["exception"] = shorten(logger, name, told)
+    return record
 
 
 def configure(options: dict[str, Any]) -> None:
@@ -15,10 +33,12 @@ def configure(options: dict[str, Any]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    renderer: Any = structlog.processors.JSONRenderer() if options["json"] else structlog.dev.ConsoleRenderer()
+    # never with the values of variables, as it would be drawn where `rich` is installed: secrets are among them
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer: Any = structlog.processors.JSONRenderer() if options["json"] else plain
     last: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if options["json"]:
-        last.append(structlog.processors.format_exc_info)
+        last += [structlog.processors.format_exc_info, shorten_exception]
     logging.config.dictConfig(
         {
             "version": 1,
@@ -27,7 +47,7 @@ def configure(options: dict[str, Any]) -> None:
                 "line": {
                     "()": structlog.stdlib.ProcessorFormatter,
                     "foreign_pre_chain": shared,
-                    "processors": [*last, renderer],
+                    "processors": [*last, renderer] if options["json"] else [*last, renderer, shorten],
                 }
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},

@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 from starlette.applications import Starlette
 
+from runtime import logs
 from runtime.agent.app import EXECS, Agent
 from runtime.node import DEFAULT_HOME, Node
 from runtime.prepare import enter
@@ -108,6 +109,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Node agent of Wadah")
     parser.add_argument("--home", type=Path, default=Path(os.environ.get("WADAH_HOME", DEFAULT_HOME)))
     options = parser.parse_args()
+    logs.configure()
     node = Node.load(options.home)
     os.umask(0o077)
     enter(node)

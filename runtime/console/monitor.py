@@ -100,12 +100,15 @@ def launch_conmon(
     *,
     runtime: str,
     runtime_arguments: Sequence[str],
+    log_bytes: int = LOG_BYTES,
 ) -> Launch:
-    """Starts conmon with its log in `console`. Raises `CommandFailed` when it can't be started."""
+    """Starts conmon with its log in `console`, begun anew at `log_bytes`.
+
+    Raises `CommandFailed` when it can't be started."""
     command = ["/usr/bin/conmon", "--api-version", "1", *arguments]
     command += ["--runtime", runtime]
     command += [f"--runtime-arg={one}" for one in runtime_arguments]
-    command += ["--log-path", f"k8s-file:{console / 'log'}", "--log-size-max", str(LOG_BYTES)]
+    command += ["--log-path", f"k8s-file:{console / 'log'}", "--log-size-max", str(log_bytes)]
     command += ["--full-attach", "--no-sync-log", "--log-level", "error"]
     sync_read, sync_write = os.pipe()
     start_read, start_write = os.pipe()

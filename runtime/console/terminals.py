@@ -24,6 +24,10 @@ from runtime.node import Node
 from runtime.state import exclusive
 
 MAX_TERMINALS = 32
+#: Of those whose shell has ended, and were not closed, the newest so many are kept with what they printed.
+KEPT_ENDED = 8
+#: One log file of a terminal: nobody's quota is charged for it.
+LOG_BYTES = 4 * 2**20
 #: From the hang-up of a terminal's shell until it is killed.
 HANG_UP_S = 1.0
 _KILL_S = 5.0
@@ -103,6 +107,7 @@ def open_terminal(
         )
         spec["consoleSize"] = {"width": columns, "height": rows}
         _clear(directory, node.container_name(environment_id))
+        _forget_old(node, environment_id, but=directory)
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             _start(node, environment_id, directory, spec)
@@ -132,7 +137,22 @@ def _start(node: Node, environment_id: UUID, directory: Path, spec: dict[str, ob
         *("--exit-dir", str(directory)),
         "--terminal",
     ]
-    launch_conmon(node, arguments, directory, runtime=runtime, runtime_arguments=runtime_arguments).pid()
+    launch_conmon(
+        *(node, arguments, directory),
+        runtime=runtime,
+        runtime_arguments=runtime_arguments,
+        log_bytes=LOG_BYTES,
+    ).pid()
+
+
+def _forget_old(node: Node, environment_id: UUID, *, but: Path) -> None:
+    """Also what a start left that was cut off, and no list shows."""
+    with suppress(FileNotFoundError):
+        there = [Path(entry.path) for entry in os.scandir(node.terminals(environment_id))]
+        ended = [one for one in there if one != but and _shell(one) is None]
+        for directory in sorted(ended, key=lambda one: one.stat().st_mtime)[:-KEPT_ENDED]:
+            _end_monitor(directory)
+            shutil.rmtree(directory)
 
 
 def _abandon(directory: Path) -> None:

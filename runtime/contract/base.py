@@ -21,6 +21,10 @@ Line = Annotated[str, StringConstraints(max_length=2000)]
 
 
 class Message(BaseModel):
-    """A message that crosses the border between panel and node: frozen, no unknown field accepted."""
+    """A message that crosses the border between panel and node: frozen, no unknown field accepted.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=False)
+    What is refused isn't repeated in the error, which is logged: it may be the hash of a password."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", str_strip_whitespace=False, hide_input_in_errors=True
+    )

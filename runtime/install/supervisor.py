@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from runtime.host.logfile import keep_small
 from runtime.host.processes import Identity, roots
 from runtime.install.files import append, put
 from runtime.install.front import Front
@@ -28,7 +29,6 @@ from runtime.install.roles import Role, environment, roles, words_of
 #: sooner waits, doubling; never so long that what it was to do isn't done within ten seconds.
 STEADY_S = 4.0
 FIRST_DELAY_S, MAX_DELAY_S = 0.5, 4.0
-LOG_BYTES = 8 * 2**20
 #: When they are told to end: first the front, so that nothing new comes, then at once all not named here, and
 #: last what those work with.
 _STAGES = {"front": 0, "agent": 2, "redis": 3}
@@ -79,6 +79,7 @@ class Supervisor:
                     wait_for(child.role.ready, 15)
             while not self.stopping:
                 self._look_after()
+                self._keep_logs_small()
                 ready, _, _ = select.select([reader], [], [], self._pause())
                 if ready:
                     os.read(reader, 4096)
@@ -109,10 +110,11 @@ class Supervisor:
 
     def _log(self, name: str) -> IO[bytes]:
         path = self.layout.log / f"{name}.log"
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_size > LOG_BYTES:
-                path.rename(path.with_suffix(".log.1"))
         return append(path)
+
+    def _keep_logs_small(self) -> None:
+        for path in self.layout.log.glob("*.log"):
+            keep_small(path)
 
     def _look_after(self) -> None:
         now = time.monotonic()

@@ -1,5 +1,7 @@
 """Group B: what one environment takes too much of is its own, and others go on. Small limits, short times."""
 
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.console.terminals import close_terminal, open_terminal
+from runtime.console.terminals import KEPT_ENDED, close_terminal, find, open_terminal
 from runtime.contract import EnvironmentSpec, Limits, SecurityProfile
 from runtime.host import btrfs, tasks
 from runtime.host.oci import init_pid
@@ -493,3 +495,21 @@ def test_b07_all_together_leave_the_host_its_own(
         groups.bound_tasks(node.cgroup_name, tasks.for_environments())
     sh(node, spec, "killall sleep")
     assert sh(node, neighbour, "echo alive") == "alive"
+
+
+def test_b18_terminals_that_ended_do_not_pile_up(node: Node, victim: Victim) -> None:
+    """Each keeps its log on the host's disk, which no quota is charged for."""
+    spec = victim()
+    for number in range(KEPT_ENDED + 4):
+        directory = open_terminal(node, spec.id, f"t{number}").directory
+        os.kill(int((directory / "shell.pid").read_text()), signal.SIGKILL)
+        until = time.monotonic() + 10
+        while (seen := find(node, spec.id, f"t{number}")) and seen.running and time.monotonic() < until:
+            time.sleep(0.01)
+    (node.terminals(spec.id) / "cut-off").mkdir()
+    os.utime(node.terminals(spec.id) / "cut-off", (0, 0))
+    open_terminal(node, spec.id, "last")
+    left = {one.name for one in node.terminals(spec.id).iterdir()}
+    assert len(left) == KEPT_ENDED + 1
+    assert {"last", f"t{KEPT_ENDED + 3}"} <= left
+    close_terminal(node, spec.id, "last")
