@@ -38,6 +38,7 @@ def collect(node: Node) -> NodeFacts:
         ipv6_network=settings.ipv6_network,
         first_slot=settings.first_slot,
         slots=settings.slots,
+        tasks=tasks.for_environments(),
         kinds=tuple(kinds.available()),
         kernels=tuple(kernels.available()),
         devices=tuple(devices.available()),

@@ -300,12 +300,17 @@ def _mount_pool(node: Node) -> bool:
 
 
 def _make_pool_file(node: Node) -> None:
-    """A sparse file with btrfs on it; moved to its name only when it is whole."""
+    """A sparse file with btrfs on it; moved to its name only when it is whole.
+
+    Metadata is kept once, not twice as mkfs.btrfs does: both copies would lie in one file on one disk, each
+    write would go there twice, and small files would take twice of the pool what their owner is charged for.
+    """
     temporary = node.pool_file.with_suffix(".new")
     with temporary.open("wb") as file:
         os.truncate(file.fileno(), node.settings.pool_bytes)
     temporary.chmod(0o600)
-    run(["mkfs.btrfs", "--quiet", "--label", f"wadah-{node.settings.mark or 'pool'}", temporary], timeout_s=120)
+    label = f"wadah-{node.settings.mark or 'pool'}"
+    run(["mkfs.btrfs", "--quiet", "--metadata", "single", "--label", label, temporary], timeout_s=120)
     temporary.rename(node.pool_file)
 
 

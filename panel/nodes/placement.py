@@ -122,6 +122,19 @@ def choose(
     return _with_room(able, limits)
 
 
+def _with_tasks(able: Sequence[Candidate], processes: int) -> list[Candidate]:
+    """Those that may have so many for all of their environments; an old report doesn't say."""
+    fitting = [c for c in able if processes <= c.node.facts.get("tasks", 0) or not c.node.facts.get("tasks")]
+    if not fitting:
+        most = max(c.node.facts["tasks"] for c in able)
+        raise Invalid(
+            _("%(processes)s processes are more than a node has for all environments (%(most)s).")
+            % {"processes": processes, "most": most},
+            field="processes",
+        )
+    return fitting
+
+
 def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
     memory = max(c.node.facts["memory_bytes"] for c in able) // _MIB
     if limits.memory_mb > memory:
@@ -138,6 +151,7 @@ def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
             _("%(cpu)s vCPUs are more than a node has (%(cpus)s).") % {"cpu": f"{limits.cpu:g}", "cpus": cpus},
             field="cpu",
         )
+    fitting = _with_tasks(fitting, limits.processes)
     disk = max(c.node.facts["pool_bytes"] for c in fitting) // _MIB
     fitting = [c for c in fitting if limits.disk_mb * _MIB <= c.node.facts["pool_bytes"]]
     if not fitting:

@@ -82,6 +82,7 @@ CAUSES = {
     "slot_foreign": gettext_lazy("Its id range is not one of this node's."),
     "slot_taken": gettext_lazy("Its id range belongs to another environment."),
     "source_unknown": gettext_lazy("The node can't build images of this kind."),
+    "too_many_tasks": gettext_lazy("It may have more processes than the node has for all environments."),
     "unkillable": gettext_lazy("Its processes did not end after being killed."),
     "unsafe_path": gettext_lazy("A path inside can't be used."),
     "volume_busy": gettext_lazy("The root volume can't be deleted."),
@@ -100,6 +101,7 @@ EVENTS = {
 SENTENCES = (
     _("Build it on the images page, or choose another."),
     _("Choose another port of the node."),
+    _("Choose fewer, or have the node made for more (./wadah harden)."),
     _("Create it anew when you want it after all."),
     _("Delete environments or images, or give the node more disk."),
     _("Delete environments or images, or make the pool larger."),

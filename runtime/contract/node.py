@@ -48,6 +48,8 @@ class NodeFacts(Message):
     first_slot: Annotated[int, Field(ge=0, le=4093)]
     slots: Annotated[int, Field(ge=0, le=4094)]
     """The id ranges that this installation may hand out: [first_slot, first_slot + slots)."""
+    tasks: Annotated[int, Field(ge=0)] = 0
+    """Processes and threads that all its environments may have together; 0 where it doesn't say."""
     kinds: tuple[Kind, ...]
     kernels: tuple[Kernel, ...]
     devices: tuple[Device, ...] = ()

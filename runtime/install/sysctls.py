@@ -16,8 +16,14 @@ SYSCTLS: dict[str, tuple[str, str]] = {
     "kernel.pid_max": ("4194304", "so that the sum of all environments' processes fits"),
     "kernel.keys.maxkeys": ("2000", "keys are counted per user id, and each environment has its own"),
     "kernel.keys.maxbytes": ("2000000", "as above, in bytes"),
-    "kernel.pty.max": ("65536", "terminals for many environments"),
+    "kernel.pty.max": ("16384", "terminals of many environments; 36 KB each, charged to nobody"),
     "kernel.pty.reserve": ("1024", "terminals kept for the host"),
+    "fs.file-max": (
+        "9223372036854775807",
+        "open files are charged as memory; else one has half of all",
+    ),
+    "user.max_net_namespaces": ("1024", "of each user id, so of each environment; half of each is uncharged"),
+    "user.max_ipc_namespaces": ("1024", "of each user id, so of each environment; half of each is uncharged"),
     "dev.tty.legacy_tiocsti": ("0", "no typing into other people's terminals"),
     "fs.protected_symlinks": ("1", "no link traps in shared directories"),
     "fs.protected_hardlinks": ("1", "no link traps in shared directories"),
@@ -62,10 +68,14 @@ def differing() -> list[tuple[str, str | None, str, str]]:
     return found
 
 
+#: Where less is fine instead.
+_SHRINKING = "user.max_"
 _GROWING = ("max", "thresh", "pid_max", "min_addr", "reserve", "restrict", "paranoid", "disabled", "protected")
 
 
 def _better(name: str, now: str | None, wanted: str) -> bool:
-    """For sizes and levels, more than wanted is fine."""
+    """For sizes and levels, more than wanted is fine; for what each user may have, less."""
+    if name.startswith(_SHRINKING):
+        return now is not None and now.isdigit() and int(now) <= int(wanted)
     grows = any(word in name for word in _GROWING)
     return grows and now is not None and now.isdigit() and int(now) >= int(wanted)

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from runtime.contract import EnvironmentSpec, TenantEnvelope, Usage
 from runtime.errors import RuntimeFault
+from runtime.host import tasks
 from runtime.host.cgroup import LEAST_GROUPS, MOST_GROUPS, GroupLimits, groups
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
@@ -48,6 +49,17 @@ class Cgroup(Resource):
                 _found[key] = path
                 return path
         return None
+
+    def check(self, spec: EnvironmentSpec) -> None:
+        """What one is promised is never more than all together may have."""
+        most = tasks.for_environments()
+        if spec.limits.processes > most:
+            raise RuntimeFault(
+                f"processes: {spec.limits.processes} are more than the node has for all environments ({most})",
+                code="too_many_tasks",
+                next_step="Choose fewer, or have the node made for more (./wadah harden).",
+                retryable=False,
+            )
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
         path = self.path(spec)

@@ -2,6 +2,7 @@
 
 from runtime.contract import Limits
 from runtime.engine import Engine
+from runtime.host import tasks
 from runtime.node import Node
 from runtime.resources.cgroup import Cgroup
 from runtime.resources.volume import RootVolume
@@ -63,3 +64,17 @@ def test_nested_subvolumes_count(make: Make, node: Node) -> None:
     _, said = attempt(node, spec, "dd if=/dev/zero of=/nested/deep/fill bs=1M count=200; sync")
     assert "uota exceeded" in said, said
     assert RootVolume(node).used_bytes(spec.id) <= 81 * MIB
+
+
+def test_b07_nobody_is_promised_more_tasks_than_all_may_have(
+    make: Make, node: Node, engine: Engine, specs: Specs
+) -> None:
+    spec = make()
+    most = tasks.for_environments()
+    limits = spec.limits.model_copy(update={"processes": most + 1})
+    report = engine.apply(specs.change(spec, limits=limits))
+    assert report is not None
+    assert report.code == "too_many_tasks", report.message
+    seen = Cgroup(node).inspect(spec.id)
+    assert seen is not None
+    assert seen["pids.max"] == str(spec.limits.processes)

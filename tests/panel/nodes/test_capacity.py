@@ -44,6 +44,16 @@ def test_a_resize_stops_there_too() -> None:
         environments.update_environment(factories.administrator(), row.pk, {"limits": {"cpu": 2.1}})
 
 
+def test_none_is_promised_more_processes_than_a_node_has_for_all() -> None:
+    factories.node(tasks=28_672)
+    tenant = factories.tenant()
+    with pytest.raises(Invalid, match="30000 processes are more than a node has") as refused:
+        factories.environment(tenant, limits={**factories.LIMITS, "processes": 30_000})
+    assert refused.value.field == "processes"
+    larger = factories.node(tasks=4_190_208)
+    assert factories.environment(tenant, limits={**factories.LIMITS, "processes": 30_000}).node == larger
+
+
 def test_the_next_node_takes_what_one_has_no_promise_left_for() -> None:
     first = node(memory_mb=0.125)
     second = node(memory_mb=1)
