@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from runtime.agent import ptys
 from runtime.agent.outbox import Outbox
 from runtime.contract import PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, Survey, Usage, UsageReport
 from runtime.engine import Engine
@@ -70,6 +71,7 @@ class Sampler:
         )
 
     def send_usage(self) -> None:
+        self.watch_terminals()
         usages = self.usage()
         for start in range(0, len(usages), _USAGES_PER_REPORT):
             report = UsageReport(
@@ -92,6 +94,10 @@ class Sampler:
         self._outbox.put(
             "node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"), fresh_s=2 * HEARTBEAT_EVERY_S
         )
+
+    def watch_terminals(self) -> None:
+        if ptys.are_short():
+            ptys.relieve(self._node)
 
     def survey(self) -> None:
         """For the next heartbeat, which follows within a second. Belongs to a thread of its own: it may take

@@ -5,10 +5,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from runtime.agent import ptys
 from runtime.console.terminals import KEPT_ENDED, close_terminal, find, open_terminal
 from runtime.contract import EnvironmentSpec, Limits, SecurityProfile
 from runtime.host import btrfs, tasks
@@ -513,3 +515,37 @@ def test_b18_terminals_that_ended_do_not_pile_up(node: Node, victim: Victim) -> 
     assert len(left) == KEPT_ENDED + 1
     assert {"last", f"t{KEPT_ENDED + 3}"} <= left
     close_terminal(node, spec.id, "last")
+
+
+def test_b05_whoever_holds_others_terminals_loses_them(
+    node: Node, victim: Victim, neighbour: EnvironmentSpec
+) -> None:
+    """M8: the kernel has no limit of one environment's for a devpts that root inside mounts anew."""
+    spec = victim(memory_mb=96)
+    init = init_pid(node, spec.id)
+
+    def hoard() -> None:
+        import ctypes
+        import os
+        import resource
+        import time
+
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8000), hard))
+        os.makedirs("/tmp/own", exist_ok=True)
+        ctypes.CDLL(None).mount(b"none", b"/tmp/own", b"devpts", 0, b"newinstance,ptmxmode=0666")
+        taken = [os.open("/tmp/own/ptmx", os.O_RDWR | os.O_NOCTTY) for _ in range(300)]
+        with open("/run/taken", "w") as file:
+            file.write(str(len(taken)))
+        time.sleep(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        done = pool.submit(outcome_inside, node, spec, hoard, timeout_s=60)
+        until = time.monotonic() + 30
+        while "300" not in attempt(node, spec, "cat /run/taken")[1] and time.monotonic() < until:
+            time.sleep(0.05)
+        assert ptys.relieve(node, share=400) == {}
+        assert ptys.relieve(node, share=200) == {spec.id: 1}
+        assert done.result().exit_code == 137
+    assert init_pid(node, spec.id) == init
+    assert ptys.relieve(node, share=200) == {}
