@@ -168,7 +168,7 @@ class Engine:
                 fault = work.fault_of(error)
             else:
                 return self._tell(work, state, None, because)
-        if not newer:
+        if not newer or records.state().applied >= spec.generation:
             return self._not_repaired(work, fault)
         state = self._give_up(work, fault)
         self._go_back(work, state)
@@ -276,14 +276,21 @@ class Engine:
         with work.watched():
             with suppress(OSError):
                 records.begin(spec)
-            fault = self._remove_all(work)
+            fault = self._remove_all(work) or self._bury(work)
         if fault is not None:
             state = records.state()
             state.code, state.message, state.next_step = fault.code, str(fault)[:2000], fault.next_step
             return self._tell(work, state, fault)
-        faults.point(self.node, "commit", "before", "records")
-        records.bury(spec.generation)
         return self.reports.tell(self.reports.of_deleted(spec, work.steps))
+
+    def _bury(self, work: Work) -> RuntimeFault | None:
+        """Nothing but the memory of the deletion is kept; why that couldn't be written."""
+        try:
+            faults.point(self.node, "commit", "before", "records")
+            work.records.bury(work.spec.generation)
+        except (OSError, RuntimeFault) as error:
+            return work.fault_of(error)
+        return None
 
     def _remove_all(self, work: Work) -> RuntimeFault | None:
         """Every resource's `remove`, each whether or not another failed; the first failure."""
@@ -302,8 +309,11 @@ class Engine:
 
     def _give_up(self, work: Work, fault: RuntimeFault) -> State:
         """Decided, and written down before anything is undone: who is killed while undoing is followed by one
-        who goes on undoing, not by one who tries again."""
+        who goes on undoing, not by one who tries again. What was brought about is not given up any more: of
+        that only tidying is left, which whoever goes on does."""
         state = work.records.state()
+        if state.applied >= work.spec.generation:
+            return state
         state.failed = work.spec.generation
         state.failure = Failure.of(fault)
         self._keep(work.records, state)

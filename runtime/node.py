@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import socket
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
@@ -269,10 +270,11 @@ class Node:
         return self.root / "panel-ticket.pub"
 
     def free_space(self) -> str:
-        """For people: how much is free in the pool and beside it."""
+        """For people: how much is free in the pool and beside it; of what can't be asked, nothing is said."""
         said = []
         for name, path in (("pool", self.store), ("node's own disk", self.root)):
-            said.append(f"{shutil.disk_usage(path).free // 2**20} MiB free in the {name}")
+            with suppress(OSError):
+                said.append(f"{shutil.disk_usage(path).free // 2**20} MiB free in the {name}")
         return ", ".join(said)
 
     # ids -----------------------------------------------------------------------------------
