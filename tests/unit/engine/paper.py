@@ -279,7 +279,7 @@ def paper_node(home: Path) -> Iterator[tuple[Node, Paper]]:
         del papers[home]
 
 
-def engine(node: Node, paper: Paper, told: list[Report] | None = None) -> Engine:
+def engine(node: Node, paper: Paper, told: Callable[[Report], object]) -> Engine:
     """What a new process of the node begins with."""
     tools = Toolbox(node, kinds={KindName.SYSTEM: PaperKind()}, sandbox=PaperSandbox(paper))
-    return Engine(node, (told if told is not None else []).append, tools=tools)
+    return Engine(node, told, tools=tools)

@@ -66,7 +66,7 @@ class Machine(RuleBasedStateMachine):
         self._undo.close()
 
     def engine(self) -> Engine:
-        return engine(self.node, self.paper, self.told)
+        return engine(self.node, self.paper, self.told.append)
 
     # what is asked for ---------------------------------------------------------------------------
 
@@ -94,10 +94,23 @@ class Machine(RuleBasedStateMachine):
         self.is_troubled.discard(spec.id)
         for step, what in trouble.items():
             self.paper.plan[step] = self.trouble(spec.id, what)
+        report: Report | None = None
         with suppress(Killed):
-            self.engine().apply(spec)
+            report = self.engine().apply(spec)
         self.paper.plan.clear()
         self.look_at_journal(spec.id)
+        state = Records(self.node, spec.id).state()
+        if (
+            report is not None
+            and report.code in ("injected", "node_full")
+            and spec.desired is not DesiredState.DELETED
+        ):
+            assert report.attempted_generation in (state.failed, state.applied)
+        if report is not None and any(
+            word in report.message for word in ("Nothing is left", "as it was before")
+        ):
+            assert state.failed == self.newest[spec.id].generation
+            self.is_as_wanted(spec.id, self.newest[spec.id])
 
     def trouble(self, environment_id: UUID, what: str) -> Callable[[], object]:
         def fail(error: BaseException) -> Callable[[], object]:
@@ -178,15 +191,27 @@ class Machine(RuleBasedStateMachine):
         old = newest.model_copy(update={"generation": max(1, newest.generation - back)})
         if old.generation < newest.generation:
             old = old.model_copy(update={"desired": DesiredState.RUNNING, "boots": 99})
-        with suppress(Killed):
-            self.engine().apply(old)
+        self.engine().apply(old)
+        assert Records(self.node, old.id).wanted() in (newest, None)
 
     # what happens by itself ------------------------------------------------------------------------
 
-    @rule(which=WHICH, code=st.sampled_from([0, 1, 129, 130, 137, None]))
-    def ends(self, which: int, code: int | None) -> None:
-        if self.paper.objects.pop(("init", self.ids[which]), None) is not None:
-            self.engine().on_exit(self.ids[which], code)
+    @rule(which=WHICH, code=st.sampled_from([0, 1, 129, 130, 137, None]), overtaken=st.booleans())
+    def ends(self, which: int, code: int | None, overtaken: bool) -> None:
+        """Perhaps while somebody else brings a newer spec, who finds the lock taken."""
+        environment_id = self.ids[which]
+        if self.paper.objects.pop(("init", environment_id), None) is None:
+            return
+        newer = [self.trouble(environment_id, "newer")] if overtaken else []
+
+        def told(_: Report) -> None:
+            while newer:
+                newer.pop()()
+
+        engine(self.node, self.paper, told).on_exit(environment_id, code)
+        if overtaken and not newer and environment_id not in self.is_troubled:
+            assert Records(self.node, environment_id).standing() == self.newest[environment_id]
+            self.is_as_wanted(environment_id, self.newest[environment_id])
 
     @rule(which=WHICH, name=st.sampled_from(NAMES))
     def drifts(self, which: int, name: str) -> None:
