@@ -20,6 +20,8 @@ from panel.config.client import client_address
 from panel.prepared import Given, Prepared
 
 _PREFIX = "wdh"
+#: Key of a request's META for who asks, once that was looked up.
+ACTOR = "wadah.actor"
 #: Key of the session for the support access that it is in.
 SUPPORT_KEY = "support"
 #: `last_used_at` is written at most this often, so that reading stays reading.
@@ -106,4 +108,5 @@ def actor_of(request: HttpRequest) -> Actor | None:
         user = getattr(request, "user", None)
         known = actor_of_session(user, request.session, address) if hasattr(request, "session") else None
     request._wadah_actor = known  # type: ignore[attr-defined]
+    request.META[ACTOR] = known
     return known

@@ -1,19 +1,25 @@
 """One effect for many equal requests: the same `Idempotency-Key` and body give the same answer."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils import timezone
 
 from panel.accounts.actor import Actor
 from panel.api.models import IdempotencyRecord
-from panel.api.problem import problem
+from panel.api.problem import problem, refused
+from panel.api.promised import promised
+from panel.errors import TooMany
+from panel.serving.later import Later, in_thread
+from panel.serving.shares import REPEATS
 
 MOST_CHARACTERS = 255
 KEPT = timedelta(days=1)
@@ -21,13 +27,16 @@ KEPT = timedelta(days=1)
 LEASE = timedelta(seconds=60)
 #: How long one of several at once waits for the first one's answer.
 WAIT_S = 15.0
-_LOOK_EVERY_S = 0.02
+_LOOK_AGAIN_S, _LOOK_AT_LEAST_S = 0.02, 0.25
 #: Answers about the asker or the moment, not about the request: the next try is a new one.
 _NOT_KEPT = frozenset({401, 403, 429})
 
 
 def once(request: HttpRequest, key: str, asker: Actor, work: Callable[[], HttpResponse]) -> HttpResponse:
-    """Do the work, or give the answer that it had. Keys of other users and tenants are other keys."""
+    """Do the work, or give the answer that it had. Keys of other users and tenants are other keys.
+
+    Where the first request is still at work, its answer is awaited: that holds no thread.
+    """
     if len(key) > MOST_CHARACTERS or not key.isprintable():
         return problem(
             400,
@@ -35,15 +44,37 @@ def once(request: HttpRequest, key: str, asker: Actor, work: Callable[[], HttpRe
             f"Idempotency-Key has 1 to {MOST_CHARACTERS} printable characters.",
             field="Idempotency-Key",
         )
-    scope = _scope(asker)
     text = f"{request.method} {request.get_full_path()}\n".encode() + _body_of(request)
-    fingerprint = hashlib.sha256(text).hexdigest()
-    until = time.monotonic() + WAIT_S
-    while True:
-        row, is_mine = _take(scope, key, fingerprint)
+    attempt = _Attempt(_scope(asker), key, hashlib.sha256(text).hexdigest(), work)
+    answer = attempt.look()
+    if answer is not None:
+        return answer
+    tenant = asker.token.tenant if asker.token is not None else None
+    try:
+        place = REPEATS.take(asker, tenant.pk if tenant else None, tenant.path if tenant else "")
+    except TooMany as refusal:
+        return refused(refusal)
+    waited = promised(request, attempt.wait, place)
+    if isinstance(waited, Later):
+        waited.is_kept = True
+    return waited
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """One request with a key: it does the work when nobody else does."""
+
+    scope: str
+    key: str
+    fingerprint: str
+    work: Callable[[], HttpResponse]
+
+    def look(self) -> HttpResponse | None:
+        """The answer; None while another request is at work on it."""
+        row, is_mine = _take(self.scope, self.key, self.fingerprint)
         if is_mine:
-            return _work(row, work)
-        if row.fingerprint != fingerprint:
+            return _work(row, self.work)
+        if row.fingerprint != self.fingerprint:
             return problem(
                 422,
                 "key_reused",
@@ -51,13 +82,27 @@ def once(request: HttpRequest, key: str, asker: Actor, work: Callable[[], HttpRe
                 field="Idempotency-Key",
                 next_step="Use a new key for a new request.",
             )
-        if row.status is not None:
-            return _kept(row)
-        if time.monotonic() > until:
-            answer = problem(409, "in_progress", "The first request with this key is still at work.")
-            answer["Retry-After"] = "1"
-            return answer
-        time.sleep(_LOOK_EVERY_S)
+        return None if row.status is None else _kept(row)
+
+    async def wait(self) -> HttpResponseBase:
+        until, pause = time.monotonic() + WAIT_S, _LOOK_AGAIN_S
+        while time.monotonic() < until:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, _LOOK_AT_LEAST_S)
+            answer: HttpResponseBase | None = await in_thread(self.look)
+            if isinstance(answer, Later):
+                return await _kept_promise(answer)
+            if answer is not None:
+                return answer
+        return problem(409, "in_progress", "The first request with this key is still at work.", retry_after_s=1)
+
+
+async def _kept_promise(promised: Later) -> HttpResponseBase:
+    """Of work that became ours after all, since the first request failed."""
+    try:
+        return await promised.answer(in_thread)
+    finally:
+        await in_thread(promised.close)
 
 
 def _body_of(request: HttpRequest) -> bytes:
@@ -105,14 +150,23 @@ def _work(row: IdempotencyRecord, work: Callable[[], HttpResponse]) -> HttpRespo
     except BaseException:
         row.delete()
         raise
-    if answer.status_code >= 500 or answer.status_code in _NOT_KEPT:
+    if isinstance(answer, Later):
+        answer.is_kept = True
+        answer.then(lambda said: _keep(row, said))
+    else:
+        _keep(row, answer)
+    return answer
+
+
+def _keep(row: IdempotencyRecord, answer: HttpResponseBase | None) -> None:
+    """Writes the answer down for whoever repeats the request; nothing where there is none to be kept."""
+    if not isinstance(answer, HttpResponse) or answer.status_code >= 500 or answer.status_code in _NOT_KEPT:
         row.delete()
     else:
         row.status = answer.status_code
         row.answer = _box().encrypt(answer.content)
         row.headers = {"Content-Type": answer.headers.get("Content-Type", "")}
         row.save(update_fields=["status", "answer", "headers"])
-    return answer
 
 
 def _kept(row: IdempotencyRecord) -> HttpResponse:

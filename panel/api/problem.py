@@ -22,8 +22,9 @@ def problem(
     field: str = "",
     next_step: str = "",
     errors: Sequence[dict[str, str]] = (),
+    retry_after_s: int = 0,
 ) -> HttpResponse:
-    """`errors`: `{"field", "message"}` for each bad input."""
+    """`errors`: `{"field", "message"}` for each bad input. `retry_after_s`: zero is what fits the status."""
     body: dict[str, Any] = {
         "type": f"urn:wadah:problem:{code}",
         "title": HTTPStatus(status).phrase,
@@ -38,8 +39,8 @@ def problem(
     if errors:
         body["errors"] = list(errors)
     answer = HttpResponse(json.dumps(body), status=status, content_type=CONTENT_TYPE)
-    if status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-        answer["Retry-After"] = str(RETRY_AFTER_S)
+    if retry_after_s or status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+        answer["Retry-After"] = str(retry_after_s or RETRY_AFTER_S)
     return answer
 
 

@@ -47,5 +47,6 @@ def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
 def export(request: HttpRequest, filters: Query[Export]) -> HttpResponse:
     """Everything that the filters leave, oldest first, as `csv` or `jsonl`, streamed."""
     values = filters.model_dump(exclude={"limit", "offset", "format"})
-    rows = records(actor(request), values, _tenant(request, filters))
-    return download(rows, filters.format)  # type: ignore[return-value]  # ninja passes streams on
+    who, tenant = actor(request), _tenant(request, filters)
+    rows = records(who, values, tenant)
+    return download(who, rows, filters.format, tenant)  # type: ignore[return-value]  # ninja passes streams on

@@ -3,9 +3,12 @@
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
+from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecords
 from panel.audit.selectors import as_csv, as_json_lines
 from panel.errors import Invalid
+from panel.serving.shares import DOWNLOADS
+from panel.tenants.models import Tenant
 
 _FORMATS = {
     "csv": (as_csv, "text/csv; charset=utf-8"),
@@ -13,12 +16,15 @@ _FORMATS = {
 }
 
 
-def download(rows: AuditRecords, kind: str) -> HttpResponseBase:
-    """Streamed, so that its length costs no memory."""
+def download(actor: Actor, rows: AuditRecords, kind: str, tenant: Tenant | None) -> HttpResponseBase:
+    """Streamed, so that its length costs no memory. Raises `Invalid`, and `TooMany` when the actor reads as
+    many at once as he may."""
     if kind not in _FORMATS:
         raise Invalid(_("format is csv or jsonl."), field="format")
     lines, content_type = _FORMATS[kind]
+    place = DOWNLOADS.take(actor, tenant.pk if tenant else None, tenant.path if tenant else "")
     answer = StreamingHttpResponse(lines(rows), content_type=content_type)
+    answer._resource_closers.append(place.give_back)  # type: ignore[attr-defined]  # called when it is closed
     answer["Content-Disposition"] = f'attachment; filename="wadah-audit.{kind}"'
     answer["Cache-Control"] = "no-store"
     return answer

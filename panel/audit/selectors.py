@@ -102,17 +102,32 @@ def _text(value: UUID | None) -> str | None:
 
 def as_json_lines(rows: AuditRecords) -> Iterator[str]:
     """One JSON object per line; oldest first, as it was written."""
-    for row in rows.order_by("at", "id").iterator(_AT_ONCE):
-        yield json.dumps(show(row)) + "\n"
+    for some in _in_pieces(rows):
+        yield "".join(f"{json.dumps(show(row))}\n" for row in some)
 
 
 def as_csv(rows: AuditRecords) -> Iterator[str]:
     """RFC 4180, with a header. A cell that a spreadsheet would run as a formula begins with an apostrophe."""
     writer = csv.writer(_Line())
     yield writer.writerow(COLUMNS)
-    for row in rows.order_by("at", "id").iterator(_AT_ONCE):
-        shown = show(row)
-        yield writer.writerow([_cell(shown[name]) for name in COLUMNS])
+    for some in _in_pieces(rows):
+        shown = (show(row) for row in some)
+        yield "".join(writer.writerow([_cell(one[name]) for name in COLUMNS]) for one in shown)
+
+
+def _in_pieces(rows: AuditRecords) -> Iterator[list[AuditRecord]]:
+    """All that there is now, a query for each piece: between two of them nothing of the database is held,
+    however long who reads them takes."""
+    newest = rows.order_by("-at", "-id").first()
+    if newest is None:
+        return
+    rows = rows.filter(at__lte=newest.at).order_by("at", "id")
+    some = list(rows[:_AT_ONCE])
+    while some:
+        yield some
+        last = some[-1]
+        rest = rows.filter(Q(at__gt=last.at) | Q(id__gt=last.pk), at__gte=last.at)
+        some = list(rest[:_AT_ONCE]) if len(some) == _AT_ONCE else []
 
 
 class _Line:

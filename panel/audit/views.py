@@ -43,5 +43,6 @@ def audit(request: PageRequest) -> HttpResponse:
 @signed_in
 def export(request: PageRequest) -> HttpResponseBase:
     """What the page would list, as a file."""
-    rows = records(request.actor, _filters(request), chosen_tenant(request, request.actor))
-    return download(rows, request.GET.get("format", "csv"))
+    tenant = chosen_tenant(request, request.actor)
+    rows = records(request.actor, _filters(request), tenant)
+    return download(request.actor, rows, request.GET.get("format", "csv"), tenant)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db import transaction
@@ -18,6 +19,7 @@ from panel.environments.selectors import living_one
 from panel.errors import Invalid, NotFound
 from panel.live.auth import actor_now
 from panel.nodes.agent import Agent
+from panel.serving.shares import DOWNLOADS, LOOKS, Place
 from panel.tenants.permissions import Permission
 from runtime.contract import Purpose
 from runtime.contract.base import NAME
@@ -25,6 +27,7 @@ from runtime.contract.base import NAME
 if TYPE_CHECKING:
     from channels.consumer import _ChannelScope as Scope
 
+Result = TypeVar("Result")
 
 #: Media type and end of the name, by form. Escape sequences are kept, so that it is no text to a browser.
 _FORMS = {"text": ("application/octet-stream", ".log"), "cast": ("application/x-asciicast", ".cast")}
@@ -67,39 +70,60 @@ def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
     )
 
 
-def console_log(actor: Actor, environment_id: UUID, form: str) -> HttpResponseBase:
+@dataclass(frozen=True)
+class Asked(Generic[Result]):
+    """What a node will say, and the place that the question takes until then. Awaited, raises `NodeAway`."""
+
+    result: Callable[[], Awaitable[Result]]
+    place: Place
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a console printed, as the download that it will be, and its place among those that are read."""
+
+    answer: Callable[[], Awaitable[HttpResponseBase]]
+    place: Place
+
+
+def console_log(actor: Actor, environment_id: UUID, form: str) -> Record:
     """What its console printed, as a download: `text` as it came, or `cast` with its times. Audited.
 
-    Raises as `open_console`, `Invalid` for another form, and `NodeAway`.
+    Raises as `open_console`, `Invalid` for another form, `TooMany` when the actor or his tenant reads as many
+    as may be; and, awaited, `NodeAway`.
     """
     environment = _visible(actor, environment_id)
     if form not in _FORMS:
         raise Invalid(_("format is text or cast."), field="format")
-    pieces = Agent(environment.node).console_log(environment.pk, form, user=actor.name)
-    with transaction.atomic():
-        record(
-            actor,
-            "environment.console_log",
-            tenant_id=environment.tenant_id,
-            target=environment,
-            after={"format": form},
-        )
-    answer = StreamingHttpResponse(pieces, content_type=_FORMS[form][0])
-    answer["Content-Disposition"] = f'attachment; filename="{environment.name}{_FORMS[form][1]}"'
-    return answer
+    agent = Agent(environment.node)
+    place = DOWNLOADS.take(actor, environment.tenant_id, environment.tenant.path)
+    _note(actor, environment, "environment.console_log", place, after={"format": form})
+
+    async def answer() -> HttpResponseBase:
+        pieces = await agent.console_log(environment.pk, form, user=actor.name)
+        made = StreamingHttpResponse(pieces, content_type=_FORMS[form][0])
+        made["Content-Disposition"] = f'attachment; filename="{environment.name}{_FORMS[form][1]}"'
+        return made
+
+    return Record(answer, place)
 
 
-def list_terminals(actor: Actor, environment_id: UUID) -> list[dict[str, Any]]:
+def list_terminals(actor: Actor, environment_id: UUID) -> Asked[list[dict[str, Any]]]:
     """Shells that run inside, by age: `{"name", "created_at", "viewers"}`. Each may be gone on with anywhere.
 
-    Raises as `open_console`, and `NodeAway`.
+    Raises as `open_console`, and `TooMany`.
     """
     environment = _visible(actor, environment_id)
-    found = Agent(environment.node).terminals(environment.pk, user=actor.name)
-    return [{key: one[key] for key in ("name", "created_at", "viewers")} for one in found if one["running"]]
+    agent = Agent(environment.node)
+
+    async def result() -> list[dict[str, Any]]:
+        found = await agent.terminals(environment.pk, user=actor.name)
+        return [{key: one[key] for key in ("name", "created_at", "viewers")} for one in found if one["running"]]
+
+    return Asked(result, LOOKS.take(actor, environment.tenant_id, environment.tenant.path))
 
 
-def close_terminal(actor: Actor, environment_id: UUID, name: str) -> None:
+def close_terminal(actor: Actor, environment_id: UUID, name: str) -> Asked[None]:
     """Ends the shell of that name with all that runs in it; a no-op when there is none. Audited.
 
     Raises as `list_terminals`.
@@ -107,15 +131,20 @@ def close_terminal(actor: Actor, environment_id: UUID, name: str) -> None:
     environment = _visible(actor, environment_id)
     if not NAME.fullmatch(name):
         raise NotFound(_("This terminal"))
-    with transaction.atomic():
-        record(
-            actor,
-            "environment.terminal_close",
-            tenant_id=environment.tenant_id,
-            target=environment,
-            before={"terminal": name},
-        )
-    Agent(environment.node).close_terminal(environment.pk, name, user=actor.name)
+    agent = Agent(environment.node)
+    place = LOOKS.take(actor, environment.tenant_id, environment.tenant.path)
+    _note(actor, environment, "environment.terminal_close", place, before={"terminal": name})
+    return Asked(lambda: agent.close_terminal(environment.pk, name, user=actor.name), place)
+
+
+def _note(actor: Actor, environment: Environment, action: str, place: Place, **what: Any) -> None:
+    """Audits what is about to be asked; the place is given back when that fails."""
+    try:
+        with transaction.atomic():
+            record(actor, action, tenant_id=environment.tenant_id, target=environment, **what)
+    except BaseException:
+        place.give_back()
+        raise
 
 
 def may_stay(scope: Scope, environment_id: UUID) -> bool:

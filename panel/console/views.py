@@ -1,5 +1,6 @@
 """The page of consoles, in the panel's frame or in a window of its own, and the shells that run inside."""
 
+from functools import partial
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase, JsonResponse
@@ -9,8 +10,9 @@ from django.views.decorators.http import require_POST, require_safe
 from panel.console.services import close_terminal, console_log, list_terminals
 from panel.environments.views.one import context_of, get
 from panel.errors import Refused
+from panel.serving.later import later
 from panel.tenants.permissions import Permission
-from panel.ui.web import PageRequest, page, signed_in
+from panel.ui.web import PageRequest, page, refused, signed_in
 
 
 @require_safe
@@ -42,24 +44,32 @@ def replay(request: PageRequest, environment_id: UUID) -> HttpResponse:
 @require_safe
 @signed_in
 def log(request: PageRequest, environment_id: UUID) -> HttpResponseBase:
-    return console_log(request.actor, environment_id, request.GET.get("format", "text"))
+    record = console_log(request.actor, environment_id, request.GET.get("format", "text"))
+    return later(request, record.answer, on_refused=partial(refused, request), place=record.place)
 
 
 @require_safe
 @signed_in
-def terminals(request: PageRequest, environment_id: UUID) -> HttpResponse:
+def terminals(request: PageRequest, environment_id: UUID) -> HttpResponseBase:
     """`{"items": […]}`; empty while the node can't be asked: the page opens its tabs anyway."""
-    try:
-        found = list_terminals(request.actor, environment_id)
-    except Refused as refusal:
-        if refusal.status < 500:
-            raise
-        found = []
-    return JsonResponse({"items": found})
+    looked = list_terminals(request.actor, environment_id)
+
+    async def answer() -> HttpResponse:
+        return JsonResponse({"items": await looked.result()})
+
+    def none(refusal: Refused) -> HttpResponse:
+        return JsonResponse({"items": []}) if refusal.status >= 500 else refused(request, refusal)
+
+    return later(request, answer, on_refused=none, place=looked.place)
 
 
 @require_POST
 @signed_in
-def close(request: PageRequest, environment_id: UUID, name: str) -> HttpResponse:
-    close_terminal(request.actor, environment_id, name)
-    return redirect("environment-console", environment_id)
+def close(request: PageRequest, environment_id: UUID, name: str) -> HttpResponseBase:
+    closing = close_terminal(request.actor, environment_id, name)
+
+    async def answer() -> HttpResponse:
+        await closing.result()
+        return redirect("environment-console", environment_id)
+
+    return later(request, answer, on_refused=partial(refused, request), place=closing.place)

@@ -9,6 +9,7 @@ from ninja import Query, Router, Status
 from pydantic import BaseModel, ConfigDict, Field
 
 from panel.api.pages import Page, cut
+from panel.api.promised import document, promised
 from panel.api.root import actor, uuid_of
 from panel.api.versions import expected_version
 from panel.console.services import close_terminal, console_log, list_terminals
@@ -272,28 +273,46 @@ def operations(request: HttpRequest, pk: str) -> Json:
 
 
 @router.post("/{pk}/exec", response=Json, operation_id="environments_exec")
-def execute(request: HttpRequest, pk: str, payload: Exec) -> Json | HttpResponse:
-    """Runs one command as root inside; its output and exit code."""
+def execute(request: HttpRequest, pk: str, payload: Exec) -> HttpResponse:
+    """Runs one command as root inside; its output and exit code.
+
+    Who hangs up ends it, unless the request has an `Idempotency-Key`, under which its answer is kept."""
     who = actor(request)
     found = selectors.living_one(who, uuid_of(pk, WHAT))
     who.require(Permission.ENVIRONMENT_EXEC, found)
-    return services.execute(who, found, Agent(found.node), **payload.model_dump())
+    running = services.execute(who, found, Agent(found.node), **payload.model_dump())
+
+    async def said() -> HttpResponse:
+        return document(await running.result())
+
+    return promised(request, said, running.place)
 
 
 @router.get("/{pk}/console/log", response={200: None}, operation_id="environments_console_log")
 def download_console(request: HttpRequest, pk: str, format: str = "text") -> HttpResponse:
     """What its console printed: `text`, as it came, or `cast`, an asciicast with its times."""
-    return console_log(actor(request), uuid_of(pk, WHAT), format)  # type: ignore[return-value]  # a stream
+    record = console_log(actor(request), uuid_of(pk, WHAT), format)
+    return promised(request, record.answer, record.place)
 
 
 @router.get("/{pk}/terminals", response=Json, operation_id="environments_terminals")
-def terminals(request: HttpRequest, pk: str) -> Json:
+def terminals(request: HttpRequest, pk: str) -> HttpResponse:
     """Root shells that run inside; `/ws/environments/{pk}/terminals/{name}` goes on with one."""
-    found = list_terminals(actor(request), uuid_of(pk, WHAT))
-    return {"items": found, "count": len(found)}
+    looked = list_terminals(actor(request), uuid_of(pk, WHAT))
+
+    async def answer() -> HttpResponse:
+        found = await looked.result()
+        return document({"items": found, "count": len(found)})
+
+    return promised(request, answer, looked.place)
 
 
 @router.delete("/{pk}/terminals/{name}", response={204: None}, operation_id="environments_close_terminal")
-def end_terminal(request: HttpRequest, pk: str, name: str) -> Status[None]:
-    close_terminal(actor(request), uuid_of(pk, WHAT), name)
-    return Status(204, None)
+def end_terminal(request: HttpRequest, pk: str, name: str) -> HttpResponse:
+    closing = close_terminal(actor(request), uuid_of(pk, WHAT), name)
+
+    async def answer() -> HttpResponse:
+        await closing.result()
+        return HttpResponse(status=204)
+
+    return promised(request, answer, closing.place)

@@ -1,32 +1,61 @@
-"""Asking a node's agent, over its unix socket, with a ticket for one environment and one purpose."""
+"""Asking a node's agent, over its unix socket, with a ticket for one environment and one purpose.
 
-import http.client
+Awaited, never waited for by a thread: a command may take ten minutes, and the reader of a record his time.
+"""
+
+import asyncio
 import json
-import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+import h11
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from panel.errors import Conflict, NodeAway, Refused
+from panel.errors import Conflict, NodeAway, Refused, TooMany
 from panel.nodes.models import Node
 from runtime.contract import Purpose, Ticket
 
 _PIECE_BYTES = 64 * 1024
+_CONNECT_S, _ANSWER_S = 5.0, 15.0
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("agent", timeout=timeout_s)
-        self._path = path
+class _Exchange:
+    """One request to the agent and its answer (h11 knows the protocol)."""
 
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._protocol = h11.Connection(h11.CLIENT)
+
+    async def ask(self, method: str, path: str, ticket: str, body: bytes = b"") -> int:
+        """Sends it; the answer's status."""
+        headers = [
+            ("Host", "agent"),
+            ("Authorization", f"Bearer {ticket}"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+            ("Connection", "close"),
+        ]
+        request = self._protocol.send(h11.Request(method=method, target=path, headers=headers)) or b""
+        rest = [self._protocol.send(event) or b"" for event in (h11.Data(data=body), h11.EndOfMessage())]
+        self._writer.write(request + b"".join(rest))
+        await self._writer.drain()
+        while not isinstance(event := await self._next(), h11.Response):
+            continue
+        return event.status_code
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        while not isinstance(event := await self._next(), h11.EndOfMessage):
+            if isinstance(event, h11.Data):
+                yield bytes(event.data)
+
+    async def _next(self) -> Any:
+        while (event := self._protocol.next_event()) is h11.NEED_DATA:
+            self._protocol.receive_data(await self._reader.read(_PIECE_BYTES))
+        return event
 
 
 class Agent:
@@ -37,60 +66,88 @@ class Agent:
     def path(self) -> str:
         return str(settings.WADAH.agent_path)
 
-    def ticket(self, environment_id: UUID, purpose: Purpose, user: str, *, read_only: bool = False) -> str:
+    def ticket(
+        self,
+        environment_id: UUID,
+        purpose: Purpose,
+        user: str,
+        *,
+        read_only: bool = False,
+        tenant_id: UUID | None = None,
+    ) -> str:
         made = Ticket.issue(
-            environment_id=environment_id, node=self.node.name, purpose=purpose, user=user, read_only=read_only
+            environment_id=environment_id,
+            node=self.node.name,
+            purpose=purpose,
+            user=user,
+            read_only=read_only,
+            tenant_id=tenant_id,
         )
         return made.sign(settings.SECRETS.ticket_key)
 
-    def execute(
-        self, environment_id: UUID, command: list[str], *, user: str, timeout_s: float, stdin: str
+    async def execute(
+        self,
+        environment_id: UUID,
+        command: list[str],
+        *,
+        user: str,
+        tenant_id: UUID,
+        timeout_s: float,
+        stdin: str,
     ) -> dict[str, Any]:
         """`{"exit_code", "stdout", "stderr", "truncated", "timed_out"}`. Raises `Conflict` when it doesn't
-        run, `NodeAway` when the node can't be asked."""
+        run, `TooMany` when as many commands run as may, `NodeAway` when the node can't be asked. Cancelled, it
+        hangs up, and the agent ends the command."""
         body = {"command": command, "timeout_s": timeout_s, "stdin": stdin}
         path = f"/v1/environments/{environment_id}/exec"
-        ticket = self.ticket(environment_id, Purpose.EXEC, user)
-        return self._ask("POST", path, ticket, body, timeout_s=timeout_s + 10)
+        ticket = self.ticket(environment_id, Purpose.EXEC, user, tenant_id=tenant_id)
+        return await self._ask("POST", path, ticket, body, timeout_s=timeout_s + 10)
 
-    def terminals(self, environment_id: UUID, *, user: str) -> list[dict[str, Any]]:
+    async def terminals(self, environment_id: UUID, *, user: str) -> list[dict[str, Any]]:
         """`{"name", "running", "created_at", "exit_code", "viewers"}` of each, by age. Raises `NodeAway`."""
         ticket = self.ticket(environment_id, Purpose.TERMINAL, user)
-        answer = self._ask("GET", f"/v1/environments/{environment_id}/terminals", ticket)
+        answer = await self._ask("GET", f"/v1/environments/{environment_id}/terminals", ticket)
         return list(answer["terminals"])
 
-    def close_terminal(self, environment_id: UUID, name: str, *, user: str) -> None:
+    async def close_terminal(self, environment_id: UUID, name: str, *, user: str) -> None:
         """Ends its shell and forgets what it printed; a no-op when there is none. Raises `NodeAway`."""
         ticket = self.ticket(environment_id, Purpose.TERMINAL, user)
         try:
-            self._ask("DELETE", f"/v1/environments/{environment_id}/terminals/{name}", ticket)
+            await self._ask("DELETE", f"/v1/environments/{environment_id}/terminals/{name}", ticket)
         except Refused as refusal:
             if refusal.code != "not_found":
                 raise
 
-    def console_log(self, environment_id: UUID, form: str, *, user: str) -> Iterator[bytes]:
+    async def console_log(self, environment_id: UUID, form: str, *, user: str) -> AsyncIterator[bytes]:
         """What its console printed, in pieces; `form`: `text` or `cast`. Raises `NodeAway` at once."""
         ticket = self.ticket(environment_id, Purpose.CONSOLE, user, read_only=True)
-        connection = _UnixConnection(self.path, 15)
         path = f"/v1/environments/{environment_id}/console/log?format={form}"
-        try:
-            connection.request("GET", path, headers={"Authorization": f"Bearer {ticket}"})
-            answer = connection.getresponse()
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
-            raise self._away() from error
-        if answer.status != http.HTTPStatus.OK:
-            connection.close()
-            raise self._away()
-        return self._pieces(connection, answer)
+        async with AsyncExitStack() as stack:
+            with self._or_away():
+                async with asyncio.timeout(_ANSWER_S):
+                    exchange = await stack.enter_async_context(self._exchange())
+                    status = await exchange.ask("GET", path, ticket)
+            if status != 200:
+                raise self._away()
+            return _with(stack.pop_all(), exchange.pieces())
+        raise AssertionError  # for types: the stack swallows nothing
 
-    @staticmethod
-    def _pieces(connection: _UnixConnection, answer: http.client.HTTPResponse) -> Iterator[bytes]:
+    @asynccontextmanager
+    async def _exchange(self) -> AsyncIterator[_Exchange]:
+        async with asyncio.timeout(_CONNECT_S):
+            reader, writer = await asyncio.open_unix_connection(self.path, limit=2 * _PIECE_BYTES)
         try:
-            while piece := answer.read(_PIECE_BYTES):
-                yield piece
+            yield _Exchange(reader, writer)
         finally:
-            connection.close()
+            writer.close()
+
+    @contextmanager
+    def _or_away(self) -> Iterator[None]:
+        """Whatever goes wrong on the way to the agent is a node that is away."""
+        try:
+            yield
+        except (OSError, TimeoutError, h11.ProtocolError, ValueError) as error:
+            raise self._away() from error
 
     def _away(self) -> NodeAway:
         return NodeAway(
@@ -98,23 +155,37 @@ class Agent:
             next_step=_("Try again in a moment."),
         )
 
-    def _ask(
-        self, method: str, path: str, ticket: str, body: dict[str, Any] | None = None, *, timeout_s: float = 15
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        ticket: str,
+        body: dict[str, Any] | None = None,
+        *,
+        timeout_s: float = _ANSWER_S,
     ) -> dict[str, Any]:
-        connection = _UnixConnection(self.path, timeout_s)
-        headers = {"Authorization": f"Bearer {ticket}", "Content-Type": "application/json"}
-        try:
-            connection.request(method, path, None if body is None else json.dumps(body), headers)
-            answer = connection.getresponse()
-            status, text = answer.status, answer.read()
+        data = b"" if body is None else json.dumps(body).encode()
+        with self._or_away():
+            async with asyncio.timeout(timeout_s), self._exchange() as exchange:
+                status = await exchange.ask(method, path, ticket, data)
+                text = b"".join([piece async for piece in exchange.pieces()])
             document: dict[str, Any] = json.loads(text or b"{}")
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._away() from error
-        finally:
-            connection.close()
         if status < 300:
             return document
-        message = document.get("message", "The node refused.")
-        if status == 409:
-            raise Conflict(message, code="not_running", next_step=document.get("next_step", ""))
-        raise Refused(message, code=document.get("code", "node_refused"), status=422 if status < 500 else 502)
+        raise _refusal(status, document)
+
+
+def _refusal(status: int, document: dict[str, Any]) -> Refused:
+    message, next_step = document.get("message", "The node refused."), document.get("next_step", "")
+    if status == 409:
+        return Conflict(message, code="not_running", next_step=next_step)
+    if status == 429:
+        return TooMany(message, code=document.get("code", "too_many"), next_step=next_step)
+    return Refused(message, code=document.get("code", "node_refused"), status=422 if status < 500 else 502)
+
+
+async def _with(stack: AsyncExitStack, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The pieces; the connection is closed after them, or when nobody wants them any more."""
+    async with stack:
+        async for piece in pieces:
+            yield piece

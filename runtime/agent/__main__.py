@@ -25,6 +25,8 @@ log = structlog.get_logger()
 #: Who besides root may connect: the panel's group.
 GROUP = "wadah"
 _BACKLOG = 512
+#: Threads that look at terminals; of one environment a few of them at once.
+LOOKS = 16
 
 
 def listen(path: Path) -> socket.socket:
@@ -63,11 +65,12 @@ def build(node: Node) -> Starlette:
     from runtime.worker import configure  # noqa: PLC0415
 
     execs = ThreadPoolExecutor(EXECS, thread_name_prefix="exec")
+    looks = ThreadPoolExecutor(LOOKS, thread_name_prefix="look")
     engine = ThreadPoolExecutor(4, thread_name_prefix="engine")
     sampling = ThreadPoolExecutor(1, thread_name_prefix="sampler")
     surveying = ThreadPoolExecutor(1, thread_name_prefix="survey")
     outbox = Outbox(configure(node), node)
-    agent = Agent(node, execs)
+    agent = Agent(node, execs, looks)
     sampler = Sampler(node, outbox)
 
     @asynccontextmanager
@@ -97,7 +100,7 @@ def build(node: Node) -> Starlette:
         await asyncio.gather(*tasks, return_exceptions=True)
         await agent.streams.close()
         outbox.close()
-        for pool in (execs, engine, sampling, surveying):
+        for pool in (execs, looks, engine, sampling, surveying):
             pool.shutdown(wait=False, cancel_futures=True)
 
     app = agent.application()

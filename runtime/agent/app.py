@@ -1,9 +1,11 @@
 """The agent's HTTP and WebSocket addresses. Every one but `/healthz` wants a ticket of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,7 +21,7 @@ from runtime.agent.session import Session
 from runtime.agent.streams import Streams, TooMany
 from runtime.agent.tickets import TicketOffice, TicketRefused
 from runtime.console import recording
-from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, run_command
+from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, Stop, run_command
 from runtime.console.terminals import close_terminal, find, list_terminals, open_terminal
 from runtime.contract import Purpose, Ticket
 from runtime.errors import RuntimeFault
@@ -27,8 +29,14 @@ from runtime.node import Node
 
 log = structlog.get_logger()
 
-#: At once, of one environment and of the node.
-EXECS_PER_ENVIRONMENT, EXECS = 8, 32
+#: At once, of one environment and of the node: one thread each, which mostly sleeps. The panel sees to it that
+#: no tenant takes all of them (`panel.serving.shares.EXECS`).
+EXECS_PER_ENVIRONMENT, EXECS = 8, 128
+#: Looks at terminals at once, of one environment; those of others have threads of their own then.
+LOOKS_PER_ENVIRONMENT = 4
+#: A command is begun by one turn of its tenant at a time. Beginning takes the OCI runtime so long, all of it
+#: processor time of the node's own; what it does afterwards is the environment's.
+BEGIN_S = 0.02
 MAX_BODY_BYTES = 2 * STDIN_BYTES
 _STATUS = {
     "ticket_refused": 401,
@@ -55,12 +63,14 @@ class ExecRequest(BaseModel):
 class Agent:
     """What the addresses share."""
 
-    def __init__(self, node: Node, pool: ThreadPoolExecutor):
+    def __init__(self, node: Node, execs: ThreadPoolExecutor, looks: ThreadPoolExecutor):
         self.node = node
         self.tickets = TicketOffice(node)
         self.streams = Streams(node)
-        self._pool = pool
+        self._pool, self._looks = execs, looks
         self._execs: dict[UUID, int] = {}
+        self._looking = Locks(LOOKS_PER_ENVIRONMENT)
+        self._beginning = Locks(1)
 
     def application(self) -> Starlette:
         at = "/v1/environments/{id:uuid}"
@@ -87,8 +97,9 @@ class Agent:
             raise RuntimeFault("there is no such environment on this node", code="not_found", retryable=False)
         return ticket
 
-    async def _in_thread(self, work: Callable[[], Any]) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+    async def _look(self, environment_id: UUID, work: Callable[[], Any]) -> Any:
+        async with self._looking.of(environment_id):
+            return await asyncio.get_running_loop().run_in_executor(self._looks, work)
 
     # addresses -------------------------------------------------------------------------------
 
@@ -108,24 +119,43 @@ class Agent:
         self._execs[environment_id] = running + 1
         try:
             log.info("exec", environment=str(environment_id), user=ticket.user, program=wanted.command[0][:100])
-            done: Outcome = await self._in_thread(
-                lambda: run_command(
-                    self.node,
-                    environment_id,
-                    wanted.command,
-                    timeout_s=wanted.timeout_s,
-                    stdin=wanted.stdin.encode(),
-                )
-            )
+            done = await self._run(request, wanted, ticket.tenant_id or environment_id)
         finally:
             self._execs[environment_id] -= 1
             if not self._execs[environment_id]:
                 del self._execs[environment_id]
         return JSONResponse(executed(done))
 
+    async def _run(self, request: Request, wanted: ExecRequest, payer: UUID) -> Outcome:
+        """Waits for the command, and ends it when who asked has hung up."""
+        environment_id: UUID = request.path_params["id"]
+        with Stop() as stop:
+            work = partial(
+                run_command,
+                self.node,
+                environment_id,
+                wanted.command,
+                timeout_s=wanted.timeout_s,
+                stdin=wanted.stdin.encode(),
+                stop=stop,
+            )
+            async with self._beginning.of(payer):
+                command = asyncio.get_running_loop().run_in_executor(self._pool, work)
+                await asyncio.wait({command}, timeout=BEGIN_S)
+            gone: asyncio.Future[Any] = asyncio.ensure_future(_hung_up(request))
+            try:
+                await asyncio.wait({command, gone}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                gone.cancel()
+                if not command.done():
+                    log.info("exec stopped", environment=str(environment_id))
+                    stop.now()
+            return await command
+
     async def terminals(self, request: Request) -> Response:
         self._ticket(request, Purpose.TERMINAL)
-        found = await self._in_thread(lambda: list_terminals(self.node, request.path_params["id"]))
+        environment_id = request.path_params["id"]
+        found = await self._look(environment_id, lambda: list_terminals(self.node, environment_id))
         rows = []
         for one in found:
             row = asdict(one)
@@ -139,7 +169,7 @@ class Agent:
         if ticket.read_only:
             raise TicketRefused("the ticket is for watching only")
         environment_id, name = request.path_params["id"], request.path_params["name"]
-        closed = await self._in_thread(lambda: close_terminal(self.node, environment_id, name))
+        closed = await self._look(environment_id, lambda: close_terminal(self.node, environment_id, name))
         if not closed:
             raise RuntimeFault(f"there is no terminal called {name}", code="not_found", retryable=False)
         return Response(status_code=204)
@@ -169,11 +199,11 @@ class Agent:
             return
         environment_id, name = socket.path_params["id"], socket.path_params["name"]
         try:
-            known = await self._in_thread(lambda: find(self.node, environment_id, name))
+            known = await self._look(environment_id, lambda: find(self.node, environment_id, name))
             if known is None or (not known.running and not ticket.read_only):
                 if ticket.read_only:
                     raise RuntimeFault(f"there is no terminal called {name}", code="not_found", retryable=False)
-                known = await self._in_thread(lambda: open_terminal(self.node, environment_id, name))
+                known = await self._look(environment_id, lambda: open_terminal(self.node, environment_id, name))
         except RuntimeFault as fault:
             await socket.send_json({"type": "error", "code": fault.code, "message": str(fault)})
             await socket.close(4409, fault.code)
@@ -219,6 +249,34 @@ async def _run(session: Session, socket: WebSocket) -> None:
         await socket.close()
     except (WebSocketDisconnect, RuntimeError):
         return  # the other side went away first
+
+
+class Locks:
+    """A semaphore of `most` for each of many; forgotten when nobody uses it."""
+
+    def __init__(self, most: int):
+        self._most = most
+        self._all: dict[UUID, tuple[asyncio.Semaphore, int]] = {}
+
+    @asynccontextmanager
+    async def of(self, whose: UUID) -> AsyncIterator[None]:
+        semaphore, users = self._all.get(whose, (None, 0))
+        semaphore = semaphore or asyncio.Semaphore(self._most)
+        self._all[whose] = semaphore, users + 1
+        try:
+            async with semaphore:
+                yield
+        finally:
+            users = self._all[whose][1] - 1
+            if users:
+                self._all[whose] = semaphore, users
+            else:
+                del self._all[whose]
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(request: Request) -> bytes:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 from uuid import UUID
 
 from runtime.errors import RuntimeFault
@@ -52,6 +52,22 @@ class Outcome:
     """More than `OUTPUT_BYTES` came of one of them; the rest was thrown away."""
     timed_out: bool
     duration_s: float
+
+
+class Stop:
+    """Ends a command from another thread: a descriptor that becomes readable, for whoever waits in `select`."""
+
+    def __init__(self) -> None:
+        self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def now(self) -> None:
+        os.eventfd_write(self.fd, 1)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
 
 
 def process_spec(
@@ -138,11 +154,12 @@ def run_command(
     *,
     timeout_s: float = 60,
     stdin: bytes = b"",
+    stop: Stop | None = None,
 ) -> Outcome:
     """Runs the command without a terminal and waits for it.
 
-    At the deadline it is killed inside, with all of its session. Raises `RuntimeFault` when the VE doesn't
-    run or the words can't be a command.
+    At the deadline, or at a `stop`, it is killed inside, with all of its session. Raises `RuntimeFault` when
+    the VE doesn't run or the words can't be a command.
     """
     spec = process_spec(node, environment_id, command, terminal=False)
     started = time.monotonic()
@@ -165,11 +182,12 @@ def run_command(
             start_new_session=True,
             cwd="/",
         )
-        talk = _Talk(process, stdin)
+        talk = _Talk(process, stdin, stop)
         timed_out = False
         try:
-            timed_out = not talk.until_end(started + timeout_s)
-            if timed_out:
+            is_over = talk.until_end(started + timeout_s)
+            timed_out = not is_over and not talk.is_stopped
+            if not is_over:
                 _kill_session(node, environment_id, pid_file, process.pid)
                 talk.until_end(time.monotonic() + 2)
         finally:
@@ -209,7 +227,7 @@ def _description(spec: Mapping[str, Any]) -> Iterator[int]:
 class _Talk:
     """Feeds a process and keeps the beginning of what it says."""
 
-    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes):
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, stop: Stop | None):
         self.process = process
         self.output = (bytearray(), bytearray())
         self.cut = False
@@ -226,9 +244,12 @@ class _Talk:
             process.stdin.close()
         self._ended = os.pidfd_open(process.pid)
         self._selector.register(self._ended, selectors.EVENT_READ, "end")
+        self.is_stopped = False
+        if stop is not None:
+            self._selector.register(stop.fd, selectors.EVENT_READ, "stop")
 
     def until_end(self, until: float) -> bool:
-        """Talks until the process has ended and said all; False at the deadline."""
+        """Talks until the process has ended and said all; False at the deadline, or when it is to stop."""
         ended = self.process.poll() is not None
         while True:
             if ended and not self._open_outputs():
@@ -237,6 +258,10 @@ class _Talk:
             if left <= 0:
                 return ended
             for key, _ in self._selector.select(left):
+                if key.data == "stop":
+                    self._selector.unregister(key.fd)
+                    self.is_stopped = True
+                    return ended
                 if key.data == "end":
                     self._selector.unregister(self._ended)
                     self.process.wait()

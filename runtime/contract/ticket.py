@@ -40,10 +40,19 @@ class Ticket(Message):
     expires_at: Annotated[int, Field(ge=0)]
     id: UUID = Field(default_factory=uuid4)
     read_only: bool = False
+    tenant_id: UUID | None = None
+    """On whose account it goes: tenants take turns at what is dear on a node."""
 
     @classmethod
     def issue(
-        cls, *, environment_id: UUID | None, node: str, purpose: Purpose, user: str, read_only: bool = False
+        cls,
+        *,
+        environment_id: UUID | None,
+        node: str,
+        purpose: Purpose,
+        user: str,
+        read_only: bool = False,
+        tenant_id: UUID | None = None,
     ) -> Self:
         """A ticket that is good from now for `LIFETIME_S` seconds."""
         return cls(
@@ -52,6 +61,7 @@ class Ticket(Message):
             purpose=purpose,
             user=user,
             read_only=read_only,
+            tenant_id=tenant_id,
             expires_at=int(time.time()) + LIFETIME_S,
         )
 
@@ -65,6 +75,7 @@ class Ticket(Message):
             "purpose": self.purpose.value,
             "user": self.user,
             "ro": self.read_only,
+            "tenant": str(self.tenant_id) if self.tenant_id else None,
         }
         return jwt.encode(claims, private_key_pem, algorithm=_ALGORITHM)
 
@@ -85,6 +96,7 @@ class Ticket(Message):
             purpose=Purpose(claims["purpose"]),
             user=claims["user"],
             read_only=bool(claims["ro"]),
+            tenant_id=claims.get("tenant"),
             expires_at=claims["exp"],
             id=claims["jti"],
         )

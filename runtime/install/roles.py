@@ -87,9 +87,9 @@ def roles(layout: Layout, front: Front) -> list[Role]:
         ),
         Role(
             "web",
-            [str(venv / "granian"), "--interface", "wsgi", "--uds", str(run / "web.sock"),
-             "--uds-permissions", "432", "--workers", "2", "--blocking-threads", "1", "--no-ws",
-             "--respawn-failed-workers", "--log-level", "warning", "panel.config.wsgi:application"],
+            [str(venv / "granian"), "--interface", "asginl", "--uds", str(run / "web.sock"),
+             "--uds-permissions", "432", "--workers", "2", "--no-ws", "--backlog", "4096",
+             "--respawn-failed-workers", "--log-level", "warning", "panel.config.web:application"],
             ready=run / "web.sock",
         ),
         Role(  # whoever sends an archive slowly holds a thread of this one only

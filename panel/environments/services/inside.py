@@ -1,6 +1,7 @@
 """What is inside: the root from its image, the ways in, and single commands."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -19,9 +20,18 @@ from panel.nodes import placement
 from panel.nodes.agent import Agent
 from panel.operations.models import OperationKind
 from panel.plans.rules import check_choices
+from panel.serving.shares import EXECS, Place
 from panel.tenants.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
 from runtime.contract import DesiredState
+
+
+@dataclass(frozen=True)
+class Running:
+    """A command that was let in: what it will have said, and its place among those that run."""
+
+    result: Callable[[], Awaitable[dict[str, Any]]]
+    place: Place
 
 
 def reinstall(
@@ -99,16 +109,35 @@ def execute(
     command: Sequence[str],
     timeout_s: float,
     stdin: str,
-) -> dict[str, Any]:
-    """One command as root inside: its exit code and output. Who ran what is recorded, not what it said."""
+) -> Running:
+    """One command as root inside: its exit code and output. Who ran what is recorded, not what it said.
+
+    Raises `TooMany` when the actor or his tenant has as many at once as may be.
+    """
     actor.require(Permission.ENVIRONMENT_EXEC, environment)
     refuse_suspended(environment.tenant)
-    with transaction.atomic():
-        record(
-            actor,
-            "environment.exec",
+    place = EXECS.take(actor, environment.tenant_id, environment.tenant.path)
+    try:
+        with transaction.atomic():
+            record(
+                actor,
+                "environment.exec",
+                tenant_id=environment.tenant_id,
+                target=environment,
+                after={"command": " ".join(command)[:400]},
+            )
+    except BaseException:
+        place.give_back()
+        raise
+
+    async def result() -> dict[str, Any]:
+        return await agent.execute(
+            environment.pk,
+            list(command),
+            user=actor.name,
             tenant_id=environment.tenant_id,
-            target=environment,
-            after={"command": " ".join(command)[:400]},
+            timeout_s=timeout_s,
+            stdin=stdin,
         )
-    return agent.execute(environment.pk, list(command), user=actor.name, timeout_s=timeout_s, stdin=stdin)
+
+    return Running(result, place)

@@ -1,13 +1,18 @@
 """One command inside an environment."""
 
 import asyncio
+import json
 import subprocess
 import time
+from http.client import HTTPConnection
 from pathlib import Path
+from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from runtime.agent.app import EXECS_PER_ENVIRONMENT
 from runtime.console.exec import OUTPUT_BYTES
 from runtime.contract import DesiredState, Purpose
 from runtime.engine import Engine
@@ -16,6 +21,7 @@ from runtime.node import Node
 from tests.host.conftest import Make
 from tests.host.console.conftest import Client, in_loop
 from tests.host.support.node import Specs
+from tests.host.support.waiting import wait_until
 
 
 def test_output_and_exit_code(agent: Client, make: Make) -> None:
@@ -130,3 +136,46 @@ async def test_many_at_once(agent: Client, make: Make) -> None:
     jobs = (asyncio.to_thread(agent.exec, spec.id, "echo", str(number)) for number in range(8))
     answers = await asyncio.gather(*jobs)
     assert [done["stdout"] for _, done in answers] == [f"{number}\n" for number in range(8)]
+
+
+def _ask(agent: Client, environment_id: UUID, *command: str) -> HTTPConnection:
+    """Begins a command, and leaves its answer to be read."""
+    connection = HTTPConnection("localhost", timeout=30)
+    connection.sock = socket(AF_UNIX, SOCK_STREAM)
+    connection.sock.connect(str(agent.node.agent_socket))
+    headers = {"Authorization": f"Bearer {agent.ticket(environment_id, Purpose.EXEC)}"}
+    body = json.dumps({"command": command, "timeout_s": 600})
+    connection.request("POST", f"/v1/environments/{environment_id}/exec", body, headers)
+    return connection
+
+
+def _runs(agent: Client, environment_id: UUID, words: str) -> bool:
+    return words in agent.exec(environment_id, "ps", "-o", "args")[1]["stdout"]
+
+
+def test_who_hangs_up_ends_his_command(agent: Client, make: Make) -> None:
+    """With all that it began; what others run goes on."""
+    spec = make()
+    kept = _ask(agent, spec.id, "sleep", "7654")
+    left = _ask(agent, spec.id, "sh", "-c", "sleep 4321 & sleep 1234")
+    wait_until(lambda: all(_runs(agent, spec.id, f"sleep {n}") for n in (7654, 4321, 1234)), "all of them")
+    left.close()
+    wait_until(
+        lambda: not any(_runs(agent, spec.id, f"sleep {n}") for n in (4321, 1234)), "the end of what was left"
+    )
+    assert _runs(agent, spec.id, "sleep 7654")
+    kept.close()
+    wait_until(lambda: not _runs(agent, spec.id, "sleep 7654"), "its end")
+
+
+def test_as_many_as_may_run_hold_up_no_look_at_a_terminal(agent: Client, make: Make) -> None:
+    """The ninth is refused by 429; terminals, and commands of a neighbour, have threads of their own."""
+    spec, other = make(), make()
+    running = [_ask(agent, spec.id, "sleep", "600") for _ in range(EXECS_PER_ENVIRONMENT)]
+    wait_until(lambda: agent.exec(spec.id, "true")[0] == 429, "a refusal")
+    path = f"/v1/environments/{spec.id}/terminals"
+    assert agent.request("GET", path, agent.ticket(spec.id, Purpose.TERMINAL)) == (200, {"terminals": []})
+    assert agent.exec(other.id, "echo", "here")[1]["stdout"] == "here\n"
+    for one in running:
+        one.close()
+    wait_until(lambda: agent.exec(spec.id, "true")[0] == 200, "room for one more")

@@ -1,0 +1,88 @@
+"""On whose account a request goes, before anybody has looked who asks.
+
+Reading a session or token takes a thread and the database, which is what a queue is to be fair about. So who
+was behind a credential is kept for a minute; until it is known, its requests count as its address's.
+"""
+
+import hashlib
+import ipaddress
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any
+
+from django.conf import settings
+
+from panel.accounts.actor import Actor
+from panel.accounts.auth import ACTOR, client_address
+from panel.serving.turns import Asker
+
+#: A credential's asker is looked up anew after so long.
+KEPT_S = 60.0
+MOST = 10_000
+
+
+class Askers:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._known: OrderedDict[bytes, tuple[Asker, float]] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, environ: Mapping[str, Any]) -> Asker:
+        credential = _credential(environ)
+        if credential is not None:
+            with self._lock:
+                known = self._known.get(credential)
+            if known is not None and known[1] > self._clock():
+                return known[0]
+        return stranger(client_address(dict(environ)))
+
+    def learn(self, environ: Mapping[str, Any]) -> None:
+        """After the request: who it was. In its thread, since it may ask the database, once a minute."""
+        actor = environ.get(ACTOR)
+        credential = _credential(environ)
+        if actor is None or credential is None:
+            return
+        now = self._clock()
+        with self._lock:
+            known = self._known.get(credential)
+            if known is not None and known[1] > now:
+                return
+        asker = asker_of(actor)
+        with self._lock:
+            self._known[credential] = asker, now + KEPT_S
+            self._known.move_to_end(credential)
+            if len(self._known) > MOST:
+                self._known.popitem(last=False)
+
+
+def asker_of(actor: Actor) -> Asker:
+    """All tokens and sessions of a person count together, and all people of tenants that hang together."""
+    person = f"person {actor.user.pk}"
+    if actor.token is not None and actor.token.tenant is not None:
+        return Asker(actor.token.tenant.path.partition("/")[0], person)
+    tops = {grant.path.partition("/")[0] for grant in actor.grants}
+    return Asker(tops.pop() if len(tops) == 1 else person, person)
+
+
+def stranger(address: str) -> Asker:
+    """By address; of IPv6 by the network that one customer is given (RFC 6177)."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return Asker("unknown", "unknown")
+    named = str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
+    return Asker(named, named)
+
+
+def _credential(environ: Mapping[str, Any]) -> bytes | None:
+    """A digest of what the request shows of itself, so that no secret lies about."""
+    shown = environ.get("HTTP_AUTHORIZATION") or _session(environ.get("HTTP_COOKIE", ""))
+    return hashlib.blake2b(shown.encode(), digest_size=16).digest() if shown else None
+
+
+def _session(cookies: str) -> str:
+    wanted = f"{settings.SESSION_COOKIE_NAME}="
+    found = (part.strip() for part in cookies.split(";"))
+    return next((part for part in found if part.startswith(wanted)), "")
