@@ -5,7 +5,6 @@ was behind a credential is kept for a minute; until it is known, its requests co
 """
 
 import hashlib
-import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -15,7 +14,8 @@ from typing import Any
 from django.conf import settings
 
 from panel.accounts.actor import Actor
-from panel.accounts.auth import ACTOR, client_address
+from panel.accounts.auth import ACTOR
+from panel.config.client import block_of, client_address
 from panel.serving.turns import Asker
 
 #: A credential's asker is looked up anew after so long.
@@ -36,7 +36,7 @@ class Askers:
                 known = self._known.get(credential)
             if known is not None and known[1] > self._clock():
                 return known[0]
-        return stranger(client_address(dict(environ)))
+        return stranger(client_address(environ))
 
     def learn(self, environ: Mapping[str, Any]) -> None:
         """After the request: who it was. In its thread, since it may ask the database, once a minute."""
@@ -67,13 +67,9 @@ def asker_of(actor: Actor) -> Asker:
 
 
 def stranger(address: str) -> Asker:
-    """By address; of IPv6 by the network that one customer is given (RFC 6177)."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return Asker("unknown", "unknown")
-    named = str(ipaddress.ip_network((ip, 64), strict=False)) if ip.version == 6 else address
-    return Asker(named, named)
+    """By what one client can choose addresses from."""
+    block = block_of(address)
+    return Asker(block, block)
 
 
 def _credential(environ: Mapping[str, Any]) -> bytes | None:
