@@ -14,13 +14,16 @@ from panel.accounts.actor import Actor
 from panel.environments.models import Environment
 from panel.events import PLATFORM_GROUP, RIGHTS_GROUP, environment_group, tenant_group
 from panel.live.auth import Doubt, actor_now, actor_of_scope
+from panel.live.places import PAGES
+from panel.serving.askers import asker_of
+from panel.serving.turns import Asker
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
 
 log = structlog.get_logger()
 
 RECHECK_EVERY_S = 1.5
-CLOSED_BY_RIGHTS = 4401
+CLOSED_BY_RIGHTS, TOO_MANY = 4401, 4429
 _MOST_GROUPS = 1000
 
 
@@ -29,15 +32,22 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     groups_joined: set[str]
     checker: "asyncio.Task[None] | None" = None
+    place: Asker | None = None
+    """On whose account one of the places is taken."""
 
     async def connect(self) -> None:
         self.groups_joined = set()
         self.doubt = Doubt()
-        actor = await database_sync_to_async(actor_of_scope)(self.scope)
-        if actor is None:
+        actor, asker = await database_sync_to_async(_who)(self.scope)
+        if actor is None or asker is None:
             await self.close(CLOSED_BY_RIGHTS)
             return
         await self.accept()
+        if not PAGES.take(asker):  # after the handshake, since a browser is told nothing of one that is refused
+            await self.send_json({"kind": "error", "message": "Too many pages are open: close some of them."})
+            await self.close(TOO_MANY)
+            return
+        self.place = asker
         await self._join(actor)
         self.checker = asyncio.create_task(self._recheck())
         await self.send_json({"kind": "hello"})
@@ -75,6 +85,9 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     async def disconnect(self, code: int) -> None:
         if self.checker is not None:
             self.checker.cancel()
+        if self.place is not None:
+            PAGES.give_back(self.place)
+            self.place = None
         with suppress(RedisError, OSError):
             for group in self.groups_joined:
                 await self.channel_layer.group_discard(group, self.channel_name)
@@ -98,6 +111,11 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
 
     async def wadah_rights(self, message: dict[str, Any]) -> None:
         await self._still_good()
+
+
+def _who(scope: Any) -> tuple[Actor | None, Asker | None]:
+    actor = actor_of_scope(scope)
+    return actor, asker_of(actor) if actor is not None else None
 
 
 def _groups(actor: Actor) -> set[str]:
