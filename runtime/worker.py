@@ -12,6 +12,11 @@ doubled, late or out of order changes nothing (security-settings 4.8).
 
 import argparse
 import os
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -70,7 +75,9 @@ app.conf.update(
 app.steps["consumer"].add(TakeBack)
 
 #: Threads of the slow worker; one sleeps for each environment that is asked to shut down.
-SLOW_THREADS = 128
+SLOW_THREADS = 256
+#: Of them, those of one tenant; fewer when there are not so many left. What is more takes turns.
+SLOW_OF_TENANT, SLOW_TURN_S = 64, 0.5
 #: A polite stop may take 10 minutes, an image longer: not given out again meanwhile.
 SLOW_VISIBILITY_S = 3600
 
@@ -164,7 +171,44 @@ def apply(document: dict[str, Any]) -> None:
     if spec.node != this_node().name:
         log.error("spec of another node refused", node=spec.node)
         return
-    Engine(this_node(), send_report, hand_over=None if _slow else hand_over_spec).apply(spec)
+    if not _slow:
+        Engine(this_node(), send_report, hand_over=hand_over_spec).apply(spec)
+        return
+    with SLOW.place(spec.tenant_id) as is_ours:
+        if is_ours:
+            Engine(this_node(), send_report).apply(spec)
+            return
+    time.sleep(SLOW_TURN_S)
+    if not hand_over_spec(spec):
+        log.warning("left to the panel, which sends it again", environment=str(spec.id))
+
+
+class SlowPlaces:
+    """How many of the slow worker's threads each tenant holds. Never more than are still free: whoever has a
+    hundred environments that won't shut down holds up nobody else's."""
+
+    def __init__(self, places: int = SLOW_THREADS, of_tenant: int = SLOW_OF_TENANT):
+        self._places, self._of_tenant = places, of_tenant
+        self._taken: Counter[UUID] = Counter()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def place(self, tenant_id: UUID) -> Iterator[bool]:
+        """While it lasts, one place; False when the tenant has its share already."""
+        with self._lock:
+            free = self._places - self._taken.total()
+            is_ours = self._taken[tenant_id] < min(self._of_tenant, free)
+            self._taken[tenant_id] += is_ours
+        try:
+            yield is_ours
+        finally:
+            with self._lock:
+                self._taken[tenant_id] -= is_ours
+                if not self._taken[tenant_id]:
+                    del self._taken[tenant_id]
+
+
+SLOW = SlowPlaces()
 
 
 @app.task(name=NODE_LOOK, shared=False)
