@@ -14,7 +14,7 @@ from tests.bench.bench import benchmark
 from tests.bench.measure import Row, Skipped
 
 #: In the order of running: quick ones first, those that leave the machine warm or full last.
-FIGURES = ("create", "delete", "exec", "echo", "throughput", "boot", "pages", "memory", "many")
+FIGURES = ("create", "delete", "exec", "echo", "throughput", "boot", "pages", "neighbours", "memory", "many")
 
 
 def main() -> int:

@@ -71,13 +71,13 @@ def _a_hundred(bench: Bench) -> Iterator[list[str]]:
 
 @contextmanager
 def _bare_server(bench: Bench) -> Iterator[str]:
-    """The bare view under the very server and options that the panel has."""
+    """The bare view under the panel's server, with as many workers, and nothing between it and Django."""
     web = Path(f"/proc/{bench.processes()['web'][0]}/cmdline").read_bytes().decode().split("\0")[:-1]
+    plain = [web[0], web[1], "--interface", "wsgi", "--workers", "2", "--blocking-threads", "1", "--no-ws"]
     with tempfile.TemporaryDirectory(prefix="wadah-bench-") as directory:
         path = str(Path(directory) / "bare.sock")
-        command = [path if word.endswith("web.sock") else word for word in web[:-1]]
         server = subprocess.Popen(
-            [*command, "tests.bench.bare:application"],
+            [*plain, "--uds", path, "--log-level", "warning", "tests.bench.bare:application"],
             cwd=CHECKOUT,
             env={**ENVIRONMENT, "PYTHONPATH": str(CHECKOUT)},
         )
