@@ -58,10 +58,13 @@ class Askers:
 
 
 def asker_of(actor: Actor) -> Asker:
-    """All tokens and sessions of a person count together, and all people of tenants that hang together."""
+    """All tokens and sessions of a person count together, and all people of tenants that hang together.
+
+    A token of a tenant's counts there: one and the same person may have made those of many tenants.
+    """
     person = f"person {actor.user.pk}"
     if actor.token is not None and actor.token.tenant is not None:
-        return Asker(actor.token.tenant.path.partition("/")[0], person)
+        return Asker(actor.token.tenant.path.partition("/")[0], f"{person} for {actor.token.tenant_id}")
     tops = {grant.path.partition("/")[0] for grant in actor.grants}
     return Asker(tops.pop() if len(tops) == 1 else person, person)
 

@@ -34,10 +34,14 @@ class Shares:
 
     def take(self, actor: "Actor", tenant_id: UUID | None, path: str) -> "Place":
         """One place, to be given back. Raises `TooMany` when it is more than the person's, the tenant's or the
-        tree's share. `path`: of the tenant; empty for what belongs to the installation."""
+        tree's share. `path`: of the tenant; empty for what belongs to the installation.
+
+        What a person's tokens of one tenant take isn't held against those of another, which somebody else may
+        have been given.
+        """
         tree = path.partition("/")[0] or f"person {actor.user.pk}"
         bounds: dict[tuple[str, Hashable], int] = {
-            ("person", actor.user.pk): self.of_person,
+            ("person", (actor.user.pk, actor.token.tenant_id if actor.token else None)): self.of_person,
             ("tenant", tenant_id or tree): self.of_tenant,
             ("tree", tree): self.of_tree,
         }

@@ -14,7 +14,7 @@ TENANT, OTHER = UUID(int=1), UUID(int=2)
 
 
 def person(number: int) -> Any:
-    return SimpleNamespace(user=SimpleNamespace(pk=number))
+    return SimpleNamespace(user=SimpleNamespace(pk=number), token=None)
 
 
 def shares(of_person: int = 2, of_tenant: int = 4, of_tree: int = 8) -> Shares:
@@ -54,3 +54,16 @@ def test_the_last_places_are_for_those_who_have_none() -> None:
             count += 1
         got.append(count)
     assert got == [16, 8, 4, 2, 1]
+
+
+def test_tokens_that_one_person_made_for_two_tenants_are_two_peoples() -> None:
+    ours = shares()
+
+    def with_token(tenant_id: UUID) -> Any:
+        return SimpleNamespace(**{**vars(person(1)), "token": SimpleNamespace(tenant_id=tenant_id)})
+
+    for _ in range(2):
+        ours.take(with_token(TENANT), TENANT, "top/")
+    ours.take(with_token(OTHER), OTHER, "else/")
+    with pytest.raises(TooMany):
+        ours.take(with_token(TENANT), TENANT, "top/")
