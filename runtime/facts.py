@@ -39,6 +39,7 @@ def collect(node: Node) -> NodeFacts:
         first_slot=settings.first_slot,
         slots=settings.slots,
         tasks=tasks.for_environments(),
+        forward_ports=node.forward_ports,
         kinds=tuple(kinds.available()),
         kernels=tuple(kernels.available()),
         devices=tuple(devices.available()),

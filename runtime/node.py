@@ -18,7 +18,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from runtime.contract.base import Name
+from runtime.contract.base import Name, Port
 
 DEFAULT_HOME = Path("/var/lib/wadah")
 
@@ -29,6 +29,8 @@ IDS_PER_SLOT = 65_536
 #: Slots of 65,536 ids up to 0x7FFCFFFF, which stays below 2^31; the one behind them unpacks images.
 MAX_SLOTS = 4093
 IMPORT_SLOT = 4093
+#: The default installation has the 2,048 slots before, each further one on the same machine a block behind.
+SMALL_BLOCKS_FROM, SMALL_BLOCK = 2048, 136
 
 
 class NodeSettings(BaseModel):
@@ -51,8 +53,22 @@ class NodeSettings(BaseModel):
     """Path of the network namespace that the node's processes live in (tests, two nodes on one machine)."""
     nameservers: tuple[str, ...] = ()
     """For VEs; empty: the host's own, without loopback ones."""
+    forward_ports: tuple[Port, Port] | None = None
+    """The first and the last port of the node that may lead into environments; None: by its block, see
+    `default_forward_ports`. Nothing of the host should listen there."""
     redis_url: str = ""
     """Broker; empty: the installation's own Redis on HOME/run/redis.sock."""
+
+
+def default_forward_ports(first_slot: int) -> tuple[int, int]:
+    """20000-27999 for the first block of ids, 256 ports from 28000 on for each of the others.
+
+    Below the kernel's own choice for outgoing connections, 32768-60999.
+    """
+    if first_slot < SMALL_BLOCKS_FROM:
+        return 20_000, 27_999
+    number = (first_slot - SMALL_BLOCKS_FROM) // SMALL_BLOCK
+    return 28_000 + 256 * number, 28_255 + 256 * number
 
 
 def mark_of(home: Path) -> str:
@@ -104,6 +120,11 @@ class Node:
     @property
     def name(self) -> str:
         return self.settings.name
+
+    @property
+    def forward_ports(self) -> tuple[int, int]:
+        """First and last port of the node that may lead into environments."""
+        return self.settings.forward_ports or default_forward_ports(self.settings.first_slot)
 
     # names on the host -----------------------------------------------------------------------
 

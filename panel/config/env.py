@@ -58,9 +58,6 @@ class PanelEnv(BaseSettings):
     """How long the row of a deleted environment is kept for its history."""
     tenant_delete_wait_s: int = Field(default=7 * 86_400, ge=0, le=90 * 86_400)
     """How long a tenant that is to be deleted can still be kept."""
-    forward_first_port: int = Field(default=1024, ge=1, le=65535)
-    forward_last_port: int = Field(default=65535, ge=1, le=65535)
-    """Ports of a node that tenants may have forwarded."""
     tenant_open_operations: int = Field(default=200, ge=1)
     """How many operations of one tenant may be open at once; more are refused until some have ended."""
     tenant_consoles: int = Field(default=200, ge=1)

@@ -58,7 +58,7 @@ def spec_of(
         slot=environment.slot or 0,
         limits=limits_of(environment),
         envelope=envelope,
-        network=network_of(environment, addresses, forwards),
+        network=network_of(environment, addresses, forwards, closed=tenant.state == TenantState.SUSPENDED),
         credentials=Credentials(
             revision=environment.credentials_revision,
             ssh_keys=tuple(environment.ssh_keys),
@@ -104,8 +104,9 @@ def desired_of(environment: Environment, tenant: Tenant) -> DesiredState:
 
 
 def network_of(
-    environment: Environment, addresses: Sequence[Address], forwards: Sequence[PortForward]
+    environment: Environment, addresses: Sequence[Address], forwards: Sequence[PortForward], *, closed: bool
 ) -> Network:
+    """`closed`: a frozen environment's kernel would still answer."""
     return Network.model_validate(
         {
             **environment.network_options,
@@ -115,5 +116,6 @@ def network_of(
                 Forward.model_validate({"protocol": f.protocol, "node_port": f.node_port, "port": f.port})
                 for f in forwards
             ),
+            "closed": closed,
         }
     )

@@ -18,8 +18,6 @@ class AddressPool(models.Model):
     first = models.BigIntegerField()
     """Lowest offset from the network's address that is handed out."""
     last = models.BigIntegerField()
-    cursor = models.BigIntegerField()
-    """The offset handed out last: the search goes on from here, so that an address rests long."""
     is_active = models.BooleanField(default=True)
 
     class Meta:

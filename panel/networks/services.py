@@ -1,8 +1,12 @@
-"""Leasing addresses and forwarding ports."""
+"""Leasing addresses and forwarding ports.
+
+Both are chosen by chance: in sequence they would tell each tenant how many others come and go.
+"""
 
 import ipaddress
+import secrets
 from datetime import timedelta
-from uuid import UUID
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -14,17 +18,17 @@ from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NoRoom
 from panel.networks.models import Address, AddressPool, PortForward
 from panel.nodes.models import Node
-from panel.prepared import Given, Prepared, PreparedUpdate
+from panel.prepared import Given, Prepared
 from panel.tenants.models import Tenant
 from runtime.contract import NodeFacts
 
+_LOT = secrets.SystemRandom()
 #: Offsets looked at in one query.
 _WINDOW = 64
 #: Offsets that are used of a large IPv6 network: more than anybody has environments.
 _MOST_OFFSETS = 2**31
 
 _POOLS = Prepared(lambda: AddressPool.objects.filter(node=Given("node", UUIDField()), is_active=True))
-_CURSOR = PreparedUpdate.of_row(AddressPool, ["cursor"])
 _TAKEN = Prepared(
     lambda: Address.objects.filter(
         pool=Given("pool", UUIDField()),
@@ -53,9 +57,7 @@ def _open_pool(node: Node, text: str) -> None:
     network = ipaddress.ip_network(text)
     last = min(network.num_addresses - (2 if network.version == 4 else 1), _MOST_OFFSETS)
     if last >= 2:
-        AddressPool.objects.create(
-            node=node, network=text, family=network.version, first=2, last=last, cursor=1
-        )
+        AddressPool.objects.create(node=node, network=text, family=network.version, first=2, last=last)
 
 
 def has_family(node: Node, family: int) -> bool:
@@ -69,10 +71,8 @@ def pools_of(node: Node) -> dict[int, AddressPool]:
 
 
 def lease(environment: Environment, tenant: Tenant, pool: AddressPool, count: int) -> list[Address]:
-    """Unsaved leases of the next free addresses; moves the pool's cursor. `NoRoom` when it is used up."""
+    """Unsaved leases of free addresses. `NoRoom` when the pool is used up."""
     offsets = _free_offsets(pool, count)
-    pool.cursor = offsets[-1]
-    _CURSOR.run(pk=pool.pk, cursor=pool.cursor)
     base = ipaddress.ip_network(pool.network).network_address
     return [
         Address(
@@ -88,17 +88,17 @@ def lease(environment: Environment, tenant: Tenant, pool: AddressPool, count: in
 
 
 def _free_offsets(pool: AddressPool, count: int) -> list[int]:
-    """Next-fit from the cursor, once around."""
+    """Some of those that are free behind a place drawn by lot; behind the last comes the first."""
     found: list[int] = []
     size = pool.last - pool.first + 1
-    looked = 0
-    at = pool.cursor + 1
+    at, looked = pool.first + secrets.randbelow(size), 0
     while looked < size and len(found) < count:
         if at > pool.last:
             at = pool.first
         upto = min(at + _WINDOW - 1, pool.last, at + size - looked - 1)
         taken = set(_TAKEN.all(pool=pool.pk, first=at, last=upto))
-        found += [offset for offset in range(at, upto + 1) if offset not in taken]
+        free = [offset for offset in range(at, upto + 1) if offset not in taken]
+        found += _LOT.sample(free, min(count - len(found), len(free)))
         looked += upto - at + 1
         at = upto + 1
     if len(found) < count:
@@ -108,7 +108,7 @@ def _free_offsets(pool: AddressPool, count: int) -> list[int]:
             field=f"ipv{pool.family}",
             next_step=_("Delete what isn't needed (addresses rest for a while), or add a larger network."),
         )
-    return found[:count]
+    return found
 
 
 def release_all(environment: Environment) -> None:
@@ -124,50 +124,69 @@ def sweep() -> int:
     return count
 
 
-def check_forward(protocol: str, port: int, node_port: int | None) -> None:
-    low, high = settings.WADAH.forward_first_port, settings.WADAH.forward_last_port
+def check_forward(protocol: str, port: int) -> None:
     if protocol not in {"tcp", "udp"}:
         raise Invalid(
             _("The protocol is tcp or udp, not %(protocol)s.") % {"protocol": protocol[:20]}, field="protocol"
         )
     if not 1 <= port <= 65535:
         raise Invalid(_("The port inside is 1 to 65535, not %(port)s.") % {"port": port}, field="port")
-    if node_port is not None and not low <= node_port <= high:
-        raise Invalid(
-            _("The node's port is %(low)s to %(high)s, not %(node_port)s.")
-            % {"low": low, "high": high, "node_port": node_port},
-            field="node_port",
-        )
+
+
+def forward_ports(node: Node) -> range:
+    """The node's ports that may lead inside, by what it says of itself."""
+    first, last = node.facts.get("forward_ports") or NodeFacts.model_fields["forward_ports"].default
+    return range(first, last + 1)
 
 
 def open_forward(
     environment: Environment, *, protocol: str, port: int, node_port: int | None, description: str = ""
 ) -> PortForward:
-    """A new forward; without `node_port` the panel picks one. `Conflict` when the port is taken."""
-    node_id: UUID = environment.node_id
-    taken = set(
-        PortForward.objects.filter(node_id=node_id, protocol=protocol).values_list("node_port", flat=True)
-    )
+    """A new forward; without `node_port` the panel picks one. `Invalid` for a port outside of the node's range,
+    and where there is no address to lead to; `Conflict` when the port is taken."""
+    if not environment.addresses.filter(released_at=None).exists():
+        raise Invalid(
+            _("The environment has no address that a port could lead to."),
+            code="no_address",
+            next_step=_("Add an address first."),
+        )
+    allowed = forward_ports(environment.node)
     if node_port is None:
-        low, high = max(settings.WADAH.forward_first_port, 20_000), settings.WADAH.forward_last_port
-        node_port = next((p for p in range(low, high + 1) if p not in taken), None)
-        if node_port is None:
-            raise NoRoom(_("No port of the node is free."), code="no_port", field="node_port")
-    if node_port in taken:
+        return _drawn(environment, allowed, protocol=protocol, port=port, description=description)
+    if node_port not in allowed:
+        raise Invalid(
+            _("The node's port is %(low)s to %(high)s, not %(node_port)s.")
+            % {"low": allowed[0], "high": allowed[-1], "node_port": node_port},
+            field="node_port",
+        )
+    made = _store(environment, protocol=protocol, port=port, node_port=node_port, description=description)
+    if made is None:
         raise _taken(protocol, node_port)
+    return made
+
+
+def _drawn(environment: Environment, allowed: range, *, protocol: str, **fields: Any) -> PortForward:
+    """By lot among those that are free; again when somebody else was quicker."""
+    rows = PortForward.objects.filter(node_id=environment.node_id, protocol=protocol)
+    while free := list(set(allowed) - set(rows.values_list("node_port", flat=True))):
+        made = _store(environment, protocol=protocol, node_port=_LOT.choice(free), **fields)
+        if made is not None:
+            return made
+    raise NoRoom(_("No port of the node is free."), code="no_port", field="node_port")
+
+
+def _store(environment: Environment, **fields: Any) -> PortForward | None:
+    """None when the port is taken."""
     try:
         with transaction.atomic():
             return PortForward.objects.create(
                 environment=environment,
                 tenant_id=environment.tenant_id,
-                node_id=node_id,
-                protocol=protocol,
-                port=port,
-                node_port=node_port,
-                description=description,
+                node_id=environment.node_id,
+                **fields,
             )
-    except IntegrityError as error:
-        raise _taken(protocol, node_port) from error
+    except IntegrityError:
+        return None
 
 
 def _taken(protocol: str, node_port: int) -> Conflict:

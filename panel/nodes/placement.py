@@ -1,11 +1,12 @@
 """Which node a new environment goes to."""
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import BigIntegerField, CharField, Count, DateTimeField, F, IntegerField, UUIDField
+from django.db.models import BigIntegerField, CharField, DateTimeField, F, IntegerField, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -28,20 +29,14 @@ _READY = Prepared(
     ).values_list("node_id", flat=True)
 )
 _NODES = Prepared(Node.objects.all)
-_HIGHEST_SLOT = Prepared(
+_SLOTS_TAKEN = Prepared(
     lambda: (
-        Environment.objects.filter(node=Given("node", UUIDField()), slot__isnull=False)
-        .order_by("-slot")
-        .values_list("slot", flat=True)[:1]
-    )
-)
-_USED_SLOTS = Prepared(
-    lambda: (
-        Environment.objects.filter(node=Given("node", UUIDField()), slot__gte=Given("first", IntegerField()))
+        Environment.objects.filter(
+            node=Given("node", UUIDField()),
+            slot__range=(Given("low", IntegerField()), Given("high", IntegerField())),
+        )
         .order_by()
-        .values("node")
-        .annotate(count=Count("pk"))
-        .values_list("count", flat=True)
+        .values_list("slot", flat=True)
     )
 )
 _RESTED = Prepared(
@@ -55,6 +50,8 @@ _RESTED = Prepared(
 )
 
 
+#: Ranges of user ids that are looked at in one query.
+_SLOTS_AT_ONCE = 64
 _COUNTED = ("reserved_cpu", "reserved_memory_mb", "reserved_disk_mb")
 #: Above all that a column can hold.
 _NO_BAR = 2**62
@@ -237,20 +234,13 @@ def take(
 def free_slot(node: Node) -> int:
     """A range of user ids that no environment of the node has. `NoRoom` when all are taken.
 
-    One that was never used comes first, then one that has rested its whole time (`slot_cooldown_s`), and when
-    there is none, the one that has rested longest, at least `slot_least_rest_s`. The node says that an
-    environment is gone only when no process has an id of its range any more.
+    One that is free or has rested its whole time (`slot_cooldown_s`), drawn by lot: an environment sees its own
+    number, and in sequence it would tell how many came before. When there is none, the one that has rested
+    longest, at least `slot_least_rest_s`. The node says that an environment is gone only when no process has an
+    id of its range any more.
     """
     first, count = node.facts["first_slot"], node.facts["slots"]
-    highest = _HIGHEST_SLOT.first(node=node.pk)
-    if highest is None or highest < first:
-        return int(first)
-    if highest + 1 < first + count:
-        return int(highest) + 1
-    free, slots = None, Environment.objects.filter(node=node, slot__isnull=False)
-    if (_USED_SLOTS.first(node=node.pk, first=first) or 0) < count:
-        taken = set(slots.values_list("slot", flat=True))
-        free = next((slot for slot in range(first, first + count) if slot not in taken), None)
+    free = _drawn_slot(node, first, first + count - 1)
     if free is None:
         free = _longest_rested(node)
     if free is None:
@@ -261,6 +251,18 @@ def free_slot(node: Node) -> int:
             next_step=_("Wait for the ranges of deleted environments, or add a node."),
         )
     return free
+
+
+def _drawn_slot(node: Node, first: int, last: int) -> int | None:
+    """One of those that are free behind a place drawn by lot; behind the last comes the first."""
+    start = first + secrets.randbelow(last - first + 1)
+    for low, high in ((start, last), (first, start - 1)):
+        for at in range(low, high + 1, _SLOTS_AT_ONCE):
+            upto = min(at + _SLOTS_AT_ONCE - 1, high)
+            free = set(range(at, upto + 1)).difference(_SLOTS_TAKEN.all(node=node.pk, low=at, high=upto))
+            if free:
+                return secrets.choice(sorted(free))
+    return None
 
 
 def _longest_rested(node: Node) -> int | None:

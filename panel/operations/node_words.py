@@ -72,6 +72,9 @@ CAUSES = {
     "os_error": gettext_lazy("The node's kernel refused."),
     "out_of_memory": gettext_lazy("Its init was killed because the memory limit was reached."),
     "pool_full": gettext_lazy("The node's pool is full."),
+    "no_address": gettext_lazy("It has no address that a port of the node could lead to."),
+    "port_in_use": gettext_lazy("That port of the node is in use by the node itself."),
+    "port_outside": gettext_lazy("That port of the node may not lead into environments."),
     "port_taken": gettext_lazy(
         "A port of the node that should lead to it leads to another environment already."
     ),
@@ -99,7 +102,9 @@ EVENTS = {
 #: Whole sentences of nodes and of the panel's own tasks, which have no reader while they speak. What stands
 #: for a `phrase` in one may be another of them.
 SENTENCES = (
+    _("Add an address first."),
     _("Build it on the images page, or choose another."),
+    _("Choose a port of that range, or leave it out and one is chosen."),
     _("Choose another port of the node."),
     _("Choose fewer, or have the node made for more (./wadah harden)."),
     _("Create it anew when you want it after all."),

@@ -94,6 +94,8 @@ class Network(Message):
     """May open connections to private address ranges beyond the node (off: RFC 1918 & co. refused)."""
     allow_smtp: bool = False
     """May open connections to port 25."""
+    closed: bool = False
+    """Neither sends nor is led to, whatever else is said here: of somebody who is suspended."""
 
 
 class SecurityClass(StrEnum):

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name
+from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name, Port
 from runtime.contract.environment import Device, Kernel, Kind
 
 
@@ -50,6 +50,8 @@ class NodeFacts(Message):
     """The id ranges that this installation may hand out: [first_slot, first_slot + slots)."""
     tasks: Annotated[int, Field(ge=0)] = 0
     """Processes and threads that all its environments may have together; 0 where it doesn't say."""
+    forward_ports: tuple[Port, Port] = (20_000, 27_999)
+    """First and last of its ports that may lead into environments."""
     kinds: tuple[Kind, ...]
     kernels: tuple[Kernel, ...]
     devices: tuple[Device, ...] = ()

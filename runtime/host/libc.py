@@ -33,6 +33,7 @@ _PR_SET_DUMPABLE, _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 4, 28, 4
 _STACK_BYTES, _IDLE_S = 65_536, 5
 
 _SYS_SETRESGID_SETRESUID = {"x86_64": (119, 117), "aarch64": (149, 147)}
+_SYS_MEMBARRIER = {"x86_64": 324, "aarch64": 283}
 # asm-generic numbers, the same on x86-64 and arm64
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_MOUNT_SETATTR = 428, 429, 442
 
@@ -57,6 +58,12 @@ def _checked(result: int, what: str) -> int:
 
 def unshare(flags: int) -> None:
     _checked(_libc.unshare(flags), "unshare")
+
+
+def wait_for_readers() -> None:
+    """Returns when every processor has left the read-side section of the kernel (RCU) that it was in: a packet
+    that was on its way through old rules is through (membarrier(2), MEMBARRIER_CMD_GLOBAL; some 10 ms)."""
+    _checked(_libc.syscall(_SYS_MEMBARRIER[platform.machine()], 1, 0, 0), "membarrier")
 
 
 @contextmanager

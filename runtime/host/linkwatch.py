@@ -5,7 +5,8 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from runtime.host.rtnetlink import IFLA_IFNAME, RTM_DELLINK, attributes
+from runtime.host.nlsocket import attributes
+from runtime.host.rtnetlink import IFLA_IFNAME, RTM_DELLINK
 
 _RTMGRP_LINK = 1
 _HEADER = struct.Struct("=IHHII")

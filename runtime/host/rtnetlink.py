@@ -7,26 +7,30 @@ linux/pkt_sched.h.
 """
 
 import errno
-import os
 import socket
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from itertools import count
-from types import TracebackType
-from typing import Self
+
+from runtime.host.nlsocket import (
+    NLM_F_ACK,
+    NLM_F_CREATE,
+    NLM_F_ECHO,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    Attributes,
+    NetlinkSocket,
+    attribute,
+    attributes,
+    text,
+    u32,
+)
 
 Address = IPv4Address | IPv6Address
-Attributes = dict[int, bytes]
-
-NLM_F_REQUEST, NLM_F_ACK, NLM_F_ECHO, NLM_F_DUMP = 0x1, 0x4, 0x8, 0x300
-NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
-NLMSG_ERROR, NLMSG_DONE = 2, 3
-SOL_NETLINK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK = 270, 10, 12
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
-RTM_NEWADDR, RTM_DELADDR = 20, 21
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_DELNEIGH = 28, 29
 RTM_GETQDISC = 38
@@ -45,25 +49,11 @@ NETNSA_NSID, NETNSA_FD = 1, 3
 TC_H_ROOT, TC_H_INGRESS = 0xFFFFFFFF, 0xFFFFFFF1
 TCA_KIND, TCA_OPTIONS, TCA_TBF_PARMS, TCA_TBF_RATE64 = 1, 2, 1, 4
 
-_HEADER = struct.Struct("=IHHII")
 _IFINFO = struct.Struct("=BxHiII")
 _IFADDR = struct.Struct("=BBBBI")
 _RTMSG = struct.Struct("=BBBBBBBBI")
 _NDMSG = struct.Struct("=BxxxiHBB")
 _TCMSG = struct.Struct("=BxxxiIII")
-
-
-def _attribute(kind: int, value: bytes) -> bytes:
-    length = 4 + len(value)
-    return struct.pack("=HH", length, kind) + value + bytes(-length % 4)
-
-
-def _u32(kind: int, value: int) -> bytes:
-    return _attribute(kind, struct.pack("=I", value))
-
-
-def _text(kind: int, value: str) -> bytes:
-    return _attribute(kind, value.encode() + b"\0")
 
 
 def _family(address: Address) -> int:
@@ -72,19 +62,6 @@ def _family(address: Address) -> int:
 
 def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
-
-
-def attributes(data: bytes) -> Attributes:
-    """Attributes by number; nested ones stay bytes."""
-    found: Attributes = {}
-    offset = 0
-    while offset + 4 <= len(data):
-        length, kind = struct.unpack_from("=HH", data, offset)
-        if length < 4:
-            break
-        found[kind & 0x3FFF] = data[offset + 4 : offset + length]
-        offset += length + (-length % 4)
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,95 +101,19 @@ def _integer(value: bytes | None) -> int | None:
     return None if value is None else int(struct.unpack("=i", value)[0])
 
 
-class Rtnetlink:
+class Rtnetlink(NetlinkSocket):
     """A netlink socket of the calling thread's network namespace; to be closed soon.
 
     The verbs that change only collect; `send` carries all of them out by one call.
     """
 
     def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0)
-        self._socket.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-        self._socket.setsockopt(SOL_NETLINK, NETLINK_GET_STRICT_CHK, 1)
-        self._numbers = count(1)
-        self._pending: list[tuple[int, bytes, str, frozenset[int]]] = []
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._socket.close()
-
-    # -- transport ------------------------------------------------------------------------------
-
-    def _collect(self, kind: int, flags: int, body: bytes, what: str, accept: tuple[int, ...] = ()) -> None:
-        number = next(self._numbers)
-        flags |= NLM_F_REQUEST | NLM_F_ACK
-        message = _HEADER.pack(_HEADER.size + len(body), kind, flags, number, 0) + body
-        message += bytes(-len(message) % 4)
-        self._pending.append((number, message, what, frozenset(accept)))
-
-    def send(self) -> set[str]:
-        """Carries out what was collected, in order, and returns what of it really changed something.
-
-        An error in the list of what a verb accepts ("is there", "is gone") means: nothing to do. Each
-        message is tried, then the first other error is raised as an OSError that names what was refused.
-        """
-        pending, self._pending = self._pending, []
-        if not pending:
-            return set()
-        self._socket.send(b"".join(message for _, message, _, _ in pending))
-        waiting = {number: (what, accept) for number, _, what, accept in pending}
-        done: set[str] = set()
-        fault: OSError | None = None
-        while waiting:
-            for kind, number, body in self._receive():
-                if kind != NLMSG_ERROR or number not in waiting:
-                    continue
-                what, accept = waiting.pop(number)
-                code = -int(struct.unpack_from("=i", body)[0])
-                if code == 0:
-                    done.add(what)
-                elif code not in accept and fault is None:
-                    fault = OSError(code, os.strerror(code), what)
-        if fault is not None:
-            raise fault
-        return done
-
-    def _receive(self) -> Iterator[tuple[int, int, bytes]]:
-        data = self._socket.recv(1 << 18)
-        offset = 0
-        while offset + _HEADER.size <= len(data):
-            length, kind, _, number, _ = _HEADER.unpack_from(data, offset)
-            yield kind, number, data[offset + _HEADER.size : offset + length]
-            offset += length + (-length % 4)
-
-    def _ask(self, kind: int, body: bytes, what: str, *, dump: bool = False, flags: int = 0) -> list[bytes]:
-        number = next(self._numbers)
-        flags |= NLM_F_REQUEST | (NLM_F_DUMP if dump else 0)
-        self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, number, 0) + body)
-        found: list[bytes] = []
-        while True:
-            for answer, its_number, data in self._receive():
-                if its_number != number:
-                    continue
-                if answer == NLMSG_DONE:
-                    return found
-                if answer == NLMSG_ERROR:
-                    code = -int(struct.unpack_from("=i", data)[0])
-                    if code:
-                        raise OSError(code, os.strerror(code), what)
-                    return found
-                found.append(data)
-            if found and not dump:
-                return found
+        super().__init__(socket.NETLINK_ROUTE)
 
     # -- questions ------------------------------------------------------------------------------
 
     def link(self, name: str) -> Link | None:
-        body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + _text(IFLA_IFNAME, name)
+        body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + text(IFLA_IFNAME, name)
         return self._link(body, name)
 
     def link_at(self, index: int) -> Link | None:
@@ -229,6 +130,12 @@ class Rtnetlink:
     def links(self) -> list[Link]:
         body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
         return [Link(one) for one in self._ask(RTM_GETLINK, body, "links", dump=True)]
+
+    def addresses(self) -> Iterator[Address]:
+        """Every address of every link of this namespace."""
+        for body in self._ask(RTM_GETADDR, _IFADDR.pack(socket.AF_UNSPEC, 0, 0, 0, 0), "addresses", dump=True):
+            values = attributes(body[_IFADDR.size :])
+            yield ip_address(values.get(IFA_LOCAL) or values[IFA_ADDRESS])
 
     def token_bucket(self, index: int) -> int | None:
         """Bytes per second of a link's outermost queue, where that is a tc-tbf(8); None otherwise."""
@@ -259,7 +166,7 @@ class Rtnetlink:
 
     def number_of(self, namespace: int) -> int | None:
         """The kernel's number, in this namespace, for another network namespace; None without one."""
-        body = struct.pack("=Bxxx", socket.AF_UNSPEC) + _u32(NETNSA_FD, namespace)
+        body = struct.pack("=Bxxx", socket.AF_UNSPEC) + u32(NETNSA_FD, namespace)
         answer = self._ask(RTM_GETNSID, body, "network namespace")
         number = _integer(attributes(answer[0][4:]).get(NETNSA_NSID)) if answer else None
         return None if number == -1 else number
@@ -268,7 +175,7 @@ class Rtnetlink:
         """Single addresses that the main table routes to a link; the kernel picks them out."""
         found: set[Address] = set()
         for family in (socket.AF_INET, socket.AF_INET6):
-            body = _RTMSG.pack(family, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0) + _u32(RTA_OIF, index)
+            body = _RTMSG.pack(family, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0) + u32(RTA_OIF, index)
             try:
                 answers = self._ask(RTM_GETROUTE, body, "routes", dump=True)
             except OSError as error:
@@ -288,15 +195,15 @@ class Rtnetlink:
         """Both sides down; the other one is born in its namespace."""
         name, mac, mtu, alias = veth.name, veth.mac, veth.mtu, veth.alias
         peer = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-        peer += _text(IFLA_IFNAME, veth.peer_name) + _attribute(IFLA_ADDRESS, _mac(veth.peer_mac))
-        peer += _u32(IFLA_MTU, mtu) + _u32(IFLA_NET_NS_FD, veth.peer_namespace)
-        info = _attribute(IFLA_INFO_KIND, b"veth")
-        info += _attribute(IFLA_INFO_DATA, _attribute(VETH_INFO_PEER, peer))
-        body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + _text(IFLA_IFNAME, name)
-        body += _attribute(IFLA_ADDRESS, _mac(mac)) + _u32(IFLA_MTU, mtu) + _attribute(IFLA_LINKINFO, info)
+        peer += text(IFLA_IFNAME, veth.peer_name) + attribute(IFLA_ADDRESS, _mac(veth.peer_mac))
+        peer += u32(IFLA_MTU, mtu) + u32(IFLA_NET_NS_FD, veth.peer_namespace)
+        info = attribute(IFLA_INFO_KIND, b"veth")
+        info += attribute(IFLA_INFO_DATA, attribute(VETH_INFO_PEER, peer))
+        body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + text(IFLA_IFNAME, name)
+        body += attribute(IFLA_ADDRESS, _mac(mac)) + u32(IFLA_MTU, mtu) + attribute(IFLA_LINKINFO, info)
         self._collect(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, body, f"link {name}")
-        body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + _text(IFLA_IFNAME, name)
-        self._collect(RTM_SETLINK, 0, body + _text(IFLA_IFALIAS, alias), f"alias of {name}")
+        body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + text(IFLA_IFNAME, name)
+        self._collect(RTM_SETLINK, 0, body + text(IFLA_IFALIAS, alias), f"alias of {name}")
 
     def set_up(self, index: int) -> None:
         body = _IFINFO.pack(socket.AF_UNSPEC, 0, index, IFF_UP, IFF_UP)
@@ -310,14 +217,14 @@ class Rtnetlink:
         """Usable at once, without duplicate address detection."""
         flags = IFA_F_PERMANENT | (IFA_F_NODAD if address.version == 6 else 0)
         body = _IFADDR.pack(_family(address), length, flags, scope, index)
-        body += _attribute(IFA_LOCAL, address.packed) + _attribute(IFA_ADDRESS, address.packed)
-        body += _u32(IFA_FLAGS, flags)
+        body += attribute(IFA_LOCAL, address.packed) + attribute(IFA_ADDRESS, address.packed)
+        body += u32(IFA_FLAGS, flags)
         self._collect(
             RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body, f"address {address}", accept=(errno.EEXIST,)
         )
 
     def delete_address(self, index: int, address: Address, length: int) -> None:
-        body = _IFADDR.pack(_family(address), length, 0, 0, index) + _attribute(IFA_LOCAL, address.packed)
+        body = _IFADDR.pack(_family(address), length, 0, 0, index) + attribute(IFA_LOCAL, address.packed)
         self._collect(RTM_DELADDR, 0, body, f"address {address}", accept=(errno.EADDRNOTAVAIL, errno.ENODEV))
 
     def add_route(
@@ -336,12 +243,12 @@ class Rtnetlink:
             _family(destination), length, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, scope, RTN_UNICAST, 0
         )
         if length:
-            body += _attribute(RTA_DST, destination.packed)
-        body += _u32(RTA_OIF, index)
+            body += attribute(RTA_DST, destination.packed)
+        body += u32(RTA_OIF, index)
         if gateway:
-            body += _attribute(RTA_GATEWAY, gateway.packed)
+            body += attribute(RTA_GATEWAY, gateway.packed)
         if source:
-            body += _attribute(RTA_PREFSRC, source.packed)
+            body += attribute(RTA_PREFSRC, source.packed)
         flags = NLM_F_CREATE | (NLM_F_REPLACE if replace else NLM_F_EXCL)
         self._collect(RTM_NEWROUTE, flags, body, f"route {destination}/{length}", accept=(errno.EEXIST,))
 
@@ -349,15 +256,15 @@ class Rtnetlink:
         """The route to a single address over a link."""
         length = destination.max_prefixlen
         body = _RTMSG.pack(_family(destination), length, 0, 0, RT_TABLE_MAIN, 0, 255, 0, 0)
-        body += _attribute(RTA_DST, destination.packed) + _u32(RTA_OIF, index)
+        body += attribute(RTA_DST, destination.packed) + u32(RTA_OIF, index)
         self._collect(RTM_DELROUTE, 0, body, f"route {destination}", accept=(errno.ESRCH, errno.ENODEV))
 
     def set_neighbour(self, index: int, address: Address, mac: str) -> None:
         """Permanent: never asked for, never changed by an answer."""
         body = _NDMSG.pack(_family(address), index, NUD_PERMANENT, 0, RTN_UNICAST)
-        body += _attribute(NDA_DST, address.packed) + _attribute(NDA_LLADDR, _mac(mac))
+        body += attribute(NDA_DST, address.packed) + attribute(NDA_LLADDR, _mac(mac))
         self._collect(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, body, f"neighbour {address}")
 
     def delete_neighbour(self, index: int, address: Address) -> None:
-        body = _NDMSG.pack(_family(address), index, 0, 0, 0) + _attribute(NDA_DST, address.packed)
+        body = _NDMSG.pack(_family(address), index, 0, 0, 0) + attribute(NDA_DST, address.packed)
         self._collect(RTM_DELNEIGH, 0, body, f"neighbour {address}", accept=(errno.ENOENT, errno.ENODEV))

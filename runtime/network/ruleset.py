@@ -1,9 +1,7 @@
-"""The node's firewall: text for the fixed part, typed JSON for what belongs to an environment.
+"""The fixed part of the node's firewall, as nft(8) text. It holds nothing that a tenant chose.
 
-One environment is some set elements and no rule, so the cost of a packet, and that of a change, doesn't
-grow with their number, and a link that has no elements can send nothing: the guard stands before any
-link does. The fixed part holds nothing that a tenant chose; the rest is never text (nft(8),
-libnftables-json(5)).
+What belongs to an environment is elements of its sets (`runtime.network.elements`). A link that has none can
+send nothing: the guard stands before any link does.
 
 The guard sits in the prerouting hook, before defragmentation and connection tracking, and not in the
 netdev family's ingress hook: frames that a shaped link's ingress redirects to an intermediate device
@@ -14,14 +12,20 @@ ARP has a table of its own. Other ethertypes have no receiver on a routed link.
 import hashlib
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import pairwise
-from typing import Any
-from uuid import UUID
 
-from runtime.contract import EnvironmentSpec
-from runtime.network.addressing import GATEWAY4, guest_link_local, guest_mac, tenant_marks
+from runtime.network.addressing import GATEWAY4
 
-#: Tracked flows that one environment may have opened at once.
-FLOWS_PER_ENVIRONMENT = 16_384
+#: Tracked flows that one environment may have opened at once, and as many that others opened to it. They are
+#: counted in parts, since the kernel looks at each that it counts: 2 ms of processor for one packet at 8,000.
+FLOWS_PER_ENVIRONMENT, _PARTS = 16_384, 64
+#: New ones a second, each way: those that have ended stay in the kernel's table for up to two minutes
+#: (`nf_conntrack_tcp_timeout_time_wait`), and aren't counted any more.
+FLOWS_PER_SECOND = 500
+#: Ports of the node that flows out of environments leave by, unless its forwards have one of them
+#: (the kernel's own choice for `ip_local_port_range`: by convention nothing serves there).
+WAY_OUT = (32_768, 60_999)
+#: With fewer the flows of all environments to one place would soon have none left.
+_FEWEST_WAYS_OUT = 4096
 METADATA4 = "169.254.0.0/16"
 METADATA6 = "fd00:ec2::254"
 PRIVATE4 = (
@@ -31,28 +35,7 @@ PRIVATE4 = (
 #: Unique local, link-local, and the ways to put an IPv4 address into an IPv6 one (RFC 6052, RFC 3056).
 PRIVATE6 = "fc00::/7, fe80::/10, 64:ff9b::/96, 2002::/16"
 
-#: Sets that hold elements of environments, by the family of their table.
-SETS: dict[str, tuple[str, ...]] = {
-    "arp": ("senders",),
-    "inet": (
-        "sources4",
-        "sources6",
-        "sent",
-        "received",
-        "may_private",
-        "may_smtp",
-        "tenant_low",
-        "tenant_high",
-        "member_low",
-        "member_high",
-        "forward4",
-        "forward6",
-    ),
-}
-
 Address = IPv4Address | IPv6Address
-Elements = dict[str, list[Any]]
-"""Elements by set name, in the form of libnftables-json."""
 
 
 def base(
@@ -60,7 +43,9 @@ def base(
     link_prefix: str,
     ipv4: IPv4Network | None,
     ipv6: IPv6Network | None,
+    *,
     nameservers: list[Address],
+    forward_ports: tuple[int, int],
 ) -> str:
     """The fixed part of both tables, as nft text.
 
@@ -69,11 +54,13 @@ def base(
     links = f'"{link_prefix}*"'
     names4 = ", ".join(str(one) for one in nameservers if one.version == 4) or "0.0.0.0"
     names6 = ", ".join(str(one) for one in nameservers if one.version == 6) or "::"
+    out = _way_out(forward_ports)
+    pace = f"limit rate over {FLOWS_PER_SECOND}/second burst {FLOWS_PER_ENVIRONMENT} packets"
+    part = f"jhash ct id mod {_PARTS} ct count over {FLOWS_PER_ENVIRONMENT // _PARTS}"
     masquerade = ""
-    if ipv4:
-        masquerade += f"ip saddr {ipv4} oifname != {links} masquerade\n"
-    if ipv6:
-        masquerade += f"    ip6 saddr {ipv6} oifname != {links} masquerade\n"
+    for family, network in (("ip", ipv4), ("ip6", ipv6)):
+        if network:
+            masquerade += f"    {family} saddr {network} oifname != {links} jump way_out\n"
     rules = f"""
 table arp {table} {{
   set senders {{ type ifname . ether_addr . ipv4_addr; }}
@@ -104,7 +91,10 @@ table inet {table} {{
   set member_high {{ type ifname . mark; }}
   map forward4 {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
   map forward6 {{ type inet_proto . inet_service : ipv6_addr . inet_service; }}
-  set flows {{ type ifname; size 65535; flags dynamic; }}
+  set flows_out {{ type ifname . mark; size 1048576; flags dynamic; }}
+  set flows_in {{ type ifname . mark; size 1048576; flags dynamic; }}
+  set flow_pace {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
+  set flow_pace_in {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
   set multicast_pace {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
   set probe_pace {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
   set echo_pace {{ type ifname; size 65535; flags dynamic,timeout; timeout 1m; }}
@@ -150,7 +140,8 @@ update @probe_pace {{ iifname limit rate 20/second }} accept
   chain to_host {{
     icmp type echo-request update @echo_pace {{ iifname limit rate over 10/second burst 20 packets }} drop
     icmpv6 type echo-request update @echo_pace {{ iifname limit rate over 10/second burst 20 packets }} drop
-    ct state established,related accept
+    ct state established accept
+    ct state related goto related
     ct state invalid drop
     icmp type echo-request accept
     icmpv6 type echo-request accept
@@ -164,7 +155,8 @@ update @neighbour_pace {{ iifname limit rate 50/second }} accept
     oifname {links} jump to_environment
   }}
   chain from_environment {{
-    ct state established,related accept
+    ct state established accept
+    ct state related goto related
     ct state invalid drop
     oifname {links} goto between_environments
     ip daddr {METADATA4} drop
@@ -176,6 +168,13 @@ update @neighbour_pace {{ iifname limit rate 50/second }} accept
     tcp dport 25 iifname != @may_smtp reject with tcp reset
     goto admit
   }}
+  chain related {{
+    iifname . ether saddr . ct original ip saddr @sources4 accept
+    iifname . ether saddr . ct reply ip saddr @sources4 accept
+    iifname . ether saddr . ct original ip6 saddr @sources6 accept
+    iifname . ether saddr . ct reply ip6 saddr @sources6 accept
+    drop
+  }}
   chain between_environments {{
     ct status dnat goto admit
     meta mark set iifname map @tenant_low
@@ -186,15 +185,23 @@ update @neighbour_pace {{ iifname limit rate 50/second }} accept
     goto admit
   }}
   chain admit {{
-    add @flows {{ iifname ct count over {FLOWS_PER_ENVIRONMENT} }} drop
+    ct status confirmed accept
+    update @flow_pace {{ iifname {pace} }} drop
+    add @flows_out {{ iifname . {part} }} drop
     accept
   }}
   chain to_environment {{
+    ct state established,related accept
     ct state invalid drop
+    ct status confirmed accept
+    update @flow_pace_in {{ oifname {pace} }} drop
+    add @flows_in {{ oifname . {part} }} drop
     accept
   }}
   chain prerouting {{
     type nat hook prerouting priority -100; policy accept;
+    fib daddr type != local return
+    socket wildcard {{ 0, 1 }} return
     jump forwards
   }}
   chain output {{
@@ -211,7 +218,10 @@ update @neighbour_pace {{ iifname limit rate 50/second }} accept
   chain postrouting {{
     type nat hook postrouting priority 100; policy accept;
     iifname {links} oifname {links} ct status dnat masquerade
-    {masquerade}
+{masquerade}  }}
+  chain way_out {{
+    meta l4proto {{ tcp, udp }} masquerade{out}
+    masquerade
   }}
   chain count {{
     type filter hook postrouting priority 300; policy accept;
@@ -221,6 +231,20 @@ update @neighbour_pace {{ iifname limit rate 50/second }} accept
 }}
 """  # noqa: S608 (these are no SQL)
     return f"{_emptied(table, rules)}\n{rules}\ntable inet {table} {{\n  chain {edition(rules)} {{ }}\n}}\n"
+
+
+def _way_out(forward_ports: tuple[int, int]) -> str:
+    """Which ports flows out of environments leave by, as nft text.
+
+    Never one that a forward may have, nor a low one: the kernel keeps the sender's own port where it can, so
+    an environment could speak as another's forward or as a service of the node, and a flow that it began
+    towards somebody's fixed port would bring it what that one sends to the forward.
+    """
+    first, last = forward_ports
+    beside = ((1024, first - 1), (last + 1, 65_535))
+    is_apart = WAY_OUT[1] < first or WAY_OUT[0] > last
+    low, high = WAY_OUT if is_apart else max(beside, key=lambda ports: ports[1] - ports[0])
+    return f" to :{low}-{high}" if high - low >= _FEWEST_WAYS_OUT else ""
 
 
 def edition(rules: str) -> str:
@@ -247,132 +271,3 @@ def _emptied(table: str, rules: str) -> str:
             name = f"chain {family} {table} {words[1]}"
             lines += [f"add {name}{hook}", f"flush {name}"]
     return "\n".join([f"add table arp {table}", f"add table inet {table}", *lines])
-
-
-def elements(spec: EnvironmentSpec, link: str) -> dict[str, Elements]:
-    """What the environment is in the firewall: by family of the table, then by set.
-
-    As whom it may send, where to, whose neighbour it is, and which ports of the node lead to it (to its
-    first address of a family).
-    """
-    network = spec.network
-    mac = guest_mac(spec.id)
-    low, high = tenant_marks(spec.tenant_id)
-    # the unspecified address: duplicate address detection and multicast reports of its kernel
-    sources6 = [*network.ipv6, guest_link_local(spec.id), IPv6Address("::")]
-    return {
-        "arp": {"senders": [_concat(link, mac, str(one)) for one in network.ipv4]},
-        "inet": {
-            "sources4": [_concat(link, mac, str(one)) for one in network.ipv4],
-            "sources6": [_concat(link, mac, str(one)) for one in sources6],
-            "sent": [_owned(link, spec.id)],
-            "received": [_owned(link, spec.id)],
-            "may_private": [link] if network.allow_private else [],
-            "may_smtp": [link] if network.allow_smtp else [],
-            "tenant_low": [[link, low]],
-            "tenant_high": [[link, high]],
-            "member_low": [_concat(link, low)],
-            "member_high": [_concat(link, high)],
-            "forward4": _forwards(spec, network.ipv4),
-            "forward6": _forwards(spec, network.ipv6),
-        },
-    }
-
-
-def _forwards(spec: EnvironmentSpec, addresses: tuple[IPv4Address, ...] | tuple[IPv6Address, ...]) -> list[Any]:
-    if not addresses:
-        return []
-    first = str(addresses[0])
-    return [[_concat(one.protocol, one.node_port), _concat(first, one.port)] for one in spec.network.forwards]
-
-
-def _concat(*parts: Any) -> dict[str, Any]:
-    return {"concat": list(parts)}
-
-
-def _owned(link: str, environment_id: UUID) -> dict[str, Any]:
-    """With the id as comment, so that what is left over says whose it was."""
-    return {"elem": {"val": link, "comment": str(environment_id)}}
-
-
-def plain(element: Any) -> Any:
-    """An element as the kernel lists it, without counter, comment and handle, to be compared."""
-    if isinstance(element, dict) and "elem" in element:
-        return plain(element["elem"]["val"])
-    if isinstance(element, dict) and "concat" in element:
-        return tuple(plain(one) for one in element["concat"])
-    if isinstance(element, list | tuple):
-        return tuple(plain(one) for one in element)
-    return element
-
-
-def element_commands(verb: str, table: str, chosen: dict[str, Elements]) -> list[dict[str, Any]]:
-    """`add element` or `delete element` of libnftables-json, for all that was chosen."""
-    return [
-        {verb: {"element": {"family": family, "table": table, "name": name, "elem": some}}}
-        for family, sets in chosen.items()
-        for name, some in sets.items()
-        if some
-    ]
-
-
-def without(these: dict[str, Elements], those: dict[str, Elements]) -> dict[str, Elements]:
-    """What is in `these` and not in `those`."""
-    return missing(these, values(those))
-
-
-Values = dict[str, set[Any]]
-"""Elements in the form of `plain`, by set; no set of one family has the name of another's."""
-
-
-def values(chosen: dict[str, Elements]) -> Values:
-    return {name: {plain(one) for one in some} for sets in chosen.values() for name, some in sets.items()}
-
-
-def missing(these: dict[str, Elements], present: Values) -> dict[str, Elements]:
-    """What of `these` isn't present."""
-    return {
-        family: {
-            name: [one for one in some if plain(one) not in present.get(name, ())]
-            for name, some in sets.items()
-        }
-        for family, sets in these.items()
-    }
-
-
-def together(these: dict[str, Elements], those: dict[str, Elements]) -> dict[str, Elements]:
-    """What is in any of both."""
-    more = without(those, these)
-    return {
-        family: {
-            name: [*these.get(family, {}).get(name, []), *more.get(family, {}).get(name, [])] for name in names
-        }
-        for family, names in SETS.items()
-    }
-
-
-def is_empty(chosen: dict[str, Elements]) -> bool:
-    return not any(some for sets in chosen.values() for some in sets.values())
-
-
-def of_link(listed: dict[str, Elements], link: str, addresses: set[str]) -> dict[str, Elements]:
-    """Of all elements of the tables, those of one link, and the forwards to its addresses."""
-
-    def owned(name: str, element: Any) -> bool:
-        value = plain(element)
-        if name.startswith("forward"):
-            return value[1][0] in addresses
-        while isinstance(value, tuple):
-            value = value[0]
-        return bool(value == link)
-
-    return {
-        family: {name: [one for one in listed[family].get(name, []) if owned(name, one)] for name in names}
-        for family, names in SETS.items()
-    }
-
-
-def addresses_of(listed: dict[str, Elements], link: str) -> set[str]:
-    """Addresses that a link may send from, as its elements say."""
-    values = [plain(one) for name in ("sources4", "sources6") for one in listed["inet"].get(name, [])]
-    return {value[2] for value in values if value[0] == link}

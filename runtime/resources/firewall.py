@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runtime.contract import EnvironmentSpec
+from runtime.contract import EnvironmentSpec, Forward
 from runtime.errors import RuntimeFault
-from runtime.host import nft
-from runtime.network import ruleset
-from runtime.network.ruleset import Elements
+from runtime.host import conntrack, libc, nft, ports
+from runtime.network import elements, ruleset
+from runtime.network.elements import Elements, Values
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
+from runtime.resources.flows import EndingFlows
 from runtime.resources.resolvers import nameservers_of
-from runtime.state import replace_file
+from runtime.state import Records, replace_file
 
 #: How old a picture of the tables may be when many environments are looked at in a row.
 PICTURE_S = 2.0
@@ -31,6 +32,8 @@ def prepare(node: Node) -> list[str]:
     switched on; nothing else of the host is touched.
     """
     changed = [f"sysctl net.{name.replace('/', '.')}=1" for name in _forwarding()]
+    if _keep_back(node.forward_ports):
+        changed.append("sysctl net.ipv4.ip_local_reserved_ports, with the ports of forwards")
     text = _fixed(node)
     edition = ruleset.edition_of(text)
     picture = _look(node)
@@ -53,6 +56,23 @@ def _forwarding() -> list[str]:
     return changed
 
 
+def _keep_back(forwards: tuple[int, int]) -> bool:
+    """Keeps the kernel from giving a socket of the host such a port by itself; False when it doesn't anyway."""
+    directory = Path("/proc/sys/net/ipv4")
+    low, high = map(int, (directory / "ip_local_port_range").read_text().split())
+    reserved = (directory / "ip_local_reserved_ports").read_text().strip()
+    kept = [tuple(map(int, one.split("-"))) for one in reserved.split(",") if one]
+    if (
+        forwards[1] < low
+        or forwards[0] > high
+        or any(a[0] <= forwards[0] and forwards[1] <= a[-1] for a in kept)
+    ):
+        return False
+    added = ",".join(filter(None, [reserved, f"{forwards[0]}-{forwards[1]}"]))
+    (directory / "ip_local_reserved_ports").write_text(added)
+    return True
+
+
 def _fixed(node: Node) -> str:
     settings = node.settings
     return ruleset.base(
@@ -60,13 +80,14 @@ def _fixed(node: Node) -> str:
         node.link_prefix,
         settings.ipv4_network,
         settings.ipv6_network,
-        nameservers_of(node),
+        nameservers=nameservers_of(node),
+        forward_ports=node.forward_ports,
     )
 
 
 def teardown(node: Node) -> None:
     """Deletes both tables; a no-op when they are gone."""
-    for family in ruleset.SETS:
+    for family in elements.SETS:
         with suppress(nft.NftError):
             nft.change([{"delete": {"table": {"family": family, "name": node.table_name}}}])
 
@@ -105,15 +126,15 @@ class _Picture:
     elements: dict[str, Elements] = field(default_factory=dict)
 
     @cached_property
-    def values(self) -> ruleset.Values:
-        return ruleset.values(self.elements)
+    def values(self) -> Values:
+        return elements.values(self.elements)
 
 
 def _look(node: Node) -> _Picture:
     """Both tables, read anew; empty where they are gone."""
-    picture = _Picture(time.monotonic(), elements={family: {} for family in ruleset.SETS})
-    rules = dict.fromkeys(ruleset.SETS, 0)
-    for family in ruleset.SETS:
+    picture = _Picture(time.monotonic(), elements={family: {} for family in elements.SETS})
+    rules = dict.fromkeys(elements.SETS, 0)
+    for family in elements.SETS:
         for one in nft.query({"list": {"table": {"family": family, "name": node.table_name}}}):
             kind, what = next(iter(one.items()))
             if kind == "chain":
@@ -147,6 +168,10 @@ class Firewall(Resource):
 
     name = "firewall"
 
+    def __init__(self, node: Node):
+        super().__init__(node)
+        self._flows = EndingFlows(node)
+
     def _note(self, environment_id: UUID) -> Path:
         return self.node.environment(environment_id) / "firewall.json"
 
@@ -154,28 +179,71 @@ class Firewall(Resource):
         """None without a note: nothing was asked for, or the environment's records are lost."""
         with suppress(OSError, ValueError, AttributeError):
             document = json.loads(self._note(environment_id).read_text())
-            return {family: document.get(family, {}) for family in ruleset.SETS}
+            return {family: document.get(family, {}) for family in elements.SETS}
         return None
+
+    def check(self, spec: EnvironmentSpec) -> None:
+        """A new forward has a port of the range that is set aside for forwards, which nothing of the host has,
+        and somewhere to lead to. One that led inside before is left alone: other ports were allowed then."""
+        before = Records(self.node, spec.id).applied()
+        known = before.network.forwards if before is not None else ()
+        for forward in spec.network.forwards:
+            if forward not in known:
+                self._check_new(spec, forward)
+
+    def _check_new(self, spec: EnvironmentSpec, forward: Forward) -> None:
+        first, last = self.node.forward_ports
+        if not first <= forward.node_port <= last:
+            raise RuntimeFault(
+                f"port {forward.node_port} of the node may not lead inside, only {first} to {last}",
+                code="port_outside",
+                next_step="Choose a port of that range, or leave it out and one is chosen.",
+            )
+        if not spec.network.ipv4 and not spec.network.ipv6:
+            raise RuntimeFault(
+                "a port of the node has nowhere to lead to: the environment has no address",
+                code="no_address",
+                next_step="Add an address first.",
+            )
+        if ports.is_taken(forward.protocol, forward.node_port):
+            raise RuntimeFault(
+                f"port {forward.node_port}/{forward.protocol} is in use by the node itself",
+                code="port_in_use",
+                next_step="Choose another port of the node.",
+            )
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
         if self._rules_are_gone():
             prepare(self.node)  # flushed by somebody: the elements alone guard nothing
-        wanted = ruleset.elements(spec, self.node.link_name(spec.id))
+        wanted = elements.of_environment(spec, self.node.link_name(spec.id))
         known = self._known(spec.id)
         noted = known
         if known != wanted:
-            noted = ruleset.together(known or {}, wanted)
+            noted = elements.together(known or {}, wanted)
             self._write(spec.id, noted)
+        gone = elements.without(known or {}, wanted)
         try:
-            self._change(ruleset.without(known or {}, wanted), wanted)
+            self._change(gone, wanted)
         except nft.NftError:
             prepare(self.node)
-            self._converge(spec, wanted, known or {})
+            gone = elements.together(gone, self._converge(spec, wanted, known or {}))
+        if known is None:
+            self._flows.spare(spec.id, wanted)
+        self._end_flows(gone, elements.without(wanted, known or {}))
         if noted != wanted:
             self._write(spec.id, wanted)
         if known == wanted:
             return None
         return "guard, NAT, forwards" if known is None else "changed"
+
+    @staticmethod
+    def _end_flows(gone: dict[str, Elements], come: dict[str, Elements]) -> None:
+        """What still flows by something that is gone, and what would keep a sender from something that came."""
+        addresses, forwards = elements.ways_in(gone)
+        _, new = elements.ways_in(come)
+        if addresses or forwards:
+            libc.wait_for_readers()
+        conntrack.end(addresses, forwards, {one.node_port for one in new if one.protocol == "udp"})
 
     def _rules_are_gone(self) -> bool:
         """As the reconciler has just seen; nothing is read for it anew."""
@@ -190,17 +258,20 @@ class Firewall(Resource):
         table = self.node.table_name
         nft.change(
             [
-                *ruleset.element_commands("delete", table, gone),
-                *ruleset.element_commands("add", table, wanted),
+                *elements.element_commands("delete", table, gone),
+                *elements.element_commands("add", table, wanted),
             ]
         )
         _recent.pop(self.node.home, None)
 
-    def _converge(self, spec: EnvironmentSpec, wanted: dict[str, Elements], known: dict[str, Elements]) -> None:
-        """The long way: reads all elements, then changes from what is really there."""
+    def _converge(
+        self, spec: EnvironmentSpec, wanted: dict[str, Elements], known: dict[str, Elements]
+    ) -> dict[str, Elements]:
+        """The long way: reads all elements, then changes from what is really there. Returns what is gone."""
         present = self._present(spec.id, {str(one) for one in (*spec.network.ipv4, *spec.network.ipv6)}, known)
+        gone = elements.without(present, wanted)
         try:
-            self._change(ruleset.without(present, wanted), wanted)
+            self._change(gone, wanted)
         except nft.NftError as error:
             if "File exists" in str(error):
                 raise RuntimeFault(
@@ -209,21 +280,23 @@ class Firewall(Resource):
                     next_step="Choose another port of the node.",
                 ) from error
             raise
+        return gone
 
     def _present(
         self, environment_id: UUID, addresses: set[str], known: dict[str, Elements]
     ) -> dict[str, Elements]:
         listed = _look(self.node).elements
         link = self.node.link_name(environment_id)
-        addresses = addresses | ruleset.addresses_of(listed, link)
+        addresses = addresses | elements.addresses_of(listed, link)
         if known:
-            addresses |= ruleset.addresses_of({"arp": {}, "inet": {}, **known}, link)
-        return ruleset.of_link(listed, link, addresses)
+            addresses |= elements.addresses_of({"arp": {}, "inet": {}, **known}, link)
+        return elements.of_link(listed, link, addresses)
 
     def remove(self, environment_id: UUID) -> str | None:
         known = self._known(environment_id)
         if known is None and not self._is_listed(environment_id):
             return None
+        self._flows.note(environment_id, known or self._present(environment_id, set(), {}))
         try:
             self._change(known or {}, {})
         except nft.NftError:
@@ -233,6 +306,13 @@ class Firewall(Resource):
         self._note(environment_id).unlink(missing_ok=True)
         return None
 
+    def tidy(self, spec: EnvironmentSpec) -> None:
+        self.sweep()
+
+    def sweep(self) -> int:
+        """Ends the flows of environments that are down."""
+        return self._flows.end()
+
     def _forget(self, environment_id: UUID, known: dict[str, Elements]) -> dict[str, Elements]:
         """Takes away whatever the kernel has of it."""
         self._change(self._present(environment_id, set(), known), {})
@@ -240,20 +320,20 @@ class Firewall(Resource):
 
     def _is_listed(self, environment_id: UUID) -> bool:
         link = self.node.link_name(environment_id)
-        return not ruleset.is_empty(ruleset.of_link(_recently(self.node).elements, link, set()))
+        return not elements.is_empty(elements.of_link(_recently(self.node).elements, link, set()))
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
         link = self.node.link_name(environment_id)
         listed = _recently(self.node).elements
-        addresses = ruleset.addresses_of(listed, link)
-        mine = ruleset.of_link(listed, link, addresses)
-        if ruleset.is_empty(mine):
+        addresses = elements.addresses_of(listed, link)
+        mine = elements.of_link(listed, link, addresses)
+        if elements.is_empty(mine):
             return None
         received, sent = self.traffic(environment_id)
         return {
             "sources": sorted(addresses),
             "forwards": [
-                "{0[0]}/{0[1]} to {1[0]} port {1[1]}".format(*ruleset.plain(one))
+                "{0[0]}/{0[1]} to {1[0]} port {1[1]}".format(*elements.plain(one))
                 for one in (*mine["inet"]["forward4"], *mine["inet"]["forward6"])
             ],
             "allow_private": bool(mine["inet"]["may_private"]),
@@ -283,11 +363,11 @@ class Firewall(Resource):
         listed = _look(self.node).elements
         owners: dict[str, UUID | None] = {}
         for family, sets in listed.items():
-            for name in ruleset.SETS[family]:
+            for name in elements.SETS[family]:
                 for element in sets.get(name, []):
                     if name.startswith("forward"):
                         continue
-                    value = ruleset.plain(element)
+                    value = elements.plain(element)
                     while isinstance(value, tuple):
                         value = value[0]
                     owners.setdefault(value, None)
@@ -308,7 +388,7 @@ class Firewall(Resource):
     def _lacks(self, spec: EnvironmentSpec, picture: _Picture) -> str | None:
         if not picture.rules or ruleset.edition_of(_fixed(self.node)) not in picture.chains:
             return "the node's firewall rules are gone"
-        wanted = ruleset.elements(spec, self.node.link_name(spec.id))
-        if not ruleset.is_empty(ruleset.missing(wanted, picture.values)):
+        wanted = elements.of_environment(spec, self.node.link_name(spec.id))
+        if not elements.is_empty(elements.missing(wanted, picture.values)):
             return "its part of the firewall is gone"
         return None

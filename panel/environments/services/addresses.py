@@ -66,17 +66,29 @@ def remove_address(actor: Actor, environment_id: UUID, address_id: UUID) -> Chan
         lease = leases.filter(pk=address_id).first()
         if lease is None:
             raise NotFound(_("This address"))
+        _refuse_last_with_forwards(row, lease)
         if lease.family == 4:
-            if leases.filter(family=4).count() == 1 and row.forwards.exists():
-                raise Conflict(
-                    _("Its port forwards lead to %(address)s, its only IPv4 address.")
-                    % {"address": lease.address},
-                    code="address_in_use",
-                    next_step=_("Remove the forwards first, or add another address."),
-                )
             quotas.release(row.tenant, {Resource.ADDRESSES: 1})
         lease.released_at = timezone.now()
         lease.save(update_fields=["released_at"])
         return {"remove": [lease.address]}
 
     return change(actor, environment_id, Permission.NETWORK_CHANGE, OperationKind.ADDRESSES, mutate)
+
+
+def _refuse_last_with_forwards(row: Environment, lease: Address) -> None:
+    """Forwards of a family lead to its first address; without any they would lead nowhere."""
+    left = row.addresses.filter(released_at=None).exclude(pk=lease.pk)
+    if not row.forwards.exists() or left.filter(family=lease.family).exists():
+        return
+    if lease.family == 4:
+        said = _("Its port forwards lead to %(address)s, its only IPv4 address.")
+    elif not left.exists():
+        said = _("Its port forwards lead to %(address)s, its only address.")
+    else:
+        return
+    raise Conflict(
+        said % {"address": lease.address},
+        code="address_in_use",
+        next_step=_("Remove the forwards first, or add another address."),
+    )

@@ -29,7 +29,7 @@ def add_forward(
     description: str = "",
 ) -> tuple[PortForward, Operation | None]:
     """Live: no restart."""
-    networks.check_forward(protocol, port, node_port)
+    networks.check_forward(protocol, port)
     made: list[PortForward] = []
 
     def mutate(row: Environment) -> dict[str, Any]:

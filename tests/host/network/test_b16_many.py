@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtime.network.addressing import HOST_MAC, guest_link_local
-from runtime.network.ruleset import FLOWS_PER_ENVIRONMENT
+from runtime.network.ruleset import FLOWS_PER_ENVIRONMENT, FLOWS_PER_SECOND
 from runtime.resources.shaping import LATENCY_US, burst_bytes
 from tests.host.network.test_c01_guard import LEGIT, Frame
 from tests.host.support import frames as f
@@ -212,3 +212,32 @@ def _kind(frame: bytes) -> int | None:
     if kind == f.IP4 and frame[23] == f.ICMP:
         return frame[34]
     return frame[54] if kind == f.IP6 and frame[20] == f.ICMP6 else None
+
+
+def test_b16_flows_that_end_at_once_are_held_to_a_pace(lab: Lab) -> None:
+    """One that was refused stays in the kernel's table for ten seconds, one that was closed for two minutes.
+    Neither counts as open."""
+    greedy, other = lab.new(tenant=1), lab.new(tenant=2)
+    before, began = int(COUNT.read_text()), time.monotonic()
+    syn = b"\0\0\0\0" + bytes(4) + b"\x50\x02\xff\xff"
+    with greedy.frames() as sender:
+        for number in range(FLOWS_PER_ENVIRONMENT + 12_000):
+            head = (1024 + number).to_bytes(2, "big") + (81).to_bytes(2, "big")
+            sender.send(
+                f.ether(
+                    greedy.mac, HOST_MAC, f.IP4, f.ip4(greedy.ipv4, OUTSIDE4, f.TCP, _tcp(greedy, head + syn))
+                )
+            )
+    took_s = time.monotonic() - began
+    opened = int(COUNT.read_text()) - before
+    assert opened <= FLOWS_PER_ENVIRONMENT + FLOWS_PER_SECOND * took_s + 100
+    with closing(lab.outside.listener(OUTSIDE4, 443)):
+        assert other.reaches(OUTSIDE4, 443, timeout_s=10)
+
+
+def _tcp(ve: StandIn, header: bytes) -> bytes:
+    """With its checksum (RFC 9293, 3.1)."""
+    segment = header + bytes(4)
+    ends = socket.inet_aton(ve.ipv4) + socket.inet_aton(OUTSIDE4)
+    total = f.checksum(ends + bytes([0, f.TCP]) + len(segment).to_bytes(2, "big") + segment)
+    return segment[:16] + total.to_bytes(2, "big") + segment[18:]

@@ -194,6 +194,8 @@ class StandIn(Namespace):
         self.die()
         for resource in reversed(self.lab.resources):
             resource.remove(self.spec.id)
+        for resource in self.lab.resources:
+            resource.tidy(self.spec)
 
     def drift(self) -> list[str]:
         firewall._recent.clear()
@@ -287,6 +289,7 @@ def entered_lab() -> Iterator[Lab]:
         undo.callback(libc.setns, before, libc.CLONE_NEWNET)
         settings = default_settings(home).model_copy(update={"nameservers": (RESOLVER4,)})
         node = Node(home, settings)
+        node.run.mkdir()
         lab = Lab(node, Namespace(outside))
         _wire(lab)
         firewall.prepare(node)

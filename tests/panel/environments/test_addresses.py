@@ -27,7 +27,6 @@ def reserved(row: Environment) -> int:
 def test_one_more_reaches_the_node_and_the_first_stays_first() -> None:
     factories.node()
     tenant = factories.tenant(quota={"addresses": 3})
-    AddressPool.objects.filter(family=4).update(cursor=9000)
     row = factories.environment(tenant)
     first = held(row)[0]
     [made], changed = services.add_addresses(factories.member(tenant), row.pk)
@@ -35,8 +34,9 @@ def test_one_more_reaches_the_node_and_the_first_stays_first() -> None:
     row.refresh_from_db()
     assert [str(one) for one in spec_of(row).network.ipv4] == [first, made.address]
     assert reserved(row) == 2
-    # after the pool was gone through once, a new one may have a lower number
-    AddressPool.objects.filter(pk=made.pool_id).update(cursor=made.pool.last)
+    # whatever number a new one has: the lowest of the pool here
+    Address.objects.filter(pool=made.pool, offset=made.pool.first).update(offset=made.pool.last)
+    AddressPool.objects.filter(pk=made.pool_id).update(last=made.pool.first)
     services.add_addresses(factories.member(tenant), row.pk)
     row.refresh_from_db()
     assert str(spec_of(row).network.ipv4[0]) == first
@@ -71,7 +71,8 @@ def test_a_full_quota_a_small_plan_and_an_empty_pool_change_nothing() -> None:
     with pytest.raises(Conflict, match="The plan One gives 1 addresses"):
         services.add_addresses(factories.member(roomy), small.pk)
     free = factories.environment(roomy)
-    AddressPool.objects.filter(family=4).update(last=3)
+    taken = Address.objects.filter(environment=free, family=4).get().offset
+    AddressPool.objects.filter(family=4).update(first=taken, last=taken)
     with pytest.raises(NoRoom, match="no free address"):
         services.add_addresses(factories.member(roomy), free.pk)
     assert held(row)[:1] == before[:1]
