@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -27,6 +28,9 @@ Environment = Annotated[str, typer.Argument(help="Id (or the beginning of it) or
 def _options(home: Annotated[Path, typer.Option(help="State of the installation.")] = _home) -> None:
     global _home  # noqa: PLW0603 (set once, by the command line)
     _home = home.resolve()
+
+
+_CHOSEN = "Of a new node's environments; left out, it draws one that is free here."
 
 
 def _node() -> Node:
@@ -198,11 +202,20 @@ def quarantine(
 @cli.command()
 def prepare(
     network_namespace: Annotated[str, typer.Option(envvar="WADAH_NODE_NETNS", hidden=True)] = "",
+    ipv4_network: Annotated[str, typer.Option(envvar="WADAH_NODE_IPV4_NETWORK", help=_CHOSEN)] = "",
+    ipv6_network: Annotated[str, typer.Option(envvar="WADAH_NODE_IPV6_NETWORK", help=_CHOSEN)] = "",
 ) -> None:
     """Makes this machine a node; a no-op where all is there."""
+    from runtime.claims import network_of
     from runtime.prepare import prepare as make_ready
 
-    make_ready(_home, network_namespace=network_namespace or None, say=print)
+    make_ready(
+        _home,
+        network_namespace=network_namespace or None,
+        ipv4_network=network_of(ipv4_network, IPv4Network),
+        ipv6_network=network_of(ipv6_network, IPv6Network),
+        say=print,
+    )
 
 
 @cli.command()

@@ -16,7 +16,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from runtime.contract.base import Name, Port
 
@@ -30,7 +30,7 @@ IDS_PER_SLOT = 65_536
 MAX_SLOTS = 4093
 IMPORT_SLOT = 4093
 #: The default installation has the 2,048 slots before, each further one on the same machine a block behind.
-SMALL_BLOCKS_FROM, SMALL_BLOCK = 2048, 136
+SMALL_BLOCKS_FROM, SMALL_BLOCK, SMALL_BLOCKS = 2048, 136, 15
 
 
 class NodeSettings(BaseModel):
@@ -59,6 +59,13 @@ class NodeSettings(BaseModel):
     redis_url: str = ""
     """Broker; empty: the installation's own Redis on HOME/run/redis.sock."""
 
+    @field_validator("forward_ports")
+    @classmethod
+    def _in_order(cls, ports: tuple[int, int] | None) -> tuple[int, int] | None:
+        if ports is not None and ports[0] > ports[1]:
+            raise ValueError("the first port comes first")
+        return ports
+
 
 def default_forward_ports(first_slot: int) -> tuple[int, int]:
     """20000-27999 for the first block of ids, 256 ports from 28000 on for each of the others.
@@ -79,11 +86,10 @@ def mark_of(home: Path) -> str:
 
 
 def default_settings(home: Path) -> NodeSettings:
-    """Settings for a new node in `home`.
+    """What an installation in `home` has by its path alone: `runtime.claims` chooses mark, networks and block
+    so that no other of the machine has them.
 
-    Addresses: 10.88.0.0/16 and fd88::/64 for the default installation, else one of 10.89-10.216.
-    Slots: the first 2,048 for the default installation, else one of fifteen blocks of 136. Two
-    small installations on one machine may draw the same block: give one another `first_slot` in its node.json.
+    Slots: the first 2,048 for the default installation, else one of fifteen blocks of 136.
     """
     mark = mark_of(home)
     number = int(mark, 16) if mark else None
@@ -93,8 +99,8 @@ def default_settings(home: Path) -> NodeSettings:
         mark=mark,
         ipv4_network=IPv4Network(f"10.{octet}.0.0/16"),
         ipv6_network=IPv6Network(f"fd88:0:0:{octet:x}::/64"),
-        first_slot=0 if number is None else 2048 + 136 * (number % 15),
-        slots=2048 if number is None else 136,
+        first_slot=0 if number is None else SMALL_BLOCKS_FROM + SMALL_BLOCK * (number % SMALL_BLOCKS),
+        slots=SMALL_BLOCKS_FROM if number is None else SMALL_BLOCK,
         pool_bytes=20 * 2**30,
     )
 

@@ -15,30 +15,40 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from runtime import devices
+from runtime import claims, devices
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import btrfs, cgroup, fuse, libc, loop, mounts, processes, tasks
 from runtime.host.command import ENVIRONMENT, run
-from runtime.node import FIRST_UID, Node, NodeSettings, default_settings
+from runtime.node import FIRST_UID, Node, NodeSettings
 
 Say = Callable[[str], None]
+Networks = tuple[IPv4Network | None, IPv6Network | None]
 
 
 def _quiet(_: str) -> None:
     return None
 
 
-def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _quiet) -> Node:
+def prepare(
+    home: Path,
+    *,
+    network_namespace: str | None = None,
+    ipv4_network: IPv4Network | None = None,
+    ipv6_network: IPv6Network | None = None,
+    say: Say = _quiet,
+) -> Node:
     """Everything on this machine that VEs need; a no-op where it is there. Run as root, at each start.
 
+    The networks are those of a new node's environments; without them it chooses (`runtime.claims`).
     `say` gets one line for each thing that was made. Leaves the calling process inside the node's
     namespaces. Raises `RuntimeFault` when the host lacks something.
     """
     if os.geteuid() != 0:
         raise HostLacks("a node is prepared by root", next_step="Run it with sudo.")
-    node = _settings(home, network_namespace, say)
+    node = _settings(home, network_namespace, (ipv4_network, ipv6_network), say)
     _directories(node)
     if pin_mount_namespace(node):
         say("mount namespace of the node")
@@ -68,24 +78,40 @@ def prepare(home: Path, *, network_namespace: str | None = None, say: Say = _qui
     return node
 
 
-def _settings(home: Path, network_namespace: str | None, say: Say) -> Node:
+def _settings(home: Path, network_namespace: str | None, networks: Networks, say: Say) -> Node:
     file = home / "node" / "node.json"
     if file.exists():
-        return Node.load(home)
-    settings = default_settings(home)
-    update: dict[str, object] = {}
-    if network_namespace:
-        path = network_namespace if "/" in network_namespace else f"/run/netns/{network_namespace}"
-        update["network_namespace"] = path
-    free = shutil.disk_usage(_existing(home)).free
-    if settings.pool_bytes > free:
-        # the loop file is sparse; never promise more than half of what the disk has
-        update["pool_bytes"] = max(2 * 2**30, free // 2)
-    settings = NodeSettings.model_validate({**settings.model_dump(), **update})
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file.write_text(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n")
-    say(f"node settings {file}")
-    return Node(home=home, settings=settings)
+        node = Node.load(home)
+        _keep_networks(node, networks)
+        claims.note(home)
+        return node
+    with claims.choosing(home, *networks) as chosen:
+        update: dict[str, object] = {}
+        if network_namespace:
+            path = network_namespace if "/" in network_namespace else f"/run/netns/{network_namespace}"
+            update["network_namespace"] = path
+        free = shutil.disk_usage(_existing(home)).free
+        if chosen.pool_bytes > free:
+            # the loop file is sparse; never promise more than half of what the disk has
+            update["pool_bytes"] = max(2 * 2**30, free // 2)
+        settings = NodeSettings.model_validate({**chosen.model_dump(), **update})
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n")
+    say(f"node settings {file}: environments in {settings.ipv4_network} and {settings.ipv6_network}")
+    node = Node(home=home, settings=settings)
+    for other in claims.sharing(node):
+        say(f"! no block of user ids is free: it has that of {other} too")
+    return node
+
+
+def _keep_networks(node: Node, networks: Networks) -> None:
+    """Environments have addresses of the ones that were chosen first."""
+    for wanted, has in zip(networks, (node.settings.ipv4_network, node.settings.ipv6_network), strict=True):
+        if wanted is not None and wanted != has:
+            raise HostLacks(
+                f"the node has the network {has} since it was made, not {wanted}",
+                next_step="Leave the option out, or make a new installation with it.",
+            )
 
 
 def _existing(path: Path) -> Path:
@@ -429,6 +455,7 @@ def dismantle(node: Node) -> None:
         )
         for device in there.stdout.decode().split():
             run(["losetup", "--detach", device], timeout_s=20, check=False)
+    claims.forget(node.home)
 
 
 def _remove_groups(node: Node) -> None:

@@ -33,6 +33,7 @@ def _up(options: argparse.Namespace) -> int:
         demo=not options.no_demo,
         node_netns=options.node_netns or os.environ.get("WADAH_NODE_NETNS"),
         images=options.images,
+        networks=(options.ipv4_network, options.ipv6_network),
     )
     return 0
 
@@ -252,6 +253,9 @@ def parser() -> argparse.ArgumentParser:
         metavar="ADDRESS,…",
         help="proxies, by address or network, that say who the client is (none: no longer)",
     )
+    for family in ("ipv4", "ipv6"):
+        words = "of a new node's environments (a free one is drawn)"
+        start.add_argument(f"--{family}-network", metavar="NETWORK", default="", help=words)
     start.add_argument("--node-netns", help=argparse.SUPPRESS)
     start.add_argument("--images", metavar="NAME,…", help="only build these images at once")
     stop = verb("down", _down, "stop the panel's processes; environments go on running")

@@ -39,6 +39,7 @@ def up(
     demo: bool = True,
     node_netns: str | None = None,
     images: str | None = None,
+    networks: tuple[str, str] = ("", ""),
 ) -> None:
     """Raises `Stop` with one sentence and the remedy when the machine can't do it."""
     if os.geteuid() != 0:
@@ -54,7 +55,7 @@ def up(
         keep(layout, wish)
         wanted = images.split(",") if images else IMAGES
         with _undone_on_failure(layout) as builds:
-            admin = _bring_up(layout, front, node_netns, wanted, builds)
+            admin = _bring_up(layout, front, _of_node(node_netns, networks), wanted, builds)
         if demo:
             show_demo(layout, front, admin["token"])
     _greet(layout, front, admin)
@@ -70,7 +71,7 @@ def _check_free(layout: Layout, front: Front) -> None:
 
 
 def _bring_up(
-    layout: Layout, front: Front, node_netns: str | None, images: Sequence[str], builds: "list[_Build]"
+    layout: Layout, front: Front, of_node: dict[str, str], images: Sequence[str], builds: "list[_Build]"
 ) -> dict[str, str]:
     """Everything from code to running processes; what admin.json holds then."""
     changed = python.ensure(layout.venv, CHECKOUT / "requirements" / "panel.lock")
@@ -78,7 +79,7 @@ def _bring_up(
     vendor(layout)
     changed |= layout.copy_code()
     line("code and web files")
-    _prepare_node(layout, front, node_netns)
+    _prepare_node(layout, front, of_node)
     builds += [_build_image(layout, front, name) for name in images]
     if running_pid(layout) is not None and (changed or running_front(layout) != front):
         stop_processes(layout)
@@ -126,12 +127,22 @@ def vendor(layout: Layout) -> None:
         environment={**os.environ, "PYTHONPATH": str(CHECKOUT)})  # fmt: skip
 
 
-def _prepare_node(layout: Layout, front: Front, node_netns: str | None) -> None:
-    extra = {"WADAH_NODE_NETNS": node_netns} if node_netns else {}
+def _of_node(node_netns: str | None, networks: tuple[str, str]) -> dict[str, str]:
+    """What a new node is told, as `prepare` reads it."""
+    ipv4, ipv6 = networks
+    said = {
+        "WADAH_NODE_NETNS": node_netns or "",
+        "WADAH_NODE_IPV4_NETWORK": ipv4,
+        "WADAH_NODE_IPV6_NETWORK": ipv6,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+def _prepare_node(layout: Layout, front: Front, of_node: dict[str, str]) -> None:
     said = run(
         [layout.python, "-m", "runtime.cli", "--home", str(layout.home), "prepare"],
         timeout_s=180,
-        environment={**environment(layout, front), **extra},
+        environment={**environment(layout, front), **of_node},
         cwd=layout.app,
         log=layout.log / "up.log",
     )
