@@ -381,9 +381,11 @@ def pending_environments(node: Node, *, older_than_s: float = 0) -> list[UUID]:
 
 
 def buried_lately(node: Node, environment_id: UUID, seconds: float) -> bool:
-    """Whether the environment's deletion ended less than so many seconds ago."""
+    """Whether the environment's deletion ended less than so many seconds ago. One that ended in what is the
+    future now, since the clock was set back, did so long ago."""
     with suppress(OSError):
-        return time.time() - (node.root / "tombstones" / str(environment_id)).stat().st_mtime < seconds
+        ended = (node.root / "tombstones" / str(environment_id)).stat().st_mtime
+        return 0 <= time.time() - ended < seconds
     return False
 
 

@@ -30,21 +30,23 @@ def is_over(session: Any) -> bool:
 
 
 def touch(session: Any) -> None:
-    """Its owner is there. A no-op within a minute of the last time.
+    """Its owner is there. A no-op within a minute of the last time. A sign-in that lies ahead, since the clock
+    was set back, counts as one of now: it would last longer else.
 
     Written to the row as it is now, not with what this request loaded of it: of two requests at once the slower
     one would take away what the other put in, such as a message for its reader.
     """
     now = int(time.time())
-    if now - session.get(_SEEN, 0) <= _TOUCH_EVERY_S:
+    born = min(session.get(_BORN, now), now)
+    if 0 <= now - session.get(_SEEN, 0) <= _TOUCH_EVERY_S and session.get(_BORN, now) <= now + _TOUCH_EVERY_S:
         return
     with transaction.atomic():
         row = type(session)(session.session_key)
         if SESSION_KEY in row:
-            row[_SEEN] = now
+            row[_SEEN], row[_BORN] = now, born
             row.save()
     # for the case that this request has something of its own to save; not by itself a reason to
-    modified, session[_SEEN] = session.modified, now
+    modified, session[_SEEN], session[_BORN] = session.modified, now, born
     session.modified = modified
 
 

@@ -47,6 +47,7 @@ app.conf.update(
     task_default_queue=PANEL_QUEUE,
     task_queues=[Queue(PANEL_QUEUE), Queue(REPORT_QUEUE)],
     task_create_missing_queues=True,
+    beat_scheduler="panel.config.beat:SteadyScheduler",
     beat_schedule={
         "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},
         "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},

@@ -1,7 +1,5 @@
 """What supervisors and Prometheus look at. None of it needs a sign-in; none of it names a tenant."""
 
-import time
-
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
@@ -11,6 +9,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from panel.broker import BROKER
+from panel.clock.steady import age_of
 from panel.environments.models import Environment
 from panel.nodes.models import Node
 from panel.operations.models import OPEN_STATES, Operation
@@ -36,10 +35,10 @@ def check_database() -> str:
 
 
 def check_redis_and_beat() -> str:
-    seen = cache.get(BEAT_KEY)
+    age_s = age_of(cache.get(BEAT_KEY))
     if BROKER.rests:
         return "redis: does not answer"
-    if seen is None or time.time() - float(seen) > BEAT_MAX_AGE_S:
+    if age_s is None or age_s > BEAT_MAX_AGE_S:
         return "beat: not heard of for more than a minute"
     return ""
 

@@ -1,6 +1,5 @@
 """Background work on environments: reports of nodes, and mending what a lost message left behind."""
 
-import time
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,6 +12,8 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from panel import events
+from panel.clock.services import follow, mend_future
+from panel.clock.steady import Moment
 from panel.config.health import BEAT_KEY
 from panel.environments import observe as observing
 from panel.environments import services
@@ -55,9 +56,10 @@ def observe_usage(report: UsageReport) -> None:
 def resync() -> None:
     """Send again what a node is behind with, and end operations that nobody will end."""
     try:
-        cache.set(BEAT_KEY, time.time(), timeout=None)
+        cache.set(BEAT_KEY, Moment.now().note(), timeout=None)
     except Exception as error:  # Redis away for a moment; readiness will say so by itself
         log.warning("beat not noted", error=type(error).__name__)
+    follow()
     resend_behind()
     end_overdue()
     tell_of_silent_nodes()
@@ -160,6 +162,8 @@ def _give_up(operation_id: UUID, now: datetime) -> int:
 @shared_task(name="panel.release")
 def release() -> None:
     """User-id ranges whose rest is over, and rows of environments deleted long ago."""
+    follow()
+    mend_future()
     now = timezone.now()
     rested = now - timedelta(seconds=settings.WADAH.slot_cooldown_s)
     Environment.objects.filter(deleted_at__lt=rested, slot__isnull=False).update(slot=None)

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.broker import BROKER
+from panel.clock.steady import age_of
 from panel.config.health import BEAT_KEY
 from panel.environments.models import Environment
 from panel.nodes.models import Node, NodeState
@@ -35,13 +36,13 @@ def _look() -> _Seen:
     global _seen  # noqa: PLW0603 (a memory of two seconds)
     if time.monotonic() - _seen.at < GOOD_FOR_S:
         return _seen
-    beat = cache.get(BEAT_KEY)
+    beat_age_s = age_of(cache.get(BEAT_KEY))
     now = timezone.now()
     nodes = Node.objects.exclude(state=NodeState.DISABLED).only("name", "state", "last_seen_at")
     _seen = _Seen(
         at=time.monotonic(),
         broker_away=BROKER.rests,
-        beat_late=beat is not None and time.time() - float(beat) > BEAT_LATE_S,
+        beat_late=beat_age_s is not None and beat_age_s > BEAT_LATE_S,
         silent=[(node, node.last_seen_at) for node in nodes if not node.is_online(now)],
     )
     return _seen

@@ -82,8 +82,7 @@ def roles(layout: Layout, front: Front) -> list[Role]:
         ),
         Role(
             "beat",
-            [str(venv / "celery"), "-A", "panel.config.celery", "beat", "-l", "warning",
-             "-s", str(layout.panel / "beat.db"), "--pidfile="],
+            [str(venv / "celery"), "-A", "panel.config.celery", "beat", "-l", "warning", "--pidfile="],
         ),
         Role(
             "web",

@@ -1,0 +1,192 @@
+"""The wall clock is set back or forward, by an hour, a day, a year: nothing stands still or is cut short."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import time_machine
+from django.test import Client
+from django.utils import timezone
+
+from panel.clock import services as clock
+from panel.clock.models import ClockNote
+from panel.clock.steady import Moment, age_of
+from panel.config.beat import SteadyScheduler
+from panel.config.celery import app
+from panel.environments.models import Environment
+from panel.environments.tasks import end_overdue, resend_behind, resync
+from panel.networks.models import Address
+from panel.nodes.models import Node
+from panel.operations.models import Operation
+from panel.tenants import lifecycle
+from panel.tenants.models import Tenant
+from panel.tenants.tasks import delete_tenants
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+HOUR = 3600.0
+STEPS = [sign * length for sign in (1, -1) for length in (30.0, HOUR, 24 * HOUR, 365 * 24 * HOUR)]
+there_and_back = pytest.mark.parametrize("step", STEPS)
+
+
+@contextmanager
+def set_by(seconds: float) -> Iterator[None]:
+    """The wall clock, not the one since boot."""
+    with time_machine.travel(time.time() + seconds, tick=True):
+        yield
+
+
+@there_and_back
+def test_an_open_operation_keeps_its_time(step: float) -> None:
+    row = _environment()
+    clock.follow()
+    with set_by(step):
+        Node.objects.update(last_seen_at=timezone.now())
+        resync()
+        operation = Operation.objects.get(environment=row)
+        assert operation.is_open
+        left = operation.deadline - timezone.now()
+        assert timedelta(0) < left <= operation.deadline - operation.created_at + timedelta(seconds=abs(step))
+    with set_by(step + left.total_seconds() + 5):
+        end_overdue()
+        assert not Operation.objects.get(environment=row).is_open
+
+
+def _environment() -> Environment:
+    """One that its node is behind with, and whose operation is open."""
+    factories.node()
+    row = factories.environment(factories.tenant(), is_running=False)
+    Environment.objects.filter(pk=row.pk).update(sent_at=timezone.now(), send_attempts=1)
+    return row
+
+
+@there_and_back
+def test_a_lost_message_is_sent_again(step: float) -> None:
+    _environment()
+    clock.follow()
+    with set_by(step):
+        clock.follow()
+        Node.objects.update(last_seen_at=timezone.now())
+        assert resend_behind() == 0
+    with set_by(step + 6):
+        Node.objects.update(last_seen_at=timezone.now())
+        assert resend_behind() == 1
+
+
+@there_and_back
+def test_a_tenant_that_waits_for_its_end_waits_as_long(step: float) -> None:
+    tenant = factories.tenant()
+    clock.follow()
+    lifecycle.schedule_deletion(factories.administrator(), tenant.pk, wait_s=7 * 86_400)
+    with set_by(step):
+        delete_tenants()
+        tenant.refresh_from_db()
+        assert tenant.delete_at is not None
+        assert abs((tenant.delete_at - timezone.now()).total_seconds() - 7 * 86_400) < 60
+    with set_by(step + 7 * 86_400 + 60):
+        lifecycle.delete_due()
+        assert not Tenant.objects.filter(pk=tenant.pk).exists()
+
+
+def test_of_two_who_see_the_step_one_follows_it() -> None:
+    row = _environment()
+    clock.follow()
+    deadline = Operation.objects.get(environment=row).deadline
+    with set_by(HOUR):
+        assert clock.follow() == pytest.approx(HOUR, abs=5)
+        assert clock.follow() == 0
+    moved = Operation.objects.get(environment=row).deadline - deadline
+    assert abs(moved.total_seconds() - HOUR) < 5
+
+
+def test_what_nobody_saw_is_mended_too() -> None:
+    """As after a start with a clock that was lost: another boot, and stamps of a year ahead."""
+    row = _environment()
+    ahead = timezone.now() + timedelta(days=365)
+    ClockNote.objects.all().delete()
+    ClockNote.objects.create(boot="another", offset_s=0)
+    Environment.objects.filter(pk=row.pk).update(sent_at=ahead, heard_at=ahead, send_attempts=1)
+    Node.objects.update(last_seen_at=ahead)
+    Address.objects.update(environment=None, released_at=ahead)
+    Operation.objects.update(created_at=ahead, deadline=ahead + timedelta(minutes=10))
+    clock.follow()
+    now = timezone.now()
+    assert not Address.objects.filter(released_at__gt=now).exists()
+    assert Node.objects.get().is_online()
+    assert Operation.objects.get().deadline < now + timedelta(minutes=11)
+    assert [note.boot for note in ClockNote.objects.all()] == [Moment.now().boot]
+
+
+@there_and_back
+def test_readiness_and_the_banner_know_how_old_the_beat_is(step: float) -> None:
+    resync()
+    with set_by(step):
+        assert Client().get("/readyz").status_code == 200
+        with patch("time.clock_gettime", return_value=time.clock_gettime(time.CLOCK_BOOTTIME) + 61):
+            answer = Client().get("/readyz")
+        assert answer.status_code == 503
+        assert "beat" in answer.json()["problems"][0]
+
+
+def test_a_note_of_another_machine_is_as_old_as_it_is_far() -> None:
+    now = time.time()
+    assert age_of(["other", 5.0, now + HOUR]) == pytest.approx(HOUR, abs=5)
+    assert age_of(["other", 5.0, now - HOUR]) == pytest.approx(HOUR, abs=5)
+    assert age_of(now) is None
+    assert age_of(None) is None
+
+
+class _Sent(SteadyScheduler):
+    """Notes what would be sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        super().__init__(app=app)
+
+    def apply_entry(self, entry: Any, producer: Any = None) -> None:
+        self.sent.append(entry.name)
+
+    producer = None
+
+
+@there_and_back
+def test_the_beat_goes_on(step: float) -> None:
+    beat = _Sent()
+    while not beat.tick():
+        continue
+    assert sorted(beat.sent) == sorted(app.conf.beat_schedule)
+    beat.sent.clear()
+    with set_by(step):
+        assert 0 < beat.tick() <= 2
+        assert beat.sent == []
+        later = SteadyScheduler.now() + 2.1
+        with patch.object(SteadyScheduler, "now", return_value=later):
+            beat.tick()
+    assert beat.sent == ["resync"]
+
+
+def test_a_beat_that_could_not_send_tries_again() -> None:
+    beat = _Sent()
+    began = SteadyScheduler.now()
+    for second in range(0, 8, 2):
+        with patch.object(SteadyScheduler, "now", return_value=began + second):
+            while not beat.tick():
+                continue
+    assert beat.sent.count("resync") == 4
+
+
+@there_and_back
+def test_a_session_ends_in_time(step: float) -> None:
+    client = Client()
+    client.force_login(factories.person(), "allauth.account.auth_backends.AuthenticationBackend")
+    session = client.session
+    session["born"] = session["seen"] = int(time.time())
+    session.save()
+    with set_by(step):
+        client.get("/environments/")
+    with set_by(step + 12 * HOUR + 120):
+        assert client.get("/environments/").status_code == 302
