@@ -202,6 +202,8 @@ def _static(directory: Path | None) -> str:
     return f"""
   handle_path /static/* {{
     root * {directory}
+    @strange not path_regexp ^[A-Za-z0-9._/@+-]{{1,250}}$
+    error @strange 404
     header Cache-Control "public, max-age=31536000, immutable"
     header X-Content-Type-Options nosniff
     file_server

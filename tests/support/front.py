@@ -27,7 +27,11 @@ def front(directory: Path, site: Site, proxies: Sequence[str] = ()) -> Iterator[
     """Its pid; `Upstreams` all lead to `application`, served by the server that an installation has."""
     web = directory / "web.sock"
     file = directory / "Caddyfile"
-    file.write_text(caddyfile(site, Upstreams(*3 * (f"unix/{web}",)), proxies=proxies))
+    static = directory / "static"
+    static.mkdir()
+    (static / "a.css").write_text("a{}")
+    to = Upstreams(*3 * (f"unix/{web}",))
+    file.write_text(caddyfile(site, to, static=static, proxies=proxies))
     home = {name: str(directory) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     granian = ["-m", "granian", "--interface", "wsgi", "--uds", str(web), "--no-ws", "--log-level", "error"]
     pages = [sys.executable, *granian, "tests.support.front:application"]

@@ -138,6 +138,18 @@ def test_a_path_makes_no_header(running: tuple[int, int], path: str) -> None:
     assert b"\r\nSet-Cookie" not in _raw(running[1], f"GET {path} HTTP/1.0\r\nHost: a\r\n\r\n".encode())
 
 
+@pytest.mark.parametrize("name", ["%00", "a.css%00", "%00/a.css", "x" * 300, "x" * 3000, "%ff", "a b"])
+def test_no_name_of_a_static_file_is_a_mistake_of_ours(running: tuple[int, int], name: str) -> None:
+    assert _raw(running[1], b"GET /static/a.css HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").startswith(
+        b"HTTP/1.1 200"
+    )
+    found = _raw(
+        running[1],
+        f"GET /static/{name.replace(' ', '%20')} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode(),
+    )
+    assert found.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400")), found[:100]
+
+
 def test_headers_without_end_are_refused(running: tuple[int, int]) -> None:
     many = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 1000) for number in range(64))
     assert b" 431 " in _raw(running[1], b"GET / HTTP/1.1\r\nHost: a\r\n" + many + b"\r\n").split(b"\r\n")[0]
