@@ -1,16 +1,17 @@
 """/api/v1/tenants/{id}/{members,roles,invitations,support} and /api/v1/environments/{id}/shares"""
 
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from panel.access import invitations, members, roles, shares, support
 from panel.access.models import Invitation, Share, SupportAccess
+from panel.api.inputs import Input, Moment
+from panel.api.inputs import Query as Asked
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.api.versions import expected_version
@@ -26,43 +27,39 @@ support_router = Router()
 Json = dict[str, Any]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class SetRole(Strict):
+class SetRole(Input):
     role: str = Field(description="A role's name, or custom:<id> for one of the tenant's own.", max_length=80)
 
 
-class NewRole(Strict):
+class NewRole(Input):
     name: str = Field(max_length=200)
     permissions: list[str] = Field(max_length=100)
 
 
-class ChangedRole(Strict):
+class ChangedRole(Input):
     name: str | None = Field(default=None, max_length=200)
     permissions: list[str] | None = Field(default=None, max_length=100)
 
 
-class NewInvitation(Strict):
+class NewInvitation(Input):
     email: str = Field(max_length=254)
     role: str = Field(max_length=80)
 
 
-class NewSupport(Strict):
+class NewSupport(Input):
     reason: str = Field(max_length=2000, description="The tenant reads it, with your name and the time.")
     minutes: int = Field(default=30, description="5 to 480.")
 
 
-class Supports(BaseModel):
+class Supports(Asked):
     running: bool | None = None
     mine: bool = Field(default=False, description="Only one's own.")
 
 
-class NewShare(Strict):
+class NewShare(Input):
     email: str = Field(max_length=254)
     permissions: list[str] = Field(default=[], max_length=100)
-    ends_at: datetime
+    ends_at: Moment
 
 
 def _tenant(request: HttpRequest, pk: str, permission: Permission) -> Tenant:

@@ -1,14 +1,14 @@
 """/api/v1/tokens"""
 
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from panel.accounts import policy, services, signed_in
 from panel.accounts.models import Token
+from panel.api.inputs import Input, Moment
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.tenants.permissions import Permission
@@ -20,21 +20,17 @@ sessions_router = Router()
 Json = dict[str, Any]
 
 
-class TokenToCreate(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class TokenToCreate(Input):
     tenant: str | None = None
     name: str = ""
     role: str = ""
     permissions: list[str] = []
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
     networks: list[str] = []
     environments: list[str] = Field(default=[], max_length=200)
 
 
-class ChangedPolicy(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class ChangedPolicy(Input):
     requires_mfa: bool = Field(description="Everybody has a passkey or an authenticator app, or doesn't go on.")
 
 

@@ -4,10 +4,11 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import add_ssh_key, kept_keys, remove_ssh_key
+from panel.api.inputs import Input
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 
@@ -15,9 +16,7 @@ router = Router()
 Json = dict[str, Any]
 
 
-class SshKeyToKeep(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class SshKeyToKeep(Input):
     text: str = Field(max_length=20_000)
     name: str = Field(default="", max_length=200)
 

@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from django.db import models
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from panel.api.inputs import Query
 from panel.paging import LOOK_AHEAD, count_up_to
 
 ModelT = TypeVar("ModelT", bound=models.Model)
@@ -13,10 +14,8 @@ ModelT = TypeVar("ModelT", bound=models.Model)
 MAX_LIMIT = 500
 
 
-class Page(BaseModel):
+class Page(Query):
     """`?limit=&offset=`; at most 500 at once."""
-
-    model_config = ConfigDict(extra="ignore")
 
     limit: int = Field(default=100, ge=1, le=MAX_LIMIT)
     offset: int = Field(default=0, ge=0, le=10_000_000)
@@ -36,6 +35,8 @@ def cut(rows: "models.QuerySet[ModelT]", page: Page) -> tuple[list[ModelT], dict
     Counted is up to 1,000 rows beyond the page; where there are more, `count_is_exact` is false.
     """
     found = list(rows[page.offset : page.offset + page.limit + 1])
+    if not found and page.offset:  # beyond the end, which is somewhere before
+        return [], {"count": count_up_to(rows, page.offset), "count_is_exact": True}
     if len(found) <= page.limit:
         return found, {"count": page.offset + len(found), "count_is_exact": True}
     most = page.offset + page.limit + LOOK_AHEAD

@@ -16,6 +16,8 @@ from panel.api.links import link
 from panel.api.problem import CONTENT_TYPE, problem, refused
 from panel.audit.services import record_denied
 from panel.errors import Forbidden, Refused, SecondFactorNeeded
+from panel.gate.bodies import StrictJson
+from panel.gate.parameters import known_only
 from panel.tenants.selectors import refuse_suspended
 
 _PROBLEMS = {
@@ -27,6 +29,7 @@ _PROBLEMS = {
     411: "An archive comes with its length.",
     412: "It was changed since you have read it.",
     413: "The body is too long.",
+    415: "The body is JSON in UTF-8.",
     422: "A value isn't acceptable.",
     429: "Too many requests.",
     503: "The database, or a node, is away; `Retry-After` says when to ask again.",
@@ -79,7 +82,9 @@ api = Api(
     openapi_url="/openapi.json",
     docs_url=None,
     urls_namespace="api",
+    parser=StrictJson(),
 )
+api.add_decorator(known_only, mode="view")
 
 
 def actor(request: HttpRequest) -> Actor:
@@ -129,12 +134,16 @@ def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
         parts = [str(part) for part in one["loc"] if part not in ("body", "payload", "query", "path")]
         errors.append({"field": ".".join(parts), "message": str(one["msg"])})
     first = errors[0] if errors else {"field": "", "message": "The request is not valid."}
+    if not first["field"] and error.errors and error.errors[0]["type"] == "missing":
+        first["message"] = "The request has no body; it is JSON with Content-Type: application/json."
     detail = f"{first['field']}: {first['message']}" if first["field"] else first["message"]
     return problem(422, "invalid", detail, field=first["field"], errors=errors)
 
 
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    if isinstance(error.__cause__, Refused):  # what our reader of bodies said
+        return refused(error.__cause__)
     code = "not_json" if error.status_code == 400 else f"http_{error.status_code}"
     return problem(error.status_code, code, str(error) or "The request can't be understood.")
 

@@ -15,6 +15,7 @@ from channels.security.websocket import WebsocketDenier  # noqa: E402
 
 from panel.config.names import headers_of, is_known, is_ours  # noqa: E402
 from panel.console.routing import websocket_urlpatterns as consoles  # noqa: E402
+from panel.gate.sockets import SocketGate  # noqa: E402
 from panel.live.routing import websocket_urlpatterns as events  # noqa: E402
 
 if TYPE_CHECKING:
@@ -43,9 +44,6 @@ class SameOrigin:
 #: Django's types know its routes as routes to views.
 _routes = cast("list[Route | URLRouter]", [*events, *consoles])
 _signed_in = cast("ASGI3Application", AuthMiddlewareStack(URLRouter(_routes)))
-application = ProtocolTypeRouter(
-    {
-        "http": _http,
-        "websocket": SameOrigin(_signed_in),
-    }
-)
+_signed_in = cast("ASGI3Application", AuthMiddlewareStack(URLRouter(_routes)))
+_asked_by_us = cast("ASGI3Application", SameOrigin(_signed_in))
+application = ProtocolTypeRouter({"http": _http, "websocket": SocketGate(_asked_by_us, [*events, *consoles])})

@@ -16,7 +16,7 @@ _PERMISSIONS = "camera=(), microphone=(), geolocation=(), clipboard-read=(self)"
 
 def request_id(given: str) -> str:
     """The front's own when it is a sane one, else a new one."""
-    return given if given.isalnum() and len(given) <= 64 else secrets.token_hex(8)
+    return given if given.isascii() and given.isalnum() and len(given) <= 64 else secrets.token_hex(8)
 
 
 class RequestMiddleware:

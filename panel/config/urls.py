@@ -27,6 +27,7 @@ _PAGES = [
 
 _SSO = r"^accounts/oidc/(?P<provider_id>[^/]+)/login/"
 
+handler400 = "panel.config.views.bad_request"
 handler404 = "panel.config.views.not_found"
 handler500 = "panel.config.views.server_error"
 

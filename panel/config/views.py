@@ -4,17 +4,21 @@ import sys
 from urllib.parse import urlsplit
 
 import structlog
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import get_template
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.defaults import page_not_found
 from django.views.defaults import server_error as plain_error
 
 from panel.accounts.auth import actor_of
 from panel.api.problem import RETRY_AFTER_S, problem
+from panel.gate.requests import refuse
 
 log = structlog.get_logger()
 
@@ -32,6 +36,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     if request.path.startswith("/api/"):
         return problem(404, "not_found", "There is nothing at this address.")
     return page_not_found(request, exception)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What Django itself can't make sense of: too many fields, or too long, or a form cut off."""
+    if isinstance(exception, RequestDataTooBig):
+        given = {"n": settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 2**20}
+        return refuse(request, 413, "too_long", _("A request has at most %(n)s MiB.") % given)
+    return refuse(request, 400, "bad_request", _("The request can't be understood: a part of it is malformed."))
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -6,9 +6,10 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from panel.api.pages import Page, cut
+from panel.api.inputs import Input
+from panel.api.pages import Page, cut, page_of
 from panel.api.promised import document, promised
 from panel.api.root import actor, uuid_of
 from panel.api.versions import expected_version
@@ -31,11 +32,7 @@ Json = dict[str, Any]
 WHAT = "This environment"
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewEnvironment(Strict):
+class NewEnvironment(Input):
     name: str = Field(max_length=4096)
     image: str = Field(max_length=4096)
     tenant: str | None = None
@@ -57,7 +54,7 @@ class NewEnvironment(Strict):
     is_started: bool = True
 
 
-class EnvironmentToChange(Strict):
+class EnvironmentToChange(Input):
     name: str | None = None
     description: str | None = None
     plan: str | None = None
@@ -72,34 +69,34 @@ class EnvironmentToChange(Strict):
     tags: list[str] | None = Field(default=None, max_length=100)
 
 
-class Stop(Strict):
+class Stop(Input):
     timeout_s: float | None = None
 
 
-class Reinstall(Strict):
+class Reinstall(Input):
     image: str = ""
     keep_old: bool = False
     root_password: str = ""
 
 
-class Credentials(Strict):
+class Credentials(Input):
     ssh_keys: list[str] | None = None
     root_password: str | None = None
 
 
-class NewForward(Strict):
+class NewForward(Input):
     protocol: str = "tcp"
     port: int
     node_port: int | None = None
     description: str = ""
 
 
-class NewAddresses(Strict):
+class NewAddresses(Input):
     family: int = 4
     count: int = 1
 
 
-class Exec(Strict):
+class Exec(Input):
     command: list[str] = Field(min_length=1, max_length=1000)
     timeout_s: float = Field(default=60, gt=0, le=600)
     stdin: str = Field(default="", max_length=1_000_000)
@@ -111,7 +108,7 @@ class Filters(Page):
     state: str = ""
     node: str = ""
     image: str = ""
-    tag: str = ""
+    tag: list[str] = Field(default=[], max_length=20, description="Several: all of them.")
     search: str = ""
     sort: str = "name"
 
@@ -266,10 +263,10 @@ def remove_forward(request: HttpRequest, pk: str, forward: str) -> Status[Json]:
 
 
 @router.get("/{pk}/operations", response=Json, operation_id="environments_operations")
-def operations(request: HttpRequest, pk: str) -> Json:
+def operations(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
     row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
-    found = Operation.objects.for_actor(actor(request)).filter(environment=row)[:100]
-    return {"items": [show_operation(one, with_steps=False) for one in found], "count": len(found)}
+    rows = Operation.objects.for_actor(actor(request)).filter(environment=row)
+    return page_of(rows, page, lambda one: show_operation(one, with_steps=False))
 
 
 @router.post("/{pk}/exec", response=Json, operation_id="environments_exec")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, to_json
 
 from panel.errors import Invalid
 from panel.images.models import IMAGE_NAME_PATTERN
@@ -53,7 +53,8 @@ def check_kernel(kernel: str) -> Kernel:
 def parse(model: type[M], values: Mapping[str, Any], prefix: str = "") -> M:
     """`model` from `values`, or `Invalid` about the first bad field."""
     try:
-        return model.model_validate(values)
+        # by way of JSON, in which strict means: text for an address, but no text for a number
+        return model.model_validate_json(to_json(values, inf_nan_mode="constants"), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in first["loc"][:_PATH_IN_MESSAGE]) or prefix

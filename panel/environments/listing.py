@@ -116,7 +116,9 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
     if tenant is not None:
         rows = rows.filter(tenant__path__startswith=tenant.path)
     text, state = query.get("q", "").strip()[:80], query.get("state", "")
-    if state in _STATES:
+    if state and state not in _STATES:  # all would be the opposite of what was asked for
+        rows = rows.none()
+    elif state:
         rows = rows.filter(_STATES[state])
         if state not in (State.SUSPENDED, State.DELETING):
             rows = rows.exclude(desired_state=DesiredState.DELETED)

@@ -23,9 +23,9 @@ _ONE = Prepared(
 _SORTS = {"name", "-name", "created_at", "-created_at", "image", "-image"}
 
 
-def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Environments:
+def environments(actor: Actor, filters: Mapping[str, Any] | None = None) -> Environments:
     """Living environments that the actor may see. Filters: `name`, `tenant`, `state`, `node`, `image`,
-    `tag`, `search`, `sort`; an unknown state or sort is refused."""
+    `tag` (several, and all of them count), `search`, `sort`; an unknown state or sort is refused."""
     rows = (
         Environment.objects.for_actor(actor)
         .living()
@@ -41,8 +41,8 @@ def environments(actor: Actor, filters: Mapping[str, str] | None = None) -> Envi
         rows = rows.filter(node__name=wanted["node"])
     if "image" in wanted:
         rows = rows.filter(image=wanted["image"])
-    if "tag" in wanted:
-        rows = rows.filter(with_tag(wanted["tag"]))
+    for tag in filter(None, wanted.get("tag", ())):
+        rows = rows.filter(with_tag(tag))
     if "search" in wanted:
         text = wanted["search"]
         by_address = Environment.objects.filter(addresses__address__startswith=text).values("pk")

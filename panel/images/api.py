@@ -5,9 +5,10 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict
 
 from panel.accounts.actor import Actor
+from panel.api.inputs import Input
+from panel.api.inputs import Query as Asked
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.errors import Invalid, Refused
@@ -19,9 +20,7 @@ router = Router()
 Json = dict[str, Any]
 
 
-class Build(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Build(Input):
     name: str
     source: str = ""
 
@@ -62,9 +61,7 @@ def build(request: HttpRequest, payload: Build) -> Status[Json]:
     return Status(202, show(row))
 
 
-class Import(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Import(Asked):
     name: str = ""
     title: str = ""
     sha256: str = ""

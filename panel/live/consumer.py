@@ -103,7 +103,7 @@ class EventConsumer(AsyncJsonWebsocketConsumer):
     async def decode_json(cls, text_data: str) -> Any:
         try:
             return await super().decode_json(text_data)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     async def wadah_event(self, message: dict[str, Any]) -> None:

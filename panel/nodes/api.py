@@ -5,9 +5,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict
 
 from panel.accounts.actor import Actor
+from panel.api.inputs import Input
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.api.versions import expected_version
@@ -20,9 +20,7 @@ router = Router()
 Json = dict[str, Any]
 
 
-class ChangedNode(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class ChangedNode(Input):
     state: str | None = None
     overcommit: dict[str, float | None] | None = None
 

@@ -5,8 +5,9 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from panel.api.inputs import Query as Asked
 from panel.api.root import actor
 from panel.environments.inputs import parse_limits
 from panel.errors import NotFound
@@ -18,10 +19,8 @@ router = Router()
 Json = dict[str, Any]
 
 
-class Ask(BaseModel):
+class Ask(Asked):
     """`count` more of a `plan`, or of a size."""
-
-    model_config = ConfigDict(extra="forbid")
 
     count: int = Field(default=0, ge=0, le=MOST_TRIED)
     plan: str = ""

@@ -3,12 +3,14 @@
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.environments import services
-from panel.operations.models import Operation
+from panel.errors import Invalid
+from panel.operations.models import Operation, OperationState
 from panel.operations.selectors import show
 
 router = Router()
@@ -25,6 +27,9 @@ class Filters(Page):
 def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
     rows = Operation.objects.for_actor(actor(request))
     if filters.state:
+        if filters.state not in OperationState.values:
+            states = ", ".join(OperationState.values)
+            raise Invalid(_("state is one of %(state)s.") % {"state": states}, field="state")
         rows = rows.filter(state=filters.state)
     if filters.environment:
         rows = rows.filter(environment_id=uuid_of(filters.environment, "This environment"))

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict
 
+from panel.api.inputs import Input
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.api.versions import expected_version
@@ -20,9 +20,7 @@ router = Router()
 Json = dict[str, Any]
 
 
-class NewPlan(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class NewPlan(Input):
     name: str
     limits: Json
     allowances: Json = {}
@@ -33,9 +31,7 @@ class NewPlan(BaseModel):
     position: int = 0
 
 
-class ChangedPlan(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class ChangedPlan(Input):
     name: str | None = None
     description: str | None = None
     position: int | None = None

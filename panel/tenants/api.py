@@ -4,8 +4,9 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from panel.api.inputs import Input
 from panel.api.pages import Page, page_of
 from panel.api.root import actor
 from panel.api.versions import expected_version
@@ -20,18 +21,14 @@ router = Router()
 Json = dict[str, Any]
 
 
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewTenant(Strict):
+class NewTenant(Input):
     name: str
     slug: str = ""
     parent: str | None = None
     quota: dict[str, float | None] = {}
 
 
-class ChangedTenant(Strict):
+class ChangedTenant(Input):
     name: str | None = None
     time_zone: str | None = None
     quota: dict[str, float | None] = {}
@@ -42,11 +39,11 @@ class ChangedTenant(Strict):
     requires_mfa: bool | None = Field(default=None, description="Of its people and those of tenants below it.")
 
 
-class Preview(Strict):
+class Preview(Input):
     quota: dict[str, float | None]
 
 
-class Suspend(Strict):
+class Suspend(Input):
     reason: str = ""
     how: str = "stop"
 

@@ -126,13 +126,14 @@ def schedule_deletion(
 
     `wait_s` None: WADAH_TENANT_DELETE_WAIT_S, a week. Asked again: the time begins anew.
     """
-    wait = timedelta(seconds=settings.WADAH.tenant_delete_wait_s if wait_s is None else wait_s)
-    if not timedelta(0) <= wait <= _LONGEST_WAIT:
-        most = int(_LONGEST_WAIT.total_seconds())
+    seconds = settings.WADAH.tenant_delete_wait_s if wait_s is None else wait_s
+    most = int(_LONGEST_WAIT.total_seconds())
+    if not 0 <= seconds <= most:
         raise Invalid(
             _("wait_s is 0 to %(most)s seconds (%(days)s days).") % {"most": most, "days": _LONGEST_WAIT.days},
             field="wait_s",
         )
+    wait = timedelta(seconds=seconds)
     with transaction.atomic():
         tenant = locked(actor, tenant_id, version)
         actor.require(Permission.TENANT_SUSPEND, tenant)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from uuid import UUID
 
-from django.core.exceptions import ObjectDoesNotExist
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext as _
@@ -93,7 +93,7 @@ class Scoped(models.QuerySet[ModelT]):
         """The row, or `NotFound`: a stranger can't tell a missing row from somebody else's."""
         try:
             return self.for_actor(actor).get(pk=pk, **more)
-        except (ObjectDoesNotExist, ValueError) as error:
+        except (ObjectDoesNotExist, ValidationError, ValueError) as error:
             raise NotFound(
                 _("This %(verbose_name)s") % {"verbose_name": self.model._meta.verbose_name}
             ) from error

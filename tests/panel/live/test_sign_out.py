@@ -26,6 +26,7 @@ def _events(browser: Client) -> WebsocketCommunicator:
         "/ws/events",
         headers=[
             (b"cookie", f"{settings.SESSION_COOKIE_NAME}={session}".encode()),
+            (b"host", b"testserver"),
             (b"origin", settings.WADAH.url.encode()),
         ],
     )

@@ -135,10 +135,18 @@ class Route:
             return _BY_COLLECTION[collection[1]] if collection else "passkey"
         return part.removesuffix("_id")
 
+    @property
+    def parts(self) -> list[str]:
+        """All words that `path` takes, those that name no row too."""
+        return [self._key(part) for part in self._parts]
+
+    def _key(self, part: str) -> str:
+        return part if part in _PLAIN else self._word(part)
+
     def path(self, ids: dict[str, str]) -> str:
         def filled(match: re.Match[str]) -> str:
-            part = match[1] or match[2]
-            return _PLAIN.get(part) or ids[self._word(part)]
+            key = self._key(match[1] or match[2])
+            return ids.get(key) or _PLAIN[key]
 
         return re.sub(r"<(?:\w+:)?(\w+)>|\(\?P<(\w+)>[^)]*\)", filled, self.pattern)
 

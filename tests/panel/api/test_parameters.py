@@ -1,0 +1,92 @@
+"""Query parameters: unknown ones are refused by name, each counts once, several tags count together."""
+
+import pytest
+from django.test import Client
+
+from panel.environments import services as environments
+from panel.tenants.models import Tenant
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    factories.node()
+    return factories.tenant()
+
+
+@pytest.fixture
+def client(tenant: Tenant) -> Client:
+    return Client(headers=factories.bearer(factories.member(tenant), tenant, role="administrator"))
+
+
+def _names(client: Client, query: str) -> list[str]:
+    answer = client.get(f"/api/v1/environments?{query}")
+    assert answer.status_code == 200, answer.content
+    return [one["name"] for one in answer.json()["items"]]
+
+
+@pytest.mark.parametrize(
+    "name", ["tennant", "status", "q", "tenant_slug", "label", "id", "page", "Tenant", "tag[]"]
+)
+def test_an_unknown_parameter_gives_nothing_but_its_name(name: str, client: Client) -> None:
+    for path in ("environments", "addresses", "tenants", "operations", "images", "plans", "tokens", "ssh-keys"):
+        answer = client.get(f"/api/v1/{path}", query_params={name: "x"})
+        assert answer.status_code == 422, f"{path}: {answer.content[:100]!r}"
+        assert answer.json()["field"] == name
+        assert name in answer.json()["detail"]
+
+
+def test_every_unknown_parameter_is_named(client: Client) -> None:
+    answer = client.get("/api/v1/environments?tennant=a&state=running&stat=b&limit=1&limit=2").json()
+    assert [one["field"] for one in answer["errors"]] == ["tennant", "stat", "limit"]
+    assert "tenant" in answer["detail"]
+
+
+def test_a_change_with_an_unknown_parameter_changes_nothing(client: Client, tenant: Tenant) -> None:
+    row = factories.environment(tenant)
+    assert client.delete(f"/api/v1/environments/{row.pk}?dry_run=1").status_code == 422
+    row.refresh_from_db()
+    assert row.desired_state == "running"
+
+
+@pytest.mark.parametrize("state", ["nope", "Running", "failed,running", " "])
+def test_an_unknown_state_is_refused_everywhere(state: str, client: Client) -> None:
+    for path in ("environments", "operations"):
+        answer = client.get(f"/api/v1/{path}", query_params={"state": state})
+        assert answer.status_code == 422
+        assert answer.json()["field"] == "state"
+
+
+def test_all_tags_count(client: Client, tenant: Tenant) -> None:
+    owner = factories.member(tenant)
+    for name, tags in (("one", ["a"]), ("two", ["b"]), ("both", ["a", "b"])):
+        row = factories.environment(tenant, owner, name=name)
+        environments.update_environment(owner, row.pk, {"tags": tags})
+    assert _names(client, "tag=a") == ["both", "one"]
+    assert _names(client, "tag=a&tag=b") == ["both"]
+    assert _names(client, "tag=a&tag=c") == []
+    assert _names(client, "tag=") == _names(client, "") == ["both", "one", "two"]
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2, 3, 4, 500, 10_000_000])
+@pytest.mark.parametrize("limit", [1, 2, 500])
+def test_the_count_is_of_all_wherever_one_looks(
+    limit: int, offset: int, client: Client, tenant: Tenant
+) -> None:
+    for number in range(3):
+        factories.environment(tenant, name=f"e{number}")
+    answer = client.get(f"/api/v1/environments?limit={limit}&offset={offset}").json()
+    assert answer["count"] == 3
+    assert answer["count_is_exact"]
+    assert len(answer["items"]) == max(0, min(limit, 3 - offset))
+
+
+def test_a_page_with_an_unknown_state_shows_nothing(tenant: Tenant) -> None:
+    factories.environment(tenant, name="there")
+    client = Client()
+    client.force_login(factories.member(tenant).user, "allauth.account.auth_backends.AuthenticationBackend")
+    assert b"there" in client.get("/environments/").content
+    assert b"there" in client.get("/environments/?utm_source=mail").content
+    assert b">there<" not in client.get("/environments/?state=nope").content
