@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import OperationalError
 from django.db.models import UUIDField
 from django.http import HttpRequest
 from django.utils import timezone
@@ -16,6 +17,7 @@ from panel.access.models import SupportAccess
 from panel.accounts.actor import Actor
 from panel.accounts.models import Token
 from panel.accounts.sessions import is_over
+from panel.config.away import DATABASE
 from panel.config.client import client_address
 from panel.prepared import Given, Prepared
 
@@ -62,8 +64,20 @@ def actor_from_token(text: str, address: str) -> Actor | None:
     if token.support is not None and not _speaks_for_support(token, now):
         return None
     if token.last_used_at is None or now - token.last_used_at > _TOUCH_EVERY:
-        Token.objects.filter(pk=token.pk).update(last_used_at=now, last_used_from=address or None)
+        _touch(token, now, address)
     return Actor(user=token.user, token=token, address=address, support=token.support)
+
+
+def _touch(token: Token, now: datetime, address: str) -> None:
+    """Notes that it was used. While nothing can be written, reading goes on without."""
+    if DATABASE.is_locked:
+        return
+    try:
+        Token.objects.filter(pk=token.pk).update(last_used_at=now, last_used_from=address or None)
+    except OperationalError as error:
+        DATABASE.failed(error)
+        if not DATABASE.is_locked:
+            raise
 
 
 def _speaks_for_support(token: Token, now: datetime) -> bool:

@@ -9,8 +9,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
+
+from panel.config.away import DATABASE
 
 _BORN, _SEEN = "born", "seen"
 #: The session is written at most this often for being used.
@@ -60,6 +62,11 @@ class SessionMiddleware:
         if request.session.session_key and request.user.is_authenticated:
             if is_over(request.session):
                 logout(request)
-            else:
-                touch(request.session)
+            elif not DATABASE.is_locked:
+                try:
+                    touch(request.session)
+                except OperationalError as error:  # reading goes on
+                    DATABASE.failed(error)
+                    if not DATABASE.is_locked:
+                        raise
         return self.get_response(request)

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
+#: Few can wait at once here; background work may for longer.
+os.environ.setdefault("WADAH_DATABASE_WAIT_S", "4")
 _http = get_asgi_application()
 
 from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable  # noqa: E402

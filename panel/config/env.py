@@ -29,6 +29,8 @@ class PanelEnv(BaseSettings):
     """Broker, cache and channel layer; empty: the installation's own Redis on HOME/run/redis.sock."""
     database_url: str = Field(default="", validation_alias="DATABASE_URL")
     """Empty: SQLite in HOME/panel/db.sqlite3."""
+    database_wait_s: float = Field(default=15, ge=1, le=600)
+    """For so long a statement, or SQLite's lock, is waited for; of processes that answer people: 4."""
     debug: bool = False
     log_json: bool = True
     session_idle_s: int = Field(default=1_800, ge=60)

@@ -1,5 +1,7 @@
 """What supervisors and Prometheus look at. None of it needs a sign-in; none of it names a tenant."""
 
+import sqlite3
+
 from django.conf import settings
 from django.core.cache import cache
 from django.db import DatabaseError, connection
@@ -10,6 +12,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from panel.broker import BROKER
 from panel.clock.steady import age_of
+from panel.config.away import DATABASE
 from panel.environments.models import Environment
 from panel.nodes.models import Node
 from panel.operations.models import OPEN_STATES, Operation
@@ -17,6 +20,7 @@ from panel.operations.models import OPEN_STATES, Operation
 #: Cache key that the beat's resync writes; older than this and background work stands still.
 BEAT_KEY = "beat-seen"
 BEAT_MAX_AGE_S = 60.0
+_LOCK_PATIENCE_MS = 1500
 
 
 @require_safe
@@ -26,12 +30,32 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 
 def check_database() -> str:
+    if DATABASE.is_away:
+        return "database: does not answer"
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except DatabaseError as error:
+        DATABASE.failed(error)
         return f"database: {type(error).__name__}"
-    return ""
+    return "database: locked by somebody, nothing can be written" if _is_locked() else ""
+
+
+def _is_locked() -> bool:
+    """Whether somebody holds SQLite's one lock for writers for longer than a moment."""
+    if connection.vendor != "sqlite" or connection.in_atomic_block:
+        return DATABASE.is_locked
+    raw = connection.connection
+    before = raw.execute("PRAGMA busy_timeout").fetchone()[0]
+    try:
+        raw.execute(f"PRAGMA busy_timeout = {_LOCK_PATIENCE_MS}")
+        raw.execute("BEGIN IMMEDIATE")
+        raw.execute("ROLLBACK")
+    except sqlite3.OperationalError as error:
+        return "locked" in str(error)
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {before}")
+    return False
 
 
 def check_redis_and_beat() -> str:

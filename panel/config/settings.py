@@ -77,6 +77,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "panel.config.middleware.RequestMiddleware",
+    "panel.config.away.NobodyWaits",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "panel.gate.requests.Gate",
@@ -121,10 +122,13 @@ if WADAH.database_url:
     DATABASES = {
         "default": {
             **dj_database_url.parse(WADAH.database_url, conn_max_age=60, conn_health_checks=True),
+            "ENGINE": "panel.postgresql",
         }
     }
+    _wait_ms = int(WADAH.database_wait_s * 1000)
     DATABASES["default"].setdefault("OPTIONS", {})["options"] = (
-        "-c statement_timeout=15000 -c lock_timeout=5000 -c idle_in_transaction_session_timeout=15000"
+        f"-c statement_timeout={_wait_ms} -c lock_timeout={min(5000, _wait_ms)} "
+        "-c idle_in_transaction_session_timeout=15000"
     )
     # a server that is gone without a word is noticed in 20 s, one that doesn't take connections in 3
     DATABASES["default"]["OPTIONS"].update(connect_timeout=3, tcp_user_timeout=20_000)
@@ -137,7 +141,7 @@ else:
             "OPTIONS": {
                 # A writer takes the lock at BEGIN, so that read-then-write can't fail half way.
                 "transaction_mode": "IMMEDIATE",
-                "timeout": 20,
+                "timeout": WADAH.database_wait_s,
                 # WAL with synchronous=NORMAL survives a crash of the process; https://sqlite.org/wal.html
                 "init_command": (
                     "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA temp_store=MEMORY; "

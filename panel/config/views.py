@@ -18,6 +18,7 @@ from django.views.defaults import server_error as plain_error
 
 from panel.accounts.auth import actor_of
 from panel.api.problem import RETRY_AFTER_S, problem
+from panel.config.away import DATABASE
 from panel.gate.requests import refuse
 
 log = structlog.get_logger()
@@ -63,16 +64,20 @@ def server_error(request: HttpRequest) -> HttpResponse:
     is_away = isinstance(error, (OperationalError, InterfaceError))
     if is_away:
         log.warning("database away", error=str(error)[:200], path=request.path)
+        DATABASE.failed(error)
         connection.close_if_unusable_or_obsolete()
+        return database_away(request, is_full=is_full(error))
     if request.path.startswith("/api/"):
-        if is_away and is_full(error):
-            return problem(503, "database_full", _FULL, next_step=_MAKE_ROOM)
-        if is_away:
-            return problem(503, "database_away", _AWAY, next_step=_NEXT)
         return problem(500, "our_fault", "This is a mistake of ours; it was written to the log.")
-    if not is_away:
-        return plain_error(request)
-    # a page of its own: the frame around every other page asks the database
+    return plain_error(request)
+
+
+def database_away(request: HttpRequest, *, is_full: bool = False) -> HttpResponse:
+    """503 with Retry-After. A page of its own: the frame around every other page asks the database."""
+    if request.path.startswith("/api/"):
+        if is_full:
+            return problem(503, "database_full", _FULL, next_step=_MAKE_ROOM)
+        return problem(503, "database_away", _AWAY, next_step=_NEXT)
     answer = HttpResponse(get_template("503.html").render(), status=503)
     answer["Retry-After"] = str(RETRY_AFTER_S)
     return answer

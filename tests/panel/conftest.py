@@ -108,7 +108,9 @@ def empty_redis() -> None:
     from django.core.cache.backends.locmem import LocMemCache
 
     from panel.broker import BROKER
+    from panel.config.away import DATABASE
 
     redis.Redis(unix_socket_path=str(HOME / "run" / "redis.sock")).flushall()
     LocMemCache("while-redis-is-away", {}).clear()
     BROKER.worked()
+    DATABASE.worked()

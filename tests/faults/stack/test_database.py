@@ -4,6 +4,8 @@ import os
 import sqlite3
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +18,13 @@ def test_a_sqlite_that_somebody_holds_locked_loses_nothing(whole: Stack, environ
     wadah = whole.wadah
     file = wadah.home / "panel" / "db.sqlite3"
     locked, done = threading.Event(), threading.Event()
+    said: list[tuple[int, str]] = []
 
     def hold() -> None:
         connection = sqlite3.connect(file, isolation_level=None)
         connection.execute("BEGIN IMMEDIATE")
         locked.set()
-        done.wait(30)
+        done.wait(60)
         connection.execute("ROLLBACK")
         connection.close()
 
@@ -30,6 +33,19 @@ def test_a_sqlite_that_somebody_holds_locked_loses_nothing(whole: Stack, environ
     try:
         assert locked.wait(30)
         assert wadah.call("GET", "/environments").status == 200
+        began = time.monotonic()
+        asked = [threading.Thread(target=_change, args=(whole, environment, said)) for _ in range(8)]
+        for one in asked:
+            one.start()
+        time.sleep(0.5)
+        with urllib.request.urlopen(f"{wadah.url}/healthz", timeout=10) as health:
+            assert health.status == 200
+        for one in asked:
+            one.join()
+        assert said == [(503, "database_away")] * 8
+        assert time.monotonic() - began < 20  # each alone would have waited as long as all of them now
+        assert "locked" in _readiness(wadah.url)
+        assert wadah.call("GET", f"/environments/{environment}").status == 200
         whole.kill_init(environment)
         time.sleep(3)
     finally:
@@ -37,6 +53,19 @@ def test_a_sqlite_that_somebody_holds_locked_loses_nothing(whole: Stack, environ
         holder.join()
     wadah.wait(lambda: wadah.get(environment)["restarts"] == 1, 30)
     wadah.wait_state(environment, "running")
+
+
+def _change(whole: Stack, environment: str, said: list[tuple[int, str]]) -> None:
+    answer = whole.wadah.call("PATCH", f"/environments/{environment}", {"description": "while locked"})
+    said.append((answer.status, answer.body["code"]))
+
+
+def _readiness(url: str) -> str:
+    try:
+        with urllib.request.urlopen(f"{url}/readyz", timeout=10) as answer:
+            return str(answer.read())
+    except urllib.error.HTTPError as refused:
+        return str(refused.read())
 
 
 @contextmanager

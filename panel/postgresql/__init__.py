@@ -1,0 +1,1 @@
+"""Django's way to PostgreSQL, in which every wait ends (`base`)."""
