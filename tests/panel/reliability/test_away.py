@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -10,6 +12,7 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connections
 from django.test import Client
 
+from panel.config import health
 from panel.config.away import DATABASE
 from panel.postgresql import base
 from tests.panel.support import factories
@@ -94,3 +97,25 @@ def test_a_server_that_hangs_is_as_one_that_is_away() -> None:
         own.close()
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
+
+
+@pytest.mark.skipif("TEST_DATABASE" in os.environ, reason="of SQLite")
+def test_readiness_sees_that_somebody_holds_the_lock(tmp_path: Path) -> None:
+    file = tmp_path / "db.sqlite3"
+    own = connections.create_connection(DEFAULT_DB_ALIAS)
+    own.settings_dict = {
+        **own.settings_dict,
+        "NAME": str(file),
+        "OPTIONS": settings.DATABASES["default"]["OPTIONS"],
+    }
+    own.ensure_connection()
+    holder = sqlite3.connect(file, isolation_level=None)
+    with patch.object(health, "connection", own), patch.object(health, "_LOCK_PATIENCE_MS", 50):
+        assert health.check_database() == ""
+        holder.execute("BEGIN IMMEDIATE")
+        assert "locked" in health.check_database()
+        holder.execute("ROLLBACK")
+        assert health.check_database() == ""
+    assert own.connection.execute("PRAGMA busy_timeout").fetchone()[0] == settings.WADAH.database_wait_s * 1000
+    holder.close()
+    own.close()
