@@ -46,6 +46,5 @@ class SameOrigin:
 #: Django's types know its routes as routes to views.
 _routes = cast("list[Route | URLRouter]", [*events, *consoles])
 _signed_in = cast("ASGI3Application", AuthMiddlewareStack(URLRouter(_routes)))
-_signed_in = cast("ASGI3Application", AuthMiddlewareStack(URLRouter(_routes)))
 _asked_by_us = cast("ASGI3Application", SameOrigin(_signed_in))
 application = ProtocolTypeRouter({"http": _http, "websocket": SocketGate(_asked_by_us, [*events, *consoles])})
