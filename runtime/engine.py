@@ -34,6 +34,8 @@ log = structlog.get_logger()
 MAX_ATTEMPTS = 3
 #: Causes of a start that failed with its monitor, and not with anything that was asked for.
 STARTED_IN_VAIN = frozenset({"console_held", "monitor_failed"})
+#: So long an environment's own processes are waited for where others wait behind it.
+SOON_S = 1.0
 #: Takes over work that has to wait for somebody; False: it can't, the caller waits himself.
 HandOver = Callable[[EnvironmentSpec], bool]
 
@@ -45,7 +47,8 @@ class _MustWait(Exception):
 class Engine:
     """Applies specs on one node. Cheap to make; may be used by many processes at once.
 
-    With `hand_over` it never waits for an environment to shut down: it asks somebody patient to go on.
+    With `hand_over` it never waits for an environment to shut down, nor for what can't be frozen or killed at
+    once: it asks somebody patient to go on.
     `tools`: other kinds, resources and sandbox than the node's own.
     """
 
@@ -254,7 +257,16 @@ class Engine:
         wanted = work.spec.desired is DesiredState.PAUSED
         if (self.sandbox.look(work.spec.id).state is SandboxState.FROZEN) != wanted:
             name = "pause" if wanted else "resume"
-            work.run(name, "ensure", lambda: self.sandbox.freeze(work.spec.id, wanted))
+            work.run(name, "ensure", lambda: self._freeze(work, wanted))
+
+    def _freeze(self, work: Work, wanted: bool) -> None:
+        if self._hand_over is None or work.undoes:
+            self.sandbox.freeze(work.spec.id, wanted)
+            return
+        try:
+            self.sandbox.freeze(work.spec.id, wanted, within_s=SOON_S)
+        except RuntimeFault as busy:
+            raise _MustWait from busy
 
     def _halt(self, work: Work) -> None:
         """The polite stop, as a step of its own; at once where work is undone."""
@@ -262,12 +274,24 @@ class Engine:
             raise _MustWait
 
         def stop() -> str | None:
+            if self._hand_over is not None and not work.undoes:
+                self._end_soon(work.spec.id)
+                return "killed"
             limit = min(work.spec.stop_timeout_s, max(0.0, work.until - time.monotonic()))
             return self.sandbox.stop(
                 work.spec.id, timeout_s=0 if work.undoes else limit, interrupted=work.is_superseded
             )
 
         work.run("shutdown", "wait", stop)
+
+    def _end_soon(self, environment_id: UUID) -> None:
+        """Killed. What doesn't end at once isn't waited for here, where others wait behind it: `_MustWait`."""
+        try:
+            self.sandbox.stop(environment_id, timeout_s=0, kill_within_s=SOON_S)
+        except RuntimeFault as fault:
+            if fault.code == "unkillable":
+                raise _MustWait from fault
+            raise
 
     def _delete(self, work: Work) -> Report:
         """Everything of it goes, whatever state it is in; retried until nothing is left."""
@@ -276,6 +300,8 @@ class Engine:
         with work.watched():
             with suppress(OSError):
                 records.begin(spec)
+            if self._hand_over is not None:
+                self._end_soon(spec.id)
             fault = self._remove_all(work) or self._bury(work)
         if fault is not None:
             state = records.state()

@@ -62,6 +62,15 @@ def note_lost_monitor(records: Records, reports: Reports) -> bool:
     return True
 
 
+def note_stuck(records: Records, reports: Reports) -> None:
+    """A look at it waited for what it serves itself, and its processes were ended for that."""
+    said = (
+        "The node's look at it waited for a file system that it serves itself and didn't come back; "
+        "its processes were ended."
+    )
+    _tell(records, reports, EventCode.STUCK, said)
+
+
 def _tell(records: Records, reports: Reports, code: EventCode, message: str) -> None:
     spec = records.wanted()
     if spec is not None:

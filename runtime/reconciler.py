@@ -56,8 +56,7 @@ class Reconciler:
                 continue
             if reason:
                 mended[environment_id] = reason
-        with suppress(RuntimeFault, OSError):
-            self._sweep()
+        self.sweep()
         return mended
 
     def mend(self, environment_id: UUID, again: Again, ended: Ended | None = None) -> str | None:
@@ -138,13 +137,15 @@ class Reconciler:
             time.sleep(0.05)
         return left
 
-    def _sweep(self) -> None:
-        for environment_id in known_environments(self.node):
-            Records(self.node, environment_id).sweep()
-        for resource in self._tools.all():
-            resource.sweep()
-        sweep_tombstones(self.node)
-        keep_small(self.node.root / "lxcfs.log")
+    def sweep(self) -> None:
+        """Takes away what deletions left of records and quota groups; what can't go now goes another time."""
+        with suppress(RuntimeFault, OSError):
+            for environment_id in known_environments(self.node):
+                Records(self.node, environment_id).sweep()
+            for resource in self._tools.all():
+                resource.sweep()
+            sweep_tombstones(self.node)
+            keep_small(self.node.root / "lxcfs.log")
 
     def clean_up(self, *, grace_s: float = GRACE_S) -> list[Found]:
         """Takes away what nobody wants and what was seen so for `grace_s` seconds; returns it. Root volumes are

@@ -97,6 +97,7 @@ EVENTS = {
     "repaired": gettext_lazy("Something of it had changed or was gone on the node, and was brought back."),
     "out_of_memory": gettext_lazy("Out of memory: the kernel killed some of its processes."),
     "console_lost": gettext_lazy("What kept its console was killed; the console is back after its next start."),
+    "stuck": gettext_lazy("The node waited for a file system that it serves itself, and ended its processes."),
 }
 
 #: Whole sentences of nodes and of the panel's own tasks, which have no reader while they speak. What stands

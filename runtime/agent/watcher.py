@@ -24,9 +24,11 @@ import structlog
 
 from runtime import happenings
 from runtime.agent.outbox import Outbox
+from runtime.agent.rounds import Rounds, Stuck
 from runtime.agent.vigil import Vigil
 from runtime.contract import PANEL_OBSERVE, Report
 from runtime.engine import Engine
+from runtime.host import fuse
 from runtime.host.inotify import IN_CLOSE_WRITE, IN_DELETE, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
 from runtime.host.kmsg import KernelLog, victim_in
 from runtime.host.linkwatch import LinkWatch
@@ -38,6 +40,9 @@ from runtime.worker import hand_over_spec
 log = structlog.get_logger()
 
 T = TypeVar("T")
+
+#: Environments that are repaired at once.
+REPAIRS = 2
 
 RECONCILE_EVERY_S = 15.0
 #: Reads every resource's inventory.
@@ -62,6 +67,9 @@ class Watcher:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pending_watch = -1
         self._clean_at = 0.0
+        self._rounds = Rounds(self._look_at, self._stuck)
+        self._repairs = ThreadPoolExecutor(REPAIRS, thread_name_prefix="repair")
+        self._repaired: set[UUID] = set()
 
     def report(self, report: Report) -> None:
         """Any thread. Of one environment only its newest report is kept while the panel is away, and every one
@@ -87,6 +95,7 @@ class Watcher:
                     "the kernel's log can't be read: out-of-memory kills have no name", error=str(refused)
                 )
             undo.callback(self._vigil.close)
+            undo.callback(self._repairs.shutdown, wait=False, cancel_futures=True)
             undo.callback(lambda: [task.cancel() for task in self._tasks])
             self._all()
             self._start(self._take_up())
@@ -232,17 +241,48 @@ class Watcher:
         await self._in_thread("not gone on with", environment_id, lambda: engine.again(environment_id))
         self._taken_up.discard(environment_id)
 
+    def _look_at(self, environment_id: UUID) -> None:
+        """In a thread of the rounds. What drifted is mended in another: that may take its time."""
+        engine = self._engine()
+        if environment_id not in self._repaired:
+            engine.reconciler.mend(environment_id, self._repair, self._has_ended)
+        records = Records(self._node, environment_id)
+        happenings.note_lost_monitor(records, engine.reports)
+        happenings.note_unnamed_ooms(records, engine.reports)
+
+    def _repair(self, environment_id: UUID, because: str) -> None:
+        self._repaired.add(environment_id)
+        with suppress(RuntimeError):  # it is the end of the agent
+            self._repairs.submit(self._repair_now, environment_id, because)
+
+    def _repair_now(self, environment_id: UUID, because: str) -> None:
+        try:
+            self._engine().again(environment_id, because)
+        except Exception:  # the edge: it is looked at again
+            log.exception("not repaired", environment=str(environment_id))
+        finally:
+            self._repaired.discard(environment_id)
+
+    def _stuck(self, stuck: Stuck) -> None:
+        """In a thread of its own. What the environment serves itself goes with its processes, and the look
+        comes back; one that waits for anything else is a matter of the host's."""
+        if stuck.waits_in != fuse.WAITS_IN:
+            return
+        engine = self._engine()
+        try:
+            engine.sandbox.stop(stuck.environment_id, timeout_s=0)
+            happenings.note_stuck(Records(self._node, stuck.environment_id), engine.reports)
+        except Exception:
+            log.exception("not ended", environment=str(stuck.environment_id))
+
     def _reconcile(self) -> None:
         """The edge: what is wrong with one environment, or with looking, is logged and looked at again."""
         engine = self._engine()
         try:
-            engine.reconcile(self._has_ended)
+            self._rounds.go(known_environments(self._node))
+            engine.reconciler.sweep()
             if time.monotonic() > self._clean_at:
                 self._clean_at = time.monotonic() + CLEAN_UP_EVERY_S
                 engine.reconciler.clean_up()
-            for environment_id in known_environments(self._node):
-                records = Records(self._node, environment_id)
-                happenings.note_lost_monitor(records, engine.reports)
-                happenings.note_unnamed_ooms(records, engine.reports)
         except Exception:
             log.exception("reconcile failed")

@@ -51,6 +51,8 @@ class EventCode(StrEnum):
     """The kernel killed one of its processes because its memory limit was reached."""
     CONSOLE_LOST = "console_lost"
     """What kept its console was killed; it runs on, the console is back after its next start."""
+    STUCK = "stuck"
+    """A look at it waited for a file system that it serves itself; its processes were ended."""
 
 
 class EnvironmentEvent(Message):

@@ -12,6 +12,9 @@ from pathlib import Path
 from runtime.host import libc, mounts
 from runtime.node import IDS_PER_SLOT, Node
 
+#: Where in the kernel a thread is that waits for an answer (proc_pid_wchan(5)).
+WAITS_IN = "request_wait_answer"
+
 
 def keep(node: Node) -> bool:
     """Mounts the control file system in the node's mount namespace; False when it is there, or the kernel has

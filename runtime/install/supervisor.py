@@ -168,7 +168,8 @@ class Supervisor:
                 process.wait(max(0.0, asked + child.role.stop_s - time.monotonic()))
             except subprocess.TimeoutExpired:
                 _signal_group(process.pid, signal.SIGKILL)
-                process.wait(5)
+                with contextlib.suppress(subprocess.TimeoutExpired):  # the kernel holds it; the others end
+                    process.wait(5)
             child.last_exit = process.returncode
             child.process = None
             _end_rest(child.role, process.pid)

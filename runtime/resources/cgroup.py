@@ -17,6 +17,7 @@ from runtime.node import Node
 from runtime.resources.base import Found, Resource
 
 MIB = 2**20
+FREEZE_DEADLINE_S = 10.0
 
 
 #: Where a group was found last, so that not all tenants' groups of all hierarchies are listed for each look.
@@ -123,16 +124,19 @@ class Cgroup(Resource):
             groups=max(LEAST_GROUPS, min(MOST_GROUPS, limits.memory_mb)),
         )
 
-    def freeze(self, environment_id: UUID, frozen: bool) -> None:
+    def freeze(self, environment_id: UUID, frozen: bool, *, within_s: float = FREEZE_DEADLINE_S) -> None:
+        """Raises `RuntimeFault` (`busy`) when not all of its processes can be, in time; they run on then."""
         path = self.find(environment_id)
         if path is None or self.groups.frozen(path) == frozen:
             return
         try:
-            self.groups.freeze(path, frozen)
+            self.groups.freeze(path, frozen, within_s)
         except TimeoutError as late:
+            with suppress(TimeoutError):
+                self.groups.freeze(path, False, within_s)
             raise RuntimeFault(
-                "its processes could not be frozen within 10 s: one of them waits in the kernel, such as for"
-                " a file system of its own (/dev/fuse) that doesn't answer",
+                f"its processes could not be frozen within {within_s:g} s: one of them waits in the kernel,"
+                " such as for a file system of its own (/dev/fuse) that doesn't answer",
                 code="busy",
                 next_step="Stop it instead.",
             ) from late

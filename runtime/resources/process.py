@@ -72,7 +72,12 @@ class Process(Resource):
         return "made"
 
     def stop(
-        self, environment_id: UUID, *, timeout_s: float, interrupted: Callable[[], bool] = lambda: False
+        self,
+        environment_id: UUID,
+        *,
+        timeout_s: float,
+        interrupted: Callable[[], bool] = lambda: False,
+        kill_within_s: float = KILL_DEADLINE_S,
     ) -> str | None:
         """Asks init to shut down and waits up to `timeout_s`, then kills. A no-op when it doesn't run.
 
@@ -87,7 +92,7 @@ class Process(Resource):
                 asked = timeout_s > 0 and not is_made_only(self.node, environment_id)
                 if asked and self._ask(environment_id, held, timeout_s, interrupted):
                     return "shut down"
-                self._kill(environment_id, held)
+                self._kill(environment_id, held, kill_within_s)
         except ProcessLookupError:
             return None  # in this moment, by itself
         return "forced" if timeout_s > 0 else "killed"
@@ -104,16 +109,16 @@ class Process(Resource):
                 raise Superseded("a newer change came while it was asked to shut down")
         return False
 
-    def _kill(self, environment_id: UUID, init: Held) -> None:
+    def _kill(self, environment_id: UUID, init: Held, within_s: float) -> None:
         """The kernel ends every process of a pid namespace with its init."""
         Cgroup(self.node).freeze(environment_id, False)
         init.send(signal.SIGKILL)
-        until = time.monotonic() + KILL_DEADLINE_S
+        until = time.monotonic() + within_s
         while not init.ends_within(_DYING_S):
             self._end_own_file_systems(environment_id)
             if time.monotonic() > until:
                 raise RuntimeFault(
-                    f"its processes did not end within {KILL_DEADLINE_S:g} s of being killed", code="unkillable"
+                    f"its processes did not end within {within_s:g} s of being killed", code="unkillable"
                 )
 
     def _end_own_file_systems(self, environment_id: UUID) -> None:

@@ -15,6 +15,10 @@ from uuid import UUID
 from runtime.contract import Usage
 from runtime.resources.base import Resource
 
+#: From the kill of the first process until its last one must be gone.
+KILL_DEADLINE_S = 20.0
+FREEZE_DEADLINE_S = 10.0
+
 
 class SandboxState(StrEnum):
     """How far an environment's first process is."""
@@ -72,19 +76,24 @@ class Sandbox(ABC):
 
     @abstractmethod
     def stop(
-        self, environment_id: UUID, *, timeout_s: float, interrupted: Callable[[], bool] = lambda: False
+        self,
+        environment_id: UUID,
+        *,
+        timeout_s: float,
+        interrupted: Callable[[], bool] = lambda: False,
+        kill_within_s: float = KILL_DEADLINE_S,
     ) -> str | None:
         """Asks it to shut down, waits up to `timeout_s` seconds, then kills; 0 kills at once. A frozen one is
         thawed. Returns how it ended; None, without doing anything, when it is gone.
 
         `interrupted` is asked twice a second; True ends the waiting, nothing is killed: raises `Superseded`.
-        Raises `RuntimeFault` (`unkillable`) when the kernel doesn't let it end.
+        Raises `RuntimeFault` (`unkillable`) when the kernel doesn't let it end within `kill_within_s`.
         """
 
     @abstractmethod
-    def freeze(self, environment_id: UUID, frozen: bool) -> None:
+    def freeze(self, environment_id: UUID, frozen: bool, *, within_s: float = FREEZE_DEADLINE_S) -> None:
         """Freezes or thaws all its processes; a no-op when they are so, or gone. Raises `RuntimeFault` (`busy`)
-        when one of them can't be frozen."""
+        when one of them can't be frozen in time; they run on then."""
 
     @abstractmethod
     def has_console(self, environment_id: UUID) -> bool:

@@ -9,8 +9,8 @@ from runtime.host.cgroup.warm import quick_attach
 from runtime.host.oci import init, monitor_pid, was_init
 from runtime.node import Node
 from runtime.resources.bundle import booted
-from runtime.resources.cgroup import Cgroup
-from runtime.resources.process import Process, is_made_only
+from runtime.resources.cgroup import FREEZE_DEADLINE_S, Cgroup
+from runtime.resources.process import KILL_DEADLINE_S, Process, is_made_only
 from runtime.sandboxes.base import Sandbox, SandboxState, Seen
 
 
@@ -43,12 +43,19 @@ class SharedSandbox(Sandbox):
         return quick_attach()
 
     def stop(
-        self, environment_id: UUID, *, timeout_s: float, interrupted: Callable[[], bool] = lambda: False
+        self,
+        environment_id: UUID,
+        *,
+        timeout_s: float,
+        interrupted: Callable[[], bool] = lambda: False,
+        kill_within_s: float = KILL_DEADLINE_S,
     ) -> str | None:
-        return self._process.stop(environment_id, timeout_s=timeout_s, interrupted=interrupted)
+        return self._process.stop(
+            environment_id, timeout_s=timeout_s, interrupted=interrupted, kill_within_s=kill_within_s
+        )
 
-    def freeze(self, environment_id: UUID, frozen: bool) -> None:
-        self._cgroup.freeze(environment_id, frozen)
+    def freeze(self, environment_id: UUID, frozen: bool, *, within_s: float = FREEZE_DEADLINE_S) -> None:
+        self._cgroup.freeze(environment_id, frozen, within_s=within_s)
 
     def has_console(self, environment_id: UUID) -> bool:
         return monitor_pid(self._node, environment_id) is not None

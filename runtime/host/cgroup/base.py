@@ -97,8 +97,9 @@ class Groups(ABC):
         """Lets root of the environment (host id `uid`) divide its own group, and nothing above it."""
 
     @abstractmethod
-    def freeze(self, path: str, frozen: bool) -> None:
-        """Returns when all tasks of the group are frozen (or thawed)."""
+    def freeze(self, path: str, frozen: bool, within_s: float) -> None:
+        """Returns when all tasks of the group are frozen (or thawed). Raises TimeoutError when they aren't in
+        time: some may be by then."""
 
     @abstractmethod
     def frozen(self, path: str) -> bool: ...

@@ -192,14 +192,14 @@ class LegacyGroups(Groups):
         for name in self.shown:
             open_to_users(self._at(name, path))
 
-    def freeze(self, path: str, frozen: bool) -> None:
+    def freeze(self, path: str, frozen: bool, within_s: float) -> None:
         wanted = "FROZEN" if frozen else "THAWED"
         file = self._at("freezer", path) / "freezer.state"
-        until = time.monotonic() + 10
+        until = time.monotonic() + within_s
         while read(file).strip() != wanted:
             write(file, wanted)
             if time.monotonic() > until:
-                raise TimeoutError(f"{path} did not become {wanted.lower()} within 10 s")
+                raise TimeoutError(f"{path} did not become {wanted.lower()} within {within_s:g} s")
             if read(file).strip() != wanted:
                 time.sleep(0.005)
 

@@ -127,13 +127,13 @@ class UnifiedGroups(Groups):
     def delegate(self, path: str, uid: int) -> None:
         hand_over(self._at(path) / "payload", uid)
 
-    def freeze(self, path: str, frozen: bool) -> None:
+    def freeze(self, path: str, frozen: bool, within_s: float) -> None:
         group = self._at(path)
         write(group / "cgroup.freeze", "1" if frozen else "0")
-        until = time.monotonic() + 10
+        until = time.monotonic() + within_s
         while fields(group / "cgroup.events").get("frozen", 0) != int(frozen):
             if time.monotonic() > until:
-                raise TimeoutError(f"{path} did not {'freeze' if frozen else 'thaw'} within 10 s")
+                raise TimeoutError(f"{path} did not {'freeze' if frozen else 'thaw'} within {within_s:g} s")
             time.sleep(0.002)
 
     def frozen(self, path: str) -> bool:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from runtime import faults
@@ -14,6 +15,7 @@ from runtime.contract import Kind as KindName
 from runtime.engine import Engine
 from runtime.host import btrfs, mounts
 from runtime.host.oci import init_pid, monitor_pid
+from runtime.host.processes import every_root
 from runtime.kinds import every_resource, kind_of
 from runtime.node import Node
 from runtime.resources.volume import MIB, RootVolume
@@ -109,14 +111,10 @@ def delete(node: Node, spec: EnvironmentSpec) -> None:
 def monitors_of(node: Node) -> set[int]:
     """Every conmon of this node, also such as no record of ours speaks of."""
     found = set()
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                words = (entry / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if words.startswith(b"/usr/bin/conmon") and os.fsencode(node.home) in words:
-                found.add(int(entry.name))
+    for one in every_root("conmon"):
+        with suppress(OSError):
+            if os.fsencode(node.home) in Path(f"/proc/{one.pid}/cmdline").read_bytes():
+                found.add(one.pid)
     return found
 
 

@@ -1,20 +1,12 @@
 """What happens to an environment by itself is seen, told with its cause, and mended within two seconds."""
 
-import asyncio
 import os
 import signal
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Any
 
 import pytest
 
-from runtime.agent.outbox import Outbox
-from runtime.agent.watcher import Watcher
 from runtime.contract import DesiredState, EventCode, Limits, ObservedState, Report, RestartMode, RestartPolicy
 from runtime.engine import Engine
 from runtime.host.kmsg import victim_in
@@ -24,56 +16,7 @@ from tests.faults.node.support import assert_whole, delete, is_running, killed_a
 from tests.host.conftest import Make
 from tests.host.support.inside import attempt, sh
 from tests.host.support.node import Specs
-
-#: What a person may wait for. The watch itself is generous: the machine that tests run on is shared.
-PROMISED_S, PATIENCE_S = 2.0, 30.0
-
-
-class Told(Outbox):
-    """Takes messages as the agent's outbox does, and keeps them."""
-
-    def __init__(self) -> None:
-        self.reports: list[Report] = []
-
-    def put(self, key: object, task: str, document: dict[str, Any], *, fresh_s: float | None = None) -> None:
-        self.reports.append(Report.model_validate(document))
-
-    def wait(self, wanted: Callable[[Report], bool]) -> Report:
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
-            for report in self.reports:
-                if wanted(report):
-                    return report
-            time.sleep(0.02)
-        raise AssertionError([(one.state, one.code, one.message, one.events) for one in self.reports])
-
-
-@contextmanager
-def watching(node: Node) -> Iterator[Told]:
-    """The agent's watcher, in a thread of this process."""
-    told = Told()
-    loop = asyncio.new_event_loop()
-    pool = ThreadPoolExecutor(4)
-    ready = threading.Event()
-
-    async def run() -> None:
-        task = asyncio.ensure_future(Watcher(node, told, pool).run())
-        loop.call_later(0.5, ready.set)
-        stop.append(task)
-        with suppress(asyncio.CancelledError):
-            await task
-
-    stop: list[asyncio.Future[None]] = []
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
-    thread.start()
-    try:
-        assert ready.wait(PATIENCE_S)
-        yield told
-    finally:
-        loop.call_soon_threadsafe(stop[0].cancel)
-        thread.join(PATIENCE_S)
-        pool.shutdown(wait=True)
-        loop.close()
+from tests.host.support.watching import PATIENCE_S, watching
 
 
 def has_event(report: Report, code: EventCode) -> bool:
@@ -149,7 +92,7 @@ def test_a_name_that_looks_like_the_kernels_words_fools_nobody(make: Make, node:
     with watching(node) as told:
         attempt(node, spec, f"printf %s {name} > /proc/$$/comm; {eats}")
         report = told.wait(lambda one: has_event(one, EventCode.OUT_OF_MEMORY))
-        assert f"killed {name} (pid " in report.events[0].message
+        assert report.events[0].message.endswith(f"killed {name}.")
 
 
 def test_work_that_was_cut_off_is_gone_on_with(node: Node, specs: Specs, busybox: str) -> None:

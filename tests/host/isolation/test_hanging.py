@@ -4,27 +4,42 @@ command in it, no end of it."""
 import inspect
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
 from runtime.console.exec import run_command
 from runtime.console.terminals import list_terminals, open_terminal
-from runtime.contract import DesiredState, Device, EnvironmentSpec, ObservedState
+from runtime.contract import (
+    Credentials,
+    DesiredState,
+    Device,
+    EnvironmentSpec,
+    EventCode,
+    ObservedState,
+    Report,
+)
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
-from runtime.host import processes
+from runtime.host import fuse, processes
 from runtime.host.oci import init_pid, monitors
 from runtime.node import Node
+from runtime.reconciler import Reconciler
+from runtime.resources.cgroup import Cgroup
 from runtime.state import Records
 from tests.host.conftest import Make
 from tests.host.support import own_file_system
 from tests.host.support.entries import pids_of
 from tests.host.support.inside import attempt, sh
+from tests.host.support.laboratory import inside
 from tests.host.support.node import Specs
 from tests.host.support.waiting import wait_until
+from tests.host.support.watching import watching
 
 #: Whoever looks is through long before, or never.
 LOOK_S = 15.0
@@ -75,7 +90,7 @@ def test_what_waits_for_itself_is_ended(
 ) -> None:
     _run(node, given, "wait_for_itself")
     wait_until(lambda: _waits(node, given), "its waiting")
-    changes = {
+    changes: dict[str, dict[str, object]] = {
         "deleted": {"desired": DesiredState.DELETED},
         "stopped": {"desired": DesiredState.STOPPED, "stop_timeout_s": 0},
         "restarted": {"boots": 1, "stop_timeout_s": 0},
@@ -85,6 +100,30 @@ def test_what_waits_for_itself_is_ended(
     assert report is not None
     assert (report.code, report.init_pid == before) == ("", False), report.message
     assert not _waits(node, given)
+
+
+@pytest.mark.parametrize("wanted", [DesiredState.PAUSED, DesiredState.STOPPED, DesiredState.DELETED])
+def test_who_works_for_everybody_waits_for_nobody(
+    node: Node, given: EnvironmentSpec, specs: Specs, monkeypatch: pytest.MonkeyPatch, wanted: DesiredState
+) -> None:
+    """What can't be frozen, or killed (were there no way to end what it serves), is left to the patient."""
+    _run(node, given, "wait_for_itself")
+    wait_until(lambda: _waits(node, given), "its waiting")
+    handed_over: list[EnvironmentSpec] = []
+
+    def take(spec: EnvironmentSpec) -> bool:
+        handed_over.append(spec)
+        return True
+
+    spec = specs.change(given, desired=wanted, stop_timeout_s=0)
+    with monkeypatch.context() as patched:
+        patched.setattr(fuse, "abort", lambda *_: 0)
+        assert Engine(node, hand_over=take).apply(spec) is None
+    assert handed_over == [spec]
+    assert not Cgroup(node).frozen(given.id)
+    report = Engine(node).apply(spec)
+    assert report is not None
+    assert report.code == ("busy" if wanted is DesiredState.PAUSED else ""), report.message
 
 
 def test_its_root_is_not_looked_at(node: Node, given: EnvironmentSpec, engine: Engine, specs: Specs) -> None:
@@ -104,6 +143,36 @@ def test_its_root_is_not_looked_at(node: Node, given: EnvironmentSpec, engine: E
     report = engine.apply(specs.change(spec, desired=DesiredState.DELETED))
     assert report is not None
     assert report.state is ObservedState.DELETED, report.message
+
+
+def test_a_look_that_waits_all_the_same_holds_up_no_other(
+    node: Node, given: EnvironmentSpec, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if somebody's look went through init's root after all: it is told, ended, and others are mended."""
+    _run(node, given, "show_others", "/srv")
+    wait_until(lambda: attempt(node, given, "test -e /silent")[0] == 0, "its silence")
+    others = [make(), make()]
+    look, asked = Reconciler.drift, list[UUID]()
+
+    def through_init(reconciler: Reconciler, records: Records) -> str | None:
+        asked.append(records.id)
+        if records.id == given.id and asked.count(given.id) == 1:
+            with suppress(OSError):
+                os.stat(f"/proc/{init_pid(node, given.id)}/root/srv/nothing")
+        return look(reconciler, records)
+
+    monkeypatch.setattr(Reconciler, "drift", through_init)
+    monkeypatch.setattr("runtime.agent.rounds.PATIENCE_S", 1.0)
+    for one in others:
+        subprocess.run(["ip", "link", "delete", node.link_name(one.id)], check=True, timeout=10)
+    with watching(node) as told:
+        for one in others:
+            told.wait(_told_of(one, EventCode.REPAIRED))
+        told.wait(_told_of(given, EventCode.STUCK))
+
+
+def _told_of(spec: EnvironmentSpec, code: EventCode) -> Callable[[Report], bool]:
+    return lambda report: report.environment_id == spec.id and any(one.code is code for one in report.events)
 
 
 def test_the_memory_of_what_runs_inside_is_not_read(node: Node, given: EnvironmentSpec) -> None:
@@ -159,3 +228,34 @@ def test_a_fifo_in_its_place_holds_no_start_up(
     assert report is not None
     assert (report.code, report.state) == ("", ObservedState.RUNNING), report.message
     assert run_command(node, spec.id, ["/bin/true"], timeout_s=10).exit_code == 0
+
+
+def _hold(path: str) -> None:
+    """Leaves a process behind that has a lease of the file: who opens it waits until it is given back."""
+    import fcntl
+    import os
+    import signal
+    import time
+
+    file = os.open(path, os.O_RDWR | os.O_CREAT)
+    if os.fork():
+        return
+    os.setsid()
+    for fd in range(3):
+        os.dup2(os.open("/dev/null", os.O_RDWR), fd)
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    fcntl.fcntl(file, 1024, fcntl.F_WRLCK)  # F_SETLEASE of linux/fcntl.h
+    os.close(os.open("/leased", os.O_CREAT))
+    time.sleep(100_000)
+
+
+@pytest.mark.parametrize("path", ["/etc/hosts", "/etc/shadow", "/root/.ssh/authorized_keys"])
+def test_a_lease_that_is_kept_holds_up_no_change(
+    node: Node, make: Make, image: str, engine: Engine, specs: Specs, path: str
+) -> None:
+    spec = make(image=image)
+    sh(node, spec, f"mkdir -p {Path(path).parent}; touch {path}")
+    inside(node, spec, _hold, path)
+    wait_until(lambda: attempt(node, spec, "test -e /leased")[0] == 0, "its lease")
+    credentials = Credentials(revision=1, ssh_keys=("ssh-ed25519 AAAA x",), root_password_hash="$6$a$b")
+    assert _looks(lambda: engine.apply(specs.change(spec, name="renamed", credentials=credentials)))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from runtime.host import btrfs, mounts
 from runtime.host.cgroup import ROOT
+from runtime.host.processes import roots
 from runtime.node import Node
 from runtime.resources.firewall import Firewall
 from runtime.resources.volume import RootVolume
@@ -81,16 +82,23 @@ def compare(before: Picture, after: Picture) -> list[str]:
     return found
 
 
+#: Programs that the node runs; `exe`: one that is a file without a name.
+_OURS = ("conmon", "crun", "lxcfs", "runc", "exe")
+
+
 def _processes(node: Node) -> Iterator[str]:
-    """Those in the node's control groups, and those of ours that name its HOME; how many of each."""
+    """Those in the node's control groups, and those of ours that name its HOME; how many of each. The command
+    line of anybody's but root's isn't read: it may never come."""
     seen: Counter[str] = Counter()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with suppress(OSError):
-            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             is_theirs = f"/{node.cgroup_name}/" in (entry / "cgroup").read_text()
-            is_ours = str(node.home) in words and words.split()[0].endswith(("conmon", "crun", "lxcfs", "runc"))
+            is_ours, words = False, (entry / "comm").read_text().strip()
+            if words in _OURS and not is_theirs and roots(int(entry.name), None):
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                is_ours = str(node.home) in words
             state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
             if (is_theirs or is_ours) and state not in "ZX":
                 seen[words[:160].strip()] += 1

@@ -102,18 +102,29 @@ def hide_words() -> None:
     libc.mmap(None, 4096, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
 
 
-def become_init_of_it() -> None:
-    """To be /sbin/init: its root is a view of what it serves, asked for in its own name whoever looks."""
+def _view(place: str) -> None:
+    """An overlay over it, which asks in its mounter's name, whoever looks. Answers until /silent is there."""
     device = mount("/mnt/own")
     if os.fork() == 0:
         serve(device, lambda _: os.path.exists("/silent"))
-    for place in ("/mnt/view", "/mnt/below"):
-        os.makedirs(place, exist_ok=True)
-    if libc.mount(b"own", b"/mnt/view", b"overlay", 0, b"lowerdir=/mnt/own/d:/mnt/below"):
+    for one in (place, "/mnt/below"):
+        os.makedirs(one, exist_ok=True)
+    if libc.mount(b"own", place.encode(), b"overlay", 0, b"lowerdir=/mnt/own/d:/mnt/below"):
         raise OSError(ctypes.get_errno(), "overlay")
+
+
+def become_init_of_it() -> None:
+    """To be /sbin/init: its root is such a view."""
+    _view("/mnt/view")
     outside = os.open("/", os.O_RDONLY)
     os.chroot("/mnt/view")
     os.close(os.open("silent", os.O_CREAT, dir_fd=outside))
+    time.sleep(100_000)
+
+
+def show_others(place: str) -> None:
+    _view(place)
+    os.close(os.open("/silent", os.O_CREAT))
     time.sleep(100_000)
 
 

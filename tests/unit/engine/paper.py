@@ -21,6 +21,7 @@ from runtime.kinds.base import Ending, Kind
 from runtime.node import Node, default_settings
 from runtime.resources.base import Found, Resource
 from runtime.sandboxes import Sandbox, SandboxState, Seen
+from runtime.sandboxes.base import FREEZE_DEADLINE_S, KILL_DEADLINE_S
 from runtime.state import Records
 
 
@@ -216,7 +217,12 @@ class PaperSandbox(Sandbox):
         return None if running is None else (running.boots, running.installs)
 
     def stop(
-        self, environment_id: UUID, *, timeout_s: float, interrupted: Callable[[], bool] = lambda: False
+        self,
+        environment_id: UUID,
+        *,
+        timeout_s: float,
+        interrupted: Callable[[], bool] = lambda: False,
+        kill_within_s: float = KILL_DEADLINE_S,
     ) -> str | None:
         if self._running(environment_id) is None:
             return None
@@ -225,7 +231,7 @@ class PaperSandbox(Sandbox):
         self.paper.objects.pop(("init", environment_id))
         return "shut down"
 
-    def freeze(self, environment_id: UUID, frozen: bool) -> None:
+    def freeze(self, environment_id: UUID, frozen: bool, *, within_s: float = FREEZE_DEADLINE_S) -> None:
         if (running := self._running(environment_id)) is not None:
             running.frozen = frozen
 
