@@ -34,6 +34,11 @@ class Client:
     def events(self) -> ClientConnection:
         return self.socket("/ws/events")
 
+    def renew(self) -> None:
+        """A new connection, after a while without a request: the front hangs up on one that does nothing."""
+        self.rest()
+        self._http.close()
+
     def rest(self) -> None:
         """Hears no events for a while: what isn't read in time gets the connection closed."""
         if "events" in self.__dict__:

@@ -40,7 +40,10 @@ def test_until_it_is_known_who_asks_it_is_his_address() -> None:
     assert askers.of(asked("Bearer a", "198.51.100.7")) == asker_of(member)
     assert askers.of(asked("Bearer b")) == Asker("192.0.2.1", "192.0.2.1"), "another token says nothing"
     now[0] = KEPT_S + 1
-    assert askers.of(asked("Bearer a")) == Asker("192.0.2.1", "192.0.2.1")
+    assert askers.of(asked("Bearer a")) == asker_of(member), "he doesn't go back behind strangers"
+    other = factories.member(factories.tenant())
+    askers.learn(asked("Bearer a", actor=other))
+    assert askers.of(asked("Bearer a")) == asker_of(other)
 
 
 def test_a_stranger_with_a_whole_network_is_one() -> None:
