@@ -38,7 +38,7 @@ class Askers:
                 known = self._known.get(credential)
             if known is not None:
                 return known[0]
-        return stranger(client_address(environ))
+        return stranger(client_address(environ), credential)
 
     def learn(self, environ: Mapping[str, Any]) -> None:
         """After the request: who it was. In its thread, since it may ask the database, once a minute."""
@@ -71,10 +71,10 @@ def asker_of(actor: Actor) -> Asker:
     return Asker(tops.pop() if len(tops) == 1 else person, person)
 
 
-def stranger(address: str) -> Asker:
-    """By what one client can choose addresses from."""
+def stranger(address: str, credential: bytes | None) -> Asker:
+    """By what one client can choose addresses from; what is shown the first time takes turns there."""
     block = block_of(address)
-    return Asker(block, block)
+    return Asker(block, credential.hex() if credential else block)
 
 
 def _credential(environ: Mapping[str, Any]) -> bytes | None:
