@@ -132,6 +132,7 @@ SENTENCES = (
     _("%(count)s SSH keys"),
     _("%(count)s subvolumes"),
     _("%(count)s user ids"),
+    _("SSH host keys"),
     _("changed"),
     _("forced"),
     _("forwards"),

@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from runtime.errors import RuntimeFault
@@ -107,9 +108,15 @@ class SafeTree:
 
         The directories above must be plain ones. A link at the very name is replaced, not followed.
         """
-        parent, name = self._parent(path)
+        self._write(self._parent(path), path, data, mode=mode)
+
+    @staticmethod
+    def _write(where: tuple[int, str], path: str, data: bytes, *, mode: int | None) -> None:
+        """Beside and renamed; closes the directory. Without a mode: as what it replaces."""
+        parent, name = where
         temporary = f".{name}.{secrets.token_hex(6)}"
         try:
+            like = None if mode is not None else os.stat(name, dir_fd=parent, follow_symlinks=False)
             fd = os.open(
                 temporary,
                 os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC,
@@ -119,7 +126,9 @@ class SafeTree:
             try:
                 with os.fdopen(fd, "wb") as file:
                     file.write(data)
-                    os.fchmod(file.fileno(), mode)
+                    if like is not None:
+                        os.fchown(file.fileno(), like.st_uid, like.st_gid)
+                    os.fchmod(file.fileno(), stat.S_IMODE(like.st_mode) if like is not None else mode or 0)
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
             except BaseException:
                 with suppress(OSError):
@@ -161,6 +170,53 @@ class SafeTree:
             return False
         return True
 
+    def is_file(self, path: str) -> bool:
+        """Whether a plain file (no link) has this name; directories above may be links inside the tree."""
+        with suppress(OSError, UnsafePath):
+            parent, name = self._parent(path, _READ)
+            try:
+                return stat.S_ISREG(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+            finally:
+                os.close(parent)
+        return False
+
+    def names(self, path: str, most: int = 1000) -> list[str]:
+        """Of what is in a directory, so many at most; none when there is no directory."""
+        try:
+            fd = _openat2(self._root, _relative(path), os.O_RDONLY | os.O_DIRECTORY, _READ)
+        except OSError:
+            return []
+        try:
+            with os.scandir(fd) as entries:
+                return sorted(entry.name for entry in islice(entries, most))
+        finally:
+            os.close(fd)
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Other content for a plain file, in one step, with the owner and mode that it has; a no-op where there
+        is none. A link becomes a plain file of mode 0600. Directories above may be links inside the tree: for
+        one whose environment doesn't run."""
+        if self.is_file(path):
+            self._write(self._parent(path, _READ), path, data, mode=None)
+        elif self.link_target(path) is not None:
+            self._write(self._parent(path, _READ), path, data, mode=0o600)
+
+    def remove(self, path: str) -> bool:
+        """The name alone, of a plain file or a link; False when there is none. As `replace`."""
+        try:
+            parent, name = self._parent(path, _READ)
+        except UnsafePath:
+            return False
+        try:
+            os.unlink(name, dir_fd=parent)
+        except (FileNotFoundError, IsADirectoryError):
+            return False
+        except OSError as error:
+            raise _unsafe(path, error) from error
+        finally:
+            os.close(parent)
+        return True
+
     def link_target(self, path: str) -> str | None:
         """Where the link at this name points; None when it is no link. The text is hostile."""
         try:
@@ -174,12 +230,21 @@ class SafeTree:
         finally:
             os.close(parent)
 
-    def _parent(self, path: str) -> tuple[int, str]:
+    def _parent(self, path: str, resolve: int = _WRITE) -> tuple[int, str]:
         pure = PurePosixPath(_relative(path))
         try:
-            return _openat2(self._root, str(pure.parent), os.O_RDONLY | os.O_DIRECTORY, _WRITE), pure.name
+            return _openat2(self._root, str(pure.parent), os.O_RDONLY | os.O_DIRECTORY, resolve), pure.name
         except OSError as error:
             raise _unsafe(path, error) from error
+
+
+def open_directory(root: int, path: str, *, beneath_mounts: bool = False) -> int:
+    """A descriptor (O_PATH) of a directory below an open one; no link on the way is followed.
+
+    `beneath_mounts`: on the same file system only. Raises OSError.
+    """
+    resolve = _WRITE if beneath_mounts else _WRITE & ~_NO_XDEV
+    return _openat2(root, path, os.O_PATH | os.O_DIRECTORY, resolve)
 
 
 def _relative(path: str) -> str:

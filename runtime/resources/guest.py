@@ -11,6 +11,7 @@ from runtime.contract import EnvironmentSpec
 from runtime.host.safetree import SafeTree
 from runtime.resources.base import Found, Resource
 from runtime.resources.resolvers import nameservers
+from runtime.resources.unique import make_unique
 
 NOTE = "trusted.wadah.guest"
 BEGIN, END = "# wadah: begin (changes between these lines are lost)", "# wadah: end"
@@ -49,6 +50,7 @@ class GuestFiles(Resource):
             return None
         fresh = not written
         cut_off = "unfinished" in written
+        is_first = fresh or (cut_off and "name" not in written)
         changed = []
         with SafeTree.open(self.node.root_volume(spec.id)) as tree:
             keeps = before or {"credentials": written.get("credentials"), "password": _password(tree)}
@@ -61,8 +63,8 @@ class GuestFiles(Resource):
                 lines = "".join(f"nameserver {one}\n" for one in wanted["nameservers"])
                 tree.write("/etc/resolv.conf", lines.encode())
                 changed.append("resolvers")
-            if fresh:
-                tree.write("/etc/machine-id", b"")  # systemd makes a new one: machine-id(5)
+            if is_first:
+                changed += make_unique(tree, spec.name)
             if fresh or cut_off or written.get("credentials") != spec.credentials.revision:
                 password = spec.credentials.root_password_hash
                 if keeps["credentials"] == spec.credentials.revision:
