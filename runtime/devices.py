@@ -40,19 +40,43 @@ def source(node: Node, device: Device) -> Path:
     return node.devices / Path(device).name
 
 
+#: Those that everybody has, which the OCI runtime binds from /dev. devices(4) of linux/Documentation
+USUAL = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+
+
 def keep(node: Node) -> bool:
     """Makes the nodes, in the node's mount namespace; False when they are there.
 
-    On a file system of their own, since pools and /run are mounted without devices; read-only, since a start
+    On a file system of their own, since pools and /run are mounted without devices, and since the table of
+    mounts inside says of which one a node is: the host's tells how much memory it has. Read-only, since a start
     hands standard streams to root of an environment by chown.
     """
     if mounts.is_mounted(node.devices):
         return False
     flags = libc.MS_NOSUID | libc.MS_NOEXEC
-    libc.mount("wadah", str(node.devices), "tmpfs", flags, "mode=711,size=64k,nr_inodes=16")
-    for device, numbers in NUMBERS.items():
-        path = node.devices / Path(device).name
+    libc.mount("wadah", str(node.devices), "tmpfs", flags, "mode=711,size=64k,nr_inodes=32")
+    made = {Path(device).name: numbers for device, numbers in NUMBERS.items()} | USUAL
+    for name, numbers in made.items():
+        path = node.devices / name
         os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*numbers))
         path.chmod(0o666)
-    libc.mount("", str(node.devices), "", flags | libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY)
+    _close(node)
     return True
+
+
+def _close(node: Node) -> None:
+    flags = libc.MS_NOSUID | libc.MS_NOEXEC | libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY
+    libc.mount("", str(node.devices), "", flags)
+
+
+def renamed(node: Node, device: str) -> Path:
+    """The block device under a name of ours, `disk`: every table of mounts inside says by which name the pool's
+    was mounted."""
+    number, path = Path(device).stat().st_rdev, node.devices / "disk"
+    libc.mount("", str(node.devices), "", libc.MS_NOSUID | libc.MS_NOEXEC | libc.MS_REMOUNT | libc.MS_BIND)
+    try:
+        path.unlink(missing_ok=True)
+        os.mknod(path, stat.S_IFBLK | 0o600, number)
+    finally:
+        _close(node)
+    return path

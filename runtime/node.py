@@ -215,6 +215,11 @@ class Node:
         return self.mounts / "fuse"
 
     @property
+    def views(self) -> Path:
+        """What environments are shown of /proc and /sys, in the node's mount namespace."""
+        return self.mounts / "views"
+
+    @property
     def oci_runtime(self) -> Path:
         """A view of crun that nobody can write through, in the node's mount namespace."""
         return self.mounts / "crun"

@@ -18,7 +18,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from runtime import claims, devices
+from runtime import claims, devices, views
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import btrfs, cgroup, fuse, libc, loop, mounts, processes, tasks
 from runtime.host.command import ENVIRONMENT, run
@@ -55,16 +55,19 @@ def prepare(
     enter(node)
     if show_unified():
         say("control groups that environments may divide")
-    if keep_null_device():
-        say("the host's /dev/null can't be given away")
+    if devices.keep(node):
+        say("nodes of the devices that environments have or may be given")
+    if show_devices(node):
+        say("the host's devices can't be given away")
     if show_runtime(node):
         say("read-only view of crun")
-    if devices.keep(node):
-        say("nodes of the devices that environments may be given")
     if fuse.keep(node):
         say("control of the file systems that environments serve themselves")
+    if views.keep(node):
+        say("what environments see of /proc and /sys")
     if _mount_pool(node):
         say(f"disk pool {node.settings.pool_device or node.pool_file}")
+    _hide_pool(node)
     _enable_quota(node)
     most = tasks.for_environments()
     if cgroup.groups().bound_tasks(node.cgroup_name, most):
@@ -128,9 +131,9 @@ def _directories(node: Node) -> None:
         (node.root / name).mkdir(mode=0o700, exist_ok=True)
     node.run.mkdir(mode=0o755, exist_ok=True)
     pins = (node.mounts / name for name in ("roots", "users", "networks"))
-    for path in (node.mounts, *pins, node.devices, node.lxcfs, node.temporary):
+    for path in (node.mounts, *pins, node.devices, node.views, node.lxcfs, node.temporary):
         path.mkdir(mode=0o711, exist_ok=True)
-        if path not in (node.lxcfs, node.devices):  # what is mounted there has a mode of its own
+        if path not in (node.lxcfs, node.devices, node.views):  # what is mounted there has a mode of its own
             path.chmod(0o711)
     for path in (node.oci_root, node.exits, node.pending, node.run / "locks"):
         path.mkdir(mode=0o700, exist_ok=True)
@@ -216,23 +219,24 @@ def show_unified() -> bool:
     return True
 
 
-def keep_null_device() -> bool:
-    """Shows /dev/null read-only in the node's mount namespace; False when it is so already.
+def show_devices(node: Node) -> bool:
+    """Shows nodes of our own as /dev/null and its kin in the node's mount namespace; False when it is so.
 
     The OCI runtime hands its standard streams to root of an environment by chown, and conmon opens
     /dev/null for them: the host's own would belong to a tenant, who may take everybody's rights to it.
     Writing to a device goes on through a read-only mount; changing its owner or mode doesn't.
     """
     null = Path(os.devnull)
-    if mounts.is_mounted(null):
+    if null.stat().st_dev == node.devices.stat().st_dev:
         return False
+    while mounts.unmount(null):  # of an earlier version: itself, read-only
+        pass
     seen = null.stat()
     if seen.st_uid >= FIRST_UID:  # given away before
         os.chown(null, 0, 0)
         null.chmod(0o666)
-    libc.mount(str(null), str(null), "", libc.MS_BIND)
-    flags = libc.MS_BIND | libc.MS_REMOUNT | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NOEXEC
-    libc.mount("", str(null), "", flags)
+    for name in devices.USUAL:
+        libc.mount(str(node.devices / name), f"/dev/{name}", "", libc.MS_BIND)
     return True
 
 
@@ -312,7 +316,7 @@ def _mount_pool(node: Node) -> bool:
         device = _loop_device(node.pool_file)
     flags = libc.MS_NOATIME | libc.MS_NOSUID | libc.MS_NODEV
     try:
-        libc.mount(device, str(node.store), "btrfs", flags, "")
+        libc.mount(str(devices.renamed(node, device)), str(node.store), "btrfs", flags, "")
     except OSError as error:
         raise HostLacks(
             f"the disk pool {device} can't be mounted: {error.strerror}", code="pool_unavailable"
@@ -323,6 +327,21 @@ def _mount_pool(node: Node) -> bool:
         (node.store / name).mkdir(mode=0o711, exist_ok=True)
     node.store.chmod(0o711)
     return True
+
+
+def _hide_pool(node: Node) -> None:
+    """What the kernel tells of the pool in /sys is root's: whose quota groups there are, with use and limits,
+    and the path of the pool's file. The modes are those of the entries themselves, wherever /sys is mounted."""
+    entries = [Path("/sys/fs/btrfs") / btrfs.file_system_uuid(node.store)]
+    for line in mounts.mount_table():
+        fields = line.split()
+        if fields[4] == str(node.store):
+            with suppress(OSError):
+                number = Path(fields[fields.index("-") + 2]).stat().st_rdev
+                entries.append(Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/loop"))
+    for entry in entries:
+        with suppress(FileNotFoundError):
+            entry.chmod(0o700)
 
 
 def _make_pool_file(node: Node) -> None:

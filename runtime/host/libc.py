@@ -17,15 +17,15 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWNET = 0x40000000
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
-MS_NOATIME, MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE = 1024, 4096, 16384, 1 << 18, 1 << 19
-MNT_DETACH = 2
+MS_NOATIME, MS_BIND, MS_REC, MS_PRIVATE, MS_SLAVE, MS_SHARED = 1024, 4096, 16384, 1 << 18, 1 << 19, 1 << 20
+MNT_DETACH, UMOUNT_NOFOLLOW = 2, 8
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 OPEN_TREE_CLONE = 1
 OPEN_TREE_CLOEXEC = os.O_CLOEXEC
-MOVE_MOUNT_F_EMPTY_PATH = 4
+MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 4, 0x40
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 MOUNT_ATTR_IDMAP = 0x00100000
 
@@ -130,22 +130,30 @@ def umount(target: str, flags: int = 0) -> None:
     _checked(_libc.umount2(target.encode(), flags), f"umount {target}")
 
 
-def open_tree(path: str, flags: int) -> int:
+def open_tree(path: str | int, flags: int) -> int:
+    """Of a path, or of what a descriptor stands for."""
+    if isinstance(path, int):
+        directory, name, flags = path, b"", flags | AT_EMPTY_PATH
+    else:
+        directory, name = AT_FDCWD, path.encode()
     return _checked(
-        _libc.syscall(_SYS_OPEN_TREE, AT_FDCWD, ctypes.c_char_p(path.encode()), ctypes.c_uint(flags)),
+        _libc.syscall(_SYS_OPEN_TREE, directory, ctypes.c_char_p(name), ctypes.c_uint(flags)),
         f"open_tree {path}",
     )
 
 
-def move_mount(tree: int, target: str) -> None:
+def move_mount(tree: int, target: str | int) -> None:
+    """Onto a path, or onto the directory of a descriptor."""
+    is_open = isinstance(target, int)
+    flags = MOVE_MOUNT_F_EMPTY_PATH | (MOVE_MOUNT_T_EMPTY_PATH if is_open else 0)
     _checked(
         _libc.syscall(
             _SYS_MOVE_MOUNT,
             tree,
             ctypes.c_char_p(b""),
-            AT_FDCWD,
-            ctypes.c_char_p(target.encode()),
-            ctypes.c_uint(MOVE_MOUNT_F_EMPTY_PATH),
+            target if isinstance(target, int) else AT_FDCWD,
+            ctypes.c_char_p(b"" if isinstance(target, int) else target.encode()),
+            ctypes.c_uint(flags),
         ),
         f"move_mount {target}",
     )

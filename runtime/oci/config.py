@@ -49,23 +49,6 @@ STRICT_LACKS = frozenset(
     ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_PTRACE", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_IPC_LOCK")
 )
 
-MASKED = (
-    *(f"/proc/{name}" for name in (
-        "acpi", "asound", "kcore", "keys", "key-users", "kmsg", "kallsyms", "latency_stats", "timer_list",
-        "timer_stats", "sched_debug", "scsi", "slabinfo", "vmallocinfo", "iomem", "ioports", "config.gz",
-        "interrupts", "pagetypeinfo", "mtrr", "sysrq-trigger", "fs/jbd2",
-    )),
-    *(f"/sys/{name}" for name in (
-        "firmware", "hypervisor", "module", "power", "kernel/vmcoreinfo", "kernel/notes", "kernel/slab",
-        "kernel/btf", "kernel/debug", "kernel/tracing", "kernel/security", "fs/btrfs", "fs/bpf", "fs/fuse",
-        "class/dmi", "devices/virtual/dmi", "devices/virtual/powercap",
-    )),
-)  # fmt: skip
-READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq")
-
-#: Shown by lxcfs: the limits of the reader's own group in place of the host's.
-LXCFS_FILES = ("cpuinfo", "diskstats", "loadavg", "meminfo", "stat", "swaps", "uptime")
-
 ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "TERM=xterm-256color",
@@ -103,7 +86,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             },
             "rlimits": rlimits(),
         },
-        "mounts": [*_mounts(group), *_lxcfs_mounts(node), *_device_mounts(node, spec)],
+        "mounts": [*_mounts(node, group), *_lxcfs_mounts(node), *_device_mounts(node, spec)],
         "annotations": {
             "org.opencontainers.image.stopSignal": stop_signal,
             "run.oci.keep_original_groups": "0",
@@ -121,8 +104,6 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             "cgroupsPath": "/" + groups().payload(group),
             "devices": [],
             "resources": {"devices": _device_rules(spec)},
-            "maskedPaths": list(MASKED),
-            "readonlyPaths": list(READ_ONLY),
             "seccomp": profile(spec.security),
         },
     }
@@ -189,7 +170,7 @@ def init_of(root: Path) -> tuple[list[str], str]:
     return ["/sbin/init"], "SIGUSR2"
 
 
-def _mounts(group: str) -> list[dict[str, Any]]:
+def _mounts(node: Node, group: str) -> list[dict[str, Any]]:
     def mount(target: str, kind: str, *options: str) -> dict[str, Any]:
         return {"destination": target, "type": kind, "source": kind, "options": list(options)}
 
@@ -203,24 +184,20 @@ def _mounts(group: str) -> list[dict[str, Any]]:
         mount("/dev/shm", "tmpfs", "nosuid", "nodev", "noexec", "mode=1777", "size=64m"),  # noqa: S108
         mount("/dev/mqueue", "mqueue", "nosuid", "nodev", "noexec"),
         mount("/run", "tmpfs", "nosuid", "nodev", "mode=755", "size=64m"),
-        mount("/sys", "sysfs", "nosuid", "nodev", "noexec", "ro"),
+        _bind(node.views / "sys", "/sys"),
         *groups().mounts(group),
     ]
 
 
 def _lxcfs_mounts(node: Node) -> list[dict[str, Any]]:
-    """Nothing when lxcfs doesn't run: the guest then sees the host's figures."""
-    if not (node.lxcfs / "proc" / "meminfo").exists():
-        return []
-    binds = [(node.lxcfs / "proc" / name, f"/proc/{name}") for name in LXCFS_FILES]
-    cpus = "sys/devices/system/cpu"
-    if (node.lxcfs / cpus).is_dir():
-        binds.append((node.lxcfs / cpus, f"/{cpus}"))
-    options = ["bind", "nosuid", "nodev", "noexec"]
-    return [
-        {"destination": target, "type": "bind", "source": str(source), "options": options}
-        for source, target in binds
-    ]
+    """Nothing when lxcfs doesn't run: the guest then sees the host's processors."""
+    online = "sys/devices/system/cpu/online"
+    return [_bind(node.lxcfs / online, f"/{online}")] if (node.lxcfs / online).exists() else []
+
+
+def _bind(source: Path, target: str) -> dict[str, Any]:
+    options = ["bind", "ro", "nosuid", "nodev", "noexec"]
+    return {"destination": target, "type": "bind", "source": str(source), "options": options}
 
 
 def _device_mounts(node: Node, spec: EnvironmentSpec) -> list[dict[str, Any]]:

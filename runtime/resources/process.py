@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from runtime import views
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.errors import RuntimeFault, Superseded
 from runtime.host import fuse
@@ -66,6 +67,7 @@ class Process(Resource):
         pid = self._monitor.made(spec.id)
         if pid is None:
             raise RuntimeFault("its init ended while it was being made", code="init_gone")
+        views.show(self.node, pid, bare=spec.security.nesting)
         release_terminal(note_init(self.node, spec.id, pid))
         Cgroup(self.node).made_anew(spec)
         self._monitor.has_started(spec.id)

@@ -1,0 +1,192 @@
+"""What environments see of /proc and /sys: all of their own, and nothing that names the machine or others.
+
+/sys is a small tree of our own, shown read-only, with the links of the environment's network namespace in it;
+below it is nothing. /proc is the kernel's, and what names something beyond the environment lies under covers.
+Root inside may unmount what the OCI runtime mounted for him, and finds below it what was covered. So these are
+mounted by the host and reach his mount namespace by propagation: the kernel then lets him take the whole of
+/proc away, no cover of it alone, and mount no new one, which would reveal what is covered
+(mount_namespaces(7)). Nothing is loaded or looked up by name while a thread is in there: the files are his.
+"""
+
+import errno
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from runtime.errors import RuntimeFault
+from runtime.host import libc, mounts
+from runtime.host.safetree import open_directory
+from runtime.node import Node
+
+#: Files of /proc that show nothing: what they hold is the machine's.
+EMPTY = (
+    "cmdline config.gz consoles diskstats dma interrupts iomem ioports kallsyms key-users keys kpagecgroup "
+    "kpagecount kpageflags latency_stats mdstat modules mtrr partitions sched_debug timer_stats sysrq-trigger "
+    "sys/kernel/core_pattern sys/kernel/modprobe sys/kernel/hotplug sys/kernel/poweroff_cmd"
+).split()
+#: Directories of /proc that show nothing.
+EMPTY_DIRECTORIES = "acpi asound bus driver dynamic_debug fs irq scsi sys/dev sys/sunrpc tty".split()
+#: Shown by lxcfs: the limits of the reader's own group in place of the host's.
+LXCFS = ("cpuinfo", "loadavg", "meminfo", "stat", "uptime")
+BOOT_ID = "sys/kernel/random/boot_id"
+#: Of /sys, as it is in the environment's network namespace.
+OF_THE_NETWORK = ("class/net", "devices/virtual/net")
+#: Where `nesting` shows both bare: without a bare one in sight the kernel lets nobody inside mount another.
+BARE = {"proc": "wadah/proc", "sysfs": "wadah/sys"}
+
+_DIRECTORIES = """
+    block bus class/net dev/block dev/char devices/system/cpu devices/virtual/net firmware fs/cgroup fs/fuse
+    kernel/mm/transparent_hugepage kernel/security module power wadah/proc wadah/sys
+""".split()
+#: Of the host's, copied: what programs of all kinds look for, and names nothing.
+_COPIED = """
+    devices/system/cpu/possible devices/system/cpu/present devices/system/cpu/online
+    kernel/mm/transparent_hugepage/enabled kernel/mm/transparent_hugepage/defrag
+    kernel/mm/transparent_hugepage/shmem_enabled kernel/mm/transparent_hugepage/hpage_pmd_size
+    kernel/cgroup/delegate kernel/cgroup/features
+""".split()
+_HIDDEN = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
+
+
+def keep(node: Node) -> bool:
+    """Makes the files and directories that are shown, in the node's mount namespace, on a file system that is
+    read-only as a whole; False when they are there."""
+    if mounts.is_mounted(node.views):
+        return False
+    libc.mount("wadah", str(node.views), "tmpfs", _HIDDEN, "mode=755,size=1m,nr_inodes=1024")
+    (node.views / "nothing").mkdir(mode=0o555)
+    for name in _DIRECTORIES:
+        (node.views / "sys" / name).mkdir(mode=0o755, parents=True)
+    for number in range(os.cpu_count() or 1):
+        (node.views / "sys/devices/system/cpu" / f"cpu{number}").mkdir(mode=0o755)
+    files = {"empty": "", "cgroups": _cgroups(), "swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"}
+    for name in _COPIED:
+        if (Path("/sys") / name).exists():
+            files[f"sys/{name}"] = (Path("/sys") / name).read_text()
+    for name, text in files.items():
+        (node.views / name).parent.mkdir(mode=0o755, exist_ok=True)
+        (node.views / name).write_text(text)
+        (node.views / name).chmod(0o444)
+    libc.mount("", str(node.views), "", _HIDDEN | libc.MS_REMOUNT | libc.MS_RDONLY)
+    return True
+
+
+def _cgroups() -> str:
+    """/proc/cgroups (cgroups(7)) without how many groups there are: those of all tenants."""
+    lines = Path("/proc/cgroups").read_text().splitlines()
+    fields = (line.split("\t") for line in lines if not line.startswith("#"))
+    return "\n".join([lines[0], *("\t".join([*one[:2], "1", *one[3:]]) for one in fields)]) + "\n"
+
+
+def show(node: Node, pid: int, *, bare: bool) -> None:
+    """Shows them to a made init that was not let go yet. `bare`: the kernel's own /proc and /sys as well.
+
+    By a thread with a mount namespace of its own, which goes with it: nothing is left, however it ends. Raises
+    `RuntimeFault`.
+    """
+    fault: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            with ExitStack() as undo:
+                _Showing(node, pid, undo).do(bare=bare)
+        except BaseException as error:
+            fault.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    for error in fault:
+        if isinstance(error, OSError):
+            raise RuntimeFault(
+                f"its /proc and /sys can't be shown: {error.strerror}",
+                code="host_lacks",
+                next_step="/proc and /sys of its root must be plain directories.",
+            ) from error
+        raise error
+
+
+class _Showing:
+    """One thread's work: between its own mount namespace and that of the environment."""
+
+    def __init__(self, node: Node, pid: int, undo: ExitStack):
+        self.node, self._undo = node, undo
+        libc.unshare(libc.CLONE_NEWNS)  # and the view of the file system that goes with it
+        self._own = self._open("/proc/thread-self/ns/mnt")
+        self._theirs = self._open(f"/proc/{pid}/ns/mnt")
+        self._network = self._open(f"/proc/{pid}/ns/net")
+        self._hosts_network = self._open("/proc/thread-self/ns/net")
+
+    def _open(self, path: str, flags: int = os.O_RDONLY) -> int:
+        return self._keep(os.open(path, flags | os.O_CLOEXEC))
+
+    def _keep(self, descriptor: int) -> int:
+        self._undo.callback(os.close, descriptor)
+        return descriptor
+
+    @contextmanager
+    def _inside(self) -> Iterator[int]:
+        """A descriptor of the environment's root, while this thread is in its mount namespace."""
+        libc.setns(self._theirs, libc.CLONE_NEWNS)
+        try:
+            yield self._open("/", os.O_PATH)
+        finally:
+            libc.setns(self._own, libc.CLONE_NEWNS)
+
+    def _clone(self, path: str | int) -> int:
+        return self._keep(libc.open_tree(path, libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC))
+
+    def do(self, *, bare: bool) -> None:
+        # three directories that are ours, as places in a namespace that nobody else sees
+        root, proc, other = (str(self.node.mounts / name) for name in ("roots", "users", "networks"))
+        with self._inside() as top:
+            there = self._keep(open_directory(top, "proc"))
+            libc.mount("", "/", "", libc.MS_SHARED)
+            kernels, bare_proc, peer = self._clone(there), self._clone(there), self._clone(top)
+        libc.move_mount(peer, root)
+        libc.move_mount(kernels, proc)
+        self._cover(Path(proc), Path(other))
+        sysfs = self._sysfs(other)
+        network = [self._clone(f"{other}/{name}") for name in OF_THE_NETWORK]
+        whole = self._keep(libc.open_tree(proc, libc.OPEN_TREE_CLOEXEC))
+        place = self._keep(open_directory(self._open(root, os.O_PATH), "proc", beneath_mounts=True))
+        libc.move_mount(whole, place)  # and by propagation below the one that the OCI runtime mounted
+        with self._inside() as top:
+            libc.umount("/proc", libc.MNT_DETACH | libc.UMOUNT_NOFOLLOW)
+            shown = list(zip(network, OF_THE_NETWORK, strict=True))
+            if bare:
+                shown += [(bare_proc, BARE["proc"]), (sysfs, BARE["sysfs"])]
+            for tree, name in shown:
+                libc.move_mount(tree, self._keep(open_directory(top, f"sys/{name}")))
+
+    def _cover(self, proc: Path, place: Path) -> None:
+        node = self.node
+        pairs = [(node.views / "empty", name) for name in EMPTY]
+        pairs += [(node.views / "nothing", name) for name in EMPTY_DIRECTORIES]
+        pairs += [(node.views / "cgroups", "cgroups"), (node.views / "swaps", "swaps")]
+        pairs += [(node.lxcfs / "proc" / name, name) for name in LXCFS]
+        libc.mount("wadah", str(place), "tmpfs", _HIDDEN, "mode=755,size=4k,nr_inodes=2")
+        (place / "boot_id").write_text(f"{uuid4()}\n")
+        (place / "boot_id").chmod(0o444)
+        libc.mount("", str(place), "", _HIDDEN | libc.MS_REMOUNT | libc.MS_RDONLY)
+        for source, name in [*pairs, (place / "boot_id", BOOT_ID)]:
+            try:
+                libc.mount(str(source), str(proc / name), "", libc.MS_BIND)
+            except OSError as odd:
+                # this kernel hasn't got it, or lxcfs isn't there, or was killed
+                if odd.errno not in (errno.ENOENT, errno.ENOTCONN):
+                    raise
+
+    def _sysfs(self, place: str) -> int:
+        """The kernel's /sys of the environment's network namespace, mounted in `place` as well."""
+        libc.setns(self._network, libc.CLONE_NEWNET)
+        try:
+            libc.mount("sysfs", place, "sysfs", _HIDDEN)
+        finally:
+            libc.setns(self._hosts_network, libc.CLONE_NEWNET)
+        bare = self._clone(place)
+        libc.mount("", place, "", libc.MS_REMOUNT | libc.MS_BIND | libc.MS_RDONLY | _HIDDEN)
+        return bare
