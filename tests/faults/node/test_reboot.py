@@ -41,7 +41,7 @@ def switch_off(node: Node) -> None:
         time.sleep(0.02)
     with contextlib.suppress(OSError, ValueError):
         os.kill(int((node.run / "lxcfs.pid").read_text()), signal.SIGKILL)
-    for place in (node.lxcfs, node.devices, node.oci_runtime):
+    for place in (node.lxcfs, node.devices, node.fuse, node.views, node.oci_runtime):
         mounts.unmount(place)
     for kind in ("roots", "users", "networks"):
         for point in mounts.mounted_below(node.mounts / kind):
