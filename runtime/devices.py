@@ -51,17 +51,25 @@ def keep(node: Node) -> bool:
     mounts inside says of which one a node is: the host's tells how much memory it has. Read-only, since a start
     hands standard streams to root of an environment by chown.
     """
+    wanted = {Path(device).name: numbers for device, numbers in NUMBERS.items()} | USUAL
     if mounts.is_mounted(node.devices):
-        return False
-    flags = libc.MS_NOSUID | libc.MS_NOEXEC
-    libc.mount("wadah", str(node.devices), "tmpfs", flags, "mode=711,size=64k,nr_inodes=32")
-    made = {Path(device).name: numbers for device, numbers in NUMBERS.items()} | USUAL
-    for name, numbers in made.items():
+        wanted = {name: numbers for name, numbers in wanted.items() if not (node.devices / name).exists()}
+        if not wanted:
+            return False
+        _open(node)
+    else:
+        flags = libc.MS_NOSUID | libc.MS_NOEXEC
+        libc.mount("wadah", str(node.devices), "tmpfs", flags, "mode=711,size=64k,nr_inodes=32")
+    for name, numbers in wanted.items():
         path = node.devices / name
         os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*numbers))
         path.chmod(0o666)
     _close(node)
     return True
+
+
+def _open(node: Node) -> None:
+    libc.mount("", str(node.devices), "", libc.MS_NOSUID | libc.MS_NOEXEC | libc.MS_REMOUNT | libc.MS_BIND)
 
 
 def _close(node: Node) -> None:
@@ -73,7 +81,7 @@ def renamed(node: Node, device: str) -> Path:
     """The block device under a name of ours, `disk`: every table of mounts inside says by which name the pool's
     was mounted."""
     number, path = Path(device).stat().st_rdev, node.devices / "disk"
-    libc.mount("", str(node.devices), "", libc.MS_NOSUID | libc.MS_NOEXEC | libc.MS_REMOUNT | libc.MS_BIND)
+    _open(node)
     try:
         path.unlink(missing_ok=True)
         os.mknod(path, stat.S_IFBLK | 0o600, number)
