@@ -26,8 +26,8 @@ class ApiMiddleware:
             reason = self.csrf.process_view(request, _nothing, (), {})
             if reason is not None:
                 return problem(403, "csrf", "A session needs the CSRF token with this method.")
-        key = request.headers.get("Idempotency-Key", "")
-        if request.method != "POST" or not key:
+        key = request.headers.get("Idempotency-Key")
+        if request.method in _SAFE or key is None:
             return _as_problem(self.get_response(request))
         asker = actor_of(request)
         if asker is None:

@@ -11,14 +11,13 @@ from ninja.security.apikey import APIKeyCookie
 
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
-from panel.accounts.second_factor import lacks_second_factor
+from panel.api.admission import admit
 from panel.api.links import link
 from panel.api.problem import CONTENT_TYPE, problem, refused
 from panel.audit.services import record_denied
-from panel.errors import Forbidden, Refused, SecondFactorNeeded
+from panel.errors import Forbidden, Refused
 from panel.gate.bodies import StrictJson
 from panel.gate.parameters import known_only
-from panel.tenants.selectors import refuse_suspended
 
 _PROBLEMS = {
     400: "The request can't be understood.",
@@ -92,13 +91,7 @@ def actor(request: HttpRequest) -> Actor:
     found = actor_of(request)
     if found is None:
         raise AuthenticationError
-    if getattr(request, "_wadah_is_admitted", False):
-        return found  # asked again in the same request
-    if lacks_second_factor(found):
-        raise SecondFactorNeeded
-    if found.token is not None and found.token.tenant is not None and found.support is None:
-        refuse_suspended(found.token.tenant)
-    request._wadah_is_admitted = True  # type: ignore[attr-defined]
+    admit(found)
     return found
 
 

@@ -18,7 +18,7 @@ def observe_image(report: ImageReport) -> None:
 @shared_task(name="panel.housekeeping")
 def housekeeping() -> None:
     """Slow things, every ten minutes."""
-    from panel.api.idempotency import forget_old  # noqa: PLC0415
+    from panel.api.held import forget_old  # noqa: PLC0415
 
     services.resend_waiting()
     services.sweep_archives()
