@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
 from django.db import OperationalError, transaction
 from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
 
 from panel.config.away import DATABASE
 
@@ -19,9 +20,14 @@ _BORN, _SEEN = "born", "seen"
 _TOUCH_EVERY_S = 60
 
 
+#: Of a stranger's session, which only a sign-in that goes on elsewhere needs.
+_STRANGERS_S = 900
+
+
 def begin(session: Any) -> None:
     """At sign-in."""
     session[_BORN] = session[_SEEN] = int(time.time())
+    session.set_expiry(None)
 
 
 def is_over(session: Any) -> bool:
@@ -69,4 +75,16 @@ class SessionMiddleware:
                     DATABASE.failed(error)
                     if not DATABASE.is_locked:
                         raise
-        return self.get_response(request)
+        answer = self.get_response(request)
+        if request.session.modified and not request.session.is_empty() and SESSION_KEY not in request.session:
+            request.session.set_expiry(_STRANGERS_S)
+        return answer
+
+
+def forget_over() -> None:
+    """Rows of sessions whose time is over, and what allauth knows of them."""
+    from allauth.usersessions.models import UserSession  # noqa: PLC0415 - models aren't there yet at import
+    from django.contrib.sessions.models import Session  # noqa: PLC0415
+
+    Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()

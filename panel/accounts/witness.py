@@ -6,6 +6,7 @@ from allauth.account import signals as account
 from allauth.mfa import signals as mfa
 from django.contrib.auth import signals as auth
 from django.db import transaction
+from django.db.models import Q
 from django.http import HttpRequest
 
 from panel.accounts.actor import Actor
@@ -49,10 +50,13 @@ def _signed_out(sender: Any, request: HttpRequest, user: User | None, **_: Any) 
 
 
 def _failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
-    """The name that was tried; allauth's rate limit keeps these few."""
-    name = str(credentials.get("username") or credentials.get("email") or "")
+    """Whose account was tried; allauth's rate limit keeps these few. Of a name that nobody has, nothing: it may
+    be a password in the wrong field, and whoever typed it would write into the record what he likes."""
+    name = str(credentials.get("username") or credentials.get("email") or "")[:254]
+    known = User.objects.filter(Q(username__iexact=name) | Q(email__iexact=name)).first()
     with transaction.atomic():
-        record(None, "session.begin", who=name or "?", from_where=_address(request), is_denied=True)
+        who = known.username if known is not None else "?"
+        record(None, "session.begin", who=who, from_where=_address(request), is_denied=True)
 
 
 def _of(action: str) -> Any:

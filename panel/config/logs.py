@@ -24,6 +24,17 @@ def shorten_exception(logger: object, name: str, record: EventDict) -> EventDict
     return record
 
 
+def _in_one_line(logger: Any, method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """For lines that people read: no value begins a line or moves the cursor. JSON sees to it itself."""
+    return {name: _shown(value) for name, value in event.items()}
+
+
+def _shown(value: Any) -> Any:
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in value)
+
+
 def configure(options: dict[str, Any]) -> None:
     """Set up structlog and route the standard library's loggers through it."""
     shared: list[Any] = [
@@ -33,6 +44,8 @@ def configure(options: dict[str, Any]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
+    if not options["json"]:
+        shared.append(_in_one_line)
     # never with the values of variables, as it would be drawn where `rich` is installed: secrets are among them
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     renderer: Any = structlog.processors.JSONRenderer() if options["json"] else plain

@@ -203,7 +203,9 @@ MFA_TOTP_ISSUER = "Wadah"
 MFA_ADAPTER = "panel.accounts.factors_at_rest.MFAAdapter"
 USERSESSIONS_TRACK_ACTIVITY = False
 USERSESSIONS_ADAPTER = "panel.accounts.adapter.SessionsAdapter"
-EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if WADAH.email_host else 'console'}.EmailBackend"
+EMAIL_BACKEND = (
+    "django.core.mail.backends.smtp.EmailBackend" if WADAH.email_host else "panel.config.mail.LogBackend"
+)
 EMAIL_HOST, EMAIL_PORT = WADAH.email_host, WADAH.email_port
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = WADAH.email_user, WADAH.email_password
 EMAIL_USE_TLS, EMAIL_USE_SSL = WADAH.email_tls == "starttls", WADAH.email_tls == "tls"
@@ -249,6 +251,7 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 X_FRAME_OPTIONS = "DENY"
 # Rows, not a cache: a sign-out while Redis is away must not be undone by what Redis still held.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
+SESSION_SERIALIZER = "panel.accounts.sessions_at_rest.SealedSerializer"
 SESSION_COOKIE_NAME = f"{_PREFIX}sid"
 SESSION_COOKIE_SECURE = WADAH.is_secure
 SESSION_COOKIE_HTTPONLY = True
@@ -256,8 +259,12 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = int(timedelta(hours=12).total_seconds())
 CSRF_COOKIE_NAME = f"{_PREFIX}csrf"
 CSRF_COOKIE_SECURE = WADAH.is_secure
-CSRF_COOKIE_SAMESITE = "Strict"
-CSRF_USE_SESSIONS = True
+# Strict would leave it out of the first page after a link from elsewhere, which would make another.
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_COOKIE_AGE = None
+# In a cookie: in the session, each stranger's look at the sign-in page would be a row.
+CSRF_USE_SESSIONS = False
 CSRF_FAILURE_VIEW = "panel.config.views.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [WADAH.url.rstrip("/")]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576

@@ -1,7 +1,6 @@
 """Answers for addresses that lead nowhere, and for what doesn't work now."""
 
 import sys
-from urllib.parse import urlsplit
 
 import structlog
 from django.conf import settings
@@ -10,7 +9,6 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import get_template
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.defaults import page_not_found
@@ -20,6 +18,7 @@ from panel.accounts.auth import actor_of
 from panel.api.problem import RETRY_AFTER_S, problem
 from panel.config.away import DATABASE
 from panel.gate.requests import refuse
+from panel.ui.web import page_before
 
 log = structlog.get_logger()
 
@@ -50,11 +49,9 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A form whose session has ended leads to the sign-in and from there back to its page, which still has what
     was typed (`keep_form.js`). With a session it was an old page or a strange one: 403."""
-    came_from = request.headers.get("Referer", "")
-    here = {request.get_host()}
-    if actor_of(request) is None and url_has_allowed_host_and_scheme(came_from, here, request.is_secure()):
-        parts = urlsplit(came_from)
-        return redirect_to_login(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+    came_from = page_before(request)
+    if actor_of(request) is None and came_from:
+        return redirect_to_login(came_from)
     return django_csrf_failure(request, reason)
 
 

@@ -18,8 +18,10 @@ def observe_image(report: ImageReport) -> None:
 @shared_task(name="panel.housekeeping")
 def housekeeping() -> None:
     """Slow things, every ten minutes."""
+    from panel.accounts.sessions import forget_over  # noqa: PLC0415
     from panel.api.held import forget_old  # noqa: PLC0415
 
     services.resend_waiting()
     services.sweep_archives()
     forget_old()
+    forget_over()

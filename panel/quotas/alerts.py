@@ -92,6 +92,6 @@ def _write(people: Iterable[User], row: Quota, level: int, most: int) -> None:
                 "new can be created.\n\nWhat takes how much: %(url)s\n"
             )
             try:
-                send_mail(subject, body % values, None, [person.email])
+                send_mail(" ".join(subject.split()), body % values, None, [person.email])
             except OSError as error:  # the mail server is away: the page shows the alert anyway
                 log.warning("alert not sent", tenant=str(row.tenant_id), error=type(error).__name__)

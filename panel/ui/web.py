@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
+from urllib.parse import urlsplit
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.forms import Form
 from django.http import (
     Http404,
@@ -69,7 +71,31 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
                 record_denied(actor, refusal, f"{request.method} {request.path}")
             return refused(request, refusal)
 
-    return login_required(wrapped)
+    return _to_sign_in(login_required(wrapped))
+
+
+def _to_sign_in(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
+    """A form whose session has ended leads to the sign-in and from there back to its page, which still has what
+    was typed (`keep_form.js`): where it goes may be nothing that can be looked at."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, /, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method == "POST" and actor_of(request) is None and not request.headers.get("Authorization"):
+            came_from = page_before(request)
+            if came_from:
+                return redirect_to_login(came_from)
+        return view(request, *args, **kwargs)
+
+    return wrapped
+
+
+def page_before(request: HttpRequest) -> str:
+    """Path and query of the page of ours that the request came from; empty: of none."""
+    came_from = request.headers.get("Referer", "")
+    if not url_has_allowed_host_and_scheme(came_from, {request.get_host()}, request.is_secure()):
+        return ""
+    parts = urlsplit(came_from)
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
