@@ -27,6 +27,15 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Accounts are made by administrators and by invitation."""
         return False
 
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """By one of the two names that are one.
+
+        An address that somebody has would be looked at twice otherwise, and answered later than a stranger's.
+        """
+        if credentials.get("username") and credentials.get("username") == credentials.get("email"):
+            del credentials["email"]
+        return super().authenticate(request, **credentials)
+
     def get_client_ip(self, request: HttpRequest) -> str:
         """For rate limits: as everywhere else, what the front says; it is the only one on the socket."""
         return client_address(request.META) or "unknown"

@@ -80,8 +80,8 @@ def remove_key(request: PageRequest, ssh_key_id: UUID) -> HttpResponse:
 
 @require_POST
 @signed_in
-def end_session(request: PageRequest, session_id: int) -> HttpResponse:
+def end_session(request: PageRequest, session_id: str) -> HttpResponse:
     """Of the page of sessions, where allauth has only "all others"."""
-    sign_out(request.actor, str(session_id))
+    sign_out(request.actor, session_id)
     messages.success(request, _("Signed out there"))
     return redirect("usersessions_list")

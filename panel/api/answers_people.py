@@ -68,7 +68,7 @@ class SignInPolicy(Answer):
 
 
 class Session(Answer):
-    id: int
+    id: str
     ip: str
     user_agent: str
     created_at: datetime

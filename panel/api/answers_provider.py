@@ -204,7 +204,7 @@ class Capacity(Answer):
 
 
 class AuditRecord(Answer):
-    id: int
+    id: str = Field(description="Its tenant's chain, and its number in it.")
     at: datetime
     action: str
     who: str

@@ -75,7 +75,8 @@ def _moment(text: str, field: str, at: time) -> datetime:
 
 def show(row: AuditRecord) -> dict[str, Any]:
     return {
-        "id": row.pk,
+        # not the row's number, which counts what everybody does
+        "id": f"{row.chain}:{row.sequence}",
         "at": row.at.isoformat(),
         "action": row.action,
         "who": row.who,

@@ -11,6 +11,7 @@ from django.db.models import F, UUIDField
 from django.utils import timezone
 from django.utils.timezone import make_aware
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from panel.errors import Conflict, Invalid, QuotaExceeded
 from panel.prepared import Given, Prepared
@@ -164,34 +165,42 @@ def _soft_since(move: Move, now: datetime) -> datetime | None:
     return move.level.soft_since or now
 
 
-def _exceeded(short: Short, tenant: Tenant) -> QuotaExceeded:
+#: Of a quota, and of a soft limit whose grace time is over: the tenant's own, one above it, the same told above.
+_SENTENCES = {
+    False: (
+        gettext_noop("Not enough %(what)s: %(asked)s asked for, but your quota of %(most)s has %(left)s left."),
+        gettext_noop("Not enough %(what)s: %(asked)s asked for, which the tenant above yours has not left."),
+        gettext_noop(
+            "Not enough %(what)s: %(asked)s asked for, but the quota of the tenant above yours of %(most)s has "
+            "%(left)s left."
+        ),
+    ),
+    True: (
+        gettext_noop(
+            "Not enough %(what)s: %(asked)s asked for, but your soft limit of %(most)s has %(left)s left, "
+            "and its grace time is over."
+        ),
+        gettext_noop(
+            "Not enough %(what)s: %(asked)s asked for, which the tenant above yours has not left below its "
+            "soft limit, and its grace time is over."
+        ),
+        gettext_noop(
+            "Not enough %(what)s: %(asked)s asked for, but the soft limit of the tenant above yours of "
+            "%(most)s has %(left)s left, and its grace time is over."
+        ),
+    ),
+}
+
+
+def _exceeded(short: Short, tenant: Tenant, *, is_from_above: bool = False) -> QuotaExceeded:
+    """With numbers where they are the asker's business: of the tenant itself, of one above it `is_from_above`."""
     level, resource = short.level, short.level.resource
     bar = level.soft if short.by_soft else level.most
     left = max((bar or 0) - level.reserved, 0)
-    is_own = level.tenant_id == tenant.pk
-    if short.by_soft:
-        sentence = (
-            _(
-                "Not enough %(what)s: %(asked)s asked for, but your soft limit of %(most)s has %(left)s left, "
-                "and its grace time is over."
-            )
-            if is_own
-            else _(
-                "Not enough %(what)s: %(asked)s asked for, but the soft limit of the tenant above yours of "
-                "%(most)s has %(left)s left, and its grace time is over."
-            )
-        )
-    else:
-        sentence = (
-            _("Not enough %(what)s: %(asked)s asked for, but your quota of %(most)s has %(left)s left.")
-            if is_own
-            else _(
-                "Not enough %(what)s: %(asked)s asked for, but the quota of the tenant above yours of "
-                "%(most)s has %(left)s left."
-            )
-        )
+    own, above, from_above = _SENTENCES[short.by_soft]
+    sentence = own if level.tenant_id == tenant.pk else from_above if is_from_above else above
     error = QuotaExceeded(
-        sentence
+        _(sentence)
         % {
             "what": Resource(resource).label,
             "asked": f"{shown(resource, short.asked):g}",
@@ -250,7 +259,7 @@ def set_limits(tenant: Tenant, limits: Mapping[str, float | None]) -> None:
         made, short = climb(_upwards(tenant, rows, resource, above=True), after - before, now)
         if short is not None:
             assert tenant.parent is not None
-            error = _exceeded(short, tenant)
+            error = _exceeded(short, tenant, is_from_above=True)
             error.field = f"quota.{resource}"
             raise error
         moves += made

@@ -53,7 +53,7 @@ def create_tenant(
         refuse_suspended(parent)
     name = line(name, most=_LONGEST_NAME)
     limits = quotas.check(quota or {})
-    made = slug or slug_of(name)
+    made = _wanted_slug(actor, parent, name, slug)
     if not NAME.fullmatch(made):
         raise Invalid(_("A slug has 1 to 63 lower-case letters, digits and hyphens."), field="slug")
     with counting_refusals(), transaction.atomic():
@@ -93,6 +93,21 @@ def create_tenant(
         )
         events.publish("tenant", tenant.pk, tenant.pk)
     return tenant
+
+
+def _wanted_slug(actor: Actor, parent: Tenant | None, name: str, slug: str) -> str:
+    """Slugs are unique in the installation. Below a tenant they begin with its own, so that its owner hears
+    nothing of whether a stranger's is taken; administrators of the installation choose as they like."""
+    made = slug or slug_of(name)
+    if parent is None or actor.is_platform_administrator:
+        return made
+    prefix = f"{parent.slug[:40].strip('-')}-"
+    if slug and not slug.startswith(prefix):
+        raise Invalid(
+            _("A slug below %(parent)s begins with %(prefix)s.") % {"parent": parent, "prefix": prefix},
+            field="slug",
+        )
+    return slug or f"{prefix}{made}"[:63].strip("-")
 
 
 def slug_of(name: str) -> str:

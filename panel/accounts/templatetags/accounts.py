@@ -4,9 +4,11 @@ from django import template
 from django.conf import settings
 
 from panel.accounts.device import device
+from panel.accounts.signed_in import id_of
 
 register = template.Library()
 register.filter("device", device)
+register.filter("session_id", id_of)
 
 
 @register.simple_tag

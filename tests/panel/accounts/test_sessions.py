@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from panel.accounts.models import User
+from panel.accounts.signed_in import id_of
 from panel.audit.models import AuditRecord
 from tests.panel.security.sockets import closed_with, handshake, run, socket
 from tests.panel.support import factories
@@ -147,7 +148,7 @@ def test_one_other_browser_is_signed_out_by_page_and_by_api(user: User) -> None:
         sign_in(client, user)
     seen = here.get("/api/v1/sessions").json()["items"]
     assert [one["is_current"] for one in seen].count(True) == 1
-    ids = {one: UserSession.objects.get(session_key=one).pk for one in (key(there), key(third))}
+    ids = {one: id_of(UserSession.objects.get(session_key=one)) for one in (key(there), key(third))}
     assert here.delete(f"/api/v1/sessions/{ids[key(there)]}").status_code == 204
     assert here.post(f"/profile/sessions/{ids[key(third)]}/end").status_code == 302
     assert [is_in(client) for client in (here, there, third)] == [True, False, False]

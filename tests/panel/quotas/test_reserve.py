@@ -39,7 +39,7 @@ def test_a_quota_above_holds_for_the_sum_below() -> None:
     top = factories.tenant(quota={"environments": 1})
     one, other = factories.tenant(parent=top), factories.tenant(parent=top)
     factories.environment(one)
-    with pytest.raises(QuotaExceeded, match="the quota of the tenant above yours of 1 has 0 left"):
+    with pytest.raises(QuotaExceeded, match="which the tenant above yours has not left"):
         factories.environment(other)
     assert reserved(other) == 0
 

@@ -18,6 +18,7 @@ from panel.access.roles import create_role
 from panel.accounts.actor import Actor
 from panel.accounts.models import SshKey, User
 from panel.accounts.services import create_token
+from panel.accounts.signed_in import id_of
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.images.models import Image
@@ -114,7 +115,7 @@ def _side(platform: Actor, word: str) -> Side:
         "tenant": str(tenant.pk),
         "token": str(token.pk),
         "ssh_key": str(_ssh_key(people["owner"], word)),
-        "session": str(_session(people["owner"], word)),
+        "session": _session(people["owner"], word),
         **_people(tenant, environment, owner, word),
         "passkey": str(_passkey(factories.person(), word)),
     }
@@ -154,14 +155,14 @@ def _ssh_key(user: User, word: str) -> uuid.UUID:
     return key.pk
 
 
-def _session(user: User, word: str) -> int:
+def _session(user: User, word: str) -> str:
     """A browser in which the person is signed in as well."""
     from allauth.usersessions.models import UserSession
 
     client = Client()
     client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
     key = client.session.session_key
-    return int(UserSession.objects.create(user=user, ip="192.0.2.1", user_agent=word, session_key=key).pk)
+    return id_of(UserSession.objects.create(user=user, ip="192.0.2.1", user_agent=word, session_key=key))
 
 
 def _passkey(user: User, word: str) -> int:
