@@ -165,7 +165,7 @@ def _soft_since(move: Move, now: datetime) -> datetime | None:
     return move.level.soft_since or now
 
 
-#: Of a quota, and of a soft limit whose grace time is over: the tenant's own, one above it, the same told above.
+#: Of a quota, and of a soft limit whose grace time is over: the tenant's own, of one above, and told above.
 _SENTENCES = {
     False: (
         gettext_noop("Not enough %(what)s: %(asked)s asked for, but your quota of %(most)s has %(left)s left."),
@@ -193,7 +193,7 @@ _SENTENCES = {
 
 
 def _exceeded(short: Short, tenant: Tenant, *, is_from_above: bool = False) -> QuotaExceeded:
-    """With numbers where they are the asker's business: of the tenant itself, of one above it `is_from_above`."""
+    """With numbers where they are the asker's business: of his own tenant, or of one above `is_from_above`."""
     level, resource = short.level, short.level.resource
     bar = level.soft if short.by_soft else level.most
     left = max((bar or 0) - level.reserved, 0)
