@@ -260,7 +260,7 @@ def test_rights_that_were_lost_meanwhile_give_no_answer(row: Environment) -> Non
 # keys
 
 
-@pytest.mark.parametrize("key", ["", " ", '""', '"', '"a', 'a"b"', "é", "a\tb", "x" * 256, '"a\\q"', "\x7f"])
+@pytest.mark.parametrize("key", ["", " ", '""', '"', '"a', "é", "a\tb", "x" * 256, '"a\\q"', "\x7f"])
 def test_a_key_that_is_none_is_refused(key: str) -> None:
     answer = asked(made(), lambda: HttpResponse(status=201), key=key)
     assert answer.status_code == 400
