@@ -243,12 +243,14 @@ class Watcher:
 
     def _look_at(self, environment_id: UUID) -> None:
         """In a thread of the rounds. What drifted is mended in another: that may take its time."""
+        if environment_id in self._repaired:
+            return
         engine = self._engine()
-        if environment_id not in self._repaired:
-            engine.reconciler.mend(environment_id, self._repair, self._has_ended)
         records = Records(self._node, environment_id)
         happenings.note_lost_monitor(records, engine.reports)
         happenings.note_unnamed_ooms(records, engine.reports)
+        # last: what takes the environment's lock now would be in the way of the repair
+        engine.reconciler.mend(environment_id, self._repair, self._has_ended)
 
     def _repair(self, environment_id: UUID, because: str) -> None:
         self._repaired.add(environment_id)
