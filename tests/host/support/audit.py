@@ -208,6 +208,10 @@ def _canaries(node: Node) -> Iterator[str]:
             yield f"{name} is not there"
 
 
+#: Of the node itself, whoever needs it first.
+_MADE_WHEN_NEEDED = ("locks", "exits", "agent.sock", "flows")
+
+
 def _files(node: Node) -> Iterator[str]:
     """Names that operations leave: records, bundles, scratch directories, claims, what is staged."""
     for place in (
@@ -223,5 +227,5 @@ def _files(node: Node) -> Iterator[str]:
         node.mounts / "networks",
     ):
         if place.is_dir():
-            yield from (str(one) for one in place.iterdir() if one.name not in ("locks", "exits", "agent.sock"))
+            yield from (str(one) for one in place.iterdir() if one.name not in _MADE_WHEN_NEEDED)
     yield f"free for others: {shutil.disk_usage(node.home).free > 2**30}"
