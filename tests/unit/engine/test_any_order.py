@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from structlog.testing import capture_logs
 
 from runtime.contract import DesiredState, EnvironmentSpec, Limits, Report
 from runtime.engine import Engine
@@ -278,13 +279,14 @@ class Machine(RuleBasedStateMachine):
 
 
 def test_the_node_comes_to_what_is_wanted() -> None:
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=int(os.environ.get("PAPER_EXAMPLES", "60")),
-            stateful_step_count=25,
-            deadline=None,
-            derandomize="PAPER_EXAMPLES" not in os.environ,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
+    with capture_logs():  # drawing the log of a thousand failures takes longer than they do
+        run_state_machine_as_test(
+            Machine,
+            settings=settings(
+                max_examples=int(os.environ.get("PAPER_EXAMPLES", "60")),
+                stateful_step_count=25,
+                deadline=None,
+                derandomize="PAPER_EXAMPLES" not in os.environ,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
