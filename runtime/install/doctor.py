@@ -95,7 +95,7 @@ def _cgroups() -> Check:
     return Check(
         "cgroups", "weak", f"v1{hybrid}",
         "limits of the disk's rate hold direct and synced writes there, not those the kernel does later.\n"
-        "`./wadah test` here proves the driver of v1 on the kernel, and that of v2 by the kernel's written rules",
+        "`./wadah test` here proves the driver of v1 on the kernel, that of v2 by the kernel's written rules",
         "boot with systemd.unified_cgroup_hierarchy=1",
     )  # fmt: skip
 
