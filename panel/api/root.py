@@ -12,6 +12,7 @@ from ninja.security.apikey import APIKeyCookie
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
 from panel.api.admission import admit
+from panel.api.headers import describe_headers, name_schemas
 from panel.api.links import link
 from panel.api.problem import CONTENT_TYPE, problem, refused
 from panel.audit.services import record_denied
@@ -64,6 +65,8 @@ class Api(NinjaAPI):
         describe(schema)
         describe_bodies(schema)
         link(schema)
+        describe_headers(schema)
+        name_schemas(schema)
         body = {"$ref": "#/components/schemas/Problem"}
         for path in schema["paths"].values():
             for operation in path.values():
@@ -76,6 +79,7 @@ class Api(NinjaAPI):
 api = Api(
     title="Wadah",
     version="1",
+    servers=[{"url": "/", "description": "This installation"}],
     description="Everything that the pages do, in one call each. Errors are problem+json (RFC 9457).",
     auth=[Token(), Session()],
     openapi_url="/openapi.json",

@@ -120,9 +120,9 @@ def test_frozen_thawed_killed_and_taken_away(tree: Cgroup2) -> None:
     payload = tree.root / groups.payload(PATH)
     tree.mkdir(payload / "init.scope")
     tree.write(payload / "init.scope" / "cgroup.procs", "4242")
-    groups.freeze(PATH, True)
+    groups.freeze(PATH, True, 1)
     assert groups.frozen(PATH)
-    groups.freeze(PATH, False)
+    groups.freeze(PATH, False, 1)
     assert not groups.frozen(PATH)
     with pytest.raises(OSError, match="busy"):
         groups.remove(PATH)

@@ -8,6 +8,7 @@ from django.test import Client
 
 from panel.api.answers import ANSWERS, NO_DOCUMENT
 from panel.api.bodies import EXAMPLES
+from panel.api.headers import TAKES_IF_MATCH
 from panel.environments.models import Environment
 from panel.images.services import ensure_catalogue
 from panel.tenants.models import Tenant
@@ -54,6 +55,23 @@ def test_every_reference_of_the_document_leads_somewhere(client: Client) -> None
     ):
         limits = schemas[schema]["properties"]["limits"]["anyOf"][0]
         assert limits == {"$ref": f"#/components/schemas/{name}"}, schema
+
+
+def test_no_two_schemas_are_one_class_to_a_generator(client: Client) -> None:
+    schemas = client.get("/api/v1/openapi.json").json()["components"]["schemas"]
+    assert {name: schema["title"] for name, schema in schemas.items()} == {name: name for name in schemas}
+
+
+def test_every_change_takes_the_headers_that_it_understands(client: Client) -> None:
+    """Those with `If-Match` in their words or code, and no other."""
+    document = client.get("/api/v1/openapi.json").json()
+    takes: dict[str, set[str]] = {}
+    for path in document["paths"].values():
+        for method, one in path.items():
+            names = {parameter["name"] for parameter in one["parameters"] if parameter["in"] == "header"}
+            assert ("Idempotency-Key" in names) == (method != "get"), one["operationId"]
+            takes[one["operationId"]] = names
+    assert {name for name, names in takes.items() if "If-Match" in names} == TAKES_IF_MATCH
 
 
 def send(client: Client, name: str, path: str, method: str = "POST") -> Any:

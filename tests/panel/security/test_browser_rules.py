@@ -37,7 +37,7 @@ def test_no_unsafe_request_works_without_its_token() -> None:
         assert status in (403, 404, 405), f"{line.key}: {status}"
         path = route.path(world.values(world.own))
         text = client.generic(line.method, path, '{"a":1}', content_type="text/plain")
-        assert text.status_code in (403, 404, 405), f"{line.key} as text: {text.status_code}"
+        assert text.status_code in (403, 404, 405, 415), f"{line.key} as text: {text.status_code}"
     assert _state() == before
 
 
@@ -46,7 +46,10 @@ def _state() -> list[object]:
         list(Environment.objects.order_by("pk").values()),
         list(Tenant.objects.order_by("pk").values()),
         list(Operation.objects.order_by("pk").values_list("pk", "state")),
-        AuditRecord.objects.exclude(action__startswith="session.").count(),
+        # who reads what a console printed is written down
+        AuditRecord.objects.exclude(action__startswith="session.")
+        .exclude(action="environment.console_log")
+        .count(),
     ]
 
 
