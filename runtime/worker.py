@@ -42,6 +42,7 @@ from runtime.contract import (
     ImageSpec,
     Report,
     node_queue,
+    redis_url,
     slow_queue,
 )
 from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
@@ -104,9 +105,10 @@ def configure(node: Node, *, slow: bool = False) -> Celery:
 
 
 def broker_url(node: Node) -> str:
-    """`WADAH_REDIS_URL`, else the setting, else the installation's own Redis."""
+    """`WADAH_REDIS_URL`, else the setting, else the installation's own Redis. Raises `ValueError` with a
+    sentence for an address that can't be."""
     own = f"redis+socket://{_own_login(node)}{node.run / 'redis.sock'}"
-    return os.environ.get("WADAH_REDIS_URL") or node.settings.redis_url or own
+    return redis_url.broker_url(os.environ.get("WADAH_REDIS_URL") or node.settings.redis_url or own)
 
 
 def _own_login(node: Node) -> str:

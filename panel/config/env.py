@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from runtime.contract import redis_url
+
 #: As in the header `Host`, and `::1` as `urlsplit` has it.
 LOOPBACK = ["127.0.0.1", "localhost", "[::1]", "::1"]
 
@@ -127,20 +129,21 @@ class PanelEnv(BaseSettings):
         file = self.home / "etc" / "redis-panel.password"
         return f"panel:{file.read_text().strip()}@" if file.exists() else ""
 
-    def _redis(self, database: int, socket_scheme: str) -> str:
-        """`redis_url` for one logical database; a socket is written differently by each client library."""
-        url = self.redis_url or f"unix://{self._own_login()}{self.home}/run/redis.sock"
-        parts = urlsplit(url)
-        if parts.scheme in {"unix", "redis+socket"}:
-            query = "virtual_host" if socket_scheme == "redis+socket" else "db"
-            login = f"{parts.netloc}" if parts.netloc else ""
-            return f"{socket_scheme}://{login}{parts.path}?{query}={database}"
-        return f"{parts.scheme}://{parts.netloc}/{database}"
+    @property
+    def _redis(self) -> str:
+        return self.redis_url or f"unix://{self._own_login()}{self.home}/run/redis.sock"
 
     @property
     def broker_url(self) -> str:
-        return self._redis(0, "redis+socket")
+        return redis_url.broker_url(self._redis)
 
     @property
     def cache_url(self) -> str:
-        return self._redis(1, "unix")
+        return redis_url.client_url(self._redis)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_one_redis(cls, text: str) -> str:
+        if text:
+            redis_url.check(text)
+        return text

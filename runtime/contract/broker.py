@@ -4,6 +4,7 @@ had in hand taken up by the one that follows, and no message that could end a wo
 Not imported by the package: only workers and senders need Celery.
 """
 
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +51,14 @@ def transport_options(reader: str, *, visibility_s: int = VISIBILITY_S) -> dict[
 class Channel(redis.Channel):
     """Kombu's; what isn't a message at all is dropped, where it would end the worker."""
 
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        """Kombu's, which takes any certificate for Redis' own unless it is told not to."""
+        client = self.connection.client
+        if client is not None and client.ssl:
+            said = client.ssl if isinstance(client.ssl, dict) else {}
+            client.ssl = {**said, "ssl_cert_reqs": ssl.CERT_REQUIRED}
+        return super()._connparams(asynchronous=asynchronous)  # type: ignore[misc, no-any-return]
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]
@@ -85,8 +94,9 @@ class Transport(redis.Transport):
         super()._deliver(message, queue)
 
 
-# by its alias, so that a URL of any form (socket, TLS) leads here
-TRANSPORT_ALIASES["redis"] = f"{__name__}:Transport"
+# by every alias there is, so that a URL of any form (socket, TLS) leads here, and no other one anywhere
+TRANSPORT_ALIASES.clear()
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), f"{__name__}:Transport"))
 
 
 class Consumer(CeleryConsumer):
