@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import structlog
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
 from allauth.core.exceptions import ImmediateHttpResponse
@@ -14,7 +17,9 @@ from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from django.conf import settings
 from django.http import HttpRequest
 from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
 
+from panel.accounts import guesses
 from panel.accounts.auth import actor_of
 from panel.config.client import client_address
 
@@ -22,7 +27,23 @@ if TYPE_CHECKING:
     from allauth.usersessions.models import UserSession
 
 
+log = structlog.get_logger()
+
+#: Mails that strangers can have sent.
+_ASKED_FOR = frozenset(
+    f"account/email/{name}" for name in ("password_reset_key", "unknown_account", "email_confirmation")
+)
+
+
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "too_many_login_attempts": _(
+            "Too many wrong tries. Sign in with a passkey, in a browser where you have signed in before, or "
+            "with a new password by “Forgot your password?”; or try again later."
+        ),
+    }
+
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Accounts are made by administrators and by invitation."""
         return False
@@ -37,8 +58,39 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return super().authenticate(request, **credentials)
 
     def get_client_ip(self, request: HttpRequest) -> str:
-        """For rate limits: as everywhere else, what the front says; it is the only one on the socket."""
+        """As everywhere else."""
         return client_address(request.META) or "unknown"
+
+    # guesses: counted by us, so that nobody is kept out by others ----------------------------------
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        login = str(credentials.get("username") or credentials.get("email") or "")
+        try:
+            attempt = guesses.begin(request, "password", guesses.account_of(login))
+        except guesses.TooManyGuesses:
+            raise self.validation_error("too_many_login_attempts") from None
+        user = super().authenticate(request, **credentials)
+        if user is not None:
+            attempt.right()
+        return user
+
+    # mails: addresses of the panel, whatever name the request came by -------------------------------
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """To one address only so many in an hour; what was sent before is as good."""
+        if template_prefix in _ASKED_FOR and not guesses.may_mail(email):
+            log.warning("mail not sent: too many to this address")
+            return
+        name = urlsplit(settings.WADAH.url).netloc
+        urls = {key: _at_home(value) for key, value in context.items() if key.endswith("_url")}
+        site = SimpleNamespace(name=name, domain=name)
+        super().send_mail(template_prefix, email, {**context, **urls, "current_site": site})
+
+
+def _at_home(url: str) -> str:
+    """The same page of the panel, by its own name."""
+    parts = urlsplit(url)
+    return f"{settings.WADAH.url.rstrip('/')}{parts.path}" + (f"?{parts.query}" if parts.query else "")
 
 
 class SessionsAdapter(DefaultUserSessionsAdapter):  # type: ignore[misc]

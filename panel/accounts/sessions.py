@@ -59,12 +59,16 @@ def touch(session: Any) -> None:
 
 
 class SessionMiddleware:
-    """Signs out who was away for too long. After Django's own, which find the session and the user."""
+    """Signs out who was away for too long, and remembers where one has signed in.
+
+    After Django's own, which find the session and the user."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
+        from panel.accounts.guesses import remember  # noqa: PLC0415 - models aren't there yet at import
+
         if request.session.session_key and request.user.is_authenticated:
             if is_over(request.session):
                 logout(request)
@@ -78,6 +82,7 @@ class SessionMiddleware:
         answer = self.get_response(request)
         if request.session.modified and not request.session.is_empty() and SESSION_KEY not in request.session:
             request.session.set_expiry(_STRANGERS_S)
+        remember(request, answer)
         return answer
 
 

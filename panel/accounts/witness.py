@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from panel.accounts.actor import Actor
+from panel.accounts.guesses import is_known
 from panel.accounts.models import User
 from panel.accounts.sessions import begin
 from panel.audit.services import record
@@ -23,6 +24,7 @@ def listen() -> None:
     account.password_changed.connect(_of("password.change"), weak=False)
     account.password_set.connect(_of("password.set"), weak=False)
     account.password_reset.connect(_of("password.reset"), weak=False)
+    account.password_reset.connect(_proved_by_mail, dispatch_uid="wadah.proved_by_mail")
     account.email_added.connect(_of("email.add"), weak=False)
     account.email_removed.connect(_of("email.remove"), weak=False)
     mfa.authenticator_added.connect(_of("second_factor.add"), weak=False)
@@ -41,12 +43,17 @@ def _note(action: str, user: User, request: HttpRequest | None, after: dict[str,
 
 def _signed_in(sender: Any, request: HttpRequest, user: User, **_: Any) -> None:
     begin(request.session)
+    is_known(request, user)
     _note("session.begin", user, request)
 
 
 def _signed_out(sender: Any, request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
         _note("session.end", user, request)
+
+
+def _proved_by_mail(sender: Any, request: HttpRequest, user: User, **_: Any) -> None:
+    is_known(request, user, by_mail=True)
 
 
 def _failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:

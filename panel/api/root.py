@@ -11,6 +11,7 @@ from ninja.security.apikey import APIKeyCookie
 
 from panel.accounts.actor import Actor
 from panel.accounts.auth import actor_of
+from panel.accounts.guesses import may_show_bad_token
 from panel.api.admission import admit
 from panel.api.headers import describe_headers, name_schemas
 from panel.api.links import link
@@ -119,6 +120,8 @@ def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
 
 @api.exception_handler(AuthenticationError)
 def _unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
+    if "Authorization" in request.headers and not may_show_bad_token(request):
+        return problem(429, "too_many_bad_tokens", "Too many bad tokens came from there in the last minute.")
     answer = problem(401, "unauthenticated", "A good bearer token (or a session) is needed.")
     answer["WWW-Authenticate"] = "Bearer"
     return answer

@@ -202,6 +202,13 @@ MFA_PASSKEY_LOGIN_ENABLED = WADAH.has_name
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not WADAH.is_secure
 MFA_TOTP_ISSUER = "Wadah"
 MFA_ADAPTER = "panel.accounts.factors_at_rest.MFAAdapter"
+MFA_FORMS = {
+    "authenticate": "panel.accounts.code_forms.AuthenticateForm",
+    "reauthenticate": "panel.accounts.code_forms.ReauthenticateForm",
+}
+# Counted by `panel.accounts.guesses`: allauth's count of an account lets anybody keep its owner out.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None, "reset_password": "20/m/ip"}
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "[Wadah] "
 USERSESSIONS_TRACK_ACTIVITY = False
 USERSESSIONS_ADAPTER = "panel.accounts.adapter.SessionsAdapter"
 EMAIL_BACKEND = (
@@ -254,6 +261,8 @@ X_FRAME_OPTIONS = "DENY"
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 SESSION_SERIALIZER = "panel.accounts.sessions_at_rest.SealedSerializer"
 SESSION_COOKIE_NAME = f"{_PREFIX}sid"
+#: A browser that has signed in is known by it; it signs nobody in.
+DEVICE_COOKIE_NAME = f"{_PREFIX}device"
 SESSION_COOKIE_SECURE = WADAH.is_secure
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
