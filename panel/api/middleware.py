@@ -22,6 +22,11 @@ class ApiMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path.startswith(_PREFIX):
             return self.get_response(request)
+        if request.method == "HEAD":  # RFC 9110, 9.3.2: as GET; the server sends the headers alone
+            request.method = "GET"
+            answer = _as_problem(self.get_response(request))
+            request.method = "HEAD"
+            return answer
         if request.method not in _SAFE and "Authorization" not in request.headers:
             reason = self.csrf.process_view(request, _nothing, (), {})
             if reason is not None:

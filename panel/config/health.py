@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from panel.broker import BROKER
 from panel.clock.steady import age_of
 from panel.config.away import DATABASE
+from panel.config.client import client_address, is_of_this_machine
 from panel.environments.models import Environment
 from panel.nodes.models import Node
 from panel.operations.models import OPEN_STATES, Operation
@@ -69,10 +70,13 @@ def check_redis_and_beat() -> str:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Database, Redis and background work: 503 and the causes when one of them is missing."""
+    """Database, Redis and background work: 503 when one of them is missing; the causes for this machine alone,
+    and for who shows an administrator's token."""
     problems = [problem for problem in (check_database(), check_redis_and_beat()) if problem]
-    status = "ready" if not problems else "not ready"
-    return JsonResponse({"status": status, "problems": problems}, status=503 if problems else 200)
+    said: dict[str, object] = {"status": "ready" if not problems else "not ready"}
+    if is_of_this_machine(client_address(request.META)) or may_see_causes(request):
+        said["problems"] = problems
+    return JsonResponse(said, status=503 if problems else 200)
 
 
 @require_safe
@@ -94,6 +98,16 @@ def metrics(request: HttpRequest) -> HttpResponse:
         seen.labels(node.name).set(node.last_seen_at.timestamp() if node.last_seen_at else 0)
         leaks.labels(node.name).set(node.leaks)
     return HttpResponse(generate_latest(registry), content_type="text/plain; version=0.0.4")
+
+
+def may_see_causes(request: HttpRequest) -> bool:
+    """Asks the database only for who shows a token."""
+    if DATABASE.is_away or "Authorization" not in request.headers:
+        return False
+    try:
+        return may_read_metrics(request)
+    except DatabaseError:
+        return False
 
 
 def may_read_metrics(request: HttpRequest) -> bool:

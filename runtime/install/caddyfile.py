@@ -116,9 +116,33 @@ def _global(*, https: bool) -> str:
 def _block(addresses: Sequence[str], site: Site, text: str, *, tls: bool = True) -> str:
     bind = f"  bind {' '.join(bracketed(one) for one in site.bind)}\n" if site.bind else ""
     internal = "  tls internal\n" if tls and site.internal_tls else ""
-    return f"{', '.join(addresses)} {{\n{bind}{internal}  header -Server\n{_CLEAN}{text}}}\n"
+    return f"{', '.join(addresses)} {{\n{bind}{internal}  header -Server\n{_CLEAN}{text}{_ERRORS}}}\n"
 
 
+_AWAY = (
+    "The panel doesn't answer right now. Environments and what runs in them go on; try again in a few seconds."
+)
+#: What the front itself has to answer: processes behind it are being started again, or a request is no good.
+_ERRORS = f"""  handle_errors {{
+    header -Server
+    header Cache-Control no-store
+    header Retry-After 5
+    @away_api expression `{{err.status_code}} in [502, 503, 504] && {{path}}.startsWith("/api/")`
+    handle @away_api {{
+      header Content-Type application/problem+json
+      respond `{_problem(503, "panel_away", "Service Unavailable", _AWAY)}` 503
+    }}
+    @away expression `{{err.status_code}} in [502, 503, 504]`
+    handle @away {{
+      header Content-Type "text/html; charset=utf-8"
+      respond `<!DOCTYPE html><html lang="en"><title>Not available now</title><p>{_AWAY}` 503
+    }}
+    handle {{
+      header -Retry-After
+      respond "{{err.status_code}} {{err.status_text}}" {{err.status_code}}
+    }}
+  }}
+"""
 #: Names of headers that say who the client is, in the spellings that a gateway (PEP 3333, RFC 3875) can't tell
 #: from those of the front: with underscores, and such as proxies of other kinds send. `X-Forwarded-For` and
 #: `-Proto` are the front's own to write.

@@ -23,7 +23,7 @@ def application(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
 
 
 @contextmanager
-def front(directory: Path, site: Site, proxies: Sequence[str] = ()) -> Iterator[int]:
+def front(directory: Path, site: Site, proxies: Sequence[str] = (), *, pages: bool = True) -> Iterator[int]:
     """Its pid; `Upstreams` all lead to `application`, served by the server that an installation has."""
     web = directory / "web.sock"
     file = directory / "Caddyfile"
@@ -34,17 +34,17 @@ def front(directory: Path, site: Site, proxies: Sequence[str] = ()) -> Iterator[
     file.write_text(caddyfile(site, to, static=static, proxies=proxies))
     home = {name: str(directory) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     granian = ["-m", "granian", "--interface", "wsgi", "--uds", str(web), "--no-ws", "--log-level", "error"]
-    pages = [sys.executable, *granian, "tests.support.front:application"]
+    granian = [sys.executable, *granian, "tests.support.front:application"]
     caddy = ["caddy", "run", "--config", str(file), "--adapter", "caddyfile"]
     with (directory / "log").open("wb") as log:
         running = [
             subprocess.Popen(words, stdout=log, stderr=log, env={**os.environ, **home})
-            for words in (pages, caddy)
+            for words in ([granian] if pages else []) + [caddy]
         ]
         try:
-            _wait(lambda: _answers(web), directory)
+            _wait(lambda: not pages or _answers(web), directory)
             _wait(lambda: b"serving initial configuration" in (directory / "log").read_bytes(), directory)
-            yield running[1].pid
+            yield running[-1].pid
         finally:
             for process in running:
                 process.terminate()

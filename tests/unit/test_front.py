@@ -193,3 +193,21 @@ def test_a_domain_listens_everywhere_and_leads_to_tls() -> None:
     assert site == Site(
         ("https://panel.example.org", "https://www.example.org"), rest="https://:443", plain="http://:80"
     )
+
+
+def test_while_the_pages_are_away_it_says_so(tmp_path: Path) -> None:
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    with front(tmp_path, site_of(Front(url, own=url, bind=("127.0.0.1",))), pages=False):
+        status, text, headers = _ask(port, path="/api/v1/environments")
+        assert (status, headers["Retry-After"], headers["Content-Type"]) == (
+            503,
+            "5",
+            "application/problem+json",
+        )
+        assert json.loads(text)["code"] == "panel_away"
+        for path in ("/", "/ws/events", "/images/import"):
+            status, text, headers = _ask(port, path=path)
+            assert (status, headers["Retry-After"]) == (503, "5"), path
+            assert b"The panel doesn't answer right now" in text
+            assert headers["Server"] is None
