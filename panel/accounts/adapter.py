@@ -48,15 +48,6 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         """Accounts are made by administrators and by invitation."""
         return False
 
-    def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
-        """By one of the two names that are one.
-
-        An address that somebody has would be looked at twice otherwise, and answered later than a stranger's.
-        """
-        if credentials.get("username") and credentials.get("username") == credentials.get("email"):
-            del credentials["email"]
-        return super().authenticate(request, **credentials)
-
     def get_client_ip(self, request: HttpRequest) -> str:
         """As everywhere else."""
         return client_address(request.META) or "unknown"
@@ -64,6 +55,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     # guesses: counted by us, so that nobody is kept out by others ----------------------------------
 
     def authenticate(self, request: HttpRequest, **credentials: Any) -> Any:
+        """By one of the two names that are one.
+
+        An address that somebody has would be looked at twice otherwise, and answered later than a stranger's.
+        """
+        if credentials.get("username") and credentials.get("username") == credentials.get("email"):
+            del credentials["email"]
         login = str(credentials.get("username") or credentials.get("email") or "")
         try:
             attempt = guesses.begin(request, "password", guesses.account_of(login))
