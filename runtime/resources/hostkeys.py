@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 KINDS = ("ed25519", "ecdsa", "rsa")
 _OPENSSH, _DROPBEAR = "/etc/ssh", ("/etc/dropbear", "/etc/dropbear-initramfs", "/etc/dropbear/initramfs")
 _CONFIG, _CONFIG_DIRECTORY = "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d"
+#: On one line, and in time that grows as the text does: who made the image wrote it, and the node's other
+#: threads wait for a search to end.
+_NAMED = re.compile(r'(?im)^[ \t]*HostKey[ \t=]+"?(/[^"\s]+)"?[ \t\r]*(?:#.*)?$')
+#: Of all configuration together; a key takes a millisecond or two.
+MOST_CHARACTERS, MOST_NAMED = 2**20, 32
 
 
 @dataclass(frozen=True)
@@ -69,13 +74,23 @@ def _openssh(tree: SafeTree) -> list[_HostKey]:
 
 
 def _named(tree: SafeTree) -> list[str]:
+    """Raises `UnsafePath` for more than one start should spend its time on."""
     files = [_CONFIG, *(f"{_CONFIG_DIRECTORY}/{name}" for name in tree.names(_CONFIG_DIRECTORY))]
-    found: list[str] = []
+    found: dict[str, None] = {}
+    left = MOST_CHARACTERS
     for file in files:
+        text = ""
         with suppress(UnsafePath):
             text = (tree.read(file) or b"").decode(errors="replace")
-            found += re.findall(r'(?im)^\s*HostKey[\s=]+"?(/[^"\s]+)"?\s*$', text)
-    return list(dict.fromkeys(path for path in found if ".." not in path.split("/")))
+        left -= len(text)
+        if left >= 0:
+            found |= dict.fromkeys(path for path in _NAMED.findall(text) if ".." not in path.split("/"))
+        if left < 0 or len(found) > MOST_NAMED:
+            raise UnsafePath(
+                f"sshd's configuration in the image is too long, or names more than {MOST_NAMED} host keys",
+                next_step=f"Shorten {_CONFIG} and what is in {_CONFIG_DIRECTORY}, and import the image again.",
+            )
+    return list(found)
 
 
 def _kind_of(tree: SafeTree, path: str) -> str:

@@ -60,7 +60,12 @@ def _machine_id(tree: SafeTree) -> None:
 
 def _initiator(old: bytes) -> bytes:
     """iscsid's name: what stands before its last colon stays."""
-    return re.sub(rb"(?m)^(InitiatorName=.*[:=])[^:\n]+$", rb"\g<1>" + secrets.token_hex(6).encode(), old)
+    lines = old.split(b"\n")
+    for number, line in enumerate(lines):
+        if line.startswith(b"InitiatorName="):
+            kept = max(line.rfind(b":"), line.index(b"=")) + 1
+            lines[number] = line[:kept] + secrets.token_hex(6).encode()
+    return b"\n".join(lines)
 
 
 def _secret(old: bytes) -> bytes:

@@ -1,14 +1,16 @@
 """What an image's every copy would share is another in each: keys that OpenSSH reads, ids, seeds."""
 
+import os
 import shutil
+import signal
 import struct
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from runtime.host.safetree import SafeTree
-from runtime.resources import hostkeys
+from runtime.host.safetree import SafeTree, UnsafePath
+from runtime.resources import hostkeys, unique
 from runtime.resources.unique import REMOVED, make_unique
 
 
@@ -152,3 +154,64 @@ def test_odd_things_in_their_places_lead_nowhere(tmp_path: Path) -> None:
     assert not (one / "etc/ssh/ssh_host_ed25519_key").is_symlink()
     assert [path.name for path in outside.iterdir()] == ["ssh_host_ed25519_key"]
     assert hostkeys.KINDS
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("etc/ssh/sshd_config", "\n" * 2**19),
+        ("etc/ssh/sshd_config", "HostKey" + " " * 2**19),
+        ("etc/ssh/sshd_config", ("HostKey /x" + " " * 100 + "y\n") * 2**12),
+        ("etc/iscsi/initiatorname.iscsi", "InitiatorName=" + "=" * 2**19 + ":"),
+        ("etc/bind/rndc.key", 'secret "' * 2**16),
+    ],
+)
+def test_no_text_of_an_image_keeps_the_node_busy(tmp_path: Path, path: str, text: str) -> None:
+    """A search that went back and forth took hours for such a file, and the node's other threads waited."""
+    image = _image(tmp_path / "image")
+    (image / path).write_text(text)
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(20)  # ends it in the middle of a search too
+        try:
+            with SafeTree.open(image) as tree:
+                make_unique(tree, "one")
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_an_image_can_not_name_host_keys_without_end(tmp_path: Path) -> None:
+    image = _image(tmp_path / "image")
+    (image / "keys").mkdir()
+    for number in range(hostkeys.MOST_NAMED + 1):
+        (image / f"keys/{number}").touch()
+    lines = [f"HostKey /keys/{number}  # ours\n" for number in range(hostkeys.MOST_NAMED + 1)]
+    (image / "etc/ssh/sshd_config").write_text("".join(lines[1:]))
+    assert (_copy(image, tmp_path / "one") / "keys/1").stat().st_size, "so many are made anew"
+    (image / "etc/ssh/sshd_config").write_text("".join(lines))
+    with pytest.raises(UnsafePath, match="names more than"):
+        _copy(image, tmp_path / "two")
+
+
+def test_an_image_can_not_have_the_same_text_read_a_thousand_times(tmp_path: Path) -> None:
+    image = _image(tmp_path / "image")
+    (image / "etc/ssh/sshd_config.d").mkdir()
+    (image / "etc/long").write_text("#" * (hostkeys.MOST_CHARACTERS // 4))
+    for number in range(4):
+        (image / f"etc/ssh/sshd_config.d/{number}").symlink_to("/etc/long")
+    _copy(image, tmp_path / "one")
+    (image / "etc/ssh/sshd_config.d/more").symlink_to("/etc/long")
+    with pytest.raises(UnsafePath, match="too long"):
+        _copy(image, tmp_path / "two")
+
+
+def test_an_initiator_s_name_keeps_what_is_before_its_last_colon() -> None:
+    old = b"# one\nInitiatorName=iqn.1993-08.org.debian:01:abcdef\nInitiatorName=plain\n"
+    lines = unique._initiator(old).split(b"\n")
+    assert lines[0] == b"# one"
+    assert lines[1].startswith(b"InitiatorName=iqn.1993-08.org.debian:01:")
+    assert b"abcdef" not in lines[1]
+    assert lines[2].startswith(b"InitiatorName=")
+    assert b"plain" not in lines[2]
