@@ -14,6 +14,8 @@ from runtime.resources.resolvers import nameservers
 from runtime.resources.unique import make_unique
 
 NOTE = "trusted.wadah.guest"
+#: What crypt(3) makes has 384 at most. The note holds what a file system keeps of one attribute, some 16 KB.
+LONGEST_HASH = 512
 BEGIN, END = "# wadah: begin (changes between these lines are lost)", "# wadah: end"
 
 
@@ -145,11 +147,12 @@ def with_block(text: bytes, lines: list[str]) -> bytes:
 
 
 def _password(tree: SafeTree) -> str | None:
-    """Hash of root's password inside now; None when there is no such line."""
+    """Hash of root's password inside now; None when there is no such line, or what stands there is no hash."""
     for line in (tree.read("/etc/shadow") or b"").splitlines():
         fields = line.split(b":")
         if fields[0] == b"root" and len(fields) >= 2:
-            return fields[1].decode(errors="replace")
+            is_hash = len(fields[1]) <= LONGEST_HASH and fields[1].isascii()
+            return fields[1].decode() if is_hash else None
     return None
 
 

@@ -186,6 +186,25 @@ def test_d03_a_host_name_of_the_tenants_own_is_never_read(
     assert (tree / "etc/hostname").read_bytes() == b"plain\n"
 
 
+@pytest.mark.parametrize("said", [b"x" * 100_000, b"\xff" * 3_000, b"\1" * 3_000])
+def test_d03_what_stands_in_place_of_a_hash_keeps_no_change_from_the_tree(
+    node: Node, stopped: EnvironmentSpec, specs: Specs, said: bytes
+) -> None:
+    """It was noted, whatever it was, and the note didn't fit: `node_full` was said of an empty node."""
+    shadow = node.root_volume(stopped.id) / "etc/shadow"
+    shadow.write_bytes(b"root:" + said + b":1::::::\n")
+    for number, name in enumerate(("odd-hash", "even-hash")):
+        spec = specs.change(
+            stopped, name=name, credentials={"revision": 2000 + number, "root_password_hash": f"$6$a${number}"}
+        )
+        GuestFiles(node).ensure(spec)
+        GuestFiles(node).settle(spec)
+        assert shadow.read_text().startswith(f"root:$6$a${number}:"), "the new one is written"
+    shadow.write_bytes(b"root:" + said + b":1::::::\n")
+    GuestFiles(node).ensure(specs.change(stopped, name="odd-again", credentials={"revision": 2001}))
+    assert (shadow.parent / "hostname").read_text() == "odd-again\n"
+
+
 def test_d04_the_old_file_stays_when_the_new_one_can_not_be_written(
     node: Node, stopped: EnvironmentSpec
 ) -> None:
