@@ -23,6 +23,7 @@ from panel.accounts.actor import Actor
 from panel.accounts.mail_address import mail_address
 from panel.accounts.models import User
 from panel.accounts.services import checked_user, has_address, save_user
+from panel.audit.models import AuditRecord
 from panel.audit.services import record
 from panel.environments.models import Environment
 from panel.errors import Conflict, Forbidden, Invalid, NotFound, TooMany
@@ -36,6 +37,9 @@ log = structlog.get_logger()
 LIFE = timedelta(days=7)
 #: Of one tenant at a time: a panel is no mail cannon.
 MOST_OPEN = 200
+#: Of one tenant in a day, and of those to one address: a new one takes the place of the last.
+MOST_A_DAY, MOST_TO_ONE_A_DAY = 500, 5
+_DAY = timedelta(days=1)
 LONGEST_SHARE = timedelta(days=366)
 _SALT = "wadah.invitation"
 
@@ -89,6 +93,7 @@ def _offer(actor: Actor, row: Invitation) -> tuple[Invitation, str]:
                 _("%(most_open)s invitations of this tenant wait for an answer; revoke some first.")
                 % {"most_open": MOST_OPEN}
             )
+        _refuse_many(row)
         same = Invitation.objects.open().filter(tenant=row.tenant, email=row.email, environment=row.environment)
         same.update(revoked_at=timezone.now())
         row.save(force_insert=True)
@@ -98,6 +103,23 @@ def _offer(actor: Actor, row: Invitation) -> tuple[Invitation, str]:
         link = f"{settings.WADAH.url.rstrip('/')}{path}"
         transaction.on_commit(lambda: _send(row, actor, link), robust=True)
     return row, link
+
+
+def _refuse_many(row: Invitation) -> None:
+    """By the audit record, which nobody empties: an invitation to a role goes with the role."""
+    sent = AuditRecord.objects.filter(
+        chain=row.tenant_id, at__gt=timezone.now() - _DAY, action="invitation.create", is_denied=False
+    )
+    if sent.filter(target_name=row.email[:150]).count() >= MOST_TO_ONE_A_DAY:
+        raise TooMany(
+            _("%(email)s was invited %(most)s times today.") % {"email": row.email, "most": MOST_TO_ONE_A_DAY},
+            next_step=_("Try again tomorrow; the newest invitation still works unless it was revoked."),
+        )
+    if sent.count() >= MOST_A_DAY:
+        raise TooMany(
+            _("This tenant has sent %(most)s invitations today.") % {"most": MOST_A_DAY},
+            next_step=_("Try again tomorrow."),
+        )
 
 
 def _send(row: Invitation, actor: Actor, link: str) -> None:

@@ -27,7 +27,7 @@ from panel.paging import page_of_rows
 from panel.tenants.models import Membership, Role, Tenant
 from panel.tenants.permissions import Permission, RoleName
 from panel.tenants.services import update_tenant
-from panel.ui.web import PageRequest, blame, page, sentence, signed_in
+from panel.ui.web import PageRequest, blame, page, sentence, signed_in, version_of
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
@@ -113,14 +113,13 @@ def set_role(request: PageRequest, tenant_id: UUID, user_id: UUID) -> HttpRespon
     if member is None:
         raise NotFound(_("This member"))
     role, custom = members.role_from(tenant, request.POST.get("role", ""))
-    version = request.POST.get("version", "")
     members.set_member(
         request.actor,
         tenant,
         member.user,
         role=role,
         custom=custom,
-        version=int(version) if version.isdecimal() else None,
+        version=version_of(request.POST.get("version", "")),
     )
     messages.success(request, _("%(name)s has another role now") % {"name": member.user})
     return redirect("people", tenant.pk)

@@ -109,14 +109,18 @@ def actor_of_session(user: Any, session: Any, address: str) -> Actor | None:
 
 
 def actor_of(request: HttpRequest) -> Actor | None:
-    """By bearer token, else by session; kept on the request. A bad token never falls back to the session."""
+    """By bearer token, else by session; kept on the request. A bad token never falls back to the session.
+
+    Nor does an empty `Authorization`: whoever sends one isn't asked for a CSRF token.
+    """
     known: Actor | None
     if hasattr(request, "_wadah_actor"):
         known = request._wadah_actor
         return known
     address = client_address(request.META)
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if scheme:
+    given = request.headers.get("Authorization")
+    if given is not None:
+        scheme, _, value = given.partition(" ")
         known = actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
     else:
         user = getattr(request, "user", None)

@@ -28,6 +28,8 @@ from panel.text import line
 
 LONGEST = timedelta(days=366)
 DEFAULT_LIFE = timedelta(days=90)
+#: Each request by a token looks through its own, and one that a token makes compares all with all.
+MOST_NETWORKS = 50
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -112,6 +114,12 @@ def _end(actor: Actor, wanted: datetime | None) -> datetime:
 
 
 def _networks(actor: Actor, networks: Sequence[str]) -> list[str]:
+    if len(networks) > MOST_NETWORKS:
+        raise Invalid(
+            _("A token works from at most %(most)s networks.") % {"most": MOST_NETWORKS}, field="networks"
+        )
+    if any("%" in network for network in networks):  # a zone may be any text, and no client comes with one
+        raise Invalid(_("A network has no zone, which is what follows a percent sign."), field="networks")
     try:
         wanted = [ipaddress.ip_network(network) for network in networks]
     except ValueError as error:

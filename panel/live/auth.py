@@ -29,9 +29,9 @@ def actor_of_scope(scope: Scope) -> Actor | None:
 def _actor(scope: Scope, user: object, session: Any) -> Actor | None:
     headers = dict(scope.get("headers", []))
     address = client_of_scope(scope)
-    authorization = headers.get(b"authorization", b"").decode(errors="replace")
-    if authorization:
-        scheme, _, value = authorization.partition(" ")
+    authorization = headers.get(b"authorization")
+    if authorization is not None:
+        scheme, _, value = authorization.decode(errors="replace").partition(" ")
         actor = actor_from_token(value.strip(), address) if scheme.lower() == "bearer" else None
     else:
         actor = actor_of_session(user, session, address) if isinstance(user, User) else None

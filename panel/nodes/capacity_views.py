@@ -16,7 +16,7 @@ from panel.nodes.services import RATIOS, update_node
 from panel.plans.models import Plan
 from panel.plans.selectors import limits_named
 from panel.tenants.permissions import Permission
-from panel.ui.web import PageRequest, page, sentence, signed_in
+from panel.ui.web import PageRequest, page, sentence, signed_in, version_of
 
 
 class WhatIfForm(forms.Form):
@@ -64,8 +64,7 @@ def overcommit(request: PageRequest, node_id: UUID) -> HttpResponse:
         except ValueError:
             messages.error(request, _("A ratio is a number, or empty for no bound."))
             return redirect("capacity")
-    text = request.POST.get("version", "")
-    version = int(text) if text.isdecimal() else None
+    version = version_of(request.POST.get("version", ""))
     node = update_node(request.actor, node_id, overcommit=ratios, version=version)
     messages.success(request, _("Overcommit of %(name)s saved") % {"name": node})
     return redirect("capacity")

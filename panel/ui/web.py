@@ -42,6 +42,8 @@ class PageRequest(HttpRequest):
 #: All that a browser sends to a page.
 _METHODS = ("GET", "HEAD", "POST")
 
+_LONGEST_VERSION = 18
+
 View = Callable[Concatenate[PageRequest, P], HttpResponseBase]
 
 
@@ -143,6 +145,11 @@ def _part(template: str, target: str) -> Any:
             parent = nodes[0].parent_name.var if nodes else None
             template = parent if isinstance(parent, str) else ""
     return None
+
+
+def version_of(text: str) -> int | None:
+    """The version that a form was shown with; None: it names none. `int` raises for thousands of digits."""
+    return int(text) if text.isdecimal() and len(text) <= _LONGEST_VERSION else None
 
 
 def blame(form: Form, refusal: Refused) -> None:

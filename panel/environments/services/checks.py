@@ -89,6 +89,15 @@ def security_profile(actor: Actor, tenant: Tenant, values: Mapping[str, Any] | N
     return profile.model_dump(mode="json")
 
 
+def lifts(environment: Environment) -> set[str]:
+    """What it has that only the provider gives: confinement lifted, ways opened, devices without a plan."""
+    options = {**environment.network_options, **environment.security}
+    found = {
+        one for one in ("nesting", "firewall", "compat32", "allow_private", "allow_smtp") if options.get(one)
+    }
+    return found if environment.plan_version_id is not None else found | set(environment.devices)
+
+
 def check_devices(actor: Actor, environment: Environment, had: Sequence[str] = ()) -> None:
     """`Invalid` for a device that its plan leaves out; without a plan, for one that it hasn't `had` and that
     the actor may not give. Which node has it, placement sees."""

@@ -224,11 +224,15 @@ def move_reservation(
     )
 
 
-def restore_intent(environment: Environment, before: Mapping[str, Any]) -> None:
-    """Put the intent of a locked row back to `before`, reservations included. The caller saves."""
+def restore_intent(environment: Environment, before: Mapping[str, Any], *, is_wanted: bool = False) -> None:
+    """Put the intent of a locked row back to `before`, reservations included. The caller saves.
+
+    `is_wanted`: somebody asks for it, and gets no more than there is room for (`QuotaExceeded`, `NoRoom`). Else
+    it is what the node has in any case.
+    """
     if "limits" in before and before["limits"] != environment.limits:
         old = inputs.parse_limits(before["limits"])
-        move_reservation(environment, environment.contract_limits(), old, even_above_limit=True)
+        move_reservation(environment, environment.contract_limits(), old, even_above_limit=not is_wanted)
     for field in INTENT:
         if field in before:
             value = before[field]

@@ -10,10 +10,12 @@ from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments.models import Environment
 from panel.environments.services.change import lay_over, needed
+from panel.environments.services.checks import lifts
 from panel.environments.services.intent import Changed, advance, change, locked, restore_intent
 from panel.errors import Conflict
 from panel.operations import services as operations
 from panel.operations.models import CANCELLABLE, Operation, OperationKind, OperationState
+from panel.quotas.refusals import counting_refusals
 from panel.tenants.permissions import Permission
 from runtime.contract import DesiredState
 
@@ -108,9 +110,10 @@ def _ask_again(actor: Actor, row: Environment, operation: Operation) -> dict[str
 def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
     """Stop the work by asking for what was before: the node drops what it is at for the newer intent.
 
-    A cancelled create is deleted. Deleting and reinstalling can't be taken back.
+    A cancelled create is deleted. Deleting and reinstalling can't be taken back. What was before is given only
+    as far as the quota still has it, and parts of the confinement are lifted only by who may lift them.
     """
-    with transaction.atomic():
+    with counting_refusals(), transaction.atomic():
         operation = Operation.objects.select_related("tenant").get_for(actor, operation_id)
         actor.require(Permission.OPERATION_CONTROL, operation)
         if operation.environment_id is None:
@@ -129,7 +132,10 @@ def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
             raise Conflict(
                 _("A newer change of this environment is under way; cancel that one."), code="not_newest"
             )
-        restore_intent(environment, operation.before)
+        lifted = lifts(environment)
+        restore_intent(environment, operation.before, is_wanted=True)
+        if lifts(environment) - lifted:  # an administrator has taken it away
+            actor.require(Permission.SECURITY_MANAGE, environment)
         kind = OperationKind.DELETE if operation.kind == OperationKind.CREATE else OperationKind.UPDATE
         operations.close(
             operation,
