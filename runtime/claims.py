@@ -9,9 +9,10 @@ import hashlib
 import os
 import pwd
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,6 +39,10 @@ _DRAWN_FROM = (IPv4Network("10.16.0.0/12"), IPv4Network("10.32.0.0/11"), IPv4Net
 _OF_OTHERS = (IPv4Network("10.42.0.0/15"), IPv4Network("10.88.0.0/15"), IPv4Network("10.96.0.0/12"))
 #: 16,382 addresses: four for each environment that a node can have.
 _LENGTH, _FEWEST_ADDRESSES = 18, 16
+#: Prefixes of networks that a person gives: 10.0.0.0/8 is the largest private one.
+_WIDEST = {4: 8, 6: 32}
+#: Of a node.json.
+_LARGEST_BYTES = 2**20
 
 N = TypeVar("N", IPv4Network, IPv6Network)
 
@@ -50,6 +55,8 @@ def choosing(
     until the body has written them down. Raises `HostLacks` when no private network is free."""
     with _alone():
         others = list(_others(home))
+        for network in (ipv4, ipv6):
+            _check(network, others)
         start = default_settings(home)
         update: dict[str, object] = {
             "ipv4_network": ipv4 or _draw_ipv4([one.ipv4_network for one in others if one.ipv4_network]),
@@ -88,6 +95,32 @@ def network_of(text: str, kind: type[N]) -> N | None:
     if network.num_addresses < _FEWEST_ADDRESSES:
         raise HostLacks(f"{network} has room for fewer than {_FEWEST_ADDRESSES} addresses")
     return network
+
+
+def _check(network: IPv4Network | IPv6Network | None, others: list[NodeSettings]) -> None:
+    """Of one that a person gave. Routes of the machine may lie around it; one of its own addresses would
+    be given to an environment some day. Raises `HostLacks`."""
+    wrong = _wrong(network, others) if network is not None else ""
+    if wrong:
+        raise HostLacks(f"{network} {wrong}", next_step="Name another, or none: a free one is drawn.")
+
+
+def _wrong(network: IPv4Network | IPv6Network, others: list[NodeSettings]) -> str:
+    if network.prefixlen < _WIDEST[network.version]:
+        return f"is too wide: at most a /{_WIDEST[network.version]}"
+    if network.is_loopback or network.is_multicast or network.is_link_local or network.is_unspecified:
+        return "is for other things than environments"
+    if any(_overlaps(network, one) for other in others for one in (other.ipv4_network, other.ipv6_network)):
+        return "overlaps with that of another installation of this machine"
+    if any(address in network for address in _own_addresses()):
+        return "holds an address of this machine"
+    return ""
+
+
+def _overlaps(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network | None) -> bool:
+    if isinstance(one, IPv4Network):
+        return isinstance(other, IPv4Network) and one.overlaps(other)
+    return isinstance(other, IPv6Network) and one.overlaps(other)
 
 
 def sharing(node: Node) -> list[Path]:
@@ -132,7 +165,22 @@ def _recorded() -> Iterator[tuple[Path, NodeSettings]]:
         for link in DIRECTORY.iterdir():
             with suppress(OSError, ValueError):
                 home = link.readlink()
-                yield home, Node.load(home).settings
+                if (settings := _settings_of(home)) is not None:
+                    yield home, settings
+
+
+def _settings_of(home: Path) -> NodeSettings | None:
+    """Of an installation that root made; None of anything else. A HOME below /tmp that is gone is a name that
+    any user may take: nothing of his is believed, waited for (a fifo) or read without an end."""
+    with suppress(OSError):
+        fd = os.open(home / "node" / "node.json", os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(fd, "rb") as file:
+            seen = os.fstat(fd)
+            above = ((home / "node").lstat(), home.lstat())
+            of_root = all(one.st_uid in (0, os.geteuid()) for one in (seen, *above))
+            if of_root and stat.S_ISREG(seen.st_mode) and seen.st_size <= _LARGEST_BYTES:
+                return NodeSettings.model_validate_json(file.read(_LARGEST_BYTES))
+    return None
 
 
 def _others(home: Path) -> Iterator[NodeSettings]:
@@ -204,6 +252,12 @@ def _in_use() -> Iterator[IPv4Network]:
         for one in ip.get_routes(family=2):
             if one["dst_len"]:
                 yield IPv4Network(f"{one.get_attr('RTA_DST')}/{one['dst_len']}", strict=False)
+
+
+def _own_addresses() -> Iterator[IPv4Address | IPv6Address]:
+    with IPRoute() as ip:
+        for one in ip.get_addr():
+            yield ip_address(one.get_attr("IFA_ADDRESS"))
 
 
 def _draw_ipv6() -> IPv6Network:

@@ -39,33 +39,41 @@ def _up(options: argparse.Namespace) -> int:
 
 
 def _down(options: argparse.Namespace) -> int:
-    from runtime.install.host import run  # noqa: PLC0415
     from runtime.install.up import stop_processes  # noqa: PLC0415
 
     layout = Layout.of(options.home)
     _need_root("down --purge" if options.purge else "down")
     if layout.home.exists() and not place.is_installation(layout):
         raise Stop(f"{layout.home} holds no installation of Wadah; it is left as it is")
-    stopped = stop_processes(layout)
-    going_on = "" if options.purge else "; environments go on running"
-    line(f"processes stopped{going_on}" if stopped else "no process was running")
-    if options.purge:
-        if (layout.home / "node" / "node.json").exists() and Path(layout.python).exists():
-            said = run(
-                [layout.python, "-m", "runtime.cli", "--home", str(layout.home), "purge"],
-                timeout_s=600,
-                environment={**os.environ, "PYTHONPATH": str(layout.app)},
-                cwd=layout.app,
-            )
-            for one in said.strip().splitlines():
-                line(one)
-        elif (layout.home / "node" / "node.json").exists():
-            raise Stop(
-                f"the Python environment in {layout.home} is gone, which takes environments away",
-                "Run `./wadah up` with the same --home first, then this again.",
-            )
-        line(f"{layout.home} deleted" if place.delete(layout) else f"there is nothing in {layout.home}")
+    with place.alone(layout):
+        stopped = stop_processes(layout)
+        going_on = "" if options.purge else "; environments go on running"
+        line(f"processes stopped{going_on}" if stopped else "no process was running")
+        if options.purge:
+            _purge(layout)
     return 0
+
+
+def _purge(layout: Layout) -> None:
+    """With every environment. Raises `Stop` where the node's can't be taken away."""
+    from runtime.install.host import run  # noqa: PLC0415
+
+    if (layout.home / "node" / "node.json").exists() and Path(layout.python).exists():
+        said = run(
+            [layout.python, "-m", "runtime.cli", "--home", str(layout.home), "purge"],
+            timeout_s=600,
+            environment={**os.environ, "PYTHONPATH": str(layout.app)},
+            cwd=layout.app,
+        )
+        for one in said.strip().splitlines():
+            line(one)
+    elif (layout.home / "node" / "node.json").exists():
+        raise Stop(
+            f"the Python environment in {layout.home} is gone, which takes environments away",
+            "Run `./wadah up` with the same --home first, then this again.",
+        )
+    line(f"{layout.home} deleted" if place.delete(layout) else f"there is nothing in {layout.home}")
+    place.forget_lock(layout)
 
 
 def _status(options: argparse.Namespace) -> int:

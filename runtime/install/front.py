@@ -6,12 +6,13 @@ import json
 import os
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from runtime.install.files import put
 from runtime.install.layout import Layout
 from runtime.install.say import Stop
 
@@ -111,7 +112,7 @@ def keep(layout: Layout, wish: Wish) -> None:
     """What `front_of` is asked without options from now on."""
     wanted = _wanted(layout, wish)
     if wanted != _known(layout):
-        layout.settings_file.write_text(json.dumps(wanted))
+        put(layout.settings_file, json.dumps(wanted))
 
 
 def check_free(front: Front) -> None:
@@ -134,11 +135,18 @@ def check_free(front: Front) -> None:
 
 
 def _known(layout: Layout) -> dict[str, Any]:
+    """What is kept, read as strictly as what is said: people edit the file. Raises `Stop` for what can't be."""
     try:
-        known: dict[str, Any] = json.loads(layout.settings_file.read_text())
-    except (FileNotFoundError, ValueError):
+        kept = dict(json.loads(layout.settings_file.read_text()))
+        return {key: _KEPT[key](value) for key, value in kept.items() if key in _KEPT}
+    except FileNotFoundError:
         return {}
-    return known
+    except Stop as wrong:
+        said = str(wrong)
+    except (TypeError, ValueError, AttributeError):
+        said = "it, or a value in it, isn't of its kind"
+    remedy = "Mend the file, or delete it and say the options of `up` again."
+    raise Stop(f"{layout.settings_file} can't be used: {said}", remedy)
 
 
 def _wanted(layout: Layout, wish: Wish) -> dict[str, Any]:
@@ -151,9 +159,7 @@ def _wanted(layout: Layout, wish: Wish) -> dict[str, Any]:
     if wish.port is not None:
         if "domain" in wanted:
             raise Stop("this panel has a domain, which is served on the ports 80 and 443", "Add --local.")
-        wanted["port"] = wish.port
-    if not 1 <= int(wanted.get("port", DEFAULT_PORT)) <= 65535:
-        raise Stop(f"--port is a number from 1 to 65535, not {wanted['port']}")
+        wanted["port"] = _port(wish.port)
     if wish.url is not None:
         if "domain" in wanted and wish.url != _NONE:
             raise Stop("this panel has a domain, which is its address", "Add --local or --listen.")
@@ -161,7 +167,7 @@ def _wanted(layout: Layout, wish: Wish) -> dict[str, Any]:
     if wish.names is not None:
         _set(wanted, "names", [_name(one) for one in _listed(wish.names)])
     if wish.proxies is not None:
-        _set(wanted, "proxies", [_network(one) for one in _listed(wish.proxies)])
+        _set(wanted, "proxies", _proxies(_listed(wish.proxies)))
     return wanted
 
 
@@ -196,7 +202,7 @@ def _listed(texts: Sequence[str]) -> list[str]:
 def _made(wanted: dict[str, Any]) -> Front:
     """With what the environment variables of the same meaning say."""
     names = (_name(one) for one in _listed([os.environ.get("WADAH_EXTRA_HOSTS", "")]))
-    proxies = (_network(one) for one in _listed([os.environ.get("WADAH_TRUSTED_PROXIES", "")]))
+    proxies = _proxies(_listed([os.environ.get("WADAH_TRUSTED_PROXIES", "")]))
     made = _placed_at(wanted)
     return replace(
         made,
@@ -242,11 +248,21 @@ def _domain(text: str) -> str:
     return name
 
 
+def _ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """As it is listened on: an IPv4 address in an IPv6 one is that IPv4 address. Raises `ValueError`,
+    also for one with a zone (`fe80::1%eth0`): no browser asks for one, and a zone may be any text."""
+    if "%" in text:
+        raise ValueError("an address with a zone")
+    address = ipaddress.ip_address(text.strip("[]"))
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
 def _name(text: str) -> str:
     """A name or an address, as in the header `Host`."""
     name = text.lower().rstrip(".")
     with suppress(ValueError):
-        return bracketed(str(ipaddress.ip_address(name.strip("[]"))))
+        return bracketed(str(_ip(name)))
     if len(name) > 253 or not _NAME.match(name):
         raise Stop(f"--name is a host name or an address such as panel.example.org, not “{text}”")
     return name
@@ -254,7 +270,7 @@ def _name(text: str) -> str:
 
 def _address(text: str) -> str:
     try:
-        address = ipaddress.ip_address(text.strip("[]"))
+        address = _ip(text)
     except ValueError:
         raise Stop(
             f"--listen is an IP address of this machine such as 192.0.2.10, not “{text}”",
@@ -270,7 +286,7 @@ def _address(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        network = ipaddress.ip_network(text.strip("[]"), strict=False)
+        network = _ip_network(text)
     except ValueError:
         raise Stop(
             f"--proxy is an address or a network such as 192.0.2.5 or 10.0.0.0/24, not “{text}”",
@@ -281,6 +297,25 @@ def _network(text: str) -> str:
     return str(network)
 
 
+def _ip_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    """As `_ip`: clients with an IPv4 address are known by that one."""
+    if "%" in text:
+        raise ValueError("a network with a zone")
+    network = ipaddress.ip_network(text.strip("[]"), strict=False)
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    return ipaddress.ip_network((int(mapped), network.prefixlen - 96)) if mapped else network
+
+
+def _proxies(texts: Sequence[str]) -> list[str]:
+    """Networks that may be everybody together are refused as one that is."""
+    said = [_network(one) for one in texts]
+    for kind in (ipaddress.IPv4Network, ipaddress.IPv6Network):
+        of_kind = (one for one in map(ipaddress.ip_network, said) if isinstance(one, kind))
+        if any(one.prefixlen == 0 for one in ipaddress.collapse_addresses(of_kind)):
+            raise Stop(f"--proxy {','.join(texts)} would believe everybody", "Name the addresses of the proxy.")
+    return said
+
+
 def _url(text: str) -> str:
     """Scheme, name and, where it isn't the scheme's own, port."""
     wrong = Stop(f"--url is an address such as https://panel.example.org, not “{text}”")
@@ -289,7 +324,7 @@ def _url(text: str) -> str:
         port, host = parts.port, (parts.hostname or "")
     except ValueError:
         raise wrong from None
-    if parts.scheme not in ("http", "https") or not host or parts.username is not None:
+    if parts.scheme not in ("http", "https") or not host or parts.username is not None or port == 0:
         raise wrong
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise Stop(f"--url has no path: “{text}”", "The panel needs a name of its own, such as a sub-domain.")
@@ -299,3 +334,26 @@ def _url(text: str) -> str:
         raise wrong from None
     usual = {"http": 80, "https": 443}[parts.scheme]
     return f"{parts.scheme}://{name}" + (f":{port}" if port not in (None, usual) else "")
+
+
+def _port(value: object) -> int:
+    if not isinstance(value, int) or not 1 <= int(value) <= 65535 or isinstance(value, bool):
+        raise Stop(f"--port is a number from 1 to 65535, not {value}")
+    return value
+
+
+#: How each kept setting is read.
+_KEPT: dict[str, Callable[[Any], Any]] = {
+    "port": _port,
+    "domain": _domain,
+    "listen": _address,
+    "url": _url,
+    "names": lambda texts: [_name(one) for one in _several(texts)],
+    "proxies": lambda texts: _proxies(_several(texts)),
+}
+
+
+def _several(texts: object) -> list[str]:
+    if not isinstance(texts, list) or not all(isinstance(one, str) for one in texts):
+        raise TypeError
+    return texts

@@ -1,6 +1,7 @@
 """HOME: whether an installation can live there, and whether one does, so that nothing of others is touched."""
 
 import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from runtime.install.say import Stop
 LONGEST = 72
 #: It stands in configuration files and `#!` lines of other programs, which have no common way of quoting.
 _PLAIN = re.compile(r"^/[A-Za-z0-9._/-]*$")
+LOCKS = Path("/run")
 #: For a new installation; and for one that is there, which must come up again on a disk that is all but full.
 NEEDED_BYTES, NEEDED_AGAIN_BYTES = 2 * 2**30, 64 * 2**20
 
@@ -67,21 +69,32 @@ def check(layout: Layout) -> None:
 @contextmanager
 def alone(layout: Layout) -> Iterator[None]:
     """One `up` or `down` at a time for an installation. Raises `Stop` when another is at work."""
-    file = Path("/run/lock") if Path("/run/lock").is_dir() else Path("/tmp")  # noqa: S108 (root's own name in it)
-    name = str(layout.home).strip("/").replace("/", "-")
-    descriptor = os.open(
-        file / f"wadah-{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-    )
+    file = _lock_of(layout)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            if not os.path.samestat(os.fstat(descriptor), file.lstat()):  # a purge has taken it away meanwhile
+                raise BlockingIOError
+        except (BlockingIOError, FileNotFoundError):
             raise Stop(
                 f"another `up` or `down` is at work on {layout.home}", "Wait until it has ended."
             ) from None
         yield
     finally:
         os.close(descriptor)
+
+
+def forget_lock(layout: Layout) -> None:
+    """Takes the lock's file away; to be called by who holds it."""
+    _lock_of(layout).unlink(missing_ok=True)
+
+
+def _lock_of(layout: Layout) -> Path:
+    """Where root alone makes files: in /run/lock and /tmp anybody can put one first, and hold it for ever.
+    Named by a hash, since two HOMEs may have the same letters."""
+    name = hashlib.sha256(os.fsencode(layout.home)).hexdigest()[:16]
+    return LOCKS / f"wadah-{name}.lock"
 
 
 def delete(layout: Layout) -> bool:

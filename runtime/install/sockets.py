@@ -11,8 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from runtime.install.host import ids
 from runtime.install.layout import Layout
 
+_MAPPED = bytes(10) + b"\xff\xff"
 _LISTEN, _UNCONNECTED = "0A", "07"
 #: Of /proc/net/unix: somebody calls accept(2) on it.
 _ACCEPTS = 0x10000
@@ -67,10 +69,10 @@ def _who_opens(path: str) -> str:
 
 def processes_of(layout: Layout) -> list[int]:
     """What runs for this installation, under whatever supervision: it has HOME in its environment, or works
-    in it (some write over their environment), and has our own user namespace: nothing inside an environment can
-    pass for it."""
+    in it (some write over their environment), is root's or the panel's user's, and has our own user namespace:
+    nothing inside an environment and no other user of the machine can pass for it."""
     mark, ours = f"WADAH_HOME={layout.home}".encode(), _namespace("self", "user")
-    candidates = (pid for pid in _pids() if _namespace(pid, "user") == ours)
+    candidates = (pid for pid in _pids() if _namespace(pid, "user") == ours and _user(pid) in _users())
     return [pid for pid in candidates if mark in _environment(pid) or _works_in(pid, layout.home)]
 
 
@@ -83,6 +85,20 @@ def _works_in(pid: int, home: Path) -> bool:
 
 def _pids() -> Iterator[int]:
     return (int(one.name) for one in Path("/proc").iterdir() if one.name.isdigit())
+
+
+def _users() -> set[int]:
+    with suppress(KeyError):
+        return {0, ids()[0]}
+    return {0}
+
+
+def _user(pid: int) -> int:
+    """The real user of a process; -1 when it is gone."""
+    with suppress(OSError, StopIteration):
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("Uid:")).split()[1])
+    return -1
 
 
 def _environment(pid: int) -> list[bytes]:
@@ -157,6 +173,8 @@ def _rows(pid: int, name: str) -> list[list[str]]:
 
 
 def _address(text: str) -> str:
-    """Words of 32 bits, each in the machine's own order."""
+    """Words of 32 bits, each in the machine's own order. A socket of IPv6 on an address of IPv4 is reached by
+    that one."""
     packed = b"".join(struct.pack("=I", int(text[at : at + 8], 16)) for at in range(0, len(text), 8))
+    packed = packed.removeprefix(_MAPPED)
     return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)

@@ -44,6 +44,7 @@ def up(
     """Raises `Stop` with one sentence and the remedy when the machine can't do it."""
     if os.geteuid() != 0:
         raise Stop("`up` needs root: it makes namespaces, mounts and users", "sudo ./wadah up")
+    _end_by_signals()
     place.check(layout)
     front = front_of(layout, wish)
     _check_free(layout, front)
@@ -61,6 +62,17 @@ def up(
     _greet(layout, front, admin)
     if not detach:
         _stay(layout, front)
+
+
+def _end_by_signals() -> None:
+    """SIGTERM and the end of the terminal end it as Ctrl-C does, so that what was begun is undone."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup(1)
+            signal.signal(number, interrupt)
 
 
 def _check_free(layout: Layout, front: Front) -> None:
@@ -238,12 +250,6 @@ def _greet(layout: Layout, front: Front, admin: dict[str, str]) -> None:
 def _stay(layout: Layout, front: Front) -> None:
     """In the foreground until Ctrl-C, SIGTERM, the end of the terminal or `down`; environments go on running.
     A supervisor that was killed, and its processes with it, is started again."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
     plain("Ctrl-C stops the panel; environments go on running.")
     try:
         while True:

@@ -1,7 +1,8 @@
 """Installations of one machine have nothing in common: marks, user ids, networks, ports of forwards."""
 
-from collections.abc import Iterator
-from ipaddress import IPv4Network, IPv6Network
+import os
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import combinations
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from runtime import claims
 from runtime.errors import HostLacks
-from runtime.node import DEFAULT_HOME, FIRST_UID, IDS_PER_SLOT, Node, NodeSettings
+from runtime.node import DEFAULT_HOME, FIRST_UID, IDS_PER_SLOT, Node, NodeSettings, default_settings
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(claims, "DIRECTORY", tmp_path / "installations")
     monkeypatch.setattr(claims, "SUBORDINATE", ())
     monkeypatch.setattr(claims, "_in_use", lambda: iter(()))
+    monkeypatch.setattr(
+        claims, "_own_addresses", lambda: iter([IPv4Address("192.168.9.1"), IPv6Address("fd09::1")])
+    )
     yield
 
 
@@ -105,3 +109,60 @@ def test_the_default_installation_has_no_mark_and_the_first_block() -> None:
 def test_a_network_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(HostLacks):
         claims.network_of(text, IPv4Network)
+
+
+@pytest.mark.parametrize(
+    ("ipv4", "ipv6", "said"),
+    [
+        ("192.168.8.0/24", None, "of another installation"),
+        ("192.168.0.0/16", None, "of another installation"),
+        (None, "fd08::/80", "of another installation"),
+        ("192.168.9.0/28", None, "an address of this machine"),
+        (None, "fd09::/64", "an address of this machine"),
+        ("127.0.0.0/8", None, "for other things"),
+        ("224.0.0.0/8", None, "for other things"),
+        ("169.254.0.0/16", None, "for other things"),
+        ("0.0.0.0/0", None, "too wide"),
+        (None, "::/0", "too wide"),
+        (None, "fe80::/64", "for other things"),
+    ],
+)
+def test_a_network_that_a_person_gives_is_nobodys_yet(
+    tmp_path: Path, ipv4: str | None, ipv6: str | None, said: str
+) -> None:
+    _install(tmp_path / "first", ipv4=IPv4Network("192.168.8.0/24"), ipv6=IPv6Network("fd08::/64"))
+    given = (IPv4Network(ipv4) if ipv4 else None, IPv6Network(ipv6) if ipv6 else None)
+    with pytest.raises(HostLacks, match=said), claims.choosing(tmp_path / "second", *given):
+        pass
+    assert [home for home, _ in claims._recorded()] == [tmp_path / "first"]
+
+
+def _fifo(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def _endless(file: Path) -> None:
+    file.symlink_to("/dev/zero")
+
+
+def _huge(file: Path) -> None:
+    with file.open("wb") as opened:
+        opened.truncate(2**40)
+
+
+def _of_another(file: Path) -> None:
+    file.write_text(default_settings(DEFAULT_HOME).model_dump_json())
+    os.chown(file, 65534, 65534)
+
+
+@pytest.mark.parametrize("plant", [_fifo, _endless, _huge, _of_another])
+def test_what_a_user_puts_where_an_installation_was_is_neither_believed_nor_waited_for(
+    tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    if plant is _of_another and os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    gone = _install(tmp_path / "gone").home
+    (gone / "node" / "node.json").unlink()
+    plant(gone / "node" / "node.json")
+    _install(tmp_path / "new")
+    assert [home for home, _ in claims._recorded()] == [tmp_path / "new"]

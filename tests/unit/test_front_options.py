@@ -57,6 +57,15 @@ def test_where_browsers_find_it(tmp_path: Path, given: dict[str, Any], url: str)
         ({"proxies": ["nginx"]}, "--proxy is an address"),
         ({"proxies": ["0.0.0.0/0"]}, "would believe everybody"),
         ({"proxies": ["::/0"]}, "would believe everybody"),
+        ({"proxies": ["0.0.0.0/1", "128.0.0.0/1"]}, "would believe everybody"),
+        ({"proxies": ["::ffff:0:0/96"]}, "would believe everybody"),
+        ({"proxies": ["fe80::1%x y"]}, "--proxy is an address"),
+        ({"listen": "::ffff:0.0.0.0"}, "--listen is one address"),
+        ({"listen": "::1%x }\n respond evil"}, "--listen is an IP address"),
+        ({"listen": "fe80::1%eth0"}, "--listen is an IP address"),
+        ({"names": ["fe80::1%e}"]}, "--name is a host name"),
+        ({"url": "https://[::1%a }]"}, "--url is an address such as"),
+        ({"url": "https://panel.example.org:0"}, "--url is an address such as"),
     ],
 )
 def test_what_cannot_be_is_refused_and_not_kept(tmp_path: Path, given: dict[str, Any], said: str) -> None:
@@ -134,3 +143,52 @@ def test_a_front_on_loopback_listens_there_and_nowhere_else(tmp_path: Path) -> N
     assert set(listening) <= {("127.0.0.1", 8080), ("::1", 8080)}
     assert front_of(Layout(tmp_path), Wish(listen="192.0.2.10")).listening == [("192.0.2.10", 8443)]
     assert front_of(Layout(tmp_path), Wish(domain="a.example")).listening == [("", 80), ("", 443)]
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ({"listen": "::ffff:192.0.2.10"}, "192.0.2.10"),
+        ({"proxies": ["::ffff:192.0.2.5"]}, "192.0.2.5/32"),
+        ({"names": ["::ffff:192.0.2.7"]}, "192.0.2.7"),
+    ],
+)
+def test_an_ipv4_address_in_an_ipv6_one_is_that_ipv4_address(
+    tmp_path: Path, given: dict[str, Any], found: str
+) -> None:
+    front = front_of(Layout(tmp_path), Wish(**given))
+    assert found in (*front.bind, *front.proxies, *front.names)
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "",
+        "{",
+        "null",
+        "5",
+        '"x"',
+        '{"port": "x"}',
+        '{"port": null}',
+        '{"port": true}',
+        '{"port": 70000}',
+        '{"port": 8080.5}',
+        '{"listen": 5}',
+        '{"listen": "0.0.0.0"}',
+        '{"domain": "a b"}',
+        '{"domain": "x\\n}"}',
+        '{"url": 7}',
+        '{"url": "x"}',
+        '{"names": 5}',
+        '{"names": "abc"}',
+        '{"names": ["a\\n}"]}',
+        '{"proxies": ["x"]}',
+        '{"proxies": ["0.0.0.0/0"]}',
+    ],
+)
+def test_a_file_that_somebody_edited_is_read_as_strictly_as_options(tmp_path: Path, kept: str) -> None:
+    layout = Layout(tmp_path)
+    layout.settings_file.write_text(kept)
+    with pytest.raises(Stop, match=r"front\.json can't be used"):
+        front_of(layout)
+    assert layout.settings_file.read_text() == kept

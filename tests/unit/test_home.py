@@ -1,5 +1,8 @@
 """HOME: what is refused before anything is made, and what is never deleted."""
 
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,12 +66,57 @@ def test_a_foreign_directory_is_never_deleted(open_directory: Path) -> None:
     assert (open_directory / "mine").read_text() == "precious"
 
 
+@pytest.fixture
+def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "LOCKS", tmp_path)
+
+
+@pytest.mark.usefixtures("locks")
 def test_two_at_once_are_refused(open_directory: Path) -> None:
     layout = Layout(open_directory)
     with place.alone(layout), pytest.raises(Stop, match="at work"), place.alone(layout):
         pass
     with place.alone(layout):
         pass
+
+
+@pytest.mark.usefixtures("locks")
+def test_homes_with_the_same_letters_do_not_wait_for_each_other() -> None:
+    with place.alone(Layout(Path("/srv/a/b"))), place.alone(Layout(Path("/srv/a-b"))):
+        pass
+
+
+@pytest.mark.usefixtures("locks")
+def test_a_lock_that_a_purge_took_away_is_nobodys(open_directory: Path, tmp_path: Path) -> None:
+    layout = Layout(open_directory)
+    with place.alone(layout):
+        place.forget_lock(layout)
+        assert not list(tmp_path.glob("*.lock"))
+    with place.alone(layout):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="`down` wants root")
+def test_down_waits_for_no_up_that_is_at_work(open_directory: Path) -> None:
+    layout = Layout(open_directory)
+    (layout.home / "admin.json").write_text("{}")
+    command = [sys.executable, "-m", "runtime.install", "down", "--purge", "--home", str(layout.home)]
+    with place.alone(layout):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    place.forget_lock(layout)
+    assert "at work" in done.stdout + done.stderr
+    assert layout.admin_file.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+def test_no_other_user_makes_the_lock_first(open_directory: Path) -> None:
+    """Held by him it would stop every `up` for ever."""
+    file = place._lock_of(Layout(open_directory))
+    made = subprocess.run(
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "touch", str(file)], check=False
+    )
+    assert made.returncode != 0
+    assert not file.exists()
 
 
 def test_a_relative_home_is_meant_from_where_it_was_called(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from runtime.install import doctor
 from runtime.install.front import Front
 from runtime.install.layout import Layout
-from runtime.install.sockets import Listener, listeners
+from runtime.install.sockets import Listener, listeners, processes_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,8 @@ from runtime.install.sockets import Listener, listeners
         (socket.AF_INET6, socket.SOCK_STREAM, "::", "whoever reaches any address of this machine"),
         (socket.AF_INET6, socket.SOCK_DGRAM, "::1", "this machine only"),
         (socket.AF_INET, socket.SOCK_DGRAM, "0.0.0.0", "whoever reaches any address of this machine"),
+        (socket.AF_INET6, socket.SOCK_STREAM, "::ffff:0.0.0.0", "whoever reaches any address of this machine"),
+        (socket.AF_INET6, socket.SOCK_STREAM, "::ffff:127.0.0.1", "this machine only"),
     ],
 )
 def test_a_socket_and_who_reaches_it(
@@ -32,7 +35,8 @@ def test_a_socket_and_who_reaches_it(
         port = one.getsockname()[1]
         name = "tcp" if kind is socket.SOCK_STREAM else "udp"
         found = [seen for seen in listeners([os.getpid()]) if seen.port == port]
-        assert [(seen.kind, seen.address, seen.reached_by) for seen in found] == [(name, host, reach)]
+        address = host.removeprefix("::ffff:")
+        assert [(seen.kind, seen.address, seen.reached_by) for seen in found] == [(name, address, reach)]
     assert not [seen for seen in listeners([os.getpid()]) if seen.port == port]
 
 
@@ -68,3 +72,17 @@ def test_what_nobody_asked_for_is_weak(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setattr(doctor, "listeners", lambda _: seen)
     levels = [check.level for check in doctor._sockets(Layout(tmp_path))]
     assert levels == ["ok", "weak", "weak"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+def test_another_users_process_is_not_taken_for_ours(tmp_path: Path) -> None:
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "cat"]
+    environment = {**os.environ, "WADAH_HOME": str(tmp_path)}
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as his:
+        assert his.stdin is not None
+        assert his.stdout is not None
+        his.stdin.write(b"x")
+        his.stdin.flush()
+        assert his.stdout.read(1) == b"x"  # it is `cat` by now, as that user
+        assert his.pid not in processes_of(Layout(tmp_path))
+        his.stdin.close()
