@@ -309,10 +309,12 @@ def _ip_network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 def _proxies(texts: Sequence[str]) -> list[str]:
     """Networks that may be everybody together are refused as one that is."""
     said = [_network(one) for one in texts]
-    for kind in (ipaddress.IPv4Network, ipaddress.IPv6Network):
-        of_kind = (one for one in map(ipaddress.ip_network, said) if isinstance(one, kind))
-        if any(one.prefixlen == 0 for one in ipaddress.collapse_addresses(of_kind)):
-            raise Stop(f"--proxy {','.join(texts)} would believe everybody", "Name the addresses of the proxy.")
+    networks = [ipaddress.ip_network(one) for one in said]
+    ipv4 = [one for one in networks if isinstance(one, ipaddress.IPv4Network)]
+    ipv6 = [one for one in networks if isinstance(one, ipaddress.IPv6Network)]
+    together = [*ipaddress.collapse_addresses(ipv4), *ipaddress.collapse_addresses(ipv6)]
+    if any(one.prefixlen == 0 for one in together):
+        raise Stop(f"--proxy {','.join(texts)} would believe everybody", "Name the addresses of the proxy.")
     return said
 
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,8 @@ def check(layout: Layout) -> None:
                 f"{parent} lets nobody but its owner pass, so the panel's user can't reach {home}",
                 "Choose another: --home DIR",
             )
+    if not is_installation(layout):
+        _only_roots(home)
     place = next(path for path in (home, *home.parents) if path.exists())
     free = shutil.disk_usage(place).free
     needed = NEEDED_AGAIN_BYTES if is_installation(layout) else NEEDED_BYTES
@@ -64,6 +67,21 @@ def check(layout: Layout) -> None:
             f"{place} has {free // 2**20:,} MiB free; {needed // 2**20:,} MiB are needed",
             "Free some space, or take a larger disk: --home DIR",
         )
+
+
+def _only_roots(home: Path) -> None:
+    """Raises `Stop` where another user could put his own HOME in its place, from which root then runs code."""
+    for path in (home, *home.parents):
+        if not path.exists():
+            continue
+        seen = path.stat()
+        if seen.st_uid not in (0, os.geteuid()):
+            owner = f"belongs to the user {seen.st_uid}"
+        elif seen.st_mode & 0o002 and not seen.st_mode & stat.S_ISVTX:
+            owner = "is writable for everybody"
+        else:
+            continue
+        raise Stop(f"{path} {owner}, who could exchange what is in {home}", "Choose another: --home DIR")
 
 
 @contextmanager

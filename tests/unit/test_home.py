@@ -13,6 +13,8 @@ from runtime.install import place
 from runtime.install.layout import Layout
 from runtime.install.say import Stop
 
+_ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+
 
 @pytest.fixture
 def open_directory() -> Iterator[Path]:
@@ -47,6 +49,28 @@ def test_a_directory_that_the_panels_user_cannot_reach_is_refused(open_directory
     closed.mkdir(mode=0o700)
     with pytest.raises(Stop, match="lets nobody but its owner pass"):
         place.check(Layout(closed / "home"))
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner"), [(0o777, 0), pytest.param(0o755, 65534, marks=_ROOT_ONLY), (0o1777, None)]
+)
+def test_a_directory_in_which_another_user_exchanges_home_is_refused(
+    open_directory: Path, mode: int, owner: int | None
+) -> None:
+    """He would rename it, and root would run the code of his."""
+    his = open_directory / "his"
+    his.mkdir()
+    his.chmod(mode)
+    if owner:
+        os.chown(his, owner, owner)
+    for home in (his, his / "home", his / "a" / "b"):
+        if owner is None:  # as /tmp: sticky
+            place.check(Layout(home))
+        else:
+            with pytest.raises(Stop, match="could exchange"):
+                place.check(Layout(home))
+    (his / "admin.json").write_text("{}")
+    place.check(Layout(his))  # one of before comes up again
 
 
 def test_a_full_disk_is_refused_for_a_new_installation_only(
@@ -108,7 +132,7 @@ def test_down_waits_for_no_up_that_is_at_work(open_directory: Path) -> None:
     assert layout.admin_file.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
+@_ROOT_ONLY
 def test_no_other_user_makes_the_lock_first(open_directory: Path) -> None:
     """Held by him it would stop every `up` for ever."""
     file = place._lock_of(Layout(open_directory))

@@ -1,0 +1,37 @@
+"""However `up` is ended, what it began is undone."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+_UP = """
+import os, time
+from pathlib import Path
+from runtime.install import place
+from runtime.install.layout import Layout
+from runtime.install.up import up
+
+def begin(_):
+    try:
+        print("begun", flush=True)
+        time.sleep(60)
+    finally:
+        print("undone", flush=True)
+
+os.geteuid = lambda: 0
+place.check = begin
+up(Layout(Path("/nowhere")))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_was_begun_is_undone(number: signal.Signals) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", _UP], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as ours:
+        assert ours.stdout is not None
+        assert ours.stdout.readline() == b"begun\n"
+        ours.send_signal(number)
+        assert ours.stdout.read() == b"undone\n"
