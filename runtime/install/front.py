@@ -312,8 +312,9 @@ def _proxies(texts: Sequence[str]) -> list[str]:
     networks = [ipaddress.ip_network(one) for one in said]
     ipv4 = [one for one in networks if isinstance(one, ipaddress.IPv4Network)]
     ipv6 = [one for one in networks if isinstance(one, ipaddress.IPv6Network)]
-    together = [*ipaddress.collapse_addresses(ipv4), *ipaddress.collapse_addresses(ipv6)]
-    if any(one.prefixlen == 0 for one in together):
+    lengths = [one.prefixlen for one in ipaddress.collapse_addresses(ipv4)]
+    lengths += [one.prefixlen for one in ipaddress.collapse_addresses(ipv6)]
+    if 0 in lengths:
         raise Stop(f"--proxy {','.join(texts)} would believe everybody", "Name the addresses of the proxy.")
     return said
 
