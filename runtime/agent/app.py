@@ -21,8 +21,8 @@ from runtime.agent.session import Session
 from runtime.agent.streams import Streams, TooMany
 from runtime.agent.tickets import TicketOffice, TicketRefused
 from runtime.console import recording
-from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, Stop, run_command
-from runtime.console.terminals import close_terminal, find, list_terminals, open_terminal
+from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, Stop
+from runtime.console.inside import Inside
 from runtime.contract import Purpose, Ticket
 from runtime.errors import RuntimeFault
 from runtime.node import Node
@@ -63,8 +63,15 @@ class ExecRequest(BaseModel):
 class Agent:
     """What the addresses share."""
 
-    def __init__(self, node: Node, execs: ThreadPoolExecutor, looks: ThreadPoolExecutor):
+    def __init__(
+        self,
+        node: Node,
+        execs: ThreadPoolExecutor,
+        looks: ThreadPoolExecutor,
+        inside: Inside | None = None,
+    ):
         self.node = node
+        self.inside = inside or Inside(node)
         self.tickets = TicketOffice(node)
         self.streams = Streams(node)
         self._pool, self._looks = execs, looks
@@ -131,8 +138,7 @@ class Agent:
         environment_id: UUID = request.path_params["id"]
         with Stop() as stop:
             work = partial(
-                run_command,
-                self.node,
+                self.inside.run,
                 environment_id,
                 wanted.command,
                 timeout_s=wanted.timeout_s,
@@ -155,7 +161,7 @@ class Agent:
     async def terminals(self, request: Request) -> Response:
         self._ticket(request, Purpose.TERMINAL)
         environment_id = request.path_params["id"]
-        found = await self._look(environment_id, lambda: list_terminals(self.node, environment_id))
+        found = await self._look(environment_id, lambda: self.inside.terminals(environment_id))
         rows = []
         for one in found:
             row = asdict(one)
@@ -169,7 +175,7 @@ class Agent:
         if ticket.read_only:
             raise TicketRefused("the ticket is for watching only")
         environment_id, name = request.path_params["id"], request.path_params["name"]
-        closed = await self._look(environment_id, lambda: close_terminal(self.node, environment_id, name))
+        closed = await self._look(environment_id, lambda: self.inside.close_terminal(environment_id, name))
         if not closed:
             raise RuntimeFault(f"there is no terminal called {name}", code="not_found", retryable=False)
         return Response(status_code=204)
@@ -199,11 +205,13 @@ class Agent:
             return
         environment_id, name = socket.path_params["id"], socket.path_params["name"]
         try:
-            known = await self._look(environment_id, lambda: find(self.node, environment_id, name))
+            known = await self._look(environment_id, lambda: self.inside.find_terminal(environment_id, name))
             if known is None or (not known.running and not ticket.read_only):
                 if ticket.read_only:
                     raise RuntimeFault(f"there is no terminal called {name}", code="not_found", retryable=False)
-                known = await self._look(environment_id, lambda: open_terminal(self.node, environment_id, name))
+                known = await self._look(
+                    environment_id, lambda: self.inside.open_terminal(environment_id, name)
+                )
         except RuntimeFault as fault:
             await socket.send_json({"type": "error", "code": fault.code, "message": str(fault)})
             await socket.close(4409, fault.code)
@@ -211,7 +219,7 @@ class Agent:
         directory = known.directory
 
         def exit_code() -> int | None:
-            now = find(self.node, environment_id, name)
+            now = self.inside.find_terminal(environment_id, name)
             return now.exit_code if now else None
 
         async with self.streams.watching(environment_id, name, directory, directory) as stream:
