@@ -68,6 +68,11 @@ def configure(options: dict[str, Any]) -> None:
             "loggers": {
                 "django.security.DisallowedHost": {"level": "ERROR"},
                 "django.request": {"level": "ERROR"},
+                # each statement, each name that a template asks for in vain, each message and its arguments
+                "django.db.backends": {"level": "INFO"},
+                "django.template": {"level": "INFO"},
+                "celery": {"level": "INFO"},
+                "kombu": {"level": "INFO"},
                 "asyncio": {"level": "WARNING"},
             },
         }

@@ -213,6 +213,15 @@ def _check(options: argparse.Namespace) -> int:
     return run_check(fix=options.fix)
 
 
+def _dev(options: argparse.Namespace) -> int:
+    from runtime.install.dev import PORT, dev  # noqa: PLC0415
+    from runtime.install.layout import CHECKOUT  # noqa: PLC0415
+
+    called_from = Path(os.environ.pop("WADAH_FROM", "."))
+    home = (called_from / options.home).resolve() if options.home else CHECKOUT / ".dev"
+    return dev(home, port=options.port or PORT, reset=options.reset)
+
+
 def _bench(options: argparse.Namespace) -> int:
     from runtime.install.testing import run_bench  # noqa: PLC0415
 
@@ -282,6 +291,10 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument("arguments", nargs=argparse.REMAINDER)
     looked = verb("check", _check, "look at the code: types, style, imports, migrations, scripts", home=False)
     looked.add_argument("--fix", action="store_true", help="mend what can be mended by itself first")
+    shown = verb("dev", _dev, "show the panel with a node on paper, while it is being changed", home=False)
+    shown.add_argument("--port", type=int, help="port of the panel (8000)")
+    shown.add_argument("--reset", action="store_true", help="forget what was made here, and begin anew")
+    shown.add_argument("--home", metavar="DIR", help="state, in place of .dev in the checkout")
     anew = verb("rotate", _rotate, "exchange every key and password of the installation for new ones")
     anew.add_argument("--only", action="append", choices=("panel", "node", "redis", "certificate"))
     anew.add_argument(

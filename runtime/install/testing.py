@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -28,6 +29,8 @@ from runtime.install.say import Stop, line, plain
 VENV = CHECKOUT / ".venv"
 #: What a machine without Debian's redis-server and npm takes from the Python index in their place.
 STAND_INS = CHECKOUT / "requirements" / "stand-ins.lock"
+#: From this Python on the index has no wheel of the stand-in for Redis.
+NO_STAND_IN = (3, 13)
 #: Everything that tests and benchmarks as a whole need.
 ALL_PACKAGES = {**NODE_PACKAGES, **PANEL_PACKAGES, **TEST_PACKAGES}
 
@@ -126,6 +129,12 @@ def prepare(packages: Mapping[str, str] = ALL_PACKAGES, *, panel: bool = True) -
         line(f"packages ({', '.join(installed)})" if installed else "packages")
         if os.geteuid() == 0:
             ensure_user()
+    if panel and not there("redis-server") and sys.version_info >= NO_STAND_IN:
+        raise Stop(
+            f"redis-server is missing, and nothing stands in for it with Python {sys.version_info[0]}."
+            f"{sys.version_info[1]}: the index has its stand-in for Python 3.11 and 3.12",
+            "apt-get install redis-server, or have python3.12 or python3.11 in place of this one.",
+        )
     python.ensure(VENV, CHECKOUT / "requirements" / "dev.lock")
     if panel and not all(there(one) for one in ("redis-server", "npm")):
         python.ensure(VENV, STAND_INS, beside=True)
