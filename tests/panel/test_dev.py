@@ -83,7 +83,7 @@ class Running:
             self.process = subprocess.Popen(words, cwd=CHECKOUT, stdout=said, stderr=said)
 
     def wait(self, for_what: str) -> None:
-        until = time.monotonic() + 110
+        until = time.monotonic() + 180
         while for_what not in self.said.read_text():
             assert self.process.poll() is None, self.said.read_text()
             assert time.monotonic() < until, self.said.read_text()
@@ -117,7 +117,7 @@ def echoes(browser: Browser, environment: str) -> bool:
         return b"echo to $ paper\r\nto $ paper\r\n" in seen and b"Reached target" in seen
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_from_nothing_to_a_console_and_nothing_stays(running: Running) -> None:
     running.wait("a dozen environments")
     admin = json.loads((running.home / "admin.json").read_text())
