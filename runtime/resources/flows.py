@@ -39,11 +39,11 @@ class EndingFlows:
     def end(self) -> int:
         """All that was noted, in one go; how many. Cheap when nothing was. Raises OSError, and then it stays
         noted."""
-        if not self._directory.is_dir() or not any(self._directory.iterdir()):
+        if not self._noted():
             return 0
         with exclusive(self._node, "flows"):
             addresses, forwards, taken = set(), set(), []
-            for file in self._directory.iterdir():
+            for file in self._noted():
                 with suppress(FileNotFoundError):
                     # under another name, so that what is noted anew meanwhile isn't forgotten
                     taken.append(file.rename(file.with_name(f"{file.name[:36]}.{uuid4().hex[:8]}")))
@@ -54,6 +54,12 @@ class EndingFlows:
             for file in taken:
                 file.unlink(missing_ok=True)
             return ended
+
+    def _noted(self) -> list[Path]:
+        """Notes, and those that were taken and not ended; not what somebody is just writing."""
+        with suppress(FileNotFoundError):
+            return [file for file in self._directory.iterdir() if file.suffix != ".new"]
+        return []
 
 
 def _read(file: Path) -> dict[str, Elements] | None:

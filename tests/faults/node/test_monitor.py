@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from uuid import UUID
 
 import pytest
 
@@ -29,6 +30,20 @@ def _kill(find: Callable[[], int | None]) -> int:
     return pid
 
 
+def _end_monitors(node: Node, environment_id: UUID) -> set[int]:
+    """Their pids, which they write down later than this. One may be about to go on in a child, which a look at
+    all of /proc can miss, so it is looked until some were found and none is left."""
+    ended: set[int] = set()
+    until = time.monotonic() + 30
+    while (found := monitors(node, environment_id)) or not ended:
+        assert time.monotonic() < until, f"monitors {found} after {ended}"
+        for one in found:
+            one.send(signal.SIGKILL)
+            ended.add(one.pid)
+        time.sleep(0.01)
+    return ended
+
+
 @pytest.mark.parametrize("name", FROM_ITS_START)
 def test_a_monitor_killed_while_it_starts(node: Node, specs: Specs, busybox: str, name: str) -> None:
     """After each step from the one that starts it."""
@@ -39,16 +54,11 @@ def test_a_monitor_killed_while_it_starts(node: Node, specs: Specs, busybox: str
         report = Engine(node).apply(spec)
         os._exit(int(report is None or report.state is not ObservedState.RUNNING or report.code != ""))
     assert os.WIFSTOPPED(os.waitpid(child, os.WUNTRACED)[1])
-    killed = monitors(node, spec.id)  # it writes its pid down later
-    assert killed
-    for one in killed:
-        one.send(signal.SIGKILL)
-    while monitors(node, spec.id):
-        time.sleep(0.01)
+    killed = _end_monitors(node, spec.id)
     os.kill(child, signal.SIGCONT)
     try:
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert monitor_pid(node, spec.id) not in (None, *(one.pid for one in killed))
+        assert monitor_pid(node, spec.id) not in (None, *killed)
         assert_whole(node)
     finally:
         delete(node, spec)
