@@ -20,8 +20,8 @@ import structlog
 import uvicorn
 from celery import Celery
 
+from panel.live.server import listen
 from runtime import logs, work
-from runtime.agent.__main__ import listen
 from runtime.agent.app import Agent
 from runtime.agent.outbox import Outbox
 from runtime.contract import (
