@@ -7,8 +7,12 @@ import sys
 import pytest
 
 _UP = """
-import os, time
+import os, signal, time
 from pathlib import Path
+# as at a terminal: whoever runs the tests in the background may have had them ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGTERM, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from runtime.install import place
 from runtime.install.layout import Layout
 from runtime.install.up import up
