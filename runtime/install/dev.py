@@ -72,7 +72,7 @@ def roles(home: Path, port: int) -> tuple[Role, ...]:
 
 def dev(directory: Path, *, port: int, reset: bool) -> int:
     """Until Ctrl-C, SIGTERM or the end of the terminal."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     with _only_one(directory, reset=reset), _short(directory) as home:
         _refuse_taken(port)
