@@ -8,7 +8,7 @@ from pydantic import Field
 
 from panel.accounts import policy, services, signed_in
 from panel.accounts.models import Token
-from panel.api.inputs import Input, Moment
+from panel.api.inputs import Input, Moment, Naming
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.tenants.permissions import Permission
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 
 class TokenToCreate(Input):
-    tenant: str | None = None
+    tenant: Naming | None = None
     name: str = ""
     role: str = ""
     permissions: list[str] = []

@@ -12,6 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 Moment = Annotated[datetime, Field(strict=False)]
 
 
+#: Names something that is there (an id or slug). Nothing at all isn't "none": that is `null`, or left out.
+Naming = Annotated[str, Field(min_length=1)]
+
+
 class Input(BaseModel):
     """A body. Its numbers may be written `1` or `1.0`; see `panel.gate.bodies`."""
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from panel.api.inputs import Input
+from panel.api.inputs import Input, Naming
 from panel.api.pages import Page, cut, page_of
 from panel.api.promised import document, promised
 from panel.api.root import actor, uuid_of
@@ -35,7 +35,7 @@ WHAT = "This environment"
 class NewEnvironment(Input):
     name: str = Field(max_length=4096)
     image: str = Field(max_length=4096)
-    tenant: str | None = None
+    tenant: Naming | None = None
     plan: str = ""
     limits: Json | None = None
     kind: str = "system"

@@ -1,6 +1,8 @@
-"""Query parameters of the API: those that an operation has, each once. Others are refused by their names.
+"""Query parameters of the API: those that an operation has, each once and with a value. Others are refused by
+their names.
 
-A filter that is misspelt and ignored gives everything, and a program then deletes it.
+A filter that is misspelt and ignored gives everything, and a program then deletes it. So does one whose value a
+program has lost (`?tenant=`).
 """
 
 from collections.abc import Callable
@@ -59,4 +61,7 @@ def _wrong(request: HttpRequest, known: frozenset[str], several: frozenset[str])
                 "name": name,
                 "count": len(values),
             }
+        elif "" in values:
+            text = _("%(name)s is empty: give it a value, or leave it out.")
+            found[name] = text % {"name": name}
     return found

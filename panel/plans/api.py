@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 
-from panel.api.inputs import Input
+from panel.api.inputs import Input, Naming
 from panel.api.pages import Page, page_of
 from panel.api.root import actor, uuid_of
 from panel.api.versions import expected_version
@@ -27,7 +27,7 @@ class NewPlan(Input):
     choices: Json = {}
     slug: str = ""
     description: str = ""
-    tenant: str | None = None
+    tenant: Naming | None = None
     position: int = 0
 
 

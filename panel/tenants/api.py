@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from panel.api.inputs import Input
+from panel.api.inputs import Input, Naming
 from panel.api.pages import Page, page_of
 from panel.api.root import actor
 from panel.api.versions import expected_version
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 class NewTenant(Input):
     name: str
     slug: str = ""
-    parent: str | None = None
+    parent: Naming | None = None
     quota: dict[str, float | None] = {}
 
 
