@@ -79,6 +79,10 @@ class DevicesForm(forms.Form):
     )
 
 
+#: Fields of `CreateForm` that are folded up at first.
+_FURTHER = ("kind", "kernel", "ipv4", "ipv6", "description", "tags", "devices")
+
+
 class CreateForm(SavedKeys, LimitsForm, DevicesForm):
     name = forms.CharField(
         label=_("Name"),
@@ -112,6 +116,11 @@ class GeneralForm(forms.Form):
     )
     description = forms.CharField(label=_("Description"), required=False, max_length=400)
     tags = tags_field()
+
+    @property
+    def has_further_errors(self) -> bool:
+        """Whether a field below *more* was refused: it is opened then."""
+        return any(self[name].errors for name in _FURTHER)
 
     def changes(self, row: Environment) -> dict[str, Any]:
         """Only what isn't so already."""

@@ -33,6 +33,11 @@ CHECKS = (
     Check("ruff format", ("ruff", "format", "--check", "--quiet", "."), ("ruff", "format", "--quiet", ".")),
     Check("import-linter", ("lint-imports",)),
     Check("djlint", ("djlint", "--lint", "--quiet", "templates")),
+    Check(
+        "templates",
+        ("djlint", "--reformat", "--check", "--quiet", "templates"),
+        ("djlint", "--reformat", "--quiet", "templates"),
+    ),
     Check("bandit", ("bandit", "-q", "-ll", "-c", "pyproject.toml", "-r", "panel", "runtime")),
     Check("migrations", (*_MIGRATIONS, "--check", "--dry-run"), _MIGRATIONS),
     Check("shellcheck", ("shellcheck", "--severity=warning", "SCRIPTS"), needs="shellcheck"),

@@ -32,12 +32,17 @@ def _sentences(text: str) -> Iterator[str]:
             yield one
 
 
+def _marked(template: Path) -> str:
+    """The sentences of a template as code that marks them; indentation would mean something there."""
+    return "\n".join(line.lstrip() for line in templatize(template.read_text()).splitlines())
+
+
 def _used() -> set[str]:
     code = [p for p in (CHECKOUT / "panel").rglob("*.py") if "migrations" not in p.parts]
     templates = [p for p in (CHECKOUT / "templates").rglob("*.*") if p.suffix in {".html", ".txt", ".json"}]
     return {
         sentence
-        for paths, read in ((code, Path.read_text), (templates, lambda p: templatize(p.read_text())))
+        for paths, read in ((code, Path.read_text), (templates, _marked))
         for path in paths
         for sentence in _sentences(read(path))
     }
