@@ -219,7 +219,7 @@ def prepare(
 
 
 @cli.command()
-def image(name: Annotated[str, typer.Argument(help="busybox or debian-12.")]) -> None:
+def image(name: Annotated[str, typer.Argument(help="busybox, debian-12 or debian-13.")]) -> None:
     """Builds an image of the node, with its progress; a no-op when it is there."""
     from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
     from runtime.images.service import ensure_image

@@ -257,6 +257,10 @@ class Node:
         """Pin of the VE's network namespace, in the node's mount namespace."""
         return self.mounts / "networks" / str(environment_id)
 
+    def time_namespace(self, environment_id: UUID) -> Path:
+        """Pin of the VE's time namespace, in the node's mount namespace; not there on a kernel without them."""
+        return self.mounts / "times" / str(environment_id)
+
     def environment(self, environment_id: UUID) -> Path:
         """Our own records of the VE (0700): spec, journal, bundle, console. Never below what a tenant owns."""
         return self.root / "environments" / str(environment_id)

@@ -29,8 +29,9 @@ EMPTY = (
 ).split()
 #: Directories of /proc that show nothing.
 EMPTY_DIRECTORIES = "acpi asound bus driver dynamic_debug fs irq scsi sys/dev sys/sunrpc tty".split()
-#: Shown by lxcfs: the limits of the reader's own group in place of the host's.
-LXCFS = ("cpuinfo", "loadavg", "meminfo", "stat", "uptime")
+#: Shown by lxcfs: the limits of the reader's own group in place of the host's. Not uptime, which has to agree
+#: with the start of every process: the kernel tells both by the environment's time namespace.
+LXCFS = ("cpuinfo", "loadavg", "meminfo", "stat")
 BOOT_ID = "sys/kernel/random/boot_id"
 #: Of /sys, as it is in the environment's network namespace.
 OF_THE_NETWORK = ("class/net", "devices/virtual/net")
@@ -48,21 +49,33 @@ _COPIED = """
     kernel/mm/transparent_hugepage/shmem_enabled kernel/mm/transparent_hugepage/hpage_pmd_size
     kernel/cgroup/delegate kernel/cgroup/features
 """.split()
+#: For all services of systemd. One that asks for a user namespace of its own wouldn't start, since that takes
+#: the option `nesting`; it is confined by all else that it asks for.
+_SERVICES = "[Service]\nPrivateUsers=no\n"
+#: What earlier versions haven't got.
+_NEWEST = "services/50-wadah.conf"
 _HIDDEN = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
 
 
 def keep(node: Node) -> bool:
     """Makes the files and directories that are shown, in the node's mount namespace, on a file system that is
-    read-only as a whole; False when they are there."""
-    if mounts.is_mounted(node.views):
+    read-only as a whole; False when they are there. Those of an earlier version go on below the new ones, for
+    whoever was started with them."""
+    if mounts.is_mounted(node.views) and (node.views / _NEWEST).exists():
         return False
     libc.mount("wadah", str(node.views), "tmpfs", _HIDDEN, "mode=755,size=1m,nr_inodes=1024")
-    (node.views / "nothing").mkdir(mode=0o555)
+    for name in ("nothing", "services"):
+        (node.views / name).mkdir(mode=0o755)
     for name in _DIRECTORIES:
         (node.views / "sys" / name).mkdir(mode=0o755, parents=True)
     for number in range(os.cpu_count() or 1):
         (node.views / "sys/devices/system/cpu" / f"cpu{number}").mkdir(mode=0o755)
-    files = {"empty": "", "cgroups": _cgroups(), "swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"}
+    files = {
+        "empty": "",
+        _NEWEST: _SERVICES,
+        "cgroups": _cgroups(),
+        "swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
+    }
     for name in _COPIED:
         if (Path("/sys") / name).exists():
             files[f"sys/{name}"] = (Path("/sys") / name).read_text()
@@ -161,6 +174,9 @@ class _Showing:
                 shown += [(bare_proc, BARE["proc"]), (sysfs, BARE["sysfs"])]
             for tree, name in shown:
                 libc.move_mount(tree, self._keep(open_directory(top, f"sys/{name}")))
+            # as the kernel's own init has it and systemd wants it: what is mounted later reaches those who took
+            # a namespace of their own before
+            libc.mount("", "/", "", libc.MS_REC | libc.MS_SHARED)
 
     def _cover(self, proc: Path, place: Path) -> None:
         node = self.node

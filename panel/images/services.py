@@ -25,6 +25,7 @@ from runtime.contract import ArchiveFile, ImageReport, ImageSource, ImageSpec, I
 CATALOGUE = (
     ("busybox", "BusyBox", "A very small system for tests and tools. Starts in milliseconds."),
     ("debian-12", "Debian 12", "Bookworm with systemd, sshd and the usual tools."),
+    ("debian-13", "Debian 13", "Trixie with systemd, sshd and the usual tools."),
 )
 
 

@@ -15,6 +15,7 @@ class ImageSource(StrEnum):
 
     BUSYBOX = "busybox"
     DEBIAN_12 = "debian-12"
+    DEBIAN_13 = "debian-13"
     ARCHIVE = "archive"
 
 

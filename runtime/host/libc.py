@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
+CLONE_NEWTIME = 0x00000080
 CLONE_VM = 0x00000100
 CLONE_FS = 0x00000200
 CLONE_NEWNS = 0x00020000

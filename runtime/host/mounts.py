@@ -1,6 +1,9 @@
 """Mounts: what is mounted where, and id-mapped views of a directory (mount_setattr(2))."""
 
+import errno
 import os
+import threading
+import time
 from pathlib import Path
 
 from runtime.errors import RuntimeFault
@@ -94,6 +97,42 @@ def user_and_network_namespace(first_uid: int, count: int) -> tuple[int, int]:
     """As `user_namespace`, and a descriptor of a new network namespace that belongs to it."""
     user, network = _made_by_child(libc.CLONE_NEWUSER | libc.CLONE_NEWNET, ("user", "net"), first_uid, count)
     return user, network
+
+
+def pin_time_namespace(file: Path) -> bool:
+    """Keeps by a name, until `unmount`, a new time namespace in which the machine has just been started; False
+    where the kernel has no such namespaces (time_namespaces(7)).
+
+    It belongs to the host's user namespace, so nobody inside may set its clocks; a thread makes it and goes.
+    """
+    fault: list[OSError] = []
+
+    def work() -> None:
+        try:
+            libc.unshare(libc.CLONE_NEWTIME)
+            own = Path("/proc") / str(threading.get_native_id())
+            (own / "timens_offsets").write_text(
+                f"monotonic {_until_now(time.CLOCK_MONOTONIC)}\nboottime {_until_now(time.CLOCK_BOOTTIME)}\n"
+            )
+            file.touch(mode=0o600)
+            libc.mount(str(own / "ns/time_for_children"), str(file), "", libc.MS_BIND)
+        except OSError as error:
+            fault.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if not fault:
+        return True
+    if fault[0].errno in (errno.EINVAL, errno.ENOSYS, errno.ENOENT):
+        return False
+    raise RuntimeFault(f"a time namespace can't be made: {fault[0].strerror}", code="host_lacks") from fault[0]
+
+
+def _until_now(clock: int) -> str:
+    """What takes this clock back to zero: seconds, and the nanoseconds that are added to them."""
+    seconds, nanoseconds = divmod(-time.clock_gettime_ns(clock), 10**9)
+    return f"{seconds} {nanoseconds}"
 
 
 def _made_by_child(flags: int, names: tuple[str, ...], first_uid: int, count: int) -> list[int]:

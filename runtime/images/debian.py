@@ -1,4 +1,8 @@
-"""Debian 12 with systemd, sshd and the usual tools, by mmdebstrap from the machine's own apt mirror."""
+"""Debian 12 and 13 with systemd, sshd and the usual tools, by mmdebstrap from the machine's own apt mirror.
+
+What comes out is a Debian as its cloud images are: apt and dpkg as they are by default, nothing left out of a
+package, and the package lists of the day it was built.
+"""
 
 import os
 import re
@@ -15,17 +19,17 @@ from runtime.host.command import ENVIRONMENT
 from runtime.images.base import Progress, Source
 from runtime.node import Node
 
-SUITE = "bookworm"
 DEADLINE_S = 900.0
 PACKAGES = (
-    "systemd,systemd-sysv,libpam-systemd,dbus,openssh-server,iproute2,iputils-ping,ca-certificates,curl,"
-    "nano,vim-tiny,less,sudo,bash-completion,procps,psmisc,cron,logrotate,netbase,locales-all-,apt-utils"
+    "systemd,systemd-sysv,libpam-systemd,dbus,openssh-server,iproute2,iputils-ping,ca-certificates,curl,wget,"
+    "nano,vim-tiny,less,sudo,bash-completion,procps,psmisc,cron,logrotate,netbase,tzdata,locales,apt-utils,"
+    "gnupg,python3,python3-apt"
 )
 #: Units that wait for hardware, or do what the host does, and only cost time in an environment.
 _MASKED = (
     "systemd-udevd.service systemd-udevd-control.socket systemd-udevd-kernel.socket "
     "systemd-udev-trigger.service "
-    "systemd-modules-load.service systemd-remount-fs.service kmod-static-nodes.service modprobe@.service "
+    "systemd-modules-load.service kmod-static-nodes.service modprobe@.service "
     "systemd-pstore.service systemd-random-seed.service systemd-firstboot.service "
     "systemd-tmpfiles-setup-dev.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount "
     "sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount e2scrub_reap.service "
@@ -48,17 +52,18 @@ Limit and use stand on this environment's page.
 """
 _FINISH = f"""
 set -e
+rm -f /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap
 echo 'nameserver 127.0.0.1' > /etc/resolv.conf
 : > /etc/machine-id
-rm -f /etc/hostname /etc/ssh/ssh_host_*
+rm -f /etc/hostname /etc/fstab /etc/ssh/ssh_host_*
 cd /etc/systemd/system
 for unit in {_MASKED}; do ln -sf /dev/null "$unit"; done
 mkdir -p ../system-generators
 for one in {_NO_GENERATORS}; do ln -sf /dev/null "../system-generators/$one"; done
 mkdir -p /usr/lib/wadah/when-asked
 for one in {_WHEN_ASKED}; do
-  dpkg-divert --quiet --local --rename --divert "/usr/lib/wadah/when-asked/$one.service" \\
-    --add "/lib/systemd/system/multi-user.target.wants/$one.service"
+  wanted=$(dpkg-query --listfiles systemd dbus | grep "/multi-user.target.wants/$one.service$")
+  dpkg-divert --quiet --local --rename --divert "/usr/lib/wadah/when-asked/$one.service" --add "$wanted"
 done
 cat > ssh-host-keys.service <<'UNIT'
 [Unit]
@@ -72,7 +77,11 @@ ExecStart=/usr/bin/ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/ssh_host_ed25519_k
 WantedBy=multi-user.target
 UNIT
 systemctl enable ssh-host-keys.service >/dev/null 2>&1
-systemctl disable apt-daily.timer apt-daily-upgrade.timer >/dev/null 2>&1 || true
+# in the file itself, so that whoever says otherwise there is heard; root has no password unless one was given
+sed -i 's/^#PermitRootLogin .*/PermitRootLogin yes/' /etc/ssh/sshd_config
+grep -q '^PermitRootLogin yes$' /etc/ssh/sshd_config
+mkdir systemd-remount-fs.service.d
+printf '[Unit]\\nConditionPathExists=/etc/fstab\\n' > systemd-remount-fs.service.d/wadah.conf
 ln -sf multi-user.target default.target
 mkdir -p /etc/systemd/journald.conf.d
 printf '[Journal]\\nSystemMaxUse=32M\\nRuntimeMaxUse=16M\\n' > /etc/systemd/journald.conf.d/wadah.conf
@@ -80,24 +89,23 @@ passwd --lock root >/dev/null
 printf 'LANG=C.UTF-8\\n' > /etc/default/locale
 cat > /etc/motd <<'TEXT'{_MOTD}TEXT
 apt-get clean
-rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/log/*.log /var/log/apt/*
+rm -rf /var/cache/apt/*.bin /var/log/*.log /var/log/apt/*
 systemd-sysusers
 touch /etc/.updated /var/.updated  # ConditionNeedsUpdate of systemd.unit(5): all is as /usr wants it
 """
+#: Recommends are left out of what is in the image only, and translations of the lists are fetched by the first
+#: `apt update`; both options go with the file that they are kept in, see `_FINISH`.
 _COMMAND = (
     "mmdebstrap",
     "--mode=root",
     "--variant=minbase",
     "--format=directory",
+    "--skip=cleanup/apt/lists",
     '--aptopt=Acquire::Languages "none"',
     '--aptopt=APT::Install-Recommends "false"',
     "--dpkgopt=force-unsafe-io",
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-    "--dpkgopt=path-exclude=/usr/share/locale/*",
     f"--include={PACKAGES}",
     f'--customize-hook=chroot "$1" sh -c {shlex.quote(_FINISH)}',
-    SUITE,
 )
 _WORDS = (
     (re.compile(r"^I: running apt-get update"), 0.05, "reading the package lists"),
@@ -110,14 +118,17 @@ _WORDS = (
 )
 
 
-class Debian12(Source):
-    name = ImageSource.DEBIAN_12
+class Debian(Source):
+    """One suite of Debian."""
+
+    def __init__(self, name: ImageSource, suite: str):
+        self.name, self.suite = name, suite
 
     def recipe(self) -> str:
-        return " ".join(_COMMAND)
+        return " ".join((*_COMMAND, self.suite))
 
     def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
-        command = [*_COMMAND, str(tree), *mirrors()]
+        command = [*_COMMAND, self.suite, str(tree), *mirrors(self.suite)]
         if node.settings.network_namespace:
             # packages come over the host's own network, wherever the node's environments live
             command = ["nsenter", f"--net={node.host_network}", *command]
@@ -125,22 +136,23 @@ class Debian12(Source):
         return ""
 
 
-def mirrors() -> list[str]:
-    """apt source lines for the suite: `WADAH_DEBIAN_MIRROR`, else the machine's own sources.
+def mirrors(suite: str) -> list[str]:
+    """apt source lines for the suite: `WADAH_DEBIAN_MIRROR` (a second address with "security" in it is that of
+    the security updates), else the machine's own sources.
 
     Raises `HostLacks` when the machine has none.
     """
-    setting = os.environ.get("WADAH_DEBIAN_MIRROR")
-    found = [setting] if setting else list(_own_mirrors())
+    setting = os.environ.get("WADAH_DEBIAN_MIRROR", "")
+    found = setting.split() or list(_own_mirrors())
     if not found:
         raise HostLacks("no Debian mirror is known", next_step="Set WADAH_DEBIAN_MIRROR to the address of one.")
-    lines = [f"deb {found[0]} {SUITE} main"]
     security = [one for one in found if "security" in one]
     plain = [one for one in found if "security" not in one]
-    if plain:
-        lines = [f"deb {plain[0]} {SUITE} main", f"deb {plain[0]} {SUITE}-updates main"]
-    if security and plain:
-        lines.append(f"deb {security[0]} {SUITE}-security main")
+    if not plain:
+        return [f"deb {found[0]} {suite} main"]
+    lines = [f"deb {plain[0]} {suite} main", f"deb {plain[0]} {suite}-updates main"]
+    if security:
+        lines.append(f"deb {security[0]} {suite}-security main")
     return lines
 
 

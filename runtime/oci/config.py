@@ -58,6 +58,9 @@ ENVIRONMENT = (
 )
 
 
+SYSTEMD_HALTS_AT = "SIGRTMIN+3"
+
+
 def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
     """A whole system: its init as PID 1, its own namespaces and ids, the default confinement."""
     first = node.first_uid(spec.slot)
@@ -86,7 +89,12 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             },
             "rlimits": rlimits(),
         },
-        "mounts": [*_mounts(node, group), *_lxcfs_mounts(node), *_device_mounts(node, spec)],
+        "mounts": [
+            *_mounts(node, spec, group),
+            *_service_mounts(node, spec, stop_signal),
+            *_lxcfs_mounts(node),
+            *_device_mounts(node, spec),
+        ],
         "annotations": {
             "org.opencontainers.image.stopSignal": stop_signal,
             "run.oci.keep_original_groups": "0",
@@ -97,6 +105,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
                 *({"type": one} for one in NAMESPACES),
                 {"type": "user", "path": str(node.user_namespace(spec.id))},
                 {"type": "network", "path": str(node.network_namespace(spec.id))},
+                *_time_namespace(node, spec),
             ],
             "uidMappings": mapping,
             "gidMappings": mapping,
@@ -111,6 +120,12 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
 
 #: Made by the OCI runtime; the others are made by us, see `Namespaces`.
 NAMESPACES = ("pid", "ipc", "uts", "mount", "cgroup")
+
+
+def _time_namespace(node: Node, spec: EnvironmentSpec) -> list[dict[str, Any]]:
+    """None on a kernel without them: clocks since boot are the host's then."""
+    pin = node.time_namespace(spec.id)
+    return [{"type": "time", "path": str(pin)}] if pin.exists() else []
 
 
 @cache
@@ -166,14 +181,20 @@ def init_of(root: Path) -> tuple[list[str], str]:
     with SafeTree.open(root) as tree:
         target = tree.link_target("/sbin/init") or tree.link_target("/usr/sbin/init") or ""
     if target.endswith("systemd"):
-        return ["/sbin/init"], "SIGRTMIN+3"
+        return ["/sbin/init"], SYSTEMD_HALTS_AT
     return ["/sbin/init"], "SIGUSR2"
 
 
-def _mounts(node: Node, group: str) -> list[dict[str, Any]]:
+#: Of what an environment has: for a file system of that size in memory as a machine of that size has it.
+_SHARED_MEMORY_SHARE, _RUN_SHARE, _LEAST_RUN_BYTES = 2, 5, 64 * 2**20
+
+
+def _mounts(node: Node, spec: EnvironmentSpec, group: str) -> list[dict[str, Any]]:
     def mount(target: str, kind: str, *options: str) -> dict[str, Any]:
         return {"destination": target, "type": kind, "source": kind, "options": list(options)}
 
+    memory = spec.limits.memory_mb * 2**20
+    shared, run = memory // _SHARED_MEMORY_SHARE, max(_LEAST_RUN_BYTES, memory // _RUN_SHARE)
     return [
         mount("/proc", "proc", "nosuid", "nodev", "noexec"),
         mount("/dev", "tmpfs", "nosuid", "noexec", "mode=755", "size=64k", "nr_inodes=256"),
@@ -181,12 +202,20 @@ def _mounts(node: Node, group: str) -> list[dict[str, Any]]:
             *("/dev/pts", "devpts", "nosuid", "noexec", "newinstance"),
             *("ptmxmode=0666", "mode=0620", "gid=5", "max=256"),
         ),
-        mount("/dev/shm", "tmpfs", "nosuid", "nodev", "noexec", "mode=1777", "size=64m"),  # noqa: S108
+        mount("/dev/shm", "tmpfs", "nosuid", "nodev", "mode=1777", f"size={shared}"),  # noqa: S108
         mount("/dev/mqueue", "mqueue", "nosuid", "nodev", "noexec"),
-        mount("/run", "tmpfs", "nosuid", "nodev", "mode=755", "size=64m"),
+        mount("/run", "tmpfs", "nosuid", "nodev", "mode=755", f"size={run}"),
         _bind(node.views / "sys", "/sys"),
         *groups().mounts(group),
     ]
+
+
+def _service_mounts(node: Node, spec: EnvironmentSpec, stop_signal: str) -> list[dict[str, Any]]:
+    """What systemd is told of its services (systemd.unit(5)); to another init nothing below /run may say that
+    it is systemd."""
+    if spec.security.nesting or stop_signal != SYSTEMD_HALTS_AT:
+        return []
+    return [_bind(node.views / "services", "/run/systemd/system/service.d")]
 
 
 def _lxcfs_mounts(node: Node) -> list[dict[str, Any]]:

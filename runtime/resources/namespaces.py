@@ -1,6 +1,6 @@
-"""The environment's user and network namespace, made before its first process.
+"""The environment's user, network and time namespace, made before its first process.
 
-So its network is made while the OCI runtime makes the container, on the other processor. Both are pinned in the
+So its network is made while the OCI runtime makes the container, on the other processor. All are pinned in the
 node's mount namespace only until init runs, which holds them from then on (docs/decisions/0009).
 """
 
@@ -51,17 +51,23 @@ def _of_init(node: Node, environment_id: UUID) -> int:
 class Namespaces(Resource):
     name = "namespaces"
 
-    def _pins(self, environment_id: UUID) -> tuple[Path, Path]:
-        return self.node.user_namespace(environment_id), self.node.network_namespace(environment_id)
+    def _pins(self, environment_id: UUID) -> tuple[Path, Path, Path]:
+        node = self.node
+        of = (node.user_namespace, node.network_namespace, node.time_namespace)
+        user, network, time = (one(environment_id) for one in of)
+        return user, network, time
 
     def ensure(self, spec: EnvironmentSpec) -> str | None:
-        """Always new ones for a new init: nothing of what the last one set up in its network is found again."""
+        """Always new ones for a new init: nothing of what the last one set up in its network is found again,
+        and the clocks begin with it."""
         if init_pid(self.node, spec.id) is not None:
             return None
         self.remove(spec.id)
         made = mounts.user_and_network_namespace(self.node.first_uid(spec.slot), IDS_PER_SLOT)
+        *pins, of_time = self._pins(spec.id)
+        mounts.pin_time_namespace(of_time)
         try:
-            for namespace, pin in zip(made, self._pins(spec.id), strict=True):
+            for namespace, pin in zip(made, pins, strict=True):
                 mounts.pin_namespace(namespace, pin)
         finally:
             for namespace in made:
@@ -91,7 +97,7 @@ class Namespaces(Resource):
         return "what its start pinned was left" if left and init_pid(self.node, spec.id) is not None else None
 
     def inventory(self) -> Iterable[Found]:
-        for kind in ("users", "networks"):
+        for kind in ("users", "networks", "times"):
             directory = self.node.mounts / kind
             for entry in directory.iterdir() if directory.is_dir() else ():
                 with suppress(ValueError):

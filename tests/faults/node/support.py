@@ -149,6 +149,7 @@ def assert_whole(node: Node) -> None:
     assert not mounts.mounted_below(node.mounts / "roots")
     assert not mounts.mounted_below(node.mounts / "users")
     assert not mounts.mounted_below(node.mounts / "networks")
+    assert not mounts.mounted_below(node.mounts / "times")
     assert {one.name for one in (node.store / "environments").iterdir()} == {str(one) for one in there}
     assert_quota_groups(node, there)
 

@@ -43,7 +43,7 @@ def switch_off(node: Node) -> None:
         os.kill(int((node.run / "lxcfs.pid").read_text()), signal.SIGKILL)
     for place in (node.lxcfs, node.devices, node.fuse, node.views, node.oci_runtime):
         mounts.unmount(place)
-    for kind in ("roots", "users", "networks"):
+    for kind in ("roots", "users", "networks", "times"):
         for point in mounts.mounted_below(node.mounts / kind):
             mounts.unmount(point)
     shutil.rmtree(node.mounts)

@@ -225,6 +225,7 @@ def _files(node: Node) -> Iterator[str]:
         node.mounts / "roots",
         node.mounts / "users",
         node.mounts / "networks",
+        node.mounts / "times",
     ):
         if place.is_dir():
             yield from (str(one) for one in place.iterdir() if one.name not in _MADE_WHEN_NEEDED)

@@ -1,0 +1,66 @@
+"""What programs inside take for granted on a machine: its clocks begin with it, memory as file systems, mounts
+that are shared, and nothing that says there is systemd where there is none."""
+
+import time
+
+import pytest
+
+from runtime.contract import EnvironmentSpec, Limits
+from runtime.node import Node
+from runtime.resources.cgroup import Cgroup
+from tests.host.conftest import Make
+from tests.host.support.inside import attempt, sh
+
+MIB = 2**20
+
+
+@pytest.fixture
+def machine(make: Make) -> EnvironmentSpec:
+    return make(limits=Limits(cpu=1, memory_mb=512, disk_mb=256))
+
+
+def test_clocks_begin_with_it_and_agree(node: Node, make: Make) -> None:
+    before = time.monotonic()
+    spec = make()
+    up = float(sh(node, spec, "cut -d' ' -f1 /proc/uptime"))
+    assert up <= time.monotonic() - before
+    hertz = 100
+    started = int(sh(node, spec, "cut -d' ' -f22 /proc/self/stat")) / hertz  # of cut itself, now
+    again = float(sh(node, spec, "cut -d' ' -f1 /proc/uptime"))
+    assert up - 1 / hertz <= started <= again + 1 / hertz
+    assert int(sh(node, spec, "cut -d' ' -f22 /proc/1/stat")) / hertz <= up
+    assert " up 0 min" in sh(node, spec, "uptime"), "sysinfo(2) says so too"
+
+
+def test_every_way_in_has_the_same_clocks_and_nobody_inside_sets_them(node: Node, make: Make) -> None:
+    spec = make()
+    assert sh(node, spec, "readlink /proc/self/ns/time") == sh(node, spec, "readlink /proc/1/ns/time")
+    code, _ = attempt(node, spec, "echo 'boottime 100 0' > /proc/1/timens_offsets")
+    assert code != 0
+
+
+def test_memory_as_files_is_half_of_what_it_has_and_programs_run_there(
+    node: Node, machine: EnvironmentSpec
+) -> None:
+    shared, run = (line.split() for line in sh(node, machine, "df -kP /dev/shm /run | tail -n 2").splitlines())
+    assert int(shared[1]) * 1024 == 256 * MIB
+    assert int(run[1]) * 1024 >= 64 * MIB
+    sh(node, machine, "cp /bin/busybox /dev/shm/t && /dev/shm/t true && rm /dev/shm/t")
+    sh(node, machine, "dd if=/dev/zero of=/dev/shm/x bs=1M count=100 2>/dev/null")
+    assert Cgroup(node).usage(machine.id).memory_bytes > 100 * MIB, "and it is charged for it"
+
+
+def test_what_is_mounted_later_reaches_who_took_a_namespace_before(node: Node, machine: EnvironmentSpec) -> None:
+    seen = sh(
+        node,
+        machine,
+        "mkdir -p /run/later; unshare -m --propagation slave sh -c 'sleep 1; ls /run/later' & sleep 0.5;"
+        "mount -t tmpfs later /run/later; touch /run/later/there; wait",
+    )
+    assert seen == "there"
+    private = sh(node, machine, "grep -v -c shared: /proc/self/mountinfo; true")
+    assert private == "0"
+
+
+def test_nothing_says_systemd_where_there_is_none(node: Node, machine: EnvironmentSpec) -> None:
+    assert sh(node, machine, "ls -A /run") == ""
