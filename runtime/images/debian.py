@@ -12,6 +12,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from runtime.contract import ImageSource, ImageSpec
 from runtime.errors import CommandFailed, HostLacks
@@ -121,8 +122,7 @@ _WORDS = (
 class Debian(Source):
     """One suite of Debian."""
 
-    def __init__(self, name: ImageSource, suite: str):
-        self.name, self.suite = name, suite
+    suite: ClassVar[str]
 
     def recipe(self) -> str:
         return " ".join((*_COMMAND, self.suite))
@@ -134,6 +134,16 @@ class Debian(Source):
             command = ["nsenter", f"--net={node.host_network}", *command]
         _run(command, progress)
         return ""
+
+
+class Debian12(Debian):
+    name = ImageSource.DEBIAN_12
+    suite = "bookworm"
+
+
+class Debian13(Debian):
+    name = ImageSource.DEBIAN_13
+    suite = "trixie"
 
 
 def mirrors(suite: str) -> list[str]:

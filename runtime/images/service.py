@@ -15,21 +15,13 @@ from runtime.host.safetree import SafeTree
 from runtime.images.archive import Archive
 from runtime.images.base import Source
 from runtime.images.busybox import Busybox
-from runtime.images.debian import Debian
+from runtime.images.debian import Debian12, Debian13
 from runtime.node import Node
 from runtime.state import exclusive
 
 Reporter = Callable[[ImageReport], None]
 
-_SOURCES: dict[ImageSource, Source] = {
-    one.name: one
-    for one in (
-        Busybox(),
-        Debian(ImageSource.DEBIAN_12, "bookworm"),
-        Debian(ImageSource.DEBIAN_13, "trixie"),
-        Archive(),
-    )
-}
+_SOURCES: dict[ImageSource, Source] = {one.name: one for one in (Busybox(), Debian12(), Debian13(), Archive())}
 #: Directories that the OCI runtime mounts on: a link there could lead a mount out of the tree
 #: (CVE-2025-31133 and its kin, not mended in Debian 12's runc and crun).
 MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp")

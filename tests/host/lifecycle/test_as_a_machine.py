@@ -50,7 +50,9 @@ def test_memory_as_files_is_half_of_what_it_has_and_programs_run_there(
     assert Cgroup(node).usage(machine.id).memory_bytes > 100 * MIB, "and it is charged for it"
 
 
-def test_what_is_mounted_later_reaches_who_took_a_namespace_before(node: Node, machine: EnvironmentSpec) -> None:
+def test_what_is_mounted_later_reaches_who_took_a_namespace_before(
+    node: Node, machine: EnvironmentSpec
+) -> None:
     seen = sh(
         node,
         machine,
