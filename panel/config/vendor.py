@@ -76,14 +76,17 @@ def npm_command() -> list[str]:
 
 
 def install() -> None:
-    """Exactly what the lock says; nothing of a package is run."""
-    subprocess.run(
-        [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-        cwd=ROOT,
-        check=True,
-        timeout=_TIMEOUT_S,
-        stdin=subprocess.DEVNULL,
-    )
+    """Exactly what the lock says; nothing of a package is run. Raises `SystemExit` with a sentence."""
+    command = [*npm_command(), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    try:
+        done = subprocess.run(command, cwd=ROOT, timeout=_TIMEOUT_S, stdin=subprocess.DEVNULL, check=False)
+    except subprocess.TimeoutExpired:
+        raise SystemExit(
+            f"npm didn't bring the browser's packages within {_TIMEOUT_S} s: the machine is very busy, or the "
+            "registry is slow or away. Run it again: what was fetched is kept."
+        ) from None
+    if done.returncode != 0:
+        raise SystemExit(f"npm ended with {done.returncode}: what it said stands above.")
 
 
 def has_what_the_lock_says() -> bool:
