@@ -41,7 +41,7 @@ def measure(bench: Bench) -> Iterator[Row | Skipped]:
                 _time(asks, beside, bench.runs)
     finally:
         neighbour.close()
-        bench.client.renew()
+        bench.client.rest()
     for label in asks:
         yield alone[label].row()
         yield beside[label].row()
