@@ -14,6 +14,9 @@ ARCHIVE_ROUTES = "/api/v1/images/archive /images/import"
 #: The whole of a request is there by then: as long as an archive may take (`panel.images.archives.DEADLINE_S`).
 BODY_DEADLINE = "30m"
 
+#: At its end, requests that are under way have so long; one that was never sent whole would have no end.
+GRACE_S = 3
+
 
 def _problem(status: int, code: str, title: str, detail: str) -> str:
     """As the pages write it (RFC 9457)."""
@@ -99,6 +102,7 @@ def _global(*, https: bool) -> str:
     return f"""{{
   admin off
   skip_install_trust
+  grace_period {GRACE_S}s
   auto_https {"disable_redirects" if https else "off"}
   servers {{
     protocols h1 h2

@@ -2,9 +2,13 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
 import ssl
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +16,10 @@ import pytest
 
 from runtime.install.caddyfile import Site, site_of
 from runtime.install.front import Front
+from runtime.install.layout import Layout
+from runtime.install.roles import roles
 from runtime.install.sockets import listeners
+from runtime.install.supervisor import parent_of
 from tests.support.front import front
 
 #: The front sees a client at the first, and a proxy that the operator named at the second.
@@ -211,3 +218,20 @@ def test_while_the_pages_are_away_it_says_so(tmp_path: Path) -> None:
             assert (status, headers["Retry-After"]) == (503, "5"), path
             assert b"The panel doesn't answer right now" in text
             assert headers["Server"] is None
+
+
+def test_requests_that_are_never_sent_whole_dont_keep_it_from_ending(tmp_path: Path) -> None:
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    front_role = next(one for one in roles(Layout(tmp_path), Front(url)) if one.name == "front")
+    with front(tmp_path, site_of(Front(url, own=url, bind=("127.0.0.1",)))) as pid, ExitStack() as stack:
+        for half in (b"GET / HTTP/1.1\r\nHo", b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab"):
+            for _ in range(20):
+                one = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+                one.sendall(half)
+        assert _ask(port)["REQUEST_METHOD"] == "GET"
+        os.kill(pid, signal.SIGTERM)
+        until = time.monotonic() + front_role.stop_s - 2  # then it would be killed
+        while parent_of(pid) is not None:
+            assert time.monotonic() < until, "it waits for what never comes"
+            time.sleep(0.05)
