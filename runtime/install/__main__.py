@@ -56,7 +56,10 @@ def _down(options: argparse.Namespace) -> int:
 
 def _purge(layout: Layout) -> None:
     """With every environment. Raises `Stop` where the node's can't be taken away."""
+    from runtime.install import crowd  # noqa: PLC0415
     from runtime.install.host import run  # noqa: PLC0415
+
+    crowd.unbind(layout)  # of a supervisor that was killed
 
     if (layout.home / "node" / "node.json").exists() and Path(layout.python).exists():
         said = run(

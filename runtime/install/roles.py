@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from runtime.install import crowd
 from runtime.install.broker import share_report_key, write_redis
 from runtime.install.caddyfile import Upstreams, caddyfile, site_of
 from runtime.install.files import put
@@ -147,6 +149,8 @@ def run_one(name: str, layout: Layout, front: Front) -> NoReturn:
     program = shutil.which(words[0], path=seen["PATH"])
     if program is None:
         raise Stop(f"{words[0]} is not installed", "./wadah up installs what is missing.")
+    if name == "front" and os.geteuid() == 0:
+        sys.stderr.write(crowd.bound(layout))
     os.umask(0o027)
     os.chdir(layout.app)
     os.execve(program, words, seen)  # noqa: S606
@@ -160,3 +164,4 @@ def write_configuration(layout: Layout, front: Front) -> None:
     upstreams = Upstreams(*(f"unix/{layout.run / name}" for name in ("web.sock", "uploads.sock", "ws.sock")))
     text = caddyfile(site_of(front), upstreams, static=layout.panel / "static", proxies=front.proxies)
     put(layout.etc / "Caddyfile", text, mode=0o640, owner=(0, ids()[1]))
+    put(crowd.file_of(layout), crowd.rules(crowd.table_of(layout), front, crowd.most()))

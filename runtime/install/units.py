@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from runtime.install import crowd
 from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.host import USER
@@ -115,13 +116,24 @@ def units(layout: Layout, front: Front) -> dict[str, str]:
             role=role.name,
             after=after,
             # a socket that was left behind keeps the next one from listening
-            before=f"ExecStartPre=/bin/rm -f {role.ready}\n" if role.ready is not None else "",
+            before=f"ExecStartPre=/bin/rm -f {role.ready}\n"
+            if role.ready is not None
+            else _bounds(role, layout),
             command=shlex.join([_program(role, layout), *role.command[1:]]),
             stop_s=role.stop_s,
             more=_ROOT if role.root else _confined(role, layout, front),
             **common,
         )
     return files
+
+
+def _bounds(role: Role, layout: Layout) -> str:
+    """By root, beside the front: how many connections one client may hold. Without them it starts as well."""
+    if role.name != "front":
+        return ""
+    nft = "+-/usr/sbin/nft"
+    table = crowd.table_of(layout)
+    return f"ExecStartPre={nft} -f {crowd.file_of(layout)}\nExecStopPost={nft} delete table inet {table}\n"
 
 
 def write_units(layout: Layout, front: Front, directory: Path) -> list[Path]:
