@@ -95,6 +95,7 @@ def _offer(actor: Actor, row: Invitation) -> tuple[Invitation, str]:
             )
         _refuse_many(row)
         same = Invitation.objects.open().filter(tenant=row.tenant, email=row.email, environment=row.environment)
+        row.replaces = same.select_related("custom_role").order_by("-expires_at").first()
         same.update(revoked_at=timezone.now())
         row.save(force_insert=True)
         record(actor, "invitation.create", tenant_id=row.tenant_id, target=row, after=_shown(row))

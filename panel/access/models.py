@@ -47,6 +47,9 @@ class Invitation(models.Model):
     )
     revoked_at = models.DateTimeField(null=True, blank=True)
 
+    replaces: "Invitation | None" = None
+    """The open one to the same address that was revoked as this one was made; not kept in the database."""
+
     objects = Invitations.as_manager()
 
     class Meta:

@@ -27,6 +27,7 @@ from panel.paging import page_of_rows
 from panel.tenants.models import Membership, Role, Tenant
 from panel.tenants.permissions import Permission, RoleName
 from panel.tenants.services import update_tenant
+from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, blame, page, sentence, signed_in, version_of
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
@@ -41,10 +42,7 @@ def _tenant(request: PageRequest, tenant_id: UUID, permission: Permission) -> Te
     return row
 
 
-def _people(
-    request: PageRequest, tenant: Tenant, bound: dict[str, Form], status: int = 200, link: str = ""
-) -> HttpResponse:
-    """`link`: of an invitation just made; administrators see it, since they could read their own mail log."""
+def _people(request: PageRequest, tenant: Tenant, bound: dict[str, Form], status: int = 200) -> HttpResponse:
     actor = request.actor
     may_manage = actor.can(Permission.MEMBER_MANAGE, tenant)
     given = members.roles_to_give(actor, tenant) if may_manage else []
@@ -62,7 +60,7 @@ def _people(
         if may_manage
         else [],
         "supports": SupportAccess.objects.filter(tenant=tenant).select_related("user")[:20],
-        "link": link,
+        "link": take_once(request, f"link-{tenant.pk}"),
         "may_manage": may_manage,
         "may_change": actor.can(Permission.TENANT_CHANGE, tenant),
         "may_support": actor.is_platform_administrator,
@@ -94,15 +92,27 @@ def invite(request: PageRequest, tenant_id: UUID) -> HttpResponse:
             blame(form, refusal)
             status = refusal.status
         else:
-            _say_sent(request, row)
-            if request.actor.is_platform_administrator:
-                return _people(request, tenant, {}, link=link)
+            _say_sent(request, row, tenant.pk, link)
             return redirect("people", tenant.pk)
     return _people(request, tenant, {"invite": form}, status)
 
 
-def _say_sent(request: PageRequest, row: Invitation) -> None:
-    messages.success(request, _("An invitation goes to %(email)s") % {"email": row.email})
+def _say_sent(request: PageRequest, row: Invitation, place: UUID, link: str) -> None:
+    """`place`: whose page shows the link next. Administrators see it: they could read their own mail log."""
+    values = {"email": row.email, "role": row.custom_role or row.role}
+    before = row.replaces
+    if before is None:
+        said = _("An invitation goes to %(email)s") % values
+    elif (before.role, before.custom_role_id) == (row.role, row.custom_role_id):
+        said = _("A new invitation goes to %(email)s; the link sent before no longer works.") % values
+    else:
+        said = _(
+            "A new invitation goes to %(email)s, now as %(role)s in place of %(before)s; the link sent before "
+            "no longer works."
+        ) % {**values, "before": before.custom_role or before.role}
+    messages.success(request, said)
+    if request.actor.is_platform_administrator:
+        keep_once(request, f"link-{place}", link)
 
 
 @require_POST
@@ -224,7 +234,7 @@ def environment_shares(request: PageRequest, environment_id: UUID) -> HttpRespon
     row = one.get(request, environment_id)
     request.actor.require(Permission.ENVIRONMENT_SHARE, row)
     form = forms.ShareForm(request.POST or None)
-    status, shown = 200, ""
+    status = 200
     if request.method == "POST":
         status = 422
         if form.is_valid():
@@ -241,10 +251,8 @@ def environment_shares(request: PageRequest, environment_id: UUID) -> HttpRespon
                 blame(form, refusal)
                 status = refusal.status
             else:
-                _say_sent(request, made)
-                if not request.actor.is_platform_administrator:
-                    return redirect("environment-shares", row.pk)
-                status, shown = 200, link
+                _say_sent(request, made, row.pk, link)
+                return redirect("environment-shares", row.pk)
     given: list[dict[str, Any]] = [
         {"row": share, "words": words(share.permissions)}
         for share in Share.objects.filter(environment=row).select_related("user")
@@ -254,7 +262,7 @@ def environment_shares(request: PageRequest, environment_id: UUID) -> HttpRespon
         "form": form,
         "shares": given,
         "invitations": Invitation.objects.open().filter(environment=row),
-        "link": shown,
+        "link": take_once(request, f"link-{row.pk}"),
     }
     return page(request, "access/shares.html", context, status)
 

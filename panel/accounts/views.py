@@ -20,13 +20,14 @@ from panel.environments.models import Environment
 from panel.errors import Refused
 from panel.tenants.models import Tenant
 from panel.tenants.permissions import Permission
+from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, blame, page, signed_in
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def tokens(request: PageRequest) -> HttpResponse:
-    """The list and the form. A new token is in the answer to the form itself, and nowhere else after."""
+    """The list and the form. A new token is on the page after the form, once, and nowhere else after."""
     actor = request.actor
     tenants = list(Tenant.objects.for_actor(actor, Permission.TOKEN_MANAGE)[:200])
     form = TokenForm(request.POST or None)
@@ -34,21 +35,22 @@ def tokens(request: PageRequest) -> HttpResponse:
     if actor.is_platform_administrator:
         choices.insert(0, ("", _("the whole installation")))
     form.offer(choices, Environment.objects.for_actor(actor).living().filter(tenant__in=tenants)[:500])
-    made, status = "", 200
+    status = 200
     if request.method == "POST":
         status = 422
         if form.is_valid():
             try:
-                made = _make_token(request, form, tenants)
-                status = 200
+                keep_once(request, "token", _make_token(request, form, tenants))
             except Refused as refusal:
                 blame(form, refusal)
                 status = refusal.status
+            else:
+                return redirect("tokens")
     context = {
         "section": "token",
         "tokens": [{"row": row, "words": words(row.permissions)} for row in services.tokens_seen(actor)],
         "form": form,
-        "made": made,
+        "made": take_once(request, "token"),
         "may_create": bool(choices),
     }
     return page(request, "accounts/tokens.html", context, status)

@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "panel.accounts.sessions.SessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "panel.ui.not_allowed.NotAllowedPage",
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "panel.api.middleware.ApiMiddleware",

@@ -124,7 +124,8 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], status: i
     """The whole page, or only the part whose id the request names in `HX-Target`.
 
     What a script asks for shows no message: a page that refreshes itself while its form is being sent would
-    take away the one that the next page is to show.
+    take away the one that the next page is to show. The answer to a refused form is told the address of its
+    page: a reload and its live parts go there, and not to what takes forms only.
     """
     target = request.headers.get("HX-Target", "")
     if target and target.replace("-", "").isalnum():
@@ -132,6 +133,8 @@ def page(request: HttpRequest, template: str, context: dict[str, Any], status: i
         if part is not None:
             return HttpResponse(part.render(context, request))
         context = {**context, "messages": ()}
+    if request.method == "POST":
+        context = {**context, "page_url": page_before(request)}
     return render(request, template, context, status=status)
 
 

@@ -4,6 +4,8 @@
  */
 const dialog = document.getElementById("confirm");
 let go = null;
+/** More of them say no more. */
+const NAMES_SHOWN = 12;
 
 /** Asks; `act` runs when the answer is the verb. */
 export function ask(title, text, act) {
@@ -15,6 +17,13 @@ export function ask(title, text, act) {
   dialog.querySelector("[data-cancel]").focus();
 }
 
+/** How many rows are chosen, and the first of their names. */
+function chosenNames() {
+  const names = [...document.querySelectorAll("input[data-row]:checked")].map((row) => row.dataset.name || row.value);
+  const shown = names.slice(0, NAMES_SHOWN).join(", ");
+  return `${names.length}: ${shown}${names.length > NAMES_SHOWN ? ", …" : ""}`;
+}
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
   const submitter = event.submitter;
@@ -22,7 +31,8 @@ document.addEventListener("submit", (event) => {
   if (!dialog || text === undefined || form.dataset.confirmed) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  ask(submitter?.dataset.title || form.dataset.title || submitter?.textContent.trim() || submitter?.title, text, () => {
+  const title = submitter?.dataset.title || form.dataset.title || submitter?.textContent.trim() || submitter?.title;
+  ask(title, submitter?.closest("[data-bulk]") ? `${text} ${chosenNames()}` : text, () => {
     form.dataset.confirmed = "yes";
     form.requestSubmit(submitter);
     delete form.dataset.confirmed;

@@ -18,17 +18,17 @@ const lastShown = () => sessionStorage.getItem(key) || "";
 
 function show(name) {
   sessionStorage.setItem(key, name);
-  for (const [each, { button, place, terminal }] of open) {
+  for (const [each, { button, place }] of open) {
     const isIt = each === name;
     button.setAttribute("aria-selected", String(isIt));
     button.tabIndex = isIt ? 0 : -1;
     place.hidden = !isIt;
-    if (isIt) {
-      terminal.fit?.();
-      terminal.focus?.();
-      button.scrollIntoView({ block: "nearest", inline: "nearest" });
-    }
   }
+  // Only now is the shown one as high as it will be: while another was there as well, each had half.
+  const { button, terminal } = open.get(name);
+  terminal.fit?.();
+  terminal.focus?.();
+  button.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 /** `name` empty: the console; else a root shell of that name, which outlives this page. */
@@ -54,7 +54,8 @@ function add(name) {
   button.setAttribute("aria-controls", place.id);
   stage.append(place);
   const url = name ? `${base}/terminals/${name}` : `${base}/console`;
-  const terminal = mountTerminal(place, { url, nonce, name }) || {};
+  place.hidden = true; // until it is shown: two at once would each have half of the height
+  const terminal = mountTerminal(place, { url, nonce, name, leave: () => button.focus() }) || {};
   open.set(name, { button, tab, place, terminal });
 }
 

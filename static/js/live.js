@@ -13,6 +13,9 @@ const FIRST_DELAY_MS = 500;
 const MOST_DELAY_MS = 20_000;
 const GATHER_MS = 120;
 const SHOW_AFTER_MS = 1500;
+const PING_EVERY_MS = 10_000;
+/** Nothing for so long, with a ping in between: the network vanished without a word. */
+const SILENCE_MS = 25_000;
 
 let delay = FIRST_DELAY_MS;
 let lastHeard = new Date();
@@ -84,7 +87,7 @@ function everything() {
   document.querySelectorAll("[data-live]").forEach(refresh);
 }
 
-/** Signed out: to the sign-in, unless something was typed here, which is not taken out of anyone's hands. */
+/** Signed out: to the sign-in, and back here after it, unless something was typed here, which is not taken out of anyone's hands. */
 function leave() {
   if (!hasTyped()) return location.reload();
   if (!hasLeft) toast(word("signedOut"), "alert-triangle", 60_000);
@@ -99,13 +102,35 @@ function showLost() {
 }
 
 function take(event) {
-  lastHeard = new Date();
   if (event.kind === "usage") document.dispatchEvent(new CustomEvent("wadah:usage", { detail: event }));
   document.querySelectorAll("[data-live]").forEach((element) => matches(element, event) && refresh(element));
 }
 
 function connect() {
   const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/events`);
+  let ended = false;
+  let silence = 0;
+  const heard = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => lost({}), SILENCE_MS);
+  };
+  const pinger = setInterval(() => {
+    if (socket.readyState === WebSocket.OPEN) socket.send('{"type": "ping"}');
+  }, PING_EVERY_MS);
+  /** Once for each socket, whether it says that it closes or says nothing any more. */
+  const lost = ({ code }) => {
+    if (ended) return;
+    ended = true;
+    clearInterval(pinger);
+    clearTimeout(silence);
+    socket.close();
+    if (code === 4401) return leave();
+    clearTimeout(lostTimer);
+    lostTimer = setTimeout(showLost, SHOW_AFTER_MS);
+    setTimeout(connect, delay * (0.75 + Math.random() / 2));
+    delay = Math.min(delay * 2, MOST_DELAY_MS);
+  };
+  heard();
   socket.addEventListener("open", () => {
     clearTimeout(lostTimer);
     delay = FIRST_DELAY_MS;
@@ -116,6 +141,8 @@ function connect() {
     wasOpen = true;
   });
   socket.addEventListener("message", (message) => {
+    heard();
+    lastHeard = new Date();
     try {
       const event = JSON.parse(message.data);
       if (event.kind === "refresh" || event.type === "refresh") everything();
@@ -124,13 +151,7 @@ function connect() {
       // Not one of ours.
     }
   });
-  socket.addEventListener("close", (closed) => {
-    if (closed.code === 4401) return leave();
-    clearTimeout(lostTimer);
-    lostTimer = setTimeout(showLost, SHOW_AFTER_MS);
-    setTimeout(connect, delay * (0.75 + Math.random() / 2));
-    delay = Math.min(delay * 2, MOST_DELAY_MS);
-  });
+  socket.addEventListener("close", lost);
 }
 
 if (document.querySelector("[data-live]")) connect();

@@ -44,6 +44,30 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   event.target.parentElement.querySelector("button").click();
 });
+/** What was chosen and typed when the bar was used: put back when the page says that something was refused. */
+const KEY = "bulk-chosen";
+
+document.addEventListener("submit", ({ target: form, defaultPrevented }) => {
+  if (defaultPrevented || !form.querySelector("[data-bulk]")) return;
+  const ids = [...form.querySelectorAll("input[data-row]:checked")].map((row) => row.value);
+  const typed = [...form.querySelectorAll("[data-bulk] input")].map((input) => [input.name, input.value]);
+  sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, ids, typed }));
+});
+
+function restore() {
+  const kept = JSON.parse(sessionStorage.getItem(KEY) || "null");
+  sessionStorage.removeItem(KEY);
+  if (!kept || kept.path !== location.pathname || !document.querySelector("main [role=alert]")) return;
+  for (const id of kept.ids) {
+    const row = document.querySelector(`input[data-row][value="${CSS.escape(id)}"]`);
+    if (row) row.checked = true;
+  }
+  for (const [name, value] of kept.typed) {
+    const input = document.querySelector(`[data-bulk] input[name="${CSS.escape(name)}"]`);
+    if (input) input.value = value;
+  }
+}
+restore();
 document.addEventListener("wadah:fresh", count);
 document.addEventListener("htmx:afterSettle", count);
 count();

@@ -23,6 +23,9 @@ from panel.ui.web import PageRequest, back, page, sentence, signed_in
 
 #: Of one page of the list.
 _MOST_SPARKS = 50
+_MOST_AT_ONCE = 200
+#: A sentence with more names says no more.
+_NAMES_TOLD = 12
 _BULK: dict[str, Callable[[Actor, UUID], Changed]] = {**POWER, "delete": delete_environment}
 
 
@@ -79,21 +82,32 @@ def bulk(request: PageRequest) -> HttpResponse:
     ):
         messages.error(request, _("Nothing was deleted: type how many are to go, to say that you mean it."))
         return back(request, reverse("environments"))
-    act = _act(request)
-    done, refusals = 0, list[str]()
-    for value in request.POST.getlist("id")[:200]:
+    done, refusals = _to_each(request, _act(request))
+    if done:
+        messages.success(request, _("Asked for of %(n)d: %(names)s.") % _told(done))
+    for why, names in refusals.items():
+        messages.error(request, _("Refused for %(n)d (%(names)s): %(why)s") % {**_told(names), "why": why})
+    return back(request, reverse("environments"))
+
+
+def _to_each(
+    request: PageRequest, act: Callable[[Actor, UUID], Changed] | None
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Names of those that it was asked for, and of those refused, by the reason. What is no id is left out."""
+    done, refusals = list[str](), dict[str, list[str]]()
+    for value in request.POST.getlist("id")[:_MOST_AT_ONCE]:
         try:
             if act is None:
                 raise Invalid(_("There is no such action."))
-            act(request.actor, UUID(value))
-            done += 1
+            done.append(act(request.actor, UUID(value)).environment.name)
         except ValueError:
             continue
         except Refused as refusal:
-            refusals.append(sentence(refusal))
-    if done:
-        messages.success(request, _("%(n)d asked for.") % {"n": done})
-    if refusals:
-        why = " ".join(dict.fromkeys(refusals))
-        messages.error(request, _("%(n)d refused: %(why)s") % {"n": len(refusals), "why": why})
-    return back(request, reverse("environments"))
+            row = Environment.objects.for_actor(request.actor).filter(pk=value).first()
+            refusals.setdefault(sentence(refusal), []).append(row.name if row else value)
+    return done, refusals
+
+
+def _told(names: list[str]) -> dict[str, object]:
+    shown = ", ".join(names[:_NAMES_TOLD])
+    return {"n": len(names), "names": f"{shown}, …" if len(names) > _NAMES_TOLD else shown}

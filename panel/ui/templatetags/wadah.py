@@ -323,6 +323,13 @@ def query(context: Mapping[str, Any], **changes: Any) -> str:
     return f"?{values.urlencode()}"
 
 
+@register.simple_tag(takes_context=True)
+def aria_sort(context: Mapping[str, Any], key: str) -> SafeString:
+    """The attribute by which a heading says to a screen reader how its column is sorted; empty: by another."""
+    order = {key: "ascending", f"-{key}": "descending"}.get(context.get("sort", ""))
+    return format_html('aria-sort="{}"', order) if order else SafeString("")
+
+
 @register.inclusion_tag("ui/_sort.html", takes_context=True)
 def sort_header(context: Mapping[str, Any], key: str, label: str) -> dict[str, Any]:
     """A column's heading as a link that sorts by it, and turns round when it does so already."""

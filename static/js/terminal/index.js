@@ -11,7 +11,7 @@ import { COLOURS, styleSheet } from "./look.js";
 import { stampStyles } from "./nonce.js";
 import { copy, guardPaste } from "./paste.js";
 import { toolbar } from "./toolbar.js";
-import { touchRow } from "./touch.js";
+import { swipe, touchRow } from "./touch.js";
 import { say } from "./words.js";
 
 const FONT_KEY = "terminal-font-size";
@@ -27,8 +27,8 @@ const REASONS = {
   tenant_consoles: "Too many consoles of this tenant are open.",
 };
 
-/** Puts a terminal into `place`; returns `{ fit, focus, dispose, terminal, connection }`. */
-export function mountTerminal(place, { url, nonce, name = "" }) {
+/** Puts a terminal into `place`; `leave` takes the focus where F6 is pressed. Returns `{ fit, focus, dispose, terminal, connection }`. */
+export function mountTerminal(place, { url, nonce, name = "", leave = () => {} }) {
   stampStyles(nonce);
   styleSheet();
   place.classList.add("terminal-place");
@@ -58,7 +58,8 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
   harden(terminal);
 
   const connection = new Connection(url);
-  const touch = touchRow(terminal, (data) => connection.type(data));
+  const tellPerson = (text) => showOver(over, text, null);
+  const touch = touchRow(terminal, (data) => connection.type(data), guardPaste(place, terminal, tellPerson));
   const bar = toolbar(place, {
     isReadAloud: terminal.options.screenReaderMode,
     readAloud: () => {
@@ -76,15 +77,15 @@ export function mountTerminal(place, { url, nonce, name = "" }) {
   place.append(bar.bar, screen, over, touch.row);
   terminal.open(screen);
   useWebgl(terminal);
-  const tellPerson = (text) => showOver(over, text, null);
-  guardPaste(place, terminal, tellPerson);
-  keys(terminal, bar);
+  keys(terminal, bar, connection, leave);
 
   function refit() {
     if (place.hidden || !screen.clientWidth) return;
     fit.fit();
   }
   new ResizeObserver(refit).observe(screen);
+  describe(terminal, place);
+  swipe(terminal, screen);
   terminal.onResize(({ cols, rows }) => connection.resize(cols, rows));
   listen(terminal, connection, touch, bar, over, name);
   refit();
@@ -163,8 +164,29 @@ function showOver(over, text, connection, label = say("Try again")) {
   over.hidden = false;
 }
 
-function keys(terminal, bar) {
+/** Says to a screen reader how the terminal is left: Tab and Escape belong to what runs in it. */
+function describe(terminal, place) {
+  const words = document.createElement("p");
+  words.id = `${place.id || "terminal"}-help`;
+  words.className = "visually-hidden";
+  words.textContent = say("F6 leaves the terminal, Shift+F6 to its buttons; Ctrl+F6 types F6.");
+  place.append(words);
+  terminal.textarea?.setAttribute("aria-describedby", words.id);
+}
+
+/** F6 leaves (WCAG 2.1.2): to the tab, with Shift to the buttons above. Returns whether the key was taken. */
+function leaves(event, bar, connection, leave) {
+  if (event.key !== "F6" || event.altKey || event.metaKey) return false;
+  event.preventDefault();
+  if (event.ctrlKey) connection.type("\x1b[17~");
+  else if (event.shiftKey) bar.focus();
+  else leave();
+  return true;
+}
+
+function keys(terminal, bar, connection, leave) {
   terminal.attachCustomKeyEventHandler((event) => {
+    if (event.type === "keydown" && leaves(event, bar, connection, leave)) return false;
     if (event.type !== "keydown" || !event.ctrlKey || !event.shiftKey) return true;
     if (event.code === "KeyC") {
       event.preventDefault();

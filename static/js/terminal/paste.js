@@ -7,7 +7,7 @@ const SHOWN_LINES = 12;
 
 export const linesOf = (text) => text.replace(/\r\n?/g, "\n").replace(/\n$/, "").split("\n");
 
-/** Catches pasting before xterm sees it. */
+/** Catches pasting before xterm sees it; returns what pastes the clipboard, or null where pages may not read it. */
 export function guardPaste(place, terminal, tellPerson) {
   place.addEventListener(
     "paste",
@@ -18,6 +18,14 @@ export function guardPaste(place, terminal, tellPerson) {
     },
     { capture: true },
   );
+  if (!navigator.clipboard?.readText) return null;
+  return async () => {
+    try {
+      await paste(await navigator.clipboard.readText(), place, terminal, tellPerson);
+    } catch {
+      tellPerson(say("The browser doesn't let this page read the clipboard."));
+    }
+  };
 }
 
 async function paste(text, place, terminal, tellPerson) {

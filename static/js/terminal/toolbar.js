@@ -27,6 +27,7 @@ export function toolbar(place, actions) {
   return {
     bar,
     openSearch: search.open,
+    focus: () => find.focus(),
     state(name) {
       bar.dataset.state = name;
       state.textContent = say(STATES[name] || name);
