@@ -23,6 +23,7 @@ _PAGES = [
     "panel.access",
     "panel.audit",
     "panel.console",
+    "panel.api",
 ]
 
 _SSO = r"^accounts/oidc/(?P<provider_id>[^/]+)/login/"

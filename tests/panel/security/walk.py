@@ -42,6 +42,7 @@ _PLAIN = {
     "uidb36": "abc",
     "what": "general",
     "part": "network",
+    "group": "environments",
 }
 
 #: What to send, by method and route; nothing else takes a body. `{name}` stands for an id of `world`.
