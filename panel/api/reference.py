@@ -73,7 +73,7 @@ def calls() -> dict[str, tuple[Call, ...]]:
 def _call(path: str, method: str, operation: Mapping[str, Any], schemas: Mapping[str, Any]) -> Call:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     answers = sorted(operation["responses"].items())
-    good = next((a for status, a in answers if status.startswith("2")), {})
+    good: dict[str, Any] = next((one for status, one in answers if status.startswith("2")), {})
     answered = good.get("content", {}).get("application/json", {}).get("schema", {})
     example = content.get("example")
     return Call(
