@@ -12,7 +12,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -52,6 +52,8 @@ _COPIED = """
 #: For all services of systemd. One that asks for a user namespace of its own wouldn't start, since that takes
 #: the option `nesting`; it is confined by all else that it asks for.
 _SERVICES = "[Service]\nPrivateUsers=no\n"
+#: Directories that the OCI runtime makes for what it mounts below them, closed to users as our umask wants it.
+_MADE_ON_THE_WAY = ("dev/net", "run/systemd", "run/systemd/system")
 #: What earlier versions haven't got.
 _NEWEST = "services/50-wadah.conf"
 _HIDDEN = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
@@ -122,6 +124,20 @@ def show(node: Node, pid: int, *, bare: bool) -> None:
         raise error
 
 
+def _open_to_users(root: int, name: str) -> None:
+    """A no-op where there is no such directory."""
+    with suppress(FileNotFoundError):
+        place = open_directory(root, name)
+        try:
+            directory = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=place)
+        finally:
+            os.close(place)
+        try:
+            os.fchmod(directory, 0o755)
+        finally:
+            os.close(directory)
+
+
 class _Showing:
     """One thread's work: between its own mount namespace and that of the environment."""
 
@@ -174,6 +190,8 @@ class _Showing:
                 shown += [(bare_proc, BARE["proc"]), (sysfs, BARE["sysfs"])]
             for tree, name in shown:
                 libc.move_mount(tree, self._keep(open_directory(top, f"sys/{name}")))
+            for name in _MADE_ON_THE_WAY:
+                _open_to_users(top, name)
             # as the kernel's own init has it and systemd wants it: what is mounted later reaches those who took
             # a namespace of their own before
             libc.mount("", "/", "", libc.MS_REC | libc.MS_SHARED)

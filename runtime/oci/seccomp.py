@@ -17,14 +17,17 @@ EPERM, ENOTTY, ENOSYS = 1, 25, 38
 CLONE_NEWUSER = 0x10000000
 
 _REFUSED = (
-    "acct add_key bpf clock_settime delete_module fanotify_init finit_module init_module ioperm iopl kcmp "
-    "kexec_file_load kexec_load keyctl mbind migrate_pages modify_ldt move_pages open_by_handle_at "
-    "perf_event_open pidfd_getfd quotactl request_key set_mempolicy settimeofday swapoff swapon syslog "
-    "userfaultfd vhangup"
+    "acct bpf clock_settime delete_module fanotify_init finit_module init_module ioperm iopl kcmp "
+    "kexec_file_load kexec_load mbind migrate_pages modify_ldt move_pages open_by_handle_at perf_event_open "
+    "pidfd_getfd quotactl set_mempolicy settimeofday swapoff swapon syslog userfaultfd vhangup"
 ).split()
 #: io_setup(2) takes from a number that the whole machine has once (fs.aio-max-nr: 65 contexts of a thousand
-#: were all of it); databases go on without where it isn't there.
-_ABSENT = ("clone3 io_setup io_uring_setup io_uring_enter io_uring_register memfd_secret vmsplice").split()
+#: were all of it); databases go on without where it isn't there. So do runtimes of containers without keyrings,
+#: and not where they are refused.
+_ABSENT = (
+    "add_key clone3 io_setup io_uring_setup io_uring_enter io_uring_register keyctl memfd_secret request_key "
+    "vmsplice"
+).split()
 #: AF_UNIX, AF_INET, AF_INET6, AF_PACKET
 _FAMILIES = (1, 2, 10, 17)
 _AF_NETLINK = 16

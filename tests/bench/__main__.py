@@ -18,10 +18,14 @@ FIGURES = ("create", "delete", "exec", "echo", "throughput", "boot", "pages", "n
 
 
 def main() -> int:
-    options = _options()
     if os.geteuid() != 0:
         print("the benchmark makes environments: it needs root", file=sys.stderr)
         return 2
+    if sys.argv[1:2] == ["packages"]:
+        from tests.packages.run import main as run_packages  # options of its own
+
+        return run_packages(sys.argv[2:])
+    options = _options()
     if options.names == ["faults"]:
         from tests.faults.longrun import run  # its own installation, its own summary
 

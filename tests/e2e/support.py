@@ -48,14 +48,16 @@ class Installation:
         assert not check or done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         return done
 
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
+    def call(
+        self, method: str, path: str, body: Any = None, *, timeout_s: float = 60, **headers: str
+    ) -> Answer:
         """One request of the API as the administrator (or with another Authorization)."""
         data = None if body is None else json.dumps(body).encode()
         sent = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         sent.update({key.replace("_", "-"): value for key, value in headers.items()})
         request = urllib.request.Request(f"{self.url}/api/v1{path}", data=data, method=method, headers=sent)
         try:
-            with urllib.request.urlopen(request, timeout=60) as answer:
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:
                 status, text, got = answer.status, answer.read(), dict(answer.headers)
         except urllib.error.HTTPError as error:
             status, text, got = error.code, error.read(), dict(error.headers)

@@ -1,12 +1,14 @@
 """What programs inside take for granted on a machine: its clocks begin with it, memory as file systems, mounts
 that are shared, and nothing that says there is systemd where there is none."""
 
+import os
 import time
 
 import pytest
 
-from runtime.contract import EnvironmentSpec, Limits
+from runtime.contract import Device, EnvironmentSpec, Limits
 from runtime.node import Node
+from runtime.oci import config
 from runtime.resources.cgroup import Cgroup
 from tests.host.conftest import Make
 from tests.host.support.inside import attempt, sh
@@ -66,3 +68,37 @@ def test_what_is_mounted_later_reaches_who_took_a_namespace_before(
 
 def test_nothing_says_systemd_where_there_is_none(node: Node, machine: EnvironmentSpec) -> None:
     assert sh(node, machine, "ls -A /run") == ""
+
+
+@pytest.fixture
+def like_systemd(node: Node, busybox: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> EnvironmentSpec:
+    """Started by a worker, whose umask is closed; its init is called systemd."""
+    monkeypatch.setattr(config, "init_of", lambda root: (["/sbin/init"], config.SYSTEMD_HALTS_AT))
+    before = os.umask(0o077)
+    try:
+        return make(devices=(Device.TUN,))
+    finally:
+        os.umask(before)
+
+
+def test_what_was_made_for_a_mount_is_open_to_users(node: Node, like_systemd: EnvironmentSpec) -> None:
+    code, said = attempt(
+        node,
+        like_systemd,
+        "echo u:x:1000:1000::/:/bin/sh >> /etc/passwd; su u -c 'ls /dev/net /run/systemd/system/service.d && cat /dev/net/tun'",
+    )
+    assert "tun" in said
+    assert "50-wadah.conf" in said
+    assert "Permission denied" not in said, "a tunnel that nobody attached is opened and can't be read"
+    assert code != 0
+
+
+def test_services_are_told_to_do_without_user_namespaces(
+    node: Node, like_systemd: EnvironmentSpec, make: Make
+) -> None:
+    file = "/run/systemd/system/service.d/50-wadah.conf"
+    assert "PrivateUsers=no" in sh(node, like_systemd, f"cat {file}")
+    code, _ = attempt(node, like_systemd, f"echo x > {file}; mount -o remount,rw,bind {file}; echo x > {file}")
+    assert code != 0
+    nesting = make(security={"nesting": True})
+    assert attempt(node, nesting, f"cat {file}")[0] != 0, "it can have them"
