@@ -85,7 +85,8 @@ def test_what_was_made_for_a_mount_is_open_to_users(node: Node, like_systemd: En
     code, said = attempt(
         node,
         like_systemd,
-        "echo u:x:1000:1000::/:/bin/sh >> /etc/passwd; su u -c 'ls /dev/net /run/systemd/system/service.d && cat /dev/net/tun'",
+        "echo u:x:1000:1000::/:/bin/sh >> /etc/passwd;"
+        "su u -c 'ls /dev/net /run/systemd/system/service.d && cat /dev/net/tun'",
     )
     assert "tun" in said
     assert "50-wadah.conf" in said
