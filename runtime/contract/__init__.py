@@ -6,6 +6,7 @@ path of the host, never a command for it. So whoever takes over the panel can't 
 
 from runtime.contract.base import Message
 from runtime.contract.environment import (
+    MOST_SNAPSHOTS,
     AppOptions,
     Credentials,
     DesiredState,
@@ -16,6 +17,7 @@ from runtime.contract.environment import (
     Kind,
     Limits,
     Network,
+    Origin,
     RestartMode,
     RestartPolicy,
     SecurityClass,
@@ -53,6 +55,7 @@ from runtime.contract.tasks import (
 from runtime.contract.ticket import Purpose, Ticket
 
 __all__ = [
+    "MOST_SNAPSHOTS",
     "NODE_APPLY",
     "NODE_IMAGE",
     "NODE_LOOK",
@@ -89,6 +92,7 @@ __all__ = [
     "NodeFacts",
     "NodeReport",
     "ObservedState",
+    "Origin",
     "Purpose",
     "Report",
     "RestartMode",

@@ -34,6 +34,8 @@ class DesiredState(StrEnum):
     DELETED = "deleted"
 
 
+#: Snapshots of one environment.
+MOST_SNAPSHOTS = 200
 #: 4 GiB/s less one byte: a token bucket is told its rate as 32 bits of bytes per second (linux/pkt_sched.h).
 HIGHEST_RATE_BIT_S = (2**32 - 1) * 8
 
@@ -154,6 +156,14 @@ class Credentials(Message):
     """crypt(5) text; `!` locks the password; None leaves it as it is."""
 
 
+class Origin(Message):
+    """A snapshot that a root is made from, in place of its image."""
+
+    environment_id: UUID
+    """Whose: its own, or another environment of the same tenant on the same node."""
+    snapshot: UUID
+
+
 class AppOptions(Message):
     """What an `app` adds to its image; the kind itself comes with a later issue."""
 
@@ -190,6 +200,11 @@ class EnvironmentSpec(Message):
     """Counts asked-for restarts: a higher number than the node last booted means stop, then start."""
     installs: Annotated[int, Field(ge=0)] = 0
     """Counts asked-for reinstalls: a higher number than the node last installed makes a new root."""
+    origin: Origin | None = None
+    """What the newest install is made from; None: the image."""
+    snapshots: Annotated[tuple[UUID, ...], Field(max_length=MOST_SNAPSHOTS)] = ()
+    """Those that there are to be, oldest first: one that wasn't made yet is of the root as it is at the apply,
+    before a new install. One that isn't named any more is deleted."""
     keep_old_root: bool = False
     """With a reinstall: the old tree is found under /old in the new one."""
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0

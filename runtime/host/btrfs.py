@@ -118,6 +118,49 @@ def snapshot(source: Path, path: Path, *, readonly: bool = False, qgroups: Seque
         _ioctl(parent, _SNAP_CREATE_V2, arguments)
 
 
+def snapshot_all(source: Path, path: Path, qgroups: Sequence[int] = ()) -> int:
+    """A read-only snapshot of the subvolume `source` with every subvolume nested in it, each at its own place;
+    how many that are. FileExistsError when something is at `path`.
+
+    The kernel's own snapshot leaves an empty directory where another subvolume was. Nested ones are opened by
+    their ids and put in place by the number of their directory: no name of a tenant's is followed. Each is of
+    one moment; several are of moments a little apart. What was cut off leaves a part at `path`.
+    """
+    snapshot(source, path, qgroups=qgroups)
+    inherit = _inherit(qgroups)
+    flags = _SUBVOL_QGROUP_INHERIT if inherit is not None else 0
+    copies = [(subvolume_id(source), subvolume_id(path))]
+    with _directory(path.parent) as fd:
+        for tree, copy in copies:  # grows while it is walked: breadth first
+            for nested, directory, name in _nested_places(fd, tree):
+                with _by_number(fd, copy, directory) as place, _by_number(fd, nested) as origin:
+                    os.rmdir(name, dir_fd=place)
+                    arguments = _volume_args(name=os.fsdecode(name), fd=origin, flags=flags, inherit=inherit)
+                    _ioctl(place, _SNAP_CREATE_V2, arguments)
+                    made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
+                    try:
+                        copies.append((nested, _tree_of(made)))
+                    finally:
+                        os.close(made)
+        for _, copy in reversed(copies):
+            with _by_number(fd, copy) as top:
+                _ioctl(top, _SUBVOL_SETFLAGS, struct.pack("=Q", _SUBVOL_RDONLY))
+    return len(copies)
+
+
+def copy_all(source: Path, path: Path, qgroups: Sequence[int] = ()) -> int:
+    """As `snapshot_all`, and writable: a root of its own. How many subvolumes that are."""
+    count = snapshot_all(source, path, qgroups)
+    tree = subvolume_id(path)
+    with _directory(path.parent) as fd:
+        order = [tree]
+        for parent in order:
+            order.extend(_nested(fd, parent))
+        for one in order:
+            _make_writable(fd, one)
+    return count
+
+
 def is_subvolume(path: Path) -> bool:
     try:
         seen = path.lstat()
@@ -142,7 +185,11 @@ def set_readonly(path: Path, readonly: bool) -> None:
 def subvolume_id(path: Path) -> int:
     """Tree id of the subvolume that holds this directory."""
     with _directory(path) as fd:
-        found = _ioctl(fd, _INO_LOOKUP, struct.pack("=QQ4080s", 0, _SUBVOLUME_INODE, b""))
+        return _tree_of(fd)
+
+
+def _tree_of(fd: int) -> int:
+    found = _ioctl(fd, _INO_LOOKUP, struct.pack("=QQ4080s", 0, _SUBVOLUME_INODE, b""))
     return int(struct.unpack_from("=Q", found)[0])
 
 
@@ -185,19 +232,26 @@ class _FileHandle(ctypes.Structure):
 _WITHOUT_PARENT, _ANY_GENERATION = 0x4D, 0
 
 
-def _make_writable(fd: int, tree: int) -> None:
-    """Takes the read-only flag of a subvolume away, found by its id: no name of a tenant's is followed."""
-    handle = _FileHandle(20, _WITHOUT_PARENT, _SUBVOLUME_INODE, tree, _ANY_GENERATION)
+@contextmanager
+def _by_number(fd: int, tree: int, inode: int = _SUBVOLUME_INODE) -> Iterator[int]:
+    """A directory of the file system of `fd` by its subvolume and inode number: no name is followed."""
+    handle = _FileHandle(20, _WITHOUT_PARENT, inode, tree, _ANY_GENERATION)
     found = _libc.open_by_handle_at(fd, ctypes.byref(handle), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     if found < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     try:
+        yield found
+    finally:
+        os.close(found)
+
+
+def _make_writable(fd: int, tree: int) -> None:
+    """Takes the read-only flag of a subvolume away."""
+    with _by_number(fd, tree) as found:
         flags = struct.unpack("=Q", _ioctl(found, _SUBVOL_GETFLAGS, bytes(8)))[0]
         if flags & _SUBVOL_RDONLY:
             _ioctl(found, _SUBVOL_SETFLAGS, struct.pack("=Q", flags & ~_SUBVOL_RDONLY))
-    finally:
-        os.close(found)
 
 
 def nested_subvolumes(path: Path) -> list[int]:
@@ -242,8 +296,14 @@ def _search(fd: int, kind: int) -> Iterator[tuple[int, int]]:
 
 
 def _nested(fd: int, tree: int) -> list[int]:
-    """Direct children of a subvolume, from the ROOT_REF items of the root tree."""
-    found: list[int] = []
+    """Direct children of a subvolume."""
+    return [child for child, _, _ in _nested_places(fd, tree)]
+
+
+def _nested_places(fd: int, tree: int) -> list[tuple[int, int, bytes]]:
+    """Direct children of a subvolume, from the ROOT_REF items of the root tree: the child's tree, the inode
+    number of the directory that it is in, and its name there (struct btrfs_root_ref)."""
+    found: list[tuple[int, int, bytes]] = []
     lowest = 0
     while True:
         key = struct.pack(
@@ -260,7 +320,9 @@ def _nested(fd: int, tree: int) -> list[int]:
             _, objectid, offset, kind, length = struct.unpack_from("=QQQII", answer, at)
             at += 32 + length
             if objectid == tree and kind == _ROOT_REF_KEY:
-                found.append(offset)
+                item = answer[at - length : at]
+                directory, _, name_length = struct.unpack_from("=QQH", item)
+                found.append((offset, directory, item[18 : 18 + name_length]))
             lowest = offset + 1
 
 

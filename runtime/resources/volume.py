@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runtime.contract import EnvironmentSpec
+from runtime.contract import EnvironmentSpec, Origin
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.resources.base import Found, Resource
+from runtime.resources.guest import NOTE
 from runtime.state import exclusive, replace_file
+from runtime.storage.snapshots import ROOM_BYTES, Snapshots
 
 MIB = 2**20
 #: Left free in the pool for metadata before a new root volume is made.
@@ -27,6 +29,8 @@ RESERVE_BYTES = 256 * MIB
 OLD_ROOT = "old"
 #: What was installed, on the root's own top directory. Root inside neither sees nor sets trusted.*: xattr(7).
 STAMP = "trusted.wadah.installed"
+#: On the directory of a volume: another root was made from one of its snapshots.
+CLONED = "trusted.wadah.cloned"
 
 
 class RootVolume(Resource):
@@ -37,6 +41,10 @@ class RootVolume(Resource):
     def number(owner: UUID) -> int:
         """Number of the quota group: the first 48 bits of the id."""
         return int.from_bytes(owner.bytes[:6], "big") or 1
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        return Snapshots(self.node)
 
     @cached_property
     def quotas(self) -> btrfs.QuotaTable:
@@ -50,11 +58,20 @@ class RootVolume(Resource):
                 code="below_used",
                 next_step="Delete files inside, or choose a larger disk.",
             )
-        if not self.node.root_volume(spec.id).exists():
+        root = self.node.root_volume(spec.id)
+        if not root.exists() or _stamp(root) not in (_stamp_of(spec), None):
             self._check_pool(spec)
 
     def _check_pool(self, spec: EnvironmentSpec) -> None:
-        if not self.node.image(spec.image).is_dir():
+        if spec.origin is not None:
+            if not self._source(spec).is_dir():
+                raise RuntimeFault(
+                    "the snapshot is not there",
+                    code="snapshot_missing",
+                    next_step="Choose another one.",
+                    retryable=False,
+                )
+        elif not self.node.image(spec.image).is_dir():
             raise RuntimeFault(
                 f"image: {spec.image} is not on this node",
                 code="image_missing",
@@ -83,9 +100,10 @@ class RootVolume(Resource):
         root = self.node.root_volume(spec.id)
         retired = root.with_name("root.old")
         wanted = _stamp_of(spec)
+        made = self._make_snapshots(spec) if spec.snapshots else None
         self._limit(spec, extra_bytes=self.used_bytes(spec.id) if retired.exists() else 0)
         if root.exists() and _stamp(root) in (wanted, None):
-            return None
+            return made
         if retired.exists() and _stamp(retired) == wanted:
             # back to what stood before a reinstall that didn't come to its end
             self._delete_tree(root)
@@ -110,7 +128,10 @@ class RootVolume(Resource):
         self._delete_tree(fresh)
         group = btrfs.qgroup_id(1, self.number(spec.id))
         try:
-            btrfs.snapshot(self.node.image(spec.image), fresh, qgroups=[group])
+            if spec.origin is None:
+                btrfs.snapshot(self.node.image(spec.image), fresh, qgroups=[group])
+            else:
+                self._from_snapshot(spec, spec.origin, fresh, group)
             os.setxattr(fresh, STAMP, wanted.encode())
         except OSError as error:
             self._delete_tree(fresh)
@@ -124,7 +145,34 @@ class RootVolume(Resource):
             else:
                 root.rename(retired)
         fresh.rename(root)
-        return "snapshot of " + spec.image
+        return "snapshot of " + spec.image if spec.origin is None else "from a snapshot"
+
+    def _source(self, spec: EnvironmentSpec) -> Path:
+        if spec.origin is None:
+            return self.node.image(spec.image)
+        return self.snapshots.path(spec.origin.environment_id, spec.origin.snapshot)
+
+    def _from_snapshot(self, spec: EnvironmentSpec, origin: Origin, fresh: Path, group: int) -> None:
+        """A root of its own from a snapshot. One of another environment's is a clone: it begins as a new one,
+        with names and keys of its own. What both share is charged to the other, so that one stays in the
+        tenant's sum, also when it is deleted, until nothing is shared any more (`remove`)."""
+        btrfs.copy_all(self._source(spec), fresh, qgroups=[group])
+        if origin.environment_id != spec.id:
+            os.setxattr(self.node.volume(origin.environment_id), CLONED, b"1")
+            with suppress(OSError):
+                os.removexattr(fresh, NOTE)
+
+    def _make_snapshots(self, spec: EnvironmentSpec) -> str | None:
+        """Those that are wanted and were never made, of the root as it is now. A full disk takes one too."""
+        missing = self.snapshots.missing(spec)
+        root = self.node.root_volume(spec.id)
+        if not missing or not root.exists():
+            return None
+        nested = len(btrfs.nested_subvolumes(root))
+        self._limit(spec, extra_bytes=self.used_bytes(spec.id) + len(missing) * (nested + 1) * ROOM_BYTES)
+        for one in missing:
+            self.snapshots.make(spec, one, btrfs.qgroup_id(1, self.number(spec.id)))
+        return f"{len(missing)} snapshots made" if len(missing) > 1 else "snapshot made"
 
     def settle(self, spec: EnvironmentSpec) -> str | None:
         """The old root of a reinstall goes, or is found under /old from now on."""
@@ -133,8 +181,9 @@ class RootVolume(Resource):
         if self._known(spec.id) != _stamp_of(spec):
             replace_file(self._note(spec.id), _stamp_of(spec))
         self._delete_tree(root.with_name("root.new"))
+        said = self.snapshots.keep(spec)
         if not retired.exists():
-            return None
+            return said
         said = self._retire(root, retired, keep=spec.keep_old_root)
         self._limit(spec)
         return said
@@ -198,11 +247,13 @@ class RootVolume(Resource):
         if self.quotas.used_bytes(1, number) is not None:
             # at its limit a group refuses even the deletion of a subvolume
             btrfs.limit_qgroup(self.node.store, group, None)
-            for tenant in self.quotas.numbers(2):
-                btrfs.unassign_qgroup(self.node.store, group, btrfs.qgroup_id(2, tenant))
+            if not _is_cloned(directory):
+                for tenant in self.quotas.numbers(2):
+                    btrfs.unassign_qgroup(self.node.store, group, btrfs.qgroup_id(2, tenant))
         if directory.is_dir():
             for name in ("root.new", "root", "root.old"):
                 deleted += self._delete_tree(directory / name)
+            deleted += self.snapshots.remove(environment_id)
             directory.rmdir()
         self._note(environment_id).unlink(missing_ok=True)
         btrfs.delete_qgroup(self.node.store, group)
@@ -231,8 +282,10 @@ class RootVolume(Resource):
         if name not in self.quarantined():
             raise RuntimeFault(f"nothing called {name} is in quarantine", code="not_found", retryable=False)
         directory = self.node.quarantine / name
-        for one in list(directory.iterdir()):
+        for one in [*directory.glob("snapshots/*"), *directory.iterdir()]:
             self._delete_tree(one)
+        with suppress(FileNotFoundError):
+            (directory / "snapshots").rmdir()
         directory.rmdir()
 
     def sweep(self) -> int:
@@ -272,6 +325,7 @@ class RootVolume(Resource):
         return {
             "subvolume": btrfs.subvolume_id(root),
             "nested": len(btrfs.nested_subvolumes(root)),
+            "snapshots": len(self.snapshots.there(environment_id)),
             "qgroup": f"1/{number}",
             "used_bytes": self.quotas.used_bytes(1, number),
             "limit_bytes": self.quotas.limit_bytes(1, number),
@@ -299,13 +353,21 @@ class RootVolume(Resource):
             return "its root volume is that of another installation"
         if self.node.root_volume(spec.id).with_name("root.old").exists():
             return "an old root was left"
+        if self.snapshots.missing(spec) or self.snapshots.surplus(spec):
+            return "its snapshots are others"
         if self.quotas.limit_bytes(1, self.number(spec.id)) != spec.limits.disk_mb * MIB:
             return "its disk limit was changed"
         return None
 
 
 def _stamp_of(spec: EnvironmentSpec) -> str:
-    return f"{spec.installs} {spec.image}"
+    return f"{spec.installs} {spec.image}" if spec.origin is None else f"{spec.installs} {spec.origin.snapshot}"
+
+
+def _is_cloned(volume: Path) -> bool:
+    with suppress(OSError):
+        return bool(os.getxattr(volume, CLONED))
+    return False
 
 
 def _stamp(root: Path) -> str | None:

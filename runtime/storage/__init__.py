@@ -1,0 +1,1 @@
+"""What environments keep on disk beside their root: snapshots."""
