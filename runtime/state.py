@@ -25,6 +25,8 @@ from runtime.node import Node
 
 #: A deleted environment's last generation is remembered this long, so that no late message revives it.
 TOMBSTONE_S = 7 * 24 * 3600
+#: A file of a block each. A spec that comes after so many deletions more was lost long ago.
+MOST_TOMBSTONES = 20_000
 
 
 class Failure(BaseModel):
@@ -390,10 +392,12 @@ def buried_lately(node: Node, environment_id: UUID, seconds: float) -> bool:
 
 
 def sweep_tombstones(node: Node) -> None:
-    """Forgets deletions older than `TOMBSTONE_S`, and their locks."""
+    """Forgets deletions older than `TOMBSTONE_S`, and of too many the oldest; with their locks."""
     limit = time.time() - TOMBSTONE_S
-    for entry in os.scandir(node.root / "tombstones"):
-        if entry.stat().st_mtime < limit:
-            Path(entry.path).unlink(missing_ok=True)
-            for name in ("apply", "accept"):
-                (node.run / "locks" / f"{entry.name}.{name}").unlink(missing_ok=True)
+    there = sorted((entry.stat().st_mtime, entry.name) for entry in os.scandir(node.root / "tombstones"))
+    too_many = len(there) - MOST_TOMBSTONES
+    for number, (ended, name) in enumerate(there):
+        if ended < limit or number < too_many:
+            (node.root / "tombstones" / name).unlink(missing_ok=True)
+            for lock in ("apply", "accept"):
+                (node.run / "locks" / f"{name}.{lock}").unlink(missing_ok=True)

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
 from django.db import OperationalError, transaction
+from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
@@ -20,6 +21,8 @@ _BORN, _SEEN = "born", "seen"
 _TOUCH_EVERY_S = 60
 
 
+#: Sign-ins of one person that last; the oldest beyond that end within ten minutes.
+MOST = 100
 #: Of a stranger's session, which only a sign-in that goes on elsewhere needs.
 _STRANGERS_S = 900
 
@@ -87,9 +90,14 @@ class SessionMiddleware:
 
 
 def forget_over() -> None:
-    """Rows of sessions whose time is over, and what allauth knows of them."""
+    """Rows of sessions whose time is over, of each person all but the newest, and allauth's of them."""
     from allauth.usersessions.models import UserSession  # noqa: PLC0415 - models aren't there yet at import
     from django.contrib.sessions.models import Session  # noqa: PLC0415
 
     Session.objects.filter(expire_date__lt=timezone.now()).delete()
+    many = UserSession.objects.order_by().values("user").annotate(count=Count("pk")).filter(count__gt=MOST)
+    for user in many.values_list("user", flat=True):
+        newest = UserSession.objects.filter(user=user).order_by("-created_at", "-pk").values("pk")
+        keys = UserSession.objects.filter(user=user, pk__in=list(newest[MOST:].values_list("pk", flat=True)))
+        Session.objects.filter(session_key__in=keys.values("session_key")).delete()
     UserSession.objects.exclude(session_key__in=Session.objects.values("session_key")).delete()

@@ -13,7 +13,7 @@ from panel.accounts.actor import Actor
 from panel.accounts.guesses import is_known
 from panel.accounts.models import User
 from panel.accounts.sessions import begin
-from panel.audit.services import record
+from panel.audit.services import may_note_unknown, record
 from panel.config.client import client_address
 
 
@@ -61,6 +61,8 @@ def _failed(sender: Any, credentials: dict[str, Any], request: HttpRequest | Non
     be a password in the wrong field, and whoever typed it would write into the record what he likes."""
     name = str(credentials.get("username") or credentials.get("email") or "")[:254]
     known = User.objects.filter(Q(username__iexact=name) | Q(email__iexact=name)).first()
+    if known is None and not may_note_unknown():
+        return
     with transaction.atomic():
         who = known.username if known is not None else "?"
         record(None, "session.begin", who=who, from_where=_address(request), is_denied=True)

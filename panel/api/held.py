@@ -15,12 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Length
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from panel.accounts.actor import Actor
 from panel.api.models import IdempotencyRecord
+from panel.audit.pace import counted
+from panel.errors import TooMany
 
 log = structlog.get_logger()
 
@@ -28,6 +33,9 @@ KEPT = timedelta(days=1)
 #: A holder who hasn't said for so long that he lives has died with his process.
 LEASE = timedelta(seconds=60)
 _RENEW_EVERY_S = 15.0
+#: Of answers so large (the output of commands) one asker has so many kept, the newest; of others it is only
+#: known that they were given. A retry comes soon.
+LARGE_BYTES, MOST_LARGE = 64 * 2**10, 8
 
 
 @cache
@@ -51,6 +59,8 @@ class Held:
         """Writes down what came of it. False: somebody else has taken the row meanwhile."""
         count = self._row().update(**values)
         KEEPER.forget(self)
+        if count and len(values.get("answer") or b"") > LARGE_BYTES:
+            _drop_large(self.pk)
         return count == 1
 
     def go_on(self, **values: Any) -> bool:
@@ -67,13 +77,18 @@ class Held:
 
 
 def take(scope: str, key: str, fingerprint: str, asker: Actor) -> tuple[IdempotencyRecord, Held | None]:
-    """The key's row, and the hold on it when it is ours. The unique constraint picks one of many at once."""
+    """The key's row, and the hold on it when it is ours. The unique constraint picks one of many at once.
+
+    Raises `TooMany` for a new key of somebody who has used too many within the hour.
+    """
     found = IdempotencyRecord.objects.filter(scope=scope, key=key).first()
     if found is not None and _is_over(found):
         IdempotencyRecord.objects.filter(pk=found.pk, holder=found.holder, status=found.status).delete()
         found = None
     if found is not None:
         return found, None
+    if counted(f"keys:{scope}") > settings.WADAH.deeds_per_hour:
+        raise TooMany(_("Too many requests with new keys within an hour."), code="too_many_keys")
     row = IdempotencyRecord(
         scope=scope,
         key=key,
@@ -93,6 +108,14 @@ def take(scope: str, key: str, fingerprint: str, asker: Actor) -> tuple[Idempote
     held = Held(row.pk, row.holder)
     KEEPER.keep(held)
     return row, held
+
+
+def _drop_large(pk: int) -> None:
+    """All but the newest large answers of whoever asked for this one."""
+    scope = IdempotencyRecord.objects.filter(pk=pk).values("scope")
+    large = IdempotencyRecord.objects.filter(scope__in=scope).annotate(length=Length("answer"))
+    old = large.filter(length__gt=LARGE_BYTES).order_by("-created_at").values_list("pk", flat=True)
+    IdempotencyRecord.objects.filter(pk__in=list(old[MOST_LARGE:])).update(answer=None)
 
 
 def has_died(row: IdempotencyRecord) -> bool:

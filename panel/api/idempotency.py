@@ -115,7 +115,10 @@ class _Attempt:
 
     def look(self) -> HttpResponse | None:
         """The answer; None while another request is at work on it."""
-        row, held = take(_scope(self.asker), self.key, self.fingerprint, self.asker)
+        try:
+            row, held = take(_scope(self.asker), self.key, self.fingerprint, self.asker)
+        except Refused as refusal:
+            return refused(refusal)
         if held is not None:
             return self._work(held)
         if row.fingerprint != self.fingerprint or (row.body_digest and row.body_digest != self._digest()):
@@ -215,8 +218,16 @@ class _Attempt:
                 field="Idempotency-Key",
                 next_step="Ask as you did at first, or look at what was made.",
             )
+        if row.answer is None:
+            return problem(
+                409,
+                "answer_dropped",
+                "What was asked with this key was done; its answer was large, and others came since.",
+                field="Idempotency-Key",
+                next_step="Look at what was made, or use a new key to ask once more.",
+            )
         try:
-            body = _box().decrypt(bytes(row.answer or b""))
+            body = _box().decrypt(bytes(row.answer))
         except InvalidToken:
             return problem(409, "key_lost", "The answer to this key can't be read any more; use another key.")
         answer = HttpResponse(body, status=row.status, headers=row.headers)

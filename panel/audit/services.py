@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from panel.accounts.actor import Actor
 from panel.audit.models import AuditHead, AuditRecord
+from panel.audit.pace import admit
 from panel.audit.seal import digest_of, seal_of
 from panel.errors import Forbidden
 from panel.prepared import Given, Prepared, PreparedUpdate
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 NO_TENANT = UUID(int=0)
 #: Of one person; more are only logged, so that nobody fills the database by being refused.
 DENIED_PER_MINUTE = 30
+#: Of all who try names that nobody has.
+UNKNOWN_PER_MINUTE = 60
 
 _END = Prepared(
     lambda: AuditHead.objects.filter(chain=Given("chain", UUIDField())).values_list("sequence", "digest")
@@ -45,11 +48,14 @@ def record(
     """Add a record within the caller's transaction. `actor` None: the panel itself did it, or the one named by
     `who` and `from_where`, who isn't signed in.
 
-    Never give it a secret. Of `before` and `after` only what changed belongs in.
+    Never give it a secret. Of `before` and `after` only what changed belongs in. Raises `TooMany` for a deed of
+    somebody who has done too many lately.
     """
     chain = tenant_id or NO_TENANT
     _lock(chain)
     sequence, digest = _end_of(chain)
+    if actor is not None and not is_denied:
+        admit(actor, action, tenant_id, sequence)
     row = AuditRecord(
         chain=chain,
         sequence=sequence + 1,
@@ -79,12 +85,7 @@ def record(
 
 def record_denied(actor: Actor, refusal: Forbidden, tried: str) -> None:
     """That somebody was refused; `tried` as `POST /path`. In a transaction of its own."""
-    key = f"denied:{actor.user.pk}"
-    try:
-        cache.add(key, 0, 60)
-        count = cache.incr(key)
-    except Exception:  # the cache is away: better too many records than none
-        count = 1
+    count = _in_this_minute(f"denied:{actor.user.pk}")
     log.info("denied", user=actor.name, permission=refusal.permission, tried=tried)
     if count > DENIED_PER_MINUTE:
         return
@@ -98,6 +99,20 @@ def record_denied(actor: Actor, refusal: Forbidden, tried: str) -> None:
             after={"permission": str(refusal.permission), "tried": tried[:200]},
             is_denied=True,
         )
+
+
+def may_note_unknown() -> bool:
+    """Whether one more sign-in under a name that nobody has is written down: all of them together have a pace,
+    since they may come from as many addresses as somebody likes."""
+    return _in_this_minute("denied:unknown") <= UNKNOWN_PER_MINUTE
+
+
+def _in_this_minute(key: str) -> int:
+    try:
+        cache.add(key, 0, 60)
+        return int(cache.incr(key))
+    except Exception:  # the cache is away: better too many records than none
+        return 1
 
 
 def _end_of(chain: UUID) -> tuple[int, str]:

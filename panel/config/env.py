@@ -64,6 +64,12 @@ class PanelEnv(BaseSettings):
     """How long a tenant that is to be deleted can still be kept."""
     tenant_open_operations: int = Field(default=200, ge=1)
     """How many operations of one tenant may be open at once; more are refused until some have ended."""
+    deeds_per_hour: int = Field(default=10_000, ge=1)
+    """How many changes and commands of one tenant, or of a person beside any tenant, are taken in an hour."""
+    operations_kept_days: int = Field(default=90, ge=1)
+    """How long an operation that has ended is kept."""
+    operations_kept: int = Field(default=20_000, ge=100)
+    """How many of one tenant that have ended are kept, the newest."""
     tenant_consoles: int = Field(default=200, ge=1)
     """How many consoles and terminals of one tenant's environments may be open at once."""
     user_consoles: int = Field(default=32, ge=1)

@@ -20,8 +20,10 @@ def housekeeping() -> None:
     """Slow things, every ten minutes."""
     from panel.accounts.sessions import forget_over  # noqa: PLC0415
     from panel.api.held import forget_old  # noqa: PLC0415
+    from panel.operations.services import forget_past  # noqa: PLC0415
 
     services.resend_waiting()
     services.sweep_archives()
     forget_old()
     forget_over()
+    forget_past()

@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import BigIntegerField, Count, Q, UUIDField
+from django.db.models import BigIntegerField, Count, Q, QuerySet, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -20,6 +20,8 @@ from runtime.contract.broker import ASKED, MANY
 #: How long after the node's own deadline a report may still be under way.
 GRACE = timedelta(seconds=30)
 DEADLINE = timedelta(seconds=300)
+#: Rows that are dropped in one transaction.
+_PIECE = 500
 #: Open operations of one tenant that are as urgent as anybody's.
 SHARE = 10
 
@@ -156,3 +158,24 @@ def _end(operation: Operation, state: OperationState) -> None:
 def touched_by(environment: Environment, generation: int) -> list[Operation]:
     """The open ones, and of this generation one that was given up without having been heard of."""
     return _TOUCHED.all(environment=environment.pk, generation=generation)
+
+
+def forget_past() -> int:
+    """Drops operations that ended long ago, and of each tenant all but the newest; how many. In pieces, so that
+    nobody waits long for the database."""
+    old = timezone.now() - timedelta(days=settings.WADAH.operations_kept_days)
+    ended = Operation.objects.exclude(state__in=OPEN_STATES).order_by()
+    count = _drop(ended.filter(created_at__lt=old))
+    many = ended.values("tenant").annotate(count=Count("pk")).filter(count__gt=settings.WADAH.operations_kept)
+    for tenant_id in many.values_list("tenant", flat=True):
+        own = ended.filter(tenant=tenant_id)
+        newest = own.order_by("-created_at").values_list("created_at", flat=True)
+        count += _drop(own.filter(created_at__lt=newest[settings.WADAH.operations_kept - 1]))
+    return count
+
+
+def _drop(rows: QuerySet[Operation]) -> int:
+    count = 0
+    while pks := list(rows.values_list("pk", flat=True)[:_PIECE]):
+        count += Operation.objects.filter(pk__in=pks).delete()[0]
+    return count
