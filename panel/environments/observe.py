@@ -46,6 +46,8 @@ _OBSERVED = [
 DEAF_AFTER = timedelta(seconds=60)
 #: Cause that the panel finds itself: the node has no record of an environment that it had.
 LOST = "lost_on_node"
+#: Told of an operation that succeeded: what was asked to shut down didn't, and was killed.
+FORCED = "forced"
 #: Cause of a report about work that was dropped for a newer intent: says nothing about that intent.
 _SUPERSEDED = "superseded"
 #: Causes that tell how an init ended by itself: nobody gave up on what was asked for because of it.
@@ -182,7 +184,7 @@ def _move_operations(environment: Environment, report: Report) -> None:
         if is_reported:
             _take_steps(operation, report)
         if operation.generation <= report.generation and (report.final or not is_reported):
-            operations.close(operation, OperationState.SUCCEEDED)
+            operations.close(operation, OperationState.SUCCEEDED, **_how(operation))
             if operation.details.get("undoes"):
                 operations.note_undone(operation)
         elif operation.generation <= attempted and report.final and report.code and report.code != _SUPERSEDED:
@@ -190,6 +192,17 @@ def _move_operations(environment: Environment, report: Report) -> None:
         elif is_reported:
             operation.save(update_fields=["state", "started_at", "steps"])
             operations.announce(operation)
+
+
+def _how(operation: Operation) -> dict[str, str]:
+    """What is to be said of one that has succeeded: that it was ended by force, where it was asked first."""
+    if not any(step.get("detail") == "forced" for step in operation.steps):
+        return {}
+    return {
+        "code": FORCED,
+        "message": "It did not shut down in time and was ended by force.",
+        "next_step": "Give it a longer time to stop, or look on its console for what held it up.",
+    }
 
 
 def _take_steps(operation: Operation, report: Report) -> None:

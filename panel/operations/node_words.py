@@ -113,6 +113,8 @@ SENTENCES = (
     _("Delete environments or images, or make the pool larger."),
     _("Delete files inside, or choose a larger disk."),
     _("Done, but only after its deadline."),
+    _("Give it a longer time to stop, or look on its console for what held it up."),
+    _("It did not shut down in time and was ended by force."),
     _("It is done when the node is back; an administrator looks at the node's worker."),
     _("Kernel 5.19 or newer is needed for id-mapped btrfs mounts; see doctor."),
     _("Look for it in the node's pool, or reinstall to begin with an empty one."),

@@ -230,6 +230,18 @@ class SafeTree:
         finally:
             os.close(parent)
 
+    def leads_to(self, path: str) -> str | None:
+        """Last part of the name of what a path leads to, over all links inside the tree; None when to nothing.
+        The text is hostile."""
+        try:
+            fd = _openat2(self._root, _relative(path), os.O_PATH, _READ)
+        except OSError:
+            return None
+        try:
+            return Path("/proc/self/fd", str(fd)).readlink().name
+        finally:
+            os.close(fd)
+
     def _parent(self, path: str, resolve: int = _WRITE) -> tuple[int, str]:
         pure = PurePosixPath(_relative(path))
         try:

@@ -8,9 +8,9 @@ from typing import Any
 from runtime import devices
 from runtime.contract import EnvironmentSpec, SecurityClass, SecurityProfile
 from runtime.host.cgroup import groups
-from runtime.host.safetree import SafeTree
 from runtime.node import IDS_PER_SLOT, Node
 from runtime.oci.bpf import program
+from runtime.oci.init import SYSTEMD_HALTS_AT, init_of
 from runtime.oci.seccomp import profile
 
 #: What root inside keeps. Not: AUDIT_CONTROL, AUDIT_READ, BLOCK_SUSPEND, BPF, CHECKPOINT_RESTORE,
@@ -56,9 +56,6 @@ ENVIRONMENT = (
     "HOME=/root",
     "container=oci",
 )
-
-
-SYSTEMD_HALTS_AT = "SIGRTMIN+3"
 
 
 def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
@@ -171,18 +168,6 @@ def _hard_limit(name: str) -> int:
             hard = line[len(name) :].split()[1]
             return 2**62 if hard == "unlimited" else int(hard)
     return 2**62
-
-
-def init_of(root: Path) -> tuple[list[str], str]:
-    """Command of the image's init and the signal that shuts it down.
-
-    systemd halts at SIGRTMIN+3 (systemd(1)); busybox init powers off at SIGUSR2 (busybox init.c).
-    """
-    with SafeTree.open(root) as tree:
-        target = tree.link_target("/sbin/init") or tree.link_target("/usr/sbin/init") or ""
-    if target.endswith("systemd"):
-        return ["/sbin/init"], SYSTEMD_HALTS_AT
-    return ["/sbin/init"], "SIGUSR2"
 
 
 #: Of what an environment has: for a file system of that size in memory as a machine of that size has it.

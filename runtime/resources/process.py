@@ -1,7 +1,6 @@
 """The environment's first process; made in one step and let go in another, so that everything of it is whole
 before its first instruction runs."""
 
-import json
 import os
 import signal
 import time
@@ -24,6 +23,7 @@ from runtime.kernels import kernel_of
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
 from runtime.resources.cgroup import Cgroup
+from runtime.resources.halting import Halt
 from runtime.resources.ids import IdRange
 from runtime.resources.monitor import Monitor
 
@@ -92,19 +92,22 @@ class Process(Resource):
         try:
             with runs.held() as held:
                 asked = timeout_s > 0 and not is_made_only(self.node, environment_id)
-                if asked and self._ask(environment_id, held, timeout_s, interrupted):
+                halt = Halt(self.node, environment_id, runs, held)
+                if asked and self._ask(environment_id, held, halt, timeout_s, interrupted):
                     return "shut down"
                 self._kill(environment_id, held, kill_within_s)
         except ProcessLookupError:
             return None  # in this moment, by itself
         return "forced" if timeout_s > 0 else "killed"
 
-    def _ask(self, environment_id: UUID, init: Held, timeout_s: float, interrupted: Callable[[], bool]) -> bool:
+    def _ask(
+        self, environment_id: UUID, init: Held, halt: Halt, timeout_s: float, interrupted: Callable[[], bool]
+    ) -> bool:
         """Whether it shut down in time."""
         Cgroup(self.node).freeze(environment_id, False)  # a paused one hears nothing
-        init.send(self._stop_signal(environment_id))
         until = time.monotonic() + timeout_s
         while time.monotonic() < until:
+            halt.ask()
             if init.ends_within(min(0.5, until - time.monotonic())):
                 return True
             if interrupted():
@@ -127,13 +130,6 @@ class Process(Resource):
         """Some of its processes wait for one that they should answer for themselves, and wouldn't end."""
         for first in IdRange(self.node).first_uids(environment_id):
             fuse.abort(self.node, first)
-
-    def _stop_signal(self, environment_id: UUID) -> int:
-        """From the bundle's annotation `org.opencontainers.image.stopSignal`; SIGTERM without one."""
-        with suppress(OSError, ValueError, KeyError):
-            config = json.loads((self.node.bundle(environment_id) / "config.json").read_text())
-            return signal_number(config["annotations"]["org.opencontainers.image.stopSignal"])
-        return signal.SIGTERM
 
     def remove(self, environment_id: UUID) -> str | None:
         self.stop(environment_id, timeout_s=0)
@@ -230,16 +226,3 @@ def namespaces(process: Identity) -> dict[str, int]:
             with suppress(OSError):
                 found[name] = os.stat(f"ns/{name}", dir_fd=directory).st_ino
     return found
-
-
-def signal_number(name: str) -> int:
-    """`SIGTERM`, `TERM`, `SIGRTMIN+3` or a number; ValueError for anything else."""
-    text = name.strip().upper().removeprefix("SIG")
-    if text.isdigit():
-        return int(text)
-    if text.startswith("RTMIN"):
-        return int(signal.SIGRTMIN) + int(text[5:] or 0)
-    try:
-        return int(signal.Signals[f"SIG{text}"])
-    except KeyError as unknown:
-        raise ValueError(f"{name} is no signal") from unknown

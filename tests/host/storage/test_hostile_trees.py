@@ -16,7 +16,7 @@ from runtime.errors import RuntimeFault
 from runtime.host.safetree import SafeTree
 from runtime.images.archive import pretty_name
 from runtime.node import Node
-from runtime.oci.config import init_of
+from runtime.oci.init import init_of
 from runtime.resources.guest import GuestFiles
 from tests.host.support.node import Specs
 

@@ -203,6 +203,19 @@ def test_what_is_not_heard_of_in_time_fails_with_its_cause_and_may_still_succeed
     assert row.state == State.RUNNING
 
 
+def test_an_end_by_force_is_told_though_what_was_asked_for_is_done(customer: Tenant) -> None:
+    row = environment(customer)
+    operation = services.stop(administrator(), row.pk).operation
+    row.refresh_from_db()
+    began = timezone.now()
+    step = {"name": "shutdown", "verb": "wait", "state": "done", "started_at": began, "detail": "forced"}
+    reported(row, operation_id=operation.pk, state="stopped", steps=[step])
+    operation.refresh_from_db()
+    assert (operation.state, operation.code) == ("succeeded", "forced")
+    assert "ended by force" in operation.message
+    assert operation.next_step
+
+
 def test_b20_one_tenant_s_thousands_are_refused_and_another_goes_ahead(customer: Tenant, settings: Any) -> None:
     who, row, other = member(customer), environment(customer), tenant()
     settings.WADAH = settings.WADAH.model_copy(update={"tenant_open_operations": 20})
