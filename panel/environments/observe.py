@@ -184,7 +184,7 @@ def _move_operations(environment: Environment, report: Report) -> None:
         if is_reported:
             _take_steps(operation, report)
         if operation.generation <= report.generation and (report.final or not is_reported):
-            operations.close(operation, OperationState.SUCCEEDED, **_how(operation))
+            _succeed(operation)
             if operation.details.get("undoes"):
                 operations.note_undone(operation)
         elif operation.generation <= attempted and report.final and report.code and report.code != _SUPERSEDED:
@@ -194,15 +194,18 @@ def _move_operations(environment: Environment, report: Report) -> None:
             operations.announce(operation)
 
 
-def _how(operation: Operation) -> dict[str, str]:
-    """What is to be said of one that has succeeded: that it was ended by force, where it was asked first."""
+def _succeed(operation: Operation) -> None:
+    """Said with it: that it was ended by force, where it was asked to shut down first."""
     if not any(step.get("detail") == "forced" for step in operation.steps):
-        return {}
-    return {
-        "code": FORCED,
-        "message": "It did not shut down in time and was ended by force.",
-        "next_step": "Give it a longer time to stop, or look on its console for what held it up.",
-    }
+        operations.close(operation, OperationState.SUCCEEDED)
+        return
+    operations.close(
+        operation,
+        OperationState.SUCCEEDED,
+        code=FORCED,
+        message="It did not shut down in time and was ended by force.",
+        next_step="Give it a longer time to stop, or look on its console for what held it up.",
+    )
 
 
 def _take_steps(operation: Operation, report: Report) -> None:

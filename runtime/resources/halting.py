@@ -34,7 +34,7 @@ class Halt:
         with suppress(RuntimeFault, OSError):
             self._expected = signal_number(init_of(node.root_volume(environment_id))[1])
 
-    _expected = signal.SIGTERM
+    _expected: int = signal.SIGTERM
 
     def ask(self) -> None:
         blocked, caught = signals_of(self._init)
