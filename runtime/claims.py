@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from pyroute2 import IPRoute
 
+from runtime.contract.said import plain
 from runtime.errors import HostLacks
 from runtime.node import (
     FIRST_UID,
@@ -91,9 +92,9 @@ def network_of(text: str, kind: type[N]) -> N | None:
     try:
         network = kind(text)
     except ValueError as error:
-        raise HostLacks(f"{text[:60]} is no network that environments can have: {error}") from error
+        raise HostLacks(plain(f"{text[:60]} is no network that environments can have: {error}")) from error
     if network.num_addresses < _FEWEST_ADDRESSES:
-        raise HostLacks(f"{network} has room for fewer than {_FEWEST_ADDRESSES} addresses")
+        raise HostLacks(plain(f"{network} has room for fewer than {_FEWEST_ADDRESSES} addresses"))
     return network
 
 
@@ -102,7 +103,10 @@ def _check(network: IPv4Network | IPv6Network | None, others: list[NodeSettings]
     be given to an environment some day. Raises `HostLacks`."""
     wrong = _wrong(network, others) if network is not None else ""
     if wrong:
-        raise HostLacks(f"{network} {wrong}", next_step="Name another, or none: a free one is drawn.")
+        raise HostLacks(
+            plain(f"{network} {wrong}"),
+            next_step=plain("Name another, or none: a free one is drawn."),
+        )
 
 
 def _wrong(network: IPv4Network | IPv6Network, others: list[NodeSettings]) -> str:
@@ -238,8 +242,8 @@ def _draw_ipv4(taken: list[IPv4Network]) -> IPv4Network:
     free = [one for one in all_of_them if not any(one.overlaps(other) for other in taken)]
     if not free:
         raise HostLacks(
-            "no private network of 10.16.0.0 to 10.127.255.255 is free on this machine",
-            next_step="Say which one environments may have: ./wadah up --ipv4-network NETWORK",
+            plain("no private network of 10.16.0.0 to 10.127.255.255 is free on this machine"),
+            next_step=plain("Say which one environments may have: ./wadah up --ipv4-network NETWORK"),
         )
     return secrets.choice(free)
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import typer
 
+from runtime.contract.said import plain
 from runtime.errors import RuntimeFault
 from runtime.node import DEFAULT_HOME, Node
 
@@ -40,9 +41,11 @@ def _node() -> Node:
     try:
         node = Node.load(_home)
     except FileNotFoundError:
-        raise RuntimeFault(f"there is no node in {_home}", next_step="Run `./wadah up` first.") from None
+        raise RuntimeFault(
+            plain(f"there is no node in {_home}"), next_step=plain("Run `./wadah up` first.")
+        ) from None
     except PermissionError:
-        raise RuntimeFault("only root may look at a node", next_step="Use sudo.") from None
+        raise RuntimeFault(plain("only root may look at a node"), next_step=plain("Use sudo.")) from None
     enter(node)
     return node
 
@@ -58,7 +61,7 @@ def _find(node: Node, wanted: str) -> UUID:
     if len(found) == 1:
         return found[0]
     what = "no environment is" if not found else f"{len(found)} environments are"
-    raise RuntimeFault(f"{what} called “{wanted}” on this node", next_step="See `node list`.")
+    raise RuntimeFault(plain(f"{what} called “{wanted}” on this node"), next_step=plain("See `node list`."))
 
 
 def _print(document: Any) -> None:

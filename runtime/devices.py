@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from runtime.contract import Device
+from runtime.contract.words import refusals
 from runtime.errors import HostLacks
 from runtime.host import libc, mounts
 from runtime.node import Node
@@ -34,9 +35,7 @@ def _is_node(device: Device, major: int, minor: int) -> bool:
 def source(node: Node, device: Device) -> Path:
     """What is shown inside as this device. `HostLacks` where the kernel hasn't got it."""
     if device not in available():
-        raise HostLacks(
-            f"devices: {device} is not offered by this node", code="device_unavailable", retryable=False
-        )
+        raise HostLacks(refusals.device_not_offered(device), code="device_unavailable", retryable=False)
     return node.devices / Path(device).name
 
 

@@ -17,6 +17,8 @@ import structlog
 
 from runtime import faults
 from runtime.contract import DesiredState, EnvironmentEvent, EnvironmentSpec, EventCode, ObservedState, Report
+from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import advice, changes, steps
 from runtime.errors import RuntimeFault, Superseded
 from runtime.exits import note_exit
 from runtime.kinds import Toolbox
@@ -88,14 +90,14 @@ class Engine:
             return None
         return self._take_up(records)
 
-    def again(self, environment_id: UUID, because: str = "") -> Report | None:
+    def again(self, environment_id: UUID, because: Said = NOTHING) -> Report | None:
         """Brings about once more what should be: after a crash, a reboot of the node, or what the reconciler
         found (`because`, which the report then tells as repaired)."""
         records = Records(self.node, environment_id)
         records.mark_pending()
         return self._take_up(records, because)
 
-    def _take_up(self, records: Records, because: str = "") -> Report | None:
+    def _take_up(self, records: Records, because: Said = NOTHING) -> Report | None:
         last: Report | None = None
         attempted = 0
         while True:
@@ -114,7 +116,7 @@ class Engine:
                         to_wait_for = spec
                         break
                     self._tidy(spec)
-                    because = ""
+                    because = NOTHING
                     spec = records.wanted()
                 # what was accepted between the last look and the unlocking has nobody else to do it
                 done = to_wait_for is None and records.clear_pending(attempted)
@@ -140,7 +142,7 @@ class Engine:
     def _work(self, spec: EnvironmentSpec, records: Records) -> Work:
         return Work(spec, records, time.monotonic() + spec.deadline_s, tell=self._tell_progress)
 
-    def _apply_once(self, spec: EnvironmentSpec, records: Records, because: str) -> Report:
+    def _apply_once(self, spec: EnvironmentSpec, records: Records, because: Said) -> Report:
         work, state = self._work(spec, records), records.state()
         if spec.desired is DesiredState.DELETED:
             return self._delete(work)
@@ -154,9 +156,9 @@ class Engine:
                 attempt, cut_off = records.begin(spec)
                 if newer and attempt > MAX_ATTEMPTS:
                     raise RuntimeFault(
-                        f"the process at work was ended {MAX_ATTEMPTS} times, last at: {cut_off}",
+                        changes.interrupted(MAX_ATTEMPTS, steps.named(cut_off)),
                         code="interrupted",
-                        next_step="Try again; if it happens again, look at the node's log.",
+                        next_step=advice.try_again_or_see_the_log(),
                     )
                 self._converge(work, state)
             except _MustWait:
@@ -273,10 +275,10 @@ class Engine:
         if self._hand_over is not None and work.spec.stop_timeout_s > 0 and not work.undoes:
             raise _MustWait
 
-        def stop() -> str | None:
+        def stop() -> Said | None:
             if self._hand_over is not None and not work.undoes:
                 self._end_soon(work.spec.id)
-                return "killed"
+                return steps.killed()
             limit = min(work.spec.stop_timeout_s, max(0.0, work.until - time.monotonic()))
             return self.sandbox.stop(
                 work.spec.id, timeout_s=0 if work.undoes else limit, interrupted=work.is_superseded
@@ -305,7 +307,7 @@ class Engine:
             fault = self._remove_all(work) or self._bury(work)
         if fault is not None:
             state = records.state()
-            state.code, state.message, state.next_step = fault.code, str(fault)[:2000], fault.next_step
+            state.code, state.message, state.next_step = fault.code, fault.said, fault.next_step
             return self._tell(work, state, fault)
         return self.reports.tell(self.reports.of_deleted(spec, work.steps))
 
@@ -389,31 +391,31 @@ class Engine:
     ) -> None:
         if state.failure is None:
             return
-        left = self.reconciler.left_of(work.spec) if nothing_before and fault is None else []
+        left = self.reconciler.left_of(work.spec) if nothing_before and fault is None else ()
         if fault is not None or left:
-            said = f"Not undone yet: {fault or ', '.join(left)}; the node goes on trying."
+            said = changes.not_undone(fault.said if fault else left)
         else:
-            said = "Nothing is left of it." if nothing_before else "It is as it was before."
-        state.failure.outcome = said[:1000]
+            said = changes.nothing_is_left() if nothing_before else changes.as_before()
+        state.failure.outcome = said
         self._keep(work.records, state)
 
-    def _keep_to_what_was(self, work: Work, state: State, because: str) -> Report:
+    def _keep_to_what_was(self, work: Work, state: State, because: Said) -> Report:
         """The newest spec was given up: the one before it holds, also when this is the repair of it."""
         with suppress(OSError):
             work.records.begin(work.spec)
         self._go_back(work, state)
-        return self._tell(work, state, None, because if state.applied else "")
+        return self._tell(work, state, None, because if state.applied else NOTHING)
 
     def _not_repaired(self, work: Work, fault: RuntimeFault) -> Report:
         """What was brought about once can't be brought back now; the reconciler tries again."""
         state = work.records.state()
         state.code, state.next_step = fault.code, fault.next_step
-        state.message = f"It could not be brought back: {fault}; the node goes on trying."[:2000]
+        state.message = changes.not_brought_back(fault.said)
         return self._tell(work, state, fault)
 
     # -- reports --------------------------------------------------------------------------------
 
-    def _tell(self, work: Work, state: State, fault: RuntimeFault | None, because: str = "") -> Report:
+    def _tell(self, work: Work, state: State, fault: RuntimeFault | None, because: Said = NOTHING) -> Report:
         if not isinstance(fault, Superseded):
             if fault is None:
                 state.no_longer()
@@ -457,7 +459,7 @@ class Engine:
             return None
         return delay
 
-    def reconcile(self, ended: Ended | None = None) -> dict[UUID, str]:
+    def reconcile(self, ended: Ended | None = None) -> dict[UUID, Said]:
         """Compares every wanted environment with the kernel and mends what drifted.
 
         Returns what was mended and why. To be called at the start of a node process and now and then. With
@@ -469,7 +471,7 @@ class Engine:
         """Every object with our mark that no wanted environment owns, once it is sure that it stays."""
         return self.reconciler.leaks()
 
-    def missing(self) -> dict[UUID, str]:
+    def missing(self) -> dict[UUID, Said]:
         """The reverse of leaks: wanted environments that lack something, and what."""
         return self.reconciler.missing()
 

@@ -5,6 +5,8 @@ import time
 import structlog
 
 from runtime.contract import DesiredState, EnvironmentSpec, RestartMode
+from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import advice, ends
 from runtime.kinds.base import Ending
 from runtime.reports import Reports
 from runtime.state import Records, State
@@ -13,6 +15,7 @@ log = structlog.get_logger()
 
 #: After running this long, a crash counts as the first one again.
 STEADY_S = 600.0
+_POLICIES = {RestartMode.NEVER: ends.never, RestartMode.ON_FAILURE: ends.on_failure}
 
 
 def note_exit(records: Records, exit_code: int | None, reports: Reports) -> float | None:
@@ -54,12 +57,12 @@ def decide_restart(
     lived = time.time() - (state.started_at or 0)
     if ending is Ending.POWER_OFF:
         state.started_at, state.halted = None, True
-        state.code, state.message = "halted_inside", "Powered off from inside."
-        state.next_step = "Press Start to run it again."
+        state.code, state.message = "halted_inside", ends.powered_off()
+        state.next_step = advice.press_start()
         return None
     state.restarts += 1
     if ending is Ending.REBOOT:
-        state.code, state.message, state.next_step = "", "", ""
+        state.code, state.message, state.next_step = "", NOTHING, NOTHING
         return 0.0
     if lived > STEADY_S:
         state.crashes_in_a_row = 0
@@ -68,21 +71,21 @@ def decide_restart(
     never = policy.mode is RestartMode.NEVER or (policy.mode is RestartMode.ON_FAILURE and exit_code == 0)
     if never:
         state.started_at, state.rests = None, True
-        state.message = f"{cause}; the restart policy is “{policy.mode}”."
-        state.next_step = "Press Start to run it again."
+        state.message = ends.rests(cause, _POLICIES[policy.mode]())
+        state.next_step = advice.press_start()
         return None
     delay: float = min(policy.max_delay_s, policy.first_delay_s * 2**state.crashes_in_a_row)
     state.crashes_in_a_row = min(state.crashes_in_a_row + 1, 30)
-    state.message = f"{cause}; starts again in {delay:g} s."
-    state.next_step = ""
+    state.message = ends.starts_again(cause, delay)
+    state.next_step = NOTHING
     return delay
 
 
-def _cause(exit_code: int | None, *, out_of_memory: bool) -> tuple[str, str]:
+def _cause(exit_code: int | None, *, out_of_memory: bool) -> tuple[str, Said]:
     if out_of_memory and exit_code in (None, 137):
-        return "out_of_memory", "Init was killed because the memory limit was reached"
+        return "out_of_memory", ends.out_of_memory()
     if exit_code is None:
-        return "init_crashed", "Init ended (how is not known, its monitor was gone)"
+        return "init_crashed", ends.unseen()
     if exit_code > 128:
-        return "init_crashed", f"Init was killed by signal {exit_code - 128}"
-    return "init_crashed", f"Init ended with exit code {exit_code}"
+        return "init_crashed", ends.killed(exit_code - 128)
+    return "init_crashed", ends.exited(exit_code)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from runtime import devices, kernels, kinds
 from runtime.contract import Check, CheckLevel, NodeFacts
+from runtime.contract.words import checks
 from runtime.host import cgroup, tasks
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
@@ -53,23 +54,29 @@ def _checks(node: Node) -> Iterator[Check]:
     """What isn't as it should be, and matters to whom this node is sold; the rest says `doctor`."""
     seen = tasks.room(node.cgroup_name)
     if not seen.is_enough:
-        yield Check(name="tasks", level=CheckLevel.WEAK, found=seen.found, why=tasks.WHY, remedy=tasks.REMEDY)
+        yield Check(
+            name=checks.tasks(),
+            level=CheckLevel.WEAK,
+            found=checks.tasks_short(seen.promised, seen.held),
+            why=checks.tasks_why(),
+            remedy=checks.tasks_remedy(),
+        )
     cleaned = RootVolume(node).being_cleaned()
     if cleaned >= _MANY_SUBVOLUMES:
         yield Check(
-            name="subvolumes",
+            name=checks.subvolumes(),
             level=CheckLevel.WEAK,
-            found=f"{cleaned} that were deleted are still being cleaned",
-            why="until then each holds about 4 KB of the kernel's memory, and its room in the pool",
-            remedy="wait (about 30 a second are cleaned), or boot the node anew",
+            found=checks.subvolumes_cleaned(cleaned),
+            why=checks.subvolumes_why(),
+            remedy=checks.subvolumes_remedy(),
         )
     if cgroup.version() == 1:
         yield Check(
-            name="cgroups",
+            name=checks.cgroups(),
             level=CheckLevel.WEAK,
-            found="v1",
-            why="limits of the disk's rate hold direct and synced writes, not those the kernel does later",
-            remedy="boot with systemd.unified_cgroup_hierarchy=1",
+            found=checks.cgroups_v1(),
+            why=checks.cgroups_why(),
+            remedy=checks.cgroups_remedy(),
         )
 
 

@@ -17,6 +17,7 @@ import signal
 import time
 from pathlib import Path
 
+from runtime.contract.words import refusals
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 
@@ -57,7 +58,7 @@ def _act(action: str, where: str) -> None:
         while True:
             time.sleep(3600)
     elif action == "fail":
-        raise RuntimeFault(f"made to fail at: {where}", code="injected")
+        raise RuntimeFault(refusals.injected(where), code="injected")
     elif action in errno.errorcode.values():
         number = getattr(errno, action)
         raise OSError(number, os.strerror(number))

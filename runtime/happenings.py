@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 
 from runtime.contract import EnvironmentEvent, EventCode
+from runtime.contract.said import Said
+from runtime.contract.words import ends
 from runtime.reports import Reports
 from runtime.state import Records
 
@@ -17,13 +19,8 @@ def note_oom(records: Records, reports: Reports, name: str, pid: int) -> None:
             if records.directory.exists():
                 records.set_state(state)
     spec = records.wanted()
-    limit = f" of {spec.limits.memory_mb} MiB" if spec else ""
-    _tell(
-        records,
-        reports,
-        EventCode.OUT_OF_MEMORY,
-        f"Out of memory: the limit{limit} was reached and the kernel killed {name}.",
-    )
+    said = ends.process_killed(spec.limits.memory_mb, name) if spec else ends.process_killed_at_limit(name)
+    _tell(records, reports, EventCode.OUT_OF_MEMORY, said)
 
 
 def note_unnamed_ooms(records: Records, reports: Reports) -> bool:
@@ -38,8 +35,7 @@ def note_unnamed_ooms(records: Records, reports: Reports) -> bool:
         records.set_state(state)
     if new < 0:
         return False
-    said = f"Out of memory: the limit was reached and the kernel killed {new} of its processes."
-    _tell(records, reports, EventCode.OUT_OF_MEMORY, said)
+    _tell(records, reports, EventCode.OUT_OF_MEMORY, ends.processes_killed(new))
     return True
 
 
@@ -54,24 +50,16 @@ def note_lost_monitor(records: Records, reports: Reports) -> bool:
             return False
         state.console_lost_of = seen.identity
         records.set_state(state)
-    said = (
-        "What kept its console was killed. It runs on, and terminals work; "
-        "its own console is back after its next start."
-    )
-    _tell(records, reports, EventCode.CONSOLE_LOST, said)
+    _tell(records, reports, EventCode.CONSOLE_LOST, ends.console_lost())
     return True
 
 
 def note_stuck(records: Records, reports: Reports) -> None:
     """A look at it waited for what it serves itself, and its processes were ended for that."""
-    said = (
-        "The node's look at it waited for a file system that it serves itself and didn't come back; "
-        "its processes were ended."
-    )
-    _tell(records, reports, EventCode.STUCK, said)
+    _tell(records, reports, EventCode.STUCK, ends.stuck())
 
 
-def _tell(records: Records, reports: Reports, code: EventCode, message: str) -> None:
+def _tell(records: Records, reports: Reports, code: EventCode, message: Said) -> None:
     spec = records.wanted()
     if spec is not None:
         event = EnvironmentEvent(code=code, message=message, at=datetime.now(UTC))

@@ -19,6 +19,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from runtime.contract.base import Name, Port
+from runtime.contract.said import Said
+from runtime.contract.words import refusals
 
 DEFAULT_HOME = Path("/var/lib/wadah")
 
@@ -305,13 +307,13 @@ class Node:
         """Public half of the panel's ticket key."""
         return self.root / "panel-ticket.pub"
 
-    def free_space(self) -> str:
+    def free_space(self) -> tuple[Said, ...]:
         """For people: how much is free in the pool and beside it; of what can't be asked, nothing is said."""
-        said = []
-        for name, path in (("pool", self.store), ("node's own disk", self.root)):
+        found = []
+        for say, path in ((refusals.free_in_pool, self.store), (refusals.free_on_disk, self.root)):
             with suppress(OSError):
-                said.append(f"{shutil.disk_usage(path).free // 2**20} MiB free in the {name}")
-        return ", ".join(said)
+                found.append(say(shutil.disk_usage(path).free // 2**20))
+        return tuple(found)
 
     # ids -----------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from runtime import claims, devices, views
+from runtime.contract.said import plain
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import btrfs, cgroup, fuse, libc, loop, mounts, processes, tasks
 from runtime.host.command import ENVIRONMENT, run
@@ -47,7 +48,7 @@ def prepare(
     namespaces. Raises `RuntimeFault` when the host lacks something.
     """
     if os.geteuid() != 0:
-        raise HostLacks("a node is prepared by root", next_step="Run it with sudo.")
+        raise HostLacks(plain("a node is prepared by root"), next_step=plain("Run it with sudo."))
     node = _settings(home, network_namespace, (ipv4_network, ipv6_network), say)
     _directories(node)
     if pin_mount_namespace(node):
@@ -112,8 +113,8 @@ def _keep_networks(node: Node, networks: Networks) -> None:
     for wanted, has in zip(networks, (node.settings.ipv4_network, node.settings.ipv6_network), strict=True):
         if wanted is not None and wanted != has:
             raise HostLacks(
-                f"the node has the network {has} since it was made, not {wanted}",
-                next_step="Leave the option out, or make a new installation with it.",
+                plain(f"the node has the network {has} since it was made, not {wanted}"),
+                next_step=plain("Leave the option out, or make a new installation with it."),
             )
 
 
@@ -140,8 +141,8 @@ def _directories(node: Node) -> None:
         seen = path.lstat()
         if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != 0:
             raise HostLacks(
-                f"{path} isn't a directory of root's: somebody else put it there",
-                next_step=f"Find out who did, then: rm -rf {path}",
+                plain(f"{path} isn't a directory of root's: somebody else put it there"),
+                next_step=plain(f"Find out who did, then: rm -rf {path}"),
             )
 
 
@@ -185,7 +186,7 @@ def pin_mount_namespace(node: Node) -> bool:
     os.close(hold_read)
     try:
         if os.read(ready_read, 1) != b"1":
-            raise HostLacks("a mount namespace for the node can't be made")
+            raise HostLacks(plain("a mount namespace for the node can't be made"))
         libc.mount(f"/proc/{child}/ns/mnt", str(node.mount_namespace), "", libc.MS_BIND)
     finally:
         os.close(ready_read)
@@ -213,8 +214,8 @@ def show_unified() -> bool:
         libc.mount(os.devnull, str(seen), "", libc.MS_BIND)
     except OSError as error:
         raise HostLacks(
-            f"cgroup2 can't be mounted at {unified}: {error.strerror}",
-            next_step="Boot with systemd.unified_cgroup_hierarchy=1.",
+            plain(f"cgroup2 can't be mounted at {unified}: {error.strerror}"),
+            next_step=plain("Boot with systemd.unified_cgroup_hierarchy=1."),
         ) from error
     return True
 
@@ -278,10 +279,11 @@ def enter(node: Node) -> None:
     if _inside(node):
         return
     if threading.active_count() > 1:
-        raise RuntimeFault("a process with threads can't enter the node's mount namespace")
+        raise RuntimeFault(plain("a process with threads can't enter the node's mount namespace"))
     if not is_pinned(node):
         raise HostLacks(
-            f"the node in {node.home} isn't prepared", next_step="Run `./wadah up` (or `node prepare`)."
+            plain(f"the node in {node.home} isn't prepared"),
+            next_step=plain("Run `./wadah up` (or `node prepare`)."),
         )
     where = Path.cwd()
     _join(node.mount_namespace, libc.CLONE_NEWNS)
@@ -293,11 +295,11 @@ def _join(path: Path, kind: int) -> None:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
-        raise HostLacks(f"the namespace {path} can't be opened: {error.strerror}") from error
+        raise HostLacks(plain(f"the namespace {path} can't be opened: {error.strerror}")) from error
     try:
         libc.setns(fd, kind)
     except OSError as error:
-        raise HostLacks(f"the namespace {path} can't be entered: {error.strerror}") from error
+        raise HostLacks(plain(f"the namespace {path} can't be entered: {error.strerror}")) from error
     finally:
         os.close(fd)
 
@@ -319,7 +321,7 @@ def _mount_pool(node: Node) -> bool:
         libc.mount(str(devices.renamed(node, device)), str(node.store), "btrfs", flags, "")
     except OSError as error:
         raise HostLacks(
-            f"the disk pool {device} can't be mounted: {error.strerror}", code="pool_unavailable"
+            plain(f"the disk pool {device} can't be mounted: {error.strerror}"), code="pool_unavailable"
         ) from error
     if not node.settings.pool_device:
         loop.release_when_unused(device)
@@ -374,9 +376,11 @@ def _enable_quota(node: Node) -> None:
         btrfs.enable_simple_quota(node.store)
     except OSError as error:
         raise HostLacks(
-            "btrfs simple quotas can't be turned on: disk limits would not hold inside nested subvolumes",
+            plain(
+                "btrfs simple quotas can't be turned on: disk limits would not hold inside nested subvolumes"
+            ),
             code="no_simple_quota",
-            next_step="Run a kernel 6.7 or newer (on Debian 12: linux-image-amd64 from backports).",
+            next_step=plain("Run a kernel 6.7 or newer (on Debian 12: linux-image-amd64 from backports)."),
         ) from error
 
 
@@ -427,7 +431,7 @@ def start_lxcfs(node: Node) -> bool:
     until = time.monotonic() + 10
     while not (node.lxcfs / "proc" / "meminfo").exists():
         if process.poll() is not None or time.monotonic() > until:
-            raise HostLacks("lxcfs did not start", next_step=f"See {node.root / 'lxcfs.log'}.")
+            raise HostLacks(plain("lxcfs did not start"), next_step=plain(f"See {node.root / 'lxcfs.log'}."))
         time.sleep(0.02)
     return True
 
@@ -464,7 +468,10 @@ def dismantle(node: Node) -> None:
             os._exit(status)
     _, status = os.waitpid(pid, 0)
     if status != 0:
-        raise RuntimeFault("the node could not be dismantled wholly", next_step="See the lines above.")
+        raise RuntimeFault(
+            plain("the node could not be dismantled wholly"),
+            next_step=plain("See the lines above."),
+        )
     for pin in (node.mount_namespace, node.host_network, node.mount_namespace.parent):
         mounts.unmount(pin)
     shutil.rmtree(node.mounts, ignore_errors=True)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
+from runtime.contract.said import plain
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.node import Node
@@ -33,7 +34,7 @@ def delete_all(node: Node, say: Callable[[str], None]) -> None:
             os._exit(status)
     _, status = os.waitpid(child, 0)
     if status != 0:
-        raise RuntimeFault("not every environment could be deleted", next_step="Run it again.")
+        raise RuntimeFault(plain("not every environment could be deleted"), next_step=plain("Run it again."))
 
 
 def _delete_all(node: Node, say: Callable[[str], None]) -> None:

@@ -9,6 +9,8 @@ from uuid import UUID
 import structlog
 
 from runtime.contract import DesiredState, EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import drift, steps
 from runtime.errors import RuntimeFault
 from runtime.host.logfile import keep_small
 from runtime.kinds import Toolbox
@@ -34,7 +36,7 @@ GRACE_S = 60.0
 
 
 #: Brings about what should be, for the reason given.
-Again = Callable[[UUID, str], object]
+Again = Callable[[UUID, Said], object]
 #: Told of an environment whose init ended by itself: an end is no drift, its restart policy says what follows.
 Ended = Callable[[UUID], object]
 
@@ -44,10 +46,10 @@ class Reconciler:
         self.node = tools.node
         self._tools = tools
 
-    def reconcile(self, again: Again, ended: Ended | None = None) -> dict[UUID, str]:
+    def reconcile(self, again: Again, ended: Ended | None = None) -> dict[UUID, Said]:
         """Has `again` called for every environment that drifted; returns which and why. `ended` instead, where
         there is somebody who looks after ends."""
-        mended: dict[UUID, str] = {}
+        mended: dict[UUID, Said] = {}
         for environment_id in known_environments(self.node):
             try:
                 reason = self.mend(environment_id, again, ended)
@@ -59,7 +61,7 @@ class Reconciler:
         self.sweep()
         return mended
 
-    def mend(self, environment_id: UUID, again: Again, ended: Ended | None = None) -> str | None:
+    def mend(self, environment_id: UUID, again: Again, ended: Ended | None = None) -> Said | None:
         """Has `again` called when the environment drifted; why, or None. A no-op while it is worked on."""
         records = Records(self.node, environment_id)
         seen = records.newest_generation()
@@ -72,7 +74,7 @@ class Reconciler:
             ended(environment_id)
             return None
         if not reason and records.newest_generation() > seen:
-            reason = "a newer spec came while it was looked at"
+            reason = drift.newer_spec()
         if reason:
             log.warning("drift", environment=str(environment_id), reason=reason)
             again(environment_id, reason)
@@ -100,32 +102,32 @@ class Reconciler:
                     found.append(environment_id)
         return found
 
-    def drift(self, records: Records) -> str | None:
+    def drift(self, records: Records) -> Said | None:
         """Why `again` would have work to do; None when all is as wanted."""
         spec, state = records.wanted(), records.state()
         if spec is None:
             return None
         if spec.desired is DesiredState.DELETED:
-            return "a deletion was not finished"
+            return drift.deletion_not_finished()
         if state.applied < spec.generation and state.failed != spec.generation:
-            return "work was interrupted"
+            return drift.work_interrupted()
         standing = records.standing()
         if standing is None:
             left = self.left_of(spec)
-            return f"left of a create that failed: {', '.join(left)}" if left else None
+            return drift.left_of_create(left) if left else None
         if state.restart_at is not None:
             # by now, or so far ahead that somebody has set the clock back
             late = time.time() - state.restart_at
-            return "a restart is due" if late > 2 or late < -standing.restart.max_delay_s - 2 else None
+            return drift.restart_due() if late > 2 or late < -standing.restart.max_delay_s - 2 else None
         if standing.desired is DesiredState.STOPPED or state.stays_off:
             if self._tools.sandbox.look(spec.id).is_there:
-                return "it runs though it should be stopped"
+                return drift.runs_though_stopped()
             resources = [one for one in self._tools.of(standing.kind) if one.lifetime == "environment"]
         else:
             resources = self._tools.of(standing.kind)
         return next((why for why in (one.drifted(standing) for one in resources) if why), None)
 
-    def left_of(self, spec: EnvironmentSpec) -> list[str]:
+    def left_of(self, spec: EnvironmentSpec) -> tuple[Said, ...]:
         """Names of the resources that are there of an environment that should not be.
 
         What is on its way out (a link whose namespace the kernel is taking away) has a few seconds to go.
@@ -135,7 +137,7 @@ class Reconciler:
             if time.monotonic() > until:
                 break
             time.sleep(0.05)
-        return left
+        return tuple(steps.named(one) for one in left)
 
     def sweep(self) -> None:
         """Takes away what deletions left of records and quota groups; what can't go now goes another time."""
@@ -221,7 +223,7 @@ class Reconciler:
         """Not when its create was given up. When its spec can't be read, nobody can say that it may not."""
         return records.wanted() is None or records.standing() is not None
 
-    def missing(self) -> dict[UUID, str]:
+    def missing(self) -> dict[UUID, Said]:
         """The reverse of leaks: what lacks something, and what; without those that are worked on now."""
         lacking = {}
         for environment_id in known_environments(self.node):
@@ -229,7 +231,7 @@ class Reconciler:
             with records.try_lock() as free:
                 reason = self.drift(records) if free else None
             if records.wanted() is None and records.directory.exists():
-                reason = "its records can't be read"
+                reason = drift.records_unreadable()
             if reason:
                 lacking[environment_id] = reason
         return lacking

@@ -8,6 +8,8 @@ import structlog
 
 from runtime.clock import sequence
 from runtime.contract import EnvironmentSpec, ObservedState, Report, Step
+from runtime.contract.said import NOTHING
+from runtime.contract.words import advice, ends
 from runtime.errors import RuntimeFault
 from runtime.kinds import Toolbox
 from runtime.sandboxes import SandboxState
@@ -17,8 +19,8 @@ log = structlog.get_logger()
 
 _WITHOUT_CONSOLE = {
     "code": "console_lost",
-    "message": "It runs, without a console: what kept it was killed.",
-    "next_step": "Use a terminal; the console is back after a restart.",
+    "message": ends.without_console(),
+    "next_step": advice.use_a_terminal(),
 }
 
 Reporter = Callable[[Report], None]
@@ -73,8 +75,8 @@ class Reports:
             state=observed,
             final=final,
             code=(failure.code if failure else told.code) if final else "",
-            message=(failure.sentence if failure else told.message) if final else "",
-            next_step=(failure.next_step if failure else told.next_step) if final else "",
+            message=(failure.sentence if failure else told.message) if final else NOTHING,
+            next_step=(failure.next_step if failure else told.next_step) if final else NOTHING,
             retryable=failure.retryable if failure else True,
             steps=tuple(steps),
             init_pid=pid,

@@ -20,6 +20,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runtime.contract import DesiredState, EnvironmentSpec
+from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import changes
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 
@@ -33,23 +35,18 @@ class Failure(BaseModel):
     """Why a generation was given up, and what came of undoing it."""
 
     code: str
-    message: str
-    next_step: str = ""
+    message: Said
+    next_step: Said = NOTHING
     retryable: bool = True
-    outcome: str = ""
+    outcome: Said = NOTHING
 
     @classmethod
     def of(cls, fault: RuntimeFault) -> Self:
-        return cls(
-            code=fault.code,
-            message=str(fault)[:900],
-            next_step=fault.next_step[:1000],
-            retryable=fault.retryable,
-        )
+        return cls(code=fault.code, message=fault.said, next_step=fault.next_step, retryable=fault.retryable)
 
     @property
-    def sentence(self) -> str:
-        return f"{self.message.rstrip('.')}. {self.outcome}".strip()
+    def sentence(self) -> Said:
+        return changes.and_then(self.message, self.outcome) if self.outcome else self.message
 
 
 class State(BaseModel):
@@ -77,8 +74,8 @@ class State(BaseModel):
     console_lost_of: str = ""
     """The init whose monitor's loss was told: its pid is given out again, see `runtime.host.processes`."""
     code: str = ""
-    message: str = ""
-    next_step: str = ""
+    message: Said = NOTHING
+    next_step: Said = NOTHING
 
     @property
     def stays_off(self) -> bool:
@@ -87,7 +84,7 @@ class State(BaseModel):
     def no_longer(self, *, failed: bool = False) -> None:
         """Forgets the condition that was told last, unless it lasts; with `failed` a given up change too."""
         if not self.stays_off:
-            self.code = self.message = self.next_step = ""
+            self.code, self.message, self.next_step = "", NOTHING, NOTHING
         if failed:
             self.failed, self.failure = 0, None
 

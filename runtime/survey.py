@@ -20,7 +20,7 @@ def survey(node: Node) -> Survey:
         Leak(resource=one.resource, what=one.what[:2000], environment_id=one.environment_id)
         for one in engine.leaks()
     ]
-    lacking = [Lacking(environment_id=key, why=why[:2000]) for key, why in engine.missing().items()]
+    lacking = [Lacking(environment_id=key, why=why) for key, why in engine.missing().items()]
     return Survey(
         at=at,
         leaks=tuple(leaks[:MOST_TOLD]),

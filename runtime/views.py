@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
+from runtime.contract.words import advice, refusals
 from runtime.errors import RuntimeFault
 from runtime.host import libc, mounts
 from runtime.host.safetree import open_directory
@@ -117,9 +118,9 @@ def show(node: Node, pid: int, *, bare: bool) -> None:
     for error in fault:
         if isinstance(error, OSError):
             raise RuntimeFault(
-                f"its /proc and /sys can't be shown: {error.strerror}",
+                refusals.no_views(str(error.strerror)),
                 code="host_lacks",
-                next_step="/proc and /sys of its root must be plain directories.",
+                next_step=advice.make_plain_directories(),
             ) from error
         raise error
 

@@ -12,6 +12,8 @@ import structlog
 
 from runtime import faults
 from runtime.contract import EnvironmentSpec, Step, StepState
+from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import advice, changes, refusals, steps
 from runtime.errors import DeadlinePassed, RuntimeFault, Superseded
 from runtime.resources.base import Resource
 from runtime.state import Records
@@ -65,14 +67,14 @@ class Work:
 
     def _may_go_on(self, before: str) -> None:
         if self.is_superseded():
-            raise Superseded("a newer change took over")
+            raise Superseded(changes.superseded())
         if time.monotonic() > self.until:
             raise DeadlinePassed(
-                f"not finished within {self.spec.deadline_s:g} s; stopped before: {before}",
-                next_step="Try again; if it happens again, look at the node's page.",
+                changes.deadline_passed(self.spec.deadline_s, steps.named(before)),
+                next_step=advice.try_again_or_see_the_node(),
             )
 
-    def run(self, name: str, verb: Verb, act: Callable[[], str | None]) -> None:
+    def run(self, name: str, verb: Verb, act: Callable[[], Said | None]) -> None:
         """Journals, acts, times, and tells those who watch. A step that can't be journalled isn't begun,
         unless it is one of going back."""
         started = datetime.now(UTC)
@@ -87,12 +89,12 @@ class Work:
             faults.point(self.records.node, point, "after", name)
         except Exception as error:
             fault = self.fault_of(error)
-            self._replace(begin, StepState.FAILED, str(fault), fault.code)
+            self._replace(begin, StepState.FAILED, fault.said, fault.code)
             raise
         except BaseException as error:
-            self._replace(begin, StepState.FAILED, str(error))
+            self._replace(begin, StepState.FAILED, Said(str(error)))
             raise
-        self._replace(begin, StepState.UNDONE if self.undoes else StepState.DONE, detail or "")
+        self._replace(begin, StepState.UNDONE if self.undoes else StepState.DONE, detail or NOTHING)
 
     def _journal(self, line: dict[str, object]) -> None:
         try:
@@ -121,18 +123,17 @@ class Work:
         return True
 
     def _hangs(self) -> None:
-        name = self.steps[-1].name if self.steps else "the first step"
+        name = steps.named(self.steps[-1].name) if self.steps else changes.first_step()
         self.on_hang(
             DeadlinePassed(
-                f"{name}: hung past the deadline of {self.spec.deadline_s:g} s; the process was ended",
-                next_step="Try again; if it happens again, look at the node's page.",
+                changes.hung(name, self.spec.deadline_s), next_step=advice.try_again_or_see_the_node()
             )
         )
 
-    def _replace(self, begin: float, state: StepState, detail: str, code: str = "") -> None:
+    def _replace(self, begin: float, state: StepState, detail: Said, code: str = "") -> None:
         took = (time.perf_counter() - begin) * 1000
         self.steps[-1] = self.steps[-1].model_copy(
-            update={"state": state, "duration_ms": round(took, 3), "code": code, "detail": detail[:2000]}
+            update={"state": state, "duration_ms": round(took, 3), "code": code, "detail": detail}
         )
 
     def _progress(self, *, force: bool = False) -> None:
@@ -148,31 +149,26 @@ class Work:
         """The error as a person is told it, with the step it came from."""
         if isinstance(error, RuntimeFault):
             return error
-        where = f"{self.steps[-1].name}: " if self.steps else ""
-        if not isinstance(error, OSError):
-            said = f"{where}an error of the node's own: {type(error).__name__}: {error}"
-            return RuntimeFault(said, code="internal_error", next_step="Please report it with the node's log.")
-        return _of_kernel(error, where, self.records)
+        why = _of_kernel(error, self.records) if isinstance(error, OSError) else _of_own(error)
+        if self.steps:
+            why.said = changes.at(steps.named(self.steps[-1].name), why.said)
+        return why
 
 
-def _of_kernel(error: OSError, where: str, records: Records) -> RuntimeFault:
+def _of_own(error: Exception) -> RuntimeFault:
+    said = changes.internal_error(f"{type(error).__name__}: {error}")
+    return RuntimeFault(said, code="internal_error", next_step=advice.report_it())
+
+
+def _of_kernel(error: OSError, records: Records) -> RuntimeFault:
     if error.errno == errno.EDQUOT:
-        return RuntimeFault(
-            f"{where}its disk is full: the limit is reached",
-            code="disk_limit",
-            next_step="Delete files inside, or choose a larger disk.",
-        )
+        return RuntimeFault(refusals.disk_limit(), code="disk_limit", next_step=advice.delete_files_inside())
     if error.errno == errno.ENOSPC:
-        return RuntimeFault(
-            f"{where}no space is left ({records.node.free_space()})",
-            code="node_full",
-            next_step="Delete environments or images, or give the node more disk.",
-        )
+        free = records.node.free_space()
+        return RuntimeFault(refusals.node_full(free), code="node_full", next_step=advice.give_the_node_disk())
     if error.errno == errno.ENOMEM:
-        return RuntimeFault(
-            f"{where}the node has no memory left", code="node_memory", next_step="Try again later."
-        )
+        return RuntimeFault(refusals.no_memory(), code="node_memory", next_step=advice.try_later())
     said = error.strerror or str(error)
     with suppress(TypeError):
         said += f" ({error.filename})" if error.filename else ""
-    return RuntimeFault(f"{where}the node's kernel refused: {said}", code="os_error")
+    return RuntimeFault(refusals.kernel_refused(said), code="os_error")

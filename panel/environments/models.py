@@ -11,6 +11,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from panel.said import SaidField
 from panel.tenants.models import TenantState
 from panel.tenants.scope import Scoped
 from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
@@ -147,8 +148,8 @@ class Environment(models.Model):
     """The node said that more reports follow."""
     code = models.CharField(max_length=64, blank=True, default="")
     """Stable cause of what is wrong; empty when all is well."""
-    message = models.CharField(max_length=2000, blank=True, default="")
-    next_step = models.CharField(max_length=2000, blank=True, default="")
+    message = SaidField(blank=True, default="")
+    next_step = SaidField(blank=True, default="")
     init_pid = models.IntegerField(null=True, blank=True)
     started_at = models.DateTimeField(null=True, blank=True)
     restarts = models.PositiveIntegerField(default=0)

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models import UUIDField
 from django.utils import timezone
 
-from panel import events
+from panel import events, words
 from panel.audit.services import record
 from panel.environments import services
 from panel.environments.models import Environment, EnvironmentUsage
@@ -21,7 +21,10 @@ from panel.operations.models import Operation, OperationKind, OperationState
 from panel.prepared import Given, Prepared, PreparedUpdate
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
+from panel.said import read
 from runtime.contract import DesiredState, ObservedState, Report
+from runtime.contract.said import NOTHING
+from runtime.contract.words import steps
 
 log = structlog.get_logger()
 
@@ -124,8 +127,8 @@ def _take_in(environment: Environment, report: Report) -> None:
     environment.oom_kills = report.oom_kills
     is_old_news = report.code == _SUPERSEDED
     environment.code = "" if is_old_news else report.code
-    environment.message = "" if is_old_news else report.message
-    environment.next_step = "" if is_old_news else report.next_step
+    environment.message = NOTHING if is_old_news else report.message
+    environment.next_step = NOTHING if is_old_news else report.next_step
 
 
 def _attempted(report: Report) -> int:
@@ -142,7 +145,7 @@ def _note_events(environment: Environment, report: Report) -> None:
             f"environment.{event.code}",
             tenant_id=environment.tenant_id,
             target=environment,
-            after={"message": event.message, "at": event.at.isoformat()},
+            after={"message": event.message.told(), "at": event.at.isoformat()},
             who=f"node {report.node}",
         )
 
@@ -196,15 +199,15 @@ def _move_operations(environment: Environment, report: Report) -> None:
 
 def _succeed(operation: Operation) -> None:
     """Said with it: that it was ended by force, where it was asked to shut down first."""
-    if not any(step.get("detail") == "forced" for step in operation.steps):
+    if not any(read(step.get("detail")).code == steps.forced().code for step in operation.steps):
         operations.close(operation, OperationState.SUCCEEDED)
         return
     operations.close(
         operation,
         OperationState.SUCCEEDED,
         code=FORCED,
-        message="It did not shut down in time and was ended by force.",
-        next_step="Give it a longer time to stop, or look on its console for what held it up.",
+        message=words.ended_by_force(),
+        next_step=words.give_it_longer(),
     )
 
 
@@ -267,8 +270,8 @@ def note_lost(environments: Iterable[Environment]) -> int:
                 continue
             row.observed_state, row.is_at_work, row.init_pid = ObservedState.FAILED, False, None
             row.code = LOST
-            row.message = "Its node no longer has it: what was on its disk is gone."
-            row.next_step = "Start it to have it made anew from its image, restore a backup, or delete it."
+            row.message = words.lost_on_node()
+            row.next_step = words.start_it_anew()
             row.save(update_fields=_OBSERVED)
             record(None, "environment.lost", tenant_id=row.tenant_id, target=row)
             announce(row)

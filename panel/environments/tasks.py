@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
-from panel import events
+from panel import events, words
 from panel.clock.services import follow, mend_future
 from panel.clock.steady import Moment
 from panel.config.health import BEAT_KEY
@@ -145,11 +145,11 @@ def _give_up(operation_id: UUID, now: datetime) -> int:
     silent = environment is not None and not environment.node.is_online(now)
     code = "node_silent" if silent else "deadline_passed"
     if silent and environment is not None:
-        message = f"The node {environment.node.name} was not heard of before the deadline."
-        next_step = "It is done when the node is back; an administrator looks at the node's worker."
+        message = words.node_silent(environment.node.name)
+        next_step = words.when_the_node_is_back()
     else:
-        message = "The node did not finish before the deadline."
-        next_step = "Try again; if it fails again, an administrator looks at the node's log."
+        message = words.node_late()
+        next_step = words.try_again_or_ask()
     operations.close(operation, OperationState.FAILED, code=code, message=message, next_step=next_step)
     if environment is not None and environment.generation == operation.generation:
         Environment.objects.filter(pk=environment.pk, generation=operation.generation).update(

@@ -6,6 +6,7 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from panel.said import SaidField
 from runtime.contract import ImageSource
 
 IMAGE_NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
@@ -54,9 +55,9 @@ class NodeImage(models.Model):
     """0 to 1."""
     bytes = models.BigIntegerField(default=0)
     code = models.CharField(max_length=64, blank=True, default="")
-    """Stable cause of a failure. What the node said for people follows (see `operations.node_words`)."""
-    message = models.CharField(max_length=2000, blank=True, default="")
-    next_step = models.CharField(max_length=2000, blank=True, default="")
+    """Stable cause of a failure. What the node said for people follows."""
+    message = SaidField(blank=True, default="")
+    next_step = SaidField(blank=True, default="")
     observed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -9,7 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from panel import dispatch, events
+from panel import dispatch, events, words
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.errors import Conflict, Invalid, NotFound
@@ -20,6 +20,7 @@ from panel.nodes.models import Node
 from panel.tenants.permissions import Permission
 from panel.text import line
 from runtime.contract import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.contract.said import NOTHING
 
 #: What a fresh installation offers: name, title, description.
 CATALOGUE = (
@@ -146,7 +147,7 @@ def _ask(image: Image, node: Node) -> NodeImage:
     row.is_wanted = True
     row.state = NodeImageState.WAITING
     row.progress = 0
-    row.code = row.message = row.next_step = ""
+    row.code, row.message, row.next_step = "", NOTHING, NOTHING
     row.sent_at = timezone.now()
     row.save()
     row.refresh_from_db(fields=["revision"])
@@ -240,7 +241,7 @@ def _note_deleted(row: NodeImage) -> None:
     image = row.image
     if row.is_wanted:
         row.state, row.observed_revision = NodeImageState.FAILED, 0
-        row.code, row.message, row.next_step = "image_missing", "The image is no longer on the node.", ""
+        row.code, row.message, row.next_step = "image_missing", words.image_gone(), NOTHING
         row.save()
         return
     row.delete()
@@ -266,7 +267,7 @@ def note_ready_images(node: Node, names: Iterable[str]) -> None:
     for row in have.values():
         if row.state == NodeImageState.READY:
             row.state, row.observed_revision = NodeImageState.FAILED, 0
-            row.code, row.message, row.next_step = "image_missing", "The image is no longer on the node.", ""
+            row.code, row.message, row.next_step = "image_missing", words.image_gone(), NOTHING
             row.save()
             events.publish_to_all("image", row.image_id, state="failed")
 

@@ -15,8 +15,10 @@ import h11
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from panel import words
 from panel.errors import Conflict, NodeAway, Refused, TooMany
 from panel.nodes.models import Node
+from panel.said import read, shown
 from runtime.contract import Purpose, Ticket
 
 _PIECE_BYTES = 64 * 1024
@@ -176,7 +178,8 @@ class Agent:
 
 
 def _refusal(status: int, document: dict[str, Any]) -> Refused:
-    message, next_step = document.get("message", "The node refused."), document.get("next_step", "")
+    message = shown(read(document.get("message", words.node_refused())))
+    next_step = shown(read(document.get("next_step", "")))
     if status == 409:
         return Conflict(message, code="not_running", next_step=next_step)
     if status == 429:

@@ -14,6 +14,7 @@ from panel.api.versions import expected_version
 from panel.errors import NotFound
 from panel.nodes import leaks, services
 from panel.nodes.models import Node
+from panel.said import read
 from panel.tenants.permissions import Permission
 
 router = Router()
@@ -32,7 +33,7 @@ def show(row: Node) -> Json:
         "state": row.state,
         "online": row.is_online(),
         "last_seen_at": row.last_seen_at.isoformat() if row.last_seen_at else None,
-        "facts": row.facts,
+        "facts": _facts(row),
         "leaks": row.leaks,
         "environments": row.placed,
         "reserved": {
@@ -43,6 +44,11 @@ def show(row: Node) -> Json:
         "overcommit": {"cpu": row.cpu_ratio, "memory_mb": row.memory_ratio, "disk_mb": row.disk_ratio},
         "version": row.version,
     }
+
+
+def _facts(row: Node) -> Json:
+    checks = [{key: str(read(value)) for key, value in one.items()} for one in row.facts.get("checks", ())]
+    return {**row.facts, "checks": checks} if row.facts else {}
 
 
 def _seen_by(who: Actor) -> Actor:

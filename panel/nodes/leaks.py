@@ -10,6 +10,7 @@ from django.utils import timezone
 from panel.environments.models import Environment
 from panel.environments.observe import LOST, note_lost
 from panel.nodes.models import Node
+from panel.said import read
 from runtime.contract import Survey
 
 #: What was made, changed or deleted a moment ago may be on one side only.
@@ -96,4 +97,6 @@ def behind(node: Node) -> list[dict[str, Any]]:
 
 def show(node: Node) -> dict[str, Any]:
     """As the API gives it."""
-    return {**asdict(findings(node)), "behind": behind(node)}
+    found = asdict(findings(node))
+    found["lacking"] = [{**one, "why": str(read(one["why"]))} for one in found["lacking"]]
+    return {**found, "behind": behind(node)}

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from panel.said import SaidField
 from panel.tenants.permissions import Permission
 from panel.tenants.scope import Scoped
 
@@ -90,8 +91,8 @@ class Operation(models.Model):
     before = models.JSONField(default=dict, blank=True)
     """The intent before it, for cancelling."""
     code = models.CharField(max_length=64, blank=True, default="")
-    message = models.CharField(max_length=2000, blank=True, default="")
-    next_step = models.CharField(max_length=2000, blank=True, default="")
+    message = SaidField(blank=True, default="")
+    next_step = SaidField(blank=True, default="")
     is_retryable = models.BooleanField(default=True)
     retry_of = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="retries"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from panel.operations.models import Operation
+from panel.said import read
 
 
 def show(row: Operation, *, with_steps: bool = True) -> dict[str, Any]:
@@ -27,4 +28,6 @@ def show(row: Operation, *, with_steps: bool = True) -> dict[str, Any]:
         "is_retryable": row.is_retryable,
         "retry_of": str(row.retry_of_id) if row.retry_of_id else None,
     }
-    return {**document, "steps": row.steps} if with_steps else document
+    if with_steps:
+        document["steps"] = [{**step, "detail": str(read(step["detail"]))} for step in row.steps]
+    return document

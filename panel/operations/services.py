@@ -9,13 +9,14 @@ from django.db.models import BigIntegerField, Count, Q, QuerySet, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from panel import events
+from panel import events, words
 from panel.accounts.actor import Actor
 from panel.environments.models import UNHEARD, Environment
 from panel.errors import TooMany
 from panel.operations.models import OPEN_STATES, Operation, OperationKind, OperationState
 from panel.prepared import Given, Prepared, PreparedUpdate
 from runtime.contract.broker import ASKED, MANY
+from runtime.contract.said import NOTHING, Said
 
 #: How long after the node's own deadline a report may still be under way.
 GRACE = timedelta(seconds=30)
@@ -117,8 +118,8 @@ def close(
     state: OperationState,
     *,
     code: str = "",
-    message: str = "",
-    next_step: str = "",
+    message: Said = NOTHING,
+    next_step: Said = NOTHING,
     is_retryable: bool = True,
 ) -> None:
     """End an open operation; a no-op on one that has ended."""
@@ -132,8 +133,8 @@ def close(
 def close_late(operation: Operation) -> None:
     """What was given up as not heard of has been brought about after all."""
     if operation.state == OperationState.FAILED and operation.code in UNHEARD:
-        operation.code, operation.next_step = "", ""
-        operation.message = "Done, but only after its deadline."
+        operation.code, operation.next_step = "", NOTHING
+        operation.message = words.done_late()
         _end(operation, OperationState.SUCCEEDED)
 
 
@@ -143,8 +144,8 @@ def note_undone(undo: Operation) -> None:
         pk=undo.details.get("undoes"), state=OperationState.CANCELLED, environment=undo.environment
     ).first()
     if cancelled is not None:
-        left = "Nothing of it is left." if undo.kind == OperationKind.DELETE else "All is as it was before."
-        Operation.objects.filter(pk=cancelled.pk).update(message=f"{cancelled.message} {left}"[:2000])
+        left = words.nothing_of_it_is_left() if undo.kind == OperationKind.DELETE else words.all_as_before()
+        Operation.objects.filter(pk=cancelled.pk).update(message=words.and_then(cancelled.message, left))
         announce(cancelled)
 
 

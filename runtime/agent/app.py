@@ -24,6 +24,7 @@ from runtime.console import recording
 from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, Stop
 from runtime.console.inside import Inside
 from runtime.contract import Purpose, Ticket
+from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 
@@ -97,11 +98,11 @@ class Agent:
     def _ticket(self, connection: HTTPConnection, *purposes: Purpose) -> Ticket:
         kind, _, token = connection.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
-            raise TicketRefused("a ticket of the panel is needed")
+            raise TicketRefused(agent.no_ticket())
         environment_id: UUID = connection.path_params["id"]
         ticket = self.tickets.check(token, environment_id, *purposes)
         if not self.node.environment(environment_id).is_dir():
-            raise RuntimeFault("there is no such environment on this node", code="not_found", retryable=False)
+            raise RuntimeFault(agent.no_environment(), code="not_found", retryable=False)
         return ticket
 
     async def _look(self, environment_id: UUID, work: Callable[[], Any]) -> Any:
@@ -120,9 +121,7 @@ class Agent:
         environment_id: UUID = request.path_params["id"]
         running = self._execs.get(environment_id, 0)
         if running >= EXECS_PER_ENVIRONMENT or sum(self._execs.values()) >= EXECS:
-            raise RuntimeFault(
-                f"commands: {running} run here at once already", code="too_many", next_step="Try again later."
-            )
+            raise RuntimeFault(agent.too_many_commands(running), code="too_many", next_step=advice.try_later())
         self._execs[environment_id] = running + 1
         try:
             log.info("exec", environment=str(environment_id), user=ticket.user, program=wanted.command[0][:100])
@@ -173,11 +172,11 @@ class Agent:
     async def close_terminal(self, request: Request) -> Response:
         ticket = self._ticket(request, Purpose.TERMINAL)
         if ticket.read_only:
-            raise TicketRefused("the ticket is for watching only")
+            raise TicketRefused(agent.watching_only())
         environment_id, name = request.path_params["id"], request.path_params["name"]
         closed = await self._look(environment_id, lambda: self.inside.close_terminal(environment_id, name))
         if not closed:
-            raise RuntimeFault(f"there is no terminal called {name}", code="not_found", retryable=False)
+            raise RuntimeFault(agent.no_terminal(name), code="not_found", retryable=False)
         return Response(status_code=204)
 
     async def console(self, socket: WebSocket) -> None:
@@ -194,7 +193,7 @@ class Agent:
         self._ticket(request, Purpose.CONSOLE)
         write = _RECORDINGS.get(request.query_params.get("format", "text"))
         if write is None:
-            raise RuntimeFault(f"format is one of {', '.join(_RECORDINGS)}", code="bad_name", retryable=False)
+            raise RuntimeFault(agent.bad_format(tuple(_RECORDINGS)), code="bad_name", retryable=False)
         return StreamingResponse(
             write(self.node.console(request.path_params["id"])), media_type="application/octet-stream"
         )
@@ -208,7 +207,7 @@ class Agent:
             known = await self._look(environment_id, lambda: self.inside.find_terminal(environment_id, name))
             if known is None or (not known.running and not ticket.read_only):
                 if ticket.read_only:
-                    raise RuntimeFault(f"there is no terminal called {name}", code="not_found", retryable=False)
+                    raise RuntimeFault(agent.no_terminal(name), code="not_found", retryable=False)
                 known = await self._look(
                     environment_id, lambda: self.inside.open_terminal(environment_id, name)
                 )
@@ -292,16 +291,15 @@ async def _body(request: Request) -> bytes:
     async for part in request.stream():
         body += part
         if len(body) > MAX_BODY_BYTES:
-            raise RuntimeFault(f"at most {MAX_BODY_BYTES} bytes are taken", code="bad_command")
+            raise RuntimeFault(agent.body_too_long(MAX_BODY_BYTES), code="bad_command")
     return body
 
 
 async def _fault(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, RuntimeFault)
     status = _STATUS.get(fault.code, 500)
-    return JSONResponse(
-        {"code": fault.code, "message": str(fault), "next_step": fault.next_step}, status_code=status
-    )
+    said = {"code": fault.code, "message": fault.said.told(), "next_step": fault.next_step.told()}
+    return JSONResponse(said, status_code=status)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID
 
 from runtime.agent.stream import Stream
+from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 
@@ -38,7 +39,7 @@ class Streams:
 
     def check_room(self, environment_id: UUID) -> None:
         if self._sockets.get(environment_id, 0) >= SOCKETS_PER_ENVIRONMENT or self.viewers >= SOCKETS:
-            raise TooMany("too many consoles are open", next_step="Close some of them.")
+            raise TooMany(agent.too_many_consoles(), next_step=advice.close_some())
 
     @asynccontextmanager
     async def watching(

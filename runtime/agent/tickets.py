@@ -7,6 +7,7 @@ from uuid import UUID
 import jwt
 
 from runtime.contract import Purpose, Ticket
+from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 
@@ -33,11 +34,11 @@ class TicketOffice:
         try:
             ticket = Ticket.verify(token, public_key_pem=self._public_key(), node=self._node.name)
         except (jwt.InvalidTokenError, KeyError, ValueError) as bad:
-            raise TicketRefused("the ticket is forged, stale or for another node") from bad
+            raise TicketRefused(agent.bad_ticket()) from bad
         if ticket.environment_id != environment_id or environment_id is None:
-            raise TicketRefused("the ticket is for another environment")
+            raise TicketRefused(agent.other_environment())
         if ticket.purpose not in purposes:
-            raise TicketRefused(f"the ticket is for {ticket.purpose}")
+            raise TicketRefused(agent.other_purpose(ticket.purpose))
         self._use(ticket)
         return ticket
 
@@ -46,9 +47,9 @@ class TicketOffice:
         if len(self._used) >= _MAX_REMEMBERED:
             self._used = {key: until for key, until in self._used.items() if until >= now}
         if ticket.id in self._used:
-            raise TicketRefused("the ticket was used already")
+            raise TicketRefused(agent.used_ticket())
         if len(self._used) >= _MAX_REMEMBERED:
-            raise TicketRefused("too many tickets at once")
+            raise TicketRefused(agent.too_many_tickets())
         self._used[ticket.id] = ticket.expires_at
 
     def _public_key(self) -> str:
@@ -59,5 +60,5 @@ class TicketOffice:
             if stamp != self._key_stamp:
                 self._key, self._key_stamp = file.read_text(), stamp
         except OSError as missing:
-            raise TicketRefused("this node has no panel key yet", next_step="Run `./wadah up`.") from missing
+            raise TicketRefused(agent.no_key(), next_step=advice.run_up()) from missing
         return self._key

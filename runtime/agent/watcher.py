@@ -27,6 +27,7 @@ from runtime.agent.outbox import Outbox
 from runtime.agent.rounds import Rounds, Stuck
 from runtime.agent.vigil import Vigil
 from runtime.contract import PANEL_OBSERVE, Report
+from runtime.contract.said import Said
 from runtime.engine import Engine
 from runtime.host import fuse
 from runtime.host.inotify import IN_CLOSE_WRITE, IN_DELETE, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
@@ -252,12 +253,12 @@ class Watcher:
         # last: what takes the environment's lock now would be in the way of the repair
         engine.reconciler.mend(environment_id, self._repair, self._has_ended)
 
-    def _repair(self, environment_id: UUID, because: str) -> None:
+    def _repair(self, environment_id: UUID, because: Said) -> None:
         self._repaired.add(environment_id)
         with suppress(RuntimeError):  # it is the end of the agent
             self._repairs.submit(self._repair_now, environment_id, because)
 
-    def _repair_now(self, environment_id: UUID, because: str) -> None:
+    def _repair_now(self, environment_id: UUID, because: Said) -> None:
         try:
             self._engine().again(environment_id, because)
         except Exception:  # the edge: it is looked at again

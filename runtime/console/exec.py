@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Self
 from uuid import UUID
 
+from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.host.command import ENVIRONMENT
 from runtime.host.oci import init_pid
@@ -82,13 +83,13 @@ def process_spec(
     check_command(command)
     if init_pid(node, environment_id) is None:
         raise RuntimeFault(
-            "the environment is not running", code="not_running", next_step="Start it first.", retryable=False
+            agent.not_running(), code="not_running", next_step=advice.start_it(), retryable=False
         )
     try:
         config = json.loads((node.bundle(environment_id) / "config.json").read_bytes())
         process: dict[str, Any] = config["process"]
     except (OSError, ValueError, KeyError) as odd:
-        raise RuntimeFault("the environment has no readable configuration", code="no_bundle") from odd
+        raise RuntimeFault(agent.no_bundle(), code="no_bundle") from odd
     known = dict(one.partition("=")[::2] for one in process.get("env", ()))
     known |= {"HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", **(environment or {})}
     return {
@@ -104,15 +105,15 @@ def process_spec(
 def check_command(command: Sequence[str]) -> None:
     """Raises `RuntimeFault` for what can't be a command."""
     if not command or not command[0]:
-        raise RuntimeFault("command: at least one word is needed", code="bad_command", retryable=False)
+        raise RuntimeFault(agent.no_word(), code="bad_command", retryable=False)
     if len(command) > MAX_WORDS or sum(len(one.encode()) for one in command) > MAX_WORD_BYTES:
         raise RuntimeFault(
-            f"command: at most {MAX_WORDS} words and {MAX_WORD_BYTES // 1024} KiB",
+            agent.too_long(MAX_WORDS, kib=MAX_WORD_BYTES // 1024),
             code="bad_command",
             retryable=False,
         )
     if any("\0" in one for one in command):
-        raise RuntimeFault("command: a word holds a NUL character", code="bad_command", retryable=False)
+        raise RuntimeFault(agent.nul(), code="bad_command", retryable=False)
 
 
 def runtime_command(node: Node, environment_id: UUID) -> list[str]:
@@ -122,7 +123,7 @@ def runtime_command(node: Node, environment_id: UUID) -> list[str]:
 
     spec = Records(node, environment_id).applied() or Records(node, environment_id).wanted()
     if spec is None:
-        raise RuntimeFault("there is no such environment on this node", code="not_found", retryable=False)
+        raise RuntimeFault(agent.no_environment(), code="not_found", retryable=False)
     kernel = kernel_of(spec.kernel)
     return [kernel.runtime(node), *kernel.runtime_arguments(node)]
 

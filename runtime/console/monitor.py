@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from runtime.contract.words import refusals
 from runtime.errors import CommandFailed, RuntimeFault
 from runtime.host.command import ENVIRONMENT
 from runtime.host.oci import init_pid_file, monitor_pid_file
@@ -56,11 +57,11 @@ class Launch:
             document = json.loads(answer)
             pid = int(document.get("pid", document.get("data", -1)))
         except (ValueError, AttributeError, TypeError) as odd:
-            raise RuntimeFault("conmon gave no answer", code="monitor_failed") from odd
+            raise RuntimeFault(refusals.monitor_silent(), code="monitor_failed") from odd
         if pid <= 0:
             said = str(document.get("message", "")).strip().splitlines()
             reason = said[-1][:400] if said else f"code {pid}"
-            raise RuntimeFault(f"the OCI runtime refused: {reason}", code="runtime_refused")
+            raise RuntimeFault(refusals.runtime_refused(reason), code="runtime_refused")
         return pid
 
     def abandon(self) -> None:
@@ -131,7 +132,7 @@ def launch_conmon(
     except OSError as error:
         os.close(sync_read)
         os.close(start_write)
-        raise CommandFailed(f"conmon can't be started: {error.strerror}") from error
+        raise CommandFailed(refusals.program_not_started("conmon", str(error.strerror))) from error
     finally:
         os.close(sync_write)
         os.close(start_read)
@@ -147,10 +148,7 @@ def _first_line(fd: int, process: subprocess.Popen[bytes]) -> bytes:
     while b"\n" not in answer:
         if not poller.poll(max(0, (until - time.monotonic()) * 1000)):
             process.kill()
-            raise RuntimeFault(
-                f"the OCI runtime did not make the container within {START_DEADLINE_S:g} s",
-                code="runtime_timeout",
-            )
+            raise RuntimeFault(refusals.runtime_too_slow(START_DEADLINE_S), code="runtime_timeout")
         chunk = os.read(fd, 65_536)
         if not chunk:
             break

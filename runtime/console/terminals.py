@@ -17,6 +17,7 @@ from runtime.console.attach import resize
 from runtime.console.exec import SHELL, process_spec, runtime_command
 from runtime.console.monitor import launch_conmon
 from runtime.contract.base import NAME
+from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.host.oci import monitor_in
 from runtime.host.processes import Identity, child, descendants
@@ -47,11 +48,7 @@ class Terminal:
 def directory_of(node: Node, environment_id: UUID, name: str) -> Path:
     """RuntimeFault for a name that isn't one: names become file names."""
     if not NAME.fullmatch(name):
-        raise RuntimeFault(
-            "terminal: a name has 1 to 63 of a-z, 0-9 and -, and neither begins nor ends with -",
-            code="bad_name",
-            retryable=False,
-        )
+        raise RuntimeFault(agent.bad_terminal_name(), code="bad_name", retryable=False)
     return node.terminals(environment_id) / name
 
 
@@ -93,9 +90,9 @@ def open_terminal(
         running = [one for one in list_terminals(node, environment_id) if one.running]
         if len(running) >= MAX_TERMINALS:
             raise RuntimeFault(
-                f"terminals: {len(running)} of {MAX_TERMINALS} are open",
+                agent.too_many_terminals(len(running), MAX_TERMINALS),
                 code="too_many_terminals",
-                next_step="Close one that is not needed.",
+                next_step=advice.close_a_terminal(),
                 retryable=False,
             )
         spec = process_spec(

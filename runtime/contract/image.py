@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from runtime.contract.base import CONTRACT_VERSION, ImageName, Line, Message, Name
+from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
+from runtime.contract.said import NOTHING, Said
 
 
 class ImageSource(StrEnum):
@@ -58,7 +59,7 @@ class ImageReport(Message):
     progress: Annotated[float, Field(ge=0, le=1)] = 0.0
     code: Annotated[str, Field(max_length=64)] = ""
     """Stable cause of a failure: `host_lacks`, `archive_refused`, …"""
-    message: Line = ""
-    """For people: what is being done, what it became, or why it failed."""
-    next_step: Line = ""
+    message: Said = NOTHING
+    """What is being done, what it became, or why it failed."""
+    next_step: Said = NOTHING
     at: datetime

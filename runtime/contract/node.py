@@ -10,6 +10,7 @@ from pydantic import Field
 
 from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name, Port
 from runtime.contract.environment import Device, Kernel, Kind
+from runtime.contract.said import NOTHING, Said
 
 
 class CheckLevel(StrEnum):
@@ -21,11 +22,11 @@ class CheckLevel(StrEnum):
 class Check(Message):
     """One line of `doctor`: what was looked at, what was found, why it matters, what mends it."""
 
-    name: Line
+    name: Said
     level: CheckLevel
-    found: Line
-    why: Line = ""
-    remedy: Line = ""
+    found: Said
+    why: Said = NOTHING
+    remedy: Said = NOTHING
 
 
 class NodeFacts(Message):
@@ -74,7 +75,7 @@ class Lacking(Message):
     """A wanted environment that isn't as wanted, and why."""
 
     environment_id: UUID
-    why: Line
+    why: Said
 
 
 class Survey(Message):

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name
+from runtime.contract.said import NOTHING, Said
 
 
 class ObservedState(StrEnum):
@@ -38,8 +39,8 @@ class Step(Message):
     duration_ms: Annotated[float, Field(ge=0)] = 0.0
     code: Annotated[str, Field(max_length=64)] = ""
     """Of a failed one, its stable cause, as in `Report.code`."""
-    detail: Line = ""
-    """For people: what it did, or why it failed."""
+    detail: Said = NOTHING
+    """What it did, or why it failed."""
 
 
 class EventCode(StrEnum):
@@ -59,7 +60,7 @@ class EnvironmentEvent(Message):
     """One happening, told once."""
 
     code: EventCode
-    message: Line
+    message: Said
     at: datetime
 
 
@@ -82,8 +83,8 @@ class Report(Message):
     """False: the apply is still at work and more reports follow."""
     code: Annotated[str, Field(max_length=64)] = ""
     """Stable cause, empty when all is well: `pool_full`, `image_missing`, `init_crashed`, `halted_inside`, …"""
-    message: Line = ""
-    next_step: Line = ""
+    message: Said = NOTHING
+    next_step: Said = NOTHING
     retryable: bool = True
     steps: Annotated[tuple[Step, ...], Field(max_length=200)] = ()
     init_pid: int | None = None

@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from os import PathLike, fspath
 
+from runtime.contract.words import refusals
 from runtime.errors import CommandFailed
 
 #: What a tool of the host sees: nothing of the caller's environment but this. The last is for crun, which
@@ -42,11 +43,12 @@ def run(
             check=False,
         )
     except subprocess.TimeoutExpired as late:
-        raise CommandFailed(f"{words[0]} did not end within {timeout_s:g} s", code="command_timeout") from late
+        raise CommandFailed(refusals.program_too_slow(words[0], timeout_s), code="command_timeout") from late
     except OSError as missing:
-        raise CommandFailed(f"{words[0]} can't be started: {missing.strerror}") from missing
+        raise CommandFailed(refusals.program_not_started(words[0], str(missing.strerror))) from missing
     if check and done.returncode != 0:
         lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        said = lines[-1][:400] if lines else "without a word"
-        raise CommandFailed(f"{words[0]} ended with {done.returncode}: {said}")
+        if not lines:
+            raise CommandFailed(refusals.program_failed_silently(words[0], done.returncode))
+        raise CommandFailed(refusals.program_failed(words[0], done.returncode, lines[-1][:400]))
     return done

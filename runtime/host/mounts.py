@@ -6,6 +6,7 @@ import threading
 import time
 from pathlib import Path
 
+from runtime.contract.words import advice, refusals
 from runtime.errors import RuntimeFault
 from runtime.host import libc
 
@@ -45,7 +46,7 @@ def unmount(path: Path) -> bool:
     except OSError as error:
         if error.errno in (22, 2):  # EINVAL: no mount point; ENOENT
             return False
-        raise RuntimeFault(f"{path.name} can't be unmounted: {error.strerror}") from error
+        raise RuntimeFault(refusals.not_unmounted(path.name, str(error.strerror))) from error
     return True
 
 
@@ -71,9 +72,9 @@ def mount_idmapped(source: Path, target: Path, *, namespace: int) -> None:
             os.close(tree)
     except OSError as error:
         raise RuntimeFault(
-            f"the root volume can't be shown with its own user ids: {error.strerror}",
+            refusals.not_id_mapped(str(error.strerror)),
             code="idmap_failed",
-            next_step="Kernel 5.19 or newer is needed for id-mapped btrfs mounts; see doctor.",
+            next_step=advice.newer_kernel(),
         ) from error
 
 
@@ -126,7 +127,7 @@ def pin_time_namespace(file: Path) -> bool:
         return True
     if fault[0].errno in (errno.EINVAL, errno.ENOSYS, errno.ENOENT):
         return False
-    raise RuntimeFault(f"a time namespace can't be made: {fault[0].strerror}", code="host_lacks") from fault[0]
+    raise RuntimeFault(refusals.no_time_namespace(str(fault[0].strerror)), code="host_lacks") from fault[0]
 
 
 def _until_now(clock: int) -> str:
@@ -147,5 +148,5 @@ def _made_by_child(flags: int, names: tuple[str, ...], first_uid: int, count: in
     except OSError as error:
         for namespace in made:
             os.close(namespace)
-        raise RuntimeFault(f"a namespace can't be made: {error.strerror}", code="host_lacks") from error
+        raise RuntimeFault(refusals.no_namespace(str(error.strerror)), code="host_lacks") from error
     return made

@@ -10,6 +10,7 @@ import threading
 from functools import cache
 from typing import Any
 
+from runtime.contract.words import advice, refusals
 from runtime.errors import HostLacks, RuntimeFault
 
 _OUTPUT_JSON = 1 << 4
@@ -34,7 +35,9 @@ def _library() -> ctypes.CDLL:
     try:
         library = ctypes.CDLL("libnftables.so.1")
     except OSError as missing:
-        raise HostLacks("libnftables is not installed", next_step="apt install nftables") from missing
+        raise HostLacks(
+            refusals.not_installed("libnftables"), next_step=advice.install("apt install nftables")
+        ) from missing
     library.nft_ctx_new.restype = ctypes.c_void_p
     library.nft_ctx_new.argtypes = [ctypes.c_uint32]
     library.nft_ctx_free.argtypes = [ctypes.c_void_p]
@@ -77,7 +80,7 @@ def _run(text: str, *, linger: bool = False) -> str:
                 library.nft_ctx_free(context)
     if status != 0:
         lines = [line for line in error.decode(errors="replace").splitlines() if line.strip()]
-        raise NftError(f"nftables refused: {lines[0][:300] if lines else 'without a word'}")
+        raise NftError(refusals.nftables_refused(lines[0][:300] if lines else "?"))
     return str(output.decode())
 
 

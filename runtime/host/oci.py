@@ -3,6 +3,7 @@
 from pathlib import Path
 from uuid import UUID
 
+from runtime.contract.words import refusals
 from runtime.errors import RuntimeFault
 from runtime.host import processes
 from runtime.host.processes import Identity
@@ -53,10 +54,10 @@ def note_init(node: Node, environment_id: UUID, pid: int) -> Identity:
     can tell: its monitor, or itself, is gone already."""
     parent = monitor(node, environment_id)
     if parent is None:
-        raise RuntimeFault("what keeps its console was killed meanwhile", code="monitor_failed")
+        raise RuntimeFault(refusals.monitor_killed(), code="monitor_failed")
     made = processes.child(pid, parent)
     if made is None:
-        raise RuntimeFault("its init ended while it was being made", code="init_gone")
+        raise RuntimeFault(refusals.init_gone_early(), code="init_gone")
     init_note(node, environment_id).write_text(str(made))
     return made
 

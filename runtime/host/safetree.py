@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from runtime.contract.words import advice, refusals
 from runtime.errors import RuntimeFault
 
 _SYS_OPENAT2 = 437  # asm-generic, the same on x86-64 and arm64
@@ -76,11 +77,11 @@ class SafeTree:
         try:
             seen = os.fstat(fd)
             if not stat.S_ISREG(seen.st_mode):
-                raise UnsafePath(f"{path} inside is no plain file")
+                raise UnsafePath(refusals.no_plain_file(path))
             if seen.st_nlink != 1:
-                raise UnsafePath(f"{path} inside has {seen.st_nlink} names")
+                raise UnsafePath(refusals.many_names(path, seen.st_nlink))
             if seen.st_size > limit:
-                raise UnsafePath(f"{path} inside is larger than {limit} bytes")
+                raise UnsafePath(refusals.too_large(path, limit))
             with os.fdopen(os.dup(fd), "rb") as file:
                 return file.read(limit + 1)[:limit]
         finally:
@@ -100,7 +101,7 @@ class SafeTree:
         seen = os.fstat(fd)
         if not stat.S_ISREG(seen.st_mode) or seen.st_nlink != 1 or seen.st_size != size:
             os.close(fd)
-            raise UnsafePath(f"{path} is no plain file of {size} bytes with one name")
+            raise UnsafePath(refusals.no_such_file(path, size))
         return fd
 
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
@@ -148,7 +149,7 @@ class SafeTree:
                 os.chmod(name, mode, dir_fd=parent, follow_symlinks=False)
             seen = os.stat(name, dir_fd=parent, follow_symlinks=False)
             if not stat.S_ISDIR(seen.st_mode):
-                raise UnsafePath(f"{path} inside is no directory")
+                raise UnsafePath(refusals.no_directory(path))
         except OSError as error:
             raise _unsafe(path, error) from error
         finally:
@@ -262,18 +263,18 @@ def open_directory(root: int, path: str, *, beneath_mounts: bool = False) -> int
 def _relative(path: str) -> str:
     text = path.lstrip("/")
     if not text or ".." in PurePosixPath(text).parts or "\0" in text:
-        raise UnsafePath(f"{path!r} is no path inside an environment")
+        raise UnsafePath(refusals.no_path_inside(repr(path)))
     return text
 
 
 def _unsafe(path: str, error: OSError) -> RuntimeFault:
     if error.errno in (errno.EDQUOT, errno.ENOSPC):
         return RuntimeFault(
-            f"{path} inside can't be written: its disk is full",
+            refusals.not_written(path),
             code="disk_full",
-            next_step="Delete files inside, or choose a larger disk.",
+            next_step=advice.delete_files_inside(),
         )
     return UnsafePath(
-        f"{path} inside can't be used: {os.strerror(error.errno or 0)} (a link or special file in its way?)",
-        next_step="Put a plain file or directory there.",
+        refusals.not_usable(path, os.strerror(error.errno or 0)),
+        next_step=advice.put_a_plain_file(),
     )

@@ -3,6 +3,7 @@
 import os
 import subprocess
 
+from runtime.contract.words import refusals
 from runtime.errors import RuntimeFault
 from runtime.host.command import ENVIRONMENT
 from runtime.host.processes import Identity
@@ -47,4 +48,4 @@ def release_terminal(process: Identity) -> None:
 
 
 def _held(why: object) -> RuntimeFault:
-    return RuntimeFault(f"its console could not be freed: {why}", code="console_held")
+    return RuntimeFault(refusals.console_held(str(why)), code="console_held")

@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.contract import ImageSource, ImageSpec
+from runtime.contract.said import Said
+from runtime.contract.words import advice, images
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.host.safetree import SafeTree
@@ -26,17 +28,17 @@ class Archive(Source):
     def __init__(self, caps: Caps | None = None):
         self.caps = caps or Caps()
 
-    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
+    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> Said:
         if spec.archive is None:
             raise RuntimeFault(
-                "no archive was handed in for this image",
+                images.no_archive(),
                 code="archive_missing",
-                next_step="Import it again, with the file.",
+                next_step=advice.import_it_with_the_file(),
                 retryable=False,
             )
         file = self._open(node, spec)
         try:
-            progress(0.05, "unpacking")
+            progress(0.05, images.unpacking())
             told = 0.0
 
             def pumped(done: int) -> None:
@@ -44,7 +46,7 @@ class Archive(Source):
                 share = done / max(1, spec.archive.bytes if spec.archive else 1)
                 if share - told >= 0.05:
                     told = share
-                    progress(min(0.95, 0.05 + 0.9 * share), f"unpacking, {done >> 20} MiB read")
+                    progress(min(0.95, 0.05 + 0.9 * share), images.unpacked(done >> 20))
 
             self._limit(node, tree)
             done = unpack(node, file, tree, caps=self.caps, progress=pumped)
@@ -52,13 +54,13 @@ class Archive(Source):
             os.close(file)
         if done.sha256 != spec.archive.sha256:
             raise RuntimeFault(
-                "the archive is not the one that was handed in: its sha256 is another",
+                images.other_archive(),
                 code="archive_changed",
-                next_step="Import it again.",
+                next_step=advice.import_it_again(),
                 retryable=False,
             )
         complete(tree)
-        return f"{pretty_name(tree)}: {done.entries} entries"
+        return images.became(pretty_name(tree), done.entries)
 
     @staticmethod
     def _open(node: Node, spec: ImageSpec) -> int:
@@ -68,9 +70,9 @@ class Archive(Source):
                 return safe.open_file(f"/archives/{spec.archive.id}", size=spec.archive.bytes)
         except FileNotFoundError as gone:
             raise RuntimeFault(
-                "the archive is not on this machine (any more)",
+                images.archive_gone(),
                 code="archive_missing",
-                next_step="Import it again, on the machine of this node.",
+                next_step=advice.import_it_on_the_node(),
                 retryable=False,
             ) from gone
 
@@ -88,7 +90,7 @@ def complete(tree: Path) -> None:
                 safe.make_directory(f"/{name}", mode=mode)
 
 
-def pretty_name(tree: Path) -> str:
+def pretty_name(tree: Path) -> str | Said:
     """PRETTY_NAME of os-release(5) without anything that isn't plain text; `a system` when it says none."""
     with SafeTree.open(tree) as safe, suppress(RuntimeFault):
         for line in (
@@ -97,5 +99,5 @@ def pretty_name(tree: Path) -> str:
             key, _, value = line.partition("=")
             if key == "PRETTY_NAME":
                 text = "".join(letter for letter in value.strip("\"'") if letter.isprintable())
-                return text[:80] or "a system"
-    return "a system"
+                return text[:80] or images.some_system()
+    return images.some_system()

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import ClassVar
 
 from runtime.contract import ImageSource, ImageSpec
+from runtime.contract.said import Said
 from runtime.node import Node
 
-Progress = Callable[[float, str], None]
+Progress = Callable[[float, Said], None]
 """Share done (0 to 1) and a line for people."""
 
 
@@ -23,7 +24,7 @@ class Source(ABC):
         return ""
 
     @abstractmethod
-    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
+    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> Said:
         """What it became, for people; may be empty.
 
         Raises `RuntimeFault` when it can't; the caller throws the tree away then.

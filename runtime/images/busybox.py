@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 from runtime.contract import ImageSource, ImageSpec
+from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import advice, images, refusals
 from runtime.errors import HostLacks
 from runtime.host.command import run
 from runtime.images.base import Progress, Source
@@ -37,26 +39,28 @@ class Busybox(Source):
     def recipe(self) -> str:
         return f"{_DIRECTORIES} {_FILES} {_EXECUTABLE}"
 
-    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
+    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> Said:
         program = Path("/bin/busybox")
         if not program.exists():
-            raise HostLacks("busybox is not installed", next_step="apt install busybox-static")
-        progress(0.1, "directories")
+            raise HostLacks(
+                refusals.not_installed("busybox"), next_step=advice.install("apt install busybox-static")
+            )
+        progress(0.1, images.directories())
         for name in _DIRECTORIES.split():
             (tree / name).mkdir(parents=True, exist_ok=True)
         (tree / "tmp").chmod(0o1777)
         (tree / "root").chmod(0o700)
         shutil.copy(program, tree / "bin" / "busybox")
         (tree / "bin" / "busybox").chmod(0o755)
-        progress(0.4, "programs")
+        progress(0.4, images.programs())
         for name in run([program, "--list-full"], timeout_s=20).stdout.decode().split():
             target = tree / name
             if not os.path.lexists(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to("/bin/busybox")
-        progress(0.8, "files")
+        progress(0.8, images.files())
         for name, text in _FILES.items():
             (tree / name).write_text(text)
             (tree / name).chmod(0o755 if name in _EXECUTABLE else 0o644)
         (tree / "etc" / "shadow").chmod(0o640)
-        return ""
+        return NOTHING

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from runtime.contract import ImageSource, ImageSpec
+from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import advice, images, refusals
 from runtime.errors import CommandFailed, HostLacks
 from runtime.host.command import ENVIRONMENT
 from runtime.images.base import Progress, Source
@@ -109,13 +111,13 @@ _COMMAND = (
     f'--customize-hook=chroot "$1" sh -c {shlex.quote(_FINISH)}',
 )
 _WORDS = (
-    (re.compile(r"^I: running apt-get update"), 0.05, "reading the package lists"),
-    (re.compile(r"^I: downloading packages"), 0.15, "downloading packages"),
-    (re.compile(r"^I: extracting archives"), 0.35, "unpacking the base system"),
-    (re.compile(r"^I: installing essential"), 0.45, "installing the base system"),
-    (re.compile(r"^I: installing remaining"), 0.6, "installing systemd, sshd and tools"),
-    (re.compile(r"^I: running --customize-hook"), 0.9, "finishing"),
-    (re.compile(r"^I: cleaning"), 0.95, "cleaning"),
+    (re.compile(r"^I: running apt-get update"), 0.05, images.reading_lists()),
+    (re.compile(r"^I: downloading packages"), 0.15, images.downloading()),
+    (re.compile(r"^I: extracting archives"), 0.35, images.unpacking_base()),
+    (re.compile(r"^I: installing essential"), 0.45, images.installing_base()),
+    (re.compile(r"^I: installing remaining"), 0.6, images.installing_tools()),
+    (re.compile(r"^I: running --customize-hook"), 0.9, images.finishing()),
+    (re.compile(r"^I: cleaning"), 0.95, images.cleaning()),
 )
 
 
@@ -127,13 +129,13 @@ class Debian(Source):
     def recipe(self) -> str:
         return " ".join((*_COMMAND, self.suite))
 
-    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> str:
+    def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> Said:
         command = [*_COMMAND, self.suite, str(tree), *mirrors(self.suite)]
         if node.settings.network_namespace:
             # packages come over the host's own network, wherever the node's environments live
             command = ["nsenter", f"--net={node.host_network}", *command]
         _run(command, progress)
-        return ""
+        return NOTHING
 
 
 class Debian12(Debian):
@@ -155,7 +157,7 @@ def mirrors(suite: str) -> list[str]:
     setting = os.environ.get("WADAH_DEBIAN_MIRROR", "")
     found = setting.split() or list(_own_mirrors())
     if not found:
-        raise HostLacks("no Debian mirror is known", next_step="Set WADAH_DEBIAN_MIRROR to the address of one.")
+        raise HostLacks(images.no_mirror(), next_step=advice.set_a_mirror())
     security = [one for one in found if "security" in one]
     plain = [one for one in found if "security" not in one]
     if not plain:
@@ -208,10 +210,10 @@ def _run(command: list[str], progress: Progress) -> None:
                 if pattern.search(line):
                     progress(share, words)
             if time.monotonic() > until:
-                raise CommandFailed(f"the image was not built within {DEADLINE_S:g} s")
+                raise CommandFailed(images.too_slow(DEADLINE_S))
         if process.wait(timeout=60) != 0:
             said = next((one for one in reversed(last) if one.startswith("E:")), last[-1] if last else "")
-            raise CommandFailed(f"mmdebstrap ended with {process.returncode}: {said[:400]}")
+            raise CommandFailed(refusals.program_failed("mmdebstrap", process.returncode, said[:400]))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import images, refusals
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.host.safetree import SafeTree
@@ -37,13 +39,13 @@ def ensure_image(node: Node, spec: ImageSpec, report: Reporter) -> None:
             if not spec.wanted:
                 _delete(node, spec.name)
                 return _tell(report, node, spec, ImageState.DELETED)
-            became = "" if _is_current(node, spec) else _build(node, spec, report)
+            became = NOTHING if _is_current(node, spec) else _build(node, spec, report)
             size = _size(node, spec.name)
             return _tell(report, node, spec, ImageState.READY, progress=1.0, size=size, message=became)
         except RuntimeFault as fault:
             return _tell_failed(report, node, spec, fault)
         except OSError as error:
-            refusal = RuntimeFault(f"the node's kernel refused: {error.strerror}", code="os_error")
+            refusal = RuntimeFault(refusals.kernel_refused(str(error.strerror)), code="os_error")
             return _tell_failed(report, node, spec, refusal)
 
 
@@ -55,8 +57,8 @@ def _tell(
     *,
     progress: float = 0.0,
     code: str = "",
-    message: str = "",
-    next_step: str = "",
+    message: Said = NOTHING,
+    next_step: Said = NOTHING,
     size: int = 0,
 ) -> None:
     report(
@@ -68,7 +70,7 @@ def _tell(
             bytes=size,
             progress=progress,
             code=code,
-            message=message[:2000],
+            message=message,
             next_step=next_step,
             at=datetime.now(UTC),
         )
@@ -76,7 +78,7 @@ def _tell(
 
 
 def _tell_failed(report: Reporter, node: Node, spec: ImageSpec, fault: RuntimeFault) -> None:
-    code, said, next_step = fault.code, str(fault), fault.next_step
+    code, said, next_step = fault.code, fault.said, fault.next_step
     _tell(report, node, spec, ImageState.FAILED, code=code, message=said, next_step=next_step)
 
 
@@ -113,24 +115,24 @@ def _size(node: Node, name: str) -> int:
     return size if isinstance(size, int) else 0
 
 
-def _build(node: Node, spec: ImageSpec, report: Reporter) -> str:
+def _build(node: Node, spec: ImageSpec, report: Reporter) -> Said:
     source = _SOURCES.get(spec.source)
     if source is None:
-        raise RuntimeFault(f"images from “{spec.source}” can't be built here", code="source_unknown")
+        raise RuntimeFault(images.source_unknown(spec.source), code="source_unknown")
     began = time.monotonic()
 
-    def progress(share: float, words: str) -> None:
-        seconds = time.monotonic() - began
-        _tell(report, node, spec, ImageState.BUILDING, progress=share, message=f"{words} ({seconds:.0f} s)")
+    def progress(share: float, doing: Said) -> None:
+        said = images.doing(doing, round(time.monotonic() - began))
+        _tell(report, node, spec, ImageState.BUILDING, progress=share, message=said)
 
-    progress(0.0, "starting")
+    progress(0.0, images.starting())
     building = node.store / "images" / f".building-{spec.name}"
     btrfs.delete_subvolume(building)
     btrfs.create_subvolume(building)
     try:
         became = source.build(node, spec, building, progress)
         check_tree(building)
-        progress(0.98, "taking it into the pool")
+        progress(0.98, images.taking_in())
         size = _tree_bytes(node, building)
         _replace(node, building, spec.name)
     except BaseException:
@@ -152,9 +154,9 @@ def check_tree(tree: Path) -> None:
     with SafeTree.open(tree) as safe:
         for name in MOUNT_POINTS:
             if not safe.is_directory(f"/{name}"):
-                raise RuntimeFault(f"/{name} of the image is no plain directory", code="image_unsafe")
+                raise RuntimeFault(images.no_directory(name), code="image_unsafe")
         if not safe.exists("/sbin/init"):
-            raise RuntimeFault("the image has no /sbin/init", code="image_no_init")
+            raise RuntimeFault(images.no_init(), code="image_no_init")
 
 
 def _tree_bytes(node: Node, tree: Path) -> int:

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from runtime.contract import Kernel, SecurityProfile
+from runtime.contract.said import Said
+from runtime.contract.words import advice, images, refusals
 from runtime.errors import CommandFailed, HostLacks, RuntimeFault
 from runtime.host import mounts
 from runtime.host.cgroup import GroupLimits, groups
@@ -84,17 +86,23 @@ def unpack(
     with _container(node, tree, limits, caps) as (words, end):
         answer, digest = _feed(words, file, caps.seconds, end, progress)
     if "refused" in answer:
-        raise _refused(str(answer["refused"])[:600])
+        raise _refused(_vetted(answer["refused"]))
     return Unpacked(entries=int(answer["entries"]), bytes=int(answer["bytes"]), sha256=digest)
 
 
-def _refused(sentence: str) -> RuntimeFault:
-    return RuntimeFault(
-        sentence,
-        code="archive_refused",
-        next_step="Make it anew from the root of a system: tar --exclude='./dev/*' -C ROOT -c .",
-        retryable=False,
-    )
+def _refused(said: Said) -> RuntimeFault:
+    return RuntimeFault(said, code="archive_refused", next_step=advice.make_the_archive_anew(), retryable=False)
+
+
+def _vetted(told: Any) -> Said:
+    """What the reader found. One that an archive has led astray may say anything, so the words are ours."""
+    try:
+        name, values = told
+        return images.VETTED[name](
+            **{key: one if isinstance(one, int) else str(one)[:600] for key, one in values.items()}
+        )
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return images.cut_off(str(told)[:100])
 
 
 def _packing(file: int) -> tuple[str, ...]:
@@ -103,11 +111,11 @@ def _packing(file: int) -> tuple[str, ...]:
     for magic, command in FORMATS:
         if head.startswith(magic):
             if shutil.which(command[0], path="/usr/bin:/bin") is None:
-                raise HostLacks(f"{command[0]} is not installed on the node")
+                raise HostLacks(refusals.not_installed(command[0]))
             return command
     if head[257:262] == b"ustar":
         return ()
-    raise _refused("it is no tar archive, plain or packed by gzip, xz, zstd or bzip2")
+    raise _refused(images.no_tar())
 
 
 @contextmanager
@@ -280,18 +288,16 @@ def _feed(
         for one in listeners:
             one.join(10)
     if time.monotonic() - began >= seconds:
-        raise _refused(f"it was not unpacked within {seconds:g} s")
+        raise _refused(images.unpacked_too_slowly(seconds))
     try:
         answer = json.loads(heard[0])
         if not isinstance(answer, dict):
             raise ValueError
     except ValueError:
         if status in (137, -9):
-            raise _refused("reading it takes more memory than any honest archive needs") from None
+            raise _refused(images.takes_memory()) from None
         said = heard[1].decode(errors="replace").strip().splitlines()
-        raise CommandFailed(
-            f"the unpacking container ended with {status}: {said[-1][:300] if said else ''}"
-        ) from None
+        raise CommandFailed(images.container_ended(status, said[-1][:300] if said else "")) from None
     return answer, digest
 
 

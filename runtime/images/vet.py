@@ -17,13 +17,16 @@ from typing import IO, Any, cast
 
 DEEPEST, LONGEST = 256, 4096
 HIGHEST_ID = 65535
-DAMAGED = "its compression is damaged, cut off, or wants more than 128 MiB of memory"
 #: Regular (old and new), hard and symbolic link, directory, FIFO, contiguous, and GNU's sparse.
 KINDS = frozenset(b"0 \0 1 2 5 6 7 S".split(b" "))
 
 
 class Refused(Exception):
-    pass
+    """By the name of its sentence in `runtime.contract.words.images`, with the values of that."""
+
+    def __init__(self, sentence: str, /, **values: str | int):
+        super().__init__(sentence)
+        self.told = sentence, values
 
 
 class Tee:
@@ -37,9 +40,7 @@ class Tee:
         data = self.source.read(min(size, 1 << 20))
         self.left -= len(data)
         if self.left < 0:
-            raise Refused(
-                f"the archive unpacks to more than {self.most >> 20} MiB, which is too much for its size"
-            )
+            raise Refused("bomb", mib=self.most >> 20)
         if not self.is_broken:
             try:
                 self.to.write(data)
@@ -56,30 +57,26 @@ def check(member: tarfile.TarInfo, links: set[str]) -> None:
     name = member.name
     parts = name.split("/")
     if name.startswith("/"):
-        raise Refused(f"{shown(name)} in the archive is an absolute path: names must be relative to its root")
+        raise Refused("absolute_path", name=shown(name))
     if ".." in parts:
-        raise Refused(f"{shown(name)} in the archive leads out of it by “..”")
+        raise Refused("leads_out", name=shown(name))
     if len(name.encode(errors="surrogateescape")) > LONGEST or len(parts) > DEEPEST:
-        raise Refused(f"{shown(name)} in the archive is longer than {LONGEST} bytes or deeper than {DEEPEST}")
+        raise Refused("too_deep", name=shown(name), bytes=LONGEST, depth=DEEPEST)
     if member.type in (tarfile.CHRTYPE, tarfile.BLKTYPE):
-        raise Refused(
-            f"{shown(name)} in the archive is a device node: leave /dev empty, it is made at the start"
-        )
+        raise Refused("device_node", name=shown(name))
     if member.type not in KINDS:
-        raise Refused(f"{shown(name)} in the archive is of a kind that a root file system has no use for")
+        raise Refused("odd_kind", name=shown(name))
     if member.size < 0:
-        raise Refused(f"{shown(name)} in the archive has a negative size")
+        raise Refused("negative_size", name=shown(name))
     if not 0 <= member.uid <= HIGHEST_ID or not 0 <= member.gid <= HIGHEST_ID:
-        raise Refused(
-            f"{shown(name)} in the archive belongs to {member.uid}:{member.gid}; 65535 is the highest id"
-        )
+        raise Refused("odd_owner", name=shown(name), owner=f"{member.uid}:{member.gid}")
     clean = "/".join(part for part in parts if part not in ("", "."))
     if member.islnk() and (member.linkname.startswith("/") or ".." in member.linkname.split("/")):
-        raise Refused(f"{shown(name)} in the archive is a hard link to {shown(member.linkname)}, outside of it")
+        raise Refused("hard_link_outside", name=shown(name), target=shown(member.linkname))
     pieces = clean.split("/")
     for depth in range(1, len(pieces)):
         if "/".join(pieces[:depth]) in links:
-            raise Refused(f"{shown(name)} in the archive lies behind a symbolic link of the archive")
+            raise Refused("behind_link", name=shown(name))
     if member.issym():
         links.add(clean)
     else:
@@ -96,12 +93,12 @@ def look(tee: Tee, entries: int, most_bytes: int) -> tuple[int, int]:
             held += max(0, member.size)
             check(member, links)
             if count > entries:
-                raise Refused(f"the archive has more than {entries} entries")
+                raise Refused("too_many_entries", entries=entries)
             if held > most_bytes:
-                raise Refused(f"the files of the archive are more than {most_bytes >> 20} MiB together")
+                raise Refused("too_large", mib=most_bytes >> 20)
     while data := tee.read(1 << 20):
         if data.strip(b"\0"):
-            raise Refused("there is more behind the end of the archive: only one archive is taken")
+            raise Refused("more_behind")
     return count, held
 
 
@@ -138,19 +135,19 @@ def run(limits: dict[str, object]) -> dict[str, object]:
         count, held = look(tee, int(str(limits["entries"])), int(str(limits["bytes"])))
     except (tarfile.TarError, ValueError, OverflowError, EOFError) as odd:
         if packer is not None and packer.wait(60) != 0:
-            raise Refused(DAMAGED) from odd
-        raise Refused(f"it is no tar archive that can be read to its end ({shown(str(odd))})") from odd
+            raise Refused("damaged") from odd
+        raise Refused("cut_off", reason=shown(str(odd))) from odd
     if packer is not None and packer.wait(60) != 0:
-        raise Refused(DAMAGED)
+        raise Refused("damaged")
     with contextlib.suppress(BrokenPipeError):
         tar.stdin.close()
     status = tar.wait(600)
     listener.join(5)
     if status != 0 or tee.is_broken:
         reason = said[0].decode(errors="replace").strip().removeprefix("tar: ") if said else f"code {status}"
-        raise Refused(f"it can't be unpacked: {shown(reason)}")
+        raise Refused("not_unpacked", reason=shown(reason))
     if count == 0:
-        raise Refused("the archive is empty")
+        raise Refused("empty")
     return {"entries": count, "bytes": held}
 
 
@@ -158,7 +155,7 @@ if __name__ == "__main__":
     try:
         answer: dict[str, object] = run(json.loads(sys.argv[1]))
     except Refused as refusal:
-        answer = {"refused": str(refusal)}
+        answer = {"refused": refusal.told}
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()
     # what still runs ends with this process: it is the first of its namespace

@@ -1,6 +1,7 @@
 """The kernels that this version offers, by name."""
 
 from runtime.contract import Kernel as KernelName
+from runtime.contract.words import refusals
 from runtime.errors import HostLacks
 from runtime.kernels.base import Kernel
 from runtime.kernels.shared import SharedKernel
@@ -12,12 +13,10 @@ def kernel_of(name: KernelName) -> Kernel:
     """Raises `HostLacks` with the reason when this node can't offer it."""
     kernel = _KERNELS.get(name)
     if kernel is None:
-        raise HostLacks(
-            f"kernel: {name} is not offered by this node", code="kernel_unavailable", retryable=False
-        )
+        raise HostLacks(refusals.kernel_not_offered(name), code="kernel_unavailable", retryable=False)
     reason = kernel.unavailable()
     if reason:
-        raise HostLacks(f"kernel: {name} is not available here: {reason}", code="kernel_unavailable")
+        raise HostLacks(refusals.kernel_unavailable(name, reason), code="kernel_unavailable")
     return kernel
 
 

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from runtime.contract import Kernel as KernelName
+from runtime.contract.said import Said
 from runtime.node import Node
 
 
@@ -13,7 +14,7 @@ class Kernel(ABC):
     name: ClassVar[KernelName]
 
     @abstractmethod
-    def unavailable(self) -> str | None:
+    def unavailable(self) -> Said | None:
         """Why this host can't offer it, with the remedy; None when it can."""
 
     @abstractmethod

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar, cast
 
 from runtime.contract import Kind as KindName
+from runtime.contract.words import refusals
 from runtime.errors import HostLacks
 from runtime.kinds.base import Kind
 from runtime.kinds.system import System
@@ -21,7 +22,7 @@ def kind_of(name: KindName, kinds: Mapping[KindName, Kind] = _KINDS) -> Kind:
     """Raises `HostLacks` for one that this node doesn't offer."""
     kind = kinds.get(name)
     if kind is None:
-        raise HostLacks(f"kind: {name} is not offered by this node", code="kind_unavailable", retryable=False)
+        raise HostLacks(refusals.kind_not_offered(name), code="kind_unavailable", retryable=False)
     return kind
 
 

@@ -6,6 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import drift, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.host import rtnetlink
 from runtime.host.netlink import Rtnetlink, inside
@@ -22,13 +24,13 @@ class Addresses(Resource):
 
     name = "addresses and routes"
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         wanted: list[Address] = [*spec.network.ipv4, *spec.network.ipv6]
         try:
             with network_namespace(self.node, spec.id) as namespace, Rtnetlink() as netlink:
                 link = netlink.link(self.node.link_name(spec.id))
                 if link is None or link.peer_index is None:
-                    raise RuntimeFault("its network link is gone", code="link_gone")
+                    raise RuntimeFault(refusals.link_gone(), code="link_gone")
                 # a link that is down has no routes
                 present = netlink.host_routes(link.index) if link.up else set()
                 gone = present - set(wanted)
@@ -39,9 +41,9 @@ class Addresses(Resource):
         except OSError as error:
             what = error.filename or "netlink"
             raise RuntimeFault(
-                f"an address or route was refused ({what}): {error.strerror}", code="address_failed"
+                refusals.address_refused(str(what), str(error.strerror)), code="address_failed"
             ) from error
-        return ", ".join(str(one) for one in wanted) if changed else None
+        return steps.addresses(tuple(str(one) for one in wanted)) if changed else None
 
     @staticmethod
     def _ensure_inside(namespace: int, eth: int, wanted: list[Address], gone: set[Address]) -> bool:
@@ -96,7 +98,7 @@ class Addresses(Resource):
             netlink.delete_neighbour(index, address)
         netlink.send()
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         return None  # addresses and routes go with their link
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
@@ -109,9 +111,9 @@ class Addresses(Resource):
     def inventory(self) -> Iterable[Found]:
         return ()  # what is left of them is left with a link
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         seen = self.inspect(spec.id)
         wanted = {str(one) for one in (*spec.network.ipv4, *spec.network.ipv6)}
         if seen is None or set(seen["routed"]) != wanted:
-            return "a route to it is gone"
+            return drift.route_gone()
         return None

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import drift, steps
 from runtime.node import Node
 
 #: `environment`: kept while the environment is stopped (its disk, its ids); `boot`: only while it runs.
@@ -39,11 +41,11 @@ class Resource(ABC):
         self.node = node
 
     @abstractmethod
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         """Make it so; a no-op when it is so already."""
 
     @abstractmethod
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         """Make it gone; a no-op when it is gone."""
 
     @abstractmethod
@@ -63,7 +65,7 @@ class Resource(ABC):
     def check(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most have nothing to refuse)
         """Raises `RuntimeFault` when `ensure` would have to refuse. Asked of all before any acts."""
 
-    def settle(self, spec: EnvironmentSpec) -> str | None:  # noqa: B027 (most keep nothing)
+    def settle(self, spec: EnvironmentSpec) -> Said | None:  # noqa: B027 (most keep nothing)
         """The whole spec was brought about: what was kept to go back to what stood before is let go. Asked of
         all, in order, after each apply that succeeded; a no-op when nothing was kept."""
 
@@ -76,6 +78,6 @@ class Resource(ABC):
         of the reconciler."""
         return 0
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says."""
-        return None if self.inspect(spec.id) is not None else f"{self.name} is gone"
+        return None if self.inspect(spec.id) is not None else drift.gone(steps.named(self.name))

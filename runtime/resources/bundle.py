@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
 from runtime.host.oci import init_pid
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
@@ -31,7 +32,7 @@ class Bundle(Resource):
 
     name = "OCI bundle"
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         if init_pid(self.node, spec.id) is not None:
             return None
         from runtime.kernels import kernel_of  # noqa: PLC0415 (kinds import resources)
@@ -52,7 +53,7 @@ class Bundle(Resource):
         temporary.rename(file)
         return None
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.node.bundle(environment_id))
         return None

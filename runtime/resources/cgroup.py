@@ -10,6 +10,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec, TenantEnvelope, Usage
+from runtime.contract.said import Said
+from runtime.contract.words import advice, drift, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.host import tasks
 from runtime.host.cgroup import LEAST_GROUPS, MOST_GROUPS, GroupLimits, groups
@@ -56,13 +58,13 @@ class Cgroup(Resource):
         most = tasks.for_environments()
         if spec.limits.processes > most:
             raise RuntimeFault(
-                f"processes: {spec.limits.processes} are more than the node has for all environments ({most})",
+                refusals.too_many_processes(spec.limits.processes, most),
                 code="too_many_tasks",
-                next_step="Choose fewer, or have the node made for more (./wadah harden).",
+                next_step=advice.choose_fewer_processes(),
                 retryable=False,
             )
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         path = self.path(spec)
         made = self._create(path)
         tenant = self.tenant_limits(spec.envelope)
@@ -73,15 +75,13 @@ class Cgroup(Resource):
             used = self.groups.usage(path).memory_bytes
             if used > spec.limits.memory_mb * MIB:
                 raise RuntimeFault(
-                    f"memory can't shrink to {spec.limits.memory_mb} MiB: {used // MIB} MiB are in use",
+                    refusals.memory_below_used(spec.limits.memory_mb, used=used // MIB),
                     code="below_used",
-                    next_step="Stop something inside, or choose a larger size.",
+                    next_step=advice.stop_something_inside(),
                 ) from refused
-            raise RuntimeFault(
-                f"a limit was refused by the kernel: {refused}", code="limit_refused"
-            ) from refused
+            raise RuntimeFault(refusals.limit_refused(str(refused)), code="limit_refused") from refused
         self.groups.delegate(path, self.node.first_uid(spec.slot))
-        return f"cgroup v{self.groups.version}" if made else None
+        return steps.control_group(self.groups.version) if made else None
 
     def _create(self, path: str) -> bool:
         """Again when the tenant's empty group was taken away in this moment, with its last environment."""
@@ -135,10 +135,9 @@ class Cgroup(Resource):
             with suppress(TimeoutError):
                 self.groups.freeze(path, False, within_s)
             raise RuntimeFault(
-                f"its processes could not be frozen within {within_s:g} s: one of them waits in the kernel,"
-                " such as for a file system of its own (/dev/fuse) that doesn't answer",
+                refusals.not_frozen(within_s),
                 code="busy",
-                next_step="Stop it instead.",
+                next_step=advice.stop_it(),
             ) from late
 
     def frozen(self, environment_id: UUID) -> bool:
@@ -169,14 +168,14 @@ class Cgroup(Resource):
             oom_kills=seen.oom_kills,
         )
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         path = self.find(environment_id)
         if path is not None:
             self.groups.kill(path)
             try:
                 self.groups.remove(path)
             except OSError as busy:
-                raise RuntimeFault(f"its control group is still busy: {busy.strerror}", code="busy") from busy
+                raise RuntimeFault(refusals.group_busy(str(busy.strerror)), code="busy") from busy
         # it may be gone already, so its tenant's isn't known by then
         for tenant in self.groups.children(self.node.cgroup_name):
             if not self.groups.children(f"{self.node.cgroup_name}/{tenant}"):
@@ -199,18 +198,18 @@ class Cgroup(Resource):
                     owner = None
                 yield Found(self.name, owner, f"{tenant}/{name}")
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         path = self.path(spec)
         if not self.groups.exists(path):
-            return "its control group is gone"
+            return drift.group_gone()
         seen = self.groups.limits(path)
         expected = str(spec.limits.memory_mb * MIB)
         if expected not in (seen.get("memory.limit_in_bytes"), seen.get("memory.max")):
-            return "its memory limit was changed"
+            return drift.memory_limit_changed()
         if not self.swap_is_held(seen, spec):
-            return "its swap limit was changed"
+            return drift.swap_limit_changed()
         if seen.get("pids.max") != str(spec.limits.processes):
-            return "its limit of processes was changed"
+            return drift.process_limit_changed()
         return None
 
     @staticmethod

@@ -11,6 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec, Forward
+from runtime.contract.said import Said
+from runtime.contract.words import advice, drift, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.host import conntrack, libc, nft, ports
 from runtime.network import elements, ruleset
@@ -92,30 +94,6 @@ def teardown(node: Node) -> None:
             nft.change([{"delete": {"table": {"family": family, "name": node.table_name}}}])
 
 
-def advice() -> list[str]:
-    """What an operator should know of this network namespace; for `doctor`."""
-    said = []
-    for entry in sorted(Path("/proc/sys/net/ipv6/conf").glob("*")):
-        if entry.name in {"all", "default", "lo"}:
-            continue
-        with suppress(OSError):
-            if (entry / "accept_ra").read_text().strip() == "1" and _has_router(entry.name):
-                said.append(
-                    f"{entry.name} has its IPv6 default route from router advertisements, which a forwarding "
-                    f"host ignores: set net.ipv6.conf.{entry.name}.accept_ra=2"
-                )
-    return said
-
-
-def _has_router(interface: str) -> bool:
-    """A default route learnt from a router advertisement (RTF_ADDRCONF, linux/ipv6_route.h)."""
-    for line in Path("/proc/net/ipv6_route").read_text().splitlines():
-        words = line.split()
-        if words[9] == interface and words[1] == "00" and int(words[8], 16) & 0x00040000:
-            return True
-    return False
-
-
 @dataclass
 class _Picture:
     """The tables as the kernel listed them."""
@@ -195,24 +173,24 @@ class Firewall(Resource):
         first, last = self.node.forward_ports
         if not first <= forward.node_port <= last:
             raise RuntimeFault(
-                f"port {forward.node_port} of the node may not lead inside, only {first} to {last}",
+                refusals.port_outside(forward.node_port, first, last),
                 code="port_outside",
-                next_step="Choose a port of that range, or leave it out and one is chosen.",
+                next_step=advice.choose_a_port_of_that_range(),
             )
         if not spec.network.ipv4 and not spec.network.ipv6:
             raise RuntimeFault(
-                "a port of the node has nowhere to lead to: the environment has no address",
+                refusals.no_address(),
                 code="no_address",
-                next_step="Add an address first.",
+                next_step=advice.add_an_address(),
             )
         if ports.is_taken(forward.protocol, forward.node_port):
             raise RuntimeFault(
-                f"port {forward.node_port}/{forward.protocol} is in use by the node itself",
+                refusals.port_in_use(forward.node_port, forward.protocol),
                 code="port_in_use",
-                next_step="Choose another port of the node.",
+                next_step=advice.choose_another_port(),
             )
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         if self._rules_are_gone():
             prepare(self.node)  # flushed by somebody: the elements alone guard nothing
         wanted = elements.of_environment(spec, self.node.link_name(spec.id))
@@ -234,7 +212,7 @@ class Firewall(Resource):
             self._write(spec.id, wanted)
         if known == wanted:
             return None
-        return "guard, NAT, forwards" if known is None else "changed"
+        return steps.guarded() if known is None else steps.changed()
 
     @staticmethod
     def _end_flows(gone: dict[str, Elements], come: dict[str, Elements]) -> None:
@@ -275,9 +253,9 @@ class Firewall(Resource):
         except nft.NftError as error:
             if "File exists" in str(error):
                 raise RuntimeFault(
-                    "a port of the node that should lead to it leads to another environment already",
+                    refusals.port_taken(),
                     code="port_taken",
-                    next_step="Choose another port of the node.",
+                    next_step=advice.choose_another_port(),
                 ) from error
             raise
         return gone
@@ -292,7 +270,7 @@ class Firewall(Resource):
             addresses |= elements.addresses_of({"arp": {}, "inet": {}, **known}, link)
         return elements.of_link(listed, link, addresses)
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         known = self._known(environment_id)
         if known is None and not self._is_listed(environment_id):
             return None
@@ -377,7 +355,7 @@ class Firewall(Resource):
         for link, owner in owners.items():
             yield Found(self.name, owner, f"elements of {link}")
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         why = self._lacks(spec, _recently(self.node))
         if why:
             # the picture may be older than what another process did since
@@ -385,10 +363,10 @@ class Firewall(Resource):
             why = self._lacks(spec, _recently(self.node))
         return why
 
-    def _lacks(self, spec: EnvironmentSpec, picture: _Picture) -> str | None:
+    def _lacks(self, spec: EnvironmentSpec, picture: _Picture) -> Said | None:
         if not picture.rules or ruleset.edition_of(_fixed(self.node)) not in picture.chains:
-            return "the node's firewall rules are gone"
+            return drift.rules_gone()
         wanted = elements.of_environment(spec, self.node.link_name(spec.id))
         if not elements.is_empty(elements.missing(wanted, picture.values)):
-            return "its part of the firewall is gone"
+            return drift.firewall_part_gone()
         return None

@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import steps
 from runtime.host.safetree import SafeTree
 from runtime.resources.base import Found, Resource
 from runtime.resources.resolvers import nameservers
@@ -45,7 +47,7 @@ class GuestFiles(Resource):
     def _write_note(self, environment_id: UUID, note: dict[str, Any]) -> None:
         os.setxattr(self.node.root_volume(environment_id), NOTE, json.dumps(note).encode())
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         wanted, written = self._wanted(spec), self._written(spec.id)
         before = written.pop("before", None)
         if wanted == written:
@@ -53,18 +55,18 @@ class GuestFiles(Resource):
         fresh = not written
         cut_off = "unfinished" in written
         is_first = fresh or (cut_off and "name" not in written)
-        changed = []
+        changed: list[Said] = []
         with SafeTree.open(self.node.root_volume(spec.id)) as tree:
             keeps = before or {"credentials": written.get("credentials"), "password": _password(tree)}
             # noted first: what is cut off in its middle, or fails there, is written again
             self._write_note(spec.id, {**written, "unfinished": True, "before": keeps})
             if fresh or cut_off or written.get("name") != spec.name:
                 self._write_name(tree, spec.name)
-                changed.append("host name")
+                changed.append(steps.host_name())
             if fresh or cut_off or written.get("nameservers") != wanted["nameservers"]:
                 lines = "".join(f"nameserver {one}\n" for one in wanted["nameservers"])
                 tree.write("/etc/resolv.conf", lines.encode())
-                changed.append("resolvers")
+                changed.append(steps.resolvers())
             if is_first:
                 changed += make_unique(tree, spec.name)
             if fresh or cut_off or written.get("credentials") != spec.credentials.revision:
@@ -73,9 +75,9 @@ class GuestFiles(Resource):
                     password = keeps["password"]
                 changed += self._write_credentials(tree, spec, password)
         self._write_note(spec.id, {**wanted, "before": keeps})
-        return ", ".join(changed)
+        return steps.several(tuple(changed))
 
-    def settle(self, spec: EnvironmentSpec) -> str | None:
+    def settle(self, spec: EnvironmentSpec) -> Said | None:
         """What a failed change of credentials would have gone back to is forgotten."""
         written = self._written(spec.id)
         if "before" in written:
@@ -92,7 +94,7 @@ class GuestFiles(Resource):
         tree.write("/etc/hosts", with_block(hosts, [f"127.0.1.1\t{name}"]))
 
     @staticmethod
-    def _write_credentials(tree: SafeTree, spec: EnvironmentSpec, password: str | None) -> list[str]:
+    def _write_credentials(tree: SafeTree, spec: EnvironmentSpec, password: str | None) -> list[Said]:
         changed = []
         credentials = spec.credentials
         keys_file = "/root/.ssh/authorized_keys"
@@ -102,14 +104,14 @@ class GuestFiles(Resource):
         after = with_block(before, list(credentials.ssh_keys))
         if after != before:
             tree.write(keys_file, after, mode=0o600)
-            changed.append(f"{len(credentials.ssh_keys)} SSH keys")
+            changed.append(steps.ssh_keys(len(credentials.ssh_keys)))
         if password is not None:
             shadow = tree.read("/etc/shadow") or b""
             tree.write("/etc/shadow", with_password(shadow, password), mode=0o640)
-            changed.append("root password")
+            changed.append(steps.root_password())
         return changed
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         return None  # they are part of the root volume, and stay with it
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
@@ -118,7 +120,7 @@ class GuestFiles(Resource):
     def inventory(self) -> Iterable[Found]:
         return ()
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         return None  # the tenant may change them
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from runtime.contract.words import advice, refusals
 from runtime.host.safetree import SafeTree, UnsafePath
 
 if TYPE_CHECKING:
@@ -87,8 +88,8 @@ def _named(tree: SafeTree) -> list[str]:
             found |= dict.fromkeys(path for path in _NAMED.findall(text) if ".." not in path.split("/"))
         if left < 0 or len(found) > MOST_NAMED:
             raise UnsafePath(
-                f"sshd's configuration in the image is too long, or names more than {MOST_NAMED} host keys",
-                next_step=f"Shorten {_CONFIG} and what is in {_CONFIG_DIRECTORY}, and import the image again.",
+                refusals.sshd_configuration(MOST_NAMED),
+                next_step=advice.shorten_the_configuration(_CONFIG, _CONFIG_DIRECTORY),
             )
     return list(found)
 

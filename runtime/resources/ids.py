@@ -8,6 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.node import IDS_PER_SLOT
 from runtime.resources.base import Found, Resource
@@ -25,19 +27,20 @@ class IdRange(Resource):
     def _claim(self, slot: int) -> Path:
         return self.node.root / "slots" / f"{slot:04d}"
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         settings = self.node.settings
         if not settings.first_slot <= spec.slot < settings.first_slot + settings.slots:
             raise RuntimeFault(
-                f"slot {spec.slot} is not one of this node's ({settings.first_slot} to "
-                f"{settings.first_slot + settings.slots - 1})",
+                refusals.slot_foreign(
+                    spec.slot, settings.first_slot, last=settings.first_slot + settings.slots - 1
+                ),
                 code="slot_foreign",
                 retryable=False,
             )
         with exclusive(self.node, "slots"):
             return self._take(spec)
 
-    def _take(self, spec: EnvironmentSpec) -> str | None:
+    def _take(self, spec: EnvironmentSpec) -> Said | None:
         claim = self._claim(spec.slot)
         try:
             owner = claim.read_text()
@@ -46,17 +49,17 @@ class IdRange(Resource):
         if owner == str(spec.id):
             return None
         if owner:
-            raise RuntimeFault("its id range belongs to another environment", code="slot_taken")
+            raise RuntimeFault(refusals.slot_taken(), code="slot_taken")
         # cut off before the id is in it, it is free
         with os.fdopen(os.open(claim, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
             file.write(str(spec.id))
-        return f"{IDS_PER_SLOT} user ids"
+        return steps.user_ids(IDS_PER_SLOT)
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         with exclusive(self.node, "slots"):
             slots = self._slots_of(environment_id)
             if slots and Cgroup(self.node).find(environment_id) is not None:
-                raise RuntimeFault("its control group is still there, so its ids may be in use", code="busy")
+                raise RuntimeFault(refusals.ids_in_use(), code="busy")
             for slot in slots:
                 os.truncate(self._claim(slot), 0)  # kept, empty: free
         return None

@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import drift, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.host.netlink import Rtnetlink, set_interface
 from runtime.host.oci import init_pid
@@ -41,17 +43,15 @@ class Link(Resource):
 
     name = "network link"
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         name = self.node.link_name(spec.id)
         try:
             with network_namespace(self.node, spec.id) as namespace, Rtnetlink() as netlink:
                 made = self._ensure(netlink, spec.id, name, namespace)
         except OSError as error:
-            raise RuntimeFault(
-                f"the network link can't be made: {error.strerror}", code="link_failed"
-            ) from error
+            raise RuntimeFault(refusals.link_not_made(str(error.strerror)), code="link_failed") from error
         set_interface(name, HOST_SETTINGS)
-        return "made" if made else None
+        return steps.made() if made else None
 
     @staticmethod
     def _ensure(netlink: Rtnetlink, environment_id: UUID, name: str, namespace: int) -> bool:
@@ -72,7 +72,7 @@ class Link(Resource):
             raise
         return True
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         """A link goes with its namespace, off the way of those who wait (14.5 ms); this takes away one
         whose namespace lives on."""
         if init_pid(self.node, environment_id) is not None:
@@ -118,8 +118,8 @@ class Link(Resource):
                 owner = None
             yield Found(self.name, owner, link.name)
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         seen = self.inspect(spec.id)
         if seen is None:
-            return "its network link is gone"
-        return None if seen["state"] == "up" else "its network link is down"
+            return drift.link_gone()
+        return None if seen["state"] == "up" else drift.link_down()

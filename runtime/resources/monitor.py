@@ -15,6 +15,7 @@ from uuid import UUID
 
 from runtime.console.monitor import START_DEADLINE_S, Launch, launch_monitor
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
 from runtime.errors import RuntimeFault
 from runtime.host.oci import (
     init_note,
@@ -36,7 +37,7 @@ _launched: dict[UUID, Launch] = {}
 class Monitor(Resource):
     name = "monitor"
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         """Only together with a new init: to one that runs nothing brings a console back."""
         if init_pid(self.node, spec.id) is not None:
             return None
@@ -123,7 +124,7 @@ class Monitor(Resource):
             shutil.rmtree(state)
         return True
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         """It ends by itself after init; it gets two seconds, then a kill. One that is at its start is given
         time to make its container, see `forget`."""
         if not self.is_starting(environment_id):
@@ -147,7 +148,7 @@ class Monitor(Resource):
     def inventory(self) -> Iterable[Found]:
         return ()  # found with its container: see the init process
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         """Never: nothing brings it back but a new start, which nobody wants for a console's sake."""
         return None
 
@@ -157,11 +158,11 @@ class Container(Resource):
 
     name = "container"
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         Monitor.go_on(spec.id)
         return None
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         return None  # it goes with the init process
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
@@ -171,5 +172,5 @@ class Container(Resource):
     def inventory(self) -> Iterable[Found]:
         return ()  # found as the init process
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         return None  # its init process says so

@@ -12,6 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import drift, refusals
 from runtime.errors import RuntimeFault
 from runtime.host import mounts
 from runtime.host.oci import init, init_pid
@@ -45,7 +47,7 @@ def _of_init(node: Node, environment_id: UUID) -> int:
         with runs.directory() as directory:
             return os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     except (ProcessLookupError, FileNotFoundError) as gone:
-        raise RuntimeFault("its init is gone, and its network with it", code="init_gone") from gone
+        raise RuntimeFault(refusals.init_gone(), code="init_gone") from gone
 
 
 class Namespaces(Resource):
@@ -57,7 +59,7 @@ class Namespaces(Resource):
         user, network, time = (one(environment_id) for one in of)
         return user, network, time
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         """Always new ones for a new init: nothing of what the last one set up in its network is found again,
         and the clocks begin with it."""
         if init_pid(self.node, spec.id) is not None:
@@ -78,7 +80,7 @@ class Namespaces(Resource):
         if init_pid(self.node, spec.id) is not None:
             self.remove(spec.id)
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         for pin in self._pins(environment_id):
             while mounts.unmount(pin):
                 pass
@@ -91,10 +93,10 @@ class Namespaces(Resource):
         pinned = [str(pin) for pin in self._pins(environment_id) if mounts.is_mounted(pin)]
         return {"pinned": pinned} if pinned else None
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         """A start that was cut off left its pins, which `tidy` of the next apply takes away."""
         left = any(pin.exists() for pin in self._pins(spec.id))
-        return "what its start pinned was left" if left and init_pid(self.node, spec.id) is not None else None
+        return drift.pins_left() if left and init_pid(self.node, spec.id) is not None else None
 
     def inventory(self) -> Iterable[Found]:
         for kind in ("users", "networks", "times"):

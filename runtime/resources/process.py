@@ -12,6 +12,8 @@ from uuid import UUID
 
 from runtime import views
 from runtime.contract import DesiredState, EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import advice, changes, drift, refusals, steps
 from runtime.errors import RuntimeFault, Superseded
 from runtime.host import fuse
 from runtime.host.command import run
@@ -55,23 +57,22 @@ class Process(Resource):
         left = available_bytes(self.node.cgroup_name)
         if left < LEAST_MEMORY_BYTES:
             raise RuntimeFault(
-                f"the node's memory is full: {left // 2**20} MiB left, to start takes "
-                f"{LEAST_MEMORY_BYTES // 2**20} MiB at least",
+                refusals.memory_full(left // 2**20, least=LEAST_MEMORY_BYTES // 2**20),
                 code="node_memory",
-                next_step="Stop environments on this node, or give it more memory; then try again.",
+                next_step=advice.free_memory(),
             )
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         if init_pid(self.node, spec.id) is not None and not self._monitor.is_starting(spec.id):
             return None
         pid = self._monitor.made(spec.id)
         if pid is None:
-            raise RuntimeFault("its init ended while it was being made", code="init_gone")
+            raise RuntimeFault(refusals.init_gone_early(), code="init_gone")
         views.show(self.node, pid, bare=spec.security.nesting)
         release_terminal(note_init(self.node, spec.id, pid))
         Cgroup(self.node).made_anew(spec)
         self._monitor.has_started(spec.id)
-        return "made"
+        return steps.made()
 
     def stop(
         self,
@@ -80,7 +81,7 @@ class Process(Resource):
         timeout_s: float,
         interrupted: Callable[[], bool] = lambda: False,
         kill_within_s: float = KILL_DEADLINE_S,
-    ) -> str | None:
+    ) -> Said | None:
         """Asks init to shut down and waits up to `timeout_s`, then kills. A no-op when it doesn't run.
 
         `interrupted` is asked twice a second; True ends the waiting and nothing is killed: `Superseded`, for
@@ -94,11 +95,11 @@ class Process(Resource):
                 asked = timeout_s > 0 and not is_made_only(self.node, environment_id)
                 halt = Halt(self.node, environment_id, runs, held)
                 if asked and self._ask(environment_id, held, halt, timeout_s, interrupted):
-                    return "shut down"
+                    return steps.shut_down()
                 self._kill(environment_id, held, kill_within_s)
         except ProcessLookupError:
             return None  # in this moment, by itself
-        return "forced" if timeout_s > 0 else "killed"
+        return steps.forced() if timeout_s > 0 else steps.killed()
 
     def _ask(
         self, environment_id: UUID, init: Held, halt: Halt, timeout_s: float, interrupted: Callable[[], bool]
@@ -111,7 +112,7 @@ class Process(Resource):
             if init.ends_within(min(0.5, until - time.monotonic())):
                 return True
             if interrupted():
-                raise Superseded("a newer change came while it was asked to shut down")
+                raise Superseded(changes.superseded_while_stopping())
         return False
 
     def _kill(self, environment_id: UUID, init: Held, within_s: float) -> None:
@@ -122,16 +123,14 @@ class Process(Resource):
         while not init.ends_within(_DYING_S):
             self._end_own_file_systems(environment_id)
             if time.monotonic() > until:
-                raise RuntimeFault(
-                    f"its processes did not end within {within_s:g} s of being killed", code="unkillable"
-                )
+                raise RuntimeFault(refusals.unkillable(within_s), code="unkillable")
 
     def _end_own_file_systems(self, environment_id: UUID) -> None:
         """Some of its processes wait for one that they should answer for themselves, and wouldn't end."""
         for first in IdRange(self.node).first_uids(environment_id):
             fuse.abort(self.node, first)
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         self.stop(environment_id, timeout_s=0)
         Cgroup(self.node).kill(environment_id)
         if Cgroup(self.node).usage(environment_id).processes:  # of an init that is gone, or was never told
@@ -158,10 +157,10 @@ class Process(Resource):
                 owner = None
             yield Found(self.name, owner, f"container {entry.name}")
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         """Not when its monitor alone is gone: nothing brings that back but a new start, which nobody wants for
         a console's sake. `has_monitor` says so."""
-        return "its init process is gone" if init_pid(self.node, spec.id) is None else None
+        return drift.init_gone() if init_pid(self.node, spec.id) is None else None
 
     def is_half_made(self, environment_id: UUID) -> bool:
         """Whether a start was cut off, by whatever, before its container was there and ready: it may be of
@@ -181,7 +180,7 @@ class Start(Resource):
     def _gate(self, environment_id: UUID) -> Path:
         return self.node.oci_root / self.node.container_name(environment_id) / "exec.fifo"
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         if not self._gate(spec.id).exists():
             return None
         kernel = kernel_of(spec.kernel)
@@ -199,14 +198,14 @@ class Start(Resource):
         try:
             fd = os.open(gate, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise RuntimeFault(f"its made process is gone: {error.strerror}", code="init_gone") from error
+            raise RuntimeFault(refusals.made_process_gone(str(error.strerror)), code="init_gone") from error
         try:
             gate.unlink(missing_ok=True)
             os.write(fd, b"\0")
         finally:
             os.close(fd)
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         return None  # it ends with the process
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:

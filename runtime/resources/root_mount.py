@@ -13,6 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import drift, steps
 from runtime.host import mounts
 from runtime.host.oci import init_pid
 from runtime.resources.base import Found, Resource
@@ -21,7 +23,7 @@ from runtime.resources.base import Found, Resource
 class RootMount(Resource):
     name = "id-mapped root"
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         if init_pid(self.node, spec.id) is not None:
             return None
         point = self.node.mount_point(spec.id)
@@ -35,7 +37,7 @@ class RootMount(Resource):
             mounts.mount_idmapped(self.node.root_volume(spec.id), point, namespace=namespace)
         finally:
             os.close(namespace)
-        return "user ids of its own"
+        return steps.own_user_ids()
 
     def tidy(self, spec: EnvironmentSpec) -> None:
         """What init's root is isn't looked at: it was made with this one, and may have gone since to a tree
@@ -50,7 +52,7 @@ class RootMount(Resource):
             return (view.st_dev, view.st_ino) == (root.st_dev, root.st_ino)
         return False
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         point = self.node.mount_point(environment_id)
         while mounts.unmount(point):
             pass
@@ -64,11 +66,11 @@ class RootMount(Resource):
         point = self.node.mount_point(environment_id)
         return {"mounted": str(point)} if mounts.is_mounted(point) else None
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         """A start that was cut off left what it had mounted, which `tidy` of the next apply takes away. Without
         an init its process says what is wrong."""
         left = self.node.mount_point(spec.id).exists()
-        return "what its start mounted was left" if left and init_pid(self.node, spec.id) is not None else None
+        return drift.mounts_left() if left and init_pid(self.node, spec.id) is not None else None
 
     def inventory(self) -> Iterable[Found]:
         directory = self.node.mounts / "roots"

@@ -12,6 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import drift, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.host.netlink import IPRoute, NetlinkError, Rtnetlink, link_index
 from runtime.host.rtnetlink import Link
@@ -44,11 +46,11 @@ class Shaping(Resource):
     def _ifb_name(self, environment_id: UUID) -> str:
         return "i" + self.node.link_name(environment_id)[1:]
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         with Rtnetlink() as netlink:
             link = netlink.link(self.node.link_name(spec.id))
             if link is None:
-                raise RuntimeFault("its network link is gone", code="link_gone")
+                raise RuntimeFault(refusals.link_gone(), code="link_gone")
             seen = self._seen(netlink, link, spec.id)
             if seen == _wanted(spec):
                 return None
@@ -60,8 +62,8 @@ class Shaping(Resource):
                 if seen.away != _wanted(spec).away:
                     self._set_away(ip, link.index, spec, has_ingress=has_ingress)
         except NetlinkError as error:
-            raise RuntimeFault(f"the network rate can't be set: {error}", code="shaping_failed") from error
-        return "set"
+            raise RuntimeFault(refusals.rate_not_set(str(error)), code="shaping_failed") from error
+        return steps.set_()
 
     def _set_away(self, ip: IPRoute, link: int, spec: EnvironmentSpec, *, has_ingress: bool) -> None:
         rate, name = spec.limits.network_out_bit_s, self._ifb_name(spec.id)
@@ -80,7 +82,7 @@ class Shaping(Resource):
             ip.link("set", ifname=name, ifalias=f"{ALIAS}{spec.id}", state="up")
             ifb = link_index(name)
         if ifb is None:
-            raise RuntimeFault("the device for its outgoing rate can't be made", code="shaping_failed")
+            raise RuntimeFault(refusals.no_rate_device(), code="shaping_failed")
         _set_rate(ip, ifb, rate)
         if not has_ingress:
             ip.tc("add", "ingress", link, _INGRESS)
@@ -105,7 +107,7 @@ class Shaping(Resource):
         rate = netlink.token_bucket(ifb) if netlink.has_ingress_queue(link.index) else None
         return _Rates(towards, rate or 0)
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         """The queue goes with the link; the intermediate device is taken away."""
         ifb = link_index(self._ifb_name(environment_id))
         if ifb is not None:
@@ -135,11 +137,11 @@ class Shaping(Resource):
             if link.name.startswith(prefix) and link.alias.startswith(ALIAS):
                 yield Found(self.name, UUID(link.alias.removeprefix(ALIAS)), link.name)
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         seen = self._look(spec.id)
         if seen is None:
             return None  # its link says so
-        return None if seen == _wanted(spec) else "its network rate was changed"
+        return None if seen == _wanted(spec) else drift.rate_changed()
 
 
 def _wanted(spec: EnvironmentSpec) -> _Rates:

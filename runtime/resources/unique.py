@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from uuid import uuid4
 
+from runtime.contract.said import Said
+from runtime.contract.words import steps
 from runtime.host.safetree import SafeTree, UnsafePath
 from runtime.resources import hostkeys
 
@@ -35,10 +37,10 @@ MACHINE_ID, DBUS_ID = "/etc/machine-id", "/var/lib/dbus/machine-id"
 SNAKEOIL_KEY, SNAKEOIL = "/etc/ssl/private/ssl-cert-snakeoil.key", "/etc/ssl/certs/ssl-cert-snakeoil.pem"
 
 
-def make_unique(tree: SafeTree, name: str) -> list[str]:
+def make_unique(tree: SafeTree, name: str) -> list[Said]:
     """All of it, in the tree of a new root whose environment is called so; what was made, for people."""
     _machine_id(tree)
-    made = ["SSH host keys"] if hostkeys.make_anew(tree) else []
+    made = [steps.ssh_host_keys()] if hostkeys.make_anew(tree) else []
     for path in REMOVED:
         tree.remove(path)
     if tree.is_file(SNAKEOIL_KEY):

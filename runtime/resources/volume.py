@@ -16,6 +16,8 @@ from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec, Origin
+from runtime.contract.said import Said
+from runtime.contract.words import advice, drift, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.resources.base import Found, Resource
@@ -54,9 +56,9 @@ class RootVolume(Resource):
         used = self.used_bytes(spec.id)
         if used > spec.limits.disk_mb * MIB:
             raise RuntimeFault(
-                f"disk: {spec.limits.disk_mb} MiB is below the {-(-used // MIB)} MiB in use",
+                refusals.disk_below_used(spec.limits.disk_mb, used=-(-used // MIB)),
                 code="below_used",
-                next_step="Delete files inside, or choose a larger disk.",
+                next_step=advice.delete_files_inside(),
             )
         root = self.node.root_volume(spec.id)
         if not root.exists() or _stamp(root) not in (_stamp_of(spec), None):
@@ -66,23 +68,23 @@ class RootVolume(Resource):
         if spec.origin is not None:
             if not self._source(spec).is_dir():
                 raise RuntimeFault(
-                    "the snapshot is not there",
+                    refusals.snapshot_missing(),
                     code="snapshot_missing",
-                    next_step="Choose another one.",
+                    next_step=advice.choose_another_one(),
                     retryable=False,
                 )
         elif not self.node.image(spec.image).is_dir():
             raise RuntimeFault(
-                f"image: {spec.image} is not on this node",
+                refusals.image_missing(spec.image),
                 code="image_missing",
-                next_step="Build it on the images page, or choose another.",
+                next_step=advice.build_the_image(),
             )
         free = self._free_bytes()
         if free < RESERVE_BYTES:
             raise RuntimeFault(
-                f"the pool is full: {free // MIB} MiB free, {RESERVE_BYTES // MIB} MiB are kept as reserve",
+                refusals.pool_full(free // MIB, reserve=RESERVE_BYTES // MIB),
                 code="pool_full",
-                next_step="Delete environments or images, or make the pool larger.",
+                next_step=advice.enlarge_the_pool(),
             )
 
     def _free_bytes(self) -> int:
@@ -96,7 +98,7 @@ class RootVolume(Resource):
             time.sleep(0.2)
         return free
 
-    def ensure(self, spec: EnvironmentSpec) -> str | None:
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
         root = self.node.root_volume(spec.id)
         retired = root.with_name("root.old")
         wanted = _stamp_of(spec)
@@ -109,18 +111,18 @@ class RootVolume(Resource):
             self._delete_tree(root)
             retired.rename(root)
             self._limit(spec)
-            return "the old root is back"
+            return steps.old_root_is_back()
         if not root.exists() and not retired.exists() and self._known(spec.id) == wanted:
             raise RuntimeFault(
-                "its root volume is gone, and nothing here took it away",
+                refusals.root_lost(),
                 code="root_lost",
-                next_step="Look for it in the node's pool, or reinstall to begin with an empty one.",
+                next_step=advice.look_for_the_root(),
                 retryable=False,
             )
         self._check_pool(spec)
         return self._install(spec, root, retired, wanted)
 
-    def _install(self, spec: EnvironmentSpec, root: Path, retired: Path, wanted: str) -> str:
+    def _install(self, spec: EnvironmentSpec, root: Path, retired: Path, wanted: str) -> Said:
         """A new root in the place of the old, which is kept until all else stands (`settle`). Each root carries
         its own stamp, so that a crash between any two lines leaves something that tells what it is."""
         root.parent.mkdir(mode=0o711, exist_ok=True)
@@ -136,8 +138,7 @@ class RootVolume(Resource):
         except OSError as error:
             self._delete_tree(fresh)
             raise RuntimeFault(
-                f"the root volume can't be made: {error.strerror} ({self.node.free_space()})",
-                code="volume_failed",
+                refusals.volume_not_made(str(error.strerror), self.node.free_space()), code="volume_failed"
             ) from error
         if root.exists():
             if retired.exists():  # what has the name is a reinstall's that was given up half-way
@@ -145,7 +146,7 @@ class RootVolume(Resource):
             else:
                 root.rename(retired)
         fresh.rename(root)
-        return "snapshot of " + spec.image if spec.origin is None else "from a snapshot"
+        return steps.snapshot(spec.image) if spec.origin is None else steps.from_a_snapshot()
 
     def _source(self, spec: EnvironmentSpec) -> Path:
         if spec.origin is None:
@@ -162,7 +163,7 @@ class RootVolume(Resource):
             with suppress(OSError):
                 os.removexattr(fresh, NOTE)
 
-    def _make_snapshots(self, spec: EnvironmentSpec) -> str | None:
+    def _make_snapshots(self, spec: EnvironmentSpec) -> Said | None:
         """Those that are wanted and were never made, of the root as it is now. A full disk takes one too."""
         missing = self.snapshots.missing(spec)
         root = self.node.root_volume(spec.id)
@@ -172,9 +173,9 @@ class RootVolume(Resource):
         self._limit(spec, extra_bytes=self.used_bytes(spec.id) + len(missing) * (nested + 1) * ROOM_BYTES)
         for one in missing:
             self.snapshots.make(spec, one, btrfs.qgroup_id(1, self.number(spec.id)))
-        return f"{len(missing)} snapshots made" if len(missing) > 1 else "snapshot made"
+        return steps.snapshots_made(len(missing)) if len(missing) > 1 else steps.snapshot_made()
 
-    def settle(self, spec: EnvironmentSpec) -> str | None:
+    def settle(self, spec: EnvironmentSpec) -> Said | None:
         """The old root of a reinstall goes, or is found under /old from now on."""
         root = self.node.root_volume(spec.id)
         retired = root.with_name("root.old")
@@ -188,16 +189,16 @@ class RootVolume(Resource):
         self._limit(spec)
         return said
 
-    def _retire(self, root: Path, retired: Path, *, keep: bool) -> str:
+    def _retire(self, root: Path, retired: Path, *, keep: bool) -> Said:
         if not keep:
             self._delete_tree(retired)
-            return "the old root is deleted"
+            return steps.old_root_is_deleted()
         below = root / OLD_ROOT
         if os.path.lexists(below):  # an image may hold a link of this name
             below.rename(root / f"{OLD_ROOT}.image")
         btrfs.set_readonly(retired, False)  # its owner may have set it: what is read-only isn't moved
         retired.rename(below)
-        return "the old tree is under /old"
+        return steps.old_tree_is_kept()
 
     def _limit(self, spec: EnvironmentSpec, *, extra_bytes: int = 0) -> None:
         """The environment's group inside its tenant's, with their limits. `extra_bytes`: what an old root holds
@@ -234,11 +235,9 @@ class RootVolume(Resource):
         try:
             return btrfs.delete_subvolume(path)
         except OSError as error:
-            raise RuntimeFault(
-                f"the root volume can't be deleted: {error.strerror}", code="volume_busy"
-            ) from error
+            raise RuntimeFault(refusals.volume_not_deleted(str(error.strerror)), code="volume_busy") from error
 
-    def remove(self, environment_id: UUID) -> str | None:
+    def remove(self, environment_id: UUID) -> Said | None:
         """Gone for the user at once; the kernel gives the space back a little later."""
         directory = self.node.volume(environment_id)
         number = self.number(environment_id)
@@ -257,7 +256,7 @@ class RootVolume(Resource):
             directory.rmdir()
         self._note(environment_id).unlink(missing_ok=True)
         btrfs.delete_qgroup(self.node.store, group)
-        return f"{deleted} subvolumes" if deleted > 1 else None
+        return steps.subvolumes(deleted) if deleted > 1 else None
 
     def discard(self, found: Found) -> None:
         """Into the pool's quarantine: whose data this is, and whether it is missed, a person must say."""
@@ -280,7 +279,7 @@ class RootVolume(Resource):
     def delete_quarantined(self, name: str) -> None:
         """For good. Raises `RuntimeFault` when there is none of that name."""
         if name not in self.quarantined():
-            raise RuntimeFault(f"nothing called {name} is in quarantine", code="not_found", retryable=False)
+            raise RuntimeFault(refusals.not_in_quarantine(name), code="not_found", retryable=False)
         directory = self.node.quarantine / name
         for one in [*directory.glob("snapshots/*"), *directory.iterdir()]:
             self._delete_tree(one)
@@ -346,17 +345,17 @@ class RootVolume(Resource):
                 owner = None
             yield Found(self.name, owner, entry.name)
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec) -> Said | None:
         if not btrfs.is_subvolume(self.node.root_volume(spec.id)):
-            return "its root volume is gone"
+            return drift.root_gone()
         if _stamp(self.node.root_volume(spec.id)) not in (_stamp_of(spec), None):
-            return "its root volume is that of another installation"
+            return drift.other_root()
         if self.node.root_volume(spec.id).with_name("root.old").exists():
-            return "an old root was left"
+            return drift.old_root_left()
         if self.snapshots.missing(spec) or self.snapshots.surplus(spec):
-            return "its snapshots are others"
+            return drift.other_snapshots()
         if self.quotas.limit_bytes(1, self.number(spec.id)) != spec.limits.disk_mb * MIB:
-            return "its disk limit was changed"
+            return drift.disk_limit_changed()
         return None
 
 

@@ -13,6 +13,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from runtime.contract import Usage
+from runtime.contract.said import Said
 from runtime.resources.base import Resource
 
 #: From the kill of the first process until its last one must be gone.
@@ -82,7 +83,7 @@ class Sandbox(ABC):
         timeout_s: float,
         interrupted: Callable[[], bool] = lambda: False,
         kill_within_s: float = KILL_DEADLINE_S,
-    ) -> str | None:
+    ) -> Said | None:
         """Asks it to shut down, waits up to `timeout_s` seconds, then kills; 0 kills at once. A frozen one is
         thawed. Returns how it ended; None, without doing anything, when it is gone.
 

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from uuid import UUID
 
 from runtime.contract import Usage
+from runtime.contract.said import Said
 from runtime.host.cgroup.warm import quick_attach
 from runtime.host.oci import init, monitor_pid, was_init
 from runtime.node import Node
@@ -49,7 +50,7 @@ class SharedSandbox(Sandbox):
         timeout_s: float,
         interrupted: Callable[[], bool] = lambda: False,
         kill_within_s: float = KILL_DEADLINE_S,
-    ) -> str | None:
+    ) -> Said | None:
         return self._process.stop(
             environment_id, timeout_s=timeout_s, interrupted=interrupted, kill_within_s=kill_within_s
         )

@@ -11,6 +11,8 @@ from pathlib import Path
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.said import Said
+from runtime.contract.words import advice, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.node import Node
@@ -65,9 +67,9 @@ class Snapshots:
             btrfs.delete_subvolume(unfinished)
             if len(btrfs.nested_subvolumes(root)) > MOST_NESTED:
                 raise RuntimeFault(
-                    f"a snapshot takes at most {MOST_NESTED} subvolumes made inside, and there are more",
+                    refusals.too_many_subvolumes(MOST_NESTED),
                     code="too_many_subvolumes",
-                    next_step="Delete subvolumes inside, such as old layers of containers.",
+                    next_step=advice.delete_subvolumes_inside(),
                     retryable=False,
                 )
             btrfs.snapshot_all(root, unfinished, qgroups=[group])
@@ -75,14 +77,14 @@ class Snapshots:
             with suppress(OSError):
                 btrfs.delete_subvolume(unfinished)
             raise RuntimeFault(
-                f"the snapshot can't be made: {error.strerror}",
+                refusals.snapshot_not_made(str(error.strerror)),
                 code="quota_full" if error.errno == errno.EDQUOT else "snapshot_failed",
-                next_step="Delete files inside or older snapshots, or choose a larger disk.",
+                next_step=advice.delete_files_or_snapshots(),
             ) from error
         unfinished.rename(path)
         self._note(spec.id, [*self._known(spec.id), snapshot])
 
-    def keep(self, spec: EnvironmentSpec) -> str | None:
+    def keep(self, spec: EnvironmentSpec) -> Said | None:
         """Takes away what isn't wanted any more, finished or not; what was done, for people."""
         gone = self.surplus(spec)
         for entry in self._entries(spec.id):
@@ -92,7 +94,7 @@ class Snapshots:
         kept = [one for one in known if one in spec.snapshots]
         if kept != known:
             self._note(spec.id, kept)
-        return f"{len(gone)} snapshots deleted" if gone else None
+        return steps.snapshots_deleted(len(gone)) if gone else None
 
     def remove(self, environment_id: UUID) -> int:
         """All of them; how many subvolumes that were. A no-op when there are none."""
@@ -106,7 +108,9 @@ class Snapshots:
         try:
             return btrfs.delete_subvolume(path)
         except OSError as error:
-            raise RuntimeFault(f"a snapshot can't be deleted: {error.strerror}", code="volume_busy") from error
+            raise RuntimeFault(
+                refusals.snapshot_not_deleted(str(error.strerror)), code="volume_busy"
+            ) from error
 
     def _entries(self, environment_id: UUID) -> Iterator[Path]:
         with suppress(FileNotFoundError, NotADirectoryError):

@@ -15,6 +15,7 @@ from django.utils.translation.template import templatize
 from panel.environments import inputs
 from panel.errors import Invalid
 from panel.quotas.models import Resource
+from runtime.contract.said import TEMPLATES
 from runtime.install.layout import CHECKOUT
 from tests.panel.support import factories
 
@@ -40,7 +41,7 @@ def _marked(template: Path) -> str:
 def _used() -> set[str]:
     code = [p for p in (CHECKOUT / "panel").rglob("*.py") if "migrations" not in p.parts]
     templates = [p for p in (CHECKOUT / "templates").rglob("*.*") if p.suffix in {".html", ".txt", ".json"}]
-    return {
+    return set(TEMPLATES.values()) | {
         sentence
         for paths, read in ((code, Path.read_text), (templates, _marked))
         for path in paths

@@ -16,6 +16,7 @@ from uuid import UUID
 from runtime.console.exec import Outcome, Stop, check_command
 from runtime.console.inside import Inside
 from runtime.console.terminals import Terminal, directory_of
+from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 from tests.paper.shell import Shell, Typed
@@ -163,9 +164,9 @@ class PaperInside(Inside):
         name = self._names.get(environment_id)
         if name is None:
             raise RuntimeFault(
-                "the environment is not running",
+                agent.not_running(),
                 code="not_running",
-                next_step="Start it first.",
+                next_step=advice.start_it(),
                 retryable=False,
             )
         return Shell(name, lambda code: self._ends(environment_id, code), waits or _sleep)

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from runtime.contract import EnvironmentSpec, Usage
 from runtime.contract import Kind as KindName
+from runtime.contract.said import plain
+from runtime.contract.words import steps
 from runtime.errors import RuntimeFault, Superseded
 from runtime.kinds.base import Ending, Kind
 from runtime.node import Node
@@ -100,7 +102,7 @@ class PaperInit(PaperResource):
     def make(self, spec: EnvironmentSpec) -> str | None:
         missing = [name for name in self.needs if name not in self.paper.of(spec.id)]
         if missing:
-            raise RuntimeFault(f"{', '.join(missing)} missing", code="paper_missing")
+            raise RuntimeFault(plain(f"{', '.join(missing)} missing"), code="paper_missing")
         if self.paper.objects.get((self.name, spec.id)) is None:
             self.paper.make(self.name, spec.id, Running(spec.boots, spec.installs))
         return None
@@ -155,7 +157,7 @@ class PaperSandbox(Sandbox):
         if interrupted():
             raise Superseded("a newer change came while it was asked to shut down")
         self.paper.objects.pop((self.resource.name, environment_id))
-        return "shut down"
+        return steps.shut_down()
 
     def freeze(self, environment_id: UUID, frozen: bool, *, within_s: float = FREEZE_DEADLINE_S) -> None:
         if (running := self._running(environment_id)) is not None:

@@ -9,6 +9,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec, Usage
+from runtime.contract.words import advice, changes, refusals, steps
 from runtime.errors import RuntimeFault, Superseded
 from runtime.kinds.system import System
 from runtime.resources.base import Resource
@@ -52,9 +53,9 @@ class Volume(Step):
     def make(self, spec: EnvironmentSpec) -> str | None:
         if spec.name.startswith("fails-"):
             raise RuntimeFault(
-                "root volume: no space is left (12 MiB free in the pool)",
+                changes.at(steps.named(self.name), refusals.node_full((refusals.free_in_pool(12),))),
                 code="node_full",
-                next_step="Delete environments or images, or give the node more disk.",
+                next_step=advice.give_the_node_disk(),
             )
         if spec.name.startswith("slow-") and self.inspect(spec.id) is None:
             self._linger(spec)

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from panel import words
 from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments.models import Environment
@@ -18,6 +19,7 @@ from panel.operations.models import CANCELLABLE, Operation, OperationKind, Opera
 from panel.quotas.refusals import counting_refusals
 from panel.tenants.permissions import Permission
 from runtime.contract import DesiredState
+from runtime.contract.said import NOTHING
 
 #: Fields of an update's details that are tried again; the rest of them are the panel's own notes.
 _CHANGES = (
@@ -141,8 +143,8 @@ def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
             operation,
             OperationState.CANCELLED,
             code="cancelled",
-            message=f"Cancelled by {actor.name}.",
-            next_step="" if kind != OperationKind.DELETE else "Create it anew when you want it after all.",
+            message=words.cancelled(actor.name),
+            next_step=NOTHING if kind != OperationKind.DELETE else words.create_it_anew(),
         )
         undo = advance(actor, environment, kind, details={"undoes": str(operation.pk)}, before=operation.before)
         record(

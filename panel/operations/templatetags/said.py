@@ -1,43 +1,41 @@
-"""What nodes said, on pages: see `panel.operations.node_words`."""
+"""What nodes said, on pages: see `panel.said`."""
 
 from typing import Any
 
 from django import template
 
 from panel.audit.models import AuditRecord
-from panel.operations import node_words
+from panel.said import read, shown, step_name
+from runtime.contract.said import Said
 
 register = template.Library()
-register.filter("step_name", node_words.step_name)
-register.filter("said", node_words.sentence)
+register.filter("step_name", step_name)
 
 
 @register.filter
-def step_detail(step: dict[str, Any]) -> str:
-    """What a step did, or why it failed, of what `Operation.steps` keeps."""
-    return node_words.detail(step.get("code", ""), step["detail"])
+def said(value: Any) -> Any:
+    """Of a column, or of what a JSON column keeps; anything else stays what it is."""
+    is_kept = isinstance(value, dict) and "code" in value and "text" in value
+    return shown(read(value)) if is_kept or isinstance(value, str) else value
 
 
 @register.filter
 def cause(row: Any) -> str:
     """Of an operation or an environment."""
-    return node_words.cause(row.code, row.message)
+    return shown(row.message)
 
 
 @register.inclusion_tag("operations/_cause.html")
-def cause_and_next(row: Any) -> dict[str, str]:
-    """The cause, what to do next, and the node's own words where it said more."""
-    shown = node_words.cause(row.code, row.message)
+def cause_and_next(row: Any) -> dict[str, Any]:
+    """The cause, and what to do next; words that only a program or an older node has are marked as English."""
     return {
-        "cause": shown,
-        "next_step": node_words.sentence(row.next_step),
-        "own_words": node_words.own_words(shown, row.message),
+        "cause": shown(row.message),
+        "next_step": shown(row.next_step),
+        "is_foreign": not (isinstance(row.message, Said) and row.message.code),
     }
 
 
 @register.inclusion_tag("environments/_happening.html")
 def happening(record: AuditRecord) -> dict[str, str]:
     """What a node repaired, or saw happen, by itself."""
-    message = str((record.after or {}).get("message", ""))
-    shown = node_words.happening(record.action.partition(".")[2], message)
-    return {"text": shown, "own_words": node_words.own_words(shown, message), "who": record.who}
+    return {"text": shown(read((record.after or {}).get("message", ""))), "who": record.who}

@@ -17,6 +17,7 @@ from panel.operations.services import SHARE, admit
 from panel.tenants.models import Tenant
 from runtime.contract import DesiredState, ObservedState
 from runtime.contract.broker import ASKED, MANY
+from runtime.contract.words import steps
 from tests.panel.support.factories import administrator, environment, gone, member, node, reported, tenant
 
 pytestmark = pytest.mark.django_db
@@ -208,7 +209,7 @@ def test_an_end_by_force_is_told_though_what_was_asked_for_is_done(customer: Ten
     operation = services.stop(administrator(), row.pk).operation
     row.refresh_from_db()
     began = timezone.now()
-    step = {"name": "shutdown", "verb": "wait", "state": "done", "started_at": began, "detail": "forced"}
+    step = {"name": "shutdown", "verb": "wait", "state": "done", "started_at": began, "detail": steps.forced()}
     reported(row, operation_id=operation.pk, state="stopped", steps=[step])
     operation.refresh_from_db()
     assert (operation.state, operation.code) == ("succeeded", "forced")

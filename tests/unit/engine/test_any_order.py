@@ -27,6 +27,7 @@ from hypothesis.stateful import (
 from structlog.testing import capture_logs
 
 from runtime.contract import DesiredState, EnvironmentSpec, Limits, Report
+from runtime.contract.said import plain
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.state import Records
@@ -133,7 +134,7 @@ class Machine(RuleBasedStateMachine):
             self.paper.hang()
 
         return {
-            "fail": fail(RuntimeFault("made to fail", code="injected")),
+            "fail": fail(RuntimeFault(plain("made to fail"), code="injected")),
             "full": fail(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
             "kill": fail(Killed()),
             "hang": hang,

@@ -1,0 +1,95 @@
+"""Steps: their names, and what each did."""
+
+from typing import Final
+
+from runtime.contract.said import Said, add, says
+
+#: English by the name that a step has on the wire, which is that of its resource.
+NAMES: Final = {
+    "id range": "id range",
+    "root volume": "root volume",
+    "namespaces": "namespaces",
+    "id-mapped root": "id-mapped root",
+    "guest files": "guest files",
+    "limits (cgroup)": "limits (cgroup)",
+    "OCI bundle": "OCI bundle",
+    "container": "container",
+    "monitor": "console and monitor",
+    "init process": "init process",
+    "network link": "network link",
+    "addresses and routes": "addresses and routes",
+    "firewall": "firewall",
+    "network rate": "network rate",
+    "start": "start of init",
+    "pause": "pause",
+    "resume": "resume",
+    "shutdown": "shutdown",
+}
+for _name, _template in NAMES.items():
+    add(f"steps:{_name}", _template)
+
+
+def named(name: str) -> Said:
+    """A step's name as a value of another sentence; one that has no words is shown as it is."""
+    return Said(NAMES[name], f"steps:{name}") if name in NAMES else Said(name)
+
+
+@says("%(parts)s")
+def several(parts: tuple[Said, ...]) -> None: ...
+
+
+@says("made")
+def made() -> None: ...
+@says("changed")
+def changed() -> None: ...
+@says("set")
+def set_() -> None: ...
+@says("killed")
+def killed() -> None: ...
+@says("forced")
+def forced() -> None: ...
+@says("shut down")
+def shut_down() -> None: ...
+@says("snapshot of %(image)s")
+def snapshot(image: str) -> None: ...
+@says("from a snapshot")
+def from_a_snapshot() -> None: ...
+@says("snapshot made")
+def snapshot_made() -> None: ...
+@says("%(count)s snapshots made")
+def snapshots_made(count: int) -> None: ...
+@says("%(count)s snapshots deleted")
+def snapshots_deleted(count: int) -> None: ...
+@says("the old root is back")
+def old_root_is_back() -> None: ...
+@says("the old root is deleted")
+def old_root_is_deleted() -> None: ...
+@says("the old tree is under /old")
+def old_tree_is_kept() -> None: ...
+@says("%(count)s subvolumes")
+def subvolumes(count: int) -> None: ...
+@says("%(count)s user ids")
+def user_ids(count: int) -> None: ...
+@says("user ids of its own")
+def own_user_ids() -> None: ...
+@says("cgroup v%(version)s")
+def control_group(version: int) -> None: ...
+@says("guard, NAT, forwards")
+def guarded() -> None: ...
+@says("%(addresses)s")
+def addresses(addresses: tuple[str, ...]) -> None: ...
+
+
+# of the files inside
+
+
+@says("host name")
+def host_name() -> None: ...
+@says("resolvers")
+def resolvers() -> None: ...
+@says("SSH host keys")
+def ssh_host_keys() -> None: ...
+@says("%(count)s SSH keys")
+def ssh_keys(count: int) -> None: ...
+@says("root password")
+def root_password() -> None: ...
