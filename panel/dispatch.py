@@ -8,7 +8,7 @@ import structlog
 from django.db import transaction
 
 from panel.broker import BROKER
-from panel.config.celery import app
+from panel.queue import app
 from runtime.contract import (
     NODE_APPLY,
     NODE_IMAGE,

@@ -13,7 +13,7 @@ from channels.layers import get_channel_layer
 from django.db import connection, transaction
 
 from panel.broker import BROKER
-from panel.live.layer import EventLayer
+from panel.event_layer import EventLayer
 
 log = structlog.get_logger()
 

@@ -44,3 +44,8 @@ def _checked(text: str, field: str, most: int, least: int, *, allowed: str) -> s
             field=field,
         )
     return found
+
+
+def slug_of(name: str) -> str:
+    """A name as a part of an address: lower-case letters, digits and hyphens, never empty."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-") or "tenant"

@@ -8,8 +8,8 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
-from panel.tenants.permissions import Permission, RoleName
-from panel.tenants.scope import Scoped
+from panel.rights.permissions import Permission, RoleName
+from panel.rights.scope import Scoped
 
 
 class Invitations(Scoped["Invitation"]):

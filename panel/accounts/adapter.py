@@ -20,8 +20,8 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
 from panel.accounts import guesses
-from panel.accounts.auth import actor_of
-from panel.config.client import client_address
+from panel.http.client import client_address
+from panel.rights.asking import actor_of
 
 if TYPE_CHECKING:
     from allauth.usersessions.models import UserSession

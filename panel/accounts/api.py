@@ -1,74 +1,23 @@
-"""/api/v1/tokens"""
+"""/api/v1/sign-in-policy and /api/v1/sessions"""
 
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Query, Router, Status
+from ninja import Router, Status
 from pydantic import Field
 
-from panel.accounts import policy, services, signed_in
-from panel.accounts.models import Token
-from panel.api.inputs import Input, Moment, Naming
-from panel.api.pages import Page, page_of
-from panel.api.root import actor, uuid_of
-from panel.tenants.permissions import Permission
-from panel.tenants.selectors import tenant_of
+from panel.accounts import policy, signed_in
+from panel.http.inputs import Input
+from panel.rights.asking import actor
+from panel.rights.permissions import Permission
 
-router = Router()
 policy_router = Router()
 sessions_router = Router()
 Json = dict[str, Any]
 
 
-class TokenToCreate(Input):
-    tenant: Naming | None = None
-    name: str = ""
-    role: str = ""
-    permissions: list[str] = []
-    expires_at: Moment | None = None
-    networks: list[str] = []
-    environments: list[str] = Field(default=[], max_length=200)
-
-
 class ChangedPolicy(Input):
     requires_mfa: bool = Field(description="Everybody has a passkey or an authenticator app, or doesn't go on.")
-
-
-def _show(row: Token) -> Json:
-    return {
-        "id": str(row.pk),
-        "name": row.name,
-        "who": row.user.username,
-        "tenant": str(row.tenant_id) if row.tenant_id else None,
-        "permissions": row.permissions,
-        "networks": row.networks,
-        "environments": row.environments,
-        "made_by": str(row.opened_by_id) if row.opened_by_id else None,
-        "support": str(row.support_id) if row.support_id else None,
-        "expires_at": row.expires_at.isoformat() if row.expires_at else None,
-        "last_used_at": row.last_used_at.isoformat() if row.last_used_at else None,
-        "last_used_from": row.last_used_from,
-    }
-
-
-@router.get("", response=Json, operation_id="tokens_list")
-def list_(request: HttpRequest, page: Query[Page]) -> Json:
-    """One's own, and those of the tenants whose tokens one sees."""
-    return page_of(services.tokens_seen(actor(request)), page, _show)
-
-
-@router.post("", response={201: Json}, operation_id="tokens_create")
-def create(request: HttpRequest, payload: TokenToCreate) -> Status[Json]:
-    who = actor(request)
-    tenant = tenant_of(who, payload.tenant) if payload.tenant else None
-    row, text = services.create_token(who, tenant=tenant, **payload.model_dump(exclude={"tenant"}))
-    return Status(201, {**_show(row), "token": text})
-
-
-@router.delete("/{pk}", response={204: None}, operation_id="tokens_revoke")
-def revoke(request: HttpRequest, pk: str) -> Status[None]:
-    services.revoke_token(actor(request), uuid_of(pk, "This token"))
-    return Status(204, None)
 
 
 @policy_router.get("", response=Json, operation_id="signin_policy_get")

@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 
 from panel.accounts.models import User
-from panel.config.client import block_of, client_address, is_of_this_machine
+from panel.http.client import block_of, client_address, is_of_this_machine
 
 What = Literal["password", "code"]
 _HOUR_S, _DAY_S = 3600, 86_400

@@ -8,8 +8,8 @@ from django.db import models
 from django.db.models.functions import Lower
 from django.utils import timezone
 
-from panel.tenants.permissions import Permission
-from panel.tenants.scope import Scoped
+from panel.rights.permissions import Permission
+from panel.rights.scope import Scoped
 
 
 class User(AbstractUser):

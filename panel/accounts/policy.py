@@ -5,10 +5,10 @@ from typing import Any
 from django.conf import settings
 from django.db import transaction
 
-from panel.accounts.actor import Actor
 from panel.accounts.models import SignInPolicy, User
 from panel.audit.services import record
-from panel.tenants.permissions import Permission
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 
 
 def policy() -> SignInPolicy:

@@ -14,7 +14,7 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from panel.config.away import DATABASE
+from panel.http.database import DATABASE
 
 _BORN, _SEEN = "born", "seen"
 #: The session is written at most this often for being used.

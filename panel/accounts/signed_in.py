@@ -9,9 +9,9 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from panel import events
-from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.errors import NotFound, Refused
+from panel.rights.actor import Actor
 
 
 def sessions_of(actor: Actor) -> list[UserSession]:

@@ -9,11 +9,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.accounts.models import SshKey
+from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments.credentials import check_ssh_keys
 from panel.errors import Conflict, Invalid, NotFound, Refused
+from panel.rights.actor import Actor
 from panel.text import line
 
 _MOST_KEYS = 50

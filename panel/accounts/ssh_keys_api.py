@@ -8,9 +8,10 @@ from pydantic import Field
 
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import add_ssh_key, kept_keys, remove_ssh_key
-from panel.api.inputs import Input
-from panel.api.pages import Page, page_of
-from panel.api.root import actor, uuid_of
+from panel.http.inputs import Input
+from panel.http.pages import Page, page_of
+from panel.http.paths import uuid_of
+from panel.rights.asking import actor
 
 router = Router()
 Json = dict[str, Any]

@@ -3,8 +3,6 @@ from django.urls import path
 from panel.accounts import profile, views
 
 urlpatterns = [
-    path("tokens/", views.tokens, name="tokens"),
-    path("tokens/<uuid:token_id>/revoke", views.revoke, name="token-revoke"),
     path("sign-in/", views.sign_in, name="sign-in"),
     path("profile/", profile.profile, name="profile"),
     path("profile/sessions/<str:session_id>/end", profile.end_session, name="session-end"),

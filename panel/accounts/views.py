@@ -1,82 +1,16 @@
-"""Pages of API tokens, and of what is asked of everybody's sign-in."""
-
-from datetime import timedelta
-from uuid import UUID
+"""The page of what is asked of everybody's sign-in."""
 
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
-from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
-from panel.access.labels import words
-from panel.accounts import services
-from panel.accounts.forms import TokenForm
 from panel.accounts.models import User
 from panel.accounts.policy import policy, set_policy
-from panel.environments.models import Environment
-from panel.errors import Refused
-from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
-from panel.ui.once import keep_once, take_once
-from panel.ui.web import PageRequest, blame, page, signed_in
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@signed_in
-def tokens(request: PageRequest) -> HttpResponse:
-    """The list and the form. A new token is on the page after the form, once, and nowhere else after."""
-    actor = request.actor
-    tenants = list(Tenant.objects.for_actor(actor, Permission.TOKEN_MANAGE)[:200])
-    form = TokenForm(request.POST or None)
-    choices = [(str(t.pk), t.name) for t in tenants]
-    if actor.is_platform_administrator:
-        choices.insert(0, ("", _("the whole installation")))
-    form.offer(choices, Environment.objects.for_actor(actor).living().filter(tenant__in=tenants)[:500])
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                keep_once(request, "token", _make_token(request, form, tenants))
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                return redirect("tokens")
-    context = {
-        "section": "token",
-        "tokens": [{"row": row, "words": words(row.permissions)} for row in services.tokens_seen(actor)],
-        "form": form,
-        "made": take_once(request, "token"),
-        "may_create": bool(choices),
-    }
-    return page(request, "accounts/tokens.html", context, status)
-
-
-def _make_token(request: PageRequest, form: TokenForm, tenants: list[Tenant]) -> str:
-    values = form.cleaned_data
-    _token, text = services.create_token(
-        request.actor,
-        tenant=next((t for t in tenants if str(t.pk) == values["tenant"]), None),
-        name=values["name"],
-        role=values["role"],
-        permissions=[] if values["role"] else values["permissions"],
-        environments=values["environments"],
-        expires_at=timezone.now() + timedelta(days=values["days"]),
-        networks=[n.strip() for n in values["networks"].split(",") if n.strip()],
-    )
-    return text
-
-
-@require_POST
-@signed_in
-def revoke(request: PageRequest, token_id: UUID) -> HttpResponse:
-    row = services.revoke_token(request.actor, token_id)
-    messages.success(request, _("Token %(name)s revoked") % {"name": row})
-    return redirect("tokens")
+from panel.rights.permissions import Permission
+from panel.ui.web import PageRequest, page, signed_in
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -9,12 +9,12 @@ from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
 
-from panel.accounts.actor import Actor
 from panel.accounts.guesses import is_known
 from panel.accounts.models import User
 from panel.accounts.sessions import begin
 from panel.audit.services import may_note_unknown, record
-from panel.config.client import client_address
+from panel.http.client import client_address
+from panel.rights.actor import Actor
 
 
 def listen() -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 _UNSAFE = frozenset({"post", "put", "patch", "delete"})
-#: Operations that take `If-Match` (`panel.api.versions`).
+#: Operations that take `If-Match` (`panel.http.versions`).
 TAKES_IF_MATCH = frozenset(
     {
         "environments_delete", "environments_update", "members_update", "nodes_update", "plans_retire",

@@ -22,10 +22,10 @@ from django.db.models.functions import Length
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.api.models import IdempotencyRecord
 from panel.audit.pace import counted
 from panel.errors import TooMany
+from panel.rights.actor import Actor
 
 log = structlog.get_logger()
 

@@ -20,18 +20,20 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from panel.accounts.actor import Actor, Need, Place
 from panel.accounts.models import Token
-from panel.api.admission import admit
 from panel.api.held import Held, has_died, take
 from panel.api.models import IdempotencyRecord
-from panel.api.problem import problem, refused
-from panel.api.promised import promised
 from panel.errors import Refused
-from panel.images.archives import PIECE, ROUTES
+from panel.gate.archives import ROUTES
+from panel.http.problem import problem, refused
+from panel.images.archives import PIECE
+from panel.rights.actor import Actor, Need
+from panel.rights.asking import admit
+from panel.rights.permissions import EVERYTHING, Permission
+from panel.rights.place import Place
 from panel.serving.later import Later, in_thread
+from panel.serving.promised import promised
 from panel.serving.shares import REPEATS
-from panel.tenants.permissions import EVERYTHING, Permission
 
 MOST_CHARACTERS = 255
 #: How long one of several at once waits for the first one's answer.

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
-from panel.accounts.auth import actor_of
 from panel.api.idempotency import once
-from panel.api.problem import problem
+from panel.http.problem import problem
+from panel.rights.asking import actor_of
 
 _PREFIX = "/api/"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

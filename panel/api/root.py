@@ -1,7 +1,6 @@
 """The API object: who asks, how errors look, what the document says; each domain adds its own router."""
 
 from typing import Any
-from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -9,17 +8,32 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
 from ninja.security.apikey import APIKeyCookie
 
-from panel.accounts.actor import Actor
-from panel.accounts.auth import actor_of
+from panel.accounts.api import policy_router, sessions_router
 from panel.accounts.guesses import may_show_bad_token
-from panel.api.admission import admit
+from panel.accounts.ssh_keys_api import router as ssh_keys
+from panel.api.answers import describe
+from panel.api.bodies import describe_bodies
 from panel.api.headers import describe_headers, name_schemas
 from panel.api.links import link
-from panel.api.problem import CONTENT_TYPE, problem, refused
-from panel.audit.services import record_denied
+from panel.audit.api import router as audit
+from panel.console.environment_api import router as of_consoles
+from panel.environments.api import router as environments
 from panel.errors import Forbidden, Refused
+from panel.fleet.api import router as nodes
+from panel.fleet.capacity_api import router as capacity
 from panel.gate.bodies import StrictJson
 from panel.gate.parameters import known_only
+from panel.http.problem import CONTENT_TYPE, problem, refused
+from panel.images.api import router as images
+from panel.networks.api import router as addresses
+from panel.networks.environment_api import router as of_networks
+from panel.offers.api import router as plans
+from panel.operations.api import router as operations
+from panel.people.api import environment_router, support_router, tenant_router
+from panel.people.tokens_api import router as tokens
+from panel.rights.actor import Actor
+from panel.rights.asking import actor_of, tell_refused
+from panel.tenancy.api import router as tenants
 
 _PROBLEMS = {
     400: "The request can't be understood.",
@@ -59,8 +73,6 @@ class Session(APIKeyCookie):
 class Api(NinjaAPI):
     def get_openapi_schema(self, *args: Any, **kwargs: Any) -> Any:
         """Adds what answers hold, what ids are good for, and the problems that any operation may give."""
-        from panel.api.answers import describe  # noqa: PLC0415 (models aren't there yet at import)
-        from panel.api.bodies import describe_bodies  # noqa: PLC0415
 
         schema = super().get_openapi_schema(*args, **kwargs)
         describe(schema)
@@ -91,30 +103,11 @@ api = Api(
 api.add_decorator(known_only, mode="view")
 
 
-def actor(request: HttpRequest) -> Actor:
-    """Who asks; the routes are never reached without. To a suspended tenant's tokens the API is closed."""
-    found = actor_of(request)
-    if found is None:
-        raise AuthenticationError
-    admit(found)
-    return found
-
-
-def uuid_of(text: str, what: str) -> UUID:
-    """An id from a path; what is no id exists as little as an unknown one."""
-    from panel.errors import NotFound  # noqa: PLC0415
-
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise NotFound(what) from error
-
-
 @api.exception_handler(Refused)
 def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
     who = actor_of(request)
     if isinstance(error, Forbidden) and who is not None:
-        record_denied(who, error, f"{request.method} {request.path}")
+        tell_refused(who, error, f"{request.method} {request.path}")
     return refused(error)
 
 
@@ -154,19 +147,6 @@ def _missing(request: HttpRequest, error: Http404) -> HttpResponse:
 
 
 def _add_routers() -> None:
-    from panel.access.api import environment_router, support_router, tenant_router  # noqa: PLC0415
-    from panel.accounts.api import policy_router, sessions_router  # noqa: PLC0415
-    from panel.accounts.api import router as tokens  # noqa: PLC0415
-    from panel.accounts.ssh_keys_api import router as ssh_keys  # noqa: PLC0415
-    from panel.audit.api import router as audit  # noqa: PLC0415
-    from panel.environments.api import router as environments  # noqa: PLC0415
-    from panel.images.api import router as images  # noqa: PLC0415
-    from panel.networks.api import router as addresses  # noqa: PLC0415
-    from panel.nodes.api import router as nodes  # noqa: PLC0415
-    from panel.nodes.capacity_api import router as capacity  # noqa: PLC0415
-    from panel.operations.api import router as operations  # noqa: PLC0415
-    from panel.plans.api import router as plans  # noqa: PLC0415
-    from panel.tenants.api import router as tenants  # noqa: PLC0415
 
     for name, router in (
         ("environments", environments),
@@ -186,7 +166,12 @@ def _add_routers() -> None:
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])
-    api.add_router("/environments", environment_router, tags=["people"])
+    for name, router in (
+        ("environments", of_networks),
+        ("environments", of_consoles),
+        ("people", environment_router),
+    ):
+        api.add_router("/environments", router, tags=[name])
 
 
 _add_routers()

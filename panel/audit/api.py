@@ -5,10 +5,10 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
-from panel.api.pages import Page, page_of
-from panel.api.root import actor
 from panel.audit.export import download
 from panel.audit.selectors import records, show
+from panel.http.pages import Page, page_of
+from panel.rights.asking import actor
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import tenant_of
 

@@ -3,10 +3,10 @@
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecords
 from panel.audit.selectors import as_csv, as_json_lines
 from panel.errors import Invalid
+from panel.rights.actor import Actor
 from panel.serving.shares import DOWNLOADS
 from panel.tenants.models import Tenant
 

@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
-from panel.tenants.permissions import Permission
-from panel.tenants.scope import inside
+from panel.rights.permissions import Permission
+from panel.rights.scope import inside
 
 if TYPE_CHECKING:
-    from panel.accounts.actor import Actor
+    from panel.rights.actor import Actor
 
 
 class AuditRecords(models.QuerySet["AuditRecord"]):

@@ -13,10 +13,10 @@ from django.db.models import BigIntegerField, UUIDField
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecord
 from panel.errors import TooMany
 from panel.prepared import Given, Prepared
+from panel.rights.actor import Actor
 
 HOUR = timedelta(hours=1)
 #: Refused to nobody: to take away what was made, which there can't be more of than was made, and to sign in.

@@ -11,9 +11,9 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecord, AuditRecords
 from panel.errors import Invalid
+from panel.rights.actor import Actor
 from panel.tenants.models import Tenant
 
 COLUMNS = (

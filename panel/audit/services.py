@@ -9,12 +9,12 @@ from django.db import connection, models, transaction
 from django.db.models import UUIDField
 from django.utils import timezone
 
-from panel.accounts.actor import Actor
 from panel.audit.models import AuditHead, AuditRecord
 from panel.audit.pace import admit
 from panel.audit.seal import digest_of, seal_of
 from panel.errors import Forbidden
 from panel.prepared import Given, Prepared, PreparedUpdate
+from panel.rights.actor import Actor
 
 log = structlog.get_logger()
 

@@ -9,7 +9,7 @@ from panel.audit.models import AuditRecord, AuditRecords
 from panel.audit.selectors import records
 from panel.errors import Invalid
 from panel.paging import page_of_rows
-from panel.ui.shell import chosen_tenant
+from panel.tenants.chosen import chosen_tenant
 from panel.ui.web import PageRequest, page, sentence, signed_in
 
 _FILTERS = ("q", "action", "who", "since", "until", "denied", "support")

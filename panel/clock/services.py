@@ -8,19 +8,13 @@ clock that was lost while the machine was off, what has happened and lies ahead 
 from datetime import datetime, timedelta
 
 import structlog
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
 from panel.clock.models import ClockNote
+from panel.clock.stamps import PAST, WAITS
 from panel.clock.steady import Moment
-from panel.environments.models import Environment, EnvironmentUsage
-from panel.images.models import NodeImage
-from panel.networks.models import Address
-from panel.nodes.models import Node
-from panel.operations.models import OPEN_STATES, Operation
-from panel.quotas.models import Quota
-from panel.tenants.models import Tenant
 
 log = structlog.get_logger()
 
@@ -28,16 +22,6 @@ log = structlog.get_logger()
 STEP_S = 5.0
 #: So much may a stamp of somebody else lie ahead.
 AHEAD = timedelta(seconds=60)
-
-#: What has happened, and something is counted from.
-_PAST: tuple[tuple[type[models.Model], tuple[str, ...]], ...] = (
-    (Environment, ("sent_at", "heard_at", "deleted_at", "plan_tried_at")),
-    (EnvironmentUsage, ("at",)),
-    (NodeImage, ("sent_at",)),
-    (Node, ("last_seen_at",)),
-    (Address, ("released_at",)),
-    (Quota, ("soft_since",)),
-)
 
 
 def follow() -> float:
@@ -65,13 +49,11 @@ def follow() -> float:
 
 
 def _move(step: timedelta) -> None:
-    for model, names in _PAST:
+    for model, names in PAST:
         for name in names:
             model._default_manager.filter(**{f"{name}__isnull": False}).update(**{name: F(name) + step})
-    Operation.objects.filter(state__in=OPEN_STATES).update(
-        created_at=F("created_at") + step, deadline=F("deadline") + step
-    )
-    Tenant.objects.filter(delete_at__isnull=False).update(delete_at=F("delete_at") + step)
+    for wait in WAITS:
+        wait.rows().update(**{name: F(name) + step for name in wait.names})
     mend_future()
 
 
@@ -79,11 +61,14 @@ def mend_future(now: datetime | None = None) -> int:
     """Stamps of what has happened that lie ahead become now; how many."""
     at = now or timezone.now()
     mended = 0
-    for model, names in _PAST:
+    for model, names in PAST:
         for name in names:
             mended += model._default_manager.filter(**{f"{name}__gt": at + AHEAD}).update(**{name: at})
-    for row in Operation.objects.filter(state__in=OPEN_STATES, created_at__gt=at + AHEAD):
-        length = row.deadline - row.created_at
-        Operation.objects.filter(pk=row.pk).update(created_at=at, deadline=at + length)
-        mended += 1
+    for wait in WAITS:
+        if wait.until:
+            began = wait.names[0]
+            for row in wait.rows().filter(**{f"{began}__gt": at + AHEAD}):
+                length = getattr(row, wait.until) - getattr(row, began)
+                wait.rows().filter(pk=row.pk).update(**{began: at, wait.until: at + length})
+                mended += 1
     return mended

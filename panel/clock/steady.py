@@ -6,6 +6,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+#: Cache key under which the beat notes that it goes on, as a `Moment`.
+BEAT_KEY = "beat-seen"
+
 
 @cache
 def boot_id() -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 from django.http import HttpResponse
 
-from panel.api.problem import problem
-from panel.images.archives import ROUTES, drain
+from panel.gate.archives import ROUTES
+from panel.http.problem import problem
+from panel.images.archives import drain
 
 #: As the front's `request_body`: of a longer one just this many bytes come.
 LIMIT_BYTES = 2_000_000

@@ -1,52 +1,17 @@
-"""The panel's Celery application. A message only says "look": rows are the record, results aren't kept."""
+"""What the panel's Celery works on, and when (`panel.queue` has the application itself)."""
 
 import os
 from typing import Any
 
-from celery import Celery
 from celery.signals import setup_logging, task_prerun
-from kombu import Queue
+from django.db import close_old_connections
 
-from runtime.contract import PANEL_QUEUE, REPORT_QUEUE
-from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
+from panel.queue import app
+from runtime.contract.broker import TakeBack
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
 
-
-app = Celery("panel")
-
-
-@app.on_configure.connect
-def _find_broker(**_: Any) -> None:
-    """Reads the broker's address from Django's settings, late."""
-    from django.conf import settings  # noqa: PLC0415
-
-    app.conf.update(broker_url=settings.WADAH.broker_url)
-
-
 app.conf.update(
-    task_serializer="json",
-    result_serializer="json",
-    accept_content=["json"],
-    task_ignore_result=True,
-    task_acks_late=True,
-    task_reject_on_worker_lost=True,
-    worker_prefetch_multiplier=1,
-    task_time_limit=120,
-    task_soft_time_limit=100,
-    broker_transport_options=transport_options(PANEL_QUEUE),
-    broker_connection_timeout=CONNECT_S,
-    worker_consumer="runtime.contract.broker:Consumer",
-    # Celery opens the database anew for each task (6 ms of the 90 from a click to what it shows); see below
-    CELERY_DB_REUSE_MAX=2000,
-    broker_connection_retry_on_startup=True,
-    worker_cancel_long_running_tasks_on_connection_loss=True,
-    worker_max_tasks_per_child=5000,
-    worker_hijack_root_logger=False,
-    worker_enable_remote_control=False,
-    task_default_queue=PANEL_QUEUE,
-    task_queues=[Queue(PANEL_QUEUE), Queue(REPORT_QUEUE)],
-    task_create_missing_queues=True,
     beat_scheduler="panel.config.beat:SteadyScheduler",
     beat_schedule={
         "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},
@@ -67,12 +32,11 @@ app.autodiscover_tasks(
         "panel.nodes",
         "panel.images",
         "panel.networks",
-        "panel.tenants",
-        "panel.plans",
+        "panel.tenancy",
+        "panel.offers",
         "panel.metering",
         "panel.quotas",
-        "panel.api",
-        "panel.accounts",
+        "panel.config",
     ]
 )
 
@@ -85,6 +49,4 @@ def _keep_our_logs(**_: Any) -> None:
 @task_prerun.connect
 def _look_after_connections(**_: Any) -> None:
     """What Django does before each request: a connection that failed, or is too old, isn't used again."""
-    from django.db import close_old_connections  # noqa: PLC0415
-
     close_old_connections()

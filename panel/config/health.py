@@ -11,15 +11,15 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from panel.broker import BROKER
-from panel.clock.steady import age_of
-from panel.config.away import DATABASE
-from panel.config.client import client_address, is_of_this_machine
+from panel.clock.steady import BEAT_KEY, age_of
 from panel.environments.models import Environment
+from panel.http.client import client_address, is_of_this_machine
+from panel.http.database import DATABASE
 from panel.nodes.models import Node
 from panel.operations.models import OPEN_STATES, Operation
+from panel.rights.asking import actor_of
 
-#: Cache key that the beat's resync writes; older than this and background work stands still.
-BEAT_KEY = "beat-seen"
+#: A beat that was not heard of for longer stands still.
 BEAT_MAX_AGE_S = 60.0
 _LOCK_PATIENCE_MS = 1500
 
@@ -112,7 +112,5 @@ def may_see_causes(request: HttpRequest) -> bool:
 
 def may_read_metrics(request: HttpRequest) -> bool:
     """A bearer token or session of an administrator of the installation."""
-    from panel.accounts.auth import actor_of  # noqa: PLC0415
-
     actor = actor_of(request)
     return settings.DEBUG or (actor is not None and actor.is_platform_administrator)

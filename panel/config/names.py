@@ -17,7 +17,7 @@ from django.http.request import split_domain_port, validate_host
 from django.template.loader import get_template
 from django.utils.translation import gettext as _
 
-from panel.api.problem import problem
+from panel.http.problem import problem
 
 #: For those that look whether it lives: they ask by address, and are told nothing of anybody.
 _FOR_SUPERVISORS = frozenset({"/healthz", "/readyz"})

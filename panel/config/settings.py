@@ -69,8 +69,13 @@ INSTALLED_APPS = [
     "panel.access",
     "panel.audit",
     "panel.live",
+    "panel.people",
+    "panel.tenancy",
+    "panel.offers",
+    "panel.fleet",
     "panel.api",
-    *_present("panel.ui", "panel.console"),
+    "panel.upkeep",
+    *_present("panel.ui", "panel.frame", "panel.console"),
 ]
 
 MIDDLEWARE = [
@@ -111,7 +116,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "django.template.context_processors.i18n",
                 "csp.context_processors.nonce",
-                "panel.ui.shell.shell",
+                "panel.frame.shell.shell",
             ],
         },
     },
@@ -171,7 +176,7 @@ CACHES = {
 }
 CHANNEL_LAYERS = {
     "default": {
-        "BACKEND": "panel.live.layer.EventLayer",
+        "BACKEND": "panel.event_layer.EventLayer",
         "CONFIG": {"hosts": [WADAH.cache_url], "prefix": "wadah"},
     }
 }

@@ -10,17 +10,17 @@ from panel.config.health import healthz, metrics, readyz
 
 #: Rooms that may hold a `urls.py` with pages; each writes its full paths itself.
 _PAGES = [
-    "panel.ui",
+    "panel.frame",
     "panel.accounts",
-    "panel.tenants",
-    "panel.quotas",
-    "panel.plans",
-    "panel.nodes",
+    "panel.tenancy",
+    "panel.offers",
+    "panel.fleet",
     "panel.images",
     "panel.networks",
+    "panel.metering",
     "panel.environments",
     "panel.operations",
-    "panel.access",
+    "panel.people",
     "panel.audit",
     "panel.console",
     "panel.api",

@@ -8,27 +8,19 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
-from django.template.loader import get_template
 from django.utils.translation import gettext as _
 from django.views.csrf import csrf_failure as django_csrf_failure
 from django.views.defaults import page_not_found
 from django.views.defaults import server_error as plain_error
 
-from panel.accounts.auth import actor_of
-from panel.api.problem import RETRY_AFTER_S, problem
-from panel.config.away import DATABASE
 from panel.gate.requests import refuse
+from panel.http.away import database_away, is_full
+from panel.http.database import DATABASE
+from panel.http.problem import problem
+from panel.rights.asking import actor_of
 from panel.ui.web import page_before
 
 log = structlog.get_logger()
-
-_AWAY = "The database can't be reached right now. Nothing was changed; environments and open terminals go on."
-_FULL = (
-    "The database has no room left on its disk, so nothing can be written. Nothing was changed; "
-    "pages can be read, environments and open terminals go on."
-)
-_MAKE_ROOM = "An administrator makes room on the panel's disk; then it works again by itself."
-_NEXT = "Try again in a few seconds; if it lasts, an administrator looks at the database."
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -67,20 +59,3 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if request.path.startswith("/api/"):
         return problem(500, "our_fault", "This is a mistake of ours; it was written to the log.")
     return plain_error(request)
-
-
-def database_away(request: HttpRequest, *, is_full: bool = False) -> HttpResponse:
-    """503 with Retry-After. A page of its own: the frame around every other page asks the database."""
-    if request.path.startswith("/api/"):
-        if is_full:
-            return problem(503, "database_full", _FULL, next_step=_MAKE_ROOM)
-        return problem(503, "database_away", _AWAY, next_step=_NEXT)
-    answer = HttpResponse(get_template("503.html").render(), status=503)
-    answer["Retry-After"] = str(RETRY_AFTER_S)
-    return answer
-
-
-def is_full(error: BaseException | None) -> bool:
-    """SQLite (SQLITE_FULL) and PostgreSQL (53100) both say so in a sentence only."""
-    text = str(error)
-    return "is full" in text or "No space left" in text

@@ -11,7 +11,6 @@ from django.db import transaction
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.console.places import PLACES
 from panel.environments.models import Environment
@@ -19,8 +18,9 @@ from panel.environments.selectors import living_one
 from panel.errors import Invalid, NotFound
 from panel.live.auth import actor_now
 from panel.nodes.agent import Agent
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.serving.shares import DOWNLOADS, LOOKS, Place
-from panel.tenants.permissions import Permission
 from runtime.contract import Purpose
 from runtime.contract.base import NAME
 

@@ -10,8 +10,8 @@ from django.views.decorators.http import require_POST, require_safe
 from panel.console.services import close_terminal, console_log, list_terminals
 from panel.environments.views.one import context_of, get
 from panel.errors import Refused
+from panel.rights.permissions import Permission
 from panel.serving.later import later
-from panel.tenants.permissions import Permission
 from panel.ui.web import PageRequest, page, refused, signed_in
 
 

@@ -4,3 +4,16 @@ from django.apps import AppConfig
 class EnvironmentsConfig(AppConfig):
     name = "panel.environments"
     label = "environments"
+
+    def ready(self) -> None:
+        from panel.clock.stamps import happened  # noqa: PLC0415 (models are there only now)
+        from panel.environments.boots import hear_anew  # noqa: PLC0415
+        from panel.environments.models import Environment, EnvironmentUsage  # noqa: PLC0415
+        from panel.environments.services.operations import EnvironmentControl  # noqa: PLC0415
+        from panel.nodes.heard import hears_of_boots  # noqa: PLC0415
+        from panel.operations.control import controls  # noqa: PLC0415
+
+        happened(Environment, "sent_at", "heard_at", "deleted_at", "plan_tried_at")
+        happened(EnvironmentUsage, "at")
+        hears_of_boots(hear_anew)
+        controls(EnvironmentControl())

@@ -10,19 +10,19 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from panel.accounts.actor import Actor
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import ssh_keys_of
+from panel.environments.capacity import Capacity, capacities, fits_somewhere
 from panel.environments.forms import WHAT_FOR, CreateForm
 from panel.environments.models import Environment
 from panel.images.models import Image, NodeImage, NodeImageState
-from panel.nodes.capacity import Capacity, capacities, fits_somewhere
 from panel.nodes.models import Node, NodeState
 from panel.plans.models import Plan, PlanVersion
 from panel.quotas import services as quotas
 from panel.quotas.models import Quota, Resource
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant, TenantState
-from panel.tenants.permissions import Permission
 from panel.ui.templatetags.wadah import mib_text
 from runtime.contract import Device, Limits
 

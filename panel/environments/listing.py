@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.core.paginator import Page
-from django.db.models import F, Prefetch, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.http import QueryDict
 
-from panel.accounts.actor import Actor
+from panel.environments.features import FEATURES
 from panel.environments.models import Environment, State
 from panel.environments.search import page_of_found
 from panel.environments.selectors import tags_in_use, with_tag
-from panel.networks.models import Address
 from panel.paging import page_of_rows
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant, TenantState
-from panel.tenants.permissions import Permission
 from runtime.contract import DesiredState, ObservedState
 
 PER_PAGE = 50
@@ -110,7 +110,7 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
         Environment.objects.for_actor(actor)
         .living()
         .select_related("tenant", "node", "usage")
-        .prefetch_related(Prefetch("addresses", Address.objects.held()), "tags")
+        .prefetch_related(*(one for feature in FEATURES for one in feature.prefetched()), "tags")
         .defer("ssh_keys", "root_password_hash")
     )
     if tenant is not None:

@@ -11,14 +11,14 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from panel.operations.models import UNHEARD
+from panel.rights.place import Place
+from panel.rights.scope import Scoped
 from panel.said import SaidField
+from panel.states import Tone
 from panel.tenants.models import TenantState
-from panel.tenants.scope import Scoped
 from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
 from runtime.contract.base import NAME_PATTERN
-
-#: Causes of a failure that the panel itself found: the node was not heard of in time. It is asked on.
-UNHEARD = ("node_silent", "deadline_passed")
 
 
 class State(models.TextChoices):
@@ -32,6 +32,22 @@ class State(models.TextChoices):
     FAILED = "failed", _("failed")
     DELETING = "deleting", _("deleting")
     DELETED = "deleted", _("deleted")
+
+    @property
+    def tone(self) -> Tone:
+        return _TONES[self]
+
+
+_TONES = {
+    State.PROVISIONING: Tone.BUSY,
+    State.RUNNING: Tone.OK,
+    State.STOPPED: Tone.OFF,
+    State.PAUSED: Tone.WARN,
+    State.SUSPENDED: Tone.WARN,
+    State.FAILED: Tone.BAD,
+    State.DELETING: Tone.BUSY,
+    State.DELETED: Tone.OFF,
+}
 
 
 def derive_state(
@@ -208,6 +224,11 @@ class Environment(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def place(self) -> Place:
+        """Costs a query when `tenant` was not selected with it."""
+        return Place(self.tenant.path, self.tenant_id, self.pk)
 
     @property
     def has_failed(self) -> bool:

@@ -10,12 +10,10 @@ from django.utils import timezone
 
 from panel import events, words
 from panel.audit.services import record
-from panel.environments import services
+from panel.environments import placement, services
+from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.services.intent import announce
-from panel.networks import services as networks
-from panel.networks.models import Address, PortForward
-from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind, OperationState
 from panel.prepared import Given, Prepared, PreparedUpdate
@@ -91,6 +89,8 @@ def observe(report: Report) -> bool:
             _finish_deletion(environment)
         else:
             _WRITE.run(pk=environment.pk, **{name: getattr(environment, name) for name in _OBSERVED})
+        for feature in FEATURES:
+            feature.reported(environment, report)
         _move_operations(environment, report)
         events.publish(
             "environment",
@@ -163,11 +163,11 @@ def _finish_deletion(environment: Environment) -> None:
     """Nothing is left on the node: give everything back, keep the row for its history and its slot's rest."""
     limits = environment.contract_limits()
     amounts = quotas.amounts_of(limits)
-    addresses = Address.objects.filter(environment=environment, released_at=None, family=4).count()
-    forwards = PortForward.objects.filter(environment=environment).count()
-    quotas.release(environment.tenant, {**amounts, Resource.ADDRESSES: addresses, Resource.FORWARDS: forwards})
+    held: dict[str, int] = {
+        resource: n for feature in FEATURES for resource, n in feature.gone(environment).items()
+    }
+    quotas.release(environment.tenant, {**amounts, **held})
     placement.take(environment.node, -amounts[Resource.CPU], -limits.memory_mb, -limits.disk_mb, placed=-1)
-    networks.release_all(environment)
     EnvironmentUsage.objects.filter(environment=environment).delete()
     environment.deleted_at = timezone.now()
     environment.ssh_keys = []

@@ -1,20 +1,21 @@
 """Reads of environments: what lists and pages need, in a fixed number of queries."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from django.db.models import F, Q, UUIDField
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecord
-from panel.environments.models import UNHEARD, Environment, Environments, EnvironmentTag, State
+from panel.environments.features import found_by_features
+from panel.environments.models import Environment, Environments, EnvironmentTag, State
 from panel.errors import Invalid, NotFound
-from panel.networks.models import Address, PortForward
+from panel.operations.models import UNHEARD
 from panel.prepared import Given, Prepared
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
 from runtime.contract import EventCode
 
 _ONE = Prepared(
@@ -45,8 +46,7 @@ def environments(actor: Actor, filters: Mapping[str, Any] | None = None) -> Envi
         rows = rows.filter(with_tag(tag))
     if "search" in wanted:
         text = wanted["search"]
-        by_address = Environment.objects.filter(addresses__address__startswith=text).values("pk")
-        rows = rows.filter(Q(name__icontains=text) | Q(pk__in=by_address))
+        rows = rows.filter(Q(name__icontains=text) | found_by_features(text))
     if "state" in wanted:
         rows = rows.filter(_state_condition(wanted["state"]))
     sort = wanted.get("sort", "name")
@@ -118,21 +118,14 @@ def happenings(environment: Environment, limit: int = 50) -> list[AuditRecord]:
     return list(records.order_by("-at")[:limit])
 
 
-def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:
-    """Addresses by environment, IPv4 first; one query."""
-    found: dict[UUID, list[str]] = {}
-    rows = Address.objects.filter(environment_id__in=list(ids)).held()
-    for environment_id, address in rows.values_list("environment_id", "address"):
-        if environment_id is not None:
-            found.setdefault(environment_id, []).append(address)
-    return found
-
-
 def show(
-    row: Environment, addresses: Sequence[str], *, tags: Sequence[str] | None = None, is_new: bool = False
+    row: Environment, shown: Mapping[str, Any], *, tags: Sequence[str] | None = None, is_new: bool = False
 ) -> dict[str, Any]:
-    """An environment as the API gives it. No query when `tenant`, `node`, `plan_version`, `usage` and `tags`
-    came with it, or when it `is_new` (nobody has measured it) and its `tags` are given."""
+    """An environment as the API gives it, with what features have `shown` of it.
+
+    No query when `tenant`, `node`, `plan_version`, `usage` and `tags` came with it, or when it `is_new` (nobody
+    has measured it) and its `tags` are given.
+    """
     usage = None if is_new else getattr(row, "usage", None)
     return {
         "id": str(row.pk),
@@ -153,7 +146,7 @@ def show(
         "follows_plan": row.follows_plan,
         "plan_problem": row.plan_problem,
         "traffic_state": row.traffic_state or None,
-        "addresses": addresses,
+        **shown,
         "network": row.network_options,
         "security": row.security,
         "devices": row.devices,
@@ -185,14 +178,4 @@ def show(
             "network_out_bytes": usage.network_out_bytes,
             "oom_kills": usage.oom_kills,
         },
-    }
-
-
-def show_forward(row: PortForward) -> dict[str, Any]:
-    return {
-        "id": str(row.pk),
-        "protocol": row.protocol,
-        "node_port": row.node_port,
-        "port": row.port,
-        "description": row.description,
     }

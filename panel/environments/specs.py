@@ -1,13 +1,10 @@
 """From a row to the contract's spec."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from django.db.models import UUIDField
-
+from panel.environments.features import FEATURES, Parts, merged
 from panel.environments.models import Environment
-from panel.networks.models import Address, PortForward
 from panel.plans.terms import TrafficAction
-from panel.prepared import Given, Prepared
 from panel.quotas.selectors import envelope_of
 from panel.tenants.models import SuspendedHow, Tenant, TenantState
 from runtime.contract import (
@@ -16,7 +13,6 @@ from runtime.contract import (
     DesiredState,
     Device,
     EnvironmentSpec,
-    Forward,
     Kernel,
     Kind,
     Limits,
@@ -26,22 +22,21 @@ from runtime.contract import (
     TenantEnvelope,
 )
 
-_ADDRESSES = Prepared(lambda: Address.objects.filter(environment=Given("environment", UUIDField())).held())
-_FORWARDS = Prepared(lambda: PortForward.objects.filter(environment=Given("environment", UUIDField())))
-
 
 def spec_of(
     environment: Environment,
     *,
-    addresses: Sequence[Address] | None = None,
-    forwards: Sequence[PortForward] | None = None,
+    parts: Iterable[Parts] | None = None,
     envelope: TenantEnvelope | None = None,
 ) -> EnvironmentSpec:
-    """What the node is told. Queries whatever isn't given; `tenant` and `node` should be selected."""
-    if addresses is None:
-        addresses = _ADDRESSES.all(environment=environment.pk)
-    if forwards is None:
-        forwards = _FORWARDS.all(environment=environment.pk)
+    """What the node is told. Queries whatever isn't given; `tenant` and `node` should be selected.
+
+    `parts`: the features', of whoever has them here. A suspended tenant's network is closed: a frozen
+    environment's kernel would still answer.
+    """
+    own = {**environment.network_options, "closed": environment.tenant.state == TenantState.SUSPENDED}
+    given = parts if parts is not None else (one.parts(environment) for one in FEATURES)
+    of_features = merged(given, own)
     tenant = environment.tenant
     if envelope is None:
         envelope = envelope_of(tenant.chain)
@@ -58,7 +53,7 @@ def spec_of(
         slot=environment.slot or 0,
         limits=limits_of(environment),
         envelope=envelope,
-        network=network_of(environment, addresses, forwards, closed=tenant.state == TenantState.SUSPENDED),
+        network=Network.model_validate(of_features.pop("network")),
         credentials=Credentials(
             revision=environment.credentials_revision,
             ssh_keys=tuple(environment.ssh_keys),
@@ -73,6 +68,7 @@ def spec_of(
         stop_timeout_s=environment.stop_timeout_s,
         operation_id=environment.operation_id,
         app=AppOptions.model_validate(environment.app) if environment.app is not None else None,
+        **of_features,
     )
 
 
@@ -101,21 +97,3 @@ def desired_of(environment: Environment, tenant: Tenant) -> DesiredState:
     # a process that waits for an answer of its own file system can't be frozen, and its owner decides how long
     may_freeze = tenant.suspended_how == SuspendedHow.FREEZE and Device.FUSE not in environment.devices
     return DesiredState.PAUSED if may_freeze else DesiredState.STOPPED
-
-
-def network_of(
-    environment: Environment, addresses: Sequence[Address], forwards: Sequence[PortForward], *, closed: bool
-) -> Network:
-    """`closed`: a frozen environment's kernel would still answer."""
-    return Network.model_validate(
-        {
-            **environment.network_options,
-            "ipv4": tuple(a.address for a in addresses if a.family == 4),
-            "ipv6": tuple(a.address for a in addresses if a.family == 6),
-            "forwards": tuple(
-                Forward.model_validate({"protocol": f.protocol, "node_port": f.node_port, "port": f.port})
-                for f in forwards
-            ),
-            "closed": closed,
-        }
-    )

@@ -13,20 +13,18 @@ from django.utils import timezone
 
 from panel import events, words
 from panel.clock.services import follow, mend_future
-from panel.clock.steady import Moment
-from panel.config.health import BEAT_KEY
+from panel.clock.steady import BEAT_KEY, Moment
 from panel.environments import observe as observing
 from panel.environments import services
+from panel.environments.features import FEATURES
 from panel.environments.models import Environment
 from panel.environments.services.intent import announce
-from panel.environments.use import observe_usage as take_in
-from panel.networks import services as networks
 from panel.nodes.models import SILENT_AFTER, Node
 from panel.nodes.sealed import from_node
 from panel.operations import services as operations
 from panel.operations.models import OPEN_STATES, Operation, OperationState
 from panel.patience import until_stored
-from runtime.contract import PANEL_OBSERVE, PANEL_OBSERVE_USAGE, Report, UsageReport
+from runtime.contract import PANEL_OBSERVE, Report
 
 log = structlog.get_logger()
 
@@ -44,12 +42,6 @@ _MOST_PER_TICK = 500
 @from_node(PANEL_OBSERVE, Report)
 def observe(report: Report) -> None:
     observing.observe(report)
-
-
-@shared_task(name=PANEL_OBSERVE_USAGE)
-@from_node(PANEL_OBSERVE_USAGE, UsageReport)
-def observe_usage(report: UsageReport) -> None:
-    take_in(report)
 
 
 @shared_task(name="panel.resync")
@@ -169,4 +161,5 @@ def release() -> None:
     Environment.objects.filter(deleted_at__lt=rested, slot__isnull=False).update(slot=None)
     old = now - timedelta(seconds=settings.WADAH.deleted_rows_kept_s)
     Environment.objects.filter(deleted_at__lt=old, slot=None).delete()
-    networks.sweep()
+    for feature in FEATURES:
+        feature.swept()

@@ -14,8 +14,8 @@ from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from ninja.operation import Operation
 
-from panel.api.problem import problem
 from panel.gate.text import shown
+from panel.http.problem import problem
 
 Run = Callable[..., HttpResponseBase]
 

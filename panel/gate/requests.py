@@ -7,9 +7,9 @@ from django.http.request import UnreadablePostError
 from django.template.loader import get_template
 from django.utils.translation import gettext as _
 
-from panel.api.problem import problem
+from panel.gate.archives import ROUTES as ARCHIVES
 from panel.gate.text import first_unusable, is_usable, sentence
-from panel.images.archives import ROUTES as ARCHIVES
+from panel.http.problem import problem
 
 _FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
 #: Names of UTF-8 and its part (IANA, case doesn't count); JSON and forms are never anything else.

@@ -6,15 +6,16 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 
-from panel.accounts.actor import Actor
-from panel.api.inputs import Input
-from panel.api.inputs import Query as Asked
-from panel.api.pages import Page, page_of
-from panel.api.root import actor, uuid_of
 from panel.errors import Invalid, Refused
+from panel.http.inputs import Input
+from panel.http.inputs import Query as Asked
+from panel.http.pages import Page, page_of
+from panel.http.paths import uuid_of
 from panel.images import services
 from panel.images.archives import Staged, drain, take_in
 from panel.images.models import Image
+from panel.rights.actor import Actor
+from panel.rights.asking import actor
 
 router = Router()
 Json = dict[str, Any]

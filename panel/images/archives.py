@@ -21,8 +21,6 @@ from django.utils.translation import gettext as _
 from panel.errors import Conflict, Invalid, TooMany
 
 MIB = 2**20
-#: Where they are handed in; the front sends these to the process for archives (`runtime.install.caddyfile`).
-ROUTES = frozenset({"/api/v1/images/archive", "/images/import"})
 #: Taken in at once; one that falls asleep keeps its place until the front hangs up.
 AT_ONCE = 4
 #: Left free on the disk of HOME, for the database and everything else.

@@ -7,6 +7,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from panel.said import SaidField
+from panel.states import Tone
 from runtime.contract import ImageSource
 
 IMAGE_NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
@@ -38,6 +39,19 @@ class NodeImageState(models.TextChoices):
     FAILED = "failed", _("failed")
     DELETING = "deleting", _("deleting")
 
+    @property
+    def tone(self) -> Tone:
+        return _TONES[self]
+
+
+_TONES = {
+    NodeImageState.WAITING: Tone.BUSY,
+    NodeImageState.BUILDING: Tone.BUSY,
+    NodeImageState.READY: Tone.OK,
+    NodeImageState.FAILED: Tone.BAD,
+    NodeImageState.DELETING: Tone.BUSY,
+}
+
 
 class NodeImage(models.Model):
     """One image on one node: what is wanted, and what was last reported."""
@@ -65,3 +79,8 @@ class NodeImage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.image.name} on {self.node.name}"
+
+    @property
+    def shown_state(self) -> NodeImageState:
+        """With its word and tone."""
+        return NodeImageState(self.state)

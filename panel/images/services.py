@@ -10,16 +10,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel import dispatch, events, words
-from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.errors import Conflict, Invalid, NotFound
 from panel.images import archives
 from panel.images.archives import Staged
 from panel.images.models import Image, NodeImage, NodeImageState
 from panel.nodes.models import Node
-from panel.tenants.permissions import Permission
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.text import line
-from runtime.contract import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.contract import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState, NodeReport
 from runtime.contract.said import NOTHING
 
 #: What a fresh installation offers: name, title, description.
@@ -247,6 +247,10 @@ def _note_deleted(row: NodeImage) -> None:
     row.delete()
     if not image.on_nodes.exists():
         _forget(image)
+
+
+def take_in(node: Node, report: NodeReport) -> None:
+    note_ready_images(node, report.facts.images)
 
 
 def note_ready_images(node: Node, names: Iterable[str]) -> None:

@@ -15,7 +15,7 @@ from panel.images import services
 from panel.images.forms import ImportForm
 from panel.images.models import Image
 from panel.images.uploads import StagedUpload, StagingHandler
-from panel.tenants.permissions import Permission
+from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, page, sentence, signed_in
 
 

@@ -10,11 +10,11 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.http import HttpRequest
 
-from panel.accounts.actor import Actor
-from panel.accounts.auth import actor_from_token, actor_of_session
+from panel.access.auth import actor_from_token, actor_of_session
 from panel.accounts.models import User
-from panel.accounts.second_factor import lacks_second_factor
-from panel.config.client import client_of_scope
+from panel.http.client import client_of_scope
+from panel.rights.actor import Actor
+from panel.rights.asking import lacks_second_factor
 from panel.tenants.models import TenantState
 
 if TYPE_CHECKING:

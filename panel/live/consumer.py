@@ -10,15 +10,15 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from django.db import DatabaseError
 from redis import RedisError
 
-from panel.accounts.actor import Actor
 from panel.environments.models import Environment
 from panel.events import PLATFORM_GROUP, RIGHTS_GROUP, environment_group, tenant_group
 from panel.live.auth import Doubt, actor_now, actor_of_scope
 from panel.live.places import PAGES
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.serving.askers import asker_of
 from panel.serving.turns import Asker
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
 
 log = structlog.get_logger()
 

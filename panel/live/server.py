@@ -38,7 +38,7 @@ def main() -> None:
         lifespan="off",
         log_level="warning",
         server_header=False,
-        proxy_headers=False,  # `panel.config.client` reads them
+        proxy_headers=False,  # `panel.http.client` reads them
         timeout_graceful_shutdown=3,
     )
     uvicorn.Server(config).run(sockets=[listener])

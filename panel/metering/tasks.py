@@ -1,8 +1,17 @@
-"""What the beat does for traffic."""
+"""What environments use, as nodes report it, and what the beat does for traffic."""
 
 from celery import shared_task
 
 from panel.metering import history, services
+from panel.metering.intake import observe_usage as take_in
+from panel.nodes.sealed import from_node
+from runtime.contract import PANEL_OBSERVE_USAGE, UsageReport
+
+
+@shared_task(name=PANEL_OBSERVE_USAGE)
+@from_node(PANEL_OBSERVE_USAGE, UsageReport)
+def observe_usage(report: UsageReport) -> None:
+    take_in(report)
 
 
 @shared_task(name="panel.traffic")

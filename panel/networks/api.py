@@ -5,9 +5,9 @@ from typing import Any
 from django.http import HttpRequest
 from ninja import Query, Router
 
-from panel.api.pages import Page, page_of
-from panel.api.root import actor
+from panel.http.pages import Page, page_of
 from panel.networks.models import Address
+from panel.rights.asking import actor
 
 router = Router()
 Json = dict[str, Any]

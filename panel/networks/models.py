@@ -4,7 +4,7 @@ import uuid
 
 from django.db import models
 
-from panel.tenants.scope import Scoped
+from panel.rights.scope import Scoped
 
 
 class AddressPool(models.Model):

@@ -20,7 +20,7 @@ from panel.networks.models import Address, AddressPool, PortForward
 from panel.nodes.models import Node
 from panel.prepared import Given, Prepared
 from panel.tenants.models import Tenant
-from runtime.contract import NodeFacts
+from runtime.contract import NodeFacts, NodeReport
 
 _LOT = secrets.SystemRandom()
 #: Offsets looked at in one query.
@@ -35,6 +35,10 @@ _TAKEN = Prepared(
         offset__range=(Given("first", BigIntegerField()), Given("last", BigIntegerField())),
     ).values_list("offset", flat=True)
 )
+
+
+def take_in(node: Node, report: NodeReport) -> None:
+    sync_pools(node, report.facts)
 
 
 def sync_pools(node: Node, facts: NodeFacts) -> None:

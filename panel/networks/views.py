@@ -9,8 +9,8 @@ from django.views.decorators.http import require_safe
 
 from panel.networks.models import Address, AddressPool
 from panel.paging import page_of_rows
-from panel.tenants.permissions import Permission
-from panel.ui.shell import chosen_tenant
+from panel.rights.permissions import Permission
+from panel.tenants.chosen import chosen_tenant
 from panel.ui.web import PageRequest, page, signed_in
 
 _COUNTED_FOR_S = 10

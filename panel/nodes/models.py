@@ -26,7 +26,7 @@ class Node(models.Model):
     """As `runtime.contract.NodeFacts`."""
     leaks = models.PositiveIntegerField(default=0)
     found = models.JSONField(default=dict, blank=True)
-    """What its newest survey found, as `panel.nodes.leaks.Findings`."""
+    """What its newest survey found, as `panel.fleet.leaks.Findings`."""
     environments_seen = models.PositiveIntegerField(default=0)
     first_seen_at = models.DateTimeField(auto_now_add=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)

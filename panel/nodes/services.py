@@ -1,7 +1,7 @@
 """Taking in what nodes report about themselves, and what administrators decide about them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from functools import partial
 from uuid import UUID
 
 from django.db import transaction
@@ -9,15 +9,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel import dispatch, events
-from panel.accounts.actor import Actor
 from panel.audit.services import record
-from panel.environments.models import Environment
 from panel.errors import Invalid, NodeAway, NotFound, Stale
-from panel.images.services import note_ready_images
-from panel.networks.services import sync_pools
-from panel.nodes.leaks import compare
+from panel.nodes.heard import BOOTS, REPORTS
 from panel.nodes.models import Node, NodeState
-from panel.tenants.permissions import Permission
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from runtime.contract import NodeReport
 
 
@@ -32,32 +29,17 @@ def observe_node(report: NodeReport) -> Node:
         node.environments_seen = report.environments
         # Our own clock: a node's may be wrong, and silence is measured here.
         node.last_seen_at = timezone.now()
-        if report.survey is not None:
-            node.found = asdict(compare(node, report.survey))
+        for take_in in REPORTS:
+            take_in(node, report)
         node.save(update_fields=["facts", "leaks", "found", "environments_seen", "last_seen_at"])
-        sync_pools(node, facts)
-        note_ready_images(node, facts.images)
         if is_new:
             record(None, "node.join", target=node, after={"version": facts.version})
         if has_booted:
             record(None, "node.boot", target=node, after={"boot_id": str(facts.boot_id)})
-            transaction.on_commit(lambda: _hear_anew(node), robust=True)
+            for tell in BOOTS:
+                transaction.on_commit(partial(tell, node), robust=True)
         events.publish("node", node.pk, None)
     return node
-
-
-#: The node takes no more of them in one message (`runtime.worker`).
-_AT_ONCE = 500
-
-
-def _hear_anew(node: Node) -> None:
-    """A node that has started anew may have lost its last writes with the power: it says what it has of each
-    environment, and what it is behind with is sent again by the resync. What it doesn't know it leaves out.
-    """
-    living = Environment.objects.living().filter(node=node).order_by("pk").values_list("pk", flat=True)
-    found = list(living)
-    for first in range(0, len(found), _AT_ONCE):
-        dispatch.ask_to_look(node.name, found[first : first + _AT_ONCE])
 
 
 def look_around(actor: Actor, node_id: UUID) -> Node:

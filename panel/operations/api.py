@@ -6,12 +6,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 
-from panel.api.pages import Page, page_of
-from panel.api.root import actor, uuid_of
-from panel.environments import services
 from panel.errors import Invalid
+from panel.http.pages import Page, page_of
+from panel.http.paths import uuid_of
+from panel.operations import control
 from panel.operations.models import Operation, OperationState
 from panel.operations.selectors import show
+from panel.rights.asking import actor
 
 router = Router()
 Json = dict[str, Any]
@@ -43,11 +44,11 @@ def get(request: HttpRequest, pk: str) -> Json:
 
 @router.post("/{pk}/retry", response={202: Json}, operation_id="operations_retry")
 def retry(request: HttpRequest, pk: str) -> Status[Json]:
-    changed = services.retry_operation(actor(request), uuid_of(pk, WHAT))
-    return Status(202, show(changed.operation) if changed.operation else {})
+    newer = control.retry(actor(request), uuid_of(pk, WHAT))
+    return Status(202, show(newer) if newer else {})
 
 
 @router.post("/{pk}/cancel", response={202: Json}, operation_id="operations_cancel")
 def cancel(request: HttpRequest, pk: str) -> Status[Json]:
-    changed = services.cancel_operation(actor(request), uuid_of(pk, WHAT))
-    return Status(202, show(changed.operation) if changed.operation else {})
+    newer = control.cancel(actor(request), uuid_of(pk, WHAT))
+    return Status(202, show(newer) if newer else {})

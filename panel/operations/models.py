@@ -6,9 +6,10 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from panel.rights.permissions import Permission
+from panel.rights.scope import Scoped
 from panel.said import SaidField
-from panel.tenants.permissions import Permission
-from panel.tenants.scope import Scoped
+from panel.states import Tone
 
 
 class OperationState(models.TextChoices):
@@ -18,6 +19,22 @@ class OperationState(models.TextChoices):
     FAILED = "failed", _("failed")
     CANCELLED = "cancelled", _("cancelled")
 
+    @property
+    def tone(self) -> Tone:
+        return _TONES[self]
+
+
+_TONES = {
+    OperationState.PENDING: Tone.BUSY,
+    OperationState.RUNNING: Tone.BUSY,
+    OperationState.SUCCEEDED: Tone.OK,
+    OperationState.FAILED: Tone.BAD,
+    OperationState.CANCELLED: Tone.OFF,
+}
+
+
+#: Causes of a failure that the panel itself found: the node was not heard of in time. It is asked on.
+UNHEARD = ("node_silent", "deadline_passed")
 
 OPEN_STATES = (OperationState.PENDING, OperationState.RUNNING)
 
@@ -121,6 +138,11 @@ class Operation(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.environment_name}"
+
+    @property
+    def shown_state(self) -> OperationState:
+        """With its word and tone."""
+        return OperationState(self.state)
 
     @property
     def is_open(self) -> bool:

@@ -1,7 +1,7 @@
-"""Opening and closing operations. Retry and cancel of an environment's change: `environments.services`."""
+"""Opening and closing operations. Retry and cancel: `control`."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django.conf import settings
@@ -10,11 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel import events, words
-from panel.accounts.actor import Actor
-from panel.environments.models import UNHEARD, Environment
 from panel.errors import TooMany
-from panel.operations.models import OPEN_STATES, Operation, OperationKind, OperationState
+from panel.operations.models import OPEN_STATES, UNHEARD, Operation, OperationKind, OperationState
 from panel.prepared import Given, Prepared, PreparedUpdate
+from panel.rights.actor import Actor
 from runtime.contract.broker import ASKED, MANY
 from runtime.contract.said import NOTHING, Said
 
@@ -54,6 +53,25 @@ _TOUCHED = Prepared(
 )
 
 
+class Subject(Protocol):
+    """What an operation is about: a row with an intent that counts its generations."""
+
+    @property
+    def pk(self) -> UUID: ...
+
+    @property
+    def tenant_id(self) -> UUID: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def generation(self) -> int: ...
+
+    @property
+    def stop_timeout_s(self) -> float: ...
+
+
 def admit(actor: Actor | None, tenant_id: UUID) -> int:
     """How urgent one more operation of this tenant is, as a priority of the broker.
 
@@ -75,18 +93,18 @@ def admit(actor: Actor | None, tenant_id: UUID) -> int:
 
 def open_operation(
     actor: Actor | None,
-    environment: Environment,
+    environment: Subject,
     kind: OperationKind,
     *,
     details: dict[str, Any] | None = None,
     before: dict[str, Any] | None = None,
     retry_of: Operation | None = None,
 ) -> Operation:
-    """A pending operation for the environment's current generation. The caller saves `operation_id`."""
+    """A pending operation for the environment's current generation. The caller saves both, and its id there."""
     now = timezone.now()
-    operation = Operation(
+    return Operation(
         tenant_id=environment.tenant_id,
-        environment=environment,
+        environment_id=environment.pk,
         environment_name=environment.name,
         kind=kind,
         generation=environment.generation,
@@ -98,8 +116,6 @@ def open_operation(
         before=before or {},
         retry_of=retry_of,
     )
-    environment.operation_id = operation.pk
-    return operation
 
 
 def announce(operation: Operation) -> None:
@@ -156,7 +172,7 @@ def _end(operation: Operation, state: OperationState) -> None:
     announce(operation)
 
 
-def touched_by(environment: Environment, generation: int) -> list[Operation]:
+def touched_by(environment: Subject, generation: int) -> list[Operation]:
     """The open ones, and of this generation one that was given up without having been heard of."""
     return _TOUCHED.all(environment=environment.pk, generation=generation)
 

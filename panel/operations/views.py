@@ -8,11 +8,11 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
-from panel.environments import services
+from panel.operations import control
 from panel.operations.models import Operation, OperationState
 from panel.paging import page_of_rows
-from panel.tenants.permissions import Permission
-from panel.ui.shell import chosen_tenant
+from panel.rights.permissions import Permission
+from panel.tenants.chosen import chosen_tenant
 from panel.ui.web import PageRequest, page, signed_in
 
 
@@ -60,12 +60,12 @@ def _words(value: Any) -> Any:
 @require_POST
 @signed_in
 def retry(request: PageRequest, operation_id: UUID) -> HttpResponse:
-    changed = services.retry_operation(request.actor, operation_id)
-    return redirect("operation", changed.operation.pk if changed.operation else operation_id)
+    newer = control.retry(request.actor, operation_id)
+    return redirect("operation", newer.pk if newer else operation_id)
 
 
 @require_POST
 @signed_in
 def cancel(request: PageRequest, operation_id: UUID) -> HttpResponse:
-    changed = services.cancel_operation(request.actor, operation_id)
-    return redirect("operation", changed.operation.pk if changed.operation else operation_id)
+    newer = control.cancel(request.actor, operation_id)
+    return redirect("operation", newer.pk if newer else operation_id)

@@ -8,11 +8,11 @@ from django.db import models
 from django.db.models import Q
 
 from panel.plans.terms import Allowances, Choices
+from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
 
 if TYPE_CHECKING:
-    from panel.accounts.actor import Actor
+    from panel.rights.actor import Actor
 
 from runtime.contract.base import NAME_PATTERN
 

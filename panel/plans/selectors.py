@@ -6,9 +6,9 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.errors import Invalid, NotFound
 from panel.plans.models import Plan, PlanVersion
+from panel.rights.actor import Actor
 from runtime.contract import Limits
 
 

@@ -9,16 +9,16 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel import events
-from panel.accounts.actor import Actor
 from panel.audit.services import record
-from panel.environments.inputs import parse, parse_limits
+from panel.contract_input import parse, parse_limits
 from panel.errors import Conflict, Invalid, NotFound, Stale
 from panel.plans.models import Plan, PlanVersion
 from panel.plans.terms import Allowances, Choices
+from panel.plans.versions import tell_of_version
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
-from panel.tenants.services import slug_of
-from panel.text import line, paragraphs
+from panel.text import line, paragraphs, slug_of
 from runtime.contract.base import NAME
 
 #: What makes a new version when it changes.
@@ -96,11 +96,9 @@ def update_plan(actor: Actor, plan_id: UUID, changes: Mapping[str, Any], revisio
     """`name`, `description`, `position`; and `limits`, `allowances`, `choices`, each in part.
 
     Changed terms are a new version. Environments that follow the plan get it, live, one by one after
-    the commit (see `rolling`); those that don't keep their version. `revision`: what the asker has read;
-    `Stale` when the plan was changed since.
+    the commit (see `panel.offers.rolling`); those that don't keep their version. `revision`: what the asker
+    has read; `Stale` when the plan was changed since.
     """
-    from panel.plans.rolling import roll_on_commit  # noqa: PLC0415 - environments need plans
-
     with transaction.atomic():
         plan = locked_plan(actor, plan_id, revision)
         name, description = _check_text(changes.get("name") or plan.name, changes.get("description") or "")
@@ -116,7 +114,7 @@ def update_plan(actor: Actor, plan_id: UUID, changes: Mapping[str, Any], revisio
         if terms is not None:
             last = plan.versions.order_by("-number").first()
             PlanVersion.objects.create(plan=plan, number=last.number + 1 if last else 1, **terms)
-            roll_on_commit(plan)
+            tell_of_version(plan)
         record(actor, "plan.change", tenant_id=plan.tenant_id, target=plan, after=dict(changes))
         events.publish_to_all("plan", plan.pk)
     return plan

@@ -12,10 +12,10 @@ from django.utils.translation import override
 
 from panel import events
 from panel.accounts.models import User
+from panel.quotas.labels import resource_label
 from panel.quotas.models import Quota
 from panel.quotas.units import shown
-from panel.tenants.permissions import RoleName
-from panel.ui.templatetags.wadah import resource_label
+from panel.rights.permissions import RoleName
 
 log = structlog.get_logger()
 

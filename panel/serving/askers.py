@@ -15,9 +15,9 @@ from typing import Any
 
 from django.conf import settings
 
-from panel.accounts.actor import Actor
-from panel.accounts.auth import ACTOR
-from panel.config.client import block_of, client_address
+from panel.http.client import block_of, client_address
+from panel.rights.actor import Actor
+from panel.rights.asking import ACTOR
 from panel.serving.turns import Asker
 
 #: A credential's asker is looked up anew after so long.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.urls import get_resolver
 from django.utils import translation
 
 from panel.errors import Refused
@@ -77,12 +78,11 @@ class Later(HttpResponseBase):
             return self._on_refused(refusal)
 
     def _fail(self, error: Exception) -> HttpResponse:
-        from panel.config.views import server_error  # noqa: PLC0415 (knows what knows us)
-
         try:
             raise error
         except Exception:  # what it looks at
-            return server_error(self._request)
+            answer: HttpResponse = get_resolver().resolve_error_handler(500)(self._request)
+            return answer
 
     def _settle(self, found: HttpResponseBase | None) -> None:
         for settle in self._settlers:

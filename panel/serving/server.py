@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
-from panel.api.problem import problem
+from panel.http.problem import problem
 from panel.serving.askers import Askers
 from panel.serving.bridge import Environ, Gone, Receive, Scope, Send, TooLong, body_of, environ_of, start_of
 from panel.serving.lane import Full, Lane

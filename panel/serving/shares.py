@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from panel.errors import TooMany
 
 if TYPE_CHECKING:
-    from panel.accounts.actor import Actor
+    from panel.rights.actor import Actor
 
 
 @dataclass

@@ -8,14 +8,26 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from panel.tenants.permissions import Permission, RoleName
-from panel.tenants.scope import Scoped
+from panel.rights.permissions import Permission, RoleName
+from panel.rights.place import Place
+from panel.rights.scope import Scoped
+from panel.states import Tone
 from runtime.contract.base import NAME_PATTERN
 
 
 class TenantState(models.TextChoices):
     ACTIVE = "active", _("active")
     SUSPENDED = "suspended", _("suspended")
+
+    @property
+    def tone(self) -> Tone:
+        return _TONES[self]
+
+
+_TONES = {
+    TenantState.ACTIVE: Tone.OK,
+    TenantState.SUSPENDED: Tone.WARN,
+}
 
 
 class SuspendedHow(models.TextChoices):
@@ -84,9 +96,18 @@ class Tenant(models.Model):
         return self.name
 
     @property
+    def shown_state(self) -> TenantState:
+        """With its word and tone."""
+        return TenantState(self.state)
+
+    @property
     def is_due(self) -> bool:
         """Its waiting time is over: it is being deleted, and that can't be taken back."""
         return self.delete_at is not None and self.delete_at <= timezone.now()
+
+    @property
+    def place(self) -> Place:
+        return Place(self.path, self.pk)
 
     @property
     def chain(self) -> list[uuid.UUID]:

@@ -6,9 +6,9 @@ from uuid import UUID
 from django.db.models import UUIDField
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.errors import NotFound, Suspended
 from panel.prepared import Given, Prepared
+from panel.rights.actor import Actor
 from panel.tenants.models import Tenant, TenantState
 
 _LOCKED = Prepared(lambda: Tenant.objects.select_for_update(no_key=True).filter(pk=Given("pk", UUIDField())))

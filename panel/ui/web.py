@@ -24,11 +24,9 @@ from django.template.loader_tags import ExtendsNode
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from panel.accounts.actor import Actor
-from panel.accounts.auth import actor_of
-from panel.accounts.second_factor import lacks_second_factor
-from panel.audit.services import record_denied
 from panel.errors import Forbidden, NotFound, Refused, SecondFactorNeeded
+from panel.rights.actor import Actor
+from panel.rights.asking import actor_of, lacks_second_factor, tell_refused
 
 P = ParamSpec("P")
 
@@ -70,7 +68,7 @@ def signed_in(view: View[P]) -> Callable[Concatenate[HttpRequest, P], HttpRespon
             raise Http404(str(refusal)) from refusal
         except Refused as refusal:
             if isinstance(refusal, Forbidden):
-                record_denied(actor, refusal, f"{request.method} {request.path}")
+                tell_refused(actor, refusal, f"{request.method} {request.path}")
             return refused(request, refusal)
 
     return _to_sign_in(login_required(wrapped))

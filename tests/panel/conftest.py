@@ -108,7 +108,7 @@ def empty_redis() -> None:
     from django.core.cache.backends.locmem import LocMemCache
 
     from panel.broker import BROKER
-    from panel.config.away import DATABASE
+    from panel.http.database import DATABASE
 
     redis.Redis(unix_socket_path=str(HOME / "run" / "redis.sock")).flushall()
     LocMemCache("while-redis-is-away", {}).clear()

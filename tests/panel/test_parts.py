@@ -2,8 +2,8 @@
 
 import pytest
 
-from panel.access.roles import create_role
 from panel.accounts.models import User
+from panel.people.roles import create_role
 from panel.tenants.models import Membership
 from tests.panel.environments.test_list_rights import signed_in
 from tests.panel.support import factories

@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils.translation import override
 from django.utils.translation.template import templatize
 
-from panel.environments import inputs
+from panel.contract_input import parse_limits
 from panel.errors import Invalid
 from panel.quotas.models import Resource
 from runtime.contract.said import TEMPLATES
@@ -68,7 +68,7 @@ def test_a_refusal_is_in_the_readers_language() -> None:
     with override("id"):
         assert str(Resource.MEMORY_MB.label) == "memori (MiB)"
         with pytest.raises(Invalid) as refused:
-            inputs.parse_limits({**factories.LIMITS, "disk_mb": 1})
+            parse_limits({**factories.LIMITS, "disk_mb": 1})
     assert refused.value.message == "disk_mb: sedikitnya 16."
 
 

@@ -8,14 +8,14 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
 django.setup()
 
-from panel.accounts.actor import Actor  # noqa: E402
 from panel.accounts.models import User  # noqa: E402
 from panel.environments import services  # noqa: E402
 from panel.environments.models import Environment, State  # noqa: E402
 from panel.errors import Refused  # noqa: E402
 from panel.nodes.models import Node  # noqa: E402
+from panel.rights.actor import Actor  # noqa: E402
+from panel.tenancy.services import create_tenant  # noqa: E402
 from panel.tenants.models import Tenant  # noqa: E402
-from panel.tenants.services import create_tenant  # noqa: E402
 
 QUOTA = {
     "environments": 20,

@@ -1,10 +1,8 @@
 """Every change of an environment: one function each, one transaction each, called by pages and API alike."""
 
-from panel.environments.services.addresses import add_addresses, remove_address
 from panel.environments.services.change import update_environment
 from panel.environments.services.create import create_environment
 from panel.environments.services.delete import delete_environment
-from panel.environments.services.forwards import add_forward, remove_forward
 from panel.environments.services.inside import execute, reinstall, set_credentials
 from panel.environments.services.intent import Changed, advance, locked, push_tenant, resend, restore_intent
 from panel.environments.services.operations import cancel_operation, retry_operation
@@ -14,8 +12,6 @@ from panel.environments.services.tags import tag_environment
 __all__ = [
     "POWER",
     "Changed",
-    "add_addresses",
-    "add_forward",
     "advance",
     "cancel_operation",
     "create_environment",
@@ -25,8 +21,6 @@ __all__ = [
     "pause",
     "push_tenant",
     "reinstall",
-    "remove_address",
-    "remove_forward",
     "resend",
     "restart",
     "restore_intent",

@@ -7,9 +7,11 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
+from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments import credentials, inputs
+from panel.contract_input import parse_limits
+from panel.environments import inputs
+from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.services.checks import (
     check_devices,
@@ -33,7 +35,8 @@ from panel.errors import Conflict, Invalid
 from panel.operations.models import OperationKind
 from panel.plans.models import PlanVersion
 from panel.plans.rules import check_allowance, check_choices, newest, refuse_own_size
-from panel.tenants.permissions import Permission
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from runtime.contract import DesiredState, Limits
 
 _MIB = 2**20
@@ -97,7 +100,7 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     if row.devices != had:
         _give_devices(actor, row, had)
     if "ssh_keys" in changes:
-        row.ssh_keys = credentials.check_ssh_keys(changes["ssh_keys"] or [])
+        row.ssh_keys = check_ssh_keys(changes["ssh_keys"] or [])
         row.credentials_revision += 1
     if changes.get("network") is not None:
         options = network_options(actor, row.tenant, changes["network"])
@@ -139,7 +142,7 @@ def _resize_by(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> No
         take_version(row, plan_version(actor, row.tenant, changes["plan"]), limits)
         row.follows_plan = not limits and changes.get("follows_plan") is not False
     elif limits:
-        resize(row, inputs.parse_limits({**row.limits, **limits}))
+        resize(row, parse_limits({**row.limits, **limits}))
         row.follows_plan = False
     elif changes.get("follows_plan") is not None:
         _follow(row, wanted=bool(changes["follows_plan"]))
@@ -162,18 +165,14 @@ def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, An
     room.
     """
     check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.devices)
-    check_allowance(version, "addresses", row.addresses.filter(released_at=None, family=4).count())
-    check_allowance(version, "forwards", row.forwards.count())
-    resize(row, inputs.parse_limits({**version.limits, **(limits or {})}))
+    for feature in FEATURES:
+        for name, count in feature.counted(row).items():
+            check_allowance(version, name, count)
+    resize(row, parse_limits({**version.limits, **(limits or {})}))
     row.plan_version = version
     row.plan_problem, row.plan_tried_at = "", None
-    row.traffic_state = wanted_traffic_state(row)
-
-
-def wanted_traffic_state(row: Environment) -> str:
-    from panel.metering.services import wanted_state  # noqa: PLC0415 - metering changes environments
-
-    return wanted_state(row)
+    for feature in FEATURES:
+        feature.plan_given(row)
 
 
 def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]) -> Changed:

@@ -7,20 +7,18 @@ from uuid import UUID
 from django.db.models import CharField, UUIDField
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
+from panel.contract_input import parse_limits
 from panel.environments import inputs
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid
 from panel.plans.models import Plan, PlanVersion
 from panel.plans.rules import refuse_device, refuse_own_size, why_no_device
 from panel.prepared import Given, Prepared
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
 from panel.text import paragraphs
 from runtime.contract import Limits
-
-#: Most addresses of one family that one environment gets.
-MOST_ADDRESSES = 16
 
 _NAMED = Prepared(
     lambda: (
@@ -49,11 +47,11 @@ def limits_for(
         refuse_own_size(tenant)
         if not limits:
             raise Invalid(_("Give a plan, or limits with cpu, memory_mb and disk_mb."), field="limits")
-        return None, inputs.parse_limits(limits)
+        return None, parse_limits(limits)
     found = plan_version(actor, tenant, plan)
     if limits:
         refuse_own_size(tenant)
-    return found, inputs.parse_limits({**found.limits, **(limits or {})})
+    return found, parse_limits({**found.limits, **(limits or {})})
 
 
 def plan_version(actor: Actor, tenant: Tenant, plan: str) -> PlanVersion:
@@ -110,16 +108,6 @@ def check_devices(actor: Actor, environment: Environment, had: Sequence[str] = (
 def check_stop_timeout(value: float) -> float:
     if not 0 <= value <= 600:
         raise Invalid(_("stop_timeout_s is 0 to 600 seconds."), field="stop_timeout_s")
-    return value
-
-
-def check_count(value: int | None, field: str) -> int | None:
-    if value is not None and not 0 <= value <= MOST_ADDRESSES:
-        raise Invalid(
-            _("%(field)s is 0 to %(most_addresses)s addresses.")
-            % {"field": field, "most_addresses": MOST_ADDRESSES},
-            field=field,
-        )
     return value
 
 

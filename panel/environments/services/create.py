@@ -1,7 +1,7 @@
 """A new environment: reserved, placed, leased its addresses, and asked for."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,12 +10,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel import dispatch
-from panel.accounts.actor import Actor
+from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments import credentials, inputs
+from panel.environments import credentials, inputs, placement
+from panel.environments.features import FEATURES, Reserved
 from panel.environments.models import Environment
 from panel.environments.services.checks import (
-    check_count,
     check_devices,
     check_stop_timeout,
     check_text,
@@ -27,19 +27,17 @@ from panel.environments.services.checks import (
 from panel.environments.services.intent import Changed, New, announce, audited, note_unsent
 from panel.environments.services.tags import check_tags, give_tags
 from panel.environments.specs import spec_of
-from panel.errors import Conflict, Invalid
-from panel.networks import services as networks
-from panel.networks.models import Address
-from panel.nodes import placement
+from panel.errors import Conflict
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
-from panel.plans.rules import check_allowance, check_choices
+from panel.plans.rules import check_choices
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.quotas.refusals import counting_refusals
 from panel.quotas.selectors import envelope_of
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
 from panel.tenants.selectors import locked_state, refuse_suspended
 from runtime.contract import DesiredState, Limits
 
@@ -87,7 +85,7 @@ def create_environment(
         plan_version=version,
         follows_plan=version is not None and not limits,
         limits=wanted.model_dump(mode="json"),
-        ssh_keys=credentials.check_ssh_keys(ssh_keys),
+        ssh_keys=check_ssh_keys(ssh_keys),
         network_options=network_options(actor, tenant, network),
         security=security_profile(actor, tenant, security),
         devices=inputs.parse_devices(devices),
@@ -100,17 +98,23 @@ def create_environment(
     check_devices(actor, environment)
     words = check_tags(tags) if tags else []
     shown = set_password(environment, root_password)
-    counts = {4: check_count(ipv4, "ipv4"), 6: check_count(ipv6, "ipv6")}
+    asked = {"ipv4": ipv4, "ipv6": ipv6}
+    for feature in FEATURES:
+        feature.check_asked(asked)
     with counting_refusals(), transaction.atomic():
-        operation, addresses = _place_and_save(actor, environment, wanted, counts)
+        operation, reserved = _place_and_save(actor, environment, wanted, asked)
         if words:
             give_tags(environment, words)
-    return Changed(environment, operation, shown, New([one.address for one in addresses], words))
+    return Changed(environment, operation, shown, New(_united(one.shown for one in reserved), words))
+
+
+def _united(each: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
+    return {key: value for one in each for key, value in one.items()}
 
 
 def _place_and_save(
-    actor: Actor, environment: Environment, limits: Limits, counts: dict[int, int | None]
-) -> tuple[Operation, list[Address]]:
+    actor: Actor, environment: Environment, limits: Limits, asked: Mapping[str, Any]
+) -> tuple[Operation, list[Reserved]]:
     tenant = environment.tenant
     refuse_suspended(locked_state(tenant))
     refuse_taken_name(tenant, environment.name)
@@ -124,29 +128,15 @@ def _place_and_save(
         devices=environment.devices,
         limits=limits,
     )
-    wanted = {
-        family: int(networks.has_family(node, family)) if count is None else count
-        for family, count in counts.items()
-    }
-    if environment.plan_version is not None and counts[4] is None:
-        most = environment.plan_version.parsed_allowances.addresses
-        wanted[4] = wanted[4] if most is None else min(wanted[4], most)
-    check_allowance(environment.plan_version, "addresses", wanted[4], field="ipv4")
-    amounts = quotas.amounts_of(limits)
-    quotas.reserve(tenant, {**amounts, Resource.ADDRESSES: wanted[4]})
-    placement.take(node, amounts[Resource.CPU], limits.memory_mb, limits.disk_mb)
     environment.node = node
+    reserved = [feature.reserve(environment, asked) for feature in FEATURES]
+    amounts = quotas.amounts_of(limits)
+    quotas.reserve(tenant, {**amounts, **_united(one.amounts for one in reserved)})
+    placement.take(node, amounts[Resource.CPU], limits.memory_mb, limits.disk_mb)
     environment.slot = placement.free_slot(node)
     environment.sent_at, environment.send_attempts = now, 1
-    pools = networks.pools_of(node) if any(wanted.values()) else {}
-    addresses = []
-    for family, number in wanted.items():
-        if number and family not in pools:
-            raise Invalid(
-                _("The node has no IPv%(family)s network; ask for 0.") % {"family": family},
-                field=f"ipv{family}",
-            )
-        addresses += networks.lease(environment, tenant, pools[family], number) if number else []
+    for one in reserved:
+        one.take()
     operation = operations.open_operation(
         actor,
         environment,
@@ -154,6 +144,7 @@ def _place_and_save(
         details={"image": environment.image, "limits": environment.limits},
         before={"desired_state": DesiredState.DELETED},
     )
+    environment.operation_id = operation.pk
     try:
         with transaction.atomic():
             environment.save(force_insert=True)
@@ -161,22 +152,23 @@ def _place_and_save(
         refuse_taken_name(tenant, environment.name)
         raise Conflict(_("Another change got in between."), next_step=_("Try again.")) from error
     operation.save(force_insert=True)
-    Address.objects.bulk_create(addresses)
+    for one in reserved:
+        one.save()
     record(
         actor,
         "environment.create",
         tenant_id=tenant.pk,
         target=environment,
-        after={**audited(environment), "addresses": [a.address for a in addresses]},
+        after={**audited(environment), **_united(one.audited for one in reserved)},
         operation_id=operation.pk,
     )
     dispatch.apply_on_commit(
-        spec_of(environment, addresses=addresses, forwards=[], envelope=envelope_of(tenant.chain)),
+        spec_of(environment, parts=[one.parts for one in reserved], envelope=envelope_of(tenant.chain)),
         priority=priority,
         if_lost=lambda: note_unsent(environment),
     )
     announce(environment)
-    return operation, addresses
+    return operation, reserved
 
 
 def _candidates(environment: Environment, now: datetime) -> list[placement.Candidate]:

@@ -5,11 +5,11 @@ from uuid import UUID
 
 from django.db import transaction
 
-from panel.accounts.actor import Actor
 from panel.environments.models import Environment
 from panel.environments.services.intent import Changed, change, locked
 from panel.operations.models import OPEN_STATES, Operation, OperationKind
-from panel.tenants.permissions import Permission
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from runtime.contract import DesiredState
 
 

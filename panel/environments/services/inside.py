@@ -9,19 +9,19 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
+from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments import credentials
+from panel.environments import credentials, placement
 from panel.environments.models import Environment
 from panel.environments.services.create import set_password
 from panel.environments.services.intent import Changed, change
 from panel.errors import Invalid
-from panel.nodes import placement
 from panel.nodes.agent import Agent
 from panel.operations.models import OperationKind
 from panel.plans.rules import check_choices
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.serving.shares import EXECS, Place
-from panel.tenants.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
 from runtime.contract import DesiredState
 
@@ -79,7 +79,7 @@ def set_credentials(
     if ssh_keys is None and root_password is None:
         raise Invalid(_("Give ssh_keys, root_password, or both."), field="root_password")
     shown: list[str | None] = [None]
-    checked = None if ssh_keys is None else credentials.check_ssh_keys(ssh_keys)
+    checked = None if ssh_keys is None else check_ssh_keys(ssh_keys)
     hashed = ""
     if root_password is not None:
         if not root_password:

@@ -11,15 +11,14 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel import dispatch, events
-from panel.accounts.actor import Actor
 from panel.audit.services import record
-from panel.environments import inputs
+from panel.contract_input import parse_limits
+from panel.environments import placement
 from panel.environments.models import Environment
 from panel.environments.selectors import seen_by
 from panel.environments.services.checks import refuse_taken_name
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Refused, Stale
-from panel.nodes import placement
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
 from panel.plans.terms import TrafficAction
@@ -27,8 +26,9 @@ from panel.prepared import Given, Prepared
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.quotas.refusals import counting_refusals
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants.models import TenantState
-from panel.tenants.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
 from runtime.contract import DesiredState, Limits
 from runtime.contract.broker import AGAIN
@@ -87,8 +87,8 @@ class Changed:
 
 @dataclass(frozen=True)
 class New:
-    addresses: Sequence[str]
-    """IPv4 first."""
+    shown: Mapping[str, Any]
+    """What features show of it."""
     tags: Sequence[str]
 
 
@@ -157,6 +157,7 @@ def advance(
     operation = operations.open_operation(
         actor, environment, kind, details=details, before=before, retry_of=retry_of
     )
+    environment.operation_id = operation.pk
     save_intent(environment)
     operation.save(force_insert=True)
     dispatch.apply_on_commit(spec_of(environment), priority=priority, if_lost=lambda: note_unsent(environment))
@@ -231,7 +232,7 @@ def restore_intent(environment: Environment, before: Mapping[str, Any], *, is_wa
     it is what the node has in any case.
     """
     if "limits" in before and before["limits"] != environment.limits:
-        old = inputs.parse_limits(before["limits"])
+        old = parse_limits(before["limits"])
         move_reservation(environment, environment.contract_limits(), old, even_above_limit=not is_wanted)
     for field in INTENT:
         if field in before:

@@ -7,7 +7,6 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from panel import words
-from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments.models import Environment
 from panel.environments.services.change import lay_over, needed
@@ -17,7 +16,8 @@ from panel.errors import Conflict
 from panel.operations import services as operations
 from panel.operations.models import CANCELLABLE, Operation, OperationKind, OperationState
 from panel.quotas.refusals import counting_refusals
-from panel.tenants.permissions import Permission
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from runtime.contract import DesiredState
 from runtime.contract.said import NOTHING
 
@@ -156,3 +156,13 @@ def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
             operation_id=undo.pk,
         )
     return Changed(environment, undo)
+
+
+class EnvironmentControl:
+    """For the pages and the API of operations (`panel.operations.control.Control`)."""
+
+    def retry(self, actor: Actor, operation_id: UUID) -> Operation | None:
+        return retry_operation(actor, operation_id).operation
+
+    def cancel(self, actor: Actor, operation_id: UUID) -> Operation | None:
+        return cancel_operation(actor, operation_id).operation

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.environments.models import Environment
 from panel.environments.services.checks import check_stop_timeout
 from panel.environments.services.intent import Changed, change
 from panel.errors import Conflict
 from panel.operations.models import OperationKind
-from panel.tenants.permissions import Permission
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from runtime.contract import DesiredState
 
 

@@ -7,12 +7,12 @@ from uuid import UUID
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from panel.accounts.actor import Actor
 from panel.audit.services import record
 from panel.environments.models import Environment, EnvironmentTag
 from panel.environments.services.intent import Changed, announce, locked
 from panel.errors import Invalid
-from panel.tenants.permissions import Permission
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 
 _TAG = re.compile(r"[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9])?")
 _MOST_TAGS = 20

@@ -9,7 +9,7 @@ from panel.environments.create_page import CreatePage
 from panel.environments.services import Changed
 from panel.environments.views.once import show_once
 from panel.errors import Invalid, NotFound, Refused
-from panel.ui.shell import chosen_tenant
+from panel.tenants.chosen import chosen_tenant
 from panel.ui.web import PageRequest, blame, page, signed_in
 
 

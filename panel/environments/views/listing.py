@@ -1,28 +1,24 @@
 """The list of environments, and one action for many of them."""
 
 from collections.abc import Callable
-from contextlib import suppress
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from panel.accounts.actor import Actor
 from panel.environments.forms import split_words
 from panel.environments.listing import FILTER_STATES, list_environments
 from panel.environments.models import Environment
 from panel.environments.services import POWER, Changed, delete_environment, tag_environment
 from panel.errors import Invalid, Refused
-from panel.metering.history import sparks as curves
 from panel.nodes.models import Node
-from panel.ui.shell import chosen_tenant
+from panel.rights.actor import Actor
+from panel.tenants.chosen import chosen_tenant
 from panel.ui.web import PageRequest, back, page, sentence, signed_in
 
-#: Of one page of the list.
-_MOST_SPARKS = 50
 _MOST_AT_ONCE = 200
 #: A sentence with more names says no more.
 _NAMES_TOLD = 12
@@ -56,18 +52,6 @@ def environments(request: PageRequest) -> HttpResponse:
         else [],
     }
     return page(request, "environments/list.html", context)
-
-
-@require_safe
-@signed_in
-def sparks(request: PageRequest) -> HttpResponse:
-    """`{"<id>": [vCPUs, …]}` of those named by `id` that one may see; asked for once the list is there."""
-    wanted = list[UUID]()
-    for value in request.GET.getlist("id")[:_MOST_SPARKS]:
-        with suppress(ValueError):
-            wanted.append(UUID(value))
-    seen = Environment.objects.for_actor(request.actor).filter(pk__in=wanted).values_list("pk", flat=True)
-    return JsonResponse(curves(seen))
 
 
 @require_POST

@@ -3,34 +3,36 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Prefetch
 from django.http import HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
 from panel.environments import services
+from panel.environments.features import FEATURES, Tab, tabs_for
 from panel.environments.models import Environment, EnvironmentUsage, State
 from panel.environments.selectors import happenings
 from panel.environments.services import POWER
 from panel.environments.views.once import secret_of
 from panel.errors import Invalid
-from panel.metering.history import history
-from panel.networks.models import Address
 from panel.operations.models import Operation, Operations
-from panel.tenants.permissions import Permission
+from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, back, page, signed_in
 from runtime.contract import DesiredState
 
 _MIB = 2**20
-#: Hours that the graphs may show, and how they are called.
-_SPANS = {"1": "1 h", "6": "6 h", "24": "24 h"}
+_TABS = (
+    Tab("overview", gettext_lazy("Overview"), 0),
+    Tab("activity", gettext_lazy("Activity"), 40),
+    Tab("settings", gettext_lazy("Settings"), 50),
+)
 
 
 def get(request: PageRequest, environment_id: UUID) -> Environment:
     return (
         Environment.objects.select_related("tenant", "node", "plan_version__plan", "usage", "created_by")
-        .prefetch_related(Prefetch("addresses", Address.objects.held()), "forwards", "tags")
+        .prefetch_related(*(one for feature in FEATURES for one in feature.prefetched()), "tags")
         .get_for(request.actor, environment_id)
     )
 
@@ -41,7 +43,11 @@ def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, An
     return {
         "section": "environment",
         "tab": tab,
-        "tab_url": reverse("environment" if tab == "overview" else f"environment-{tab}", args=[row.pk]),
+        "tabs": [
+            {"name": one.name, "label": one.label, "url": _url_of(row, one.name)}
+            for one in tabs_for(lambda permission: actor.can(permission, row), _TABS)
+        ],
+        "tab_url": _url_of(row, tab),
         "environment": row,
         "limits": row.contract_limits(),
         "state": row.state,
@@ -66,6 +72,10 @@ def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, An
     }
 
 
+def _url_of(row: Environment, tab: str) -> str:
+    return reverse("environment" if tab == "overview" else f"environment-{tab}", args=[row.pk])
+
+
 def _operations(request: PageRequest, row: Environment) -> Operations:
     return Operation.objects.for_actor(request.actor).filter(environment=row)
 
@@ -79,10 +89,8 @@ def usage_of(row: Environment) -> EnvironmentUsage | None:
 def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     context = context_of(request, row, "overview")
-    hours = request.GET.get("hours", "1")
-    hours = hours if hours in _SPANS else "1"
-    context["hours"], context["spans"] = hours, _SPANS
-    context["history"] = history(row, int(hours))
+    for feature in FEATURES:
+        context.update(feature.overview(row, request.GET))
     context["marks"] = [
         {"at": one.finished_at.timestamp(), "label": one.get_kind_display()}
         for one in _operations(request, row)[:50]

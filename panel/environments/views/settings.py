@@ -21,7 +21,7 @@ from panel.environments.views.one import context_of, get, usage_of
 from panel.errors import Refused
 from panel.images.models import Image
 from panel.plans.rules import why_no_device
-from panel.tenants.permissions import Permission
+from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, page, sentence, signed_in
 from runtime.contract import Device
 

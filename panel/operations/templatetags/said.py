@@ -3,9 +3,12 @@
 from typing import Any
 
 from django import template
+from django.utils import timezone
 
 from panel.audit.models import AuditRecord
+from panel.operations.models import Operation
 from panel.said import read, shown, step_name
+from panel.ui.templatetags.wadah import took
 from runtime.contract.said import Said
 
 register = template.Library()
@@ -39,3 +42,11 @@ def cause_and_next(row: Any) -> dict[str, Any]:
 def happening(record: AuditRecord) -> dict[str, str]:
     """What a node repaired, or saw happen, by itself."""
     return {"text": shown(read((record.after or {}).get("message", ""))), "who": record.who}
+
+
+@register.filter
+def length_of(operation: Operation) -> str:
+    """How long an operation took, or has taken so far."""
+    end = operation.finished_at or timezone.now()
+    ms = max((end - operation.created_at).total_seconds() * 1000, 0)
+    return took(ms)

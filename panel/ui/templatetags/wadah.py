@@ -10,36 +10,18 @@ from django.forms import BoundField
 from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
-from panel.environments.models import State
+from panel.states import Shown
 
 register = template.Library()
 
 _KIB = 1024
 #: Share of a limit from which a bar warns, and from which it is alarmed.
 _WARN, _ALARM = 0.80, 0.95
-
-_TONES = {
-    "running": "ok", "succeeded": "ok", "ready": "ok", "active": "ok", "enabled": "ok", "online": "ok",
-    "provisioning": "busy", "deleting": "busy", "pending": "busy", "building": "busy", "waiting": "busy",
-    "paused": "warn", "suspended": "warn", "cancelled": "off", "draining": "warn", "silent": "bad",
-    "stopped": "off", "deleted": "off", "disabled": "off", "failed": "bad",
-}  # fmt: skip
-_WORDS = {
-    "running": gettext_lazy("running"), "succeeded": gettext_lazy("succeeded"), "ready": gettext_lazy("ready"),
-    "active": gettext_lazy("active"), "enabled": gettext_lazy("enabled"), "online": gettext_lazy("online"),
-    "provisioning": gettext_lazy("provisioning"), "deleting": gettext_lazy("deleting"),
-    "pending": gettext_lazy("pending"), "building": gettext_lazy("building"),
-    "waiting": gettext_lazy("waiting"), "paused": gettext_lazy("paused"),
-    "suspended": gettext_lazy("suspended"), "cancelled": gettext_lazy("cancelled"),
-    "draining": gettext_lazy("draining"), "silent": gettext_lazy("silent"),
-    "stopped": gettext_lazy("stopped"), "deleted": gettext_lazy("deleted"),
-    "disabled": gettext_lazy("disabled"), "failed": gettext_lazy("failed"),
-}  # fmt: skip
 
 
 @register.simple_tag
@@ -56,11 +38,10 @@ def _drawn(name: str, css: str) -> SafeString:
 
 
 @register.simple_tag
-def state_dot(state: str, css: str = "", *, work: bool = False) -> SafeString:
-    """A dot with its word. `work`: the operation sense of "running" (busy, not fine)."""
-    tone = "busy" if work and state == "running" else _TONES.get(str(state), "off")
-    css = f"state {tone} {css}" if css else f"state {tone}"
-    return format_html('<span class="{}">{}</span>', css, _WORDS.get(str(state), str(state)))
+def state_dot(state: Shown, css: str = "") -> SafeString:
+    """A dot with its word, as the state's own enum has them."""
+    css = f"state {state.tone} {css}" if css else f"state {state.tone}"
+    return format_html('<span class="{}">{}</span>', css, state.label)
 
 
 @register.simple_tag
@@ -112,7 +93,7 @@ def bytes_text(value: float | str | None) -> str:
 
 @register.filter
 def mib_text(value: float | None) -> str:
-    return "–" if value is None else bytes_text(_mib(value))
+    return "–" if value is None else bytes_text(mib(value))
 
 
 @register.filter
@@ -140,14 +121,6 @@ def number(value: float | None) -> str:
 def number_or_empty(value: float | None) -> str:
     """As a number field wants it: a point, and nothing where there is none."""
     return "" if value is None else f"{float(value):g}"
-
-
-@register.filter
-def resource_text(value: float | None, resource: str) -> str:
-    """An amount of a quota's resource with its unit."""
-    if value is None:
-        return _("no limit")
-    return mib_text(value) if resource.endswith("_mb") else number(value)
 
 
 @register.filter
@@ -179,14 +152,6 @@ def since(moment: datetime | None) -> str:
     return "" if moment is None else span(max((timezone.now() - moment).total_seconds(), 0))
 
 
-@register.filter
-def length_of(operation: Any) -> str:
-    """How long an operation took, or has taken so far."""
-    end = operation.finished_at or timezone.now()
-    ms = max((end - operation.created_at).total_seconds() * 1000, 0)
-    return took(ms)
-
-
 @register.simple_tag
 def bar(
     used: float | None,
@@ -202,11 +167,11 @@ def bar(
     `level` (0 to 1) decides the colour where what is drawn doesn't: promises without a bound are no alarm.
     """
     head = format_html('<div class="figures">{}</div>', figures) if figures or not limit else ""
-    drawn = _rects(used, limit, label, reserved, level) if limit else ""
+    drawn = rects(used, limit, label, reserved, level) if limit else ""
     return format_html('<div class="meter">{}{}</div>', head, drawn)
 
 
-def _rects(
+def rects(
     used: float | None, limit: float, label: str, reserved: float | None = None, level: float | None = None
 ) -> SafeString:
     """Drawn as SVG attributes: the CSP allows no inline width."""
@@ -226,61 +191,8 @@ def _rects(
     )
 
 
-def _mib(value: float) -> float:
+def mib(value: float) -> float:
     return value * _KIB * _KIB
-
-
-@register.simple_tag
-def usage_cell(metric: str, used: float | None, limit: float, label: str) -> SafeString:
-    """A cell of the list with what an environment uses of a limit, which usage.js keeps right.
-
-    `cpu` is in vCPUs, and sparks.js draws its last half hour; of `memory_bytes` and `disk_bytes` the limit is
-    in MiB.
-    """
-    text, whole = (number, limit) if metric == "cpu" else (bytes_text, _mib(limit))
-    return format_html(
-        '<td data-label="{}" data-metric="{}" data-limit="{}"><div class="meter"><div class="figures">'
-        "<span data-now>{}</span> /\N{NO-BREAK SPACE}{}</div>{}{}</div></td>",
-        label,
-        metric,
-        f"{whole:.15g}",
-        _whole(text(used or 0)),
-        _whole(text(whole)),
-        _rects(used, whole, label),
-        _SPARK if metric == "cpu" else "",
-    )
-
-
-def _whole(text: str) -> str:
-    """A number and its unit stay on one line."""
-    return text.replace(" ", "\N{NO-BREAK SPACE}")
-
-
-_SPARK = format_html('<svg class="{}"></svg>', "spark")
-#: What one may ask of an environment in that state, with its icon and what its button is called.
-_POWER = {
-    State.RUNNING: (
-        ("restart", "refresh", gettext_lazy("Restart %(name)s")),
-        ("stop", "player-stop", gettext_lazy("Stop %(name)s")),
-    ),
-    State.STOPPED: (("start", "player-play", gettext_lazy("Start %(name)s")),),
-    State.FAILED: (("start", "player-play", gettext_lazy("Start %(name)s")),),
-    State.PAUSED: (("resume", "player-play", gettext_lazy("Resume %(name)s")),),
-}
-
-
-@register.simple_tag
-def power_buttons(state: State, name: str, url: str) -> SafeString:
-    """Buttons of one row. They send the one form of the list, `power`, to the address below `url`."""
-    return format_html_join(
-        "",
-        '<button class="icon-button tiny" form="power" formaction="{}power" name="action" value="{}"'
-        ' title="{}">{}</button>',
-        (
-            (url, action, title % {"name": name}, icon(symbol))
-            for action, symbol, title in _POWER.get(state, ())
-        ),
-    )
 
 
 @register.simple_tag
@@ -353,36 +265,12 @@ def words(value: str) -> str:
     return str(value).replace("_", " ").replace("-", " ")
 
 
-@register.filter
-def is_busy(state: str) -> bool:
-    return state in {State.PROVISIONING, State.DELETING}
-
-
 @register.simple_tag
 def mib_bar(used_bytes: float | None, limit_mib: float | None, label: str) -> SafeString:
     """Bytes in use of a limit in MiB."""
-    return bar(used_bytes, _mib(limit_mib or 0), label=label)
+    return bar(used_bytes, mib(limit_mib or 0), label=label)
 
 
 @register.filter
 def split(text: str) -> list[str]:
     return text.split()
-
-
-_RESOURCES = {
-    "environments": gettext_lazy("Environments"),
-    "cpu": gettext_lazy("vCPU"),
-    "memory_mb": gettext_lazy("Memory"),
-    "disk_mb": gettext_lazy("Disk"),
-    "addresses": gettext_lazy("IPv4 addresses"),
-    "forwards": gettext_lazy("Port forwards"),
-    "snapshots": gettext_lazy("Snapshots"),
-    "swap_mb": gettext_lazy("Swap"),
-    "processes": gettext_lazy("Processes"),
-    "backups": gettext_lazy("Backups"),
-}
-
-
-@register.filter
-def resource_label(resource: str) -> str:
-    return str(_RESOURCES.get(resource, resource))

@@ -9,12 +9,12 @@ from django.core import mail
 from django.test import Client
 from django.utils import timezone
 
-from panel.access.invitations import invite, invite_to_environment, revoke_invitation
-from panel.access.members import remove_member
 from panel.access.models import Invitation, Share
 from panel.accounts.models import User
 from panel.audit.models import AuditRecord
 from panel.errors import Forbidden, Invalid
+from panel.people.invitations import invite, invite_to_environment, revoke_invitation
+from panel.people.members import remove_member
 from panel.tenants.models import Membership, Tenant
 from tests.panel.support import factories
 

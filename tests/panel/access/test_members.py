@@ -3,12 +3,12 @@
 import pytest
 from django.test import Client
 
-from panel.access.members import remove_member, set_member
-from panel.access.roles import create_role, delete_role, update_role
-from panel.accounts.actor import Actor
 from panel.errors import Conflict, Forbidden, Invalid, Stale
+from panel.people.members import remove_member, set_member
+from panel.people.roles import create_role, delete_role, update_role
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants.models import Membership, Tenant
-from panel.tenants.permissions import Permission
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db

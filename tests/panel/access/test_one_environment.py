@@ -7,15 +7,15 @@ from django.test import Client
 from django.utils import timezone
 
 from panel.access.models import Invitation, Share
-from panel.accounts.actor import Actor
 from panel.accounts.models import Token
-from panel.accounts.services import create_token
 from panel.environments.models import Environment
 from panel.live.consumer import _groups
 from panel.networks.models import Address
 from panel.operations.models import Operation
+from panel.people.tokens import create_token
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
 from tests.panel.security.sockets import handshake, run, socket
 from tests.panel.support import factories
 

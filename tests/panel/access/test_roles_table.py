@@ -2,7 +2,7 @@
 
 import pytest
 
-from panel.tenants.permissions import PLATFORM, Permission
+from panel.rights.permissions import PLATFORM, Permission
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db

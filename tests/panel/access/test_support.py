@@ -8,13 +8,13 @@ from django.test import Client
 from django.utils import timezone
 
 from panel.access.models import SupportAccess
-from panel.access.support import enter
-from panel.accounts.actor import Actor
 from panel.accounts.models import Token, User
 from panel.audit.models import AuditRecord
 from panel.environments.models import Environment
 from panel.errors import Forbidden
-from panel.tenants.permissions import SUPPORT, Permission
+from panel.people.support import enter
+from panel.rights.actor import Actor
+from panel.rights.permissions import SUPPORT, Permission
 from tests.panel.security.sockets import handshake, run, socket
 from tests.panel.support import factories
 

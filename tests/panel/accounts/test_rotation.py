@@ -12,13 +12,13 @@ from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from django.conf import settings
 from django.test import Client
 
-from panel.access.invitations import find, invite
 from panel.api.models import IdempotencyRecord
 from panel.audit.models import AuditHead
 from panel.audit.services import record
 from panel.audit.verify import verify
 from panel.config.rotation import rotate
 from panel.config.secrets import OldKey, Secrets, StillGood
+from panel.people.invitations import find, invite
 from runtime.contract import Purpose, Ticket
 from tests.panel.support import factories
 

@@ -14,7 +14,7 @@ from panel.accounts import factors_at_rest
 from panel.accounts.models import User
 from panel.accounts.policy import set_policy
 from panel.audit.models import AuditRecord
-from panel.tenants.services import update_tenant
+from panel.tenancy.services import update_tenant
 from tests.panel.security.sockets import handshake, run, socket
 from tests.panel.support import factories
 

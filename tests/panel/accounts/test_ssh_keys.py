@@ -3,12 +3,12 @@
 import pytest
 from django.test import Client
 
-from panel.accounts.actor import Actor
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import add_ssh_key, remove_ssh_key
 from panel.audit.models import AuditRecord
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NotFound
+from panel.rights.actor import Actor
 from tests.panel.security.world import SSH_KEY
 from tests.panel.support import factories
 

@@ -8,7 +8,7 @@ from django.test import Client
 from panel.environments import services
 from panel.environments.models import Environment
 from panel.errors import NodeAway
-from panel.tenants.lifecycle import resume_tenant, suspend_tenant
+from panel.tenancy.lifecycle import resume_tenant, suspend_tenant
 from panel.tenants.models import Membership
 from tests.panel.support import factories
 

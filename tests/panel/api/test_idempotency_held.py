@@ -11,16 +11,16 @@ from django.http import HttpResponse
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from panel.accounts.actor import Actor
 from panel.accounts.models import Token, User
-from panel.accounts.services import create_token
 from panel.api import held, idempotency
 from panel.api.held import KEEPER, forget_old
 from panel.api.idempotency import once
 from panel.api.models import IdempotencyRecord
 from panel.environments.models import Environment
+from panel.people.tokens import create_token
+from panel.rights.actor import Actor
 from panel.serving.later import Later
-from panel.tenants.lifecycle import suspend_tenant
+from panel.tenancy.lifecycle import suspend_tenant
 from panel.tenants.models import Membership, Tenant
 from tests.panel.support import factories
 

@@ -7,8 +7,8 @@ import json
 import pytest
 from django.test import Client
 
-from panel.accounts.actor import Actor
 from panel.audit.services import record
+from panel.rights.actor import Actor
 from panel.tenants.models import Tenant
 from tests.panel.support import factories
 

@@ -2,12 +2,13 @@
 
 import pytest
 
-from panel.environments import services
+from panel.environments.consistency import examine
 from panel.environments.models import Environment
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Forbidden, Invalid, NoRoom, NotFound, QuotaExceeded
+from panel.networks.addresses import add_addresses, remove_address
+from panel.networks.forwards import add_forward
 from panel.networks.models import Address, AddressPool
-from panel.operations.consistency import examine
 from panel.plans.services import create_plan
 from panel.quotas.models import Quota
 from tests.panel.environments.test_list_rights import signed_in
@@ -29,7 +30,7 @@ def test_one_more_reaches_the_node_and_the_first_stays_first() -> None:
     tenant = factories.tenant(quota={"addresses": 3})
     row = factories.environment(tenant)
     first = held(row)[0]
-    [made], changed = services.add_addresses(factories.member(tenant), row.pk)
+    [made], changed = add_addresses(factories.member(tenant), row.pk)
     assert changed.operation is not None and changed.operation.kind == "addresses"
     row.refresh_from_db()
     assert [str(one) for one in spec_of(row).network.ipv4] == [first, made.address]
@@ -37,7 +38,7 @@ def test_one_more_reaches_the_node_and_the_first_stays_first() -> None:
     # whatever number a new one has: the lowest of the pool here
     Address.objects.filter(pool=made.pool, offset=made.pool.first).update(offset=made.pool.last)
     AddressPool.objects.filter(pk=made.pool_id).update(last=made.pool.first)
-    services.add_addresses(factories.member(tenant), row.pk)
+    add_addresses(factories.member(tenant), row.pk)
     row.refresh_from_db()
     assert str(spec_of(row).network.ipv4[0]) == first
 
@@ -63,18 +64,18 @@ def test_a_full_quota_a_small_plan_and_an_empty_pool_change_nothing() -> None:
     row = factories.environment(tenant)
     owner, before = factories.member(tenant), held(row)
     with pytest.raises(QuotaExceeded):
-        services.add_addresses(owner, row.pk)
-    services.add_addresses(owner, row.pk, family=6)  # IPv6 is free
+        add_addresses(owner, row.pk)
+    add_addresses(owner, row.pk, family=6)  # IPv6 is free
     create_plan(factories.administrator(), name="One", limits=factories.LIMITS, allowances={"addresses": 1})
     roomy = factories.tenant()
     small = factories.environment(roomy, limits=None, plan="one")
     with pytest.raises(Conflict, match="The plan One gives 1 addresses"):
-        services.add_addresses(factories.member(roomy), small.pk)
+        add_addresses(factories.member(roomy), small.pk)
     free = factories.environment(roomy)
     taken = Address.objects.filter(environment=free, family=4).get().offset
     AddressPool.objects.filter(family=4).update(first=taken, last=taken)
     with pytest.raises(NoRoom, match="no free address"):
-        services.add_addresses(factories.member(roomy), free.pk)
+        add_addresses(factories.member(roomy), free.pk)
     assert held(row)[:1] == before[:1]
     assert len(held(free)) == 2
 
@@ -84,14 +85,14 @@ def test_taken_away_it_rests_and_the_quota_has_it_back() -> None:
     tenant = factories.tenant()
     row = factories.environment(tenant)
     owner = factories.member(tenant)
-    [made], _ = services.add_addresses(owner, row.pk)
-    services.remove_address(owner, row.pk, made.pk)
+    [made], _ = add_addresses(owner, row.pk)
+    remove_address(owner, row.pk, made.pk)
     assert reserved(row) == 1
     made.refresh_from_db()
     assert made.released_at is not None
     assert made.address not in held(row)
     with pytest.raises(NotFound):
-        services.remove_address(owner, row.pk, made.pk)
+        remove_address(owner, row.pk, made.pk)
     assert examine() == []
 
 
@@ -100,12 +101,12 @@ def test_the_one_that_forwards_lead_to_stays() -> None:
     tenant = factories.tenant()
     row = factories.environment(tenant)
     owner = factories.member(tenant)
-    services.add_forward(owner, row.pk, port=80)
+    add_forward(owner, row.pk, port=80)
     [only] = Address.objects.filter(environment=row, family=4).held()
     with pytest.raises(Conflict, match="its only IPv4 address"):
-        services.remove_address(owner, row.pk, only.pk)
-    services.add_addresses(owner, row.pk)
-    services.remove_address(owner, row.pk, only.pk)
+        remove_address(owner, row.pk, only.pk)
+    add_addresses(owner, row.pk)
+    remove_address(owner, row.pk, only.pk)
 
 
 def test_who_may_not_and_what_is_no_number() -> None:
@@ -113,14 +114,14 @@ def test_who_may_not_and_what_is_no_number() -> None:
     tenant = factories.tenant()
     row = factories.environment(tenant)
     with pytest.raises(Forbidden):
-        services.add_addresses(factories.member(tenant, "viewer"), row.pk)
+        add_addresses(factories.member(tenant, "viewer"), row.pk)
     for values in ({"family": 5}, {"count": 0}, {"count": 17}):
         with pytest.raises(Invalid):
-            services.add_addresses(factories.member(tenant), row.pk, **values)
+            add_addresses(factories.member(tenant), row.pk, **values)
     with pytest.raises(Conflict, match="at most 16"):
-        services.add_addresses(factories.member(tenant), row.pk, count=16)
+        add_addresses(factories.member(tenant), row.pk, count=16)
     with pytest.raises(NotFound):
-        services.add_addresses(factories.member(factories.tenant()), row.pk)
+        add_addresses(factories.member(factories.tenant()), row.pk)
 
 
 def test_by_the_page_and_by_the_api() -> None:

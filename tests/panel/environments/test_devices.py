@@ -11,9 +11,9 @@ from panel.environments.models import Environment
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Forbidden, Invalid
 from panel.plans.services import create_plan, update_plan
-from panel.tenants.lifecycle import suspend_tenant
+from panel.rights.permissions import Permission
+from panel.tenancy.lifecycle import suspend_tenant
 from panel.tenants.models import Tenant
-from panel.tenants.permissions import Permission
 from runtime.contract import DesiredState, Device
 from tests.panel.support import factories
 
@@ -78,7 +78,7 @@ def test_a_running_one_restarts_for_it_and_who_may_not_restart_may_not_give_it(t
     assert row.boots == 1, "a stopped one has it gone at its next start"
     factories.reported(row)
     environments.start(factories.member(tenant), row.pk)
-    from panel.access.roles import create_role
+    from panel.people.roles import create_role
     from panel.tenants.models import Membership
 
     owner = factories.member(tenant)

@@ -11,7 +11,7 @@ from django.utils import timezone
 from panel.access.models import Share
 from panel.accounts.models import User
 from panel.environments.models import Environment
-from panel.ui import outages
+from panel.frame import outages
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db

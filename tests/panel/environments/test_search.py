@@ -3,8 +3,8 @@
 import pytest
 from django.http import QueryDict
 
-from panel.accounts.actor import Actor
 from panel.environments import listing, search
+from panel.rights.actor import Actor
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db

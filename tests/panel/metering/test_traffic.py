@@ -9,12 +9,12 @@ from django.test import Client
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.environments.specs import spec_of
-from panel.environments.use import observe_usage
 from panel.errors import Refused
+from panel.metering.intake import observe_usage
 from panel.metering.models import TrafficMonth
 from panel.metering.services import undo_past
+from panel.offers.rolling import roll
 from panel.operations.models import Operation
-from panel.plans.rolling import roll
 from panel.plans.services import create_plan, update_plan
 from panel.tenants.models import Tenant
 from runtime.contract import DesiredState, Usage, UsageReport

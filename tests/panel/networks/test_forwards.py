@@ -6,12 +6,13 @@ from itertools import pairwise
 import pytest
 from django.test import Client
 
-from panel.environments import services
 from panel.environments.models import Environment
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Invalid, NoRoom
+from panel.networks.addresses import add_addresses, remove_address
+from panel.networks.forwards import add_forward, remove_forward
 from panel.networks.models import Address, PortForward
-from panel.tenants.lifecycle import resume_tenant, suspend_tenant
+from panel.tenancy.lifecycle import resume_tenant, suspend_tenant
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +27,7 @@ def row() -> Environment:
 @pytest.mark.parametrize("node_port", [0, 1, 22, 443, 8080, 19_999, 20_010, 65_535, 65_536, -1])
 def test_a_port_outside_the_nodes_range_is_refused_with_the_range(row: Environment, node_port: int) -> None:
     with pytest.raises(Invalid, match="20000 to 20009") as refused:
-        services.add_forward(factories.administrator(), row.pk, port=80, node_port=node_port)
+        add_forward(factories.administrator(), row.pk, port=80, node_port=node_port)
     assert refused.value.field == "node_port"
     assert not PortForward.objects.exists()
 
@@ -49,23 +50,23 @@ def test_it_leads_to_an_address_or_is_refused() -> None:
     only6 = factories.environment(factories.tenant(), ipv4=0, ipv6=1)
     actor = factories.administrator()
     with pytest.raises(Invalid, match="no address") as refused:
-        services.add_forward(actor, bare.pk, port=80)
+        add_forward(actor, bare.pk, port=80)
     assert refused.value.code == "no_address"
-    services.add_forward(actor, only6.pk, port=80)
+    add_forward(actor, only6.pk, port=80)
     with pytest.raises(Conflict, match="its only address"):
-        services.remove_address(actor, only6.pk, Address.objects.get(environment=only6).pk)
+        remove_address(actor, only6.pk, Address.objects.get(environment=only6).pk)
 
 
 def test_ports_come_in_no_sequence_until_none_is_left(row: Environment) -> None:
     actor = factories.administrator()
-    drawn = [services.add_forward(actor, row.pk, port=80)[0].node_port for _ in range(10)]
+    drawn = [add_forward(actor, row.pk, port=80)[0].node_port for _ in range(10)]
     assert set(drawn) == set(range(20_000, 20_010))
     assert drawn not in (sorted(drawn), sorted(drawn, reverse=True)), "one time in 1.8 million"
-    services.add_forward(actor, row.pk, port=80, protocol="udp")
+    add_forward(actor, row.pk, port=80, protocol="udp")
     with pytest.raises(NoRoom, match="No port"):
-        services.add_forward(actor, row.pk, port=80)
+        add_forward(actor, row.pk, port=80)
     with pytest.raises(Conflict, match="taken already"):
-        services.add_forward(actor, row.pk, port=80, node_port=20_003)
+        add_forward(actor, row.pk, port=80, node_port=20_003)
 
 
 def test_one_of_before_stays_and_can_be_removed(row: Environment) -> None:
@@ -73,7 +74,7 @@ def test_one_of_before_stays_and_can_be_removed(row: Environment) -> None:
         environment=row, tenant=row.tenant, node=row.node, protocol="tcp", node_port=8022, port=22
     )
     assert [one.node_port for one in spec_of(row).network.forwards] == [8022]
-    services.remove_forward(factories.administrator(), row.pk, old.pk)
+    remove_forward(factories.administrator(), row.pk, old.pk)
     assert not PortForward.objects.exists()
 
 
@@ -109,4 +110,4 @@ def test_every_address_of_a_pool_and_every_range_of_ids_is_handed_out() -> None:
     assert sorted(row.slot or 0 for row in rows) == list(range(13))
     assert sorted(Address.objects.values_list("offset", flat=True)) == list(range(2, 15))
     with pytest.raises(NoRoom):
-        services.add_addresses(factories.administrator(), rows[0].pk)
+        add_addresses(factories.administrator(), rows[0].pk)

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 
 from panel.environments import services as environments
+from panel.environments.capacity import capacities, overall, what_if
 from panel.errors import Invalid, NoRoom
-from panel.nodes.capacity import capacities, overall, what_if
 from panel.nodes.models import Node
 from panel.nodes.services import update_node
 from panel.plans.services import create_plan

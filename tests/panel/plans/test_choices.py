@@ -4,9 +4,10 @@ import pytest
 
 from panel.environments import services as environments
 from panel.errors import Conflict, Invalid
+from panel.networks.forwards import add_forward
 from panel.networks.models import Address
 from panel.plans.services import create_plan
-from panel.tenants.services import update_tenant
+from panel.tenancy.services import update_tenant
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -51,9 +52,9 @@ def test_forwards_and_addresses_are_counted_per_environment() -> None:
     assert refused.value.field == "ipv4"
     row = factories.environment(tenant, plan="few", limits=None)
     assert not Address.objects.filter(environment=row, family=4).exists(), "none where the plan has none"
-    environments.add_forward(administrator, row.pk, port=80)
+    add_forward(administrator, row.pk, port=80)
     with pytest.raises(Conflict, match="gives 1 port forwards to an environment; this would be number 2"):
-        environments.add_forward(administrator, row.pk, port=81)
+        add_forward(administrator, row.pk, port=81)
 
 
 def test_a_tenant_that_must_use_plans_takes_no_size_of_its_own() -> None:

@@ -8,8 +8,8 @@ from django.test import Client
 from panel.environments.create_page import CreatePage
 from panel.nodes.services import update_node
 from panel.plans.services import create_plan
+from panel.tenancy.services import update_tenant
 from panel.tenants.models import Tenant
-from panel.tenants.services import update_tenant
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db

@@ -8,14 +8,14 @@ from django.test import Client
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.errors import Invalid
+from panel.offers.preview import preview_update
+from panel.offers.rolling import roll
 from panel.operations.models import Operation
 from panel.plans.models import Plan
-from panel.plans.preview import preview_update
-from panel.plans.rolling import roll
 from panel.plans.services import create_plan, update_plan
 from panel.quotas.models import Quota, Resource
+from panel.tenancy.services import update_tenant
 from panel.tenants.models import Tenant
-from panel.tenants.services import update_tenant
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db

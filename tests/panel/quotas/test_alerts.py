@@ -9,8 +9,8 @@ from django.test import Client
 from panel import events
 from panel.environments import services as environments
 from panel.quotas.alerts import sweep
+from panel.tenancy.services import update_tenant
 from panel.tenants.models import Tenant
-from panel.tenants.services import update_tenant
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db

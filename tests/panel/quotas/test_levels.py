@@ -8,11 +8,12 @@ import pytest
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.errors import QuotaExceeded
+from panel.networks.forwards import add_forward
 from panel.quotas.models import Quota, Resource
 from panel.quotas.recount import Sums, expected, held_by_limits
-from panel.tenants.lifecycle import cancel_deletion, delete_due, schedule_deletion
+from panel.tenancy.lifecycle import cancel_deletion, delete_due, schedule_deletion
+from panel.tenancy.services import update_tenant
 from panel.tenants.models import Tenant
-from panel.tenants.services import update_tenant
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -129,7 +130,7 @@ def test_every_sum_stays_right_whatever_happens() -> None:
                     size = {"memory_mb": chance.choice([16, 80, 200]), "cpu": chance.choice([0.1, 1])}
                     environments.update_environment(administrator, row.pk, {"limits": size})
                 elif what == "forward":
-                    environments.add_forward(administrator, row.pk, port=80)
+                    add_forward(administrator, row.pk, port=80)
                 else:
                     living.remove(row)
                     environments.delete_environment(administrator, row.pk)

@@ -8,14 +8,14 @@ from django.utils import timezone
 
 from panel.environments import services as environments
 from panel.environments.models import Environment
-from panel.environments.use import observe_usage
 from panel.errors import Conflict, Invalid, QuotaExceeded
+from panel.metering.intake import observe_usage
 from panel.quotas.models import Quota
-from panel.quotas.peaks import note_peaks
 from panel.quotas.selectors import envelope_of
+from panel.tenancy.peaks import note_peaks
+from panel.tenancy.services import update_tenant
+from panel.tenancy.usage import usage_of
 from panel.tenants.models import Tenant
-from panel.tenants.services import update_tenant
-from panel.tenants.usage import usage_of
 from runtime.contract import Usage, UsageReport
 from tests.panel.support import factories
 

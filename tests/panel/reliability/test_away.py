@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connection, connection
 from django.test import Client
 
 from panel.config import health
-from panel.config.away import DATABASE
+from panel.http.database import DATABASE
 from panel.postgresql import base
 from tests.panel.support import factories
 

@@ -22,9 +22,9 @@ from panel.environments.tasks import end_overdue, resend_behind, resync
 from panel.networks.models import Address
 from panel.nodes.models import Node
 from panel.operations.models import Operation
-from panel.tenants import lifecycle
+from panel.tenancy import lifecycle
+from panel.tenancy.tasks import delete_tenants
 from panel.tenants.models import Tenant
-from panel.tenants.tasks import delete_tenants
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db

@@ -21,8 +21,8 @@ from panel.api import held, idempotency
 from panel.api.models import IdempotencyRecord
 from panel.audit.models import AuditRecord
 from panel.audit.services import UNKNOWN_PER_MINUTE
+from panel.config.tasks import housekeeping
 from panel.environments.models import Environment
-from panel.images.tasks import housekeeping
 from panel.operations.models import Operation, OperationKind, OperationState
 from panel.tenants.models import Tenant
 from tests.panel.support import factories

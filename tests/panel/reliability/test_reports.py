@@ -9,14 +9,14 @@ from django.utils import timezone
 
 from panel import dispatch
 from panel.environments import tasks
+from panel.environments.consistency import examine
 from panel.environments.models import Environment, State
 from panel.environments.observe import observe
 from panel.environments.selectors import happenings
-from panel.environments.use import observe_usage
-from panel.nodes import leaks
+from panel.fleet import leaks
+from panel.metering.intake import observe_usage
 from panel.nodes.models import Node
 from panel.nodes.services import observe_node
-from panel.operations.consistency import examine
 from panel.operations.models import Operation
 from panel.tenants.models import Tenant
 from runtime.contract import (

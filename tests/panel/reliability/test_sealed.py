@@ -8,8 +8,9 @@ import pytest
 from django.conf import settings
 
 from panel.environments.models import Environment
-from panel.environments.tasks import observe, observe_usage
+from panel.environments.tasks import observe
 from panel.images.tasks import observe_image
+from panel.metering.tasks import observe_usage
 from panel.nodes.models import Node
 from panel.nodes.tasks import observe_node
 from runtime.contract import (

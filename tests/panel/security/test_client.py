@@ -8,9 +8,9 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 
-from panel.accounts.auth import is_within
-from panel.config.client import block_of, client_address, client_of_scope, is_of_this_machine
+from panel.access.auth import is_within
 from panel.config.env import PanelEnv
+from panel.http.client import block_of, client_address, client_of_scope, is_of_this_machine
 
 CLIENT, PROXY, OUTER = "192.0.2.66", "198.51.100.9", "203.0.113.200"
 

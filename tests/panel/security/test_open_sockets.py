@@ -13,10 +13,10 @@ from django.conf import settings
 from django.test import Client
 from websockets.asyncio.server import ServerConnection, unix_serve
 
-from panel.accounts.actor import Actor
 from panel.audit.models import AuditRecord
 from panel.console.consumer import TYPED_BYTES
 from panel.environments.models import Environment
+from panel.rights.actor import Actor
 from panel.tenants.models import Membership
 from runtime.contract import Purpose, Ticket
 from tests.panel.security.sockets import closed_with, handshake, run, socket

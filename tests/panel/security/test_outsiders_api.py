@@ -6,10 +6,10 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from panel.access.invitations import MOST_TO_ONE_A_DAY
 from panel.accounts.models import Token
 from panel.environments.models import Environment
 from panel.environments.services import update_environment
+from panel.people.invitations import MOST_TO_ONE_A_DAY
 from panel.quotas.models import Quota
 from panel.tenants.models import Tenant
 from tests.panel.support import factories

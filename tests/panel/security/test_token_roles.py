@@ -8,13 +8,13 @@ from django.test import Client
 from django.utils import timezone
 
 from panel.access.models import Share, SupportAccess
-from panel.access.roles import create_role
 from panel.accounts.models import SshKey, Token
-from panel.accounts.services import create_token
 from panel.environments.models import Environment
-from panel.tenants.lifecycle import suspend_tenant
+from panel.people.roles import create_role
+from panel.people.tokens import create_token
+from panel.rights.permissions import ROLES, RoleName
+from panel.tenancy.lifecycle import suspend_tenant
 from panel.tenants.models import Membership, Tenant
-from panel.tenants.permissions import ROLES, RoleName
 from tests.panel.security.sockets import handshake, run, socket
 from tests.panel.support import factories
 

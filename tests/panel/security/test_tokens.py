@@ -8,9 +8,9 @@ from django.test import Client
 from django.utils import timezone
 
 from panel.accounts.models import Token
-from panel.accounts.services import create_token, revoke_token
 from panel.audit.models import AuditRecord
 from panel.environments.models import Environment
+from panel.people.tokens import create_token, revoke_token
 from panel.tenants.models import Membership, Tenant
 from tests.panel.security.sockets import handshake, run, socket
 from tests.panel.support import factories

@@ -12,19 +12,21 @@ from typing import Any
 from django.test import Client
 from django.utils import timezone
 
-from panel.access import invitations
 from panel.access.models import Share, SupportAccess
-from panel.access.roles import create_role
-from panel.accounts.actor import Actor
 from panel.accounts.models import SshKey, User
-from panel.accounts.services import create_token
 from panel.accounts.signed_in import id_of
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.images.models import Image
+from panel.networks.addresses import add_addresses
+from panel.networks.forwards import add_forward
 from panel.nodes.models import Node
 from panel.operations.models import Operation
+from panel.people import invitations
+from panel.people.roles import create_role
+from panel.people.tokens import create_token
 from panel.plans.services import create_plan
+from panel.rights.actor import Actor
 from panel.tenants.models import Tenant
 from tests.panel.support import factories
 
@@ -99,8 +101,8 @@ def _side(platform: Actor, word: str) -> Side:
     people = {role: factories.member(tenant, role).user for role in ROLES[1:-1]}
     owner = Actor(people["owner"])
     environment = factories.environment(tenant, owner, name=f"ve-{word}")
-    forward, _ = environments.add_forward(owner, environment.pk, port=80)
-    [address], _ = environments.add_addresses(owner, environment.pk)
+    forward, _ = add_forward(owner, environment.pk, port=80)
+    [address], _ = add_addresses(owner, environment.pk)
     factories.reported(environment)
     failed = environments.restart(owner, environment.pk).operation
     assert failed is not None

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from panel.accounts.actor import Actor
-from panel.accounts.auth import ACTOR
+from panel.rights.actor import Actor
+from panel.rights.asking import ACTOR
 from panel.serving.askers import KEPT_S, Askers, asker_of
 from tests.panel.support import factories
 

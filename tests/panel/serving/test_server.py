@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 
-from panel.api.problem import refused
 from panel.errors import NodeAway
+from panel.http.problem import refused
 from panel.serving import server as serving
 from panel.serving.bridge import LIMIT_BYTES
 from panel.serving.later import MAY_WAIT, Later

@@ -12,8 +12,8 @@ from panel.environments.models import Environment
 from panel.networks.models import Address, PortForward
 from panel.nodes.models import Node
 from panel.quotas.models import Quota
+from panel.rights.permissions import RoleName
 from panel.tenants.models import Membership, Tenant
-from panel.tenants.permissions import RoleName
 from tests.panel.support import factories
 
 

@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
-from panel.accounts.actor import Actor
 from panel.accounts.models import User
-from panel.accounts.services import create_token, save_user
+from panel.accounts.services import save_user
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.environments.observe import observe
 from panel.images.services import ensure_catalogue
 from panel.nodes.models import Node
 from panel.nodes.services import observe_node
+from panel.people.tokens import create_token
+from panel.rights.actor import Actor
+from panel.tenancy.services import create_tenant
 from panel.tenants.models import Membership, Tenant
-from panel.tenants.services import create_tenant
 from runtime.contract import Device, Kernel, Kind, NodeFacts, NodeReport, ObservedState, Report
 
 _numbers = itertools.count(1)

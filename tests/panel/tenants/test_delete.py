@@ -10,15 +10,16 @@ from django.db import models
 from django.test import override_settings
 from django.utils import timezone
 
-from panel.access.members import set_member
-from panel.access.roles import create_role
 from panel.audit.models import AuditHead, AuditRecord
 from panel.environments.models import Environment
-from panel.environments.services import add_forward, delete_environment
+from panel.environments.services import delete_environment
 from panel.environments.tasks import release
 from panel.errors import Conflict, Forbidden
+from panel.networks.forwards import add_forward
+from panel.people.members import set_member
+from panel.people.roles import create_role
 from panel.plans.services import create_plan
-from panel.tenants.lifecycle import (
+from panel.tenancy.lifecycle import (
     cancel_deletion,
     delete_due,
     resume_tenant,

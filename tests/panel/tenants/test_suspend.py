@@ -9,7 +9,7 @@ from django.test import Client
 from panel import dispatch
 from panel.environments import services as environments
 from panel.errors import Conflict, Suspended
-from panel.tenants.lifecycle import resume_tenant, suspend_tenant
+from panel.tenancy.lifecycle import resume_tenant, suspend_tenant
 from panel.tenants.models import Tenant
 from runtime.contract import DesiredState, EnvironmentSpec
 from tests.panel.support import factories

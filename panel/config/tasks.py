@@ -1,0 +1,18 @@
+"""What the beat does for the whole installation."""
+
+from celery import shared_task
+
+from panel.accounts.sessions import forget_over
+from panel.api.held import forget_old
+from panel.images import services as images
+from panel.operations.services import forget_past
+
+
+@shared_task(name="panel.housekeeping")
+def housekeeping() -> None:
+    """Slow things, every ten minutes."""
+    images.resend_waiting()
+    images.sweep_archives()
+    forget_old()
+    forget_over()
+    forget_past()

@@ -1,0 +1,45 @@
+"""/api/v1/environments/{id}/{console,terminals}"""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router
+
+from panel.console.services import close_terminal, console_log, list_terminals
+from panel.environments.accepted import WHAT
+from panel.http.paths import uuid_of
+from panel.rights.asking import actor
+from panel.serving.promised import document, promised
+
+router = Router()
+Json = dict[str, Any]
+
+
+@router.get("/{pk}/console/log", response={200: None}, operation_id="environments_console_log")
+def download_console(request: HttpRequest, pk: str, format: str = "text") -> HttpResponse:
+    """What its console printed: `text`, as it came, or `cast`, an asciicast with its times."""
+    record = console_log(actor(request), uuid_of(pk, WHAT), format)
+    return promised(request, record.answer, record.place)
+
+
+@router.get("/{pk}/terminals", response=Json, operation_id="environments_terminals")
+def terminals(request: HttpRequest, pk: str) -> HttpResponse:
+    """Root shells that run inside; `/ws/environments/{pk}/terminals/{name}` goes on with one."""
+    looked = list_terminals(actor(request), uuid_of(pk, WHAT))
+
+    async def answer() -> HttpResponse:
+        found = await looked.result()
+        return document({"items": found, "count": len(found)})
+
+    return promised(request, answer, looked.place)
+
+
+@router.delete("/{pk}/terminals/{name}", response={204: None}, operation_id="environments_close_terminal")
+def end_terminal(request: HttpRequest, pk: str, name: str) -> HttpResponse:
+    closing = close_terminal(actor(request), uuid_of(pk, WHAT), name)
+
+    async def answer() -> HttpResponse:
+        await closing.result()
+        return HttpResponse(status=204)
+
+    return promised(request, answer, closing.place)

@@ -1,0 +1,62 @@
+"""Checking what people ask for against the contract: its errors become sentences that name the field."""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails, to_json
+
+from panel.errors import Invalid
+from runtime.contract import Limits
+
+M = TypeVar("M", bound=BaseModel)
+_PATH_IN_MESSAGE = 3
+
+
+def parse(model: type[M], values: Mapping[str, Any], prefix: str = "") -> M:
+    """`model` from `values`, or `Invalid` about the first bad field."""
+    try:
+        # by way of JSON, in which strict means: text for an address, but no text for a number
+        return model.model_validate_json(to_json(values, inf_nan_mode="constants"), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in first["loc"][:_PATH_IN_MESSAGE]) or prefix
+        field = f"{prefix}.{name}" if prefix and name != prefix else name
+        raise Invalid(f"{name}: {_what(first)}.", field=field) from error
+
+
+#: What would be accepted, by Pydantic's name of the mistake, and which of its values is the bound.
+_ACCEPTED = {
+    "missing": (gettext_noop("it is needed"), ""),
+    "extra_forbidden": (gettext_noop("there is no such field"), ""),
+    "greater_than_equal": (gettext_noop("at least %(n)s"), "ge"),
+    "greater_than": (gettext_noop("more than %(n)s"), "gt"),
+    "less_than_equal": (gettext_noop("at most %(n)s"), "le"),
+    "too_long": (gettext_noop("at most %(n)s of them"), "max_length"),
+    **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), (gettext_noop("a whole number"), "")),
+    **dict.fromkeys(("float_parsing", "float_type", "finite_number"), (gettext_noop("a number"), "")),
+    **dict.fromkeys(("bool_parsing", "bool_type"), (gettext_noop("true or false"), "")),
+}
+
+
+def _what(error: ErrorDetails) -> str:
+    """In the reader's language; Pydantic's own words for what is seldom."""
+    accepted, bound = _ACCEPTED.get(error["type"], ("", ""))
+    if accepted:
+        return _(accepted) % {"n": error.get("ctx", {}).get(bound)}
+    text = error["msg"]
+    return text[:1].lower() + text[1:]
+
+
+def parse_limits(values: Mapping[str, Any]) -> Limits:
+    if "inodes" in values:
+        raise Invalid(
+            _(
+                "inodes: btrfs counts none. Many small files are held by disk_mb, since what "
+                "the file system writes about them counts for it too."
+            ),
+            field="limits.inodes",
+        )
+    return parse(Limits, values, "limits")

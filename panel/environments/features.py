@@ -1,0 +1,161 @@
+"""What stands on top of environments plugs in here: each app registers its `Feature` when it is ready.
+
+Environments know none of them by name. Whoever asks goes through `FEATURES`, in the order of installed apps.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from django.db.models import Prefetch, Q
+from django.utils.functional import Promise
+
+from panel.quotas.models import Resource
+from panel.rights.permissions import Permission
+from runtime.contract import Report
+
+if TYPE_CHECKING:  # its querysets ask the features
+    from panel.environments.models import Environment
+
+#: Fields of `runtime.contract.EnvironmentSpec`; of its `network` the fields of that.
+Parts = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One page among those of an environment."""
+
+    name: str
+    """Its address is named `environment-<name>`."""
+    label: Promise | str
+    place: int
+    """The lowest comes first; the environment's own are 0 (overview), 40 (activity) and 50 (settings)."""
+    permission: Permission | None = None
+    """Who lacks it sees no such tab; None: whoever sees the environment."""
+
+
+class Reserved:
+    """What a feature holds for an environment that is being made. A verb that isn't given does nothing."""
+
+    amounts: Mapping[Resource, int] = {}
+    """Taken from the quota before `take`."""
+    parts: Parts = {}
+    """Its part of the spec; whoever has it here spares the spec a query."""
+    shown: Mapping[str, Any] = {}
+    """Its fields of the API's answer."""
+    audited: Mapping[str, Any] = {}
+
+    def take(self) -> None:
+        """The node is chosen and its row locked: what is taken of it one by one."""
+
+    def save(self) -> None:
+        """The environment's row is there."""
+
+
+class Feature:
+    """Each verb has an answer for who has nothing to say: nothing is reserved, added, shown or found."""
+
+    tabs: Sequence[Tab] = ()
+
+    def reserve(self, environment: "Environment", asked: Mapping[str, Any]) -> Reserved:
+        """For a new environment whose node is chosen and whose row isn't saved yet. Raises a `Refused`.
+
+        `asked`: what was asked for beside the environment's own options, as `ipv4`.
+        """
+        return Reserved()
+
+    def check_asked(self, asked: Mapping[str, Any]) -> None:
+        """Raises `Invalid` for what can't be asked for, before anything is looked up."""
+
+    def parts(self, environment: "Environment") -> Parts:
+        """Its part of the spec, looked up."""
+        return {}
+
+    def counted(self, environment: "Environment") -> Mapping[str, int]:
+        """What it has of that which plans allow a number of (`panel.plans.terms.Allowances`)."""
+        return {}
+
+    def plan_given(self, environment: "Environment") -> None:
+        """A locked row got another version of a plan; what follows from it goes into the row."""
+
+    def reported(self, environment: "Environment", report: Report) -> None:
+        """A newer report was taken in, within its transaction; the row is locked."""
+
+    def gone(self, environment: "Environment") -> Mapping[Resource, int]:
+        """Nothing is left on the node: lets go what it had; what goes back to the quota."""
+        return {}
+
+    def swept(self) -> None:
+        """Every half minute: what has rested long enough is free again."""
+
+    def shown(self, ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
+        """Its fields of the API's answer about each; a fixed number of queries."""
+        return {}
+
+    def shown_alone(self, environment: "Environment") -> Mapping[str, Any]:
+        """Its fields of the answer about this one alone."""
+        return {}
+
+    def overview(self, environment: "Environment", query: Mapping[str, str]) -> Mapping[str, Any]:
+        """For the template of the overview; `query`: of its address."""
+        return {}
+
+    def prefetched(self) -> "Sequence[Prefetch[Any] | str]":
+        """What pages show of each environment in a list."""
+        return ()
+
+    def found_by(self, text: str) -> Q | None:
+        """Environments that this text finds, beside those that have it in their name; None: none."""
+        return None
+
+    def held(self) -> Iterator[tuple[UUID, Resource, int]]:
+        """What it holds of the quotas, by tenant, counted from its own rows: for the consistency check."""
+        return iter(())
+
+    def examine(self, living: Sequence["Environment"]) -> Iterator[str]:
+        """A sentence for each thing that doesn't add up."""
+        return iter(())
+
+
+FEATURES: list[Feature] = []
+
+
+def plugs_in(feature: Feature) -> None:
+    """For an app's `ready()`."""
+    FEATURES.append(feature)
+
+
+def merged(parts: Iterable[Parts], network: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of all features, laid over an environment's own `network`."""
+    found: dict[str, Any] = {"network": dict(network)}
+    for one in parts:
+        for name, value in one.items():
+            if name == "network":
+                found["network"].update(value)
+            else:
+                found[name] = value
+    return found
+
+
+def shown_of(ids: Sequence[UUID]) -> Callable[[UUID], dict[str, Any]]:
+    """The features' fields of the answers about these environments."""
+    each = [feature.shown(ids) for feature in FEATURES]
+    return lambda pk: {key: value for fields in each for key, value in fields.get(pk, {}).items()}
+
+
+def found_by_features(text: str) -> Q:
+    """Environments that a feature finds by this text."""
+    found = Q(pk__in=[])
+    for feature in FEATURES:
+        condition = feature.found_by(text)
+        if condition is not None:
+            found |= condition
+    return found
+
+
+def tabs_for(can: Callable[[Permission], bool], own: Sequence[Tab]) -> list[Tab]:
+    """The environment's own and the features', in their order, as far as they may be seen."""
+    every = [*own, *(tab for feature in FEATURES for tab in feature.tabs)]
+    seen = [tab for tab in every if tab.permission is None or can(tab.permission)]
+    return sorted(seen, key=lambda tab: tab.place)

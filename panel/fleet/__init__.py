@@ -1,0 +1,1 @@
+"""Nodes as administrators look after them: pages, capacity, what leaks and what is lacking."""

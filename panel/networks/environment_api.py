@@ -1,0 +1,84 @@
+"""/api/v1/environments/{id}/{addresses,forwards}"""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest
+from ninja import Router, Status
+
+from panel.environments.accepted import WHAT, accepted
+from panel.environments.models import Environment
+from panel.http.inputs import Input
+from panel.http.paths import uuid_of
+from panel.networks import addresses as addresses_
+from panel.networks import forwards as forwards_
+from panel.networks.api import show
+from panel.networks.models import Address, PortForward
+from panel.operations.selectors import show as show_operation
+from panel.rights.asking import actor
+
+router = Router()
+Json = dict[str, Any]
+
+
+class NewForward(Input):
+    protocol: str = "tcp"
+    port: int
+    node_port: int | None = None
+    description: str = ""
+
+
+class NewAddresses(Input):
+    family: int = 4
+    count: int = 1
+
+
+def show_forward(row: PortForward) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "protocol": row.protocol,
+        "node_port": row.node_port,
+        "port": row.port,
+        "description": row.description,
+    }
+
+
+@router.get("/{pk}/addresses", response=Json, operation_id="environments_addresses")
+def addresses(request: HttpRequest, pk: str) -> Json:
+    row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
+    found = Address.objects.filter(environment=row).held()
+    return {"items": [show(one) for one in found], "count": len(found)}
+
+
+@router.post("/{pk}/addresses", response={202: Json}, operation_id="environments_add_addresses")
+def add_addresses(request: HttpRequest, pk: str, payload: NewAddresses | None = None) -> Status[Json]:
+    values = (payload or NewAddresses()).model_dump()
+    _made, changed = addresses_.add_addresses(actor(request), uuid_of(pk, WHAT), **values)
+    return accepted(request, changed)
+
+
+@router.delete("/{pk}/addresses/{address}", response={202: Json}, operation_id="environments_remove_address")
+def remove_address(request: HttpRequest, pk: str, address: str) -> Status[Json]:
+    """By its id, as `GET …/addresses` gives it."""
+    address_id = uuid_of(address, "This address")
+    return accepted(request, addresses_.remove_address(actor(request), uuid_of(pk, WHAT), address_id))
+
+
+@router.get("/{pk}/forwards", response=Json, operation_id="environments_forwards")
+def forwards(request: HttpRequest, pk: str) -> Json:
+    row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
+    found = PortForward.objects.filter(environment=row)
+    return {"items": [show_forward(one) for one in found], "count": len(found)}
+
+
+@router.post("/{pk}/forwards", response={202: Json}, operation_id="environments_add_forward")
+def add_forward(request: HttpRequest, pk: str, payload: NewForward) -> Status[Json]:
+    forward, operation = forwards_.add_forward(actor(request), uuid_of(pk, WHAT), **payload.model_dump())
+    shown = show_forward(forward)
+    return Status(202, {**shown, "operation": show_operation(operation) if operation else None})
+
+
+@router.delete("/{pk}/forwards/{forward}", response={202: Json}, operation_id="environments_remove_forward")
+def remove_forward(request: HttpRequest, pk: str, forward: str) -> Status[Json]:
+    forward_id: UUID = uuid_of(forward, "This port forward")
+    return accepted(request, forwards_.remove_forward(actor(request), uuid_of(pk, WHAT), forward_id))

@@ -1,0 +1,144 @@
+"""What networks have of each environment: leases and port forwards."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, Prefetch, Q, QuerySet, UUIDField
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from panel.environments.features import Feature, Parts, Reserved, Tab
+from panel.environments.models import Environment
+from panel.errors import Invalid
+from panel.networks import services
+from panel.networks.addresses import check_count
+from panel.networks.models import Address, PortForward
+from panel.plans.rules import check_allowance
+from panel.prepared import Given, Prepared
+from panel.quotas.models import Resource
+from runtime.contract import Forward
+
+_ADDRESSES = Prepared(lambda: Address.objects.filter(environment=Given("environment", UUIDField())).held())
+_FORWARDS = Prepared(lambda: PortForward.objects.filter(environment=Given("environment", UUIDField())))
+_FIELDS = {4: "ipv4", 6: "ipv6"}
+
+
+class Leases(Reserved):
+    """Addresses for a new environment."""
+
+    def __init__(self, environment: Environment, wanted: Mapping[int, int]) -> None:
+        self._environment, self._wanted = environment, wanted
+        self._made: list[Address] = []
+        self.amounts = {Resource.ADDRESSES: wanted[4]}
+
+    def take(self) -> None:
+        environment = self._environment
+        pools = services.pools_of(environment.node) if any(self._wanted.values()) else {}
+        for family, number in self._wanted.items():
+            if number and family not in pools:
+                raise Invalid(
+                    _("The node has no IPv%(family)s network; ask for 0.") % {"family": family},
+                    field=_FIELDS[family],
+                )
+            if number:
+                self._made += services.lease(environment, environment.tenant, pools[family], number)
+        addresses = [one.address for one in self._made]
+        self.shown = self.audited = {"addresses": addresses}
+        self.parts = {"network": part_of(self._made, ())}
+
+    def save(self) -> None:
+        Address.objects.bulk_create(self._made)
+
+
+class Networks(Feature):
+    tabs = (Tab("network", gettext_lazy("Network"), 20),)
+
+    def check_asked(self, asked: Mapping[str, Any]) -> None:
+        for field in _FIELDS.values():
+            check_count(asked.get(field), field)
+
+    def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
+        """As many as were asked for; else one of each family that the node has and the plan allows."""
+        wanted = {}
+        for family, field in _FIELDS.items():
+            count = asked.get(field)
+            wanted[family] = int(services.has_family(environment.node, family)) if count is None else count
+        version = environment.plan_version
+        if version is not None and asked.get("ipv4") is None:
+            most = version.parsed_allowances.addresses
+            wanted[4] = wanted[4] if most is None else min(wanted[4], most)
+        check_allowance(version, "addresses", wanted[4], field="ipv4")
+        return Leases(environment, wanted)
+
+    def parts(self, environment: Environment) -> Parts:
+        addresses = _ADDRESSES.all(environment=environment.pk)
+        return {"network": part_of(addresses, _FORWARDS.all(environment=environment.pk))}
+
+    def counted(self, environment: Environment) -> Mapping[str, int]:
+        return {
+            "addresses": environment.addresses.filter(released_at=None, family=4).count(),
+            "forwards": environment.forwards.count(),
+        }
+
+    def gone(self, environment: Environment) -> Mapping[Resource, int]:
+        counts = self.counted(environment)
+        services.release_all(environment)
+        return {Resource.ADDRESSES: counts["addresses"], Resource.FORWARDS: counts["forwards"]}
+
+    def swept(self) -> None:
+        services.sweep()
+
+    def shown(self, ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
+        found = addresses_of(ids)
+        return {pk: {"addresses": found.get(pk, [])} for pk in ids}
+
+    def prefetched(self) -> "Sequence[Prefetch[Any] | str]":
+        return (Prefetch("addresses", Address.objects.held()), "forwards")
+
+    def found_by(self, text: str) -> Q:
+        return Q(pk__in=Environment.objects.filter(addresses__address__startswith=text).values("pk"))
+
+    def held(self) -> Iterator[tuple[UUID, Resource, int]]:
+        counted: tuple[tuple[Resource, QuerySet[Any]], ...] = (
+            (Resource.ADDRESSES, Address.objects.filter(released_at=None, family=4)),
+            (Resource.FORWARDS, PortForward.objects.all()),
+        )
+        for resource, rows in counted:
+            for tenant_id, count in rows.values_list("tenant_id").annotate(n=Count("pk")).order_by():
+                if tenant_id is not None:
+                    yield tenant_id, resource, count
+
+    def examine(self, living: Sequence[Environment]) -> Iterator[str]:
+        ids = {row.pk for row in living}
+        seen: Counter[str] = Counter()
+        for lease in Address.objects.filter(released_at=None):
+            seen[lease.address] += 1
+            if lease.environment_id not in ids:
+                yield f"address {lease.address} is leased to an environment that is gone"
+        for address, count in seen.items():
+            if count > 1:
+                yield f"address {address} is leased {count} times"
+
+
+def part_of(addresses: Sequence[Address], forwards: Sequence[PortForward]) -> dict[str, Any]:
+    """Fields of `runtime.contract.Network`."""
+    return {
+        "ipv4": tuple(a.address for a in addresses if a.family == 4),
+        "ipv6": tuple(a.address for a in addresses if a.family == 6),
+        "forwards": tuple(
+            Forward.model_validate({"protocol": f.protocol, "node_port": f.node_port, "port": f.port})
+            for f in forwards
+        ),
+    }
+
+
+def addresses_of(ids: Iterable[UUID]) -> dict[UUID, list[str]]:
+    """Addresses by environment, IPv4 first; one query."""
+    found: dict[UUID, list[str]] = {}
+    rows = Address.objects.filter(environment_id__in=list(ids)).held()
+    for environment_id, address in rows.values_list("environment_id", "address"):
+        if environment_id is not None:
+            found.setdefault(environment_id, []).append(address)
+    return found

@@ -1,0 +1,102 @@
+"""/api/v1/plans"""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+
+from panel.http.inputs import Input, Naming
+from panel.http.pages import Page, page_of
+from panel.http.paths import uuid_of
+from panel.http.versions import expected_version
+from panel.offers.preview import preview_update
+from panel.plans import services
+from panel.plans.models import Plan
+from panel.plans.selectors import plan_of, show_version, versions_of
+from panel.rights.asking import actor
+from panel.rights.permissions import Permission
+from panel.tenants.selectors import tenant_of
+
+router = Router()
+Json = dict[str, Any]
+
+
+class NewPlan(Input):
+    name: str
+    limits: Json
+    allowances: Json = {}
+    choices: Json = {}
+    slug: str = ""
+    description: str = ""
+    tenant: Naming | None = None
+    position: int = 0
+
+
+class ChangedPlan(Input):
+    name: str | None = None
+    description: str | None = None
+    position: int | None = None
+    limits: Json | None = None
+    allowances: Json | None = None
+    choices: Json | None = None
+
+
+def show(row: Plan) -> Json:
+    version = row.versions.first()
+    return {
+        "id": str(row.pk),
+        "slug": row.slug,
+        "name": row.name,
+        "description": row.description,
+        "position": row.position,
+        "revision": row.revision,
+        "version": version.number if version else 0,
+        "limits": version.limits if version else {},
+        "allowances": version.parsed_allowances.model_dump(mode="json") if version else {},
+        "choices": version.parsed_choices.model_dump(mode="json") if version else {},
+        "tenant": str(row.tenant_id) if row.tenant_id else None,
+    }
+
+
+@router.get("", response=Json, operation_id="plans_list")
+def list_(request: HttpRequest, page: Query[Page]) -> Json:
+    return page_of(Plan.objects.for_actor(actor(request)).filter(retired_at=None), page, show)
+
+
+@router.post("", response={201: Json}, operation_id="plans_create")
+def create(request: HttpRequest, payload: NewPlan) -> Status[Json]:
+    who = actor(request)
+    tenant = tenant_of(who, payload.tenant) if payload.tenant else None
+    row = services.create_plan(who, tenant=tenant, **payload.model_dump(exclude={"tenant"}))
+    return Status(201, show(row))
+
+
+@router.get("/{pk}", response=Json, operation_id="plans_get")
+def get(request: HttpRequest, pk: str) -> Json:
+    """With `versions` for who manages plans: what each gives, and how many environments have it."""
+    who = actor(request)
+    row = plan_of(who, uuid_of(pk, "This plan"))
+    if not who.can(Permission.PLAN_MANAGE):
+        return show(row)
+    return {**show(row), "versions": [show_version(one) for one in versions_of(row)]}
+
+
+@router.patch("/{pk}", response=Json, operation_id="plans_update")
+def update(request: HttpRequest, pk: str, payload: ChangedPlan) -> Json:
+    """`If-Match` with the `revision` that you have read: 412 when it was changed since."""
+    changes, revision = payload.model_dump(exclude_unset=True), expected_version(request)
+    return show(services.update_plan(actor(request), uuid_of(pk, "This plan"), changes, revision))
+
+
+@router.post("/{pk}/preview", response=Json, operation_id="plans_preview")
+def preview(request: HttpRequest, pk: str, payload: ChangedPlan) -> Json:
+    """What the same body would do as a PATCH: who gets it, who can't and why, who keeps his version."""
+    changes = payload.model_dump(exclude_unset=True)
+    return preview_update(actor(request), uuid_of(pk, "This plan"), changes)
+
+
+@router.delete("/{pk}", response={204: None}, operation_id="plans_retire")
+def retire(request: HttpRequest, pk: str) -> Status[None]:
+    """`If-Match` with the `revision` that you have read: 412 when it was changed since."""
+    services.retire_plan(actor(request), uuid_of(pk, "This plan"), expected_version(request))
+    return Status(204, None)

@@ -1,9 +1,0 @@
-from django.urls import path
-
-from panel.plans import views
-
-urlpatterns = [
-    path("plans/", views.plans, name="plans"),
-    path("plans/<uuid:plan_id>/", views.plan, name="plan"),
-    path("plans/<uuid:plan_id>/retire", views.retire, name="plan-retire"),
-]
