@@ -206,6 +206,21 @@ class Terminal(Answer):
     viewers: int
 
 
+class Snapshot(Answer):
+    id: UUID
+    environment: UUID
+    name: str
+    state: Literal["making", "ready", "going"]
+    reason: Literal["asked", "restore"]
+    image: str = Field(description="What the root was made from at that time.")
+    created_at: datetime
+    made_at: datetime | None = Field(description="When the node said that it is there.")
+
+
+class TakenSnapshot(Snapshot):
+    operation: Operation | None
+
+
 class Problem(Answer):
     """RFC 9457, `application/problem+json`."""
 
@@ -234,6 +249,10 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "environments_operations": List[ListedOperation],
     "environments_exec": Executed,
     "environments_terminals": List[Terminal],
+    "snapshots_list": List[Snapshot],
+    "snapshots_create": TakenSnapshot,
+    "snapshots_get": Snapshot,
+    **{f"snapshots_{name}": ChangedEnvironment for name in ("delete", "restore", "clone")},
     "operations_list": List[ListedOperation],
     "operations_get": Operation,
     "operations_retry": Operation,

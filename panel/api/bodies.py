@@ -32,6 +32,9 @@ EXAMPLES: dict[str, Any] = {
     "environments_add_addresses": {"family": 4, "count": 1},
     "environments_add_forward": {"protocol": "tcp", "port": 443, "description": "HTTPS"},
     "environments_exec": {"command": ["uname", "-a"], "timeout_s": 10},
+    "snapshots_create": {"name": "before the upgrade"},
+    "snapshots_restore": {"keep_current": True},
+    "snapshots_clone": {"name": "web-1-copy"},
     "tenants_create": {
         "name": "Acme",
         "slug": "acme",
@@ -91,6 +94,7 @@ _FIELDS: dict[tuple[str, str], tuple[type[BaseModel], bool]] = {
     ("EnvironmentToChange", "network"): (Network, True),
     ("EnvironmentToChange", "security"): (SecurityProfile, True),
     ("EnvironmentToChange", "restart"): (RestartPolicy, True),
+    ("Clone", "limits"): (Limits, False),
     ("NewPlan", "limits"): (Limits, False),
     ("NewPlan", "allowances"): (Allowances, True),
     ("NewPlan", "choices"): (Choices, True),

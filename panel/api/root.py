@@ -33,6 +33,7 @@ from panel.people.api import environment_router, support_router, tenant_router
 from panel.people.tokens_api import router as tokens
 from panel.rights.actor import Actor
 from panel.rights.asking import actor_of, tell_refused
+from panel.storage.api import router as of_storage
 from panel.tenancy.api import router as tenants
 
 _PROBLEMS = {
@@ -169,6 +170,7 @@ def _add_routers() -> None:
     for name, router in (
         ("environments", of_networks),
         ("environments", of_consoles),
+        ("snapshots", of_storage),
         ("people", environment_router),
     ):
         api.add_router("/environments", router, tags=[name])

@@ -65,6 +65,7 @@ INSTALLED_APPS = [
     "panel.networks",
     "panel.environments",
     "panel.metering",
+    "panel.storage",
     "panel.operations",
     "panel.access",
     "panel.audit",

@@ -18,6 +18,7 @@ _PAGES = [
     "panel.images",
     "panel.networks",
     "panel.metering",
+    "panel.storage",
     "panel.environments",
     "panel.operations",
     "panel.people",

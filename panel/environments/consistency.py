@@ -20,7 +20,7 @@ from panel.quotas.services import amounts_of
 from panel.tenants.models import Tenant
 
 #: Counted from rows that this room doesn't know.
-_ELSEWHERE = (Resource.SNAPSHOTS, Resource.BACKUPS)
+_ELSEWHERE = (Resource.BACKUPS,)
 
 
 def examine() -> list[str]:

@@ -17,6 +17,7 @@ from runtime.contract import Report
 
 if TYPE_CHECKING:  # its querysets ask the features
     from panel.environments.models import Environment
+    from panel.rights.actor import Actor
 
 #: Fields of `runtime.contract.EnvironmentSpec`; of its `network` the fields of that.
 Parts = Mapping[str, Any]
@@ -81,6 +82,13 @@ class Feature:
 
     def reported(self, environment: "Environment", report: Report) -> None:
         """A newer report was taken in, within its transaction; the row is locked."""
+
+    def asked_again(
+        self, actor: "Actor", environment: "Environment", kind: str, details: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        """An operation of that kind failed and is tried once more; the row is locked. What is asked for of the
+        feature is written down anew; the details of the new operation, laid over the old ones'."""
+        return {}
 
     def gone(self, environment: "Environment") -> Mapping[Resource, int]:
         """Nothing is left on the node: lets go what it had; what goes back to the quota."""

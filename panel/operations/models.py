@@ -51,6 +51,8 @@ class OperationKind(models.TextChoices):
     CREDENTIALS = "credentials", _("change credentials")
     FORWARDS = "forwards", _("change port forwards")
     ADDRESSES = "addresses", _("change addresses")
+    SNAPSHOT = "snapshot", _("change snapshots")
+    RESTORE = "restore", _("restore a snapshot")
     SUSPEND = "suspend", _("suspend")
     DELETE = "delete", _("delete")
 

@@ -64,8 +64,11 @@ def create_environment(
     stop_timeout_s: float | None = None,
     tags: Sequence[str] = (),
     is_started: bool = True,
+    features: Mapping[str, Any] | None = None,
 ) -> Changed:
     """Reserve, place and ask for a new environment.
+
+    `features`: what a feature on top asks for itself; with `node` (its key) it is made there and nowhere else.
 
     Without SSH key and password a root password is made. Refusals change nothing: `Invalid` for a bad
     value, `QuotaExceeded`, `NoRoom`, `Conflict` for a taken name.
@@ -98,7 +101,7 @@ def create_environment(
     check_devices(actor, environment)
     words = check_tags(tags) if tags else []
     shown = set_password(environment, root_password)
-    asked = {"ipv4": ipv4, "ipv6": ipv6}
+    asked = {"ipv4": ipv4, "ipv6": ipv6, **(features or {})}
     for feature in FEATURES:
         feature.check_asked(asked)
     with counting_refusals(), transaction.atomic():
@@ -121,7 +124,7 @@ def _place_and_save(
     priority = operations.admit(actor, tenant.pk)
     now = timezone.now()
     node = placement.choose(
-        _candidates(environment, now),
+        [one for one in _candidates(environment, now) if asked.get("node") in (None, one.node.pk)],
         kind=inputs.check_kind(environment.kind),
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,

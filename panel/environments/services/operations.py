@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from panel import words
 from panel.audit.services import record
+from panel.environments.features import FEATURES
 from panel.environments.models import Environment
 from panel.environments.services.change import lay_over, needed
 from panel.environments.services.checks import lifts
@@ -54,6 +55,8 @@ _NEEDED = {
     OperationKind.CREDENTIALS: Permission.ENVIRONMENT_CREDENTIALS,
     OperationKind.FORWARDS: Permission.FORWARD_CHANGE,
     OperationKind.ADDRESSES: Permission.NETWORK_CHANGE,
+    OperationKind.SNAPSHOT: Permission.SNAPSHOT_MANAGE,
+    OperationKind.RESTORE: Permission.ENVIRONMENT_REINSTALL,
     OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
 }
 
@@ -106,6 +109,8 @@ def _ask_again(actor: Actor, row: Environment, operation: Operation) -> dict[str
     elif kind == OperationKind.REINSTALL and is_through:
         # else the node still owes the one that failed; a second count would put a new root under the newest
         row.installs += 1
+    for feature in FEATURES:
+        details.update(feature.asked_again(actor, row, kind, details))
     return details
 
 

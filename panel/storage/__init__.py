@@ -1,0 +1,1 @@
+"""What is kept of environments beside their running disk: snapshots."""

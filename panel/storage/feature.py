@@ -1,0 +1,139 @@
+"""What storage has of each environment: snapshots, and the snapshot that its root came from."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Count, UUIDField
+from django.utils import timezone
+from django.utils.translation import gettext_lazy
+
+from panel.environments.features import Feature, Parts, Reserved, Tab
+from panel.environments.models import Environment
+from panel.operations.models import OperationKind
+from panel.prepared import Given, Prepared
+from panel.quotas import services as quotas
+from panel.quotas.models import Resource
+from panel.rights.actor import Actor
+from panel.storage import services
+from panel.storage.models import Origin, Snapshot
+from runtime.contract import Origin as OriginPart
+from runtime.contract import Report
+
+_WANTED = Prepared(lambda: Snapshot.objects.wanted().filter(environment=Given("environment", UUIDField())))
+_ORIGIN = Prepared(lambda: Origin.objects.filter(environment=Given("environment", UUIDField())))
+_OPEN = Prepared(lambda: Snapshot.objects.open().filter(environment=Given("environment", UUIDField())))
+#: Cause of a report about work that was dropped for a newer intent.
+_SUPERSEDED = "superseded"
+
+
+class FromSnapshot(Reserved):
+    """The root of a new environment, from another one's snapshot."""
+
+    def __init__(self, environment: Environment, source: UUID, snapshot: UUID) -> None:
+        self._origin = Origin(
+            environment=environment,
+            source=source,
+            snapshot=snapshot,
+            installs=environment.installs,
+            generation=environment.generation,
+        )
+        self.parts = {"origin": OriginPart(environment_id=source, snapshot=snapshot)}
+        self.audited = {"cloned_from": str(source), "snapshot": str(snapshot)}
+
+    def save(self) -> None:
+        self._origin.save(force_insert=True)
+
+
+class Storage(Feature):
+    tabs = (Tab("snapshots", gettext_lazy("Snapshots"), 30),)
+
+    def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
+        source: Snapshot | None = asked.get("snapshot")
+        if source is None:
+            return Reserved()
+        return FromSnapshot(environment, source.environment_id, source.pk)
+
+    def parts(self, environment: Environment) -> Parts:
+        found: dict[str, Any] = {}
+        wanted = tuple(one.pk for one in _WANTED.all(environment=environment.pk))
+        if wanted:
+            found["snapshots"] = wanted
+        origin = _ORIGIN.first(environment=environment.pk)
+        if origin is not None and origin.installs == environment.installs:
+            found["origin"] = OriginPart(environment_id=origin.source, snapshot=origin.snapshot)
+        return found
+
+    def counted(self, environment: Environment) -> Mapping[str, int]:
+        return {"snapshots": Snapshot.objects.wanted().filter(environment=environment).count()}
+
+    def reported(self, environment: Environment, report: Report) -> None:
+        if not report.final:
+            return
+        self._origin_reported(environment, report)
+        for one in _OPEN.all(environment=environment.pk):
+            asked = one.generation if one.removal is None else one.removal
+            if report.generation >= asked:
+                _brought_about(one)
+            elif one.removal is None and _gave_up(report, asked):
+                _drop(one)
+
+    def _origin_reported(self, environment: Environment, report: Report) -> None:
+        """A restore that the node refused is taken back, so that the next change doesn't ask for it again."""
+        origin = _ORIGIN.first(environment=environment.pk)
+        if origin is None or origin.before is None:
+            return
+        if report.generation >= origin.generation:
+            Origin.objects.filter(pk=origin.pk).update(before=None)
+        elif _gave_up(report, origin.generation):
+            before = origin.before
+            environment.installs = before["installs"]
+            Environment.objects.filter(pk=environment.pk).update(installs=environment.installs)
+            if before.get("snapshot"):
+                Origin.objects.filter(pk=origin.pk).update(**before, before=None)
+            else:
+                Origin.objects.filter(pk=origin.pk).delete()
+
+    def asked_again(
+        self, actor: Actor, environment: Environment, kind: str, details: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        if kind == OperationKind.SNAPSHOT and "snapshot" in details:
+            return services.add_again(actor, environment, details)
+        if kind == OperationKind.RESTORE:
+            return services.restore_again(actor, environment, details)
+        return {}
+
+    def gone(self, environment: Environment) -> Mapping[Resource, int]:
+        rows = Snapshot.objects.filter(environment=environment)
+        count = rows.count()
+        rows.delete()
+        Origin.objects.filter(environment=environment).delete()
+        return {Resource.SNAPSHOTS: count} if count else {}
+
+    def held(self) -> Iterator[tuple[UUID, Resource, int]]:
+        for tenant_id, count in Snapshot.objects.values_list("tenant_id").annotate(n=Count("pk")).order_by():
+            yield tenant_id, Resource.SNAPSHOTS, count
+
+    def examine(self, living: Sequence[Environment]) -> Iterator[str]:
+        ids = {row.pk for row in living}
+        for one in Snapshot.objects.all():
+            if one.environment_id not in ids:
+                yield f"snapshot {one.pk} is of an environment that is gone"
+
+
+def _gave_up(report: Report, generation: int) -> bool:
+    attempted = max(report.attempted_generation, report.generation)
+    return bool(report.code) and report.code != _SUPERSEDED and attempted >= generation > report.generation
+
+
+def _brought_about(one: Snapshot) -> None:
+    if one.removal is not None:
+        _drop(one)
+    else:
+        Snapshot.objects.filter(pk=one.pk).update(made_at=timezone.now())
+
+
+def _drop(one: Snapshot) -> None:
+    """It isn't there: what it took of the quota goes back."""
+    if Snapshot.objects.filter(pk=one.pk).delete()[0]:
+        quotas.release(one.tenant, {Resource.SNAPSHOTS: 1})

@@ -1,0 +1,185 @@
+"""Snapshots asked for, restored, cloned, deleted. Each is an operation of the environment."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from panel.environments.models import Environment
+from panel.environments.services import Changed, create_environment
+from panel.environments.services.intent import change
+from panel.errors import Conflict, NotFound
+from panel.operations.models import OperationKind
+from panel.plans.rules import check_allowance
+from panel.quotas import services as quotas
+from panel.quotas.models import Resource
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.storage.models import Origin, Reason, Snapshot, SnapshotState
+from panel.text import line
+from runtime.contract import MOST_SNAPSHOTS
+
+
+def take_snapshot(actor: Actor, environment_id: UUID, *, name: str = "") -> tuple[Snapshot, Changed]:
+    """One of the disk as it is at the moment that the node comes to it; it may run. Without a name it is called
+    by the time. Raises `QuotaExceeded`, and `Conflict` where the plan gives no more."""
+    made: list[Snapshot] = []
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        made.append(_add(actor, row, name, Reason.ASKED))
+        return {"snapshot": str(made[0].pk), "name": made[0].name}
+
+    changed = change(actor, environment_id, Permission.SNAPSHOT_MANAGE, OperationKind.SNAPSHOT, mutate)
+    return made[0], changed
+
+
+def _add(actor: Actor, row: Environment, name: str, reason: Reason) -> Snapshot:
+    if row.observed_generation == 0:
+        raise Conflict(
+            _("It isn't made yet; there is nothing to take a snapshot of."),
+            code="not_made",
+            next_step=_("Try again when it is."),
+        )
+    count = Snapshot.objects.wanted().filter(environment=row).count() + 1
+    check_allowance(row.plan_version, "snapshots", count)
+    if count > MOST_SNAPSHOTS:
+        raise Conflict(
+            _("An environment has at most %(most)s snapshots.") % {"most": MOST_SNAPSHOTS},
+            code="too_many_snapshots",
+            next_step=_("Delete one first."),
+        )
+    quotas.reserve(row.tenant, {Resource.SNAPSHOTS: 1})
+    return Snapshot.objects.create(
+        environment=row,
+        tenant=row.tenant,
+        name=line(name or f"{timezone.now():%Y-%m-%d %H:%M:%S}", field="name", most=63, least=1),
+        reason=reason,
+        image=row.image,
+        created_by=actor.user,
+        generation=row.generation + 1,
+    )
+
+
+def delete_snapshot(actor: Actor, environment_id: UUID, snapshot_id: UUID) -> Changed:
+    """Its space comes back a little after the node took it away; until then it counts."""
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        found = _of(row, snapshot_id)
+        if found.state == SnapshotState.GOING:
+            raise Conflict(_("This snapshot is being deleted."), code="deleting")
+        found.removal = row.generation + 1
+        found.save(update_fields=["removal"])
+        return {"delete_snapshot": str(found.pk), "name": found.name}
+
+    return change(actor, environment_id, Permission.SNAPSHOT_MANAGE, OperationKind.SNAPSHOT, mutate)
+
+
+def restore_snapshot(
+    actor: Actor, environment_id: UUID, snapshot_id: UUID, *, keeps_current: bool = True
+) -> Changed:
+    """The disk as it was; what runs ends first, and starts again if it ran. With `keeps_current` a snapshot of
+    the disk as it is now is kept, so that the restore can be undone; it counts as any other."""
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        return _restore(actor, row, snapshot_id, keeps_current=keeps_current)
+
+    return change(actor, environment_id, Permission.ENVIRONMENT_REINSTALL, OperationKind.RESTORE, mutate)
+
+
+def _restore(actor: Actor, row: Environment, snapshot_id: UUID, *, keeps_current: bool) -> dict[str, Any]:
+    actor.require(Permission.SNAPSHOT_MANAGE, row)
+    found = _ready(row, snapshot_id)
+    kept = None
+    if keeps_current:
+        kept = _add(actor, row, (_("before %(name)s") % {"name": found.name})[:63], Reason.RESTORE)
+    _set_origin(row, found)
+    row.installs += 1
+    row.keep_old_root = False
+    return {"restore": str(found.pk), "name": found.name, "kept": str(kept.pk) if kept else None}
+
+
+def add_again(actor: Actor, row: Environment, details: Mapping[str, Any]) -> dict[str, Any]:
+    """The snapshot of a failed operation is asked for anew; under way or there, it is left as it is."""
+    actor.require(Permission.SNAPSHOT_MANAGE, row)
+    if Snapshot.objects.filter(environment=row, pk=details["snapshot"]).exists():
+        return {}
+    return {"snapshot": str(_add(actor, row, details.get("name", ""), Reason.ASKED).pk)}
+
+
+def restore_again(actor: Actor, row: Environment, details: Mapping[str, Any]) -> dict[str, Any]:
+    """The restore of a failed operation, with a snapshot of the disk as it is now if it had one."""
+    return _restore(actor, row, UUID(details["restore"]), keeps_current=bool(details.get("kept")))
+
+
+def _set_origin(row: Environment, snapshot: Snapshot) -> None:
+    """For the next count of installs, with what to go back to where the node refuses."""
+    known = Origin.objects.filter(environment=row).first()
+    before: dict[str, Any] = {"installs": row.installs}
+    if known is not None and known.installs == row.installs:
+        before |= {"source": str(known.source), "snapshot": str(known.snapshot)}
+    Origin.objects.update_or_create(
+        environment=row,
+        defaults={
+            "source": row.pk,
+            "snapshot": snapshot.pk,
+            "installs": row.installs + 1,
+            "generation": row.generation + 1,
+            "before": before,
+        },
+    )
+
+
+def clone_snapshot(
+    actor: Actor,
+    environment_id: UUID,
+    snapshot_id: UUID,
+    *,
+    name: str,
+    limits: Mapping[str, Any] | None = None,
+    plan: str = "",
+    is_started: bool = True,
+) -> Changed:
+    """A new environment of the same tenant, on the same node, whose disk is that of the snapshot. It has names,
+    addresses, machine id and host keys of its own, and the same SSH keys. Without limits and plan it has
+    those of the one that the snapshot is of."""
+    row = Environment.objects.select_related("tenant", "plan_version__plan").get_for(actor, environment_id)
+    actor.require(Permission.SNAPSHOT_MANAGE, row)
+    snapshot = _ready(row, snapshot_id)
+    if not limits and not plan:
+        follows = row.plan_version is not None and row.follows_plan
+        plan = row.plan_version.plan.slug if follows and row.plan_version is not None else ""
+        limits = None if plan else row.limits
+    return create_environment(
+        actor,
+        row.tenant,
+        name=name,
+        image=snapshot.image,
+        limits=limits,
+        plan=plan,
+        kind=row.kind,
+        kernel=row.kernel,
+        ssh_keys=row.ssh_keys,
+        devices=row.devices,
+        restart=row.restart,
+        stop_timeout_s=row.stop_timeout_s,
+        is_started=is_started,
+        features={"snapshot": snapshot, "node": row.node_id},
+    )
+
+
+def _of(row: Environment, snapshot_id: UUID) -> Snapshot:
+    found = Snapshot.objects.filter(environment=row, pk=snapshot_id).first()
+    if found is None:
+        raise NotFound(_("This snapshot"))
+    return found
+
+
+def _ready(row: Environment, snapshot_id: UUID) -> Snapshot:
+    found = _of(row, snapshot_id)
+    if found.state != SnapshotState.READY:
+        raise Conflict(
+            _("This snapshot is not ready."), code="snapshot_not_ready", next_step=_("Wait until it is made.")
+        )
+    return found

@@ -1,0 +1,13 @@
+from django.urls import path
+
+from panel.storage import views
+
+_ONE = "environments/<uuid:environment_id>/snapshots"
+
+urlpatterns = [
+    path(_ONE, views.snapshots, name="environment-snapshots"),
+    path(f"{_ONE}/take", views.take, name="snapshot-take"),
+    path(f"{_ONE}/<uuid:snapshot_id>/restore", views.restore, name="snapshot-restore"),
+    path(f"{_ONE}/<uuid:snapshot_id>/clone", views.clone, name="snapshot-clone"),
+    path(f"{_ONE}/<uuid:snapshot_id>/delete", views.delete, name="snapshot-delete"),
+]

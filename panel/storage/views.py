@@ -1,0 +1,101 @@
+"""The tab of an environment's snapshots: taking one, going back to one, a new environment from one."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from panel.environments.models import Environment
+from panel.environments.views.once import show_once
+from panel.environments.views.one import context_of, get
+from panel.errors import Refused
+from panel.rights.permissions import Permission
+from panel.storage import services
+from panel.storage.forms import CloneForm, SnapshotForm
+from panel.storage.models import Snapshot
+from panel.ui.web import PageRequest, blame, page, signed_in
+
+
+def _tab(
+    request: PageRequest,
+    row: Environment,
+    *,
+    form: SnapshotForm | None = None,
+    clone: CloneForm | None = None,
+    of: UUID | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """`clone`: a refused form, of the snapshot `of`."""
+    context = context_of(request, row, "snapshots")
+    context |= {
+        "snapshots": Snapshot.objects.filter(environment=row)
+        .select_related("created_by")
+        .order_by("-created_at"),
+        "form": form or SnapshotForm(),
+        "clone": clone or CloneForm(),
+        "clone_of": of,
+        "may_snapshot": request.actor.can(Permission.SNAPSHOT_MANAGE, row),
+        "may_clone": request.actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
+    }
+    return page(request, "storage/snapshots.html", context, status)
+
+
+@require_safe
+@signed_in
+def snapshots(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    return _tab(request, get(request, environment_id))
+
+
+@require_POST
+@signed_in
+def take(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    form = SnapshotForm(request.POST)
+    status = 422
+    if form.is_valid():
+        try:
+            services.take_snapshot(request.actor, environment_id, name=form.cleaned_data["name"])
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("A snapshot is being taken"))
+            return redirect("environment-snapshots", environment_id)
+    return _tab(request, get(request, environment_id), form=form, status=status)
+
+
+@require_POST
+@signed_in
+def restore(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> HttpResponse:
+    services.restore_snapshot(request.actor, environment_id, snapshot_id)
+    messages.success(request, _("It goes back to the snapshot; what it was until now is kept as another"))
+    return redirect("environment-snapshots", environment_id)
+
+
+@require_POST
+@signed_in
+def clone(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> HttpResponse:
+    form = CloneForm(request.POST)
+    status = 422
+    if form.is_valid():
+        try:
+            changed = services.clone_snapshot(
+                request.actor, environment_id, snapshot_id, name=form.cleaned_data["name"]
+            )
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            show_once(request, changed)
+            return redirect("environment", changed.environment.pk)
+    return _tab(request, get(request, environment_id), clone=form, of=snapshot_id, status=status)
+
+
+@require_POST
+@signed_in
+def delete(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> HttpResponse:
+    services.delete_snapshot(request.actor, environment_id, snapshot_id)
+    messages.success(request, _("The snapshot is being deleted"))
+    return redirect("environment-snapshots", environment_id)
