@@ -57,6 +57,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/environments/<pk>/credentials": {"ssh_keys": []},
     "POST /api/v1/environments/<pk>/addresses": {"family": 6},
     "POST /api/v1/environments/<pk>/forwards": {"port": 443},
+    "POST /api/v1/environments/<pk>/snapshots/<snapshot>/clone": {"name": "walked"},
+    "POST /environments/<uuid:environment_id>/snapshots/<uuid:snapshot_id>/clone": {"name": "walked"},
     "POST /api/v1/environments/<pk>/exec": {"command": ["true"]},
     "POST /api/v1/tenants": {"name": "walked"},
     "PATCH /api/v1/tenants/<pk>": {"name": "walked"},

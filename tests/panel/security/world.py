@@ -27,6 +27,7 @@ from panel.people.roles import create_role
 from panel.people.tokens import create_token
 from panel.plans.services import create_plan
 from panel.rights.actor import Actor
+from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
 from tests.panel.support import factories
 
@@ -103,6 +104,7 @@ def _side(platform: Actor, word: str) -> Side:
     environment = factories.environment(tenant, owner, name=f"ve-{word}")
     forward, _ = add_forward(owner, environment.pk, port=80)
     [address], _ = add_addresses(owner, environment.pk)
+    snapshot, _ = take_snapshot(owner, environment.pk, name=f"snapshot-{word}")
     factories.reported(environment)
     failed = environments.restart(owner, environment.pk).operation
     assert failed is not None
@@ -112,6 +114,7 @@ def _side(platform: Actor, word: str) -> Side:
     ids = {
         "environment": str(environment.pk),
         "forward": str(forward.pk),
+        "snapshot": str(snapshot.pk),
         "address": str(address.pk),
         "operation": str(failed.pk),
         "tenant": str(tenant.pk),
