@@ -211,10 +211,30 @@ class Snapshot(Answer):
     environment: UUID
     name: str
     state: Literal["making", "ready", "going"]
-    reason: Literal["asked", "restore"]
+    reason: Literal["asked", "restore", "schedule"]
     image: str = Field(description="What the root was made from at that time.")
     created_at: datetime
     made_at: datetime | None = Field(description="When the node said that it is there.")
+
+
+class Keep(Answer):
+    last: int
+    hourly: int
+    daily: int
+    weekly: int
+    monthly: int
+
+
+class Schedule(Answer):
+    id: UUID
+    environment: UUID
+    tenant: UUID
+    cron: str = Field(description="crontab(5), by the clock of the tenant's time zone.")
+    keep: Keep = Field(description="The newest of each of so many last ones, hours, days, weeks and months.")
+    is_on: bool
+    next_at: datetime | None
+    last_at: datetime | None
+    problem: str = Field(description="Why the last one was not taken; empty when it was.")
 
 
 class TakenSnapshot(Snapshot):
@@ -252,6 +272,10 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "snapshots_list": List[Snapshot],
     "snapshots_create": TakenSnapshot,
     "snapshots_get": Snapshot,
+    "schedules_list": List[Schedule],
+    "schedules_create": Schedule,
+    "schedules_get": Schedule,
+    "schedules_update": Schedule,
     **{f"snapshots_{name}": ChangedEnvironment for name in ("delete", "restore", "clone")},
     "operations_list": List[ListedOperation],
     "operations_get": Operation,

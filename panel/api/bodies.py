@@ -33,6 +33,12 @@ EXAMPLES: dict[str, Any] = {
     "environments_add_forward": {"protocol": "tcp", "port": 443, "description": "HTTPS"},
     "environments_exec": {"command": ["uname", "-a"], "timeout_s": 10},
     "snapshots_create": {"name": "before the upgrade"},
+    "schedules_create": {
+        "environment": "0b9b3c56-8f0e-4a57-9d0c-3f5f0a1c2d3e",
+        "cron": "0 3 * * *",
+        "keep": {"daily": 7, "weekly": 4},
+    },
+    "schedules_update": {"is_on": False},
     "snapshots_restore": {"keep_current": True},
     "snapshots_clone": {"name": "web-1-copy"},
     "tenants_create": {

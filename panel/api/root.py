@@ -34,6 +34,7 @@ from panel.people.tokens_api import router as tokens
 from panel.rights.actor import Actor
 from panel.rights.asking import actor_of, tell_refused
 from panel.storage.api import router as of_storage
+from panel.storage.api import schedules_router as schedules
 from panel.tenancy.api import router as tenants
 
 _PROBLEMS = {
@@ -164,6 +165,7 @@ def _add_routers() -> None:
         ("support", support_router),
         ("sign-in-policy", policy_router),
         ("sessions", sessions_router),
+        ("schedules", schedules),
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])

@@ -3,19 +3,21 @@
 from typing import Any
 
 from django.http import HttpRequest
-from ninja import Router, Status
+from ninja import Query, Router, Status
 
 from panel.environments.accepted import WHAT, accepted
 from panel.environments.models import Environment
 from panel.errors import NotFound
 from panel.http.inputs import Input
+from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.operations.selectors import show as show_operation
 from panel.rights.asking import actor
-from panel.storage import services
-from panel.storage.models import Snapshot
+from panel.storage import schedules, services
+from panel.storage.models import Schedule, Snapshot
 
 router = Router()
+schedules_router = Router()
 Json = dict[str, Any]
 _THIS = "This snapshot"
 
@@ -26,6 +28,27 @@ class NewSnapshot(Input):
 
 class Restore(Input):
     keep_current: bool = True
+
+
+class Keep(Input):
+    last: int = 0
+    hourly: int = 0
+    daily: int = 0
+    weekly: int = 0
+    monthly: int = 0
+
+
+class NewSchedule(Input):
+    environment: str
+    cron: str
+    keep: Keep = Keep(daily=7, weekly=4)
+    is_on: bool = True
+
+
+class ScheduleToChange(Input):
+    cron: str | None = None
+    keep: Keep | None = None
+    is_on: bool | None = None
 
 
 class Clone(Input):
@@ -99,3 +122,71 @@ def clone(request: HttpRequest, pk: str, snapshot: str, payload: Clone) -> Statu
         actor(request), uuid_of(pk, WHAT), uuid_of(snapshot, _THIS), **payload.model_dump()
     )
     return accepted(request, changed)
+
+
+# schedules ----------------------------------------------------------------------------------------
+
+_THIS_SCHEDULE = "This schedule"
+
+
+def show_schedule(row: Schedule) -> Json:
+    return {
+        "id": str(row.pk),
+        "environment": str(row.environment_id),
+        "tenant": str(row.tenant_id),
+        "cron": row.cron,
+        "keep": {name: getattr(row, f"keep_{name}") for name in schedules.KEEPS},
+        "is_on": row.is_on,
+        "next_at": row.next_at.isoformat() if row.is_on else None,
+        "last_at": row.last_at.isoformat() if row.last_at else None,
+        "problem": row.problem,
+    }
+
+
+def _schedule(request: HttpRequest, pk: str) -> Schedule:
+    return Schedule.objects.get_for(actor(request), uuid_of(pk, _THIS_SCHEDULE))
+
+
+@schedules_router.get("", response=Json, operation_id="schedules_list")
+def list_schedules(request: HttpRequest, page: Query[Page]) -> Json:
+    return page_of(Schedule.objects.for_actor(actor(request)).order_by("next_at", "pk"), page, show_schedule)
+
+
+@schedules_router.post("", response={201: Json}, operation_id="schedules_create")
+def create_schedule(request: HttpRequest, payload: NewSchedule) -> Status[Json]:
+    """Of an environment's snapshots, by the clock of its tenant's time zone. It takes the place of the one that
+    the environment has."""
+    made = schedules.set_schedule(
+        actor(request),
+        uuid_of(payload.environment, WHAT),
+        cron=payload.cron,
+        keep=payload.keep.model_dump(),
+        is_on=payload.is_on,
+    )
+    return Status(201, show_schedule(made))
+
+
+@schedules_router.get("/{pk}", response=Json, operation_id="schedules_get")
+def get_schedule(request: HttpRequest, pk: str) -> Json:
+    return show_schedule(_schedule(request, pk))
+
+
+@schedules_router.patch("/{pk}", response=Json, operation_id="schedules_update")
+def update_schedule(request: HttpRequest, pk: str, payload: ScheduleToChange) -> Json:
+    row = _schedule(request, pk)
+    known = show_schedule(row)
+    changed = schedules.set_schedule(
+        actor(request),
+        row.environment_id,
+        cron=known["cron"] if payload.cron is None else payload.cron,
+        keep=known["keep"] if payload.keep is None else payload.keep.model_dump(),
+        is_on=known["is_on"] if payload.is_on is None else payload.is_on,
+    )
+    return show_schedule(changed)
+
+
+@schedules_router.delete("/{pk}", response={204: None}, operation_id="schedules_delete")
+def delete_schedule(request: HttpRequest, pk: str) -> Status[None]:
+    """What it took stays."""
+    schedules.delete_schedule(actor(request), _schedule(request, pk).environment_id)
+    return Status(204, None)

@@ -15,8 +15,8 @@ from panel.prepared import Given, Prepared
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.rights.actor import Actor
-from panel.storage import services
-from panel.storage.models import Origin, Snapshot
+from panel.storage import schedules, services
+from panel.storage.models import Origin, Schedule, Snapshot
 from runtime.contract import Origin as OriginPart
 from runtime.contract import Report
 
@@ -108,7 +108,11 @@ class Storage(Feature):
         count = rows.count()
         rows.delete()
         Origin.objects.filter(environment=environment).delete()
+        Schedule.objects.filter(environment=environment).delete()
         return {Resource.SNAPSHOTS: count} if count else {}
+
+    def swept(self) -> None:
+        schedules.run_due()
 
     def held(self) -> Iterator[tuple[UUID, Resource, int]]:
         for tenant_id, count in Snapshot.objects.values_list("tenant_id").annotate(n=Count("pk")).order_by():

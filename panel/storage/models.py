@@ -16,6 +16,7 @@ class Reason(models.TextChoices):
 
     ASKED = "asked", _("asked for")
     RESTORE = "restore", _("before a restore")
+    SCHEDULE = "schedule", _("by the schedule")
 
 
 class SnapshotState(models.TextChoices):
@@ -83,6 +84,46 @@ class Snapshot(models.Model):
         if self.removal is not None:
             return SnapshotState.GOING
         return SnapshotState.READY if self.made_at is not None else SnapshotState.MAKING
+
+
+class Schedules(Scoped["Schedule"]):
+    environment_relation = "environment"
+
+
+class Schedule(models.Model):
+    """When an environment's snapshots are taken by themselves, and which of them are kept.
+
+    Times are those of the tenant's zone. As with Debian's cron, a time that the clock's change skips is made up
+    right after it, and one that it doubles runs once. What was missed (the panel was down) is made up for once.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    environment = models.OneToOneField(
+        "environments.Environment", on_delete=models.CASCADE, related_name="schedule"
+    )
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="schedules")
+    cron = models.CharField(max_length=100)
+    """Five fields: minute, hour, day of the month, month, day of the week (crontab(5))."""
+    keep_last = models.PositiveSmallIntegerField(default=0)
+    keep_hourly = models.PositiveSmallIntegerField(default=0)
+    keep_daily = models.PositiveSmallIntegerField(default=7)
+    keep_weekly = models.PositiveSmallIntegerField(default=4)
+    keep_monthly = models.PositiveSmallIntegerField(default=0)
+    is_on = models.BooleanField(default=True)
+    next_at = models.DateTimeField()
+    last_at = models.DateTimeField(null=True, blank=True)
+    problem = models.CharField(max_length=300, blank=True, default="")
+    """Why the last one was not taken; empty when it was."""
+    version = models.PositiveIntegerField(default=1)
+
+    objects = Schedules.as_manager()
+
+    class Meta:
+        ordering = ["next_at"]
+        indexes = [models.Index(fields=["next_at"], name="schedule_due", condition=Q(is_on=True))]
+
+    def __str__(self) -> str:
+        return self.cron
 
 
 class Origin(models.Model):

@@ -28,14 +28,15 @@ def take_snapshot(actor: Actor, environment_id: UUID, *, name: str = "") -> tupl
     made: list[Snapshot] = []
 
     def mutate(row: Environment) -> dict[str, Any]:
-        made.append(_add(actor, row, name, Reason.ASKED))
+        made.append(add_snapshot(actor, row, name, Reason.ASKED))
         return {"snapshot": str(made[0].pk), "name": made[0].name}
 
     changed = change(actor, environment_id, Permission.SNAPSHOT_MANAGE, OperationKind.SNAPSHOT, mutate)
     return made[0], changed
 
 
-def _add(actor: Actor, row: Environment, name: str, reason: Reason) -> Snapshot:
+def add_snapshot(actor: Actor | None, row: Environment, name: str, reason: Reason) -> Snapshot:
+    """In a locked row's next change; the caller makes it. `actor`: None for one that a schedule takes."""
     if row.observed_generation == 0:
         raise Conflict(
             _("It isn't made yet; there is nothing to take a snapshot of."),
@@ -57,7 +58,7 @@ def _add(actor: Actor, row: Environment, name: str, reason: Reason) -> Snapshot:
         name=line(name or f"{timezone.now():%Y-%m-%d %H:%M:%S}", field="name", most=63, least=1),
         reason=reason,
         image=row.image,
-        created_by=actor.user,
+        created_by=actor.user if actor is not None else None,
         generation=row.generation + 1,
     )
 
@@ -93,7 +94,7 @@ def _restore(actor: Actor, row: Environment, snapshot_id: UUID, *, keeps_current
     found = _ready(row, snapshot_id)
     kept = None
     if keeps_current:
-        kept = _add(actor, row, (_("before %(name)s") % {"name": found.name})[:63], Reason.RESTORE)
+        kept = add_snapshot(actor, row, (_("before %(name)s") % {"name": found.name})[:63], Reason.RESTORE)
     _set_origin(row, found)
     row.installs += 1
     row.keep_old_root = False
@@ -105,7 +106,7 @@ def add_again(actor: Actor, row: Environment, details: Mapping[str, Any]) -> dic
     actor.require(Permission.SNAPSHOT_MANAGE, row)
     if Snapshot.objects.filter(environment=row, pk=details["snapshot"]).exists():
         return {}
-    return {"snapshot": str(_add(actor, row, details.get("name", ""), Reason.ASKED).pk)}
+    return {"snapshot": str(add_snapshot(actor, row, details.get("name", ""), Reason.ASKED).pk)}
 
 
 def restore_again(actor: Actor, row: Environment, details: Mapping[str, Any]) -> dict[str, Any]:

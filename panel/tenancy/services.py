@@ -17,6 +17,7 @@ from panel.quotas.refusals import counting_refusals
 from panel.rights.actor import Actor
 from panel.rights.giving import has_all
 from panel.rights.permissions import ROLES, Permission, RoleName
+from panel.storage.schedules import retime
 from panel.tenancy.quota import QuotaChanges, change_quota
 from panel.tenants.models import Membership, Tenant
 from panel.tenants.selectors import refuse_suspended
@@ -134,6 +135,8 @@ def update_tenant(
             tenant.requires_mfa = requires_mfa
         tenant.version += 1
         tenant.save(update_fields=["name", "time_zone", "requires_mfa", "version"])
+        if "time_zone" in after:
+            retime(tenant)
         if quota:
             was, now = change_quota(actor, tenant, quota)
             before |= was

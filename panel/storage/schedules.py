@@ -1,0 +1,184 @@
+"""Schedules: set, due, carried out. The beat comes by every half minute (`Storage.swept`)."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import structlog
+from cronsim import CronSim, CronSimError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from panel.audit.services import record
+from panel.environments.models import Environment
+from panel.environments.services.intent import advance
+from panel.errors import Invalid, NotFound, Refused
+from panel.operations.models import OperationKind
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.storage.models import Reason, Schedule, Snapshot
+from panel.storage.retention import kept
+from panel.storage.services import add_snapshot
+from panel.tenants.models import Tenant, TenantState
+from runtime.contract import DesiredState
+
+log = structlog.get_logger()
+
+KEEPS = ("last", "hourly", "daily", "weekly", "monthly")
+#: Of each sort: more than a year of days helps nobody, and each is a subvolume of the node's pool.
+MOST_KEPT = 100
+#: So often it may be; what is asked for more often than the beat looks would run late in any case.
+LEAST_MINUTES = 15
+#: Of one look of the beat.
+_MOST_AT_ONCE = 100
+
+
+def next_run(cron: str, zone: str, after: datetime) -> datetime:
+    """The first time after it, by the clock of the zone. Raises `Invalid` for what is no schedule."""
+    try:
+        if len(cron.split()) != 5:
+            raise CronSimError
+        return next(CronSim(cron, after.astimezone(ZoneInfo(zone))))
+    except (CronSimError, StopIteration) as error:
+        raise Invalid(
+            _("A schedule has five fields: minute, hour, day of the month, month, day of the week."),
+            field="cron",
+            next_step=_("“0 3 * * *” is every night at three."),
+        ) from error
+
+
+def set_schedule(
+    actor: Actor,
+    environment_id: UUID,
+    *,
+    cron: str,
+    keep: Mapping[str, int] | None = None,
+    is_on: bool = True,
+) -> Schedule:
+    """The environment's schedule is this one from now on; what `keep` doesn't name isn't kept for it."""
+    row = Environment.objects.select_related("tenant").get_for(actor, environment_id)
+    actor.require(Permission.SNAPSHOT_MANAGE, row)
+    text = " ".join(cron.split())
+    now = timezone.now()
+    first = next_run(text, row.tenant.time_zone, now)
+    _refuse_often(text, row.tenant.time_zone, first)
+    numbers = _numbers(keep)
+    with transaction.atomic():
+        schedule, is_new = Schedule.objects.select_for_update().update_or_create(
+            environment=row,
+            defaults={
+                "tenant": row.tenant,
+                "cron": text,
+                "is_on": is_on,
+                "next_at": first,
+                "problem": "",
+                **{f"keep_{name}": number for name, number in numbers.items()},
+            },
+        )
+        record(
+            actor,
+            "schedule.create" if is_new else "schedule.update",
+            tenant_id=row.tenant_id,
+            target=row,
+            after={"cron": text, "keep": numbers, "is_on": is_on},
+        )
+    return schedule
+
+
+def _refuse_often(cron: str, zone: str, first: datetime) -> None:
+    second = next_run(cron, zone, first)
+    if (second - first).total_seconds() < LEAST_MINUTES * 60:
+        raise Invalid(
+            _("A schedule runs every %(minutes)s minutes at most.") % {"minutes": LEAST_MINUTES}, field="cron"
+        )
+
+
+def _numbers(keep: Mapping[str, int] | None) -> dict[str, int]:
+    asked = dict(keep or {})
+    for name, number in asked.items():
+        if name not in KEEPS:
+            raise Invalid(
+                _("keep takes %(names)s, not %(name)s.") % {"names": ", ".join(KEEPS), "name": str(name)[:32]},
+                field="keep",
+            )
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number <= MOST_KEPT:
+            raise Invalid(
+                _("keep.%(name)s is a number from 0 to %(most)s.") % {"name": name, "most": MOST_KEPT},
+                field="keep",
+            )
+    return {name: asked.get(name, 0) for name in KEEPS}
+
+
+def delete_schedule(actor: Actor, environment_id: UUID) -> None:
+    """What it took stays. Raises `NotFound` when there is none."""
+    row = Environment.objects.get_for(actor, environment_id)
+    actor.require(Permission.SNAPSHOT_MANAGE, row)
+    with transaction.atomic():
+        if not Schedule.objects.filter(environment=row).delete()[0]:
+            raise NotFound(_("This schedule"))
+        record(actor, "schedule.delete", tenant_id=row.tenant_id, target=row)
+
+
+def run_due(now: datetime | None = None) -> int:
+    """Takes what is due, each once however often it was missed; how many were taken."""
+    at = now or timezone.now()
+    due = Schedule.objects.filter(is_on=True, next_at__lte=at).values_list("environment_id", flat=True)
+    return sum(_run(pk, at) for pk in list(due[:_MOST_AT_ONCE]))
+
+
+def _run(environment_id: UUID, now: datetime) -> int:
+    with transaction.atomic():
+        row = (
+            Environment.objects.living()
+            .select_related("tenant", "node", "plan_version__plan")
+            .select_for_update(of=("self",))
+            .filter(pk=environment_id)
+            .first()
+        )
+        due = Schedule.objects.select_for_update().filter(environment=row, is_on=True, next_at__lte=now)
+        schedule = due.first() if row is not None else None
+        if row is None or schedule is None or Snapshot.objects.open().filter(environment=row).exists():
+            return 0  # never two at a time: it is looked at again
+        schedule.next_at = next_run(schedule.cron, row.tenant.time_zone, now)
+        schedule.last_at, schedule.problem = now, ""
+        taken = 0
+        if row.desired_state != DesiredState.DELETED and row.tenant.state == TenantState.ACTIVE:
+            try:
+                with transaction.atomic():
+                    _take(schedule, row)
+                taken = 1
+            except Refused as refusal:
+                schedule.problem = f"{refusal.message} {refusal.next_step}".strip()[:300]
+                log.warning("scheduled snapshot not taken", environment=str(row.pk), code=refusal.code)
+        schedule.save(update_fields=["next_at", "last_at", "problem"])
+    return taken
+
+
+def _take(schedule: Schedule, row: Environment) -> None:
+    """One more, and those go that are kept for nothing any more: in one change of the environment."""
+    made = add_snapshot(None, row, "", Reason.SCHEDULE)
+    mine = Snapshot.objects.wanted().filter(environment=row, reason=Reason.SCHEDULE)
+    numbers = {name: getattr(schedule, f"keep_{name}") for name in KEEPS}
+    stay = kept([(one.pk, one.created_at) for one in mine], numbers, row.tenant.time_zone)
+    gone = mine.exclude(pk__in=stay).exclude(made_at=None)
+    count = gone.update(removal=row.generation + 1)
+    details: dict[str, Any] = {"snapshot": str(made.pk), "name": made.name, "scheduled": True, "deleted": count}
+    operation = advance(None, row, OperationKind.SNAPSHOT, details=details)
+    record(
+        None,
+        "environment.snapshot",
+        tenant_id=row.tenant_id,
+        target=row,
+        after=details,
+        operation_id=operation.pk,
+    )
+
+
+def retime(tenant: Tenant, now: datetime | None = None) -> None:
+    """The tenant's clock is another one: the times of its schedules with it."""
+    at = now or timezone.now()
+    for one in Schedule.objects.filter(tenant=tenant):
+        Schedule.objects.filter(pk=one.pk).update(next_at=next_run(one.cron, tenant.time_zone, at))
