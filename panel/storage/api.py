@@ -14,7 +14,7 @@ from panel.http.paths import uuid_of
 from panel.operations.selectors import show as show_operation
 from panel.rights.asking import actor
 from panel.storage import schedules, services
-from panel.storage.models import Schedule, Snapshot
+from panel.storage.models import KEEPS, Schedule, Snapshot
 
 router = Router()
 schedules_router = Router()
@@ -135,7 +135,7 @@ def show_schedule(row: Schedule) -> Json:
         "environment": str(row.environment_id),
         "tenant": str(row.tenant_id),
         "cron": row.cron,
-        "keep": {name: getattr(row, f"keep_{name}") for name in schedules.KEEPS},
+        "keep": {name: getattr(row, f"keep_{name}") for name in KEEPS},
         "is_on": row.is_on,
         "next_at": row.next_at.isoformat() if row.is_on else None,
         "last_at": row.last_at.isoformat() if row.last_at else None,

@@ -1,6 +1,8 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from panel.storage.models import KEEPS, Schedule
+
 
 class SnapshotForm(forms.Form):
     name = forms.CharField(
@@ -18,3 +20,48 @@ class CloneForm(forms.Form):
         max_length=63,
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
+
+
+#: Times that most people want, as crontab(5) writes them.
+PRESETS = [
+    ("0 * * * *", _("every hour")),
+    ("0 3 * * *", _("every night at three")),
+    ("0 3 * * 1", _("every Monday at three")),
+    ("", _("as written below")),
+]
+
+
+class ScheduleForm(forms.Form):
+    when = forms.ChoiceField(label=_("When"), choices=PRESETS, required=False)
+    cron = forms.CharField(
+        label=_("Written by hand"),
+        max_length=100,
+        required=False,
+        help_text=_("Minute, hour, day of the month, month, day of the week: 30 2 * * 1-5"),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )
+    last = forms.IntegerField(label=_("Last"), min_value=0, initial=0, required=False)
+    hourly = forms.IntegerField(label=_("Hours"), min_value=0, initial=0, required=False)
+    daily = forms.IntegerField(label=_("Days"), min_value=0, initial=7, required=False)
+    weekly = forms.IntegerField(label=_("Weeks"), min_value=0, initial=4, required=False)
+    monthly = forms.IntegerField(label=_("Months"), min_value=0, initial=0, required=False)
+    is_on = forms.BooleanField(label=_("It runs"), required=False, initial=True)
+
+    def numbers(self) -> list[forms.BoundField]:
+        return [self[name] for name in KEEPS]
+
+    def keep(self) -> dict[str, int]:
+        return {name: self.cleaned_data[name] or 0 for name in KEEPS}
+
+    @classmethod
+    def of(cls, schedule: Schedule | None) -> "ScheduleForm":
+        if schedule is None:
+            return cls(initial={"when": "0 3 * * *"})
+        known = {cron for cron, _label in PRESETS}
+        when = schedule.cron if schedule.cron in known else ""
+        keep = {
+            name: getattr(schedule, f"keep_{name}") for name in ("last", "hourly", "daily", "weekly", "monthly")
+        }
+        return cls(
+            initial={"when": when, "cron": "" if when else schedule.cron, "is_on": schedule.is_on, **keep}
+        )

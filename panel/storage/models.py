@@ -11,6 +11,10 @@ from panel.rights.scope import Scoped
 from panel.states import Tone
 
 
+#: Of what a schedule keeps the newest.
+KEEPS = ("last", "hourly", "daily", "weekly", "monthly")
+
+
 class Reason(models.TextChoices):
     """Why there is a snapshot."""
 

@@ -19,7 +19,7 @@ from panel.errors import Invalid, NotFound, Refused
 from panel.operations.models import OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.storage.models import Reason, Schedule, Snapshot
+from panel.storage.models import KEEPS, Reason, Schedule, Snapshot
 from panel.storage.retention import kept
 from panel.storage.services import add_snapshot
 from panel.tenants.models import Tenant, TenantState
@@ -27,7 +27,6 @@ from runtime.contract import DesiredState
 
 log = structlog.get_logger()
 
-KEEPS = ("last", "hourly", "daily", "weekly", "monthly")
 #: Of each sort: more than a year of days helps nobody, and each is a subvolume of the node's pool.
 MOST_KEPT = 100
 #: So often it may be; what is asked for more often than the beat looks would run late in any case.

@@ -13,9 +13,9 @@ from panel.environments.views.once import show_once
 from panel.environments.views.one import context_of, get
 from panel.errors import Refused
 from panel.rights.permissions import Permission
-from panel.storage import services
-from panel.storage.forms import CloneForm, SnapshotForm
-from panel.storage.models import Snapshot
+from panel.storage import schedules, services
+from panel.storage.forms import CloneForm, ScheduleForm, SnapshotForm
+from panel.storage.models import Schedule, Snapshot
 from panel.ui.web import PageRequest, blame, page, signed_in
 
 
@@ -26,11 +26,16 @@ def _tab(
     form: SnapshotForm | None = None,
     clone: CloneForm | None = None,
     of: UUID | None = None,
+    schedule: ScheduleForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     """`clone`: a refused form, of the snapshot `of`."""
     context = context_of(request, row, "snapshots")
+    known = Schedule.objects.filter(environment=row).first()
     context |= {
+        "schedule": known,
+        "schedule_form": schedule or ScheduleForm.of(known),
+        "zone": row.tenant.time_zone,
         "snapshots": Snapshot.objects.filter(environment=row)
         .select_related("created_by")
         .order_by("-created_at"),
@@ -98,4 +103,36 @@ def clone(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> Http
 def delete(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> HttpResponse:
     services.delete_snapshot(request.actor, environment_id, snapshot_id)
     messages.success(request, _("The snapshot is being deleted"))
+    return redirect("environment-snapshots", environment_id)
+
+
+@require_POST
+@signed_in
+def set_schedule(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    form = ScheduleForm(request.POST)
+    status = 422
+    if form.is_valid():
+        values = form.cleaned_data
+        try:
+            schedules.set_schedule(
+                request.actor,
+                environment_id,
+                cron=values["when"] or values["cron"],
+                keep=form.keep(),
+                is_on=values["is_on"],
+            )
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("The schedule is saved"))
+            return redirect("environment-snapshots", environment_id)
+    return _tab(request, get(request, environment_id), schedule=form, status=status)
+
+
+@require_POST
+@signed_in
+def delete_schedule(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    schedules.delete_schedule(request.actor, environment_id)
+    messages.success(request, _("The schedule is gone; what it took stays"))
     return redirect("environment-snapshots", environment_id)
