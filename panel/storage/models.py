@@ -10,7 +10,6 @@ from django.utils.translation import gettext_lazy as _
 from panel.rights.scope import Scoped
 from panel.states import Tone
 
-
 #: Of what a schedule keeps the newest.
 KEEPS = ("last", "hourly", "daily", "weekly", "monthly")
 

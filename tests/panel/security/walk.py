@@ -33,7 +33,7 @@ SIGN_IN = "in"
 #: Parts of a route that name a row, by the words used for them in `world`.
 _BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
 _BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
-_BY_COLLECTION |= {"ssh-keys": "ssh_key", "sessions": "session"}
+_BY_COLLECTION |= {"ssh-keys": "ssh_key", "sessions": "session", "schedules": "schedule"}
 #: Parts of a route that name no row.
 _PLAIN = {
     "key": "walked",
@@ -59,6 +59,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/environments/<pk>/forwards": {"port": 443},
     "POST /api/v1/environments/<pk>/snapshots/<snapshot>/clone": {"name": "walked"},
     "POST /environments/<uuid:environment_id>/snapshots/<uuid:snapshot_id>/clone": {"name": "walked"},
+    "POST /api/v1/schedules": {"environment": "{environment}", "cron": "0 4 * * *"},
+    "PATCH /api/v1/schedules/<pk>": {"is_on": False},
+    "POST /environments/<uuid:environment_id>/snapshots/schedule": {"when": "0 3 * * *"},
     "POST /api/v1/environments/<pk>/exec": {"command": ["true"]},
     "POST /api/v1/tenants": {"name": "walked"},
     "PATCH /api/v1/tenants/<pk>": {"name": "walked"},

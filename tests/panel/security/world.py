@@ -27,6 +27,7 @@ from panel.people.roles import create_role
 from panel.people.tokens import create_token
 from panel.plans.services import create_plan
 from panel.rights.actor import Actor
+from panel.storage.schedules import set_schedule
 from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
 from tests.panel.support import factories
@@ -115,6 +116,7 @@ def _side(platform: Actor, word: str) -> Side:
         "environment": str(environment.pk),
         "forward": str(forward.pk),
         "snapshot": str(snapshot.pk),
+        "schedule": str(set_schedule(owner, environment.pk, cron="0 3 * * *").pk),
         "address": str(address.pk),
         "operation": str(failed.pk),
         "tenant": str(tenant.pk),
