@@ -147,9 +147,11 @@ def logs(
 ) -> None:
     """The end of the environment's console."""
     from runtime.console.log import tail
+    from runtime.sandboxes import sandbox_of
 
     node = _node()
-    sys.stdout.buffer.write(tail(node.console(_find(node, environment)), lines))
+    console = sandbox_of(node).console(_find(node, environment))
+    sys.stdout.buffer.write(tail(console.log, lines))
 
 
 @cli.command()

@@ -31,7 +31,7 @@ def note_exit(records: Records, exit_code: int | None, reports: Reports) -> floa
     ran_on = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.stays_off
     if not ran_on or state.started_at is None or state.restart_at is not None:
         return None
-    ooms = reports.sandbox.usage(records.id).oom_kills
+    ooms = reports.sandbox.oom_kills(records.id)
     ending = reports.tools.kind(spec.kind).ending_of(exit_code)
     delay = decide_restart(spec, state, exit_code, ending, out_of_memory=ooms > state.ooms)
     state.ooms = max(state.ooms, ooms)

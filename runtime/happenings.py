@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from runtime.contract import EnvironmentEvent, EventCode
 from runtime.contract.said import Said
 from runtime.contract.words import ends
+from runtime.glance import Glance
 from runtime.reports import Reports
+from runtime.sandboxes.steps import first_process
 from runtime.state import Records
 
 
@@ -15,7 +17,7 @@ def note_oom(records: Records, reports: Reports, name: str, pid: int) -> None:
     with records.try_lock() as mine:
         if mine and not reports.sandbox.was_first(records.id, pid):
             state = records.state()
-            state.ooms = max(state.ooms, reports.sandbox.usage(records.id).oom_kills)
+            state.ooms = max(state.ooms, reports.sandbox.oom_kills(records.id))
             if records.directory.exists():
                 records.set_state(state)
     spec = records.wanted()
@@ -25,9 +27,11 @@ def note_oom(records: Records, reports: Reports, name: str, pid: int) -> None:
 
 def note_unnamed_ooms(records: Records, reports: Reports) -> bool:
     """Kills that the environment's group counts and the kernel's log did not name: told as a number."""
+    ooms = reports.sandbox.oom_kills(records.id)
+    if ooms == records.state().ooms:
+        return False
     with records.try_lock() as mine:
         state = records.state()
-        ooms = reports.sandbox.usage(records.id).oom_kills
         new = ooms - state.ooms
         if not mine or new == 0 or not reports.sandbox.look(records.id).is_there:
             return False
@@ -39,9 +43,9 @@ def note_unnamed_ooms(records: Records, reports: Reports) -> bool:
     return True
 
 
-def note_lost_monitor(records: Records, reports: Reports) -> bool:
+def note_lost_monitor(records: Records, reports: Reports, glance: Glance | None = None) -> bool:
     """Its init runs and what kept its console doesn't: told once for each init. False when all is well."""
-    seen = reports.sandbox.look(records.id)
+    seen = first_process(reports.sandbox, glance or Glance(), records.id)
     if seen.pid is None or reports.sandbox.has_console(records.id):
         return False
     with records.try_lock() as mine:

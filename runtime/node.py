@@ -161,12 +161,12 @@ class Node:
 
     # paths ---------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def root(self) -> Path:
         """Root only (0700): everything below belongs to the node half."""
         return self.home / "node"
 
-    @property
+    @cached_property
     def run(self) -> Path:
         """Sockets and pid files; gone after a reboot."""
         return self.home / "run"
@@ -176,7 +176,7 @@ class Node:
         """Pin of the mount namespace that holds the pool and the VEs' mounts."""
         return self.root / "ns" / "mnt"
 
-    @property
+    @cached_property
     def host_network(self) -> Path:
         """Pin of the host's network namespace, where the node itself lives in another: packages of an
         image come over it."""
@@ -186,27 +186,27 @@ class Node:
     def pool_file(self) -> Path:
         return self.root / "pool.btrfs"
 
-    @property
+    @cached_property
     def store(self) -> Path:
         """Where the pool is mounted, inside the node's mount namespace only."""
         return self.root / "store"
 
-    @property
+    @cached_property
     def quarantine(self) -> Path:
         """Root volumes that no environment of this node owns: put aside, for a person to say."""
         return self.store / "quarantine"
 
-    @property
+    @cached_property
     def mounts(self) -> Path:
         """Mount points that the OCI runtime reaches as root of a VE, so every directory above must let
         any user pass; HOME doesn't. What is mounted here is seen in the node's mount namespace only."""
         return Path("/run") / self.cgroup_name
 
-    @property
+    @cached_property
     def lxcfs(self) -> Path:
         return self.mounts / "lxcfs"
 
-    @property
+    @cached_property
     def devices(self) -> Path:
         """Nodes of the devices that environments may be given, in the node's mount namespace."""
         return self.mounts / "devices"
@@ -216,7 +216,7 @@ class Node:
         """The kernel's control file system of FUSE, in the node's mount namespace."""
         return self.mounts / "fuse"
 
-    @property
+    @cached_property
     def views(self) -> Path:
         """What environments are shown of /proc and /sys, in the node's mount namespace."""
         return self.mounts / "views"
@@ -231,7 +231,7 @@ class Node:
         """For sockets of a moment; the path is short, and what a killed program leaves goes with a reboot."""
         return self.mounts / "tmp"
 
-    @property
+    @cached_property
     def oci_root(self) -> Path:
         """The OCI runtime's own state (`crun --root`)."""
         return self.run / "oci"
@@ -278,12 +278,12 @@ class Node:
         """One directory per named terminal."""
         return self.environment(environment_id) / "terminals"
 
-    @property
+    @cached_property
     def exits(self) -> Path:
         """conmon writes one file per ended container here, named by container, with the exit code."""
         return self.run / "exits"
 
-    @property
+    @cached_property
     def pending(self) -> Path:
         """One empty file per environment that somebody has something to do for, named by its id."""
         return self.run / "pending"

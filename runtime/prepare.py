@@ -24,6 +24,7 @@ from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import btrfs, cgroup, fuse, libc, loop, mounts, processes, tasks
 from runtime.host.command import ENVIRONMENT, run
 from runtime.node import FIRST_UID, Node, NodeSettings
+from runtime.sandboxes import sandbox_of
 
 Say = Callable[[str], None]
 Networks = tuple[IPv4Network | None, IPv6Network | None]
@@ -60,8 +61,8 @@ def prepare(
         say("nodes of the devices that environments have or may be given")
     if show_devices(node):
         say("the host's devices can't be given away")
-    if show_runtime(node):
-        say("read-only view of crun")
+    for changed in sandbox_of(node).prepare_host():
+        say(changed)
     if fuse.keep(node):
         say("control of the file systems that environments serve themselves")
     if views.keep(node):
@@ -238,28 +239,6 @@ def show_devices(node: Node) -> bool:
         null.chmod(0o666)
     for name in devices.USUAL:
         libc.mount(str(node.devices / name), f"/dev/{name}", "", libc.MS_BIND)
-    return True
-
-
-def show_runtime(node: Node) -> bool:
-    """Shows crun read-only in the node's mount namespace; False when that is so, or there is no crun.
-
-    So that nobody inside can write to it by /proc/PID/exe (CVE-2019-5736), crun begins by mounting itself
-    read-only and executing that, each time anew: 3.5 of the 7.5 ms of `crun --version`. It doesn't where
-    `command.ENVIRONMENT` says that it runs from such a mount already, and finds that true.
-    """
-    crun = shutil.which("crun")
-    if crun is None:
-        return False
-    found = Path(crun)
-    view, flags = node.oci_runtime, libc.MS_BIND | libc.MS_REMOUNT | libc.MS_RDONLY | libc.MS_NOSUID
-    if mounts.is_mounted(view):
-        if found.samefile(view):
-            return False
-        mounts.unmount(view)  # another version was installed since
-    view.touch(mode=0o600)
-    libc.mount(crun, str(view), "", libc.MS_BIND)
-    libc.mount("", str(view), "", flags | libc.MS_NODEV)
     return True
 
 

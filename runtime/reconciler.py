@@ -12,6 +12,7 @@ from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, steps
 from runtime.errors import RuntimeFault
+from runtime.glance import Glance
 from runtime.host.logfile import keep_small
 from runtime.kinds import Toolbox
 from runtime.resources.base import Found
@@ -30,6 +31,7 @@ log = structlog.get_logger()
 #: goes when the kernel has taken its network namespace away, which takes longer on a busy host.
 DYING_S = 30.0
 _PATIENCE_S = 10.0
+_MOST_KNOWN = 10_000
 _LEAVING_S = 3.0
 #: What nobody wants is left alone for so long: a panel, or a person, may be about to say that they do.
 GRACE_S = 60.0
@@ -45,14 +47,16 @@ class Reconciler:
     def __init__(self, tools: Toolbox):
         self.node = tools.node
         self._tools = tools
+        self._records: dict[UUID, Records] = {}
 
     def reconcile(self, again: Again, ended: Ended | None = None) -> dict[UUID, Said]:
         """Has `again` called for every environment that drifted; returns which and why. `ended` instead, where
         there is somebody who looks after ends."""
         mended: dict[UUID, Said] = {}
+        glance = Glance()
         for environment_id in known_environments(self.node):
             try:
-                reason = self.mend(environment_id, again, ended)
+                reason = self.look(environment_id, glance, again, ended)
             except Exception:  # the edge: one environment's trouble must not keep the others from being mended
                 log.exception("not mended", environment=str(environment_id))
                 continue
@@ -60,6 +64,23 @@ class Reconciler:
                 mended[environment_id] = reason
         self.sweep()
         return mended
+
+    def look(
+        self, environment_id: UUID, glance: Glance, again: Again, ended: Ended | None = None
+    ) -> Said | None:
+        """As `mend` where the glance, or work that somebody has begun, says that it may be needed. Takes no
+        lock: it is nobody's way, and costs little."""
+        if self.drift(self.known(environment_id), glance) is None:
+            return None
+        return self.mend(environment_id, again, ended)
+
+    def known(self, environment_id: UUID) -> Records:
+        """With what was understood of its files the last time."""
+        if environment_id not in self._records:
+            if len(self._records) > _MOST_KNOWN:
+                self._records.clear()  # of environments that are gone nobody asks any more
+            self._records[environment_id] = Records(self.node, environment_id)
+        return self._records[environment_id]
 
     def mend(self, environment_id: UUID, again: Again, ended: Ended | None = None) -> Said | None:
         """Has `again` called when the environment drifted; why, or None. A no-op while it is worked on."""
@@ -102,8 +123,10 @@ class Reconciler:
                     found.append(environment_id)
         return found
 
-    def drift(self, records: Records) -> Said | None:
-        """Why `again` would have work to do; None when all is as wanted."""
+    def drift(self, records: Records, glance: Glance | None = None) -> Said | None:
+        """Why `again` would have work to do; None when all is as wanted. Asked of the kernel anew, where there
+        is no `glance`."""
+        glance = glance or Glance()
         spec, state = records.wanted(), records.state()
         if spec is None:
             return None
@@ -111,7 +134,7 @@ class Reconciler:
             return drift.deletion_not_finished()
         if state.applied < spec.generation and state.failed != spec.generation:
             return drift.work_interrupted()
-        standing = records.standing()
+        standing = records.applied() if state.failed == spec.generation else spec
         if standing is None:
             left = self.left_of(spec)
             return drift.left_of_create(left) if left else None
@@ -125,7 +148,7 @@ class Reconciler:
             resources = [one for one in self._tools.of(standing.kind) if one.lifetime == "environment"]
         else:
             resources = self._tools.of(standing.kind)
-        return next((why for why in (one.drifted(standing) for one in resources) if why), None)
+        return next((why for why in (one.drifted(standing, glance) for one in resources) if why), None)
 
     def left_of(self, spec: EnvironmentSpec) -> tuple[Said, ...]:
         """Names of the resources that are there of an environment that should not be.
@@ -225,13 +248,14 @@ class Reconciler:
 
     def missing(self) -> dict[UUID, Said]:
         """The reverse of leaks: what lacks something, and what; without those that are worked on now."""
-        lacking = {}
+        lacking, glance = {}, Glance()
         for environment_id in known_environments(self.node):
-            records = Records(self.node, environment_id)
-            with records.try_lock() as free:
-                reason = self.drift(records) if free else None
+            records, reason = self.known(environment_id), None
             if records.wanted() is None and records.directory.exists():
                 reason = drift.records_unreadable()
+            elif self.drift(records, glance) is not None:
+                with records.try_lock() as free:
+                    reason = self.drift(records) if free else None
             if reason:
                 lacking[environment_id] = reason
         return lacking

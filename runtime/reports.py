@@ -8,6 +8,7 @@ import structlog
 
 from runtime.clock import sequence
 from runtime.contract import EnvironmentSpec, ObservedState, Report, Step
+from runtime.contract import Kind as KindName
 from runtime.contract.said import NOTHING
 from runtime.contract.words import advice, ends
 from runtime.errors import RuntimeFault
@@ -35,10 +36,12 @@ class Reports:
         self.sandbox = tools.sandbox
         self._send = send
 
-    def observe(self, environment_id: UUID) -> tuple[ObservedState, int | None]:
+    def observe(
+        self, environment_id: UUID, kind: KindName = KindName.SYSTEM
+    ) -> tuple[ObservedState, int | None]:
         """State and init pid, from the kernel alone."""
         seen = self.sandbox.look(environment_id)
-        if not seen.is_up:
+        if not self.tools.kind(kind).is_up(seen):
             return ObservedState.STOPPED, None
         return ObservedState.PAUSED if seen.state is SandboxState.FROZEN else ObservedState.RUNNING, seen.pid
 
@@ -52,7 +55,7 @@ class Reports:
         fault: RuntimeFault | None = None,
     ) -> Report:
         """The environment now; `fault`: why the apply that just ended did not do what it should."""
-        observed, pid = self.observe(spec.id)
+        observed, pid = self.observe(spec.id, spec.kind)
         failure = state.failure if state.failed == spec.generation else None
         if failure is not None and state.applied == 0:
             observed = ObservedState.FAILED

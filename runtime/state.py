@@ -98,6 +98,7 @@ class Records:
         self.directory = node.environment(environment_id)
         self._specs: dict[str, tuple[bytes, EnvironmentSpec]] = {}
         """What was read before, by file name."""
+        self._state: tuple[bytes, State] | None = None
 
     # the spec --------------------------------------------------------------------------------
 
@@ -186,7 +187,10 @@ class Records:
 
     def state(self) -> State:
         try:
-            return State.model_validate_json((self.directory / "state.json").read_bytes())
+            text = (self.directory / "state.json").read_bytes()
+            if self._state is None or self._state[0] != text:
+                self._state = text, State.model_validate_json(text)
+            return self._state[1].model_copy()
         except (OSError, ValidationError):
             return State()
 

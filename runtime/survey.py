@@ -12,9 +12,10 @@ from runtime.state import known_environments
 MOST_TOLD = 1000
 
 
-def survey(node: Node) -> Survey:
-    """Reads every resource's inventory. May take ten seconds while something is on its way out."""
-    engine = Engine(node)
+def survey(node: Node, engine: Engine | None = None) -> Survey:
+    """Reads every resource's inventory. May take ten seconds while something is on its way out. `engine`: one
+    that looked before, and knows what it understood then."""
+    engine = engine or Engine(node)
     at = datetime.now(UTC)
     leaks = [
         Leak(resource=one.resource, what=one.what[:2000], environment_id=one.environment_id)

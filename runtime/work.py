@@ -24,7 +24,7 @@ log = structlog.get_logger()
 #: While work goes on, a report is sent at most this often.
 PROGRESS_EVERY_S = 0.15
 #: Every verb ends what it waits for by itself, at the latest 20 s after the deadline of the whole
-#: (`process.KILL_DEADLINE_S`, timeouts of commands). One that is still there then hangs.
+#: (`sandboxes.base.KILL_DEADLINE_S`, timeouts of commands). One that is still there then hangs.
 HANG_GRACE_S = 30.0
 #: So long a step may go on that somebody with a newer spec (a cancel) waits for.
 IN_THE_WAY_S = 5.0

@@ -46,7 +46,6 @@ from runtime.contract import (
     slow_queue,
 )
 from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
-from runtime.host.cgroup import warm
 from runtime.node import DEFAULT_HOME, Node
 from runtime.prepare import enter
 
@@ -275,11 +274,13 @@ def only_ours() -> None:
 
 def keep_warm() -> None:
     """From the arrival of a spec on, in this one process for all that it forks."""
-    warmth, warm.is_kept_elsewhere = warm.Warmth(), True
+    from runtime.sandboxes import sandbox_of  # noqa: PLC0415 (after entering the node's namespaces)
+
+    comes = sandbox_of(this_node()).keep_ready()
 
     def arrived(request: Any, **_: Any) -> None:
         if request.name == NODE_APPLY:
-            warmth.ask()
+            comes()
 
     task_received.connect(arrived, weak=False)
 

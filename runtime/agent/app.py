@@ -184,8 +184,8 @@ class Agent:
         if (ticket := await self._admitted(socket, Purpose.CONSOLE)) is None:
             return
         environment_id: UUID = socket.path_params["id"]
-        directory, bundle = self.node.console(environment_id), self.node.bundle(environment_id)
-        async with self.streams.watching(environment_id, None, directory, bundle) as stream:
+        console = self.inside.console(environment_id)
+        async with self.streams.watching(environment_id, None, console.log, console.keeper) as stream:
             await _run(Session(socket, stream, read_only=ticket.read_only), socket)
 
     async def console_log(self, request: Request) -> Response:
@@ -195,7 +195,7 @@ class Agent:
         if write is None:
             raise RuntimeFault(agent.bad_format(tuple(_RECORDINGS)), code="bad_name", retryable=False)
         return StreamingResponse(
-            write(self.node.console(request.path_params["id"])), media_type="application/octet-stream"
+            write(self.inside.console(request.path_params["id"]).log), media_type="application/octet-stream"
         )
 
     async def terminal(self, socket: WebSocket) -> None:

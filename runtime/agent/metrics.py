@@ -13,9 +13,8 @@ from runtime.agent.outbox import Outbox
 from runtime.contract import PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, Survey, Usage, UsageReport
 from runtime.engine import Engine
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
 from runtime.resources.volume import RootVolume
-from runtime.state import Records, known_environments
+from runtime.state import known_environments
 from runtime.survey import node_report, survey
 
 log = structlog.get_logger()
@@ -35,11 +34,12 @@ class Sampler:
     def __init__(self, node: Node, outbox: Outbox):
         self._node = node
         self._outbox = outbox
-        self._cgroup = Cgroup(node)
         self._volume = RootVolume(node)
         self._leaks = 0
         self._survey: Survey | None = None
-        self._reports = Engine(node).reports
+        self._engine = Engine(node)
+        self._reports = self._engine.reports
+        self._surveying = Engine(node)  # of another thread
         self._images: list[str] = []
         self._told_at = 0.0
         self._link_numbers: dict[str, int] = {}
@@ -59,10 +59,10 @@ class Sampler:
     def _of(self, environment_id: UUID, links: dict[str, tuple[int, int]]) -> Usage:
         # what the host's side receives, the environment sent
         sent, received = links.get(self._node.link_name(environment_id), (0, 0))
-        return self._cgroup.usage(environment_id).model_copy(
+        return self._reports.sandbox.usage(environment_id).model_copy(
             update={
                 "state": self._reports.observe(environment_id)[0],
-                "generation": Records(self._node, environment_id).state().applied,
+                "generation": self._engine.reconciler.known(environment_id).state().applied,
                 "disk_bytes": self._volume.used_bytes(environment_id),
                 "network_in_bytes": received,
                 "network_out_bytes": sent,
@@ -102,7 +102,7 @@ class Sampler:
     def survey(self) -> None:
         """For the next heartbeat, which follows within a second. Belongs to a thread of its own: it may take
         ten seconds."""
-        found = survey(self._node)
+        found = survey(self._node, self._surveying)
         self._leaks, self._survey = len(found.leaks), found
 
 

@@ -7,6 +7,7 @@ with the most first. Terminals that wait in a socket on their way to somebody ar
 """
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -14,7 +15,7 @@ import structlog
 
 from runtime.host.processes import kill_members
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
+from runtime.sandboxes import sandbox_of
 from runtime.state import known_environments
 
 log = structlog.get_logger()
@@ -33,12 +34,9 @@ def are_short() -> bool:
 def relieve(node: Node, *, share: int = SHARE) -> dict[UUID, int]:
     """Ends processes of each environment that holds more than its share, until it doesn't; how many of whom."""
     ended = {}
-    cgroup = Cgroup(node)
+    sandbox = sandbox_of(node)
     for environment_id in known_environments(node):
-        group = cgroup.find(environment_id)
-        if group is None:
-            continue
-        members = cgroup.groups.processes(group)
+        members = sandbox.members(environment_id)
         held = {pid: count for pid in members if (count := held_by(pid))}
         total, chosen = sum(held.values()), set[int]()
         for pid, count in sorted(held.items(), key=lambda one: -one[1]):
@@ -48,7 +46,7 @@ def relieve(node: Node, *, share: int = SHARE) -> dict[UUID, int]:
             total -= count
         if chosen:
             log.warning("it held terminals of others", environment=str(environment_id), ended=len(chosen))
-            kill_members(lambda group=group: cgroup.groups.processes(group), chosen)  # type: ignore[misc]
+            kill_members(partial(sandbox.members, environment_id), chosen)
             ended[environment_id] = len(chosen)
     return ended
 

@@ -8,9 +8,8 @@ import os
 from collections.abc import Callable
 from uuid import UUID
 
-from runtime.host.oci import init, monitor
 from runtime.host.processes import Identity
-from runtime.node import Node
+from runtime.sandboxes import Sandbox
 
 #: A monitor that ends with its init writes the exit code first; this is how long the file may take.
 SETTLE_S = 0.3
@@ -20,16 +19,15 @@ class Vigil:
     """Use inside an event loop. `lost` is called with an environment whose monitor or init went and whose
     other one did not say why."""
 
-    def __init__(self, node: Node, lost: Callable[[UUID], None]):
-        self._node = node
+    def __init__(self, sandbox: Sandbox, lost: Callable[[UUID], None]):
+        self._sandbox = sandbox
         self._lost = lost
         self._watched: dict[UUID, dict[Identity, int]] = {}
         """By environment: process to its pidfd."""
 
     def look(self, environment_id: UUID) -> None:
         """Watches what runs of it now; a no-op when that is watched already."""
-        both = (init(self._node, environment_id), monitor(self._node, environment_id))
-        there = {one for one in both if one is not None}
+        there = self._sandbox.watched(environment_id)
         watched = self._watched.setdefault(environment_id, {})
         for one in list(watched):
             if one not in there:

@@ -1,6 +1,6 @@
 """Sees within a second what happens to environments by itself, and has it mended and told.
 
-- An end of init: conmon writes one file per ended container into the node's directory of exits.
+- An end of init: a file appears where the sandbox says (`Sandbox.ends`).
 - A killed monitor: by its pidfd.
 - A process killed for lack of memory: the kernel's log names it.
 - A link that was taken away: netlink says so.
@@ -29,12 +29,13 @@ from runtime.agent.vigil import Vigil
 from runtime.contract import PANEL_OBSERVE, Report
 from runtime.contract.said import Said
 from runtime.engine import Engine
+from runtime.glance import Glance
 from runtime.host import fuse
 from runtime.host.inotify import IN_CLOSE_WRITE, IN_DELETE, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
 from runtime.host.kmsg import KernelLog, victim_in
 from runtime.host.linkwatch import LinkWatch
-from runtime.host.oci import init_pid, monitor_pid
 from runtime.node import Node
+from runtime.sandboxes import sandbox_of
 from runtime.state import Records, known_environments
 from runtime.worker import hand_over_spec
 
@@ -61,13 +62,17 @@ class Watcher:
         self._outbox = outbox
         self._pool = pool
         self._inotify = Inotify()
-        self._vigil = Vigil(node, self._lost)
+        self._sandbox = sandbox_of(node)
+        self._vigil = Vigil(self._sandbox, self._lost)
         self._links: dict[str, UUID] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._taken_up: set[UUID] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pending_watch = -1
         self._clean_at = 0.0
+        self._looks = self._engine()
+        """Looks and brings nothing about: what it understood of records, the next round knows."""
+        self._glance = Glance()
         self._rounds = Rounds(self._look_at, self._stuck)
         self._repairs = ThreadPoolExecutor(REPAIRS, thread_name_prefix="repair")
         self._repaired: set[UUID] = set()
@@ -83,7 +88,7 @@ class Watcher:
         loop = self._loop = asyncio.get_running_loop()
         with ExitStack() as undo:
             undo.callback(self._inotify.close)
-            self._inotify.watch(self._node.exits, IN_MOVED_TO | IN_CLOSE_WRITE)
+            self._inotify.watch(self._sandbox.ends, IN_MOVED_TO | IN_CLOSE_WRITE)
             self._pending_watch = self._inotify.watch(self._node.pending, IN_DELETE)
             self._read(undo, self._inotify.fd, self._noticed)
             links = undo.enter_context(LinkWatch())
@@ -142,14 +147,17 @@ class Watcher:
                 self._ended(name)
 
     def _all(self) -> None:
-        for entry in os.scandir(self._node.exits):
+        for entry in os.scandir(self._sandbox.ends):
             self._ended(entry.name)
 
     def _ended(self, name: str) -> None:
         """A file of that name lies among the exits."""
-        with suppress(ValueError, OSError):
-            environment_id = UUID(hex=name)
-            self._start(self._handle(environment_id, int((self._node.exits / name).read_text())))
+        environment_id = self._sandbox.owner_of_end(name)
+        if environment_id is None:
+            return
+        exit_code = self._sandbox.exit_code(environment_id)
+        if exit_code is not None:
+            self._start(self._handle(environment_id, exit_code))
 
     async def _handle(self, environment_id: UUID, exit_code: int | None) -> None:
         engine = self._engine()
@@ -166,10 +174,7 @@ class Watcher:
             self._loop.call_soon_threadsafe(self._look_after_end, environment_id)
 
     def _look_after_end(self, environment_id: UUID) -> None:
-        exit_code = None
-        with suppress(OSError, ValueError):
-            exit_code = int((self._node.exits / self._node.container_name(environment_id)).read_text())
-        self._start(self._handle(environment_id, exit_code))
+        self._start(self._handle(environment_id, self._sandbox.exit_code(environment_id)))
 
     # what keeps it ---------------------------------------------------------------------------------
 
@@ -179,12 +184,10 @@ class Watcher:
 
     def _lost(self, environment_id: UUID) -> None:
         """Its init or its monitor ended."""
-        if init_pid(self._node, environment_id) is not None:
+        if self._sandbox.is_there(environment_id):
             self._start(self._monitor_lost(environment_id))
-        elif monitor_pid(self._node, environment_id) is None:
-            told = self._node.exits / self._node.container_name(environment_id)
-            if not told.exists():
-                self._start(self._handle(environment_id, None))
+        elif not self._sandbox.has_console(environment_id) and self._sandbox.exit_code(environment_id) is None:
+            self._start(self._handle(environment_id, None))
 
     async def _monitor_lost(self, environment_id: UUID) -> None:
         records, reports = Records(self._node, environment_id), self._engine().reports
@@ -211,7 +214,7 @@ class Watcher:
         for name in links.gone():
             environment_id = self._links.get(name)
             # one that goes with its environment is no news: the end is told by itself
-            if environment_id is not None and init_pid(self._node, environment_id) is not None:
+            if environment_id is not None and self._sandbox.is_there(environment_id):
                 self._start(self._mend(environment_id))
 
     async def _mend(self, environment_id: UUID) -> None:
@@ -246,12 +249,12 @@ class Watcher:
         """In a thread of the rounds. What drifted is mended in another: that may take its time."""
         if environment_id in self._repaired:
             return
-        engine = self._engine()
-        records = Records(self._node, environment_id)
-        happenings.note_lost_monitor(records, engine.reports)
-        happenings.note_unnamed_ooms(records, engine.reports)
+        reconciler, reports, glance = self._looks.reconciler, self._looks.reports, self._glance
+        records = reconciler.known(environment_id)
+        happenings.note_lost_monitor(records, reports, glance)
+        happenings.note_unnamed_ooms(records, reports)
         # last: what takes the environment's lock now would be in the way of the repair
-        engine.reconciler.mend(environment_id, self._repair, self._has_ended)
+        reconciler.look(environment_id, glance, self._repair, self._has_ended)
 
     def _repair(self, environment_id: UUID, because: Said) -> None:
         self._repaired.add(environment_id)
@@ -280,12 +283,12 @@ class Watcher:
 
     def _reconcile(self) -> None:
         """The edge: what is wrong with one environment, or with looking, is logged and looked at again."""
-        engine = self._engine()
         try:
+            self._glance = Glance()
             self._rounds.go(known_environments(self._node))
-            engine.reconciler.sweep()
+            self._looks.reconciler.sweep()
             if time.monotonic() > self._clean_at:
                 self._clean_at = time.monotonic() + CLEAN_UP_EVERY_S
-                engine.reconciler.clean_up()
+                self._looks.reconciler.clean_up()
         except Exception:
             log.exception("reconcile failed")

@@ -1,31 +1,24 @@
-"""Runs a command inside an environment, with the environment's own confinement and nothing else.
-
-The process description is that of the VE's init with another command: the same capabilities, limits,
-seccomp filter, namespaces and control group. Its directory is always `/` of the VE (a directory named
-by a tenant could lead out of it, CVE-2024-21626), and no descriptor but the three standard ones goes in.
-"""
+"""Runs a command inside an environment, with the environment's own confinement and nothing else
+(`Sandbox.inner`)."""
 
 import contextlib
-import json
 import os
 import selectors
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Self
 from uuid import UUID
 
-from runtime.contract.words import advice, agent
+from runtime.contract.words import agent
 from runtime.errors import RuntimeFault
-from runtime.host.command import ENVIRONMENT
-from runtime.host.oci import init_pid
 from runtime.host.processes import kill_members
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
+from runtime.sandboxes import Sandbox, sandbox_of
 
 #: Kept of each of stdout and stderr.
 OUTPUT_BYTES = 2**20
@@ -71,37 +64,6 @@ class Stop:
         os.close(self.fd)
 
 
-def process_spec(
-    node: Node,
-    environment_id: UUID,
-    command: Sequence[str],
-    *,
-    terminal: bool,
-    environment: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
-    """OCI `process` of a further process in the VE; RuntimeFault when the VE has no bundle or doesn't run."""
-    check_command(command)
-    if init_pid(node, environment_id) is None:
-        raise RuntimeFault(
-            agent.not_running(), code="not_running", next_step=advice.start_it(), retryable=False
-        )
-    try:
-        config = json.loads((node.bundle(environment_id) / "config.json").read_bytes())
-        process: dict[str, Any] = config["process"]
-    except (OSError, ValueError, KeyError) as odd:
-        raise RuntimeFault(agent.no_bundle(), code="no_bundle") from odd
-    known = dict(one.partition("=")[::2] for one in process.get("env", ()))
-    known |= {"HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", **(environment or {})}
-    return {
-        **process,
-        "terminal": terminal,
-        "user": {"uid": 0, "gid": 0},
-        "cwd": "/",
-        "args": list(command),
-        "env": [f"{key}={value}" for key, value in known.items()],
-    }
-
-
 def check_command(command: Sequence[str]) -> None:
     """Raises `RuntimeFault` for what can't be a command."""
     if not command or not command[0]:
@@ -116,36 +78,20 @@ def check_command(command: Sequence[str]) -> None:
         raise RuntimeFault(agent.nul(), code="bad_command", retryable=False)
 
 
-def runtime_command(node: Node, environment_id: UUID) -> list[str]:
-    """Path and global options of the OCI runtime that this environment was made with."""
-    from runtime.kernels import kernel_of  # noqa: PLC0415 (kernels know resources)
-    from runtime.state import Records  # noqa: PLC0415
-
-    spec = Records(node, environment_id).applied() or Records(node, environment_id).wanted()
-    if spec is None:
-        raise RuntimeFault(agent.no_environment(), code="not_found", retryable=False)
-    kernel = kernel_of(spec.kernel)
-    return [kernel.runtime(node), *kernel.runtime_arguments(node)]
-
-
 def exec_arguments(
     node: Node, environment_id: UUID, command: Sequence[str], *, terminal: bool = False
 ) -> list[str]:
     """Words that run `command` inside, for `execv`: with the caller's own terminal or pipes."""
-    spec = process_spec(
-        node,
+    check_command(command)
+    inner = sandbox_of(node).inner(
         environment_id,
         command,
         terminal=terminal,
         environment={"TERM": os.environ.get("TERM", "xterm-256color")},
     )
-    fd = os.memfd_create("process", 0)
-    os.write(fd, json.dumps(spec).encode())
-    os.set_inheritable(fd, True)
-    words = [*runtime_command(node, environment_id), "exec", f"--process=/proc/self/fd/{fd}"]
-    if terminal:
-        words.append("--tty")
-    return [*words, node.container_name(environment_id)]
+    for descriptor in inner.descriptors:
+        os.set_inheritable(descriptor, True)
+    return inner.words
 
 
 def run_command(
@@ -162,38 +108,32 @@ def run_command(
     At the deadline, or at a `stop`, it is killed inside, with all of its session. Raises `RuntimeFault` when
     the VE doesn't run or the words can't be a command.
     """
-    spec = process_spec(node, environment_id, command, terminal=False)
-    started = time.monotonic()
-    with _description(spec) as spec_fd, tempfile.TemporaryDirectory(prefix="exec-", dir=node.run) as scratch:
+    check_command(command)
+    sandbox, started = sandbox_of(node), time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="exec-", dir=node.run) as scratch:
         pid_file = Path(scratch) / "pid"
-        words = [
-            *runtime_command(node, environment_id),
-            "exec",
-            f"--process=/proc/self/fd/{spec_fd}",
-            f"--pid-file={pid_file}",
-            node.container_name(environment_id),
-        ]
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=ENVIRONMENT,
-            pass_fds=(spec_fd,),
-            start_new_session=True,
-            cwd="/",
-        )
+        with sandbox.inner(environment_id, command, pid_file=pid_file) as inner:
+            process = subprocess.Popen(
+                inner.words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=inner.environment,
+                pass_fds=inner.descriptors,
+                start_new_session=True,
+                cwd="/",
+            )
         talk = _Talk(process, stdin, stop)
         timed_out = False
         try:
             is_over = talk.until_end(started + timeout_s)
             timed_out = not is_over and not talk.is_stopped
             if not is_over:
-                _kill_session(node, environment_id, pid_file, process.pid)
+                _kill_session(sandbox, environment_id, pid_file, process.pid)
                 talk.until_end(time.monotonic() + 2)
         finally:
             if process.poll() is None:
-                _kill_session(node, environment_id, pid_file, process.pid)
+                _kill_session(sandbox, environment_id, pid_file, process.pid)
                 process.kill()
                 with contextlib.suppress(subprocess.TimeoutExpired):  # then it is reaped with a later one
                     process.wait(_REAP_S)
@@ -212,17 +152,6 @@ def run_command(
         timed_out=timed_out,
         duration_s=time.monotonic() - started,
     )
-
-
-@contextlib.contextmanager
-def _description(spec: Mapping[str, Any]) -> Iterator[int]:
-    """The process description in a file that has no name."""
-    fd = os.memfd_create("process", os.MFD_CLOEXEC)
-    try:
-        os.write(fd, json.dumps(spec).encode())
-        yield fd
-    finally:
-        os.close(fd)
 
 
 class _Talk:
@@ -311,19 +240,17 @@ class _Talk:
                     file.close()
 
 
-def _kill_session(node: Node, environment_id: UUID, pid_file: Path, session: int) -> None:
+def _kill_session(sandbox: Sandbox, environment_id: UUID, pid_file: Path, session: int) -> None:
     """Ends the process of an exec, what runs in its session, and what descends from it: of the processes
-    in the environment's own control group, no other."""
+    in the environment itself, no other."""
     try:
         leader = int(pid_file.read_text())
     except (OSError, ValueError):
         return
-    cgroup = Cgroup(node)
-    path = cgroup.find(environment_id)
     doomed = {leader, session}
 
     def members() -> list[int]:
-        return cgroup.groups.processes(path) if path else []
+        return sandbox.members(environment_id)
 
     for _ in range(5):
         found = _relatives(members(), doomed)

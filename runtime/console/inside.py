@@ -7,6 +7,8 @@ from runtime.console import terminals
 from runtime.console.exec import Outcome, Stop, run_command
 from runtime.console.terminals import Terminal
 from runtime.node import Node
+from runtime.sandboxes import sandbox_of
+from runtime.sandboxes.base import Console
 
 
 class Inside:
@@ -19,6 +21,10 @@ class Inside:
         self, environment_id: UUID, command: Sequence[str], *, timeout_s: float, stdin: bytes, stop: Stop
     ) -> Outcome:
         return run_command(self.node, environment_id, command, timeout_s=timeout_s, stdin=stdin, stop=stop)
+
+    def console(self, environment_id: UUID) -> Console:
+        """Where the environment's own is."""
+        return sandbox_of(self.node).console(environment_id)
 
     def terminals(self, environment_id: UUID) -> list[Terminal]:
         return terminals.list_terminals(self.node, environment_id)

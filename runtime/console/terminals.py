@@ -1,9 +1,8 @@
-"""Named terminals: root shells in an environment, each under a conmon of its own.
+"""Named terminals: root shells in an environment, each kept by a process of its own (`Sandbox.start_terminal`).
 
 A terminal is a directory on the node: it outlives the browser's tab, the panel and the agent.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -14,14 +13,14 @@ from pathlib import Path
 from uuid import UUID
 
 from runtime.console.attach import resize
-from runtime.console.exec import SHELL, process_spec, runtime_command
-from runtime.console.monitor import launch_conmon
+from runtime.console.exec import SHELL
 from runtime.contract.base import NAME
 from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
-from runtime.host.oci import monitor_in
-from runtime.host.processes import Identity, child, descendants
+from runtime.host.processes import Identity
 from runtime.node import Node
+from runtime.sandboxes import sandbox_of
+from runtime.sandboxes.base import Kept, Shell
 from runtime.state import exclusive
 
 MAX_TERMINALS = 32
@@ -32,6 +31,7 @@ LOG_BYTES = 4 * 2**20
 #: From the hang-up of a terminal's shell until it is killed.
 HANG_UP_S = 1.0
 _KILL_S = 5.0
+_VARIABLES = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
 
 
 @dataclass(frozen=True)
@@ -54,15 +54,14 @@ def directory_of(node: Node, environment_id: UUID, name: str) -> Path:
 
 def find(node: Node, environment_id: UUID, name: str) -> Terminal | None:
     directory = directory_of(node, environment_id, name)
-    try:
-        created_at = (directory / "process.json").stat().st_mtime
-    except OSError:
+    kept = _look(node, environment_id, directory)
+    if kept is None:
         return None
-    running = _shell(directory) is not None
-    exit_code = None
-    with suppress(OSError, ValueError):
-        exit_code = None if running else int((directory / node.container_name(environment_id)).read_text())
-    return Terminal(name, directory, running, created_at, exit_code)
+    return Terminal(name, directory, kept.shell is not None, kept.created_at, kept.exit_code)
+
+
+def _look(node: Node, environment_id: UUID, directory: Path) -> Kept | None:
+    return sandbox_of(node).look_at_terminal(environment_id, directory)
 
 
 def list_terminals(node: Node, environment_id: UUID) -> list[Terminal]:
@@ -95,91 +94,24 @@ def open_terminal(
                 next_step=advice.close_a_terminal(),
                 retryable=False,
             )
-        spec = process_spec(
-            node,
-            environment_id,
-            ["/bin/sh", "-c", SHELL],
-            terminal=True,
-            environment={"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"},
-        )
-        spec["consoleSize"] = {"width": columns, "height": rows}
-        _clear(directory, node.container_name(environment_id))
         _forget_old(node, environment_id, but=directory)
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            _start(node, environment_id, directory, spec)
-        except BaseException:
-            _abandon(directory)
-            shutil.rmtree(directory, ignore_errors=True)
-            raise
+        shell = Shell(["/bin/sh", "-c", SHELL], _VARIABLES, columns, rows, LOG_BYTES)
+        sandbox_of(node).start_terminal(environment_id, directory, shell)
         resize(directory, columns, rows)
         made = find(node, environment_id, name)
         assert made is not None
         return made
 
 
-def _start(node: Node, environment_id: UUID, directory: Path, spec: dict[str, object]) -> None:
-    file = directory / "process.json"
-    file.write_text(json.dumps(spec))
-    file.chmod(0o600)
-    name = node.container_name(environment_id)
-    runtime, *runtime_arguments = runtime_command(node, environment_id)
-    arguments = [
-        *("--cid", name, "--cuuid", name, "--name", name),
-        "--exec",
-        *("--exec-process-spec", str(file)),
-        *("--bundle", str(directory)),
-        *("--container-pidfile", str(directory / "shell.pid")),
-        *("--conmon-pidfile", str(directory / "monitor.pid")),
-        *("--exit-dir", str(directory)),
-        "--terminal",
-    ]
-    launch_conmon(
-        *(node, arguments, directory),
-        runtime=runtime,
-        runtime_arguments=runtime_arguments,
-        log_bytes=LOG_BYTES,
-    ).pid()
-
-
 def _forget_old(node: Node, environment_id: UUID, *, but: Path) -> None:
     """Also what a start left that was cut off, and no list shows."""
     with suppress(FileNotFoundError):
         there = [Path(entry.path) for entry in os.scandir(node.terminals(environment_id))]
-        ended = [one for one in there if one != but and _shell(one) is None]
+        looks = {one: _look(node, environment_id, one) for one in there if one != but}
+        ended = [one for one, kept in looks.items() if kept is None or kept.shell is None]
         for directory in sorted(ended, key=lambda one: one.stat().st_mtime)[:-KEPT_ENDED]:
-            _end_monitor(directory)
+            _end_keeper(looks[directory])
             shutil.rmtree(directory)
-
-
-def _abandon(directory: Path) -> None:
-    """Ends what a start that failed left: a monitor that goes on waiting for the OCI runtime, which may wait
-    for something inside. What of it is inside by then ends with the environment."""
-    keeper = _monitor(directory)
-    if keeper is not None:
-        for one in (keeper, *descendants(keeper)):
-            one.send(signal.SIGKILL)
-
-
-def _clear(directory: Path, exit_file: str) -> None:
-    """What a terminal of that name left, but for its log, which goes on."""
-    for name in (exit_file, "attach", "ctl", "winsz", "shell.pid", "monitor.pid", "process.json"):
-        (directory / name).unlink(missing_ok=True)
-
-
-def _monitor(directory: Path) -> Identity | None:
-    """The terminal's conmon; None when it is gone, whoever has its number by then."""
-    return monitor_in(directory / "monitor.pid", directory)
-
-
-def _shell(directory: Path) -> Identity | None:
-    """The terminal's shell: a child of its conmon; None when it has ended."""
-    keeper = _monitor(directory)
-    try:
-        number = int((directory / "shell.pid").read_text())
-    except (OSError, ValueError):
-        return None
-    return None if keeper is None else child(number, keeper)
 
 
 def close_terminal(node: Node, environment_id: UUID, name: str) -> bool:
@@ -191,10 +123,10 @@ def close_terminal(node: Node, environment_id: UUID, name: str) -> bool:
     with _changing(node, environment_id):
         if not directory.is_dir():
             return False
-        shell = _shell(directory)
-        if shell is not None:
-            _end(shell)
-        _end_monitor(directory)
+        kept = _look(node, environment_id, directory)
+        if kept is not None and kept.shell is not None:
+            _end(kept.shell)
+        _end_keeper(kept)
         shutil.rmtree(directory)
         return True
 
@@ -207,12 +139,11 @@ def _end(shell: Identity) -> None:
                 return
 
 
-def _end_monitor(directory: Path) -> None:
-    """conmon ends after its shell; what holds the pty open still doesn't keep it."""
-    keeper = _monitor(directory)
-    if keeper is None:
+def _end_keeper(kept: Kept | None) -> None:
+    """It ends after its shell; what holds the pty open still doesn't keep it."""
+    if kept is None or kept.keeper is None:
         return
-    with suppress(ProcessLookupError), keeper.held() as held:
+    with suppress(ProcessLookupError), kept.keeper.held() as held:
         if not held.ends_within(HANG_UP_S):
             held.send(signal.SIGKILL)
 

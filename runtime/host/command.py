@@ -7,12 +7,10 @@ from os import PathLike, fspath
 from runtime.contract.words import refusals
 from runtime.errors import CommandFailed
 
-#: What a tool of the host sees: nothing of the caller's environment but this. The last is for crun, which
-#: believes it only where it is true (`prepare.show_runtime`).
+#: What a tool of the host sees: nothing of the caller's environment but this.
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C.UTF-8",
-    "_LIBCONTAINER_CLONED_BINARY": "1",
 }
 
 

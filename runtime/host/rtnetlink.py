@@ -97,6 +97,31 @@ class Link:
         _, _, self.received_bytes, self.sent_bytes = struct.unpack_from("=QQQQ", stats)
 
 
+class Queues:
+    """Queueing disciplines as the kernel listed them; the same questions as one asks of a single link."""
+
+    def __init__(self, found: dict[tuple[int, int], bytes]):
+        self._found = found
+
+    def token_bucket(self, index: int) -> int | None:
+        found = self._found.get((index, TC_H_ROOT))
+        return None if found is None else _rate_of(attributes(found))
+
+    def has_ingress_queue(self, index: int) -> bool:
+        return (index, TC_H_INGRESS) in self._found
+
+
+def _rate_of(queue: Attributes | None) -> int | None:
+    """Bytes per second of a tc-tbf(8); None for anything else."""
+    if queue is None or queue.get(TCA_KIND, b"").rstrip(b"\0") != b"tbf":
+        return None
+    options = attributes(queue.get(TCA_OPTIONS, b""))
+    if TCA_TBF_RATE64 in options:
+        return int(struct.unpack("=Q", options[TCA_TBF_RATE64])[0])
+    # struct tc_tbf_qopt begins with struct tc_ratespec, whose last member is the rate
+    return int(struct.unpack_from("=BBHhHI", options[TCA_TBF_PARMS])[-1])
+
+
 def _integer(value: bytes | None) -> int | None:
     return None if value is None else int(struct.unpack("=i", value)[0])
 
@@ -139,18 +164,20 @@ class Rtnetlink(NetlinkSocket):
 
     def token_bucket(self, index: int) -> int | None:
         """Bytes per second of a link's outermost queue, where that is a tc-tbf(8); None otherwise."""
-        queue = self._queue(index, TC_H_ROOT)
-        if queue is None or queue.get(TCA_KIND, b"").rstrip(b"\0") != b"tbf":
-            return None
-        options = attributes(queue.get(TCA_OPTIONS, b""))
-        if TCA_TBF_RATE64 in options:
-            return int(struct.unpack("=Q", options[TCA_TBF_RATE64])[0])
-        # struct tc_tbf_qopt begins with struct tc_ratespec, whose last member is the rate
-        return int(struct.unpack_from("=BBHhHI", options[TCA_TBF_PARMS])[-1])
+        return _rate_of(self._queue(index, TC_H_ROOT))
 
     def has_ingress_queue(self, index: int) -> bool:
         """Whether filters can be asked what to do with what arrives at a link."""
         return self._queue(index, TC_H_INGRESS) is not None
+
+    def queues(self) -> "Queues":
+        """Of every link."""
+        body = _TCMSG.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
+        found = {}
+        for answer in self._ask(RTM_GETQDISC, body, "queues", dump=True):
+            _, index, _, parent, _ = _TCMSG.unpack_from(answer)
+            found[index, parent] = answer[_TCMSG.size :]
+        return Queues(found)
 
     def _queue(self, index: int, parent: int) -> Attributes | None:
         body = _TCMSG.pack(socket.AF_UNSPEC, index, 0, parent, 0)
@@ -173,9 +200,16 @@ class Rtnetlink(NetlinkSocket):
 
     def host_routes(self, index: int) -> set[Address]:
         """Single addresses that the main table routes to a link; the kernel picks them out."""
-        found: set[Address] = set()
+        return self._host_routes(u32(RTA_OIF, index)).get(index, set())
+
+    def all_host_routes(self) -> dict[int, set[Address]]:
+        """The same of every link, by its index; links without one are left out."""
+        return self._host_routes(b"")
+
+    def _host_routes(self, chosen: bytes) -> dict[int, set[Address]]:
+        found: dict[int, set[Address]] = {}
         for family in (socket.AF_INET, socket.AF_INET6):
-            body = _RTMSG.pack(family, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0) + u32(RTA_OIF, index)
+            body = _RTMSG.pack(family, 0, 0, 0, RT_TABLE_MAIN, 0, 0, 0, 0) + chosen
             try:
                 answers = self._ask(RTM_GETROUTE, body, "routes", dump=True)
             except OSError as error:
@@ -183,11 +217,16 @@ class Rtnetlink(NetlinkSocket):
                     continue
                 raise
             for answer in answers:
-                length, table = answer[1], answer[4]
-                destination = attributes(answer[_RTMSG.size :]).get(RTA_DST)
-                if destination and table == RT_TABLE_MAIN and length == len(destination) * 8:
-                    found.add(ip_address(destination))
-        return {one for one in found if not one.is_link_local and not one.is_multicast}
+                if answer[4] != RT_TABLE_MAIN or answer[1] not in (32, 128):
+                    continue
+                values = attributes(answer[_RTMSG.size :])
+                destination, index = values.get(RTA_DST), _integer(values.get(RTA_OIF))
+                if not destination or index is None or answer[1] != len(destination) * 8:
+                    continue
+                address = ip_address(destination)
+                if not address.is_link_local and not address.is_multicast:
+                    found.setdefault(index, set()).add(address)
+        return found
 
     # -- changes --------------------------------------------------------------------------------
 

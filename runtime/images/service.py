@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState, Kind
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import images, refusals
 from runtime.errors import RuntimeFault
@@ -18,6 +18,7 @@ from runtime.images.archive import Archive
 from runtime.images.base import Source
 from runtime.images.busybox import Busybox
 from runtime.images.debian import Debian12, Debian13
+from runtime.kinds import kind_of
 from runtime.node import Node
 from runtime.state import exclusive
 
@@ -155,8 +156,7 @@ def check_tree(tree: Path) -> None:
         for name in MOUNT_POINTS:
             if not safe.is_directory(f"/{name}"):
                 raise RuntimeFault(images.no_directory(name), code="image_unsafe")
-        if not safe.exists("/sbin/init"):
-            raise RuntimeFault(images.no_init(), code="image_no_init")
+        kind_of(Kind.SYSTEM).check_image(safe)
 
 
 def _tree_bytes(node: Node, tree: Path) -> int:

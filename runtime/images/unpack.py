@@ -19,17 +19,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.contract import Kernel, SecurityProfile
+from runtime.contract import SecurityProfile
 from runtime.contract.said import Said
 from runtime.contract.words import advice, images, refusals
 from runtime.errors import CommandFailed, HostLacks, RuntimeFault
 from runtime.host import mounts
-from runtime.host.cgroup import GroupLimits, groups
-from runtime.host.command import ENVIRONMENT, run
 from runtime.images import vet
-from runtime.kernels import kernel_of
 from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
 from runtime.oci.seccomp import profile
+from runtime.sandboxes import sandbox_of
+from runtime.sandboxes.base import Apart
 
 MIB = 2**20
 #: By the first bytes of a file: the command that unpacks it. A closed list; nothing of it comes from outside.
@@ -83,8 +82,8 @@ def unpack(
         "bytes": caps.tree_bytes,
         "stream_bytes": min(caps.tree_bytes + caps.tree_bytes // 8, max(100 * MIB, caps.ratio * size)),
     }
-    with _container(node, tree, limits, caps) as (words, end):
-        answer, digest = _feed(words, file, caps.seconds, end, progress)
+    with _container(node, tree, limits, caps) as within:
+        answer, digest = _feed(within, file, caps.seconds, progress)
     if "refused" in answer:
         raise _refused(_vetted(answer["refused"]))
     return Unpacked(entries=int(answer["entries"]), bytes=int(answer["bytes"]), sha256=digest)
@@ -119,15 +118,12 @@ def _packing(file: int) -> tuple[str, ...]:
 
 
 @contextmanager
-def _container(
-    node: Node, tree: Path, limits: dict[str, Any], caps: Caps
-) -> Iterator[tuple[list[str], Callable[[], None]]]:
-    """The words that run it, and what ends it at once; all that it was made of is gone afterwards."""
+def _container(node: Node, tree: Path, limits: dict[str, Any], caps: Caps) -> Iterator[Apart]:
+    """What runs it, and ends it at once; all that it was made of is gone afterwards."""
     with ExitStack() as undo:
         place = Path(tempfile.mkdtemp(prefix="import-", dir=node.mounts))
         undo.callback(shutil.rmtree, place, ignore_errors=True)
         place.chmod(0o711)
-        name = place.name
         root, shown, pin = place / "root", place / "tree", place / "users"
         _skeleton(root)
         shown.mkdir()
@@ -138,29 +134,9 @@ def _container(
         undo.callback(mounts.unmount, pin)
         mounts.mount_idmapped(tree, shown, namespace=namespace)
         undo.callback(mounts.unmount, shown)
-        control, group = groups(), f"{node.cgroup_name}-import/{name}"
-        undo.callback(_remove_groups, group)
-        control.create(group)
-        control.limit(group, GroupLimits(memory_bytes=caps.memory_bytes, processes=32))
-        config = _config(node, place, control.payload(group), limits)
-        (place / "config.json").write_text(json.dumps(config))
-        (place / "config.json").chmod(0o600)
-        state = place / "state"
-        state.mkdir(mode=0o700)
-        words = [kernel_of(Kernel.SHARED).runtime(node), f"--root={state}"]
-        undo.callback(run, [*words, "delete", "--force", name], timeout_s=30, check=False)
-        yield [*words, "run", "--bundle", str(place), name], lambda: control.kill(group)
-
-
-def _remove_groups(group: str) -> None:
-    control = groups()
-    control.kill(group)
-    with suppress(OSError):
-        control.remove(group)
-    top = group.partition("/")[0]
-    if not control.children(top):
-        with suppress(OSError):
-            control.remove(top)
+        config = _config(node, place, limits)
+        made = sandbox_of(node).apart(place, config, memory_bytes=caps.memory_bytes, processes=32)
+        yield undo.enter_context(made)
 
 
 def _skeleton(root: Path) -> None:
@@ -176,7 +152,7 @@ def _skeleton(root: Path) -> None:
             one.chmod(0o755)  # whatever the umask: its root is another user than ours
 
 
-def _config(node: Node, place: Path, group: str, limits: dict[str, Any]) -> dict[str, Any]:
+def _config(node: Node, place: Path, limits: dict[str, Any]) -> dict[str, Any]:
     """OCI runtime configuration: nothing but /usr and the tree."""
     root, tree, users = place / "root", place / "tree", place / "users"
     owning = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"]
@@ -228,7 +204,6 @@ def _config(node: Node, place: Path, group: str, limits: dict[str, Any]) -> dict
             "uidMappings": mapping,
             "gidMappings": mapping,
             "rootfsPropagation": "private",
-            "cgroupsPath": f"/{group}",
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
             "seccomp": profile(SecurityProfile()),
         },
@@ -245,15 +220,15 @@ def _bind(source: Path, target: str, how: str) -> dict[str, Any]:
 
 
 def _feed(
-    words: list[str], file: int, seconds: float, end: Callable[[], None], progress: Callable[[int], None]
+    within: Apart, file: int, seconds: float, progress: Callable[[int], None]
 ) -> tuple[dict[str, Any], str]:
     """Pumps the file in, hashes just those bytes, and takes the one line that comes out."""
     process = subprocess.Popen(
-        words,
+        within.words,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
+        env=within.environment,
         cwd="/",
         start_new_session=True,
     )
@@ -267,7 +242,7 @@ def _feed(
 
     def stop() -> None:
         process.kill()
-        end()
+        within.end()
 
     listeners = [
         threading.Thread(target=hear, args=(number, stream), daemon=True)

@@ -1,8 +1,9 @@
 """The kinds of environment that this version offers, by name."""
 
 from collections.abc import Mapping
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from runtime.contract import EnvironmentSpec
 from runtime.contract import Kind as KindName
 from runtime.contract.words import refusals
 from runtime.errors import HostLacks
@@ -10,7 +11,7 @@ from runtime.kinds.base import Kind
 from runtime.kinds.system import System
 from runtime.node import Node
 from runtime.resources.base import Resource
-from runtime.sandboxes import Sandbox
+from runtime.sandboxes import Part, Sandbox, sandbox_of
 from runtime.sandboxes.shared import SharedSandbox
 
 R = TypeVar("R", bound=Resource)
@@ -30,9 +31,16 @@ def available() -> list[KindName]:
     return list(_KINDS)
 
 
-def every_resource(kinds: Mapping[KindName, Kind] = _KINDS) -> list[type[Resource]]:
+def resources_of(kind: Kind, sandbox: Sandbox | type[Sandbox] = SharedSandbox) -> list[type[Resource]]:
+    """Resource classes of a kind under a kernel, in the order of `ensure`."""
+    return [sandbox.parts[one] if isinstance(one, Part) else one for one in kind.resources]
+
+
+def every_resource(
+    kinds: Mapping[KindName, Kind] = _KINDS, sandbox: Sandbox | type[Sandbox] = SharedSandbox
+) -> list[type[Resource]]:
     """All resource classes of all kinds, each once, in the order of `ensure`."""
-    return list(dict.fromkeys(resource for kind in kinds.values() for resource in kind.resources))
+    return list(dict.fromkeys(one for kind in kinds.values() for one in resources_of(kind, sandbox)))
 
 
 class Toolbox:
@@ -43,8 +51,11 @@ class Toolbox:
     ):
         self.node = node
         self._kinds = _KINDS if kinds is None else kinds
-        self.sandbox = SharedSandbox(node) if sandbox is None else sandbox
+        self.sandbox = sandbox_of(node, config=self._config) if sandbox is None else sandbox
         self._made: dict[type[Resource], Resource] = {}
+
+    def _config(self, spec: EnvironmentSpec) -> dict[str, Any]:
+        return self.kind(spec.kind).config(self.node, spec)
 
     def kind(self, name: KindName) -> Kind:
         """Raises `HostLacks` for one that this node doesn't offer."""
@@ -52,16 +63,16 @@ class Toolbox:
 
     def one(self, kind: type[R]) -> R:
         if kind not in self._made:
-            self._made[kind] = kind(self.node)
+            self._made[kind] = kind.on(self.node, self.sandbox)
         return cast(R, self._made[kind])
 
     def of(self, kind: KindName) -> list[Resource]:
         """Those of an environment of this kind, in the order of `ensure`."""
-        return [self.one(resource) for resource in self.kind(kind).resources]
+        return [self.one(resource) for resource in resources_of(self.kind(kind), self.sandbox)]
 
     def all(self) -> list[Resource]:
         """Those of all kinds, each once, in the order of `ensure`."""
-        return [self.one(resource) for resource in every_resource(self._kinds)]
+        return [self.one(resource) for resource in every_resource(self._kinds, self.sandbox)]
 
     def in_order_of_removal(self) -> list[Resource]:
         """Processes first, since with them go their namespaces, and with those the link; then backwards."""

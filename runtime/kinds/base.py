@@ -1,13 +1,18 @@
-"""A kind: which resources an environment is made of, and what its first process is."""
+"""A kind: which resources an environment is made of, what its first process is, and what it means that it runs
+or ended."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, ClassVar
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract import Kind as KindName
+from runtime.host.safetree import SafeTree
 from runtime.node import Node
 from runtime.resources.base import Resource
+from runtime.sandboxes import Part, Seen
 
 
 class Ending(StrEnum):
@@ -21,16 +26,37 @@ class Ending(StrEnum):
     """Anything else: the restart policy says what follows."""
 
 
+@dataclass(frozen=True, slots=True)
+class FirstCommand:
+    """What the first process runs."""
+
+    words: list[str]
+    stop_signal: str
+    """Asks it to shut down: `SIGTERM`, `SIGRTMIN+3`, …"""
+
+
 class Kind(ABC):
     """One file each. From its list of resources follow create, delete, live change and repair."""
 
     name: ClassVar[KindName]
-    resources: ClassVar[tuple[type[Resource], ...]]
-    """In the order of `ensure`; `remove` goes backwards."""
+    resources: ClassVar[tuple[type[Resource] | Part, ...]]
+    """In the order of `ensure`; `remove` goes backwards. A part is the resource that its kernel has for it."""
+
+    def is_up(self, seen: Seen) -> bool:
+        """Whether an environment of which the kernel shows this is up: as a rule, when its first process was
+        let go and has not ended."""
+        return seen.is_up
 
     def ending_of(self, exit_code: int | None) -> Ending:
         """What this exit code says; None is one that nobody knows."""
         return Ending.ENDED
+
+    def check_image(self, tree: SafeTree) -> None:  # noqa: B027 (a kind may take any)
+        """Raises `RuntimeFault` for a tree that no environment of this kind can be made from."""
+
+    @abstractmethod
+    def command(self, root: Path) -> FirstCommand:
+        """What the first process of an environment with this root runs."""
 
     @abstractmethod
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:

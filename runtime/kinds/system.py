@@ -1,42 +1,46 @@
 """A whole distribution with its own init, root, users, addresses and disk: what OpenVZ calls a VE."""
 
+from pathlib import Path
 from typing import Any
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract import Kind as KindName
-from runtime.kinds.base import Ending, Kind
+from runtime.contract.words import images
+from runtime.errors import RuntimeFault
+from runtime.host.safetree import SafeTree
+from runtime.kinds.base import Ending, FirstCommand, Kind
 from runtime.node import Node
 from runtime.oci.config import system_config
+from runtime.oci.init import init_of
 from runtime.resources.addresses import Addresses
-from runtime.resources.bundle import Bundle
-from runtime.resources.cgroup import Cgroup
 from runtime.resources.firewall import Firewall
 from runtime.resources.guest import GuestFiles
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
-from runtime.resources.monitor import Container, Monitor
 from runtime.resources.namespaces import Namespaces
-from runtime.resources.process import Process, Start
 from runtime.resources.root_mount import RootMount
 from runtime.resources.shaping import Shaping
 from runtime.resources.volume import RootVolume
+from runtime.sandboxes import Part
+from runtime.sandboxes.steps import Finish, LetGo, Make, Prepare
 
 #: Status of a PID namespace's init after reboot(2) from inside: killed by SIGHUP (restart) or SIGINT (halt).
 #: pid_namespaces(7)
 EXIT_REBOOT, EXIT_HALT = 129, 130
+INIT = "/sbin/init"
 
 
 class System(Kind):
     name = KindName.SYSTEM
     resources = (
         IdRange,
-        Monitor,
-        Cgroup,
+        Prepare,
+        Part.LIMITS,
         RootVolume,
         Namespaces,
         RootMount,
-        Bundle,
-        Container,
+        Part.DESCRIPTION,
+        Make,
         # while the container is being made:
         GuestFiles,
         Firewall,
@@ -44,12 +48,19 @@ class System(Kind):
         Addresses,
         Shaping,
         # made by now:
-        Process,
-        Start,
+        Finish,
+        LetGo,
     )
 
     def ending_of(self, exit_code: int | None) -> Ending:
         return {EXIT_REBOOT: Ending.REBOOT, EXIT_HALT: Ending.POWER_OFF}.get(exit_code or 0, Ending.ENDED)
 
+    def check_image(self, tree: SafeTree) -> None:
+        if not tree.exists(INIT):
+            raise RuntimeFault(images.no_init(), code="image_no_init")
+
+    def command(self, root: Path) -> FirstCommand:
+        return FirstCommand(*init_of(root))
+
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
-        return system_config(node, spec)
+        return system_config(node, spec, self.command(node.root_volume(spec.id)))

@@ -1,17 +1,17 @@
 """OCI runtime configuration (runtime-spec 1.0.2) of the kind `system`."""
 
-from base64 import b64encode
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from runtime import devices
-from runtime.contract import EnvironmentSpec, SecurityClass, SecurityProfile
-from runtime.host.cgroup import groups
+from runtime.contract import EnvironmentSpec, SecurityClass
 from runtime.node import IDS_PER_SLOT, Node
-from runtime.oci.bpf import program
-from runtime.oci.init import SYSTEMD_HALTS_AT, init_of
+from runtime.oci.init import SYSTEMD_HALTS_AT
 from runtime.oci.seccomp import profile
+
+if TYPE_CHECKING:
+    from runtime.kinds.base import FirstCommand
 
 #: What root inside keeps. Not: AUDIT_CONTROL, AUDIT_READ, BLOCK_SUSPEND, BPF, CHECKPOINT_RESTORE,
 #: LINUX_IMMUTABLE, MAC_ADMIN, MAC_OVERRIDE, PERFMON, SYS_MODULE, SYS_PACCT, SYS_RAWIO, SYS_TIME, SYSLOG,
@@ -52,19 +52,18 @@ STRICT_LACKS = frozenset(
 ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "TERM=xterm-256color",
-    # without it crun looks for it in /etc/passwd inside, which may be a fifo
+    # without it the OCI runtime looks for it in /etc/passwd inside, which may be a fifo
     "HOME=/root",
     "container=oci",
 )
 
 
-def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
-    """A whole system: its init as PID 1, its own namespaces and ids, the default confinement."""
+def system_config(node: Node, spec: EnvironmentSpec, command: "FirstCommand") -> dict[str, Any]:
+    """A whole system: its init as PID 1, its own namespaces and ids, the default confinement. The sandbox adds
+    what is its own: the control group, and what is seen of it."""
     first = node.first_uid(spec.slot)
     mapping = [{"containerID": 0, "hostID": first, "size": IDS_PER_SLOT}]
     capabilities = capabilities_of(spec.security.confinement)
-    init, stop_signal = init_of(node.root_volume(spec.id))
-    group = f"{node.cgroup_name}/{spec.tenant_id}/{spec.id}"
     return {
         "ociVersion": "1.0.2",
         "hostname": spec.name,
@@ -73,7 +72,7 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             "terminal": True,
             "user": {"uid": 0, "gid": 0},
             "cwd": "/",
-            "args": init,
+            "args": command.words,
             "env": list(ENVIRONMENT),
             "noNewPrivileges": False,
             "oomScoreAdj": 0,
@@ -87,15 +86,13 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             "rlimits": rlimits(),
         },
         "mounts": [
-            *_mounts(node, spec, group),
-            *_service_mounts(node, spec, stop_signal),
+            *_mounts(node, spec),
+            *_service_mounts(node, spec, command.stop_signal),
             *_lxcfs_mounts(node),
             *_device_mounts(node, spec),
         ],
         "annotations": {
-            "org.opencontainers.image.stopSignal": stop_signal,
-            "run.oci.keep_original_groups": "0",
-            **compiled(spec.security),
+            "org.opencontainers.image.stopSignal": command.stop_signal,
         },
         "linux": {
             "namespaces": [
@@ -107,7 +104,6 @@ def system_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
             "uidMappings": mapping,
             "gidMappings": mapping,
             "rootfsPropagation": "private",
-            "cgroupsPath": "/" + groups().payload(group),
             "devices": [],
             "resources": {"devices": _device_rules(spec)},
             "seccomp": profile(spec.security),
@@ -123,14 +119,6 @@ def _time_namespace(node: Node, spec: EnvironmentSpec) -> list[dict[str, Any]]:
     """None on a kernel without them: clocks since boot are the host's then."""
     pin = node.time_namespace(spec.id)
     return [{"type": "time", "path": str(pin)}] if pin.exists() else []
-
-
-@cache
-def compiled(security: SecurityProfile) -> dict[str, str]:
-    """The annotation that spares crun the compiling of this filter; nothing where it can't be compiled here.
-    Other runtimes don't know it, and compile `linux.seccomp`, which says the same."""
-    made = program(profile(security))
-    return {} if made is None else {"run.oci.seccomp_bpf_data": b64encode(made).decode()}
 
 
 @cache
@@ -174,7 +162,7 @@ def _hard_limit(name: str) -> int:
 _SHARED_MEMORY_SHARE, _RUN_SHARE, _LEAST_RUN_BYTES = 2, 5, 64 * 2**20
 
 
-def _mounts(node: Node, spec: EnvironmentSpec, group: str) -> list[dict[str, Any]]:
+def _mounts(node: Node, spec: EnvironmentSpec) -> list[dict[str, Any]]:
     def mount(target: str, kind: str, *options: str) -> dict[str, Any]:
         return {"destination": target, "type": kind, "source": kind, "options": list(options)}
 
@@ -191,7 +179,6 @@ def _mounts(node: Node, spec: EnvironmentSpec, group: str) -> list[dict[str, Any
         mount("/dev/mqueue", "mqueue", "nosuid", "nodev", "noexec"),
         mount("/run", "tmpfs", "nosuid", "nodev", "mode=755", f"size={run}"),
         _bind(node.views / "sys", "/sys"),
-        *groups().mounts(group),
     ]
 
 

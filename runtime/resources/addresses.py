@@ -9,17 +9,19 @@ from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.glance import Glance
 from runtime.host import rtnetlink
 from runtime.host.netlink import Rtnetlink, inside
 from runtime.network.addressing import GATEWAY4, GATEWAY6, HOST_MAC, guest_link_local, guest_mac
-from runtime.resources.base import Found, Resource
+from runtime.resources.base import Found, Sandboxed
+from runtime.resources.link import links_by_name
 from runtime.resources.namespaces import network_namespace
 
 Address = IPv4Address | IPv6Address
 _LOOPBACK = 1  # its index in every network namespace
 
 
-class Addresses(Resource):
+class Addresses(Sandboxed):
     """Brings the link up, so it comes after the firewall."""
 
     name = "addresses and routes"
@@ -27,7 +29,7 @@ class Addresses(Resource):
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
         wanted: list[Address] = [*spec.network.ipv4, *spec.network.ipv6]
         try:
-            with network_namespace(self.node, spec.id) as namespace, Rtnetlink() as netlink:
+            with network_namespace(self.sandbox, spec.id) as namespace, Rtnetlink() as netlink:
                 link = netlink.link(self.node.link_name(spec.id))
                 if link is None or link.peer_index is None:
                     raise RuntimeFault(refusals.link_gone(), code="link_gone")
@@ -111,9 +113,15 @@ class Addresses(Resource):
     def inventory(self) -> Iterable[Found]:
         return ()  # what is left of them is left with a link
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
-        seen = self.inspect(spec.id)
-        wanted = {str(one) for one in (*spec.network.ipv4, *spec.network.ipv6)}
-        if seen is None or set(seen["routed"]) != wanted:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
+        link = links_by_name(glance).get(self.node.link_name(spec.id))
+        routed = glance.once("routes", _host_routes)
+        wanted = {*spec.network.ipv4, *spec.network.ipv6}
+        if link is None or routed.get(link.index, set()) != wanted:
             return drift.route_gone()
         return None
+
+
+def _host_routes() -> dict[int, set[Address]]:
+    with Rtnetlink() as netlink:
+        return netlink.all_host_routes()

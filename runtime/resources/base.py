@@ -1,15 +1,22 @@
 """The four verbs that everything an environment owns on a host has."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, steps
+from runtime.glance import Glance
 from runtime.node import Node
+
+if TYPE_CHECKING:
+    from runtime.sandboxes import Sandbox
 
 #: `environment`: kept while the environment is stopped (its disk, its ids); `boot`: only while it runs.
 Lifetime = Literal["environment", "boot"]
@@ -39,6 +46,11 @@ class Resource(ABC):
 
     def __init__(self, node: Node):
         self.node = node
+
+    @classmethod
+    def on(cls, node: Node, sandbox: "Sandbox") -> Self:
+        """One for this node, whose first processes this sandbox keeps."""
+        return cls(node)
 
     @abstractmethod
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
@@ -78,6 +90,33 @@ class Resource(ABC):
         of the reconciler."""
         return 0
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
-        """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says."""
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
+        """Why `ensure` would have work to do, for the reconciler; None when all is as the spec says. What the
+        kernel tells of all environments at once is asked of the `glance`, so that many cost little more than
+        one.
+        """
         return None if self.inspect(spec.id) is not None else drift.gone(steps.named(self.name))
+
+
+class Sandboxed(Resource):
+    """A resource that asks the sandbox: of its first process, or what it makes depends on whether there is
+    one."""
+
+    def __init__(self, node: Node, sandbox: "Sandbox"):
+        super().__init__(node)
+        self.sandbox = sandbox
+
+    @classmethod
+    def on(cls, node: Node, sandbox: "Sandbox") -> Self:
+        return cls(node, sandbox)
+
+
+def names_in(glance: Glance, directory: Path) -> frozenset[str]:
+    """What is in a directory of the node; nothing where there is none."""
+
+    def look() -> frozenset[str]:
+        with suppress(FileNotFoundError), os.scandir(directory) as entries:
+            return frozenset(entry.name for entry in entries)
+        return frozenset()
+
+    return glance.once(directory, look)

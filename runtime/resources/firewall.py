@@ -14,6 +14,7 @@ from runtime.contract import EnvironmentSpec, Forward
 from runtime.contract.said import Said
 from runtime.contract.words import advice, drift, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.glance import Glance
 from runtime.host import conntrack, libc, nft, ports
 from runtime.network import elements, ruleset
 from runtime.network.elements import Elements, Values
@@ -131,8 +132,11 @@ _recent: dict[Path, _Picture] = {}
 def _recently(node: Node) -> _Picture:
     """At most `PICTURE_S` old: for looking at many environments, not for changing one."""
     picture = _recent.get(node.home)
-    if picture is None or time.monotonic() - picture.at > PICTURE_S:
-        picture = _recent[node.home] = _look(node)
+    return _anew(node) if picture is None or time.monotonic() - picture.at > PICTURE_S else picture
+
+
+def _anew(node: Node) -> _Picture:
+    picture = _recent[node.home] = _look(node)
     return picture
 
 
@@ -149,6 +153,8 @@ class Firewall(Resource):
     def __init__(self, node: Node):
         super().__init__(node)
         self._flows = EndingFlows(node)
+        self._understood: dict[UUID, tuple[EnvironmentSpec, dict[str, Elements]]] = {}
+        """What specs that were looked at say of the firewall."""
 
     def _note(self, environment_id: UUID) -> Path:
         return self.node.environment(environment_id) / "firewall.json"
@@ -355,18 +361,16 @@ class Firewall(Resource):
         for link, owner in owners.items():
             yield Found(self.name, owner, f"elements of {link}")
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
-        why = self._lacks(spec, _recently(self.node))
-        if why:
-            # the picture may be older than what another process did since
-            _recent.pop(self.node.home, None)
-            why = self._lacks(spec, _recently(self.node))
-        return why
-
-    def _lacks(self, spec: EnvironmentSpec, picture: _Picture) -> Said | None:
-        if not picture.rules or ruleset.edition_of(_fixed(self.node)) not in picture.chains:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
+        picture = glance.once("firewall", lambda: _anew(self.node))
+        edition = glance.once("edition", lambda: ruleset.edition_of(_fixed(self.node)))
+        if not picture.rules or edition not in picture.chains:
             return drift.rules_gone()
-        wanted = elements.of_environment(spec, self.node.link_name(spec.id))
+        known = self._understood.get(spec.id)
+        if known is None or known[0] is not spec:
+            wanted = elements.of_environment(spec, self.node.link_name(spec.id))
+            known = self._understood[spec.id] = spec, wanted
+        wanted = known[1]
         if not elements.is_empty(elements.missing(wanted, picture.values)):
             return drift.firewall_part_gone()
         return None

@@ -10,6 +10,7 @@ from uuid import UUID
 from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import steps
+from runtime.glance import Glance
 from runtime.host.safetree import SafeTree
 from runtime.resources.base import Found, Resource
 from runtime.resources.resolvers import nameservers
@@ -120,7 +121,7 @@ class GuestFiles(Resource):
     def inventory(self) -> Iterable[Found]:
         return ()
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
         return None  # the tenant may change them
 
 

@@ -9,23 +9,23 @@ from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
-from runtime.contract.words import refusals, steps
+from runtime.contract.words import drift, refusals, steps
 from runtime.errors import RuntimeFault
-from runtime.node import IDS_PER_SLOT
-from runtime.resources.base import Found, Resource
-from runtime.resources.cgroup import Cgroup
+from runtime.glance import Glance
+from runtime.node import IDS_PER_SLOT, Node
+from runtime.resources.base import Found, Sandboxed
 from runtime.state import Records, exclusive
 
 
-class IdRange(Resource):
-    """A claim file per slot, taken and given back under one lock. It is given back only when the environment's
-    control group, which none of its processes can leave, is gone: then no process has an id of the range."""
+class IdRange(Sandboxed):
+    """A claim file per slot, taken and given back under one lock. It is given back only when nothing can run in
+    the environment any more: then no process has an id of the range."""
 
     name = "id range"
     lifetime = "environment"
 
     def _claim(self, slot: int) -> Path:
-        return self.node.root / "slots" / f"{slot:04d}"
+        return _claim(self.node, slot)
 
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
         settings = self.node.settings
@@ -57,38 +57,51 @@ class IdRange(Resource):
 
     def remove(self, environment_id: UUID) -> Said | None:
         with exclusive(self.node, "slots"):
-            slots = self._slots_of(environment_id)
-            if slots and Cgroup(self.node).find(environment_id) is not None:
+            slots = _slots_of(self.node, environment_id)
+            if slots and self.sandbox.holds_processes(environment_id):
                 raise RuntimeFault(refusals.ids_in_use(), code="busy")
             for slot in slots:
                 os.truncate(self._claim(slot), 0)  # kept, empty: free
         return None
 
-    def _slots_of(self, environment_id: UUID) -> list[int]:
-        """Of those that are claimed. Its spec says which; only without one all claims are read."""
-        wanted = str(environment_id)
-        spec = Records(self.node, environment_id).wanted()
-        if spec is not None:
-            with suppress(OSError):
-                if self._claim(spec.slot).read_text() == wanted:
-                    return [spec.slot]
-        return [slot for slot, owner in self._claims() if owner == wanted]
-
-    def first_uids(self, environment_id: UUID) -> list[int]:
-        """Where the ranges that it has claimed begin: one, as a rule."""
-        return [self.node.first_uid(slot) for slot in self._slots_of(environment_id)]
-
-    def _claims(self) -> Iterable[tuple[int, str]]:
-        for entry in os.scandir(self.node.root / "slots"):
-            with suppress(OSError, ValueError):
-                yield int(entry.name), Path(entry.path).read_text()
-
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
-        for slot in self._slots_of(environment_id):
+        for slot in _slots_of(self.node, environment_id):
             return {"slot": slot, "first_uid": self.node.first_uid(slot), "count": IDS_PER_SLOT}
         return None
 
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
+        with suppress(OSError):
+            if self._claim(spec.slot).read_text() == str(spec.id):
+                return None
+        return drift.gone(steps.named(self.name))
+
     def inventory(self) -> Iterable[Found]:
-        for slot, owner in self._claims():
+        for slot, owner in _claims(self.node):
             if owner:
                 yield Found(self.name, UUID(owner), f"slot {slot}")
+
+
+def claimed_uids(node: Node, environment_id: UUID) -> list[int]:
+    """Where the ranges of host ids that an environment has claimed begin: one, as a rule."""
+    return [node.first_uid(slot) for slot in _slots_of(node, environment_id)]
+
+
+def _slots_of(node: Node, environment_id: UUID) -> list[int]:
+    """Of those that are claimed. Its spec says which; only without one all claims are read."""
+    wanted = str(environment_id)
+    spec = Records(node, environment_id).wanted()
+    if spec is not None:
+        with suppress(OSError):
+            if _claim(node, spec.slot).read_text() == wanted:
+                return [spec.slot]
+    return [slot for slot, owner in _claims(node) if owner == wanted]
+
+
+def _claim(node: Node, slot: int) -> Path:
+    return node.root / "slots" / f"{slot:04d}"
+
+
+def _claims(node: Node) -> Iterable[tuple[int, str]]:
+    for entry in os.scandir(node.root / "slots"):
+        with suppress(OSError, ValueError):
+            yield int(entry.name), Path(entry.path).read_text()

@@ -10,11 +10,12 @@ from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.glance import Glance
+from runtime.host import rtnetlink
 from runtime.host.netlink import Rtnetlink, set_interface
-from runtime.host.oci import init_pid
 from runtime.host.rtnetlink import Veth
 from runtime.network.addressing import HOST_MAC, INTERFACE, guest_mac
-from runtime.resources.base import Found, Resource
+from runtime.resources.base import Found, Sandboxed
 from runtime.resources.namespaces import network_namespace
 
 ALIAS = "wadah:"
@@ -38,7 +39,7 @@ HOST_SETTINGS = {
 }
 
 
-class Link(Resource):
+class Link(Sandboxed):
     """Made down; `Addresses` brings it up when the firewall stands."""
 
     name = "network link"
@@ -46,7 +47,7 @@ class Link(Resource):
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
         name = self.node.link_name(spec.id)
         try:
-            with network_namespace(self.node, spec.id) as namespace, Rtnetlink() as netlink:
+            with network_namespace(self.sandbox, spec.id) as namespace, Rtnetlink() as netlink:
                 made = self._ensure(netlink, spec.id, name, namespace)
         except OSError as error:
             raise RuntimeFault(refusals.link_not_made(str(error.strerror)), code="link_failed") from error
@@ -75,7 +76,7 @@ class Link(Resource):
     def remove(self, environment_id: UUID) -> Said | None:
         """A link goes with its namespace, off the way of those who wait (14.5 ms); this takes away one
         whose namespace lives on."""
-        if init_pid(self.node, environment_id) is not None:
+        if self.sandbox.is_there(environment_id):
             with Rtnetlink() as netlink:
                 there = netlink.link(self.node.link_name(environment_id))
                 if there is not None:
@@ -118,8 +119,18 @@ class Link(Resource):
                 owner = None
             yield Found(self.name, owner, link.name)
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
-        seen = self.inspect(spec.id)
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
+        seen = links_by_name(glance).get(self.node.link_name(spec.id))
         if seen is None:
             return drift.link_gone()
-        return None if seen["state"] == "up" else drift.link_down()
+        return None if seen.up else drift.link_down()
+
+
+def links_by_name(glance: Glance) -> Mapping[str, rtnetlink.Link]:
+    """Every link of this network namespace."""
+
+    def look() -> dict[str, rtnetlink.Link]:
+        with Rtnetlink() as netlink:
+            return {link.name: link for link in netlink.links()}
+
+    return glance.once("links", look)

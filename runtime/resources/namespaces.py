@@ -8,49 +8,43 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
-from runtime.contract.words import drift, refusals
-from runtime.errors import RuntimeFault
+from runtime.contract.words import drift
+from runtime.glance import Glance
 from runtime.host import mounts
-from runtime.host.oci import init, init_pid
-from runtime.node import IDS_PER_SLOT, Node
-from runtime.resources.base import Found, Resource
+from runtime.node import IDS_PER_SLOT
+from runtime.resources.base import Found, Sandboxed, names_in
+
+if TYPE_CHECKING:
+    from runtime.sandboxes import Sandbox
+
+
+#: Directories of what is pinned.
+_KINDS = ("users", "networks", "times")
 
 
 @contextmanager
-def network_namespace(node: Node, environment_id: UUID) -> Iterator[int]:
+def network_namespace(sandbox: "Sandbox", environment_id: UUID) -> Iterator[int]:
     """A descriptor of the environment's network namespace: pinned while its start is under way, else init's.
 
     Raises `RuntimeFault` when there is neither.
     """
-    pin = node.network_namespace(environment_id)
+    pin = sandbox.node.network_namespace(environment_id)
     if mounts.is_mounted(pin):
         namespace = os.open(pin, os.O_RDONLY | os.O_CLOEXEC)
     else:
-        namespace = _of_init(node, environment_id)
+        namespace = sandbox.open_namespace(environment_id, "net")
     try:
         yield namespace
     finally:
         os.close(namespace)
 
 
-def _of_init(node: Node, environment_id: UUID) -> int:
-    """Opened through init's own directory in /proc, which never becomes another process's."""
-    runs = init(node, environment_id)
-    try:
-        if runs is None:
-            raise ProcessLookupError
-        with runs.directory() as directory:
-            return os.open("ns/net", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-    except (ProcessLookupError, FileNotFoundError) as gone:
-        raise RuntimeFault(refusals.init_gone(), code="init_gone") from gone
-
-
-class Namespaces(Resource):
+class Namespaces(Sandboxed):
     name = "namespaces"
 
     def _pins(self, environment_id: UUID) -> tuple[Path, Path, Path]:
@@ -62,7 +56,7 @@ class Namespaces(Resource):
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
         """Always new ones for a new init: nothing of what the last one set up in its network is found again,
         and the clocks begin with it."""
-        if init_pid(self.node, spec.id) is not None:
+        if self.sandbox.is_there(spec.id):
             return None
         self.remove(spec.id)
         made = mounts.user_and_network_namespace(self.node.first_uid(spec.slot), IDS_PER_SLOT)
@@ -77,7 +71,7 @@ class Namespaces(Resource):
         return None
 
     def tidy(self, spec: EnvironmentSpec) -> None:
-        if init_pid(self.node, spec.id) is not None:
+        if self.sandbox.is_there(spec.id):
             self.remove(spec.id)
 
     def remove(self, environment_id: UUID) -> Said | None:
@@ -88,18 +82,18 @@ class Namespaces(Resource):
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
-        if init_pid(self.node, environment_id) is not None:
+        if self.sandbox.is_there(environment_id):
             return {"held_by": "init"}
         pinned = [str(pin) for pin in self._pins(environment_id) if mounts.is_mounted(pin)]
         return {"pinned": pinned} if pinned else None
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
         """A start that was cut off left its pins, which `tidy` of the next apply takes away."""
-        left = any(pin.exists() for pin in self._pins(spec.id))
-        return drift.pins_left() if left and init_pid(self.node, spec.id) is not None else None
+        left = any(str(spec.id) in names_in(glance, self.node.mounts / kind) for kind in _KINDS)
+        return drift.pins_left() if left and self.sandbox.is_there(spec.id) else None
 
     def inventory(self) -> Iterable[Found]:
-        for kind in ("users", "networks", "times"):
+        for kind in _KINDS:
             directory = self.node.mounts / kind
             for entry in directory.iterdir() if directory.is_dir() else ():
                 with suppress(ValueError):

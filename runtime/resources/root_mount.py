@@ -15,16 +15,16 @@ from uuid import UUID
 from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, steps
+from runtime.glance import Glance
 from runtime.host import mounts
-from runtime.host.oci import init_pid
-from runtime.resources.base import Found, Resource
+from runtime.resources.base import Found, Sandboxed, names_in
 
 
-class RootMount(Resource):
+class RootMount(Sandboxed):
     name = "id-mapped root"
 
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
-        if init_pid(self.node, spec.id) is not None:
+        if self.sandbox.is_there(spec.id):
             return None
         point = self.node.mount_point(spec.id)
         if self._shows_root(spec.id, point):
@@ -42,7 +42,7 @@ class RootMount(Resource):
     def tidy(self, spec: EnvironmentSpec) -> None:
         """What init's root is isn't looked at: it was made with this one, and may have gone since to a tree
         that it serves itself, which never answers."""
-        if init_pid(self.node, spec.id) is not None:
+        if self.sandbox.is_there(spec.id):
             self.remove(spec.id)
 
     def _shows_root(self, environment_id: UUID, point: Path) -> bool:
@@ -61,16 +61,16 @@ class RootMount(Resource):
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
-        if init_pid(self.node, environment_id) is not None:
+        if self.sandbox.is_there(environment_id):
             return {"held_by": "init"}
         point = self.node.mount_point(environment_id)
         return {"mounted": str(point)} if mounts.is_mounted(point) else None
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
         """A start that was cut off left what it had mounted, which `tidy` of the next apply takes away. Without
         an init its process says what is wrong."""
-        left = self.node.mount_point(spec.id).exists()
-        return drift.mounts_left() if left and init_pid(self.node, spec.id) is not None else None
+        left = str(spec.id) in names_in(glance, self.node.mounts / "roots")
+        return drift.mounts_left() if left and self.sandbox.is_there(spec.id) else None
 
     def inventory(self) -> Iterable[Found]:
         directory = self.node.mounts / "roots"

@@ -5,7 +5,7 @@ an intermediate device (IFB) with a token bucket of its own, since a queue insid
 root inside, and this works without the `police` action, which not every kernel has.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +15,14 @@ from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.glance import Glance
 from runtime.host.netlink import IPRoute, NetlinkError, Rtnetlink, link_index
-from runtime.host.rtnetlink import Link
+from runtime.host.rtnetlink import Link, Queues
 from runtime.resources.base import Found, Resource
-from runtime.resources.link import ALIAS
+from runtime.resources.link import ALIAS, links_by_name
+
+#: Index of the link of a name; None without one.
+FindLink = Callable[[str], int | None]
 
 #: How long a packet may wait in the bucket's queue.
 LATENCY_US = 50_000
@@ -98,13 +102,15 @@ class Shaping(Resource):
                 action={"kind": "mirred", "direction": "egress", "action": "redirect", "ifindex": ifb},
             )
 
-    def _seen(self, netlink: Rtnetlink, link: Link, environment_id: UUID) -> _Rates:
+    def _seen(
+        self, queues: Rtnetlink | Queues, link: Link, environment_id: UUID, find: FindLink = link_index
+    ) -> _Rates:
         """A device without what leads to it holds nothing, and neither does what leads to none."""
-        towards = netlink.token_bucket(link.index) if link.queue == "tbf" else None
-        ifb = link_index(self._ifb_name(environment_id))
+        towards = queues.token_bucket(link.index) if link.queue == "tbf" else None
+        ifb = find(self._ifb_name(environment_id))
         if ifb is None:
-            return _Rates(towards, 0 if netlink.has_ingress_queue(link.index) else None)
-        rate = netlink.token_bucket(ifb) if netlink.has_ingress_queue(link.index) else None
+            return _Rates(towards, 0 if queues.has_ingress_queue(link.index) else None)
+        rate = queues.token_bucket(ifb) if queues.has_ingress_queue(link.index) else None
         return _Rates(towards, rate or 0)
 
     def remove(self, environment_id: UUID) -> Said | None:
@@ -137,11 +143,22 @@ class Shaping(Resource):
             if link.name.startswith(prefix) and link.alias.startswith(ALIAS):
                 yield Found(self.name, UUID(link.alias.removeprefix(ALIAS)), link.name)
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
-        seen = self._look(spec.id)
-        if seen is None:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
+        links = links_by_name(glance)
+        link = links.get(self.node.link_name(spec.id))
+        if link is None:
             return None  # its link says so
+
+        def find(name: str) -> int | None:
+            return links[name].index if name in links else None
+
+        seen = self._seen(glance.once("queues", _queues), link, spec.id, find)
         return None if seen == _wanted(spec) else drift.rate_changed()
+
+
+def _queues() -> Queues:
+    with Rtnetlink() as netlink:
+        return netlink.queues()
 
 
 def _wanted(spec: EnvironmentSpec) -> _Rates:

@@ -19,6 +19,7 @@ from runtime.contract import EnvironmentSpec, Origin
 from runtime.contract.said import Said
 from runtime.contract.words import advice, drift, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.glance import Glance
 from runtime.host import btrfs
 from runtime.resources.base import Found, Resource
 from runtime.resources.guest import NOTE
@@ -345,12 +346,13 @@ class RootVolume(Resource):
                 owner = None
             yield Found(self.name, owner, entry.name)
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
-        if not btrfs.is_subvolume(self.node.root_volume(spec.id)):
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
+        root = self.node.root_volume(spec.id)
+        if not btrfs.is_subvolume(root):
             return drift.root_gone()
-        if _stamp(self.node.root_volume(spec.id)) not in (_stamp_of(spec), None):
+        if _stamp(root) not in (_stamp_of(spec), None):
             return drift.other_root()
-        if self.node.root_volume(spec.id).with_name("root.old").exists():
+        if root.with_name("root.old").exists():
             return drift.old_root_left()
         if self.snapshots.missing(spec) or self.snapshots.surplus(spec):
             return drift.other_snapshots()

@@ -1,24 +1,42 @@
 """A sandbox: the first process of an environment and what keeps it, as a kernel knows it.
 
-Engine, reports, exits and the agent ask these verbs and know neither OCI runtime nor monitor, control group
-or pid file. An environment that the sandbox never heard of is `GONE`, and every verb is a no-op for it.
+Everybody else asks these verbs and knows neither OCI runtime nor monitor, control group or pid file. An
+environment that the sandbox never heard of is `GONE`, and every verb is a no-op for it unless it says
+otherwise.
+
+A start is four verbs, since each of two takes long by itself: `prepare`, `make`, `finish`, `let_go`. What a
+kind does between them goes on beside it, on another processor.
 """
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from runtime.contract import Usage
+from runtime.contract import EnvironmentSpec, Usage
+from runtime.contract import Kernel as KernelName
 from runtime.contract.said import Said
+from runtime.host.processes import Identity
+from runtime.node import Node
 from runtime.resources.base import Resource
 
 #: From the kill of the first process until its last one must be gone.
 KILL_DEADLINE_S = 20.0
 FREEZE_DEADLINE_S = 10.0
+
+
+#: What an environment's first process is to be made from (runtime-spec 1.0.2); its kind says so.
+Config = Callable[[EnvironmentSpec], dict[str, Any]]
+
+
+def no_config(spec: EnvironmentSpec) -> dict[str, Any]:
+    """Of a sandbox that makes nothing."""
+    raise RuntimeError(f"nobody told this sandbox what to make of {spec.id}")
 
 
 class SandboxState(StrEnum):
@@ -52,15 +70,125 @@ class Seen:
         return self.state in (SandboxState.RUNNING, SandboxState.FROZEN)
 
 
-class Sandbox(ABC):
-    """One per kernel and node. Every verb reads the kernel, none a memory of this process."""
+class Part(StrEnum):
+    """What each kernel has a resource of its own for; a kind's list of resources says where in the order."""
 
+    LIMITS = "limits"
+    """Processor, memory, tasks and disk I/O."""
+    DESCRIPTION = "description"
+    """What the first process is made from."""
+
+
+@dataclass
+class Inner:
+    """A command that is to run inside: a program of the host that brings it there, with the streams of whoever
+    starts it. To be closed when that was started."""
+
+    words: list[str]
+    environment: Mapping[str, str]
+    descriptors: tuple[int, ...] = ()
+    """To be handed on to it."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A terminal that is asked for: what runs in it, and how large it is."""
+
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    columns: int = 80
+    rows: int = 24
+    log_bytes: int = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A terminal as a look found it."""
+
+    created_at: float
+    """Seconds since the epoch."""
+    shell: Identity | None
+    """None when it has ended."""
+    keeper: Identity | None
+    """What keeps the pty and writes its log."""
+    exit_code: int | None
+    """How the shell ended; None while it runs, or when that isn't known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """Where the environment's own console is found (`runtime.console`)."""
+
+    log: Path
+    """Directory of its log, which stays from one start to the next."""
+    keeper: Path
+    """Directory of the socket and fifos of what keeps it."""
+
+
+class Sandbox(ABC):
+    """One per kernel and node. Every verb reads the kernel, none a memory of this process; but a start that is
+    under way is known to the one that began it."""
+
+    kernel: ClassVar[KernelName]
     resource: ClassVar[type[Resource]]
-    """The resource whose `remove` ends every process of an environment: the first to go when all goes."""
+    """The resource whose `remove` takes an environment's processes away: the first to go when all goes."""
+    parts: ClassVar[Mapping[Part, type[Resource]]]
+
+    def __init__(self, node: Node, config: Config = no_config):
+        self.node = node
+        self.config = config
+
+    # the host ------------------------------------------------------------------------------------
+
+    def unavailable(self) -> Said | None:
+        """Why this host can't offer it, with the remedy; None when it can."""
+        return None
+
+    def prepare_host(self) -> list[str]:
+        """Makes what all environments share, in the node's mount namespace. What it changed, a line each; empty
+        when all was so."""
+        return []
+
+    def keep_ready(self) -> Callable[[], None]:
+        """To be called once, by a process before it forks those that work: what it returns is called at each
+        arrival of work, and makes the steps to come quicker. Does nothing by default."""
+        return lambda: None
+
+    def making(self) -> AbstractContextManager[object]:
+        """Entered around the steps of a start; what makes them quicker. Does nothing by default."""
+        return nullcontext()
+
+    # making --------------------------------------------------------------------------------------
 
     @abstractmethod
-    def look(self, environment_id: UUID) -> Seen:
-        """The first process now."""
+    def prepare(self, spec: EnvironmentSpec) -> None:
+        """Begins what takes its time and needs nothing of the environment yet. Takes away first what an earlier
+        start or an ended process left. A no-op when the first process is there."""
+
+    @abstractmethod
+    def make(self, spec: EnvironmentSpec) -> None:
+        """All that the first process is made from is there: begins to make it, and doesn't wait. A no-op when
+        it was begun, or when it wasn't this one that was asked to `prepare`."""
+
+    @abstractmethod
+    def finish(self, spec: EnvironmentSpec) -> Said | None:
+        """Waits until the first process is there and whole, short of its first instruction: `MADE` from then
+        on. A no-op (None) when it is there and was finished. Raises `RuntimeFault`."""
+
+    @abstractmethod
+    def let_go(self, spec: EnvironmentSpec) -> None:
+        """Its first instruction runs. A no-op when it runs already. Raises `RuntimeFault` (`init_gone`)."""
+
+    @abstractmethod
+    def abandon(self, environment_id: UUID) -> None:
+        """Nobody waits any more for a start that this one began. A no-op when it began none."""
 
     @abstractmethod
     def is_half_made(self, environment_id: UUID) -> bool:
@@ -71,9 +199,78 @@ class Sandbox(ABC):
     def made_for(self, environment_id: UUID) -> tuple[int, int] | None:
         """Counters of restarts and installs that it was last made for; None when it can't be told."""
 
-    def making(self) -> AbstractContextManager[object]:
-        """Entered around the steps that make and let go; what makes them quicker. Does nothing by default."""
-        return nullcontext()
+    # looking -------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def look(self, environment_id: UUID) -> Seen:
+        """The first process now."""
+
+    def is_there(self, environment_id: UUID) -> bool:
+        """Whether there is a first process; cheaper than a look."""
+        return self.look(environment_id).is_there
+
+    @abstractmethod
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        """What is there, for people; None when it is gone."""
+
+    @abstractmethod
+    def inventory(self) -> Iterable[tuple[UUID | None, str]]:
+        """Everything on this node that holds or held a first process: whose (None: it can't be told), and
+        what."""
+
+    @abstractmethod
+    def watched(self, environment_id: UUID) -> frozenset[Identity]:
+        """Processes of the host whose end is worth a look: the first one, and what keeps its console."""
+
+    @abstractmethod
+    def has_console(self, environment_id: UUID) -> bool:
+        """Whether its console is kept, and its exit code will be known. False when it is gone."""
+
+    @abstractmethod
+    def usage(self, environment_id: UUID) -> Usage:
+        """Processor, memory and tasks; zeros when it doesn't run."""
+
+    def oom_kills(self, environment_id: UUID) -> int:
+        """Of `usage`, the processes that were killed for lack of memory."""
+        return self.usage(environment_id).oom_kills
+
+    @abstractmethod
+    def was_first(self, environment_id: UUID, pid: int) -> bool:
+        """Whether this host pid is, or was until a moment ago, that of its first process."""
+
+    @abstractmethod
+    def holds_processes(self, environment_id: UUID) -> bool:
+        """Whether something may still run there. While it may, its user ids are nobody else's."""
+
+    @abstractmethod
+    def members(self, environment_id: UUID) -> list[int]:
+        """Host pids of all its processes, as they are now; of use together with `kill_members` alone."""
+
+    @abstractmethod
+    def open_namespace(self, environment_id: UUID, name: str) -> int:
+        """A descriptor of a namespace (`net`, `mnt`, …; namespaces(7)) of its first process, for the caller to
+        close. Raises `RuntimeFault` (`init_gone`) when that is gone."""
+
+    # how it ended --------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def ends(self) -> Path:
+        """Directory in which a file appears when a first process ends by itself."""
+
+    @abstractmethod
+    def owner_of_end(self, name: str) -> UUID | None:
+        """Whose end a file of that name in `ends` tells; None for other files."""
+
+    @abstractmethod
+    def exit_code(self, environment_id: UUID) -> int | None:
+        """128 + the signal when a signal ended it; None when it runs, or nobody knows."""
+
+    # changing ------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def signal(self, environment_id: UUID, number: int) -> bool:
+        """Sends it to the first process; False, without doing anything, when that is gone."""
 
     @abstractmethod
     def stop(
@@ -97,13 +294,55 @@ class Sandbox(ABC):
         when one of them can't be frozen in time; they run on then."""
 
     @abstractmethod
-    def has_console(self, environment_id: UUID) -> bool:
-        """Whether its console is kept, and its exit code will be known. False when it is gone."""
+    def take_away(self, environment_id: UUID) -> None:
+        """Kills all its processes and forgets the first one, however far its start came. Raises `RuntimeFault`
+        (`unkillable`, `busy`) while the kernel doesn't let one go."""
+
+    # what people do inside -----------------------------------------------------------------------
 
     @abstractmethod
-    def usage(self, environment_id: UUID) -> Usage:
-        """Processor, memory and tasks; zeros when it doesn't run."""
+    def inner(
+        self,
+        environment_id: UUID,
+        command: Sequence[str],
+        *,
+        terminal: bool = False,
+        environment: Mapping[str, str] | None = None,
+        pid_file: Path | None = None,
+    ) -> Inner:
+        """For a further process with the confinement of the first one, as root in `/`. `pid_file`: where its
+        host pid is written when it runs. Raises `RuntimeFault` (`not_running`, `no_bundle`)."""
 
     @abstractmethod
-    def was_first(self, environment_id: UUID, pid: int) -> bool:
-        """Whether this host pid is, or was until a moment ago, that of its first process."""
+    def console(self, environment_id: UUID) -> Console:
+        """Where its own console is, whether it runs or not."""
+
+    @abstractmethod
+    def start_terminal(self, environment_id: UUID, directory: Path, shell: Shell) -> None:
+        """A further process as by `inner`, on a pty that is kept in this directory with its log. What an ended
+        terminal left there is taken away, but for the log, which goes on. Raises `RuntimeFault`; of a
+        start that failed nothing is left, and of one that could not be begun what was there."""
+
+    @abstractmethod
+    def look_at_terminal(self, environment_id: UUID, directory: Path) -> Kept | None:
+        """None when no terminal was started there, or its start was cut off."""
+
+    # work of the node's own ----------------------------------------------------------------------
+
+    def apart(
+        self, place: Path, config: Mapping[str, Any], *, memory_bytes: int, processes: int
+    ) -> AbstractContextManager["Apart"]:
+        """Where a program of the node's own runs that reads what strangers sent, from a configuration of
+        runtime-spec 1.0.2. `place`: a directory for it alone. Everything of it is gone afterwards."""
+        raise NotImplementedError(f"{self.kernel} runs nothing apart")
+
+
+@dataclass(frozen=True)
+class Apart:
+    """See `Sandbox.apart`."""
+
+    words: list[str]
+    """To be started, with streams of the caller's."""
+    environment: Mapping[str, str]
+    end: Callable[[], None]
+    """Ends it at once."""

@@ -14,7 +14,19 @@ from tests.bench.bench import benchmark
 from tests.bench.measure import Row, Skipped
 
 #: In the order of running: quick ones first, those that leave the machine warm or full last.
-FIGURES = ("create", "delete", "exec", "echo", "throughput", "boot", "pages", "neighbours", "memory", "many")
+FIGURES = (
+    "create",
+    "delete",
+    "exec",
+    "echo",
+    "throughput",
+    "boot",
+    "pages",
+    "neighbours",
+    "memory",
+    "many",
+    "idle",
+)
 
 
 def main() -> int:
@@ -86,7 +98,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--runs", type=int, default=30, help="of each figure (30)")
     parser.add_argument("--fill", type=int, default=0, metavar="N", help="N idle environments beside (0)")
-    parser.add_argument("--count", type=int, default=60, metavar="N", help="made by `many` and `memory` (60)")
+    parser.add_argument(
+        "--count", type=int, default=60, metavar="N", help="made by `many`, `memory` and `idle` (60)"
+    )
     parser.add_argument("--seed", type=int, default=1, help="of the faults that `faults` draws (1)")
     parser.add_argument("--home", type=Path, help="measure the installation in HOME, which is up")
     parser.add_argument("--json", action="store_true", help="every value, for programs")

@@ -32,8 +32,12 @@ class Bench:
 
     def cpu_ms(self) -> float:
         """Processor time that the installation's processes and their ended children have used so far."""
-        ticks = sum(_ticks(pid) for pids in self.processes().values() for pid in pids)
-        return ticks * 1000 / os.sysconf("SC_CLK_TCK")
+        return sum(self.cpu_ms_of_roles().values())
+
+    def cpu_ms_of_roles(self) -> dict[str, float]:
+        """The same by role."""
+        a_tick = 1000 / os.sysconf("SC_CLK_TCK")
+        return {role: sum(map(_ticks, pids)) * a_tick for role, pids in self.processes().items()}
 
     def fill(self, number: int) -> None:
         for _ in range(number):

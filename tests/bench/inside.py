@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from runtime.host import libc
-from runtime.host.command import ENVIRONMENT
 from runtime.node import Node
+from runtime.sandboxes.shared.program import ENVIRONMENT
 from tests.bench.measure import ms_since
 
 DEADLINE_S = 30

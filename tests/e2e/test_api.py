@@ -108,8 +108,8 @@ def test_a_crash_is_seen_and_mended(wadah: Installation, environment: str) -> No
     import os
     import signal
 
-    from runtime.host.oci import init_pid
     from runtime.node import Node
+    from runtime.sandboxes.shared.container import init_pid
 
     node = Node.load(wadah.home)
     pid = init_pid(node, uuid.UUID(environment))

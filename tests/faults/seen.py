@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runtime.host.oci import monitor_pid
 from runtime.install.supervisor import STEADY_S
 from runtime.node import Node
+from runtime.sandboxes.shared.container import monitor_pid
 from tests.e2e.support import installation, ready, standing
 from tests.faults.support.sockets import Events
 from tests.faults.support.stack import Stack, stack

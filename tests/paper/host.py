@@ -1,22 +1,25 @@
 """The host on paper: resources and a sandbox whose objects are entries of a dictionary. Engine and records that
 work with them are the real ones."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec, Usage
+from runtime.contract import Kernel as KernelName
 from runtime.contract import Kind as KindName
 from runtime.contract.said import plain
 from runtime.contract.words import steps
 from runtime.errors import RuntimeFault, Superseded
-from runtime.kinds.base import Ending, Kind
+from runtime.glance import Glance
+from runtime.host.processes import Identity
+from runtime.kinds.base import Ending, FirstCommand, Kind
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
-from runtime.sandboxes import Sandbox, SandboxState, Seen
-from runtime.sandboxes.base import FREEZE_DEADLINE_S, KILL_DEADLINE_S
+from runtime.sandboxes import Part, Sandbox, SandboxState, Seen
+from runtime.sandboxes.base import FREEZE_DEADLINE_S, KILL_DEADLINE_S, Console, Inner, Kept, Shell
 
 
 @dataclass
@@ -80,7 +83,7 @@ class PaperResource(Resource):
         there = list(self.paper.objects)
         return [Found(self.name, owner, str(owner)) for name, owner in there if name == self.name]
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> str | None:
         there = self.paper.objects.get((self.name, spec.id))
         return None if there == self.value(spec) else f"{self.name} is {there}, not {self.value(spec)}"
 
@@ -107,7 +110,7 @@ class PaperInit(PaperResource):
             self.paper.make(self.name, spec.id, Running(spec.boots, spec.installs))
         return None
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> str | None:
         return None if self.inspect(spec.id) else "init is gone"
 
 
@@ -117,15 +120,38 @@ class PaperKind(Kind):
     def ending_of(self, exit_code: int | None) -> Ending:
         return {129: Ending.REBOOT, 130: Ending.POWER_OFF}.get(exit_code or 0, Ending.ENDED)
 
+    def command(self, root: Path) -> FirstCommand:
+        return FirstCommand(["paper"], "SIGTERM")
+
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
         raise NotImplementedError("no OCI runtime reads paper")
 
 
 class PaperSandbox(Sandbox):
-    resource: ClassVar[type[Resource]] = PaperInit
+    """Its first process is an entry, which `PaperInit` makes in one step."""
 
-    def __init__(self, paper: Paper):
+    kernel = KernelName.SHARED
+    resource: ClassVar[type[Resource]] = PaperInit
+    parts: ClassVar[Mapping[Part, type[Resource]]] = {}
+
+    def __init__(self, paper: Paper, node: Node):
+        super().__init__(node)
         self.paper = paper
+
+    def prepare(self, spec: EnvironmentSpec) -> None:
+        pass
+
+    def make(self, spec: EnvironmentSpec) -> None:
+        pass
+
+    def finish(self, spec: EnvironmentSpec) -> str | None:
+        return None
+
+    def let_go(self, spec: EnvironmentSpec) -> None:
+        pass
+
+    def abandon(self, environment_id: UUID) -> None:
+        pass
 
     def _running(self, environment_id: UUID) -> Running | None:
         found = self.paper.objects.get((self.resource.name, environment_id))
@@ -173,3 +199,49 @@ class PaperSandbox(Sandbox):
 
     def was_first(self, environment_id: UUID, pid: int) -> bool:
         return pid == 4242
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        return None if self._running(environment_id) is None else {"pid": 4242}
+
+    def inventory(self) -> Iterable[tuple[UUID | None, str]]:
+        return [(owner, self.resource.name) for name, owner in self.paper.objects if name == self.resource.name]
+
+    def watched(self, environment_id: UUID) -> frozenset[Identity]:
+        return frozenset()
+
+    def holds_processes(self, environment_id: UUID) -> bool:
+        return self._running(environment_id) is not None
+
+    def members(self, environment_id: UUID) -> list[int]:
+        return []
+
+    def open_namespace(self, environment_id: UUID, name: str) -> int:
+        raise RuntimeFault("paper has no namespaces", code="init_gone")
+
+    @property
+    def ends(self) -> Path:
+        return self.node.exits
+
+    def owner_of_end(self, name: str) -> UUID | None:
+        return None
+
+    def exit_code(self, environment_id: UUID) -> int | None:
+        return None
+
+    def signal(self, environment_id: UUID, number: int) -> bool:
+        return self._running(environment_id) is not None
+
+    def take_away(self, environment_id: UUID) -> None:
+        self.paper.objects.pop((self.resource.name, environment_id), None)
+
+    def inner(self, environment_id: UUID, command: Sequence[str], **how: object) -> Inner:
+        raise RuntimeFault("nothing runs on paper", code="not_running")
+
+    def console(self, environment_id: UUID) -> Console:
+        return Console(self.node.console(environment_id), self.node.bundle(environment_id))
+
+    def start_terminal(self, environment_id: UUID, directory: Path, shell: Shell) -> None:
+        raise RuntimeFault("nothing runs on paper", code="not_running")
+
+    def look_at_terminal(self, environment_id: UUID, directory: Path) -> Kept | None:
+        return None

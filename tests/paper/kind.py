@@ -11,7 +11,9 @@ from uuid import UUID
 from runtime.contract import EnvironmentSpec, Usage
 from runtime.contract.words import advice, changes, refusals, steps
 from runtime.errors import RuntimeFault, Superseded
+from runtime.kinds import resources_of
 from runtime.kinds.system import System
+from runtime.node import Node
 from runtime.resources.base import Resource
 from runtime.sandboxes.base import FREEZE_DEADLINE_S
 from runtime.state import Records
@@ -113,15 +115,15 @@ def _on_paper(real: type[Resource]) -> type[Resource]:
 
 
 class DevKind(PaperKind):
-    resources: ClassVar[tuple[type[Resource], ...]] = tuple(_on_paper(real) for real in System.resources)
+    resources: ClassVar[tuple[type[Resource], ...]] = tuple(_on_paper(real) for real in resources_of(System()))
 
 
 class DevSandbox(PaperSandbox):
     resource = Init
     paper: Host
 
-    def __init__(self, paper: Host):
-        super().__init__(paper)
+    def __init__(self, paper: Host, node: Node):
+        super().__init__(paper, node)
         self._frozen_at: dict[UUID, float] = {}
         self._behind: dict[UUID, float] = {}
 

@@ -73,6 +73,10 @@ class Groups(ABC):
         """Whether the whole group is there."""
 
     @abstractmethod
+    def whole(self, top: str) -> frozenset[str]:
+        """Paths of all groups two levels below `top` of which `exists` says yes; one list of each hierarchy."""
+
+    @abstractmethod
     def has_any(self, path: str) -> bool:
         """Whether at least a part of the group is there: on v1 it may be missing in some hierarchies."""
 
@@ -89,8 +93,16 @@ class Groups(ABC):
         """All zeros when the group is gone."""
 
     @abstractmethod
+    def oom_kills(self, path: str) -> int:
+        """Of `usage`, the processes that were killed for lack of memory."""
+
+    @abstractmethod
     def limits(self, path: str) -> Mapping[str, str]:
         """The limits as the kernel shows them, for people and for drift."""
+
+    @abstractmethod
+    def promised(self, path: str) -> Mapping[str, str]:
+        """Of `limits`, memory, swap and tasks."""
 
     @abstractmethod
     def delegate(self, path: str, uid: int) -> None:

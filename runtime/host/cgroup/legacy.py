@@ -10,7 +10,7 @@ from typing import Any
 
 from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
-from runtime.host.cgroup.trees import pids_below, remove_tree
+from runtime.host.cgroup.trees import pids_below, remove_tree, two_below
 from runtime.host.cgroup.unified import bound_groups, hand_over, mount
 from runtime.host.processes import kill_members
 
@@ -18,6 +18,7 @@ from runtime.host.processes import kill_members
 UNIFIED = "unified"
 
 _SOCKET_SHARE = 4
+_OF_MEMORY = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -67,8 +68,12 @@ class LegacyGroups(Groups):
         places = (*self.controllers, UNIFIED)
         return all(self._at(controller, path).is_dir() for controller in places)
 
+    def whole(self, top: str) -> frozenset[str]:
+        places = (*self.controllers, UNIFIED)
+        return frozenset.intersection(*(frozenset(two_below(self.root / one, top)) for one in places))
+
     def has_any(self, path: str) -> bool:
-        return any(self._at(controller, path).is_dir() for controller in self.controllers)
+        return any(os.path.isdir(f"{self.root}/{one}/{path}") for one in self.controllers)  # noqa: PTH112 (often)
 
     def create(self, path: str) -> bool:
         made = False
@@ -173,19 +178,27 @@ class LegacyGroups(Groups):
         )
         return {name: read(self._at(controller, path) / name).strip() for controller, name in names}
 
+    def promised(self, path: str) -> Mapping[str, str]:
+        found = {name: read(f"{self.root}/memory/{path}/{name}").strip() for name in _OF_MEMORY}
+        return {**found, "pids.max": read(f"{self.root}/pids/{path}/pids.max").strip()}
+
     def usage(self, path: str) -> GroupUsage:
-        memory, pids = self._at("memory", path), self._at("pids", path)
-        used = number(memory / "memory.usage_in_bytes")
+        # names as text: asked of every environment every few seconds, and paths are slow to put together
+        memory, pids = f"{self.root}/memory/{path}/memory", f"{self.root}/pids/{path}/pids"
+        used = number(f"{memory}.usage_in_bytes")
         return GroupUsage(
-            cpu_ns=number(self._at("cpuacct", path) / "cpuacct.usage"),
+            cpu_ns=number(f"{self.root}/cpuacct/{path}/cpuacct.usage"),
             memory_bytes=used,
-            memory_max_bytes=number(memory / "memory.max_usage_in_bytes"),
-            memory_hits=number(memory / "memory.failcnt"),
-            swap_bytes=max(0, number(memory / "memory.memsw.usage_in_bytes") - used),
-            processes=number(pids / "pids.current"),
-            process_hits=fields(pids / "pids.events").get("max", 0),
-            oom_kills=fields(memory / "memory.oom_control").get("oom_kill", 0),
+            memory_max_bytes=number(f"{memory}.max_usage_in_bytes"),
+            memory_hits=number(f"{memory}.failcnt"),
+            swap_bytes=max(0, number(f"{memory}.memsw.usage_in_bytes") - used),
+            processes=number(f"{pids}.current"),
+            process_hits=fields(f"{pids}.events").get("max", 0),
+            oom_kills=self.oom_kills(path),
         )
+
+    def oom_kills(self, path: str) -> int:
+        return fields(f"{self.root}/memory/{path}/memory.oom_control").get("oom_kill", 0)
 
     def delegate(self, path: str, uid: int) -> None:
         hand_over(self._at(UNIFIED, path), uid)
@@ -204,7 +217,7 @@ class LegacyGroups(Groups):
                 time.sleep(0.005)
 
     def frozen(self, path: str) -> bool:
-        return read(self._at("freezer", path) / "freezer.state").strip() in ("FROZEN", "FREEZING")
+        return read(f"{self.root}/freezer/{path}/freezer.state").strip() in ("FROZEN", "FREEZING")
 
     def kill(self, path: str) -> None:
         kill_members(lambda: self.processes(path))

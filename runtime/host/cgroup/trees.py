@@ -3,6 +3,7 @@
 import errno
 import os
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +17,19 @@ def tree(directory: Path) -> list[Path]:
         with suppress(OSError):
             found.extend(Path(entry.path) for entry in os.scandir(one) if entry.is_dir(follow_symlinks=False))
     return found
+
+
+def two_below(root: Path, top: str) -> Iterator[str]:
+    """Paths of the groups two levels below `top` in this hierarchy, as `<top>/<one>/<other>`."""
+    for one in _names(root / top):
+        for other in _names(root / top / one):
+            yield f"{top}/{one}/{other}"
+
+
+def _names(directory: Path) -> list[str]:
+    with suppress(OSError), os.scandir(directory) as entries:
+        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+    return []
 
 
 def remove_tree(directory: Path) -> bool:

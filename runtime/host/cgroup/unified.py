@@ -9,7 +9,7 @@ from typing import Any
 
 from runtime.host.cgroup.base import MOST_DEPTH, PERIOD_US, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
-from runtime.host.cgroup.trees import pids_below, remove_tree
+from runtime.host.cgroup.trees import pids_below, remove_tree, two_below
 from runtime.host.processes import kill_members
 
 
@@ -51,6 +51,9 @@ class UnifiedGroups(Groups):
 
     def exists(self, path: str) -> bool:
         return self._at(path).is_dir()
+
+    def whole(self, top: str) -> frozenset[str]:
+        return frozenset(two_below(self.root, top))
 
     def has_any(self, path: str) -> bool:
         return self.exists(path)
@@ -108,6 +111,13 @@ class UnifiedGroups(Groups):
     def limits(self, path: str) -> Mapping[str, str]:
         names = ("cpu.max", "cpu.weight", "memory.max", "memory.swap.max", "pids.max", "io.max")
         return {name: read(self._at(path) / name).strip() for name in names}
+
+    def promised(self, path: str) -> Mapping[str, str]:
+        names = ("memory.max", "memory.swap.max", "pids.max")
+        return {name: read(self._at(path) / name).strip() for name in names}
+
+    def oom_kills(self, path: str) -> int:
+        return fields(self._at(path) / "memory.events").get("oom_kill", 0)
 
     def usage(self, path: str) -> GroupUsage:
         group = self._at(path)

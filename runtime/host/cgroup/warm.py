@@ -9,7 +9,7 @@ v2 there is nothing to keep warm: the runtime's clone joins its group.
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -52,13 +52,20 @@ class Warmth:
 
 
 #: True in processes whose parent keeps it warm for them.
-is_kept_elsewhere = False
+_is_kept_elsewhere = False
+
+
+def for_children() -> Callable[[], None]:
+    """Keeps it warm in this process for those that it forks from now on: what is returned asks for it."""
+    global _is_kept_elsewhere  # noqa: PLW0603 (children inherit it)
+    _is_kept_elsewhere = True
+    return Warmth().ask
 
 
 @contextmanager
 def quick_attach() -> Iterator[None]:
     """While it lasts, putting a process into control groups is quick."""
-    group = _own_freezer_group() if version() == 1 and not is_kept_elsewhere else None
+    group = _own_freezer_group() if version() == 1 and not _is_kept_elsewhere else None
     if group is None:
         yield
         return

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from uuid import UUID
 
-from runtime.host.oci import monitor_pid_file
+from runtime.sandboxes.shared.container import monitor_pid_file
 from tests.bench.bench import Bench
 from tests.bench.measure import Goal, Row, Skipped
 

@@ -14,17 +14,17 @@ from runtime.contract import DesiredState, EnvironmentSpec, ObservedState
 from runtime.contract import Kind as KindName
 from runtime.engine import Engine
 from runtime.host import btrfs, mounts
-from runtime.host.oci import init_pid, monitor_pid
 from runtime.host.processes import every_root
-from runtime.kinds import every_resource, kind_of
+from runtime.kinds import every_resource, kind_of, resources_of
 from runtime.node import Node
 from runtime.resources.volume import MIB, RootVolume
+from runtime.sandboxes.shared.container import init_pid, monitor_pid
 from runtime.state import Records, known_environments, pending_environments
 
 #: A step boundary: verb, before or after, name of the step.
 Point = tuple[str, str, str]
 
-_RESOURCES = kind_of(KindName.SYSTEM).resources
+_RESOURCES = resources_of(kind_of(KindName.SYSTEM))
 ALL = [one.name for one in _RESOURCES]
 BOOT = [one.name for one in _RESOURCES if one.lifetime == "boot"]
 KEPT = [one.name for one in _RESOURCES if one.lifetime == "environment"]

@@ -23,9 +23,9 @@ from runtime.contract import (
 )
 from runtime.engine import Engine
 from runtime.host import libc
-from runtime.host.oci import init_pid
 from runtime.images.service import ensure_image
 from runtime.node import Node
+from runtime.sandboxes.shared.container import init_pid
 from tests.faults.node.conftest import HOST
 from tests.faults.node.support import assert_whole, delete, in_process
 from tests.host.conftest import Make

@@ -9,9 +9,9 @@ import pytest
 
 from runtime.contract import Credentials, DesiredState, EnvironmentSpec, Limits, Network, ObservedState
 from runtime.engine import Engine
-from runtime.host.oci import init_pid
 from runtime.node import Node
-from runtime.resources.bundle import booted
+from runtime.sandboxes.shared.bundle import booted
+from runtime.sandboxes.shared.container import init_pid
 from runtime.state import Records
 from tests.faults.node.support import (
     ALL,

@@ -10,8 +10,8 @@ import pytest
 
 from runtime.contract import DesiredState, ObservedState, Report
 from runtime.engine import Engine
-from runtime.host.oci import init_pid, monitor_pid, monitors
 from runtime.node import Node
+from runtime.sandboxes.shared.container import init_pid, monitor_pid, monitors
 from runtime.state import Records
 from tests.faults.node.support import ALL, assert_whole, delete, in_process, plant
 from tests.host.conftest import Make

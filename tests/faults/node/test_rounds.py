@@ -117,7 +117,9 @@ def test_one_slot_is_given_to_one(node: Node, specs: Specs, busybox: str) -> Non
         children.append(child)
     ended = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
     assert ended == [0, 1, 1, 1, 1, 1]
-    owners = [one.environment_id for one in IdRange(node).inventory() if one.what == f"slot {first.slot}"]
+    owners = [
+        one.environment_id for one in Toolbox(node).one(IdRange).inventory() if one.what == f"slot {first.slot}"
+    ]
     assert len(owners) == 1
     assert_whole(node)
     for spec in rivals:

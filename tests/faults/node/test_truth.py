@@ -10,8 +10,8 @@ import pytest
 from runtime.contract import DesiredState, EventCode, Limits, ObservedState, Report, RestartMode, RestartPolicy
 from runtime.engine import Engine
 from runtime.host.kmsg import victim_in
-from runtime.host.oci import init_pid, monitor_pid
 from runtime.node import Node
+from runtime.sandboxes.shared.container import init_pid, monitor_pid
 from tests.faults.node.support import assert_whole, delete, is_running, killed_at
 from tests.host.conftest import Make
 from tests.host.support.inside import attempt, sh

@@ -21,10 +21,10 @@ from runtime.contract import (
     StepState,
 )
 from runtime.engine import MAX_ATTEMPTS, Engine
-from runtime.host.oci import init_pid
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
 from runtime.resources.volume import RootVolume
+from runtime.sandboxes.shared.cgroup import Cgroup
+from runtime.sandboxes.shared.container import init_pid
 from runtime.state import Records
 from tests.faults.node.support import (
     ALL,

@@ -16,8 +16,8 @@ from runtime.agent.app import EXECS_PER_ENVIRONMENT
 from runtime.console.exec import OUTPUT_BYTES
 from runtime.contract import DesiredState, Purpose
 from runtime.engine import Engine
-from runtime.host.oci import init_pid
 from runtime.node import Node
+from runtime.sandboxes.shared.container import init_pid
 from tests.host.conftest import Make
 from tests.host.console.conftest import Client, in_loop
 from tests.host.support.node import Specs

@@ -8,7 +8,7 @@ import pytest
 from runtime.contract import EnvironmentSpec
 from runtime.host import cgroup
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
+from runtime.sandboxes.shared.cgroup import Cgroup
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
 

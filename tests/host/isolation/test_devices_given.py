@@ -8,9 +8,9 @@ from runtime import devices
 from runtime.contract import DesiredState, Device, EnvironmentSpec, ObservedState
 from runtime.engine import Engine
 from runtime.host import cgroup
-from runtime.host.oci import init_pid
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
+from runtime.sandboxes.shared.cgroup import Cgroup
+from runtime.sandboxes.shared.container import init_pid
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
 from tests.host.support.laboratory import inside

@@ -14,10 +14,10 @@ from runtime.agent import ptys
 from runtime.console.terminals import KEPT_ENDED, close_terminal, find, open_terminal
 from runtime.contract import EnvironmentSpec, Limits, SecurityProfile
 from runtime.host import btrfs, tasks
-from runtime.host.oci import init_pid
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
 from runtime.resources.volume import RootVolume
+from runtime.sandboxes.shared.cgroup import Cgroup
+from runtime.sandboxes.shared.container import init_pid
 from tests.host.conftest import Make
 from tests.host.support.inside import attempt, sh
 from tests.host.support.laboratory import inside, outcome_inside
@@ -469,7 +469,7 @@ def test_b15_the_cap_of_processor_time_holds(node: Node, victim: Victim) -> None
 def test_b18_a_flooded_console_log_is_capped_and_blocks_nobody(
     node: Node, victim: Victim, neighbour: EnvironmentSpec
 ) -> None:
-    from runtime.console.monitor import LOG_BYTES
+    from runtime.sandboxes.shared.conmon import LOG_BYTES
 
     spec = victim()
     sh(node, spec, "head -c 40000000 /dev/zero | tr '\\0' y > /dev/console", timeout_s=60)

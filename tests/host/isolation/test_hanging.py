@@ -27,10 +27,10 @@ from runtime.contract import (
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.host import fuse, processes
-from runtime.host.oci import init_pid, monitors
 from runtime.node import Node
 from runtime.reconciler import Reconciler
-from runtime.resources.cgroup import Cgroup
+from runtime.sandboxes.shared.cgroup import Cgroup
+from runtime.sandboxes.shared.container import init_pid, monitors
 from runtime.state import Records
 from tests.host.conftest import Make
 from tests.host.support import own_file_system
@@ -209,7 +209,7 @@ def test_a_command_ends_at_its_deadline(
 def test_a_terminal_that_cannot_begin_leaves_nothing_behind(
     node: Node, covered: EnvironmentSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("runtime.console.monitor.START_DEADLINE_S", 1.0)
+    monkeypatch.setattr("runtime.sandboxes.shared.conmon.START_DEADLINE_S", 1.0)
     directory = node.terminals(covered.id) / "held"
     try:
         open_terminal(node, covered.id, "held")

@@ -4,9 +4,9 @@ from itertools import combinations
 from pathlib import Path
 
 from runtime.contract import EnvironmentSpec
-from runtime.host.oci import init_pid
 from runtime.node import IDS_PER_SLOT, Node
 from runtime.oci.config import CAPABILITIES, host_capabilities
+from runtime.sandboxes.shared.container import init_pid
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
 from tests.host.support.inside import sh

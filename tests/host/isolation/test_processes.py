@@ -10,8 +10,8 @@ import pytest
 
 from runtime.contract import DesiredState, EnvironmentSpec, ObservedState
 from runtime.engine import Engine
-from runtime.host.oci import init_pid
 from runtime.node import Node
+from runtime.sandboxes.shared.container import init_pid
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
 from tests.host.support.entries import pids_of

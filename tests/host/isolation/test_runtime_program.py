@@ -12,9 +12,8 @@ import pytest
 from runtime.console.exec import run_command
 from runtime.contract import EnvironmentSpec
 from runtime.host import libc, mounts
-from runtime.host.command import ENVIRONMENT
 from runtime.node import Node
-from runtime.prepare import show_runtime
+from runtime.sandboxes.shared.program import ENVIRONMENT, show
 from tests.host.conftest import Make
 from tests.host.support.inside import sh
 
@@ -75,9 +74,9 @@ def test_it_is_not_mounted_and_executed_anew_for_each_call(node: Node, make: Mak
 
 
 def test_another_version_is_shown_when_the_node_is_prepared_again(node: Node) -> None:
-    assert show_runtime(node) is False
+    assert show(node) is False
     mounts.unmount(node.oci_runtime)
     libc.mount(str(shutil.which("true")), str(node.oci_runtime), "", libc.MS_BIND)
-    assert show_runtime(node) is True
+    assert show(node) is True
     assert node.oci_runtime.samefile(crun())
-    assert show_runtime(node) is False
+    assert show(node) is False

@@ -11,9 +11,9 @@ import pytest
 from runtime.console.terminals import close_terminal, find, open_terminal
 from runtime.contract import EnvironmentSpec, ObservedState
 from runtime.engine import Engine
-from runtime.host.oci import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
 from runtime.network.addressing import guest_mac
 from runtime.node import Node
+from runtime.sandboxes.shared.container import init_pid, init_pid_file, monitor_pid, monitor_pid_file, monitors
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
 from tests.host.support.entries import pids_of

@@ -7,7 +7,7 @@ from pathlib import Path
 from runtime.contract import EnvironmentSpec
 from runtime.node import Node
 from runtime.prepare import LXCFS_BYTES
-from runtime.resources.cgroup import Cgroup
+from runtime.sandboxes.shared.cgroup import Cgroup
 from tests.host.isolation.conftest import Try
 from tests.host.support.waiting import wait_until
 

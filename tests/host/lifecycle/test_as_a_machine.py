@@ -9,7 +9,7 @@ import pytest
 from runtime.contract import Device, EnvironmentSpec, Limits
 from runtime.node import Node
 from runtime.oci import config
-from runtime.resources.cgroup import Cgroup
+from runtime.sandboxes.shared.cgroup import Cgroup
 from tests.host.conftest import Make
 from tests.host.support.inside import attempt, sh
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from runtime.contract import DesiredState, Limits, ObservedState
 from runtime.engine import Engine
 from runtime.host.mounts import mount_table
-from runtime.host.oci import init_pid
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
 from runtime.resources.volume import RootVolume
+from runtime.sandboxes.shared.cgroup import Cgroup
+from runtime.sandboxes.shared.container import init_pid
 from tests.host.conftest import Make
 from tests.host.support.inside import sh
 from tests.host.support.node import Specs

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from runtime.contract import DesiredState, ObservedState, RestartPolicy
 from runtime.engine import Engine
-from runtime.host.oci import init_pid
 from runtime.kinds.system import EXIT_HALT, EXIT_REBOOT
 from runtime.node import Node
+from runtime.sandboxes.shared.container import init_pid
 from tests.host.conftest import Make
 from tests.host.support.inside import sh
 from tests.host.support.node import Specs

@@ -4,8 +4,8 @@ from runtime.contract import Limits
 from runtime.engine import Engine
 from runtime.host import tasks
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
 from runtime.resources.volume import RootVolume
+from runtime.sandboxes.shared.cgroup import Cgroup
 from tests.host.conftest import Make
 from tests.host.support.inside import attempt, sh
 from tests.host.support.node import Specs

@@ -2,6 +2,7 @@
 
 from runtime.contract import EnvironmentSpec, Network
 from runtime.engine import Engine
+from runtime.kinds import Toolbox
 from runtime.node import Node
 from runtime.resources.addresses import Addresses
 from tests.host.conftest import Make
@@ -29,7 +30,7 @@ def test_one_more_and_the_first_one_away_live(make: Make, node: Node, engine: En
     assert report is not None and not report.code, report
     assert _inside(node, spec, 4) == {str(second4)}
     assert _inside(node, spec, 6) == {str(second6)}
-    seen = Addresses(node).inspect(spec.id)
+    seen = Toolbox(node).one(Addresses).inspect(spec.id)
     assert seen is not None
     assert set(seen["routed"]) == {str(second4), str(second6)}
     assert f"src {second4}" in sh(node, spec, "ip -4 route show default")

@@ -12,7 +12,7 @@ from runtime.console.exec import exec_arguments, run_command
 from runtime.console.terminals import close_terminal, open_terminal
 from runtime.contract import EnvironmentSpec
 from runtime.node import Node
-from runtime.resources.cgroup import Cgroup
+from runtime.sandboxes.shared.cgroup import Cgroup
 
 
 def pids_of(node: Node, spec: EnvironmentSpec) -> list[int]:

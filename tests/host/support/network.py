@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from runtime.contract import DesiredState, EnvironmentSpec, Limits, Network
+from runtime.glance import Glance
 from runtime.host import cgroup, libc, nft
-from runtime.host.oci import init_note
 from runtime.host.processes import Identity
+from runtime.kinds import Toolbox
 from runtime.network.addressing import guest_mac
 from runtime.node import Node, default_settings
 from runtime.resources import firewall
@@ -30,6 +31,7 @@ from runtime.resources.base import Resource
 from runtime.resources.firewall import Firewall
 from runtime.resources.link import Link
 from runtime.resources.shaping import Shaping
+from runtime.sandboxes.shared.container import init_note
 
 T = TypeVar("T")
 
@@ -199,7 +201,7 @@ class StandIn(Namespace):
 
     def drift(self) -> list[str]:
         firewall._recent.clear()
-        found = (resource.drifted(self.spec) for resource in self.lab.resources)
+        found = (resource.drifted(self.spec, Glance()) for resource in self.lab.resources)
         return [one for one in found if one]
 
 
@@ -210,7 +212,8 @@ class Lab:
         self.node = node
         self.here = Namespace(os.getpid())
         self.outside = outside
-        self.resources: list[Resource] = [Link(node), Firewall(node), Addresses(node), Shaping(node)]
+        tools = Toolbox(node)
+        self.resources: list[Resource] = [tools.one(one) for one in (Link, Firewall, Addresses, Shaping)]
         self.made: list[StandIn] = []
         self._next = 10
 

@@ -13,6 +13,7 @@ from runtime import faults, reconciler, work
 from runtime.contract import EnvironmentSpec, Report
 from runtime.contract import Kind as KindName
 from runtime.engine import Engine
+from runtime.glance import Glance
 from runtime.kinds import Toolbox
 from runtime.node import Node, default_settings
 from runtime.resources.base import Resource
@@ -79,10 +80,10 @@ class Disk(PaperResource):
             self.paper.objects.setdefault(kept, there)
         return super().make(spec)
 
-    def drifted(self, spec: EnvironmentSpec) -> str | None:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> str | None:
         if ("kept disk", spec.id) in self.paper.objects:
             return "an old disk was left"
-        return super().drifted(spec)
+        return super().drifted(spec, glance)
 
     def settle(self, spec: EnvironmentSpec) -> str | None:
         self.paper.objects.pop(("kept disk", spec.id), None)
@@ -148,5 +149,5 @@ def paper_node(home: Path) -> Iterator[tuple[Node, Paper]]:
 
 def engine(node: Node, paper: Paper, told: Callable[[Report], object]) -> Engine:
     """What a new process of the node begins with."""
-    tools = Toolbox(node, kinds={KindName.SYSTEM: PaperKind()}, sandbox=PaperSandbox(paper))
+    tools = Toolbox(node, kinds={KindName.SYSTEM: PaperKind()}, sandbox=PaperSandbox(paper, node))
     return Engine(node, told, tools=tools)

@@ -13,15 +13,14 @@ from runtime.contract import EnvironmentSpec, TenantEnvelope, Usage
 from runtime.contract.said import Said
 from runtime.contract.words import advice, drift, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.glance import Glance
 from runtime.host import tasks
 from runtime.host.cgroup import LEAST_GROUPS, MOST_GROUPS, GroupLimits, groups
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
+from runtime.sandboxes.base import FREEZE_DEADLINE_S
 
 MIB = 2**20
-FREEZE_DEADLINE_S = 10.0
-
-
 #: Where a group was found last, so that not all tenants' groups of all hierarchies are listed for each look.
 _found: dict[tuple[str, UUID], str] = {}
 _MOST_FOUND = 10_000
@@ -198,11 +197,11 @@ class Cgroup(Resource):
                     owner = None
                 yield Found(self.name, owner, f"{tenant}/{name}")
 
-    def drifted(self, spec: EnvironmentSpec) -> Said | None:
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
         path = self.path(spec)
-        if not self.groups.exists(path):
+        if path not in glance.once("control groups", lambda: self.groups.whole(self.node.cgroup_name)):
             return drift.group_gone()
-        seen = self.groups.limits(path)
+        seen = self.groups.promised(path)
         expected = str(spec.limits.memory_mb * MIB)
         if expected not in (seen.get("memory.limit_in_bytes"), seen.get("memory.max")):
             return drift.memory_limit_changed()

@@ -6,16 +6,18 @@ what runs listens to, as the kernel shows it, and the tree is asked only where t
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
 
-from runtime.console.exec import run_command
 from runtime.errors import RuntimeFault
 from runtime.host.processes import Held, Identity
 from runtime.node import Node
 from runtime.oci.init import BUSYBOX_HALTS_AT, SYSTEMD_HALTS_AT, init_of, signal_number
+from runtime.sandboxes.base import Inner
+from runtime.sandboxes.shared.inner import inner
 
 #: For the command that asks; the shutdown itself goes on after it.
 _COMMAND_S = 5.0
@@ -63,8 +65,22 @@ class Halt:
     def _power_off(self) -> None:
         """sysvinit, runit, OpenRC's, s6 and dinit each have a pipe or a socket of their own for it, and this
         command in front of that. What it says is for nobody, nor whether there is such a command."""
-        with suppress(RuntimeFault):
-            run_command(self._node, self._id, ["poweroff"], timeout_s=_COMMAND_S)
+        with suppress(RuntimeFault, OSError, subprocess.SubprocessError), self._command() as command:
+            subprocess.run(
+                command.words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=command.environment,
+                pass_fds=command.descriptors,
+                start_new_session=True,
+                cwd="/",
+                timeout=_COMMAND_S,
+                check=False,
+            )
+
+    def _command(self) -> Inner:
+        return inner(self._node, self._id, ["poweroff"], terminal=False, environment=None, pid_file=None)
 
 
 def signals_of(process: Identity) -> tuple[set[int], set[int]]:

@@ -18,9 +18,9 @@ from uuid import UUID
 
 from runtime.contract.words import refusals
 from runtime.errors import CommandFailed, RuntimeFault
-from runtime.host.command import ENVIRONMENT
-from runtime.host.oci import init_pid_file, monitor_pid_file
 from runtime.node import Node
+from runtime.sandboxes.shared import program
+from runtime.sandboxes.shared.container import init_pid_file, monitor_pid_file
 
 #: One log file is kept up to this size, then begun anew.
 LOG_BYTES = 16 * 2**20
@@ -74,9 +74,7 @@ class Launch:
             pass
 
 
-def launch_monitor(
-    node: Node, environment_id: UUID, *, runtime: str, runtime_arguments: Sequence[str]
-) -> Launch:
+def launch_monitor(node: Node, environment_id: UUID) -> Launch:
     """A conmon that will have the container of the environment's bundle made, not yet started.
 
     The bundle needn't be there before it goes on."""
@@ -91,24 +89,16 @@ def launch_monitor(
         *("--exit-dir", str(node.exits)),
         "--terminal",
     ]
-    return launch_conmon(node, arguments, console, runtime=runtime, runtime_arguments=runtime_arguments)
+    return launch_conmon(node, arguments, console)
 
 
-def launch_conmon(
-    node: Node,
-    arguments: Sequence[str],
-    console: Path,
-    *,
-    runtime: str,
-    runtime_arguments: Sequence[str],
-    log_bytes: int = LOG_BYTES,
-) -> Launch:
+def launch_conmon(node: Node, arguments: Sequence[str], console: Path, *, log_bytes: int = LOG_BYTES) -> Launch:
     """Starts conmon with its log in `console`, begun anew at `log_bytes`.
 
     Raises `CommandFailed` when it can't be started."""
     command = ["/usr/bin/conmon", "--api-version", "1", *arguments]
-    command += ["--runtime", runtime]
-    command += [f"--runtime-arg={one}" for one in runtime_arguments]
+    command += ["--runtime", program.path(node)]
+    command += [f"--runtime-arg={one}" for one in program.arguments(node)]
     command += ["--log-path", f"k8s-file:{console / 'log'}", "--log-size-max", str(log_bytes)]
     command += ["--full-attach", "--no-sync-log", "--log-level", "error"]
     sync_read, sync_write = os.pipe()
@@ -120,7 +110,7 @@ def launch_conmon(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={
-                **ENVIRONMENT,
+                **program.ENVIRONMENT,
                 "TMPDIR": str(node.temporary),
                 "_OCI_SYNCPIPE": str(sync_write),
                 "_OCI_STARTPIPE": str(start_read),

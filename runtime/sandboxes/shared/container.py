@@ -1,5 +1,7 @@
 """The running container of an environment, as conmon and the OCI runtime know it."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -8,6 +10,10 @@ from runtime.errors import RuntimeFault
 from runtime.host import processes
 from runtime.host.processes import Identity
 from runtime.node import Node
+
+#: By bundle, what was found to be its conmon: no other process ever is, and it asks less whether it lives.
+_monitors: dict[Path, Identity] = {}
+_MOST_KNOWN = 10_000
 
 
 def init_pid_file(node: Node, environment_id: UUID) -> Path:
@@ -79,7 +85,18 @@ def monitor(node: Node, environment_id: UUID) -> Identity | None:
 def monitor_in(pid_file: Path, bundle: Path) -> Identity | None:
     """The conmon that wrote its number there, of this bundle directory; None when it is gone."""
     number = _number(pid_file)
-    return None if number is None else processes.roots(number, "conmon", "--bundle", str(bundle))
+    if number is None:
+        return None
+    known = _monitors.get(bundle)
+    if known is None or known.pid != number or not known.lives:
+        known = processes.roots(number, "conmon", "--bundle", str(bundle))
+        if len(_monitors) > _MOST_KNOWN:
+            _monitors.clear()  # most of them are gone by then
+        if known is None:
+            _monitors.pop(bundle, None)
+        else:
+            _monitors[bundle] = known
+    return known
 
 
 def monitor_pid(node: Node, environment_id: UUID) -> int | None:
@@ -91,6 +108,38 @@ def monitor_pid(node: Node, environment_id: UUID) -> int | None:
 def monitors(node: Node, environment_id: UUID) -> list[Identity]:
     """Every conmon of the environment's container; looks at all of /proc."""
     return processes.every_root("conmon", "--bundle", str(node.bundle(environment_id)))
+
+
+def state_directory(node: Node, environment_id: UUID) -> Path:
+    """What the OCI runtime keeps of its container."""
+    return node.oci_root / node.container_name(environment_id)
+
+
+def gate(node: Node, environment_id: UUID) -> Path:
+    """The fifo that the made process waits at; gone once it was let go."""
+    return state_directory(node, environment_id) / "exec.fifo"
+
+
+def exit_file(node: Node, environment_id: UUID) -> Path:
+    """conmon writes the exit code here."""
+    return node.exits / node.container_name(environment_id)
+
+
+def open_namespace(process: Identity, name: str) -> int:
+    """Opened through its own directory in /proc, which never becomes another process's. Raises
+    ProcessLookupError or FileNotFoundError when it has ended."""
+    with process.directory() as directory:
+        return os.open(f"ns/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+
+
+def namespaces(process: Identity) -> dict[str, int]:
+    """Inode number of each namespace of a process: equal numbers mean the same namespace."""
+    found = {}
+    with suppress(ProcessLookupError), process.directory() as directory:
+        for name in ("user", "pid", "net", "mnt", "uts", "ipc", "cgroup"):
+            with suppress(OSError):
+                found[name] = os.stat(f"ns/{name}", dir_fd=directory).st_ino
+    return found
 
 
 def _number(file: Path) -> int | None:

@@ -1,0 +1,47 @@
+"""A container for a program of the node's own, which reads what strangers sent."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from runtime.host.cgroup import GroupLimits, groups
+from runtime.host.command import run
+from runtime.node import Node
+from runtime.sandboxes.base import Apart
+from runtime.sandboxes.shared import program
+
+
+@contextmanager
+def apart(
+    node: Node, place: Path, config: Mapping[str, Any], *, memory_bytes: int, processes: int
+) -> Iterator[Apart]:
+    """As `Sandbox.apart`."""
+    with ExitStack() as undo:
+        control, group = groups(), f"{node.cgroup_name}-import/{place.name}"
+        undo.callback(_remove_groups, group)
+        control.create(group)
+        control.limit(group, GroupLimits(memory_bytes=memory_bytes, processes=processes))
+        state = place / "state"
+        state.mkdir(mode=0o700)
+        words = [program.path(node), f"--root={state}"]
+        delete = [*words, "delete", "--force", place.name]
+        undo.callback(run, delete, timeout_s=30, check=False, environment=program.ENVIRONMENT)
+        linux = {**config["linux"], "cgroupsPath": "/" + control.payload(group)}
+        file = place / "config.json"
+        file.write_text(json.dumps({**config, "linux": linux}))
+        file.chmod(0o600)
+        run_it = [*words, "run", "--bundle", str(place), place.name]
+        yield Apart(run_it, program.ENVIRONMENT, lambda: control.kill(group))
+
+
+def _remove_groups(group: str) -> None:
+    control = groups()
+    control.kill(group)
+    with suppress(OSError):
+        control.remove(group)
+    top = group.partition("/")[0]
+    if not control.children(top):
+        with suppress(OSError):
+            control.remove(top)
