@@ -4,8 +4,10 @@ had in hand taken up by the one that follows, and no message that could end a wo
 Not imported by the package: only workers and senders need Celery.
 """
 
+import secrets
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -46,6 +48,25 @@ def transport_options(reader: str, *, visibility_s: int = VISIBILITY_S) -> dict[
         "socket_connect_timeout": CONNECT_S,
         "socket_timeout": ANSWER_S,
     }
+
+
+@contextmanager
+def _mutex(client: Any, name: str, expire: int) -> Iterator[None]:
+    """Kombu's `Mutex`, without the script that it ends by: who may run scripts can hold up the whole server.
+
+    Where it expired in between, two put back the same messages, which is harmless. Raises `MutexHeld`.
+    """
+    mine = secrets.token_hex(16)
+    if not client.set(name, mine, nx=True, ex=expire):
+        raise redis.MutexHeld
+    try:
+        yield
+    finally:
+        if client.get(name) in (mine, mine.encode()):
+            client.delete(name)
+
+
+redis.Mutex = _mutex
 
 
 class Channel(redis.Channel):

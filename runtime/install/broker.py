@@ -12,9 +12,12 @@ from runtime.install.layout import Layout
 
 #: The node's half reads its own queues and puts reports into the one for them, which it can neither read nor
 #: empty; into the panel's own it puts nothing.
-#: Of commands it has those on keys, and no say over the server. https://redis.io/docs/management/security/acl/
+#: Of commands it has those that kombu sends and no others: by a script or one bit far out it would hold up or
+#: fill the server, by SCAN see the names of what others keep. https://redis.io/docs/management/security/acl/
 _NODE = (
-    "resetchannels -@all +@read +@write +@connection +@transaction +@scripting -@dangerous"
+    "resetchannels -@all +@connection +@transaction -@dangerous -select -client"
+    " +lpush +rpush +brpop +rpop +lrange +llen +exists +del +set +get +expire"
+    " +hset +hget +hdel +hgetall +hlen +sadd +smembers +srem +zadd +zrem +zrange +zcard +zrevrangebyscore"
     " ~node.{name} ~node.{name}.* ~node.{name}{separator}* ~unacked*.node.{name} ~unacked*.node.{name}.*"
     " ~_kombu.binding*.node.{name} ~_kombu.binding*.node.{name}.*"
     " (+lpush +llen +exists +ping +multi +exec resetchannels %W~reports %W~reports{separator}*)"
@@ -79,8 +82,15 @@ def _password(file: Path, *, group: int) -> str:
     return password
 
 
+def _most_bytes() -> int:
+    """Of memory: an eighth of the machine's, within bounds. What it holds by itself is some megabytes."""
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(128 * 2**20, min(there // 8, 2 * 2**30))
+
+
 def _configuration(layout: Layout) -> str:
-    """On a unix socket: no TCP port, nothing lost but the last second, never evicting."""
+    """On a unix socket: no TCP port, nothing lost but the last second, never evicting, and never more than its
+    share of memory, whatever the user of a stolen node writes into its queues."""
     return f"""port 0
 unixsocket {layout.run / "redis.sock"}
 unixsocketperm 660
@@ -89,7 +99,11 @@ dir {layout.home / "redis"}
 appendonly yes
 appendfsync everysec
 save ""
+maxmemory {_most_bytes()}
 maxmemory-policy noeviction
+maxmemory-clients 25%
+proto-max-bulk-len 16mb
+client-query-buffer-limit 32mb
 protected-mode yes
 daemonize no
 supervised no

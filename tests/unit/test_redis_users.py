@@ -15,6 +15,7 @@ from kombu import Queue
 from runtime.contract import PANEL_OBSERVE, PANEL_QUEUE, REPORT_QUEUE
 from runtime.contract.broker import refuse_strangers, take_back, transport_options
 from runtime.install import broker
+from runtime.install.layout import Layout
 
 
 @pytest.fixture(scope="module")
@@ -134,3 +135,44 @@ def test_the_node_sees_nothing_of_others(server: Path) -> None:
 )  # fmt: skip
 def test_neither_half_rules_the_server(server: Path, user: str, words: str) -> None:
     _refused(_as(server, user).execute_command, *words.split())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "SCAN 0", "RANDOMKEY", "DBSIZE", "SELECT 1", "SCRIPT FLUSH", "SCRIPT LOAD x", "FUNCTION FLUSH",
+        "FUNCTION LIST", "EVAL while(true)do(end)end 0", "EVALSHA x 0", "SETBIT node.n1.b 4294967295 1",
+        "SETRANGE node.n1.r 536870911 x", "APPEND node.n1.a x", "SORT node.n1", "COPY node.n1 node.n1.c",
+        "XADD node.n1.s * a b", "BITFIELD node.n1.b SET u8 0 1", "OBJECT FREQ node.n1", "DUMP node.n1",
+        "CLIENT TRACKING on", "WATCH panel", "EXISTS panel", "SMEMBERS _kombu.binding.panel",
+    ],
+)  # fmt: skip
+def test_a_stolen_nodes_user_has_what_its_worker_sends_and_no_more(server: Path, words: str) -> None:
+    """By one bit far out it took 512 MB of the server's memory, by a script all of its time, and SCAN told it
+    the names of others' queues and of what the panel keeps."""
+    _refused(_as(server, "node").execute_command, *words.split())
+
+
+def test_the_node_takes_back_what_a_killed_worker_had(server: Path) -> None:
+    """Also what nobody acknowledged for long, which asks for a lock: without a script, which it may not run."""
+    node = f"redis+socket://node:password of node@{server}"
+    app = Celery(broker=node)
+    app.conf.broker_transport_options = transport_options("node.n1", visibility_s=0)
+    with app.connection() as connection:
+        with connection.Producer() as producer:
+            producer.publish({"a": 1}, routing_key="node.n1", declare=[Queue("node.n1")])
+        seen: list[Any] = []
+        with connection.Consumer(Queue("node.n1"), callbacks=[lambda _, message: seen.append(message)]):
+            connection.drain_events(timeout=10)
+            time.sleep(0.01)
+            connection.default_channel.qos.restore_visible(interval=1)
+    panel = _as(server, "panel")
+    assert panel.llen("node.n1") == 1
+    assert panel.exists("unacked_mutex.node.n1") == 0
+    panel.delete("node.n1")
+
+
+def test_its_memory_has_an_end(tmp_path: Path) -> None:
+    text = broker._configuration(Layout(tmp_path))
+    found = next(line for line in text.splitlines() if line.startswith("maxmemory "))
+    assert 128 * 2**20 <= int(found.split()[1]) <= 2 * 2**30
