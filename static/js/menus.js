@@ -17,6 +17,11 @@ document.addEventListener("click", (event) => {
     sidebar.classList.remove("open");
   }
 });
+// On a narrow screen the tabs scroll: the one that is shown is in view.
+for (const tab of document.querySelectorAll(".tabs [aria-current]")) {
+  const row = tab.closest(".tabs");
+  row.scrollLeft = tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2;
+}
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
   sidebar?.classList.remove("open");

@@ -1,0 +1,33 @@
+"""A tenant takes a snapshot, breaks something, goes back, and makes another environment of it."""
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.support import Installation
+
+
+def test_taken_broken_gone_back_and_cloned(page: Page, wadah: Installation, environment: str) -> None:
+    wadah.sh(environment, "echo good > /root/note")
+    page.goto(f"/environments/{environment}/snapshots")
+    page.locator("#snapshots").get_by_label("Name").first.fill("before the upgrade")
+    page.get_by_role("button", name="Take a snapshot").click()
+    line = page.get_by_role("row", name="before the upgrade")
+    expect(line.get_by_text("ready")).to_be_visible()
+
+    wadah.sh(environment, "echo broken > /root/note")
+    line.get_by_role("button", name="Go back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Go back").click()
+    kept = page.get_by_role("row", name="before before the upgrade")
+    expect(kept.get_by_text("ready")).to_be_visible()
+    assert wadah.sh(environment, "cat /root/note").strip() == "good"
+
+    kept.get_by_text("New from it").click()
+    kept.get_by_label("Name of the new environment").fill("No Such Name")
+    kept.get_by_role("button", name="Create").click()
+    expect(page.locator(".field-error")).to_be_visible()
+    kept.get_by_label("Name of the new environment").fill("from-a-snapshot")
+    kept.get_by_role("button", name="Create").click()
+    expect(page.get_by_role("heading", name="from-a-snapshot")).to_be_visible()
+    expect(page.locator("#ve-head .state")).to_have_text("running")
+    clone = page.url.rstrip("/").split("/")[-1]
+    assert wadah.sh(clone, "cat /root/note; hostname").split() == ["broken", "from-a-snapshot"]
+    wadah.delete(clone)
