@@ -155,6 +155,8 @@ class Executed(Answer):
     exit_code: int | None
     stdout: str
     stderr: str
+    encoding: Literal["text", "base64"]
+    lossy: bool = Field(description="Some bytes were no text and are replaced; ask for `base64`.")
     truncated: bool
     timed_out: bool
 

@@ -1,6 +1,6 @@
 """/api/v1/environments: one call for everything that a page can do. Only translates; services decide."""
 
-from typing import Any
+from typing import Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -85,6 +85,9 @@ class Exec(Input):
     command: list[str] = Field(min_length=1, max_length=1000)
     timeout_s: float = Field(default=60, gt=0, le=600)
     stdin: str = Field(default="", max_length=1_000_000)
+    encoding: Literal["text", "base64"] = Field(
+        default="text", description="Of stdout and stderr: `base64` gives every byte."
+    )
 
 
 class Filters(Page):

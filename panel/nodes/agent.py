@@ -96,11 +96,14 @@ class Agent:
         tenant_id: UUID,
         timeout_s: float,
         stdin: str,
+        encoding: str = "text",
     ) -> dict[str, Any]:
-        """`{"exit_code", "stdout", "stderr", "truncated", "timed_out"}`. Raises `Conflict` when it doesn't
-        run, `TooMany` when as many commands run as may, `NodeAway` when the node can't be asked. Cancelled, it
-        hangs up, and the agent ends the command."""
-        body = {"command": command, "timeout_s": timeout_s, "stdin": stdin}
+        """`{"exit_code", "stdout", "stderr", "encoding", "lossy", "truncated", "timed_out"}`.
+
+        Raises `Conflict` when it doesn't run, `TooMany` when as many commands run as may, `NodeAway` when the
+        node can't be asked. Cancelled, it hangs up, and the agent ends the command.
+        """
+        body = {"command": command, "timeout_s": timeout_s, "stdin": stdin, "encoding": encoding}
         path = f"/v1/environments/{environment_id}/exec"
         ticket = self.ticket(environment_id, Purpose.EXEC, user, tenant_id=tenant_id)
         return await self._ask("POST", path, ticket, body, timeout_s=timeout_s + 10)

@@ -1,12 +1,14 @@
 """The agent's HTTP and WebSocket addresses. Every one but `/healthz` wants a ticket of its own."""
 
 import asyncio
+import codecs
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import structlog
@@ -59,6 +61,8 @@ class ExecRequest(BaseModel):
     command: Annotated[list[str], Field(min_length=1, max_length=MAX_WORDS)]
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     stdin: Annotated[str, Field(max_length=STDIN_BYTES)] = ""
+    encoding: Literal["text", "base64"] = "text"
+    """Of stdout and stderr in the answer."""
 
 
 class Agent:
@@ -130,7 +134,7 @@ class Agent:
             self._execs[environment_id] -= 1
             if not self._execs[environment_id]:
                 del self._execs[environment_id]
-        return JSONResponse(executed(done))
+        return JSONResponse(executed(done, wanted.encoding))
 
     async def _run(self, request: Request, wanted: ExecRequest, payer: UUID) -> Outcome:
         """Waits for the command, and ends it when who asked has hung up."""
@@ -238,16 +242,33 @@ class Agent:
         return ticket
 
 
-def executed(done: Outcome) -> dict[str, object]:
-    """The answer to exec. Bytes that aren't UTF-8 become replacement characters."""
+def executed(done: Outcome, encoding: Literal["text", "base64"] = "text") -> dict[str, object]:
+    """The answer to exec. As text, bytes that aren't UTF-8 become replacement characters, and `lossy` says so;
+    what was cut in the middle of a character isn't lossy for that. As base64 every byte is there."""
+    outputs = {"stdout": done.stdout, "stderr": done.stderr}
+    if encoding == "base64":
+        told = {name: b64encode(one).decode() for name, one in outputs.items()}
+    else:
+        told = {name: one.decode(errors="replace") for name, one in outputs.items()}
+    is_lossy = encoding == "text" and any(not _is_text(one) for one in outputs.values())
     return {
         "exit_code": done.exit_code,
-        "stdout": done.stdout.decode(errors="replace"),
-        "stderr": done.stderr.decode(errors="replace"),
+        **told,
+        "encoding": encoding,
+        "lossy": is_lossy,
         "truncated": done.truncated,
         "timed_out": done.timed_out,
         "duration_ms": round(done.duration_s * 1000, 3),
     }
+
+
+def _is_text(output: bytes) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        decoder.decode(output)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 async def _run(session: Session, socket: WebSocket) -> None:

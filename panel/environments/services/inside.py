@@ -109,6 +109,7 @@ def execute(
     command: Sequence[str],
     timeout_s: float,
     stdin: str,
+    encoding: str = "text",
 ) -> Running:
     """One command as root inside: its exit code and output. Who ran what is recorded, not what it said.
 
@@ -138,6 +139,7 @@ def execute(
             tenant_id=environment.tenant_id,
             timeout_s=timeout_s,
             stdin=stdin,
+            encoding=encoding,
         )
 
     return Running(result, place)

@@ -45,6 +45,14 @@ def fields(path: Path | str) -> dict[str, int]:
     return found
 
 
+def without_cache(used: int, stat: Path | str, prefix: str = "") -> int:
+    """Bytes of memory in use without the file cache, which the kernel takes back when something needs it: what
+    free(1) calls used. `used`: with it. Pages of tmpfs count, since nothing takes them back."""
+    found = fields(stat)
+    cache = found.get(f"{prefix}inactive_file", 0) + found.get(f"{prefix}active_file", 0)
+    return max(0, used - cache)
+
+
 def set_to(path: Path, text: str) -> bool:
     """Write when it says something else. False when it said so already."""
     if read(path).strip() == text:

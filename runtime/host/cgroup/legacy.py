@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
-from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
+from runtime.host.cgroup.files import (
+    fields,
+    number,
+    open_to_users,
+    or_max,
+    read,
+    set_to,
+    without_cache,
+    write,
+)
 from runtime.host.cgroup.trees import pids_below, remove_tree, two_below
 from runtime.host.cgroup.unified import bound_groups, hand_over, mount
 from runtime.host.processes import kill_members
@@ -188,7 +197,7 @@ class LegacyGroups(Groups):
         used = number(f"{memory}.usage_in_bytes")
         return GroupUsage(
             cpu_ns=number(f"{self.root}/cpuacct/{path}/cpuacct.usage"),
-            memory_bytes=used,
+            memory_bytes=without_cache(used, f"{memory}.stat", "total_"),
             memory_max_bytes=number(f"{memory}.max_usage_in_bytes"),
             memory_hits=number(f"{memory}.failcnt"),
             swap_bytes=max(0, number(f"{memory}.memsw.usage_in_bytes") - used),

@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from runtime.host.cgroup.base import MOST_DEPTH, PERIOD_US, GroupLimits, Groups, GroupUsage
-from runtime.host.cgroup.files import fields, number, open_to_users, or_max, read, set_to, write
+from runtime.host.cgroup.files import (
+    fields,
+    number,
+    open_to_users,
+    or_max,
+    read,
+    set_to,
+    without_cache,
+    write,
+)
 from runtime.host.cgroup.trees import pids_below, remove_tree, two_below
 from runtime.host.processes import kill_members
 
@@ -125,7 +134,7 @@ class UnifiedGroups(Groups):
         used = number(group / "memory.current")
         return GroupUsage(
             cpu_ns=fields(group / "cpu.stat").get("usage_usec", 0) * 1000,
-            memory_bytes=used,
+            memory_bytes=without_cache(used, group / "memory.stat"),
             memory_max_bytes=number(group / "memory.peak") or used,
             memory_hits=memory_events.get("max", 0),
             swap_bytes=number(group / "memory.swap.current"),
