@@ -138,6 +138,10 @@ class _Line:
         return text
 
 
+#: How a formula begins, also as spreadsheets of East Asia write it (fullwidth).
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
 def _cell(value: Any) -> str:
     text = json.dumps(value) if isinstance(value, dict) else "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return f"'{text}" if text.startswith(_FORMULAS) else text

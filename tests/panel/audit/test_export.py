@@ -50,6 +50,13 @@ def test_csv_is_no_formula(owner: Actor) -> None:
     assert json.loads(rows[1]["after"]) == {"name": "ours"}
 
 
+@pytest.mark.parametrize("name", ["=1", "+1", "-1", "@A1", "＝1+1", "＋1", "－1", "＠SUM(1)"])
+def test_no_cell_begins_as_a_formula_in_any_alphabet(owner: Actor, name: str) -> None:
+    record(owner, "test.named", tenant_id=Tenant.objects.for_actor(owner).get().pk, target_name=name)
+    text = text_of(client_of(owner).get("/audit/export?format=csv&action=test.named"))
+    assert [row["target_name"] for row in csv.DictReader(io.StringIO(text))] == [f"'{name}"]
+
+
 def test_filters_hold_for_page_export_and_api(owner: Actor) -> None:
     client = client_of(owner)
     tenant = Tenant.objects.for_actor(owner).get()
