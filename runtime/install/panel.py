@@ -16,7 +16,7 @@ from runtime.install.layout import Layout
 from runtime.install.roles import environment
 from runtime.install.say import Stop, line
 
-READY_DEADLINE_S = 60.0
+READY_DEADLINE_S = 180.0
 DEMO_DEADLINE_S = 60.0
 
 
