@@ -140,8 +140,16 @@ class Traffic(Answer):
     state: Literal["slow", "suspend"] | None = Field(description="What was done since it is; null: it isn't.")
 
 
+class Way(Answer):
+    text: str = Field(description="A command, or an address to open, that works from outside.")
+    port: int = Field(description="Inside.")
+
+
 class OneEnvironment(ListedEnvironment):
     traffic: Traffic
+    reach: list[Way] = Field(
+        description="By its port forwards, SSH first; none while its node's address isn't known."
+    )
 
 
 class ChangedEnvironment(Environment):

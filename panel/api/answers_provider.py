@@ -137,6 +137,9 @@ class Node(Answer):
     environments: int
     reserved: NodeAmounts
     overcommit: Overcommit
+    public_address: str = Field(
+        description="Under which people reach its port forwards; empty: nobody has said."
+    )
     version: int = Field(description="Counts up with every change of state and overcommit; for If-Match.")
 
 

@@ -26,6 +26,7 @@ Json = dict[str, Any]
 class ChangedNode(Input):
     state: str | None = None
     overcommit: dict[str, float | None] | None = None
+    public_address: str | None = None
 
 
 def show(row: Node) -> Json:
@@ -44,6 +45,7 @@ def show(row: Node) -> Json:
             "disk_mb": row.reserved_disk_mb,
         },
         "overcommit": {"cpu": row.cpu_ratio, "memory_mb": row.memory_ratio, "disk_mb": row.disk_ratio},
+        "public_address": row.public_address,
         "version": row.version,
     }
 

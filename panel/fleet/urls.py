@@ -9,5 +9,6 @@ urlpatterns = [
     path("nodes/leaks/", views.leaks, name="node-leaks"),
     path("nodes/<uuid:node_id>/", views.node, name="node"),
     path("nodes/<uuid:node_id>/survey", views.survey, name="node-survey"),
+    path("nodes/<uuid:node_id>/address", views.address, name="node-address"),
     path("nodes/<uuid:node_id>/state", views.state, name="node-state"),
 ]

@@ -82,3 +82,11 @@ def state(request: PageRequest, node_id: UUID) -> HttpResponse:
     row = services.update_node(request.actor, node_id, state=request.POST.get("state", ""))
     messages.success(request, _("%(name)s is %(state)s") % {"name": row, "state": row.get_state_display()})
     return redirect("node", node_id)
+
+
+@require_POST
+@signed_in
+def address(request: PageRequest, node_id: UUID) -> HttpResponse:
+    services.update_node(request.actor, node_id, public_address=request.POST.get("public_address", ""))
+    messages.success(request, _("Saved"))
+    return redirect("node", node_id)

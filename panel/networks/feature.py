@@ -15,6 +15,7 @@ from panel.errors import Invalid
 from panel.networks import services
 from panel.networks.addresses import check_count
 from panel.networks.models import Address, PortForward
+from panel.networks.reach import public_address, ways
 from panel.plans.rules import check_allowance
 from panel.prepared import Given, Prepared
 from panel.quotas.models import Resource
@@ -93,6 +94,20 @@ class Networks(Feature):
     def shown(self, ids: Sequence[UUID]) -> Mapping[UUID, Mapping[str, Any]]:
         found = addresses_of(ids)
         return {pk: {"addresses": found.get(pk, [])} for pk in ids}
+
+    def overview(self, environment: Environment, query: Mapping[str, str]) -> Mapping[str, Any]:
+        forwards = list(environment.forwards.all())
+        return {
+            "reach": {
+                "address": public_address(environment.node),
+                "ways": ways(environment, forwards),
+                "has_ssh": any(one.protocol == "tcp" and one.port == 22 for one in forwards),
+            }
+        }
+
+    def shown_alone(self, environment: Environment) -> Mapping[str, Any]:
+        forwards = list(PortForward.objects.filter(environment=environment))
+        return {"reach": [{"text": way.text, "port": way.port} for way in ways(environment, forwards)]}
 
     def prefetched(self) -> "Sequence[Prefetch[Any] | str]":
         return (Prefetch("addresses", Address.objects.held()), "forwards")

@@ -38,6 +38,8 @@ class Node(models.Model):
     """How many times its processors may be promised; None: nobody set a bound. The same below."""
     memory_ratio = models.FloatField(null=True, blank=True)
     disk_ratio = models.FloatField(null=True, blank=True)
+    public_address = models.CharField(max_length=253, blank=True, default="")
+    """Name or address under which people reach the ports of its port forwards; empty: nobody has said."""
     version = models.PositiveIntegerField(default=1, db_default=1)
     """Counts up with every change of what administrators set, not with reports: for `If-Match`."""
     placed = models.PositiveIntegerField(default=0)

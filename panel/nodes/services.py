@@ -1,7 +1,10 @@
 """Taking in what nodes report about themselves, and what administrators decide about them."""
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
+from ipaddress import ip_address
 from uuid import UUID
 
 from django.db import transaction
@@ -59,6 +62,7 @@ def look_around(actor: Actor, node_id: UUID) -> Node:
 #: API name to column.
 RATIOS = {"cpu": "cpu_ratio", "memory_mb": "memory_ratio", "disk_mb": "disk_ratio"}
 _LEAST_RATIO, _MOST_RATIO = 0.1, 100.0
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def update_node(
@@ -67,6 +71,7 @@ def update_node(
     *,
     state: str | None = None,
     overcommit: Mapping[str, float | None] | None = None,
+    public_address: str | None = None,
     version: int | None = None,
 ) -> Node:
     """Change what is given; all of it or nothing.
@@ -74,9 +79,11 @@ def update_node(
     `state`: `enabled`, `draining` (gets nothing new) or `disabled`; what runs there goes on running.
     `overcommit`: how many times what it has the node may promise, for `cpu`, `memory_mb`, `disk_mb`; None: no
     bound. One below what is promised already takes nothing away: nothing new is placed there.
+    `public_address`: name or address under which people reach its forwards; empty: nobody says.
     `version`: what the asker has read; `Stale` when it was changed since.
     """
     actor.require(Permission.NODE_MANAGE)
+    address = None if public_address is None else _checked_address(public_address)
     if state is not None and state not in NodeState.values:
         raise Invalid(
             _("The state is one of %(nodestate)s.") % {"nodestate": ", ".join(NodeState.values)}, field="state"
@@ -93,13 +100,33 @@ def update_node(
             for name, ratio in overcommit.items():
                 setattr(node, RATIOS[name], ratio)
             record(actor, "node.overcommit", target=node, before=before, after=dict(overcommit))
+        if address is not None:
+            before = {"public_address": node.public_address}
+            record(actor, "node.address", target=node, before=before, after={"public_address": address})
+            node.public_address = address
         if state is not None:
             record(actor, "node.change", target=node, before={"state": node.state}, after={"state": state})
             node.state = state
         node.version += 1
-        node.save(update_fields=["state", *RATIOS.values(), "version"])
+        node.save(update_fields=["state", *RATIOS.values(), "public_address", "version"])
         events.publish("node", node.pk, None)
     return node
+
+
+def _checked_address(text: str) -> str:
+    """A host name (RFC 1123) or an address; empty stays empty. `Invalid` for anything else."""
+    found = text.strip().rstrip(".").lower()
+    if not found:
+        return ""
+    with suppress(ValueError):
+        return str(ip_address(found))
+    labels = found.split(".")
+    if len(found) > 253 or not all(_LABEL.fullmatch(one) for one in labels) or labels[-1].isdigit():
+        raise Invalid(
+            _("A public address is a host name or an address, as node.example.org or 192.0.2.7."),
+            field="public_address",
+        )
+    return found
 
 
 def _check_ratios(ratios: Mapping[str, float | None]) -> None:

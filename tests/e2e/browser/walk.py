@@ -95,6 +95,7 @@ NO_PAGES: dict[str, str] = {
     "node-overcommit": _FORM,
     "plan-retire": _FORM,
     "node-state": _FORM,
+    "node-address": _FORM,
     "node-survey": _FORM,
     "image-build": _FORM,
     "image-delete": _FORM,

@@ -111,6 +111,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /sign-in/": {"requires_mfa": "0"},
     "POST /api/v1/ssh-keys": {"text": SSH_KEY, "name": "walked"},
     "POST /profile/ssh-keys": {"text": SSH_KEY},
+    "POST /nodes/<uuid:node_id>/address": {"public_address": "node.example.org"},
     "POST /profile/": {"language": "en", "time_zone": "UTC"},
     "POST /i18n/setlang/": {"language": "id"},
 }
