@@ -11,7 +11,7 @@ from runtime.contract import EnvironmentSpec, Usage
 from runtime.contract import Kernel as KernelName
 from runtime.contract import Kind as KindName
 from runtime.contract.said import plain
-from runtime.contract.words import steps
+from runtime.contract.words import changes, steps
 from runtime.errors import RuntimeFault, Superseded
 from runtime.glance import Glance
 from runtime.host.processes import Identity
@@ -181,7 +181,7 @@ class PaperSandbox(Sandbox):
         if self._running(environment_id) is None:
             return None
         if interrupted():
-            raise Superseded("a newer change came while it was asked to shut down")
+            raise Superseded(changes.superseded_while_stopping())
         self.paper.objects.pop((self.resource.name, environment_id))
         return steps.shut_down()
 

@@ -71,7 +71,7 @@ class Volume(Step):
         records, until = Records(self.node, spec.id), time.monotonic() + SLOW_S
         while time.monotonic() < until:
             if records.newest_generation() > spec.generation:
-                raise Superseded("a newer change took over")
+                raise Superseded(changes.superseded())
             time.sleep(0.2)
 
 
