@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from panel.api import answers_people as people
 from panel.api import answers_provider as provider
 from panel.api.answer import Answer, List
-from panel.environments.models import State
+from panel.environments.states import State
 from panel.operations.models import OperationKind, OperationState
 from panel.tenants.models import SuspendedHow, TenantState
 from runtime.contract import DesiredState, Device, Kernel, Kind

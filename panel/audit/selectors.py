@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from panel.audit.models import AuditRecord, AuditRecords
 from panel.errors import Invalid
+from panel.folding import finds
 from panel.rights.actor import Actor
 from panel.tenants.models import Tenant
 
@@ -35,12 +36,7 @@ def records(actor: Actor, filters: Mapping[str, str], tenant: Tenant | None = No
         rows = rows.filter(chain=tenant.pk)
     wanted = {key: value.strip()[:80] for key, value in filters.items() if value and value.strip()}
     if text := wanted.get("q"):
-        rows = rows.filter(
-            Q(action__icontains=text)
-            | Q(who__icontains=text)
-            | Q(target_name__icontains=text)
-            | Q(from_where__contains=text)
-        )
+        rows = rows.filter(finds(text, "action", "who", "target_name") | Q(from_where__contains=text))
     if action := wanted.get("action"):
         rows = rows.filter(action__startswith=action) if action.endswith(".") else rows.filter(action=action)
     if who := wanted.get("who"):

@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from django.core.paginator import Page
-from django.db.models import F, Q, QuerySet
+from django.db.models import F
 from django.http import QueryDict
 
 from panel.environments.features import FEATURES
-from panel.environments.models import Environment, State
+from panel.environments.models import Environment, Environments
 from panel.environments.search import page_of_found
 from panel.environments.selectors import tags_in_use, with_tag
+from panel.environments.states import State
 from panel.paging import page_of_rows
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.tenants.models import Tenant, TenantState
-from runtime.contract import DesiredState, ObservedState
+from panel.tenants.models import Tenant
 
 PER_PAGE = 50
 _SORTS = {
@@ -31,17 +31,11 @@ _SORTS = {
 }
 #: Columns of what may not run or not be measured; what has none comes last.
 _MAY_BE_EMPTY = frozenset({"usage__cpu", "usage__memory_bytes", "usage__disk_bytes", "started_at"})
-#: The states of `derive_state` as conditions, for the filter.
-_STATES: dict[str, Q] = {
-    State.RUNNING: Q(observed_state=ObservedState.RUNNING, observed_generation__gt=0),
-    State.STOPPED: Q(observed_state=ObservedState.STOPPED, observed_generation__gt=0),
-    State.PAUSED: Q(observed_state=ObservedState.PAUSED, observed_generation__gt=0),
-    State.FAILED: Q(observed_state=ObservedState.FAILED) | Q(observed_generation=0) & ~Q(code=""),
-    State.PROVISIONING: Q(observed_generation=0, code=""),
-    State.SUSPENDED: Q(tenant__state=TenantState.SUSPENDED),
-    State.DELETING: Q(desired_state=DesiredState.DELETED),
-}
-FILTER_STATES = [State(value) for value in _STATES]
+#: That the list may be filtered by, in the order of the choice.
+FILTER_STATES = (
+    *(State.RUNNING, State.STOPPED, State.PAUSED, State.FAILED, State.PROVISIONING, State.SUSPENDED),
+    State.DELETING,
+)
 
 
 #: What the list lets one do to a row, by the word that its buttons carry.
@@ -106,7 +100,7 @@ class Listing:
 
 def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> Listing:
     """One page of what the actor sees, filtered by `q`, `state`, `tag`, `node`, by `sort` (`-` turns it)."""
-    rows: QuerySet[Environment] = (
+    rows: Environments = (
         Environment.objects.for_actor(actor)
         .living()
         .select_related("tenant", "node", "usage")
@@ -116,12 +110,10 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
     if tenant is not None:
         rows = rows.filter(tenant__path__startswith=tenant.path)
     text, state = query.get("q", "").strip()[:80], query.get("state", "")
-    if state and state not in _STATES:  # all would be the opposite of what was asked for
+    if state and state not in FILTER_STATES:  # all would be the opposite of what was asked for
         rows = rows.none()
     elif state:
-        rows = rows.filter(_STATES[state])
-        if state not in (State.SUSPENDED, State.DELETING):
-            rows = rows.exclude(desired_state=DesiredState.DELETED)
+        rows = rows.in_state(State(state))
     if tag := query.get("tag", "").strip()[:32]:
         rows = rows.filter(with_tag(tag))
     if node := query.get("node", ""):

@@ -9,70 +9,14 @@ import uuid
 from django.conf import settings
 from django.core.validators import RegexValidator
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 
-from panel.operations.models import UNHEARD
+from panel.environments import states
+from panel.environments.states import State
 from panel.rights.place import Place
 from panel.rights.scope import Scoped
 from panel.said import SaidField
-from panel.states import Tone
-from panel.tenants.models import TenantState
-from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
+from runtime.contract import DesiredState, Kernel, Kind, Limits
 from runtime.contract.base import NAME_PATTERN
-
-
-class State(models.TextChoices):
-    """What a person reads; derived, never stored."""
-
-    PROVISIONING = "provisioning", _("provisioning")
-    RUNNING = "running", _("running")
-    STOPPED = "stopped", _("stopped")
-    PAUSED = "paused", _("paused")
-    SUSPENDED = "suspended", _("suspended")
-    FAILED = "failed", _("failed")
-    DELETING = "deleting", _("deleting")
-    DELETED = "deleted", _("deleted")
-
-    @property
-    def tone(self) -> Tone:
-        return _TONES[self]
-
-
-_TONES = {
-    State.PROVISIONING: Tone.BUSY,
-    State.RUNNING: Tone.OK,
-    State.STOPPED: Tone.OFF,
-    State.PAUSED: Tone.WARN,
-    State.SUSPENDED: Tone.WARN,
-    State.FAILED: Tone.BAD,
-    State.DELETING: Tone.BUSY,
-    State.DELETED: Tone.OFF,
-}
-
-
-def derive_state(
-    *,
-    desired: str,
-    observed: str,
-    observed_generation: int,
-    has_failed: bool,
-    is_deleted: bool,
-    tenant_state: str,
-) -> State:
-    """The one word for an environment. `has_failed`: the newest intent was tried and could not be made so."""
-    if is_deleted:
-        return State.DELETED
-    if desired == DesiredState.DELETED:
-        return State.FAILED if has_failed else State.DELETING
-    if observed_generation == 0:
-        return State.FAILED if has_failed else State.PROVISIONING
-    if tenant_state == TenantState.SUSPENDED:
-        return State.SUSPENDED
-    if observed == ObservedState.FAILED:
-        return State.FAILED
-    if observed in (ObservedState.RUNNING, ObservedState.STOPPED, ObservedState.PAUSED):
-        return State(observed)
-    return State.PROVISIONING
 
 
 class Environments(Scoped["Environment"]):
@@ -81,6 +25,14 @@ class Environments(Scoped["Environment"]):
     def living(self) -> "Environments":
         """Without those of which nothing is left."""
         return self.filter(deleted_at=None)
+
+    def with_state(self) -> "Environments":
+        """Each with its `derived_state`."""
+        return self.annotate(derived_state=states.COLUMN)
+
+    def in_state(self, state: State) -> "Environments":
+        """Those whose `state` this is."""
+        return self.alias(derived_state=states.COLUMN).filter(states.may_be(state), derived_state=state)
 
 
 class Environment(models.Model):
@@ -233,24 +185,12 @@ class Environment(models.Model):
     @property
     def has_failed(self) -> bool:
         """The newest intent was tried to its end, or not heard of before its deadline, and is not so."""
-        return (
-            bool(self.code)
-            and not self.is_at_work
-            and self.generation > self.observed_generation
-            and (self.attempted_generation >= self.generation or self.code in UNHEARD)
-        )
+        return states.has_failed(self)
 
     @property
     def state(self) -> State:
         """Costs a query when `tenant` was not selected with it."""
-        return derive_state(
-            desired=self.desired_state,
-            observed=self.observed_state,
-            observed_generation=self.observed_generation,
-            has_failed=self.has_failed,
-            is_deleted=self.deleted_at is not None,
-            tenant_state=TenantState.SUSPENDED if self.traffic_state == "suspend" else self.tenant.state,
-        )
+        return states.of(self)
 
     @property
     def is_settled(self) -> bool:

@@ -14,7 +14,9 @@ from django.db import connection
 from django.db.models import F, Func, Q, QuerySet, TextField
 from django.db.models.expressions import OrderBy
 
+from panel.environments.features import found_by_features
 from panel.environments.models import Environment
+from panel.folding import finds
 from panel.paging import LOOK_AHEAD, BoundedPaginator, asked_page, count_up_to, page_of_rows
 
 #: Rows that are looked at, at random: ids are.
@@ -39,15 +41,12 @@ class Words(Func):
 
 
 def matching(text: str) -> Q:
-    """Name, description or image; addresses only for what could be part of one (see `is_address`)."""
-    found = _in_texts(text)
-    if is_address(text):
-        found |= Q(pk__in=Environment.objects.filter(addresses__address__contains=text).values("pk"))
-    return found
+    """Name, description or image, or what a feature knows it by."""
+    return _in_texts(text) | found_by_features(text)
 
 
 def _in_texts(text: str) -> Q:
-    return Q(name__icontains=text) | Q(description__icontains=text) | Q(image__icontains=text)
+    return finds(text, *_TEXTS)
 
 
 def page_of_found(
@@ -86,6 +85,7 @@ def page_of_found(
 
 
 def is_address(text: str) -> bool:
+    """Whether it could be a part of one."""
     return bool(_ADDRESS.fullmatch(text))
 
 
@@ -109,8 +109,7 @@ def _few(rows: "QuerySet[Environment]", text: str, most: int) -> set[UUID]:
     """Ids of those that match, at most `most`."""
     found = set(_by_words(rows, text).order_by().values_list("pk", flat=True)[:most])
     if is_address(text):
-        having = Environment.objects.filter(addresses__address__contains=text).values("pk")
-        found |= set(rows.filter(pk__in=having).order_by().values_list("pk", flat=True)[:most])
+        found |= set(rows.filter(found_by_features(text)).order_by().values_list("pk", flat=True)[:most])
     return found
 
 

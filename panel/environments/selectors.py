@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Q, UUIDField
+from django.db.models import Q, UUIDField
 from django.utils.translation import gettext as _
 
 from panel.audit.models import AuditRecord
-from panel.environments.features import found_by_features
-from panel.environments.models import Environment, Environments, EnvironmentTag, State
+from panel.environments.models import Environment, Environments, EnvironmentTag
+from panel.environments.search import matching
+from panel.environments.states import State
 from panel.errors import Invalid, NotFound
-from panel.operations.models import UNHEARD
 from panel.prepared import Given, Prepared
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
@@ -45,10 +45,9 @@ def environments(actor: Actor, filters: Mapping[str, Any] | None = None) -> Envi
     for tag in filter(None, wanted.get("tag", ())):
         rows = rows.filter(with_tag(tag))
     if "search" in wanted:
-        text = wanted["search"]
-        rows = rows.filter(Q(name__icontains=text) | found_by_features(text))
+        rows = rows.filter(matching(wanted["search"]))
     if "state" in wanted:
-        rows = rows.filter(_state_condition(wanted["state"]))
+        rows = rows.in_state(_state(wanted["state"]))
     sort = wanted.get("sort", "name")
     if sort not in _SORTS:
         raise Invalid(_("sort is one of %(sorts)s.") % {"sorts": ", ".join(sorted(_SORTS))}, field="sort")
@@ -87,28 +86,10 @@ def _tenant_condition(text: str) -> Any:
         return Tenant.objects.filter(slug=text).values("id")[:1]
 
 
-def _state_condition(text: str) -> Q:
-    """The condition on columns that goes with a derived state (see `derive_state`)."""
+def _state(text: str) -> State:
     if text not in State.values:
         raise Invalid(_("state is one of %(state)s.") % {"state": ", ".join(State.values)}, field="state")
-    wanted = ~Q(desired_state="deleted")
-    new = Q(observed_generation=0)
-    failed = (
-        ~Q(code="")
-        & Q(is_at_work=False, observed_generation__lt=F("generation"))
-        & (Q(attempted_generation__gte=F("generation")) | Q(code__in=UNHEARD))
-    )
-    if text == State.PROVISIONING:
-        return wanted & new & ~failed
-    if text == State.DELETING:
-        return ~wanted & ~failed
-    if text == State.FAILED:
-        broken = wanted & ~new & Q(tenant__state="active", observed_state="failed")
-        return failed & (~wanted | new) | broken
-    if text == State.SUSPENDED:
-        return wanted & ~new & (Q(tenant__state="suspended") | Q(traffic_state="suspend"))
-    free = Q(tenant__state="active") & ~Q(traffic_state="suspend")
-    return wanted & ~new & free & Q(observed_state=text)
+    return State(text)
 
 
 def happenings(environment: Environment, limit: int = 50) -> list[AuditRecord]:

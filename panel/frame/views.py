@@ -8,7 +8,9 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
-from panel.environments.models import Environment, State
+from panel.environments.models import Environment
+from panel.environments.states import State
+from panel.folding import finds
 from panel.tenants.models import Tenant
 from panel.ui.web import PageRequest, page, signed_in
 
@@ -50,7 +52,7 @@ def _environments(request: PageRequest, text: str) -> list[dict[str, Any]]:
     name = words[-1] if words else ""
     rows = Environment.objects.for_actor(request.actor).living().select_related("tenant")
     if name:
-        rows = rows.filter(name__contains=name)
+        rows = rows.filter(finds(name, "name"))
     found: list[dict[str, Any]] = []
     for row in rows.order_by("-changed_at")[:_MOST_FOUND]:
         if verb:
@@ -82,7 +84,7 @@ def _action(row: Environment, verb: str) -> dict[str, Any]:
 def _tenants(request: PageRequest, text: str) -> list[dict[str, Any]]:
     if not text:
         return []
-    rows = Tenant.objects.for_actor(request.actor).filter(name__icontains=text)[:5]
+    rows = Tenant.objects.for_actor(request.actor).filter(finds(text, "name"))[:5]
     return [
         {"label": row.name, "hint": _("tenant"), "url": reverse("tenant", args=[row.pk]), "icon": "building"}
         for row in rows

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from panel.environments.features import Feature, Parts, Reserved, Tab
 from panel.environments.models import Environment
+from panel.environments.search import is_address
 from panel.errors import Invalid
 from panel.networks import services
 from panel.networks.addresses import check_count
@@ -112,8 +113,11 @@ class Networks(Feature):
     def prefetched(self) -> "Sequence[Prefetch[Any] | str]":
         return (Prefetch("addresses", Address.objects.held()), "forwards")
 
-    def found_by(self, text: str) -> Q:
-        return Q(pk__in=Environment.objects.filter(addresses__address__startswith=text).values("pk"))
+    def found_by(self, text: str) -> Q | None:
+        """By any part of an address."""
+        if not is_address(text):
+            return None
+        return Q(pk__in=Environment.objects.filter(addresses__address__contains=text).values("pk"))
 
     def held(self) -> Iterator[tuple[UUID, Resource, int]]:
         counted: tuple[tuple[Resource, QuerySet[Any]], ...] = (

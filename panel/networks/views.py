@@ -7,6 +7,7 @@ from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
+from panel.folding import finds
 from panel.networks.models import Address, AddressPool
 from panel.paging import page_of_rows
 from panel.rights.permissions import Permission
@@ -25,7 +26,7 @@ def addresses(request: PageRequest) -> HttpResponse:
         rows = rows.filter(tenant__path__startswith=tenant.path)
     text = request.GET.get("q", "").strip()[:80]
     if text:
-        rows = rows.filter(Q(address__contains=text) | Q(environment__name__icontains=text))
+        rows = rows.filter(Q(address__contains=text) | finds(text, "environment__name"))
     pools = _pools() if request.actor.can(Permission.NODE_VIEW) else []
     context = {
         "section": "address",

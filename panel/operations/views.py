@@ -3,11 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST, require_safe
 
+from panel.folding import finds
 from panel.operations import control
 from panel.operations.models import Operation, OperationState
 from panel.paging import page_of_rows
@@ -25,7 +25,7 @@ def operations(request: PageRequest) -> HttpResponse:
         rows = rows.filter(tenant__path__startswith=tenant.path)
     text, state = request.GET.get("q", "").strip()[:80], request.GET.get("state", "")
     if text:
-        rows = rows.filter(Q(environment_name__icontains=text) | Q(who_name__icontains=text))
+        rows = rows.filter(finds(text, "environment_name", "who_name"))
     if state:  # of an unknown one there are none
         rows = rows.filter(state=state)
     context = {

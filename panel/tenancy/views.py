@@ -5,13 +5,13 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from panel.errors import Forbidden, NotFound, Refused
+from panel.folding import finds
 from panel.paging import page_of_rows
 from panel.quotas.models import Quota, Resource
 from panel.quotas.units import shown as units_shown
@@ -41,7 +41,7 @@ def tenants(request: PageRequest) -> HttpResponse:
     rows = Tenant.objects.for_actor(request.actor).select_related("parent").order_by("name", "id")
     text = request.GET.get("q", "").strip()[:80]
     if text:
-        rows = rows.filter(Q(name__icontains=text) | Q(slug__icontains=text))
+        rows = rows.filter(finds(text, "name", "slug"))
     found = page_of_rows(rows, _PER_PAGE, request.GET.get("page"))
     context = {
         "section": "tenant",

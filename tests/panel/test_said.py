@@ -20,7 +20,7 @@ from runtime.contract.report import EnvironmentEvent, EventCode
 from runtime.contract.said import TEMPLATES, Said
 from runtime.contract.words import advice, changes, drift, images, refusals, steps
 from runtime.install.layout import CHECKOUT
-from runtime.kinds import available, kind_of
+from runtime.kinds import every_resource
 from tests.panel.support import factories
 
 _PLACE = re.compile(r"%\(\w+\)s")
@@ -47,7 +47,7 @@ def test_every_code_has_a_template_in_every_language(language: str) -> None:
 
 
 def test_every_step_has_a_name() -> None:
-    names = {one.name for kind in available() for one in kind_of(kind).resources}
+    names = {one.name for one in every_resource()}
     assert names, "there are kinds, and they have resources"
     lacking = sorted(names - set(steps.NAMES))
     assert not lacking, f"add to NAMES in runtime/contract/words/steps.py: {lacking}"

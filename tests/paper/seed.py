@@ -10,7 +10,8 @@ django.setup()
 
 from panel.accounts.models import User  # noqa: E402
 from panel.environments import services  # noqa: E402
-from panel.environments.models import Environment, State  # noqa: E402
+from panel.environments.models import Environment  # noqa: E402
+from panel.environments.states import State  # noqa: E402
 from panel.errors import Refused  # noqa: E402
 from panel.nodes.models import Node  # noqa: E402
 from panel.rights.actor import Actor  # noqa: E402

@@ -5,7 +5,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy
 
-from panel.environments.models import State
+from panel.environments.states import State
 from panel.ui.templatetags.wadah import bytes_text, icon, mib, number, rects
 
 register = template.Library()

@@ -11,9 +11,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.environments import services
 from panel.environments.features import FEATURES, Tab, tabs_for
-from panel.environments.models import Environment, EnvironmentUsage, State
+from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.selectors import happenings
 from panel.environments.services import POWER
+from panel.environments.states import State
 from panel.environments.views.once import secret_of
 from panel.errors import Invalid
 from panel.operations.models import Operation, Operations

@@ -8,7 +8,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from panel.environments import services
-from panel.environments.models import Environment, State
+from panel.environments.models import Environment
+from panel.environments.states import State
 from panel.environments.tasks import end_overdue
 from panel.errors import Conflict, TooMany
 from panel.nodes.models import Node

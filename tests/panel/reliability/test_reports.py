@@ -10,9 +10,10 @@ from django.utils import timezone
 from panel import dispatch
 from panel.environments import tasks
 from panel.environments.consistency import examine
-from panel.environments.models import Environment, State
+from panel.environments.models import Environment
 from panel.environments.observe import observe
 from panel.environments.selectors import happenings
+from panel.environments.states import State
 from panel.fleet import leaks
 from panel.metering.intake import observe_usage
 from panel.nodes.models import Node
