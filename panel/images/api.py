@@ -91,7 +91,7 @@ def import_(request: HttpRequest, wanted: Query[Import]) -> Status[Json]:
     """The body is a tar archive of a root file system, plain or packed by gzip, xz, zstd or bzip2.
 
     `sha256`, when given, is what the archive must have. Only an archive that reaches nothing outside of its own
-    root and holds no device node becomes an image; the image says on each node what was wrong.
+    root becomes an image; the image says on each node what was wrong, or left out (device nodes).
     """
     who = actor(request)
     try:

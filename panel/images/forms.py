@@ -14,6 +14,8 @@ class ImportForm(forms.Form):
     archive = forms.Field(
         label=_("Archive"),
         required=False,
-        help_text=_("A tar of the whole root, plain or packed by gzip, xz, zstd or bzip2; no device nodes."),
+        help_text=_(
+            "A tar of the whole root, plain or packed by gzip, xz, zstd or bzip2. Device nodes are left out."
+        ),
         widget=forms.FileInput(attrs={"required": True}),
     )

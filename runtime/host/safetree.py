@@ -12,6 +12,7 @@ import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
@@ -48,6 +49,12 @@ def _openat2(directory: int, path: str, flags: int, resolve: int, mode: int = 0)
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
     return int(fd)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    mode: int
+    data: bytes
 
 
 class SafeTree:
@@ -154,6 +161,37 @@ class SafeTree:
             raise _unsafe(path, error) from error
         finally:
             os.close(parent)
+
+    def head(self, path: str, size: int) -> "Head":
+        """The beginning of a plain file, over links inside the tree, and its mode; nothing of anything else."""
+        with suppress(OSError):
+            fd = _openat2(self._root, _relative(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, _READ)
+            try:
+                seen = os.fstat(fd)
+                if stat.S_ISREG(seen.st_mode):
+                    return Head(stat.S_IMODE(seen.st_mode), os.pread(fd, size, 0))
+            finally:
+                os.close(fd)
+        return Head(0, b"")
+
+    def make_own(self, path: str) -> None:
+        """A file that has other names too gets content of its own, with the owner and mode that it has; a no-op
+        for anything else. For a tree that nothing runs in."""
+        with suppress(UnsafePath):
+            parent, name = self._parent(path)
+            try:
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=parent)
+            except OSError:
+                os.close(parent)
+                return
+            with os.fdopen(fd, "rb") as file:
+                seen = os.fstat(fd)
+                is_shared = stat.S_ISREG(seen.st_mode) and seen.st_nlink > 1 and seen.st_size <= MAX_BYTES
+                data = file.read(MAX_BYTES) if is_shared else b""
+            if is_shared:
+                self._write((parent, name), path, data, mode=None)
+            else:
+                os.close(parent)
 
     def exists(self, path: str) -> bool:
         """Whether the name leads, inside the tree, to anything."""

@@ -15,6 +15,7 @@ from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.host.safetree import SafeTree
 from runtime.images.base import Progress, Source
+from runtime.images.layout import arrange
 from runtime.images.unpack import Caps, unpack
 from runtime.node import Node
 
@@ -59,8 +60,14 @@ class Archive(Source):
                 next_step=advice.import_it_again(),
                 retryable=False,
             )
-        complete(tree)
-        return images.became(pretty_name(tree), done.entries)
+        arrange(tree, done.root_mode)
+        became = images.became(pretty_name(tree), done.entries)
+        more = []
+        if done.devices:
+            more.append(images.devices_left_out(done.devices))
+        if tree.stat().st_mode & 0o005 != 0o005:
+            more.append(images.closed_root())
+        return images.became_and(became, tuple(more)) if more else became
 
     @staticmethod
     def _open(node: Node, spec: ImageSpec) -> int:
@@ -80,14 +87,6 @@ class Archive(Source):
         """The kernel holds the same cap as the reader does."""
         group = btrfs.qgroup_id(0, btrfs.subvolume_id(tree))
         btrfs.limit_qgroup(node.store, group, self.caps.tree_bytes)
-
-
-def complete(tree: Path) -> None:
-    """Makes the directories that the OCI runtime mounts on, where the archive left them out."""
-    with SafeTree.open(tree) as safe:
-        for name, mode in (("dev", 0o755), ("proc", 0o555), ("sys", 0o555), ("run", 0o755), ("tmp", 0o1777)):
-            if not safe.exists(f"/{name}") and safe.link_target(f"/{name}") is None:
-                safe.make_directory(f"/{name}", mode=mode)
 
 
 def pretty_name(tree: Path) -> str | Said:

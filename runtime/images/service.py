@@ -18,6 +18,7 @@ from runtime.images.archive import Archive
 from runtime.images.base import Source
 from runtime.images.busybox import Busybox
 from runtime.images.debian import Debian12, Debian13
+from runtime.images.layout import MOUNT_POINTS
 from runtime.kinds import kind_of
 from runtime.node import Node
 from runtime.state import exclusive
@@ -25,9 +26,6 @@ from runtime.state import exclusive
 Reporter = Callable[[ImageReport], None]
 
 _SOURCES: dict[ImageSource, Source] = {one.name: one for one in (Busybox(), Debian12(), Debian13(), Archive())}
-#: Directories that the OCI runtime mounts on: a link there could lead a mount out of the tree
-#: (CVE-2025-31133 and its kin, not mended in Debian 12's runc and crun).
-MOUNT_POINTS = ("dev", "proc", "sys", "run", "tmp")
 
 
 def ensure_image(node: Node, spec: ImageSpec, report: Reporter) -> None:
@@ -132,7 +130,8 @@ def _build(node: Node, spec: ImageSpec, report: Reporter) -> Said:
     btrfs.create_subvolume(building)
     try:
         became = source.build(node, spec, building, progress)
-        check_tree(building)
+        if more := check_tree(building):
+            became = images.became_and(became, (more,))
         progress(0.98, images.taking_in())
         size = _tree_bytes(node, building)
         _replace(node, building, spec.name)
@@ -150,13 +149,14 @@ def _build(node: Node, spec: ImageSpec, report: Reporter) -> Said:
     return became
 
 
-def check_tree(tree: Path) -> None:
-    """Refuses a tree that the OCI runtime could be led astray by, or that has no init."""
+def check_tree(tree: Path) -> Said:
+    """What else is to be told of it. Refuses one that the OCI runtime could be led astray by, or that no
+    environment can be made from."""
     with SafeTree.open(tree) as safe:
         for name in MOUNT_POINTS:
             if not safe.is_directory(f"/{name}"):
                 raise RuntimeFault(images.no_directory(name), code="image_unsafe")
-        kind_of(Kind.SYSTEM).check_image(safe)
+        return kind_of(Kind.SYSTEM).check_image(safe)
 
 
 def _tree_bytes(node: Node, tree: Path) -> int:

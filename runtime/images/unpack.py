@@ -58,6 +58,10 @@ class Unpacked:
     bytes: int
     sha256: str
     """Of the bytes that were unpacked."""
+    devices: int = 0
+    """Entries that were left out: device nodes, and other names of them."""
+    root_mode: int | None = None
+    """Of the root itself; None when the archive has no entry for it."""
 
 
 def unpack(
@@ -86,7 +90,14 @@ def unpack(
         answer, digest = _feed(within, file, caps.seconds, progress)
     if "refused" in answer:
         raise _refused(_vetted(answer["refused"]))
-    return Unpacked(entries=int(answer["entries"]), bytes=int(answer["bytes"]), sha256=digest)
+    mode = answer["root_mode"]
+    return Unpacked(
+        entries=int(answer["entries"]),
+        bytes=int(answer["bytes"]),
+        sha256=digest,
+        devices=int(answer["devices"]),
+        root_mode=None if mode is None else int(mode),
+    )
 
 
 def _refused(said: Said) -> RuntimeFault:

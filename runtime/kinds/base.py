@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract import Kind as KindName
+from runtime.contract.said import NOTHING, Said
 from runtime.host.safetree import SafeTree
 from runtime.node import Node
 from runtime.resources.base import Resource
@@ -51,8 +52,10 @@ class Kind(ABC):
         """What this exit code says; None is one that nobody knows."""
         return Ending.ENDED
 
-    def check_image(self, tree: SafeTree) -> None:  # noqa: B027 (a kind may take any)
-        """Raises `RuntimeFault` for a tree that no environment of this kind can be made from."""
+    def check_image(self, tree: SafeTree) -> Said:
+        """What is to be told of a tree as an image of this kind: a kind may take any. Raises `RuntimeFault` for
+        one that no environment of this kind can be made from."""
+        return NOTHING
 
     @abstractmethod
     def command(self, root: Path) -> FirstCommand:

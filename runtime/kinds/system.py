@@ -5,9 +5,9 @@ from typing import Any
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract import Kind as KindName
-from runtime.contract.words import images
-from runtime.errors import RuntimeFault
+from runtime.contract.said import Said
 from runtime.host.safetree import SafeTree
+from runtime.images.runnable import check_init
 from runtime.kinds.base import Ending, FirstCommand, Kind
 from runtime.node import Node
 from runtime.oci.config import system_config
@@ -27,7 +27,6 @@ from runtime.sandboxes.steps import Finish, LetGo, Make, Prepare
 #: Status of a PID namespace's init after reboot(2) from inside: killed by SIGHUP (restart) or SIGINT (halt).
 #: pid_namespaces(7)
 EXIT_REBOOT, EXIT_HALT = 129, 130
-INIT = "/sbin/init"
 
 
 class System(Kind):
@@ -55,9 +54,8 @@ class System(Kind):
     def ending_of(self, exit_code: int | None) -> Ending:
         return {EXIT_REBOOT: Ending.REBOOT, EXIT_HALT: Ending.POWER_OFF}.get(exit_code or 0, Ending.ENDED)
 
-    def check_image(self, tree: SafeTree) -> None:
-        if not tree.exists(INIT):
-            raise RuntimeFault(images.no_init(), code="image_no_init")
+    def check_image(self, tree: SafeTree) -> Said:
+        return check_init(tree)
 
     def command(self, root: Path) -> FirstCommand:
         return FirstCommand(*init_of(root))

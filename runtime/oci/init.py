@@ -13,14 +13,16 @@ BUSYBOX_HALTS_AT = "SIGUSR2"
 #: Of an init that may be anything; what runs is asked what it listens to (`runtime/resources/halting.py`).
 OTHERS_HALT_AT = "SIGTERM"
 
-_PLACES = ("/sbin/init", "/usr/sbin/init")
+#: What is run.
+INIT = "/sbin/init"
+_PLACES = (INIT, "/usr/sbin/init")
 _SCRIPT_BYTES = 64 * 1024
 
 
 def init_of(root: Path) -> tuple[list[str], str]:
     """Command of the image's init and the signal that shuts it down, wherever its links lead inside."""
     with SafeTree.open(root) as tree:
-        return ["/sbin/init"], _signal(tree)
+        return [INIT], _signal(tree)
 
 
 def _signal(tree: SafeTree) -> str:

@@ -52,6 +52,7 @@ ROOT = (
     folder("."),
     *(folder(f"./{one}") for one in ("bin", "etc", "sbin", "usr", "root")),
     file("./etc/os-release", b'ID=tiny\nPRETTY_NAME="Tiny \x1b[31m1"\n'),
+    file("./bin/false", b"#!/bin/false\n", mode=0o755),
     file("./sbin/init", b"#!/bin/false\n", mode=0o755),
 )
 
