@@ -1,5 +1,6 @@
 """Messages to nodes. One that gets lost is sent again by the resync, so a broker that is away is no error."""
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
@@ -55,15 +56,16 @@ def ask_to_survey(node: str) -> bool:
 
 
 def _send(task: str, document: dict[str, Any] | list[str] | None, node: str, priority: int) -> bool:
-    if BROKER.rests:
+    if BROKER.hangs:
         return False
+    began = time.monotonic()
     try:
         arguments = [] if document is None else [document]
         app.send_task(
             task, args=arguments, queue=node_queue(node), retry=False, priority=priority, argsrepr=UNSHOWN
         )
     except Exception as error:  # any failure of the broker: the row is the record, resync sends again
-        BROKER.failed()
+        BROKER.failed(began)
         log.warning("message to node not sent", task=task, node=node, error=type(error).__name__)
         return False
     return True

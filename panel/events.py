@@ -3,6 +3,7 @@
 A page that hears of a change fetches its fragment anew, so that a lost event costs freshness, not truth.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -65,7 +66,7 @@ class _Sending:
     def __call__(self) -> None:
         if BROKER.rests:
             return
-        layer = get_channel_layer()
+        layer, began = get_channel_layer(), time.monotonic()
         try:
             if isinstance(layer, EventLayer):
                 layer.publish(self.messages)
@@ -73,7 +74,7 @@ class _Sending:
                 for group, message in self.messages:
                     async_to_sync(layer.group_send)(group, message)
         except Exception as error:  # Redis away: pages refetch when they reconnect
-            BROKER.failed()
+            BROKER.failed(began)
             log.warning("event not sent", error=type(error).__name__)
 
 

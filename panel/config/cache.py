@@ -4,6 +4,7 @@ What counts (sign-in's rate limits) goes on being counted, per process; nothing 
 in a cache at all: sessions are rows.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -42,10 +43,11 @@ class PatientCache(RedisCache):
 def _guarded(verb: str) -> Callable[..., Any]:
     def act(self: PatientCache, *args: Any, **options: Any) -> Any:
         if not BROKER.rests:
+            began = time.monotonic()
             try:
                 answer = getattr(RedisCache, verb)(self, *args, **options)
             except (redis.RedisError, OSError) as error:
-                BROKER.failed()
+                BROKER.failed(began)
                 log.warning("cache away", error=type(error).__name__)
             else:
                 return answer

@@ -1,10 +1,12 @@
 """`./wadah test` ends with one line over all groups, and with an exit code that tells red from green."""
 
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from runtime.install import testing
+from runtime.install import testing, unsteady
 from runtime.install.testing import Group, Tally
 
 GREEN = "def test_good():\n    pass\n"
@@ -54,8 +56,42 @@ def test_a_group_that_hangs_is_ended_and_is_a_failure(tmp_path: Path, monkeypatc
     assert ". did not end within 3 s" in tally.failed
 
 
-def test_what_passes_by_itself_is_unsteady_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_passes_only_by_itself_is_red_unless_it_is_on_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     text = "from pathlib import Path\n\ndef test_second_time():\n    known = Path('seen').exists()\n"
     text += "    Path('seen').touch()\n    assert known\n"
     tally = _run(tmp_path, {"test_a.py": text, "test_b.py": GREEN}, monkeypatch)
-    assert (tally.failed, tally.unsteady, tally.passed) == ([], ["test_a::test_second_time"], 2)
+    assert (tally.failed, tally.unsteady, tally.passed) == ([], ["test_a::test_second_time"], 1)
+    listed = replace(tally, failed=[])
+    testing.judge_unsteady(listed, frozenset({"test_a::test_second_time"}), [])
+    assert (listed.failed, listed.passed) == ([], 2)
+    testing.judge_unsteady(tally, frozenset({"test_a::test_another"}), [])
+    assert len(tally.failed) == 1
+    assert tally.closing_line(1) == "1 failed, 1 passed, 0 skipped in 1.00s"
+
+
+_ENTRY = '[[test]]\nid = "a::b{n}"\nreason = "{reason}"\nsince = {since}\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "wrong"),
+    [
+        (_ENTRY.format(n=1, reason="Why.", since="2026-01-01"), ""),
+        (_ENTRY.format(n=1, reason="Why.", since="2025-10-01"), "longer than 60 days"),
+        (_ENTRY.format(n=1, reason="", since="2026-01-01"), "lacks"),
+        (_ENTRY.format(n=1, reason="Why.", since='"lately"'), "lacks"),
+        ("".join(_ENTRY.format(n=n, reason="Why.", since="2026-01-01") for n in range(6)), "at most 5"),
+    ],
+)
+def test_the_list_of_unsteady_tests_is_short_and_never_old(tmp_path: Path, text: str, wrong: str) -> None:
+    file = tmp_path / "unsteady.toml"
+    file.write_text(text)
+    listed, said = unsteady.read(date(2026, 1, 20), file)
+    assert "a::b1" in listed
+    assert bool(said) == bool(wrong)
+    assert all(wrong in one for one in said)
+
+
+def test_the_list_as_it_is_can_be_read() -> None:
+    assert unsteady.read(date(2026, 1, 1))[1] == []
