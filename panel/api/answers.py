@@ -247,6 +247,24 @@ class Schedule(Answer):
     problem: str = Field(description="Why the last one was not taken; empty when it was.")
 
 
+class FileEntry(Answer):
+    name: str = Field(description="Bytes that are no UTF-8 stand as U+FFFD.")
+    name64: str = Field(description="The name's own bytes, base64.")
+    type: Literal["file", "directory", "link", "other"]
+    size: int
+    mode: str
+    uid: int = Field(description="As inside.")
+    gid: int
+    changed_at: datetime
+    target: str | None = Field(description="Of a link.")
+
+
+class FilePage(Answer):
+    items: list[FileEntry]
+    total: int
+    next: str | None = Field(description="For `after`; null at the end.")
+
+
 class TakenSnapshot(Snapshot):
     operation: Operation | None
 
@@ -282,6 +300,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "snapshots_list": List[Snapshot],
     "snapshots_create": TakenSnapshot,
     "snapshots_get": Snapshot,
+    "files_list": FilePage,
     "schedules_list": List[Schedule],
     "schedules_create": Schedule,
     "schedules_get": Schedule,
@@ -337,7 +356,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "audit_list": List[provider.AuditRecord],
 }
 #: They answer with no document: a text, a stream of lines.
-NO_DOCUMENT = frozenset({"environments_console_log", "audit_export"})
+NO_DOCUMENT = frozenset({"environments_console_log", "audit_export", "files_content"})
 
 
 def _name(model: type[BaseModel]) -> str:

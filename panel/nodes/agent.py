@@ -5,10 +5,12 @@ Awaited, never waited for by a thread: a command may take ten minutes, and the r
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import h11
@@ -16,7 +18,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from panel import words
-from panel.errors import Conflict, NodeAway, Refused, TooMany
+from panel.errors import Conflict, NodeAway, NotFound, Refused, TooMany
 from panel.nodes.models import Node
 from panel.said import read, shown
 from runtime.contract import Purpose, Ticket
@@ -132,6 +134,42 @@ class Agent:
                 async with asyncio.timeout(_ANSWER_S):
                     exchange = await stack.enter_async_context(self._exchange())
                     status = await exchange.ask("GET", path, ticket)
+            if status != 200:
+                raise self._away()
+            return _with(stack.pop_all(), exchange.pieces())
+        raise AssertionError  # for types: the stack swallows nothing
+
+    async def files(
+        self, environment_id: UUID, snapshot: UUID, path: bytes, *, after: bytes, most: int, user: str
+    ) -> dict[str, Any]:
+        """A page of a directory of a snapshot: `{"entries", "total", "next"}`.
+
+        Raises `NotFound` and `NodeAway`.
+        """
+        query = urlencode({"path": b64encode(path), "after": b64encode(after), "most": most})
+        ticket = self.ticket(environment_id, Purpose.FILES, user, read_only=True)
+        at = f"/v1/environments/{environment_id}/snapshots/{snapshot}/files?{query}"
+        try:
+            return await self._ask("GET", at, ticket)
+        except Refused as refusal:
+            if refusal.code == "not_found":
+                raise NotFound(_("This directory")) from refusal
+            raise
+
+    async def content(
+        self, environment_id: UUID, snapshot: UUID, path: bytes, *, user: str
+    ) -> AsyncIterator[bytes]:
+        """One file of a snapshot, in pieces. Raises `NotFound`, and `NodeAway` at once."""
+        ticket = self.ticket(environment_id, Purpose.FILES, user, read_only=True)
+        query = urlencode({"path": b64encode(path)})
+        at = f"/v1/environments/{environment_id}/snapshots/{snapshot}/content?{query}"
+        async with AsyncExitStack() as stack:
+            with self._or_away():
+                async with asyncio.timeout(_ANSWER_S):
+                    exchange = await stack.enter_async_context(self._exchange())
+                    status = await exchange.ask("GET", at, ticket)
+            if status == 404:
+                raise NotFound(_("This file"))
             if status != 200:
                 raise self._away()
             return _with(stack.pop_all(), exchange.pieces())

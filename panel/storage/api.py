@@ -2,18 +2,20 @@
 
 from typing import Any
 
-from django.http import HttpRequest
-from ninja import Query, Router, Status
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Query, Router, Status
 
 from panel.environments.accepted import WHAT, accepted
 from panel.environments.models import Environment
 from panel.errors import NotFound
 from panel.http.inputs import Input
+from panel.http.inputs import Query as Parameters
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.operations.selectors import show as show_operation
 from panel.rights.asking import actor
-from panel.storage import schedules, services
+from panel.serving.promised import document, promised
+from panel.storage import files, schedules, services
 from panel.storage.models import KEEPS, Schedule, Snapshot
 
 router = Router()
@@ -122,6 +124,52 @@ def clone(request: HttpRequest, pk: str, snapshot: str, payload: Clone) -> Statu
         actor(request), uuid_of(pk, WHAT), uuid_of(snapshot, _THIS), **payload.model_dump()
     )
     return accepted(request, changed)
+
+
+# files of a snapshot --------------------------------------------------------------------------------
+
+
+class Files(Parameters):
+    snapshot: str = Field(default="", description="Whose files; needed.")
+    path: str = Field(default="", description="As inside; empty: the top.")
+    path64: str = Field(default="", description="In place of `path`: base64 of its bytes.")
+
+
+class FilesPage(Files):
+    after: str = Field(default="", description="The `next` of the page before.")
+    limit: int = Field(default=200, ge=1, le=1000)
+
+
+@router.get("/{pk}/files", response=Json, operation_id="files_list")
+def list_files(request: HttpRequest, pk: str, page: Query[FilesPage]) -> HttpResponse:
+    """A directory of a snapshot, by name."""
+    asked = files.list_files(
+        actor(request),
+        uuid_of(pk, WHAT),
+        page.snapshot,
+        page.path,
+        page.path64,
+        after=page.after,
+        most=page.limit,
+    )
+
+    async def answer() -> HttpResponse:
+        return document(await asked.result())
+
+    return promised(request, answer, asked.place)
+
+
+@router.get("/{pk}/files/content", response={200: None}, operation_id="files_content")
+def file_content(request: HttpRequest, pk: str, file: Query[Files]) -> HttpResponse:
+    """One file of a snapshot, byte for byte, as an attachment."""
+    found = files.download_file(
+        actor(request),
+        uuid_of(pk, WHAT),
+        file.snapshot,
+        file.path,
+        file.path64,
+    )
+    return promised(request, found.answer, found.place)
 
 
 # schedules ----------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ def restore_snapshot(
 
 def _restore(actor: Actor, row: Environment, snapshot_id: UUID, *, keeps_current: bool) -> dict[str, Any]:
     actor.require(Permission.SNAPSHOT_MANAGE, row)
-    found = _ready(row, snapshot_id)
+    found = ready_snapshot(row, snapshot_id)
     kept = None
     if keeps_current:
         kept = add_snapshot(actor, row, (_("before %(name)s") % {"name": found.name})[:63], Reason.RESTORE)
@@ -147,7 +147,7 @@ def clone_snapshot(
     those of the one that the snapshot is of."""
     row = Environment.objects.select_related("tenant", "plan_version__plan").get_for(actor, environment_id)
     actor.require(Permission.SNAPSHOT_MANAGE, row)
-    snapshot = _ready(row, snapshot_id)
+    snapshot = ready_snapshot(row, snapshot_id)
     if not limits and not plan:
         follows = row.plan_version is not None and row.follows_plan
         plan = row.plan_version.plan.slug if follows and row.plan_version is not None else ""
@@ -177,7 +177,7 @@ def _of(row: Environment, snapshot_id: UUID) -> Snapshot:
     return found
 
 
-def _ready(row: Environment, snapshot_id: UUID) -> Snapshot:
+def ready_snapshot(row: Environment, snapshot_id: UUID) -> Snapshot:
     found = _of(row, snapshot_id)
     if found.state != SnapshotState.READY:
         raise Conflict(

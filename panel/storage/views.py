@@ -43,6 +43,7 @@ def _tab(
         "clone": clone or CloneForm(),
         "clone_of": of,
         "may_snapshot": request.actor.can(Permission.SNAPSHOT_MANAGE, row),
+        "may_look": request.actor.can(Permission.ENVIRONMENT_EXEC, row),
         "may_clone": request.actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
     }
     return page(request, "storage/snapshots.html", context, status)
@@ -69,6 +70,16 @@ def take(request: PageRequest, environment_id: UUID) -> HttpResponse:
             messages.success(request, _("A snapshot is being taken"))
             return redirect("environment-snapshots", environment_id)
     return _tab(request, get(request, environment_id), form=form, status=status)
+
+
+@require_safe
+@signed_in
+def files(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> HttpResponse:
+    """What is in a snapshot; the page's script asks for it."""
+    row = get(request, environment_id)
+    request.actor.require(Permission.ENVIRONMENT_EXEC, row)
+    snapshot = services.ready_snapshot(row, snapshot_id)
+    return page(request, "storage/files.html", {**context_of(request, row, "snapshots"), "snapshot": snapshot})
 
 
 @require_POST

@@ -2,12 +2,14 @@
 
 import asyncio
 import codecs
-from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+import os
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
+from io import FileIO
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -29,6 +31,7 @@ from runtime.contract import Purpose, Ticket
 from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.node import Node
+from runtime.storage.files import MOST_ENTRIES, Files
 
 log = structlog.get_logger()
 
@@ -40,6 +43,7 @@ LOOKS_PER_ENVIRONMENT = 4
 #: A command is begun by one turn of its tenant at a time. Beginning takes the OCI runtime so long, all of it
 #: processor time of the node's own; what it does afterwards is the environment's.
 BEGIN_S = 0.02
+PIECE_BYTES = 256 * 1024
 MAX_BODY_BYTES = 2 * STDIN_BYTES
 _STATUS = {
     "ticket_refused": 401,
@@ -77,6 +81,7 @@ class Agent:
     ):
         self.node = node
         self.inside = inside or Inside(node)
+        self.kept = Files(node)
         self.tickets = TicketOffice(node)
         self.streams = Streams(node)
         self._pool, self._looks = execs, looks
@@ -93,6 +98,8 @@ class Agent:
                 Route(f"{at}/terminals", self.terminals),
                 Route(f"{at}/terminals/{{name}}", self.close_terminal, methods=["DELETE"]),
                 Route(f"{at}/console/log", self.console_log),
+                Route(f"{at}/snapshots/{{snapshot:uuid}}/files", self.files),
+                Route(f"{at}/snapshots/{{snapshot:uuid}}/content", self.content),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),
             ],
@@ -202,6 +209,35 @@ class Agent:
             write(self.inside.console(request.path_params["id"]).log), media_type="application/octet-stream"
         )
 
+    async def files(self, request: Request) -> Response:
+        """A page of a directory of a snapshot: `path`, `after` (both base64 of their bytes) and `most`."""
+        self._ticket(request, Purpose.FILES)
+        environment_id, snapshot = request.path_params["id"], request.path_params["snapshot"]
+        path, after = _bytes_of(request, "path"), _bytes_of(request, "after")
+        most = request.query_params.get("most", "")
+        found = await self._look(
+            environment_id,
+            lambda: self.kept.listed(
+                environment_id,
+                snapshot,
+                path,
+                after=after,
+                most=int(most) if most.isdecimal() else MOST_ENTRIES,
+            ),
+        )
+        return JSONResponse(asdict(found))
+
+    async def content(self, request: Request) -> Response:
+        """One file of a snapshot, as it is. Its size is in `Content-Length`."""
+        self._ticket(request, Purpose.FILES)
+        environment_id, snapshot = request.path_params["id"], request.path_params["snapshot"]
+        path = _bytes_of(request, "path")
+        fd, size = await self._look(environment_id, lambda: self.kept.opened(environment_id, snapshot, path))
+        file = os.fdopen(fd, "rb", buffering=0)  # closed by itself when nobody begins to read
+        return StreamingResponse(
+            _pieces(file, size), media_type="application/octet-stream", headers={"Content-Length": str(size)}
+        )
+
     async def terminal(self, socket: WebSocket) -> None:
         """A named root shell; made when there is none of that name."""
         if (ticket := await self._admitted(socket, Purpose.TERMINAL)) is None:
@@ -240,6 +276,22 @@ class Agent:
         await socket.accept()
         log.info("socket", purpose=purpose, environment=str(ticket.environment_id), user=ticket.user)
         return ticket
+
+
+def _bytes_of(request: Request, name: str) -> bytes:
+    try:
+        return b64decode(request.query_params.get(name, ""), validate=True)
+    except ValueError as error:
+        raise RuntimeFault(agent.bad_name(), code="bad_name", retryable=False) from error
+
+
+def _pieces(file: FileIO, size: int) -> Iterator[bytes]:
+    """Exactly `size` bytes; the file is closed after them, or when nobody wants them any more."""
+    with file:
+        left = size
+        while left > 0 and (piece := file.read(min(left, PIECE_BYTES))):
+            left -= len(piece)
+            yield piece
 
 
 def executed(done: Outcome, encoding: Literal["text", "base64"] = "text") -> dict[str, object]:

@@ -27,6 +27,8 @@ class Purpose(StrEnum):
     """A root shell, kept under a name."""
     EXEC = "exec"
     """One command, its output and exit code."""
+    FILES = "files"
+    """Look at files of a snapshot."""
     IMAGE = "image"
     """Hand in an image archive; the subject is no environment then."""
 

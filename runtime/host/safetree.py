@@ -111,6 +111,11 @@ class SafeTree:
             raise UnsafePath(refusals.no_such_file(path, size))
         return fd
 
+    def open_plain(self, path: str, flags: int) -> int:
+        """A descriptor of what has this name, below the tree's root (`.`: the root itself); no link is
+        followed, on the way or at the end. What it is, the caller looks at. Raises OSError."""
+        return _openat2(self._root, path, flags | os.O_NOFOLLOW, _WRITE)
+
     def write(self, path: str, data: bytes, *, mode: int = 0o644) -> None:
         """Replaces the file in one step, owned by root of the environment; the old one stays when it fails.
 

@@ -13,6 +13,15 @@ def test_taken_broken_gone_back_and_cloned(page: Page, wadah: Installation, envi
     line = page.get_by_role("row", name="before the upgrade")
     expect(line.get_by_text("ready")).to_be_visible()
 
+    line.get_by_role("link", name="Files").click()
+    page.get_by_role("button", name="root", exact=True).click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="note", exact=True).click()
+    assert download.value.path().read_text() == "good\n"
+    page.get_by_role("button", name="before the upgrade").click()
+    expect(page.get_by_role("button", name="etc", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Snapshots").last.click()
+
     wadah.sh(environment, "echo broken > /root/note")
     line.get_by_role("button", name="Go back").click()
     page.get_by_role("dialog").get_by_role("button", name="Go back").click()

@@ -111,6 +111,7 @@ NO_PAGES: dict[str, str] = {
     "forward-remove": _FORM,
     "api-reference-group": "as api-reference",
     "snapshot-take": _FORM,
+    "snapshot-files": "looked at by test_snapshots",
     "snapshot-restore": _FORM,
     "snapshot-clone": _FORM,
     "snapshot-delete": _FORM,

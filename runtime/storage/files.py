@@ -1,0 +1,143 @@
+"""Files of a snapshot, read from outside: a page of a directory, and one file.
+
+A snapshot is read-only, so nothing in it changes while it is looked at; its names are hostile all the same.
+No link is followed, no fifo waited for, no device opened: openat2(2) resolves paths below the snapshot's top.
+"""
+
+import os
+import stat
+from base64 import b64encode
+from bisect import bisect_right
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from uuid import UUID
+
+from runtime.contract.words import agent
+from runtime.errors import RuntimeFault
+from runtime.host.safetree import SafeTree
+from runtime.node import Node
+from runtime.storage.snapshots import Snapshots
+
+#: Entries of one page.
+MOST_ENTRIES = 1000
+#: path_resolution(7), PATH_MAX.
+LONGEST_PATH_BYTES = 4095
+
+
+class Sort(StrEnum):
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    OTHER = "other"
+    """Fifo, socket or device."""
+
+
+_SORTS = {stat.S_IFREG: Sort.FILE, stat.S_IFDIR: Sort.DIRECTORY, stat.S_IFLNK: Sort.LINK}
+
+
+@dataclass(frozen=True)
+class Entry:
+    name: str
+    """Bytes that are no UTF-8 stand as U+FFFD."""
+    raw: str
+    """The name's own bytes as base64."""
+    sort: Sort
+    size: int
+    mode: str
+    """Octal, as chmod(1) takes it."""
+    uid: int
+    gid: int
+    """As inside."""
+    changed_at: float
+    """Seconds since 1970: of the content."""
+    target: str = ""
+    """Of a link."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    entries: list[Entry]
+    total: int
+    next: str
+    """Raw name to go on after; empty at the end."""
+
+
+class Files:
+    def __init__(self, node: Node):
+        self.snapshots = Snapshots(node)
+
+    def listed(self, environment_id: UUID, snapshot: UUID, path: bytes, *, after: bytes, most: int) -> Listed:
+        """Entries of a directory by name, those that come after `after`. Raises `RuntimeFault` (`not_found`)
+        when there is no such snapshot or directory, or a link is on the way."""
+        with self._tree(environment_id, snapshot) as tree:
+            fd = tree.open_plain(os.fsdecode(_checked(path)), os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                names = sorted(os.fsencode(name) for name in os.listdir(fd))  # noqa: PTH208 - a descriptor
+                begin = bisect_right(names, after) if after else 0
+                chosen = names[begin : begin + max(1, min(most, MOST_ENTRIES))]
+                entries = [_entry(fd, name) for name in chosen]
+            finally:
+                os.close(fd)
+        is_last = begin + len(chosen) >= len(names)
+        return Listed(entries, len(names), "" if is_last else b64encode(chosen[-1]).decode())
+
+    def opened(self, environment_id: UUID, snapshot: UUID, path: bytes) -> tuple[int, int]:
+        """A descriptor to read a plain file by, which the caller closes, and its size in bytes. Raises
+        `RuntimeFault` (`not_found`) for anything else."""
+        with self._tree(environment_id, snapshot) as tree:
+            fd = tree.open_plain(os.fsdecode(_checked(path)), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+        seen = os.fstat(fd)
+        if not stat.S_ISREG(seen.st_mode):
+            os.close(fd)
+            raise _missing()
+        return fd, seen.st_size
+
+    def _tree(self, environment_id: UUID, snapshot: UUID) -> "_Tree":
+        return _Tree(self.snapshots.path(environment_id, snapshot))
+
+
+class _Tree:
+    """The top of a snapshot, while it is used."""
+
+    def __init__(self, top: Path):
+        self._top = top
+
+    def __enter__(self) -> SafeTree:
+        try:
+            self._opened = SafeTree.open(self._top)
+            return self._opened.__enter__()
+        except OSError as error:
+            raise RuntimeFault(agent.no_snapshot(), code="not_found", retryable=False) from error
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        self._opened.__exit__(None, None, None)
+        if isinstance(error, OSError):
+            raise _missing() from error
+
+
+def _checked(path: bytes) -> bytes:
+    if len(path) > LONGEST_PATH_BYTES or b"\0" in path or b".." in path.split(b"/"):
+        raise _missing()
+    return path.strip(b"/") or b"."
+
+
+def _missing() -> RuntimeFault:
+    return RuntimeFault(agent.no_such_path(), code="not_found", retryable=False)
+
+
+def _entry(directory: int, name: bytes) -> Entry:
+    seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    sort = _SORTS.get(stat.S_IFMT(seen.st_mode), Sort.OTHER)
+    target = os.readlink(name, dir_fd=directory) if sort is Sort.LINK else b""
+    return Entry(
+        name=name.decode(errors="replace"),
+        raw=b64encode(name).decode(),
+        sort=sort,
+        size=seen.st_size,
+        mode=f"{stat.S_IMODE(seen.st_mode):04o}",
+        uid=seen.st_uid,
+        gid=seen.st_gid,
+        changed_at=seen.st_mtime,
+        target=target.decode(errors="replace"),
+    )
