@@ -227,7 +227,7 @@ def prepare(
 def image(name: Annotated[str, typer.Argument(help="busybox, debian-12 or debian-13.")]) -> None:
     """Builds an image of the node, with its progress; a no-op when it is there."""
     from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
-    from runtime.images.service import ensure_image
+    from runtime.jobs.images import ensure_image
 
     last: list[ImageReport] = []
 

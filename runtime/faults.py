@@ -2,7 +2,7 @@
 
 Off unless the file HOME/node/faults is there (root's own directory). A line is
 
-    <ensure|remove|wait|commit|settle|undo> <before|after> <action> <name of the step>
+    <ensure|remove|wait|do|commit|settle|undo> <before|after> <action> <name of the step>
 
 and fires once, then it is gone from the file. Actions: `kill` (SIGKILL to the process itself), `pause`
 (SIGSTOP, until somebody continues it), `hang` (until somebody ends it), `fail` (a `RuntimeFault`), or the name

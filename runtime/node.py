@@ -284,6 +284,11 @@ class Node:
         return self.run / "exits"
 
     @cached_property
+    def jobs(self) -> Path:
+        """A directory per job, until it has ended for a while."""
+        return self.root / "jobs"
+
+    @cached_property
     def pending(self) -> Path:
         """One empty file per environment that somebody has something to do for, named by its id."""
         return self.run / "pending"

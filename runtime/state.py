@@ -1,5 +1,6 @@
-"""What a node remembers of each environment, in files: the newest spec it was given, how far it came,
-and the journal of steps. Everything else is read from the kernel.
+"""What a node remembers of each subject, in files: the newest spec it was given, how far it came, and the
+journal of steps. Everything else is read from the kernel. A subject is an environment, or a job
+(`runtime.jobs`).
 
 Redis, the database and the panel may all be away: these files bring a node's environments back.
 """
@@ -14,12 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Generic, Protocol, Self, TypeVar
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from runtime.contract import DesiredState, EnvironmentSpec
+from runtime.contract import DesiredState, EnvironmentSpec, JobOutcome, JobSpec
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import changes
 from runtime.errors import RuntimeFault
@@ -27,6 +28,7 @@ from runtime.node import Node
 
 #: A deleted environment's last generation is remembered this long, so that no late message revives it.
 TOMBSTONE_S = 7 * 24 * 3600
+KEPT_JOB_S = 24 * 3600
 #: A file of a block each. A spec that comes after so many deletions more was lost long ago.
 MOST_TOMBSTONES = 20_000
 
@@ -43,6 +45,11 @@ class Failure(BaseModel):
     @classmethod
     def of(cls, fault: RuntimeFault) -> Self:
         return cls(code=fault.code, message=fault.said, next_step=fault.next_step, retryable=fault.retryable)
+
+    @property
+    def fault(self) -> RuntimeFault:
+        """As it was raised."""
+        return RuntimeFault(self.message, code=self.code, next_step=self.next_step, retryable=self.retryable)
 
     @property
     def sentence(self) -> Said:
@@ -89,63 +96,67 @@ class State(BaseModel):
             self.failed, self.failure = 0, None
 
 
-class Records:
-    """The files of one environment. Writing is atomic; reading what isn't there gives None."""
+#: In front of a job's id, where environments and jobs are side by side.
+_JOB = "job."
 
-    def __init__(self, node: Node, environment_id: UUID):
+
+class Asked(Protocol):
+    """A spec, of whatever subject: a newer one has a higher generation."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def deadline_s(self) -> float: ...
+    def model_dump_json(self) -> str: ...
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray) -> Self: ...
+
+
+S = TypeVar("S", bound=Asked)
+T = TypeVar("T", bound=BaseModel)
+
+
+class SubjectRecords(Generic[S, T]):
+    """The files of one subject. Writing is atomic; reading what isn't there gives None."""
+
+    spec_model: type[S]
+    state_model: type[T]
+
+    def __init__(self, node: Node, subject_id: UUID, *, key: str, directory: Path):
+        """`key`: what its locks, notes and tombstone are called by, in the directories of all subjects."""
         self.node = node
-        self.id = environment_id
-        self.directory = node.environment(environment_id)
-        self._specs: dict[str, tuple[bytes, EnvironmentSpec]] = {}
+        self.id = subject_id
+        self.directory = directory
+        self._key = key
+        self._specs: dict[str, tuple[bytes, S]] = {}
         """What was read before, by file name."""
-        self._state: tuple[bytes, State] | None = None
+        self._state: tuple[bytes, T] | None = None
 
     # the spec --------------------------------------------------------------------------------
 
-    def wanted(self) -> EnvironmentSpec | None:
+    def wanted(self) -> S | None:
         """The newest spec; where its file is lost or damaged, the last one that was brought about."""
         return self._spec("wanted.json") or self._spec("applied.json")
 
-    def applied(self) -> EnvironmentSpec | None:
-        """The last spec that was brought about wholly: what a failed change goes back to."""
-        return self._spec("applied.json")
-
-    def standing(self) -> EnvironmentSpec | None:
-        """What the environment should be like now: the newest spec, or, while that one counts as failed, the
-        last one that was brought about. None when there is neither: nothing should be there."""
-        spec = self.wanted()
-        if spec is not None and self.state().failed == spec.generation:
-            return self.applied()
-        return spec
-
-    def set_applied(self, spec: EnvironmentSpec) -> None:
-        self._write("applied.json", spec.model_dump_json())
-
-    def _spec(self, name: str) -> EnvironmentSpec | None:
+    def _spec(self, name: str) -> S | None:
         """Understood anew only when it says something else than the last time: it is asked before each step."""
         try:
             text = (self.directory / name).read_bytes()
             known = self._specs.get(name)
             if known is None or known[0] != text:
-                known = self._specs[name] = text, EnvironmentSpec.model_validate_json(text)
+                known = self._specs[name] = text, self.spec_model.model_validate_json(text)
             return known[1]
         except (OSError, ValidationError):
             return None
 
-    def accept(self, spec: EnvironmentSpec) -> bool:
-        """Keeps the spec as what is wanted now; False when a newer one (or a deletion) is known.
+    def accept(self, spec: S) -> bool:
+        """Keeps the spec as what is wanted now; False when a newer one (or a deletion) is known. OSError on a
+        full disk."""
+        return self._accept(spec)
 
-        On a full disk `OSError`, but for a deletion: that takes the room that it needs from what it deletes.
-        """
-        try:
-            return self._accept(spec)
-        except OSError as full:
-            if spec.desired is not DesiredState.DELETED or not is_full(full):
-                raise
-            (self.directory / "journal.jsonl").unlink(missing_ok=True)
-            return self._accept(spec, has_no_room=True)
-
-    def _accept(self, spec: EnvironmentSpec, *, has_no_room: bool = False) -> bool:
+    def _accept(self, spec: S, *, has_no_room: bool = False) -> bool:
         with self.lock("accept"):
             known = self.wanted()
             newest = max(known.generation if known else 0, self.tombstone())
@@ -169,14 +180,14 @@ class Records:
         """Notes that somebody has something to do here, before it is begun. A note whose environment nobody
         holds the lock of is what a killed process left: see `pending_environments`."""
         self.node.pending.mkdir(mode=0o700, exist_ok=True)
-        (self.node.pending / str(self.id)).touch(mode=0o600)
+        (self.node.pending / self._key).touch(mode=0o600)
 
     def clear_pending(self, attempted: int) -> bool:
         """Takes the note away; False when a spec newer than `attempted` came, which is still to be done."""
         with self.lock("accept"):
             if self.newest_generation() > attempted:
                 return False
-            (self.node.pending / str(self.id)).unlink(missing_ok=True)
+            (self.node.pending / self._key).unlink(missing_ok=True)
             return True
 
     def newest_generation(self) -> int:
@@ -185,19 +196,19 @@ class Records:
 
     # state and journal -----------------------------------------------------------------------
 
-    def state(self) -> State:
+    def state(self) -> T:
         try:
             text = (self.directory / "state.json").read_bytes()
             if self._state is None or self._state[0] != text:
-                self._state = text, State.model_validate_json(text)
+                self._state = text, self.state_model.model_validate_json(text)
             return self._state[1].model_copy()
         except (OSError, ValidationError):
-            return State()
+            return self.state_model()
 
-    def set_state(self, state: State) -> None:
+    def set_state(self, state: T) -> None:
         self._write("state.json", state.model_dump_json())
 
-    def begin(self, spec: EnvironmentSpec) -> tuple[int, str]:
+    def begin(self, spec: S) -> tuple[int, str]:
         """Starts the journal anew; which attempt at this generation in a row this is since one came to an end,
         and the step at which the last one was cut off (empty when it wasn't)."""
         lines = self.journal_lines()
@@ -205,8 +216,12 @@ class Records:
         if lines and lines[0].get("apply") == spec.generation and "end" not in lines[-1]:
             attempt = int(str(lines[0].get("attempt", 1))) + 1
             cut_off = str(lines[-1].get("resource", ""))
-        self.journal({"apply": spec.generation, "desired": spec.desired, "attempt": attempt}, fresh=True)
+        self.journal({"apply": spec.generation, **self.about(spec), "attempt": attempt}, fresh=True)
         return attempt, cut_off
+
+    def about(self, spec: S) -> dict[str, object]:
+        """What else the first line of its journal says."""
+        return {}
 
     def journal(self, line: dict[str, object], *, fresh: bool = False) -> None:
         """Adds a line before (and after) each step; `fresh` starts the journal anew."""
@@ -241,7 +256,7 @@ class Records:
     # the end ---------------------------------------------------------------------------------
 
     def _tombstone_file(self) -> Path:
-        return self.node.root / "tombstones" / str(self.id)
+        return self.node.root / "tombstones" / self._key
 
     def tombstone(self) -> int:
         """Generation at which it was deleted; 0 when it wasn't."""
@@ -261,27 +276,12 @@ class Records:
         with suppress(FileNotFoundError):
             shutil.rmtree(self.directory)
 
-    def sweep(self) -> None:
-        """Takes away what a crash left of a deletion, or of the moment before a spec was taken in. A no-op
-        while there is a spec, or somebody is at work."""
-        if self.wanted() is not None:
-            return
-        with self.try_lock() as free, self.try_lock("accept") as quiet:
-            if not free or not quiet or self.wanted() is not None:
-                return
-            if self.tombstone():
-                with suppress(FileNotFoundError):
-                    shutil.rmtree(self.directory)
-            else:
-                with suppress(OSError):
-                    self.directory.rmdir()
-
     # locks -----------------------------------------------------------------------------------
 
     def _lock_file(self, name: str) -> Path:
         directory = self.node.run / "locks"
         directory.mkdir(mode=0o700, exist_ok=True)
-        return directory / f"{self.id}.{name}"
+        return directory / f"{self._key}.{name}"
 
     @contextmanager
     def lock(self, name: str = "apply") -> Iterator[None]:
@@ -306,6 +306,100 @@ class Records:
             yield got
         finally:
             os.close(fd)
+
+
+class Records(SubjectRecords[EnvironmentSpec, State]):
+    """Those of one environment."""
+
+    spec_model = EnvironmentSpec
+    state_model = State
+
+    def __init__(self, node: Node, environment_id: UUID):
+        super().__init__(
+            node, environment_id, key=str(environment_id), directory=node.environment(environment_id)
+        )
+
+    def applied(self) -> EnvironmentSpec | None:
+        """The last spec that was brought about wholly: what a failed change goes back to."""
+        return self._spec("applied.json")
+
+    def standing(self) -> EnvironmentSpec | None:
+        """What the environment should be like now: the newest spec, or, while that one counts as failed, the
+        last one that was brought about. None when there is neither: nothing should be there."""
+        spec = self.wanted()
+        if spec is not None and self.state().failed == spec.generation:
+            return self.applied()
+        return spec
+
+    def set_applied(self, spec: EnvironmentSpec) -> None:
+        self._write("applied.json", spec.model_dump_json())
+
+    def accept(self, spec: EnvironmentSpec) -> bool:
+        """Keeps the spec as what is wanted now; False when a newer one (or a deletion) is known.
+
+        On a full disk `OSError`, but for a deletion: that takes the room that it needs from what it deletes.
+        """
+        try:
+            return self._accept(spec)
+        except OSError as full:
+            if spec.desired is not DesiredState.DELETED or not is_full(full):
+                raise
+            (self.directory / "journal.jsonl").unlink(missing_ok=True)
+            return self._accept(spec, has_no_room=True)
+
+    def about(self, spec: EnvironmentSpec) -> dict[str, object]:
+        return {"desired": spec.desired}
+
+    def sweep(self) -> None:
+        """Takes away what a crash left of a deletion, or of the moment before a spec was taken in. A no-op
+        while there is a spec, or somebody is at work."""
+        if self.wanted() is not None:
+            return
+        with self.try_lock() as free, self.try_lock("accept") as quiet:
+            if not free or not quiet or self.wanted() is not None:
+                return
+            if self.tombstone():
+                with suppress(FileNotFoundError):
+                    shutil.rmtree(self.directory)
+            else:
+                with suppress(OSError):
+                    self.directory.rmdir()
+
+
+class JobState(BaseModel):
+    """How far the node came with one job."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    outcome: JobOutcome | None = None
+    """None: not at its end yet."""
+    failure: Failure | None = None
+    made: Said = NOTHING
+    """What became of it, for people."""
+    bytes: int = 0
+    ended_at: float = 0
+    """Seconds since the epoch."""
+
+
+class JobRecords(SubjectRecords[JobSpec, JobState]):
+    """Those of one job. They are kept for `KEPT_JOB_S` after its end: who asks again is told how it ended."""
+
+    spec_model = JobSpec
+    state_model = JobState
+
+    def __init__(self, node: Node, job_id: UUID):
+        super().__init__(node, job_id, key=f"{_JOB}{job_id}", directory=node.jobs / str(job_id))
+
+    def forget(self) -> None:
+        """Nothing but that it was done is remembered, for as long as a late message may come."""
+        self.bury(self.newest_generation())
+
+    @contextmanager
+    def turn(self, spec: JobSpec) -> Iterator[bool]:
+        """Jobs about one subject are done one after the other: yields False, without waiting, when it is
+        another one's turn. It goes with the process that holds it."""
+        with _turn(self.node, spec) as mine:
+            yield mine
 
 
 def is_full(error: OSError) -> bool:
@@ -350,6 +444,33 @@ def _documents(text: str) -> Iterator[dict[str, object]]:
 
 
 @contextmanager
+def _turn(node: Node, spec: JobSpec) -> Iterator[bool]:
+    directory = node.run / "locks"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    file = directory / f"turn.{spec.about.type}.{spec.about.id}"
+    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
+
+
+def known_jobs(node: Node) -> list[UUID]:
+    """Every job that this node has records of."""
+    found = []
+    with suppress(FileNotFoundError):
+        for entry in os.scandir(node.jobs):
+            with suppress(ValueError):
+                found.append(UUID(entry.name))
+    return found
+
+
+@contextmanager
 def exclusive(node: Node, name: str) -> Iterator[None]:
     """Waits until no other process of this node does what `name` stands for."""
     directory = node.run / "locks"
@@ -373,14 +494,26 @@ def known_environments(node: Node) -> list[UUID]:
 
 def pending_environments(node: Node, *, older_than_s: float = 0) -> list[UUID]:
     """Those that somebody has, or had, something to do for, and that was said so many seconds ago."""
+    return _noted(node, "", older_than_s)
+
+
+def _noted(node: Node, prefix: str, older_than_s: float) -> list[UUID]:
     found = []
     with suppress(FileNotFoundError):
         for entry in os.scandir(node.pending):
             with suppress(ValueError, FileNotFoundError):
+                if not entry.name.startswith(prefix):
+                    continue
+                subject = UUID(entry.name.removeprefix(prefix))
                 # a clock that was set back makes every age negative: then all are looked at
                 if not 0 <= time.time() - entry.stat().st_mtime < older_than_s:
-                    found.append(UUID(entry.name))
+                    found.append(subject)
     return found
+
+
+def pending_jobs(node: Node, *, older_than_s: float = 0) -> list[UUID]:
+    """As `pending_environments`."""
+    return _noted(node, _JOB, older_than_s)
 
 
 def buried_lately(node: Node, environment_id: UUID, seconds: float) -> bool:

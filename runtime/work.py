@@ -1,4 +1,5 @@
-"""One apply in progress: runs its steps, each journalled before it acts, timed, and told to those who watch."""
+"""Work in progress, an apply or a job: runs its steps, each journalled before it acts, timed, and told to those
+who watch."""
 
 import errno
 import time
@@ -6,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 import structlog
 
@@ -16,7 +17,7 @@ from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import advice, changes, refusals, steps
 from runtime.errors import DeadlinePassed, RuntimeFault, Superseded
 from runtime.resources.base import Resource
-from runtime.state import Records
+from runtime.state import Asked, Records, SubjectRecords
 from runtime.watchdog import watchdog
 
 log = structlog.get_logger()
@@ -31,17 +32,18 @@ IN_THE_WAY_S = 5.0
 #: For going back after a failure, whatever the deadline of the failed change was.
 UNDO_DEADLINE_S = 120.0
 
-Verb = Literal["ensure", "remove", "wait"]
+Verb = Literal["ensure", "remove", "wait", "do"]
 
 
 @dataclass
-class Work:
-    """Its steps, its deadline (`until`, of the monotonic clock), and who is told of progress."""
+class Steps:
+    """Of one subject's spec: its steps, its deadline (`until`, of the monotonic clock), and who is told of
+    progress."""
 
-    spec: EnvironmentSpec
-    records: Records
+    spec: Asked
+    records: SubjectRecords[Any, Any]
     until: float
-    tell: Callable[["Work"], object]
+    tell: Callable[[Any], object]
     steps: list[Step] = field(default_factory=list)
     told_at: float = field(default_factory=time.monotonic)
     undoes: bool = False
@@ -53,19 +55,8 @@ class Work:
     _waited_for: tuple[int, float] = (-1, 0.0)
     """Step during which it was first seen that a newer spec waits, and when."""
 
-    def step(
-        self, resource: Resource, verb: Literal["ensure", "remove"], *, interruptible: bool = True
-    ) -> None:
-        """One verb of one resource. Raises what the verb raises; before it acts, when it is `interruptible`,
-        `Superseded` when a newer spec came and `DeadlinePassed` when the time is over."""
-        if interruptible and not self.undoes:
-            self._may_go_on(resource.name)
-        if verb == "ensure":
-            self.run(resource.name, verb, lambda: resource.ensure(self.spec))
-        else:
-            self.run(resource.name, verb, lambda: resource.remove(self.spec.id))
-
-    def _may_go_on(self, before: str) -> None:
+    def may_go_on(self, before: str) -> None:
+        """Raises `Superseded` when a newer spec came and `DeadlinePassed` when the time is over."""
         if self.is_superseded():
             raise Superseded(changes.superseded())
         if time.monotonic() > self.until:
@@ -81,7 +72,7 @@ class Work:
         begin = time.perf_counter()
         self._journal({"verb": verb, "resource": name, "undo": self.undoes})
         self.steps.append(Step(name=name, verb=verb, state=StepState.RUNNING, started_at=started))
-        self._progress(force=verb == "wait")
+        self.progress(force=verb == "wait")
         point = "undo" if self.undoes else verb
         try:
             faults.point(self.records.node, point, "before", name)
@@ -136,7 +127,7 @@ class Work:
             update={"state": state, "duration_ms": round(took, 3), "code": code, "detail": detail}
         )
 
-    def _progress(self, *, force: bool = False) -> None:
+    def progress(self, *, force: bool = False) -> None:
         now = time.monotonic()
         if force or now - self.told_at >= PROGRESS_EVERY_S:
             self.told_at = now
@@ -155,12 +146,32 @@ class Work:
         return why
 
 
+@dataclass
+class Work(Steps):
+    """One apply in progress."""
+
+    spec: EnvironmentSpec
+    records: Records
+
+    def step(
+        self, resource: Resource, verb: Literal["ensure", "remove"], *, interruptible: bool = True
+    ) -> None:
+        """One verb of one resource. Raises what the verb raises; before it acts, when it is `interruptible`,
+        `Superseded` when a newer spec came and `DeadlinePassed` when the time is over."""
+        if interruptible and not self.undoes:
+            self.may_go_on(resource.name)
+        if verb == "ensure":
+            self.run(resource.name, verb, lambda: resource.ensure(self.spec))
+        else:
+            self.run(resource.name, verb, lambda: resource.remove(self.spec.id))
+
+
 def _of_own(error: Exception) -> RuntimeFault:
     said = changes.internal_error(f"{type(error).__name__}: {error}")
     return RuntimeFault(said, code="internal_error", next_step=advice.report_it())
 
 
-def _of_kernel(error: OSError, records: Records) -> RuntimeFault:
+def _of_kernel(error: OSError, records: SubjectRecords[Any, Any]) -> RuntimeFault:
     if error.errno == errno.EDQUOT:
         return RuntimeFault(refusals.disk_limit(), code="disk_limit", next_step=advice.delete_files_inside())
     if error.errno == errno.ENOSPC:

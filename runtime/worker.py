@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,15 @@ from runtime.agent.outbox import Outbox
 from runtime.contract import (
     NODE_APPLY,
     NODE_IMAGE,
+    NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
     PANEL_OBSERVE,
-    PANEL_OBSERVE_IMAGE,
     PANEL_OBSERVE_NODE,
     EnvironmentSpec,
-    ImageReport,
     ImageSpec,
+    JobReport,
+    JobSpec,
     Report,
     node_queue,
     redis_url,
@@ -127,10 +128,6 @@ def this_node() -> Node:
 def send_report(report: Report) -> None:
     """Now, or as soon as the broker is back: by then only the newest of each environment."""
     outbox().send(("report", report.environment_id), PANEL_OBSERVE, report.model_dump(mode="json"))
-
-
-def send_image_report(report: ImageReport) -> None:
-    outbox().send(("image", report.name), PANEL_OBSERVE_IMAGE, report.model_dump(mode="json"))
 
 
 @cache
@@ -246,8 +243,8 @@ def survey() -> None:
 
 @app.task(name=NODE_IMAGE, shared=False)
 def image(document: dict[str, Any]) -> None:
-    """Builds (or deletes) an image; reports its progress."""
-    from runtime.images.service import ensure_image  # noqa: PLC0415
+    """Builds (or deletes) an image, as a job; reports its progress."""
+    from runtime.jobs.images import job_of  # noqa: PLC0415
 
     try:
         spec = ImageSpec.model_validate(document)
@@ -257,8 +254,41 @@ def image(document: dict[str, Any]) -> None:
     if spec.node != this_node().name:
         log.error("image of another node refused", node=spec.node)
         return
-    if _slow or not hand_over(NODE_IMAGE, document):
-        ensure_image(this_node(), spec, send_image_report)
+    job = job_of(spec).model_dump(mode="json")
+    if not hand_over(NODE_JOB, job):
+        do(job)
+
+
+@app.task(name=NODE_JOB, shared=False)
+def do(document: dict[str, Any]) -> None:
+    """Does a job, in a process of its own."""
+    from runtime.jobs.process import NotYet, do_apart  # noqa: PLC0415
+
+    try:
+        spec = JobSpec.model_validate(document)
+    except ValidationError as bad:
+        log.error("job refused", errors=bad.error_count())
+        return
+    if spec.node != this_node().name:
+        log.error("job of another node refused", node=spec.node)
+        return
+    if not _slow and hand_over(NODE_JOB, document):
+        return
+    while True:
+        with suppress(NotYet):
+            do_apart(this_node(), spec, lambda report: _tell(spec, report))
+            return
+        time.sleep(SLOW_TURN_S)
+        if _slow and hand_over(NODE_JOB, document):
+            return
+
+
+def _tell(spec: JobSpec, report: JobReport) -> None:
+    from runtime.jobs.reports import message_of  # noqa: PLC0415
+
+    message = message_of(spec, report)
+    if message is not None:
+        outbox().send(*message)
 
 
 def only_ours() -> None:

@@ -26,7 +26,7 @@ from runtime import happenings
 from runtime.agent.outbox import Outbox
 from runtime.agent.rounds import Rounds, Stuck
 from runtime.agent.vigil import Vigil
-from runtime.contract import PANEL_OBSERVE, Report
+from runtime.contract import NODE_JOB, PANEL_OBSERVE, Report
 from runtime.contract.said import Said
 from runtime.engine import Engine
 from runtime.glance import Glance
@@ -36,8 +36,8 @@ from runtime.host.kmsg import KernelLog, victim_in
 from runtime.host.linkwatch import LinkWatch
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
-from runtime.state import Records, known_environments
-from runtime.worker import hand_over_spec
+from runtime.state import JobRecords, Records, known_environments, pending_jobs
+from runtime.worker import hand_over, hand_over_spec
 
 log = structlog.get_logger()
 
@@ -52,6 +52,8 @@ CLEAN_UP_EVERY_S = 30.0
 #: How often it is looked for work that was cut off, and how old its note must be: who was asked to go on with
 #: it may be about to.
 PENDING_EVERY_S, PENDING_AGE_S = 1.0, 2.0
+#: The same of a job, whose process takes longer to begin.
+JOB_AGE_S = 10.0
 
 
 class Watcher:
@@ -234,10 +236,24 @@ class Watcher:
                 if environment_id not in self._taken_up:
                     self._taken_up.add(environment_id)
                     self._start(self._go_on(environment_id))
+            await loop.run_in_executor(self._pool, self._jobs_cut_off)
             await asyncio.sleep(PENDING_EVERY_S)
 
     def _interrupted(self) -> list[UUID]:
         return self._engine().reconciler.interrupted(older_than_s=PENDING_AGE_S)
+
+    def _jobs_cut_off(self) -> None:
+        """Handed to who does jobs. The edge: with a broker that is away they are looked at again."""
+        try:
+            for job_id in pending_jobs(self._node, older_than_s=JOB_AGE_S):
+                records = JobRecords(self._node, job_id)
+                with records.try_lock() as free:
+                    spec = records.wanted() if free else None
+                if spec is not None and hand_over(NODE_JOB, spec.model_dump(mode="json")):
+                    log.warning("interrupted job", job=str(job_id))
+                    records.mark_pending()  # its age begins anew
+        except Exception:
+            log.exception("jobs not looked at")
 
     async def _go_on(self, environment_id: UUID) -> None:
         log.warning("interrupted work", environment=str(environment_id))

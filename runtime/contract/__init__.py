@@ -25,6 +25,16 @@ from runtime.contract.environment import (
     TenantEnvelope,
 )
 from runtime.contract.image import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.contract.jobs import (
+    BuildImage,
+    DeleteImage,
+    JobOutcome,
+    JobReport,
+    JobSpec,
+    JobWork,
+    Subject,
+    SubjectType,
+)
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.report import (
     EnvironmentEvent,
@@ -40,6 +50,7 @@ from runtime.contract.seal import Sealed
 from runtime.contract.tasks import (
     NODE_APPLY,
     NODE_IMAGE,
+    NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
     PANEL_OBSERVE,
@@ -58,6 +69,7 @@ __all__ = [
     "MOST_SNAPSHOTS",
     "NODE_APPLY",
     "NODE_IMAGE",
+    "NODE_JOB",
     "NODE_LOOK",
     "NODE_SURVEY",
     "PANEL_OBSERVE",
@@ -69,9 +81,11 @@ __all__ = [
     "REPORT_QUEUE",
     "AppOptions",
     "ArchiveFile",
+    "BuildImage",
     "Check",
     "CheckLevel",
     "Credentials",
+    "DeleteImage",
     "DesiredState",
     "Device",
     "EnvironmentEvent",
@@ -82,6 +96,10 @@ __all__ = [
     "ImageSource",
     "ImageSpec",
     "ImageState",
+    "JobOutcome",
+    "JobReport",
+    "JobSpec",
+    "JobWork",
     "Kernel",
     "Kind",
     "Lacking",
@@ -102,6 +120,8 @@ __all__ = [
     "SecurityProfile",
     "Step",
     "StepState",
+    "Subject",
+    "SubjectType",
     "Survey",
     "TenantEnvelope",
     "Ticket",

@@ -33,7 +33,7 @@ class Step(Message):
 
     name: Line
     """For people: "root volume", "network link"."""
-    verb: Literal["ensure", "remove", "wait"]
+    verb: Literal["ensure", "remove", "wait", "do"]
     state: StepState
     started_at: datetime
     duration_ms: Annotated[float, Field(ge=0)] = 0.0

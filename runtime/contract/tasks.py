@@ -2,6 +2,7 @@
 
 NODE_APPLY = "runtime.apply"
 NODE_IMAGE = "runtime.image"
+NODE_JOB = "runtime.do"
 NODE_LOOK = "runtime.look"
 NODE_SURVEY = "runtime.survey"
 PANEL_OBSERVE = "panel.observe"

@@ -44,7 +44,7 @@ def specs(node: Node) -> Specs:
 
 
 def _image(node: Node, source: ImageSource) -> str:
-    from runtime.images.service import ensure_image
+    from runtime.jobs.images import ensure_image
 
     said: list[ImageReport] = []
     ensure_image(node, ImageSpec(node=node.name, name=source.value, source=source), said.append)

@@ -24,6 +24,10 @@ NAMES: Final = {
     "pause": "pause",
     "resume": "resume",
     "shutdown": "shutdown",
+    "image tree": "build of its tree",
+    "image check": "check of its tree",
+    "image in the pool": "image in the pool",
+    "undo": "taking back",
 }
 for _name, _template in NAMES.items():
     add(f"steps:{_name}", _template)

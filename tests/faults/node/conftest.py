@@ -10,7 +10,7 @@ from runtime import faults
 from runtime.contract import ImageSource, ImageSpec
 from runtime.engine import Engine
 from runtime.host import libc
-from runtime.images.service import ensure_image
+from runtime.jobs.images import ensure_image
 from runtime.node import Node
 from tests.host.conftest import engine, make, reports
 from tests.host.support.node import Specs, entered_test_node

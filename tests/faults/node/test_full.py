@@ -23,7 +23,7 @@ from runtime.contract import (
 )
 from runtime.engine import Engine
 from runtime.host import libc
-from runtime.images.service import ensure_image
+from runtime.jobs.images import ensure_image
 from runtime.node import Node
 from runtime.sandboxes.shared.container import init_pid
 from tests.faults.node.conftest import HOST

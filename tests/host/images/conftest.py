@@ -13,8 +13,8 @@ import pytest
 from runtime.contract import ArchiveFile, EnvironmentSpec, ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.images import service
 from runtime.images.archive import Archive
-from runtime.images.service import ensure_image
 from runtime.images.unpack import Caps
+from runtime.jobs.images import ensure_image
 from runtime.node import Node
 from tests.host.isolation.conftest import running
 from tests.host.support.node import Specs

@@ -199,7 +199,7 @@ def test_e10_another_size_is_refused(hand_in: HandIn) -> None:
 def test_e10_what_the_panel_puts_in_its_place_is_not_followed(
     hand_in: HandIn, node: Node, how: str, tmp_path: Path
 ) -> None:
-    from runtime.images.service import ensure_image
+    from runtime.jobs.images import ensure_image
 
     good = hand_in(tar_of(*ROOT), name="swapped")
     assert good.state is ImageState.READY

@@ -4,7 +4,7 @@ import pytest
 
 from runtime.contract import ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.images import busybox as recipe
-from runtime.images.service import ensure_image
+from runtime.jobs.images import ensure_image
 from runtime.node import Node
 
 

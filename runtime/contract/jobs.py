@@ -1,0 +1,97 @@
+"""Jobs: what a node is asked to do once, such as building an image. What is to be so, is a spec (`apply`).
+
+A job is about a subject, and has an id of its own: asked again under the same id, it isn't done twice. A higher
+generation of the same job is the wish to have it cancelled.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, StringConstraints
+
+from runtime.contract.base import CONTRACT_VERSION, Message, Name
+from runtime.contract.image import ImageSpec
+from runtime.contract.report import Step
+from runtime.contract.said import NOTHING, Said
+
+
+class SubjectType(StrEnum):
+    """What operations, specs and jobs can be about."""
+
+    ENVIRONMENT = "environment"
+    TENANT = "tenant"
+    IMAGE = "image"
+
+
+class Subject(Message):
+    type: SubjectType
+    id: Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$", max_length=64)]
+    """A UUID in its usual form, or a name; never a path."""
+
+
+class BuildImage(Message):
+    """Have the image on the node, built anew where it isn't as the spec says."""
+
+    kind: Literal["build"] = "build"
+    image: ImageSpec
+
+
+class DeleteImage(Message):
+    """Have it gone. Environments that were made from it go on."""
+
+    kind: Literal["delete_image"] = "delete_image"
+    image: ImageSpec
+
+
+#: One model for each kind of job; what it is asked with.
+JobWork = Annotated[BuildImage | DeleteImage, Field(discriminator="kind")]
+
+
+class JobSpec(Message):
+    version: Literal[1] = CONTRACT_VERSION
+    node: Name
+    id: UUID
+    about: Subject
+    """Of jobs about the same subject one is done at a time."""
+    work: JobWork
+    generation: Annotated[int, Field(ge=1, le=2)] = 1
+    """2: it is to be cancelled. What it has done by then is taken back; one that has ended stays so."""
+    operation_id: UUID | None = None
+    deadline_s: Annotated[float, Field(ge=1, le=7 * 24 * 3600)] = 3600.0
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.generation > 1
+
+
+class JobOutcome(StrEnum):
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class JobReport(Message):
+    """How far a job is, or how it ended."""
+
+    version: Literal[1] = CONTRACT_VERSION
+    node: Name
+    id: UUID
+    about: Subject
+    operation_id: UUID | None = None
+    sequence: Annotated[int, Field(ge=0)]
+    """As in `Report`: one with a lower number is stale."""
+    at: datetime
+    outcome: JobOutcome | None = None
+    """None: it is at work, and more reports follow."""
+    progress: Annotated[float, Field(ge=0, le=1)] = 0.0
+    message: Said = NOTHING
+    """What is being done, what became of it, or why it failed."""
+    code: Annotated[str, Field(max_length=64)] = ""
+    """Stable cause of a failure."""
+    next_step: Said = NOTHING
+    retryable: bool = True
+    steps: Annotated[tuple[Step, ...], Field(max_length=200)] = ()
+    bytes: Annotated[int, Field(ge=0)] = 0
+    """Size of what was made; 0 where that has none."""

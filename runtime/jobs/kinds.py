@@ -1,0 +1,6 @@
+"""The kinds of job that this version does, by name."""
+
+from runtime.jobs.base import Job
+from runtime.jobs.images import Build, Delete
+
+KINDS: dict[str, Job] = {one.kind: one for one in (Build(), Delete())}

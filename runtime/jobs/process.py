@@ -1,0 +1,80 @@
+"""Has a job done by a process of its own, and ends that when it hangs.
+
+So a job that hangs, or eats memory, takes nobody else's with it. Its reports come back here, to who can keep
+them while the panel is away.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+import structlog
+from pydantic import ValidationError
+
+from runtime.contract import JobReport, JobSpec
+from runtime.jobs.runner import MAX_ATTEMPTS, JobReporter, NotYet
+from runtime.node import Node
+from runtime.state import JobRecords
+from runtime.work import HANG_GRACE_S, UNDO_DEADLINE_S
+
+__all__ = ["NOT_YET", "NotYet", "do_apart"]
+
+log = structlog.get_logger()
+
+#: EX_TEMPFAIL of sysexits.h(3head): the process's own word for `NotYet`.
+NOT_YET = 75
+#: It ends itself when a step hangs; after this much more it is ended from outside.
+_GRACE_S = 60.0
+
+
+def do_apart(node: Node, spec: JobSpec, report: JobReporter) -> None:
+    """Returns when it has ended, or another process is at work on it. One that was killed is followed by
+    another, which goes on with it or takes it back. Raises `NotYet`."""
+    records = JobRecords(node, spec.id)
+    records.accept(spec)
+    with records.turn(spec) as mine:
+        if not mine:  # found out here, since to begin a process takes half a second
+            raise NotYet
+    for _ in range(MAX_ATTEMPTS + 1):
+        status = _run(node, spec, report)
+        if status == NOT_YET:
+            raise NotYet
+        if status == 0:
+            return
+        log.warning("job cut off", job=str(spec.id), status=status)
+
+
+def _run(node: Node, spec: JobSpec, report: JobReporter) -> int:
+    ours, theirs = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "runtime.jobs", f"--home={node.home}", f"--reports={theirs}"],
+            stdin=subprocess.PIPE,
+            pass_fds=(theirs,),
+            start_new_session=True,
+        )
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    listener = threading.Thread(target=_listen, args=(ours, report), daemon=True)
+    listener.start()
+    within_s = spec.deadline_s + HANG_GRACE_S + UNDO_DEADLINE_S + _GRACE_S
+    try:
+        process.communicate(spec.model_dump_json().encode(), timeout=within_s)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    # what it left running, such as a program of a build, may hold the descriptor
+    listener.join(10)
+    return process.returncode
+
+
+def _listen(descriptor: int, report: JobReporter) -> None:
+    with os.fdopen(descriptor, "rb") as lines:
+        for line in lines:
+            with suppress(ValidationError):  # cut off in its middle
+                report(JobReport.model_validate_json(line))
