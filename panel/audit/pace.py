@@ -65,7 +65,9 @@ def _of_tenant(tenant_id: UUID, sequence: int, most: int) -> bool:
 def counted(key: str) -> int:
     """One more within the hour, in the cache; 0 while that is away, when nothing is counted."""
     try:
-        cache.add(key, 0, int(HOUR.total_seconds()))
         return int(cache.incr(key))
+    except ValueError:  # the first of this hour
+        cache.add(key, 1, int(HOUR.total_seconds()))
+        return 1
     except Exception:
         return 0

@@ -166,6 +166,7 @@ def test_the_node_takes_back_what_a_killed_worker_had(server: Path) -> None:
             connection.drain_events(timeout=10)
             time.sleep(0.01)
             connection.default_channel.qos.restore_visible(interval=1)
+            take_back(connection)
     panel = _as(server, "panel")
     assert panel.llen("node.n1") == 1
     assert panel.exists("unacked_mutex.node.n1") == 0
