@@ -30,8 +30,12 @@ _DRAIN_S = 0.1
 #: How long a program that was killed is waited for.
 _REAP_S = 5.0
 
+#: The login that SSH would give: root's own shell as /etc/passwd has it, where that is one.
 SHELL = (
-    'cd "${HOME:-/root}" 2>/dev/null || cd /; if [ -x /bin/bash ]; then exec /bin/bash -l; fi; exec /bin/sh -l'
+    'cd "${HOME:-/root}" 2>/dev/null || cd /; while IFS=: read -r u _ _ _ _ _ s; do'
+    ' [ "$u" = root ] && break; done 2>/dev/null </etc/passwd;'
+    " case $s in */nologin | */false) s=;; esac;"
+    ' for s in "$s" /bin/bash /bin/sh; do [ -x "$s" ] && SHELL=$s && export SHELL && exec "$s" -l; done'
 )
 
 

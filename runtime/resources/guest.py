@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -10,9 +12,11 @@ from uuid import UUID
 from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import steps
+from runtime.errors import RuntimeFault
 from runtime.glance import Glance
+from runtime.host import libc
 from runtime.host.safetree import SafeTree
-from runtime.resources.base import Found, Resource
+from runtime.resources.base import Found, Sandboxed
 from runtime.resources.resolvers import nameservers
 from runtime.resources.unique import make_unique
 
@@ -22,7 +26,7 @@ LONGEST_HASH = 512
 BEGIN, END = "# wadah: begin (changes between these lines are lost)", "# wadah: end"
 
 
-class GuestFiles(Resource):
+class GuestFiles(Sandboxed):
     """Written when what the panel says about them changed, so a tenant's own edits stay otherwise.
 
     What was last written is noted on the root's own top directory, in an attribute that root inside neither
@@ -63,10 +67,12 @@ class GuestFiles(Resource):
             self._write_note(spec.id, {**written, "unfinished": True, "before": keeps})
             if fresh or cut_off or written.get("name") != spec.name:
                 self._write_name(tree, spec.name)
+                self._name_what_runs(spec)
                 changed.append(steps.host_name())
             if fresh or cut_off or written.get("nameservers") != wanted["nameservers"]:
                 lines = "".join(f"nameserver {one}\n" for one in wanted["nameservers"])
                 tree.write("/etc/resolv.conf", lines.encode())
+                self._tell_resolved(tree, wanted["nameservers"])
                 changed.append(steps.resolvers())
             if is_first:
                 changed += make_unique(tree, spec.name)
@@ -93,6 +99,31 @@ class GuestFiles(Resource):
         if not hosts:
             hosts = b"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
         tree.write("/etc/hosts", with_block(hosts, [f"127.0.1.1\t{name}"]))
+
+    def _name_what_runs(self, spec: EnvironmentSpec) -> None:
+        """The name that its kernel gives, at once: by a thread, which enters its namespace and goes."""
+        with suppress(RuntimeFault):  # it doesn't run: its next start gives the name
+            namespace = self.sandbox.open_namespace(spec.id, "uts")
+
+            def work() -> None:
+                with suppress(OSError):  # gone meanwhile
+                    libc.setns(namespace, libc.CLONE_NEWUTS)
+                    socket.sethostname(spec.name)
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            os.close(namespace)
+
+    @staticmethod
+    def _tell_resolved(tree: SafeTree, servers: list[str]) -> None:
+        """systemd-resolved, once it is installed, takes /etc/resolv.conf over and asks nobody unless told here
+        (resolved.conf(5))."""
+        if not tree.is_directory("/etc/systemd"):
+            return
+        tree.make_directory("/etc/systemd/resolved.conf.d")
+        text = f"# wadah: as /etc/resolv.conf had it\n[Resolve]\nDNS={' '.join(servers)}\n"
+        tree.write("/etc/systemd/resolved.conf.d/wadah.conf", text.encode())
 
     @staticmethod
     def _write_credentials(tree: SafeTree, spec: EnvironmentSpec, password: str | None) -> list[Said]:

@@ -42,7 +42,8 @@ def _process(
         )
     process = process_of(node, environment_id)
     known = dict(one.partition("=")[::2] for one in process.get("env", ()))
-    known |= {"HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", **(environment or {})}
+    known |= {"HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
+    known |= environment or {}
     return {
         **process,
         "terminal": terminal,

@@ -2,16 +2,20 @@
 that are shared, and nothing that says there is systemd where there is none."""
 
 import os
+import socket
 import time
 
 import pytest
 
 from runtime.contract import Device, EnvironmentSpec, Limits
+from runtime.engine import Engine
+from runtime.kinds import system
 from runtime.node import Node
-from runtime.oci import config
+from runtime.oci.init import INIT, SYSTEMD_HALTS_AT
 from runtime.sandboxes.shared.cgroup import Cgroup
 from tests.host.conftest import Make
 from tests.host.support.inside import attempt, sh
+from tests.host.support.node import Specs
 
 MIB = 2**20
 
@@ -73,7 +77,7 @@ def test_nothing_says_systemd_where_there_is_none(node: Node, machine: Environme
 @pytest.fixture
 def like_systemd(node: Node, busybox: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> EnvironmentSpec:
     """Started by a worker, whose umask is closed; its init is called systemd."""
-    monkeypatch.setattr(config, "init_of", lambda root: (["/sbin/init"], config.SYSTEMD_HALTS_AT))
+    monkeypatch.setattr(system, "init_of", lambda root: ([INIT], SYSTEMD_HALTS_AT))
     before = os.umask(0o077)
     try:
         return make(devices=(Device.TUN,))
@@ -103,3 +107,28 @@ def test_services_are_told_to_do_without_user_namespaces(
     assert code != 0
     nesting = make(security={"nesting": True})
     assert attempt(node, nesting, f"cat {file}")[0] != 0, "it can have them"
+
+
+def test_renamed_while_it_runs_it_has_the_name_at_once(
+    node: Node, engine: Engine, specs: Specs, machine: EnvironmentSpec
+) -> None:
+    engine.apply(specs.change(machine, name="renamed"))
+    assert sh(node, machine, "hostname; cat /etc/hostname").split() == ["renamed", "renamed"]
+    assert "renamed" in sh(node, machine, "grep 127.0.1.1 /etc/hosts")
+    assert socket.gethostname() != "renamed"
+
+
+def test_a_command_has_a_locale(node: Node, machine: EnvironmentSpec) -> None:
+    assert sh(node, machine, "echo $LANG") == "C.UTF-8"
+
+
+def test_resolved_is_told_whom_to_ask(
+    node: Node, engine: Engine, specs: Specs, machine: EnvironmentSpec
+) -> None:
+    """It takes /etc/resolv.conf over when it is installed."""
+    file = "/etc/systemd/resolved.conf.d/wadah.conf"
+    assert attempt(node, machine, f"cat {file}")[0] != 0, "no systemd"
+    sh(node, machine, "mkdir /etc/systemd")
+    network = {**machine.network.model_dump(), "nameservers": ("192.0.2.53", "2001:db8::53")}
+    engine.apply(specs.change(machine, network=network))
+    assert "DNS=192.0.2.53 2001:db8::53" in sh(node, machine, f"cat {file}")

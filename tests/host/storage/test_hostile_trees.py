@@ -18,6 +18,7 @@ from runtime.images.archive import pretty_name
 from runtime.kinds.system import System
 from runtime.node import Node
 from runtime.resources.guest import GuestFiles
+from runtime.sandboxes import sandbox_of
 from tests.host.support.node import Specs
 
 #: Every path that a host-side action writes or reads, and the directories above.
@@ -134,7 +135,7 @@ def test_d01_nothing_is_written_through_what_lies_in_the_way(
                 },
             )
             try:
-                GuestFiles(node).ensure(changed)
+                GuestFiles(node, sandbox_of(node)).ensure(changed)
             except RuntimeFault as fault:
                 assert "inside" in str(fault), fault
             assert System().command(tree).words == ["/sbin/init"]
@@ -178,7 +179,9 @@ def test_d03_a_host_name_of_the_tenants_own_is_never_read(
 ) -> None:
     tree = node.root_volume(stopped.id)
     (tree / "etc/hosts").write_bytes(b"\x1b]0;taken\x07\0\xff\n127.0.0.1 localhost\n")
-    GuestFiles(node).ensure(specs.change(stopped, name="plain", credentials={"revision": 1000}))
+    GuestFiles(node, sandbox_of(node)).ensure(
+        specs.change(stopped, name="plain", credentials={"revision": 1000})
+    )
     text = (tree / "etc/hosts").read_bytes()
     assert text.startswith(b"\x1b]0;taken\x07\0\xff\n")
     assert text.count(b"127.0.1.1\tplain") == 1
@@ -196,11 +199,13 @@ def test_d03_what_stands_in_place_of_a_hash_keeps_no_change_from_the_tree(
         spec = specs.change(
             stopped, name=name, credentials={"revision": 2000 + number, "root_password_hash": f"$6$a${number}"}
         )
-        GuestFiles(node).ensure(spec)
-        GuestFiles(node).settle(spec)
+        GuestFiles(node, sandbox_of(node)).ensure(spec)
+        GuestFiles(node, sandbox_of(node)).settle(spec)
         assert shadow.read_text().startswith(f"root:$6$a${number}:"), "the new one is written"
     shadow.write_bytes(b"root:" + said + b":1::::::\n")
-    GuestFiles(node).ensure(specs.change(stopped, name="odd-again", credentials={"revision": 2001}))
+    GuestFiles(node, sandbox_of(node)).ensure(
+        specs.change(stopped, name="odd-again", credentials={"revision": 2001})
+    )
     assert (shadow.parent / "hostname").read_text() == "odd-again\n"
 
 
