@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from runtime.install.broker import write_redis
 from runtime.install.caddyfile import Site, Upstreams, caddyfile
 from runtime.install.files import put
 from runtime.install.front import front_of
 from runtime.install.host import ids
 from runtime.install.layout import CHECKOUT, Layout
 from runtime.install.panel import bootstrap, manage
+from runtime.install.redis_config import write_redis
 from runtime.install.say import line, plain
 from runtime.install.up import vendor
 

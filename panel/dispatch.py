@@ -8,7 +8,7 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 
-from panel.broker import BROKER
+from panel.circuit_breaker import BROKER
 from panel.queue import app
 from runtime.contract import (
     NODE_APPLY,
@@ -19,7 +19,7 @@ from runtime.contract import (
     ImageSpec,
     node_queue,
 )
-from runtime.contract.broker import AGAIN, ASKED, UNSHOWN
+from runtime.contract.transport import AGAIN, ASKED, UNSHOWN
 
 log = structlog.get_logger()
 
@@ -29,7 +29,7 @@ def apply_on_commit(
 ) -> None:
     """Send the spec to its node once the running transaction is committed.
 
-    `priority` as in `runtime.contract.broker`; `if_lost` is called when the broker can't be told now.
+    `priority` as in `runtime.contract.transport`; `if_lost` is called when the broker can't be told now.
     """
     document = spec.model_dump(mode="json")
 

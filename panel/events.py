@@ -13,7 +13,7 @@ from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.db import connection, transaction
 
-from panel.broker import BROKER
+from panel.circuit_breaker import BROKER
 from panel.event_layer import EventLayer
 
 log = structlog.get_logger()

@@ -10,7 +10,7 @@ from django.conf import settings
 from kombu import Queue
 
 from runtime.contract import PANEL_QUEUE, REPORT_QUEUE
-from runtime.contract.broker import CONNECT_S, transport_options
+from runtime.contract.transport import CONNECT_S, transport_options
 
 app = Celery("panel")
 
@@ -33,7 +33,7 @@ app.conf.update(
     task_soft_time_limit=100,
     broker_transport_options=transport_options(PANEL_QUEUE),
     broker_connection_timeout=CONNECT_S,
-    worker_consumer="runtime.contract.broker:Consumer",
+    worker_consumer="runtime.contract.transport:Consumer",
     # Celery opens the database anew for each task (6 ms of the 90 from a click to what it shows); see below
     CELERY_DB_REUSE_MAX=2000,
     broker_connection_retry_on_startup=True,

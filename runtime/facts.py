@@ -9,7 +9,7 @@ from uuid import UUID
 from runtime import devices, kinds, sandboxes
 from runtime.contract import Check, CheckLevel, NodeFacts
 from runtime.contract.words import checks
-from runtime.host import cgroup, tasks
+from runtime.host import cgroup, task_room
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
 
@@ -39,7 +39,7 @@ def collect(node: Node) -> NodeFacts:
         ipv6_network=settings.ipv6_network,
         first_slot=settings.first_slot,
         slots=settings.slots,
-        tasks=tasks.for_environments(),
+        tasks=task_room.for_environments(),
         forward_ports=node.forward_ports,
         kinds=tuple(kinds.available()),
         kernels=tuple(sandboxes.available(node)),
@@ -52,7 +52,7 @@ def collect(node: Node) -> NodeFacts:
 
 def _checks(node: Node) -> Iterator[Check]:
     """What isn't as it should be, and matters to whom this node is sold; the rest says `doctor`."""
-    seen = tasks.room(node.cgroup_name)
+    seen = task_room.room(node.cgroup_name)
     if not seen.is_enough:
         yield Check(
             name=checks.tasks(),

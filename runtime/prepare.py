@@ -21,7 +21,7 @@ from pathlib import Path
 from runtime import claims, devices, views
 from runtime.contract.said import plain
 from runtime.errors import HostLacks, RuntimeFault
-from runtime.host import btrfs, cgroup, fuse, libc, loop, mounts, processes, tasks
+from runtime.host import btrfs, cgroup, fuse, libc, loop, mounts, processes, task_room
 from runtime.host.command import ENVIRONMENT, run
 from runtime.node import FIRST_UID, Node, NodeSettings
 from runtime.sandboxes import sandbox_of
@@ -71,7 +71,7 @@ def prepare(
         say(f"disk pool {node.settings.pool_device or node.pool_file}")
     _hide_pool(node)
     _enable_quota(node)
-    most = tasks.for_environments()
+    most = task_room.for_environments()
     if cgroup.groups().bound_tasks(node.cgroup_name, most):
         say(f"at most {most} tasks for all environments, the rest is the host's")
     if start_lxcfs(node):

@@ -46,7 +46,7 @@ from runtime.contract import (
     redis_url,
     slow_queue,
 )
-from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
+from runtime.contract.transport import CONNECT_S, TakeBack, transport_options
 from runtime.node import DEFAULT_HOME, Node
 from runtime.prepare import enter
 
@@ -62,7 +62,7 @@ app.conf.update(
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     worker_prefetch_multiplier=1,
-    worker_consumer="runtime.contract.broker:Consumer",
+    worker_consumer="runtime.contract.transport:Consumer",
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -6,6 +6,6 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        from panel.accounts.witness import listen  # noqa: PLC0415
+        from panel.accounts.signals import listen  # noqa: PLC0415
 
         listen()

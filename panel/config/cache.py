@@ -13,7 +13,7 @@ import structlog
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 
-from panel.broker import BROKER
+from panel.circuit_breaker import BROKER
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from celery.signals import setup_logging, task_prerun
 from django.db import close_old_connections
 
 from panel.queue import app
-from runtime.contract.broker import TakeBack
+from runtime.contract.transport import TakeBack
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from panel.broker import BROKER
+from panel.circuit_breaker import BROKER
 from panel.clock.steady import BEAT_KEY, age_of
 from panel.environments.models import Environment
 from panel.http.client import client_address, is_of_this_machine

@@ -14,6 +14,7 @@ from django.utils import timezone
 from panel import events, words
 from panel.clock.services import follow, mend_future
 from panel.clock.steady import BEAT_KEY, Moment
+from panel.database_retry import until_stored
 from panel.environments import observe as observing
 from panel.environments import services
 from panel.environments.features import FEATURES
@@ -23,7 +24,6 @@ from panel.nodes.models import SILENT_AFTER, Node
 from panel.nodes.sealed import from_node
 from panel.operations import services as operations
 from panel.operations.models import OPEN_STATES, Operation, OperationState
-from panel.patience import until_stored
 from runtime.contract import PANEL_OBSERVE, Report
 
 log = structlog.get_logger()

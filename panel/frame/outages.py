@@ -8,7 +8,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from panel.broker import BROKER
+from panel.circuit_breaker import BROKER
 from panel.clock.steady import BEAT_KEY, age_of
 from panel.environments.models import Environment
 from panel.nodes.models import Node, NodeState

@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
+from panel.database_retry import until_stored
 from panel.images import services
 from panel.nodes.sealed import from_node
-from panel.patience import until_stored
 from runtime.contract import PANEL_OBSERVE_IMAGE, ImageReport
 
 

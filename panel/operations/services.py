@@ -14,8 +14,8 @@ from panel.errors import TooMany
 from panel.operations.models import OPEN_STATES, UNHEARD, Operation, OperationKind, OperationState
 from panel.prepared import Given, Prepared, PreparedUpdate
 from panel.rights.actor import Actor
-from runtime.contract.broker import ASKED, MANY
 from runtime.contract.said import NOTHING, Said
+from runtime.contract.transport import ASKED, MANY
 
 #: How long after the node's own deadline a report may still be under way.
 GRACE = timedelta(seconds=30)

@@ -59,8 +59,8 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
 
 def build(node: Node) -> Starlette:
     """The application with all that runs beside it."""
-    from runtime.agent.metrics import NODE_EVERY_S, SURVEY_EVERY_S, USAGE_EVERY_S, Sampler  # noqa: PLC0415
     from runtime.agent.outbox import Outbox  # noqa: PLC0415
+    from runtime.agent.usage_sampler import NODE_EVERY_S, SURVEY_EVERY_S, USAGE_EVERY_S, Sampler  # noqa: PLC0415
     from runtime.agent.watcher import Watcher  # noqa: PLC0415
     from runtime.worker import configure  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ import structlog
 from celery import Celery
 
 from runtime.contract import REPORT_QUEUE, Sealed
-from runtime.contract.broker import UNSHOWN
+from runtime.contract.transport import UNSHOWN
 from runtime.node import Node
 
 log = structlog.get_logger()

@@ -22,10 +22,10 @@ from uuid import UUID
 
 import structlog
 
-from runtime import happenings
+from runtime import events
+from runtime.agent.init_watch import InitWatch
 from runtime.agent.outbox import Outbox
 from runtime.agent.rounds import Rounds, Stuck
-from runtime.agent.vigil import Vigil
 from runtime.contract import NODE_JOB, PANEL_OBSERVE, Report
 from runtime.contract.said import Said
 from runtime.engine import Engine
@@ -65,7 +65,7 @@ class Watcher:
         self._pool = pool
         self._inotify = Inotify()
         self._sandbox = sandbox_of(node)
-        self._vigil = Vigil(self._sandbox, self._lost)
+        self._init_watch = InitWatch(self._sandbox, self._lost)
         self._links: dict[str, UUID] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._taken_up: set[UUID] = set()
@@ -102,7 +102,7 @@ class Watcher:
                 log.warning(
                     "the kernel's log can't be read: out-of-memory kills have no name", error=str(refused)
                 )
-            undo.callback(self._vigil.close)
+            undo.callback(self._init_watch.close)
             undo.callback(self._repairs.shutdown, wait=False, cancel_futures=True)
             undo.callback(lambda: [task.cancel() for task in self._tasks])
             self._all()
@@ -182,7 +182,7 @@ class Watcher:
 
     def _look(self, environment_id: UUID) -> None:
         self._links[self._node.link_name(environment_id)] = environment_id
-        self._vigil.look(environment_id)
+        self._init_watch.look(environment_id)
 
     def _lost(self, environment_id: UUID) -> None:
         """Its init or its monitor ended."""
@@ -194,7 +194,7 @@ class Watcher:
     async def _monitor_lost(self, environment_id: UUID) -> None:
         records, reports = Records(self._node, environment_id), self._engine().reports
         await self._in_thread(
-            "loss not told", environment_id, lambda: happenings.note_lost_monitor(records, reports)
+            "loss not told", environment_id, lambda: events.note_lost_monitor(records, reports)
         )
 
     # what the kernel says ---------------------------------------------------------------------------
@@ -209,7 +209,7 @@ class Watcher:
     async def _killed(self, environment_id: UUID, name: str, pid: int) -> None:
         records, reports = Records(self._node, environment_id), self._engine().reports
         await self._in_thread(
-            "kill not told", environment_id, lambda: happenings.note_oom(records, reports, name, pid)
+            "kill not told", environment_id, lambda: events.note_oom(records, reports, name, pid)
         )
 
     def _links_gone(self, links: LinkWatch) -> None:
@@ -267,8 +267,8 @@ class Watcher:
             return
         reconciler, reports, glance = self._looks.reconciler, self._looks.reports, self._glance
         records = reconciler.known(environment_id)
-        happenings.note_lost_monitor(records, reports, glance)
-        happenings.note_unnamed_ooms(records, reports)
+        events.note_lost_monitor(records, reports, glance)
+        events.note_unnamed_ooms(records, reports)
         # last: what takes the environment's lock now would be in the way of the repair
         reconciler.look(environment_id, glance, self._repair, self._has_ended)
 
@@ -293,7 +293,7 @@ class Watcher:
         engine = self._engine()
         try:
             engine.sandbox.stop(stuck.environment_id, timeout_s=0)
-            happenings.note_stuck(Records(self._node, stuck.environment_id), engine.reports)
+            events.note_stuck(Records(self._node, stuck.environment_id), engine.reports)
         except Exception:
             log.exception("not ended", environment=str(stuck.environment_id))
 

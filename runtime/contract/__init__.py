@@ -47,7 +47,7 @@ from runtime.contract.report import (
     UsageReport,
 )
 from runtime.contract.seal import Sealed
-from runtime.contract.tasks import (
+from runtime.contract.task_names import (
     NODE_APPLY,
     NODE_IMAGE,
     NODE_JOB,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from runtime.host import tasks
+from runtime.host import task_room
 from runtime.install import place
 from runtime.install.front import front_of
 from runtime.install.host import NODE_PACKAGES, PANEL_PACKAGES, there
@@ -234,7 +234,7 @@ def _tasks(layout: Layout) -> Check:
         mark = json.loads((layout.home / "node" / "node.json").read_text()).get("mark", "")
     except (OSError, ValueError):
         mark = ""
-    seen = tasks.room(f"wadah-{mark}" if mark else "wadah")
+    seen = task_room.room(f"wadah-{mark}" if mark else "wadah")
     if seen.is_enough:
         return Check("tasks", "ok", seen.found)
-    return Check("tasks", "weak", seen.found, tasks.WHY, tasks.REMEDY)
+    return Check("tasks", "weak", seen.found, task_room.WHY, task_room.REMEDY)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import NoReturn
 
 from runtime.install import crowd
-from runtime.install.broker import share_report_key, write_redis
 from runtime.install.caddyfile import Upstreams, caddyfile, site_of
 from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.host import ids
 from runtime.install.layout import Layout
+from runtime.install.redis_config import share_report_key, write_redis
 from runtime.install.say import Stop
 
 #: Requests with an archive that are listened to at once; of them, `panel.images.archives` takes in a few.

@@ -107,7 +107,7 @@ def empty_redis() -> None:
     import redis
     from django.core.cache.backends.locmem import LocMemCache
 
-    from panel.broker import BROKER
+    from panel.circuit_breaker import BROKER
     from panel.http.database import DATABASE
 
     redis.Redis(unix_socket_path=str(HOME / "run" / "redis.sock")).flushall()

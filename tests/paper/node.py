@@ -44,9 +44,9 @@ from runtime.contract import (
     node_queue,
 )
 from runtime.contract import Kind as KindName
-from runtime.contract.broker import CONNECT_S, TakeBack, transport_options
 from runtime.contract.environment import Device, Kernel
 from runtime.contract.image import ImageState
+from runtime.contract.transport import CONNECT_S, TakeBack, transport_options
 from runtime.engine import Engine
 from runtime.kinds import Toolbox
 from runtime.node import Node, NodeSettings, default_settings
@@ -249,7 +249,7 @@ def celery_of(node: Node) -> Celery:
         task_create_missing_queues=True,
         task_default_queue=queue,
         task_ignore_result=True,
-        worker_consumer="runtime.contract.broker:Consumer",
+        worker_consumer="runtime.contract.transport:Consumer",
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
         worker_prefetch_multiplier=1,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from runtime.contract.broker import refuse_errands
+from runtime.contract.transport import refuse_errands
 
 _ERRAND = [{"task": "runtime.apply", "options": {"queue": "node.other"}}]
 

@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from kombu.transport import TRANSPORT_ALIASES
 
 from panel.config.env import PanelEnv
-from runtime.contract import broker
+from runtime.contract import transport
 from runtime.contract.redis_url import broker_url, check, client_url
 
 WAYS = ["redis://h", "redis://u:p@h:1/0", "rediss://h", "rediss://u:p@h:1?ssl_ca_certs=/ca.pem", "unix:///run/r.sock",
@@ -26,8 +26,8 @@ WAYS = ["redis://h", "redis://u:p@h:1/0", "rediss://h", "rediss://u:p@h:1?ssl_ca
 @pytest.mark.parametrize("url", [*WAYS, "REDISS://h"])
 def test_every_way_leads_to_our_transport(url: str) -> None:
     connection = Connection(broker_url(url))
-    assert connection.get_transport_cls() is broker.Transport
-    assert connection.get_transport_cls().Channel is broker.Channel
+    assert connection.get_transport_cls() is transport.Transport
+    assert connection.get_transport_cls().Channel is transport.Channel
     assert bool(connection.ssl) is url.lower().startswith("rediss")
 
 
@@ -43,7 +43,7 @@ def test_no_other_transport_is_known() -> None:
     ):
         with pytest.raises((KeyError, ValueError)):
             Connection(url).get_transport_cls()
-    assert Connection("rediss+socket:///x").get_transport_cls() is broker.Transport
+    assert Connection("rediss+socket:///x").get_transport_cls() is transport.Transport
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_forged_queue_is_of_no_use_by_tls_either(by_tls: tuple[int, Path]) -> 
     client = redis.Redis.from_url(client_url(url).replace(f"{port}/1", f"{port}/0"))
     client.lpush("reports", "no message at all", json.dumps(forged))
     app = Celery(broker=broker_url(url))
-    app.conf.broker_transport_options = broker.transport_options("panel")
+    app.conf.broker_transport_options = transport.transport_options("panel")
     with app.connection() as connection:
         seen: list[Any] = []
         with connection.Consumer(Queue("reports"), callbacks=[lambda _, message: seen.append(message)]):
@@ -157,7 +157,7 @@ def test_a_forged_queue_is_of_no_use_by_tls_either(by_tls: tuple[int, Path]) -> 
                 if seen:
                     break
         assert seen[0].delivery_info["routing_key"] == "reports"
-        broker.take_back(connection)
+        transport.take_back(connection)
     assert client.llen("node.n2") == 0
     assert client.llen("reports") == 1
 

@@ -13,16 +13,20 @@ from celery import Celery
 from kombu import Queue
 
 from runtime.contract import PANEL_OBSERVE, PANEL_QUEUE, REPORT_QUEUE
-from runtime.contract.broker import refuse_strangers, take_back, transport_options
-from runtime.install import broker
+from runtime.contract.transport import refuse_strangers, take_back, transport_options
+from runtime.install import redis_config
 from runtime.install.layout import Layout
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     directory = tmp_path_factory.mktemp("redis")
-    rights = {"admin": broker._ADMIN, "panel": broker._PANEL, "node": broker.node_rights("n1")}
-    users = [broker._user(name, f"password of {name}", words) for name, words in rights.items()]
+    rights = {
+        "admin": redis_config._ADMIN,
+        "panel": redis_config._PANEL,
+        "node": redis_config.node_rights("n1"),
+    }
+    users = [redis_config._user(name, f"password of {name}", words) for name, words in rights.items()]
     (directory / "acl").write_text("user default off\n" + "\n".join(users) + "\n")
     socket = directory / "sock"
     words = [
@@ -174,6 +178,6 @@ def test_the_node_takes_back_what_a_killed_worker_had(server: Path) -> None:
 
 
 def test_its_memory_has_an_end(tmp_path: Path) -> None:
-    text = broker._configuration(Layout(tmp_path))
+    text = redis_config._configuration(Layout(tmp_path))
     found = next(line for line in text.splitlines() if line.startswith("maxmemory "))
     assert 128 * 2**20 <= int(found.split()[1]) <= 2 * 2**30

@@ -31,7 +31,7 @@ from panel.rights.permissions import Permission
 from panel.tenants.models import TenantState
 from panel.tenants.selectors import refuse_suspended
 from runtime.contract import DesiredState, Limits
-from runtime.contract.broker import AGAIN
+from runtime.contract.transport import AGAIN
 
 #: Fields of the intent that cancelling or a failed update puts back.
 INTENT = (

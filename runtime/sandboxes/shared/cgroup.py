@@ -14,7 +14,7 @@ from runtime.contract.said import Said
 from runtime.contract.words import advice, drift, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.glance import Glance
-from runtime.host import tasks
+from runtime.host import task_room
 from runtime.host.cgroup import LEAST_GROUPS, MOST_GROUPS, GroupLimits, groups
 from runtime.node import Node
 from runtime.resources.base import Found, Resource
@@ -54,7 +54,7 @@ class Cgroup(Resource):
 
     def check(self, spec: EnvironmentSpec) -> None:
         """What one is promised is never more than all together may have."""
-        most = tasks.for_environments()
+        most = task_room.for_environments()
         if spec.limits.processes > most:
             raise RuntimeFault(
                 refusals.too_many_processes(spec.limits.processes, most),

@@ -13,7 +13,7 @@ import pytest
 from runtime.agent import ptys
 from runtime.console.terminals import KEPT_ENDED, close_terminal, find, open_terminal
 from runtime.contract import EnvironmentSpec, Limits, SecurityProfile
-from runtime.host import btrfs, tasks
+from runtime.host import btrfs, task_room
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
 from runtime.sandboxes.shared.cgroup import Cgroup
@@ -485,8 +485,8 @@ def test_b07_all_together_leave_the_host_its_own(
     """The group above all tenants ends before the numbers of the kernel do."""
     groups = Cgroup(node).groups
     spec = victim(processes=10_000, memory_mb=256)
-    assert groups.limits(node.cgroup_name)["pids.max"] == str(tasks.for_environments())
-    assert tasks.for_environments() <= tasks.host_room() - 4096
+    assert groups.limits(node.cgroup_name)["pids.max"] == str(task_room.for_environments())
+    assert task_room.for_environments() <= task_room.host_room() - 4096
     most = groups.usage(node.cgroup_name).processes + 60
     groups.bound_tasks(node.cgroup_name, most)
     try:
@@ -494,7 +494,7 @@ def test_b07_all_together_leave_the_host_its_own(
         assert 40 < Cgroup(node).usage(spec.id).processes <= most
         assert subprocess.run(["/bin/true"], check=True, timeout=20).returncode == 0
     finally:
-        groups.bound_tasks(node.cgroup_name, tasks.for_environments())
+        groups.bound_tasks(node.cgroup_name, task_room.for_environments())
     sh(node, spec, "killall sleep")
     assert sh(node, neighbour, "echo alive") == "alive"
 

@@ -2,7 +2,7 @@
 
 from runtime.contract import Limits
 from runtime.engine import Engine
-from runtime.host import tasks
+from runtime.host import task_room
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
 from runtime.sandboxes.shared.cgroup import Cgroup
@@ -70,7 +70,7 @@ def test_b07_nobody_is_promised_more_tasks_than_all_may_have(
     make: Make, node: Node, engine: Engine, specs: Specs
 ) -> None:
     spec = make()
-    most = tasks.for_environments()
+    most = task_room.for_environments()
     limits = spec.limits.model_copy(update={"processes": most + 1})
     report = engine.apply(specs.change(spec, limits=limits))
     assert report is not None

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from panel import dispatch
-from panel.broker import QUICK_S, Breaker
+from panel.circuit_breaker import QUICK_S, Breaker
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from panel.operations.models import Operation, OperationKind
 from panel.operations.services import SHARE, admit
 from panel.tenants.models import Tenant
 from runtime.contract import DesiredState, ObservedState
-from runtime.contract.broker import ASKED, MANY
+from runtime.contract.transport import ASKED, MANY
 from runtime.contract.words import steps
 from tests.panel.support.factories import administrator, environment, gone, member, node, reported, tenant
 

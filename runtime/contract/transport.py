@@ -17,7 +17,7 @@ from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport import TRANSPORT_ALIASES, redis
 
-from runtime.contract.tasks import PANEL_REPORTS, REPORT_QUEUE
+from runtime.contract.task_names import PANEL_REPORTS, REPORT_QUEUE
 
 log = structlog.get_logger()
 

@@ -15,7 +15,7 @@ from runtime.sandboxes import Sandbox
 SETTLE_S = 0.3
 
 
-class Vigil:
+class InitWatch:
     """Use inside an event loop. `lost` is called with an environment whose monitor or init went and whose
     other one did not say why."""
 
