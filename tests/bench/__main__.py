@@ -94,7 +94,7 @@ def _options() -> argparse.Namespace:
         "names",
         nargs="*",
         metavar="name",
-        help=f"of {', '.join(FIGURES)}; or faults; or seen; or scale",
+        help=f"of {', '.join(FIGURES)}; or faults; or seen; or scale; or packages",
     )
     parser.add_argument("--runs", type=int, default=30, help="of each figure (30)")
     parser.add_argument("--fill", type=int, default=0, metavar="N", help="N idle environments beside (0)")

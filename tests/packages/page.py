@@ -17,7 +17,13 @@ options: those that an administrator, or a plan, gives (the last column says whi
 
 def page(groups: Sequence[Group], image: str, default: dict[str, Result], options: dict[str, Result]) -> str:
     """The whole text. `default` and `options`: results by the service's name."""
-    services = [(group, one) for group in groups for one in group.services if one.name in default]
+    services = [
+        (group, one)
+        for group in groups
+        for one in group.services
+        if one.name in default and not default[one.name].was_cut_off
+    ]
+    missing = sum(len(group.services) for group in groups) - len(services)
     works = sum(default[one.name].works for _, one in services)
     more = sum(
         one.name in options and options[one.name].works for _, one in services if not default[one.name].works
@@ -26,7 +32,8 @@ def page(groups: Sequence[Group], image: str, default: dict[str, Result], option
     lines = [
         _HEAD,
         f"Image {image}, Linux {platform.release()}, {day}: of {len(services)}, "
-        f"**{works} work in the default class**, {more} more with options.",
+        f"**{works} work in the default class**, {more} more with options. "
+        f"Not tried yet: {missing} of the catalogue (`tests/packages/catalogue.toml`).",
         "",
         "| package | installed | up | answered | after a reboot | with options | |",
         "|---|---|---|---|---|---|---|",

@@ -31,6 +31,11 @@ class Result:
     def works(self) -> bool:
         return self.installed and self.up and self.answered and self.after_reboot
 
+    @property
+    def was_cut_off(self) -> bool:
+        """It never came to be installed, since the one before it was cut off in the middle."""
+        return not self.installed and "dpkg was interrupted" in self.said
+
     def document(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -101,7 +106,8 @@ class Trial:
     def _install(self, service: Service) -> None:
         result = self.results[service.name]
         options = "-o Dpkg::Options::=--force-unsafe-io -o Dpkg::Options::=--force-confold"
-        install = f"DEBIAN_FRONTEND=noninteractive apt-get install -qqy {options} {service.packages} </dev/null"
+        install = f"dpkg --configure -a; apt-get install -qqy {options} {service.packages} </dev/null"
+        install = f"export DEBIAN_FRONTEND=noninteractive; {install}"
         code, said = self._do(install, INSTALL_S)
         result.installed = code == 0
         if code == 0 and service.setup:
