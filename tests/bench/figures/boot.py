@@ -38,18 +38,19 @@ def measure(bench: Bench) -> Iterator[Row | Skipped]:
 
 
 def _times(bench: Bench, made: str) -> tuple[float, float] | None:
-    """When systemd started and when it reached multi-user, in seconds of the host's monotonic clock, which
-    environments share."""
-    answer = bench.client.call(
-        "POST",
-        f"/environments/{made}/exec",
-        {"command": ["/bin/sh", "-c", "systemctl show -P UserspaceTimestampMonotonic; "
-                     "systemctl show -P ActiveEnterTimestampMonotonic multi-user.target"]},
-    )  # fmt: skip
-    words = answer.body.get("stdout", "").split() if answer.status == 200 else []
-    if len(words) != 2 or not all(word.isdigit() and int(word) for word in words):
+    """When systemd started and when it reached multi-user, in seconds of the host's monotonic clock; that of an
+    environment began with it (time_namespaces(7))."""
+    script = (
+        "systemctl show -P UserspaceTimestampMonotonic;"
+        "systemctl show -P ActiveEnterTimestampMonotonic multi-user.target; cat /proc/self/timens_offsets"
+    )
+    answer = bench.client.call("POST", f"/environments/{made}/exec", {"command": ["/bin/sh", "-c", script]})
+    lines = answer.body.get("stdout", "").splitlines() if answer.status == 200 else []
+    if len(lines) < 2 or not all(line.isdigit() and int(line) for line in lines[:2]):
         return None
-    return int(words[0]) / 1e6, int(words[1]) / 1e6
+    offsets = {words[0]: int(words[1]) + int(words[2]) / 1e9 for words in map(str.split, lines[2:])}
+    began = offsets.get("monotonic", 0.0)
+    return int(lines[0]) / 1e6 - began, int(lines[1]) / 1e6 - began
 
 
 def _ms(text: str) -> float:
