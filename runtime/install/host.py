@@ -36,7 +36,6 @@ PANEL_PACKAGES = {
     "redis-server": "redis-server",
     "caddy": "caddy",
     "setpriv": "util-linux",
-    "npm": "npm",
     "/usr/share/zoneinfo/UTC": "tzdata",  # Celery's and Django's time zones
 }
 TEST_PACKAGES = {
@@ -48,6 +47,9 @@ TEST_PACKAGES = {
     "docker-compose": "docker-compose",
     "strace": "strace",
     "shellcheck": "shellcheck",
+    "npm": "npm",
+    "slirp4netns": "slirp4netns",  # the way out of a bare machine's own network
+    "git": "git",
 }
 
 

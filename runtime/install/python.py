@@ -41,6 +41,9 @@ def ensure(directory: Path, lock: Path, *, beside: bool = False) -> bool:
             if pause_s is None:
                 raise
             time.sleep(pause_s)
+    if not beside:  # what was there beside it is gone
+        for other in directory.glob("*.sha256"):
+            other.unlink()
     stamp.write_text(wanted)
     return True
 

@@ -100,9 +100,18 @@ GROUPS = (
     Group("tests/e2e", 900, processes=2),
     Group("tests/faults", 900, processes=3),
 )
+#: Run by its name alone: it fetches all that a machine may lack, from mirror and indexes.
+BARE_MACHINE = "fresh"
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
 #: its patience's end. More are a defect.
 MOST_AGAIN = 5
+
+
+def by_name(arguments: list[str]) -> list[str]:
+    """A group may come first by its name alone: `fresh` is `tests/fresh`."""
+    names = {group.directory.removeprefix("tests/") for group in GROUPS} | {BARE_MACHINE}
+    first = [f"tests/{one}" if one in names else one for one in arguments[:1]]
+    return [*first, *arguments[1:]]
 
 
 def needs_node(arguments: list[str]) -> bool:
@@ -156,6 +165,7 @@ def prepare(packages: Mapping[str, str] = ALL_PACKAGES, *, panel: bool = True) -
 
 def run_tests(arguments: list[str]) -> int:
     """With arguments: pytest with just these. Without: all checks and all groups; 0 when all passed."""
+    arguments = by_name(arguments)
     environment = prepare(ALL_PACKAGES if needs_node(arguments) else {}, panel=needs_panel(arguments))
     if arguments:
         return subprocess.run(

@@ -19,6 +19,7 @@ from runtime.install.host import (
     ensure_user,
     install_packages,
     run,
+    there,
 )
 from runtime.install.layout import CHECKOUT, DEFAULT_HOME, Layout
 from runtime.install.panel import bootstrap, known_admin, knows_token, manage, wait_until_ready
@@ -132,9 +133,12 @@ def _undone_on_failure(layout: Layout) -> "Iterator[list[_Build]]":
 
 
 def vendor(layout: Layout) -> None:
-    """Front-end packages from npm into static/vendor; a release has them already."""
+    """Front-end packages from npm into static/vendor; a release has them already. Where the machine has no npm,
+    one comes from the Python index: in seconds, where Debian's brings some 350 packages along."""
     if not (CHECKOUT / "panel" / "config" / "vendor.py").exists():
         return
+    if not there("npm"):
+        python.ensure(layout.venv, CHECKOUT / "requirements" / "npm.lock", beside=True)
     run([layout.python, "-m", "panel.config.vendor"], timeout_s=600, cwd=CHECKOUT, log=layout.log / "up.log",
         environment={**os.environ, "PYTHONPATH": str(CHECKOUT)})  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.install.testing import needs_node, needs_panel
+from runtime.install.testing import by_name, needs_node, needs_panel
 
 
 @pytest.mark.parametrize(
@@ -21,3 +21,17 @@ from runtime.install.testing import needs_node, needs_panel
 )
 def test_by_its_path(arguments: list[str], node: bool, panel: bool) -> None:
     assert (needs_node(arguments), needs_panel(arguments)) == (node, panel)
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        (["fresh"], ["tests/fresh"]),
+        (["host", "-k", "unit"], ["tests/host", "-k", "unit"]),
+        (["tests/unit/test_clock.py"], ["tests/unit/test_clock.py"]),
+        (["-k", "host"], ["-k", "host"]),
+        ([], []),
+    ],
+)
+def test_a_group_by_its_name(said: list[str], meant: list[str]) -> None:
+    assert by_name(said) == meant
