@@ -8,15 +8,16 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 from panel.api import answers_people as people
 from panel.api import answers_provider as provider
 from panel.api.answer import Answer, List
 from panel.environments.states import State
+from panel.environments.document import Intent
 from panel.operations.models import OperationKind, OperationState
 from panel.tenants.models import SuspendedHow, TenantState
-from runtime.contract import DesiredState, Device, Kernel, Kind
+from runtime.contract import DesiredState, Kernel, Kind
 
 
 class Limits(Answer):
@@ -46,7 +47,15 @@ class Usage(Answer):
     oom_kills: int
 
 
-class Environment(Answer):
+#: Each option with the type that the intent has for it.
+_Options: type[Answer] = create_model(  # type: ignore[call-overload]
+    "_Options",
+    __base__=Answer,
+    **{name: (field.annotation, ...) for name, field in Intent.model_fields.items()},
+)
+
+
+class Environment(_Options):
     id: UUID
     name: str
     description: str
@@ -59,7 +68,6 @@ class Environment(Answer):
     kernel: Kernel
     image: str
     tags: list[str]
-    limits: Limits
     plan: str | None = Field(description="Slug of its plan.")
     plan_version: int | None
     follows_plan: bool = Field(description="Gets each new version of its plan.")
@@ -69,11 +77,9 @@ class Environment(Answer):
     )
     addresses: list[str]
     ssh_keys: list[str]
-    restart: dict[str, Any]
-    network: dict[str, Any]
-    security: dict[str, Any]
-    devices: list[Device]
-    stop_timeout_s: float
+    pending_restart: dict[str, Any] = Field(
+        description="Options that wait for its next start, each with the value that holds until then."
+    )
     version: int = Field(description="Counts up with every change; for If-Match.")
     generation: int = Field(description="Counts up with every change that is wanted.")
     observed_generation: int = Field(description="Of the newest change that the node has brought about.")

@@ -1,15 +1,15 @@
 """What requests hold, for the OpenAPI document: an example of each, and the fields of what is a plain object in
 the handlers, since the contract checks it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
 from pydantic import BaseModel
 
-from panel.environments.inputs import NETWORK_OPTIONS
+from panel.environments.document import Intent
 from panel.plans.terms import Allowances, Choices
-from runtime.contract import Device, Limits, Network, RestartPolicy, SecurityProfile
+from runtime.contract import Device, Limits
 
 _LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096}
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEVGtcjpm7JpkmpEDzEpMCcYyBGnXMFNXfMbqXgvKAZX me@laptop"
@@ -89,17 +89,19 @@ EXAMPLES: dict[str, Any] = {
 }
 
 
+def _parts() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Options of an environment that have fields of their own."""
+    for name, field in Intent.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield name, field.annotation
+
+
 #: Fields that are plain objects in the handlers: by schema and name, the model that checks them, and whether a
 #: part of it is enough.
 _FIELDS: dict[tuple[str, str], tuple[type[BaseModel], bool]] = {
     ("NewEnvironment", "limits"): (Limits, False),
-    ("NewEnvironment", "network"): (Network, True),
-    ("NewEnvironment", "security"): (SecurityProfile, True),
-    ("NewEnvironment", "restart"): (RestartPolicy, True),
-    ("EnvironmentToChange", "limits"): (Limits, True),
-    ("EnvironmentToChange", "network"): (Network, True),
-    ("EnvironmentToChange", "security"): (SecurityProfile, True),
-    ("EnvironmentToChange", "restart"): (RestartPolicy, True),
+    **{("NewEnvironment", name): (model, True) for name, model in _parts() if model is not Limits},
+    **{("EnvironmentToChange", name): (model, True) for name, model in _parts()},
     ("Clone", "limits"): (Limits, False),
     ("NewPlan", "limits"): (Limits, False),
     ("NewPlan", "allowances"): (Allowances, True),
@@ -120,8 +122,6 @@ def describe_bodies(document: dict[str, Any]) -> None:
             schemas.update(made.pop("$defs", {}))
             if in_part:
                 made.pop("required", None)
-            if model is Network:
-                made["properties"] = {one: made["properties"][one] for one in sorted(NETWORK_OPTIONS)}
             schemas[name] = made
         properties = schemas[schema]["properties"]
         properties[field] = _reference(properties[field], name)

@@ -5,6 +5,7 @@ cause (`UNHEARD`), when a node says nothing, is `environments.tasks.end_overdue`
 """
 
 import uuid
+from typing import Any
 
 from django.conf import settings
 from django.core.validators import RegexValidator
@@ -12,6 +13,7 @@ from django.db import models
 
 from panel.environments import states
 from panel.environments.states import State
+from panel.environments.document import Intent
 from panel.rights.place import Place
 from panel.rights.scope import Scoped
 from panel.said import SaidField
@@ -76,16 +78,8 @@ class Environment(models.Model):
     image = models.CharField(max_length=64)
     slot = models.PositiveIntegerField(null=True, blank=True)
     """Number of its user ids on the node; None once the cool-down after its deletion is over."""
-    limits = models.JSONField()
-    """As `runtime.contract.Limits`."""
-    network_options = models.JSONField(default=dict, blank=True)
-    """`nameservers`, `allow_private`, `allow_smtp` as in `runtime.contract.Network`."""
-    security = models.JSONField(default=dict, blank=True)
-    """As `runtime.contract.SecurityProfile`."""
-    devices = models.JSONField(default=list, blank=True)
-    """Paths, as `runtime.contract.Device`."""
-    restart = models.JSONField(default=dict, blank=True)
-    """As `runtime.contract.RestartPolicy`."""
+    intent = models.JSONField()
+    """As `panel.environments.document.Intent`."""
     app = models.JSONField(null=True, blank=True)
     """As `runtime.contract.AppOptions`."""
     ssh_keys = models.JSONField(default=list, blank=True)
@@ -95,7 +89,8 @@ class Environment(models.Model):
     boots = models.PositiveIntegerField(default=0)
     installs = models.PositiveIntegerField(default=0)
     keep_old_root = models.BooleanField(default=False)
-    stop_timeout_s = models.FloatField(default=30)
+    stop_within_s = models.FloatField(null=True, blank=True)
+    """What the request for its stop said; None: what its `stop_timeout_s` says. The next change ends it."""
     operation_id = models.UUIDField(null=True, blank=True)
     """The newest operation, so that lists need no join."""
     sent_at = models.DateTimeField(null=True, blank=True)
@@ -104,6 +99,8 @@ class Environment(models.Model):
     """How often this generation was sent."""
 
     # what was seen
+    held = models.JSONField(default=dict, blank=True)
+    """Of the intent what acts at a start, as it was when it last started; empty: that isn't known."""
     observed_state = models.CharField(max_length=16, blank=True, default="")
     observed_generation = models.PositiveBigIntegerField(default=0)
     attempted_generation = models.PositiveBigIntegerField(default=0)
@@ -196,6 +193,28 @@ class Environment(models.Model):
     def is_settled(self) -> bool:
         """The node has brought about the newest intent."""
         return self.observed_generation >= self.generation and not self.is_at_work
+
+    @property
+    def wanted(self) -> Intent:
+        """The document, with its parts as the contract has them."""
+        return Intent.model_validate(self.intent)
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        limits: dict[str, Any] = self.intent["limits"]
+        return limits
+
+    @property
+    def stop_timeout_s(self) -> float:
+        """How long its stop takes at most, as asked for now."""
+        return self.wanted.stop_timeout_s if self.stop_within_s is None else self.stop_within_s
+
+    @property
+    def pending(self) -> dict[str, Any]:
+        """What holds now of that which waits for the next start, by option; empty while nothing does."""
+        if self.observed_state not in (ObservedState.RUNNING, ObservedState.PAUSED):
+            return {}
+        return {name: value for name, value in self.held.items() if value != self.intent.get(name)}
 
     def contract_limits(self) -> Limits:
         return Limits.model_validate(self.limits)

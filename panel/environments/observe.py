@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from django.db import transaction
@@ -13,6 +14,7 @@ from panel.audit.services import record
 from panel.environments import placement, services
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
+from panel.environments.options import at_start
 from panel.environments.services.intent import announce
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind, OperationState
@@ -42,6 +44,7 @@ _OBSERVED = [
     "restarts",
     "exit_code",
     "oom_kills",
+    "held",
 ]
 #: Nothing newer for so long: a lower count of the node is a new beginning, not an old message.
 DEAF_AFTER = timedelta(seconds=60)
@@ -120,6 +123,8 @@ def _take_in(environment: Environment, report: Report) -> None:
     environment.observed_generation = report.generation
     environment.attempted_generation = _attempted(report)
     environment.is_at_work = not report.final
+    if report.started_at is not None and report.started_at != environment.started_at:
+        environment.held = at_start(_intent_at(environment, report.generation))
     environment.init_pid = report.init_pid
     environment.started_at = report.started_at
     environment.restarts = report.restarts
@@ -129,6 +134,19 @@ def _take_in(environment: Environment, report: Report) -> None:
     environment.code = "" if is_old_news else report.code
     environment.message = NOTHING if is_old_news else report.message
     environment.next_step = NOTHING if is_old_news else report.next_step
+
+
+def _intent_at(environment: Environment, generation: int) -> dict[str, Any]:
+    """The document that the node started it by; of an older generation as the next change found it."""
+    if generation < environment.generation:
+        newer = Operation.objects.filter(
+            environment=environment, generation__gt=generation, before__has_key="intent"
+        )
+        next_one = newer.order_by("generation").values_list("before", flat=True).first()
+        if next_one is not None:
+            found: dict[str, Any] = next_one["intent"]
+            return found
+    return dict(environment.intent)
 
 
 def _attempted(report: Report) -> int:

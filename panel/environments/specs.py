@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from panel.environments.document import Intent
 from panel.environments.features import FEATURES, Parts, merged
 from panel.environments.models import Environment
 from panel.plans.terms import TrafficAction
@@ -17,10 +18,11 @@ from runtime.contract import (
     Kind,
     Limits,
     Network,
-    RestartPolicy,
-    SecurityProfile,
     TenantEnvelope,
 )
+
+#: Fields of the document that the node is told as they are.
+_SENT = tuple(sorted(set(Intent.model_fields) & set(EnvironmentSpec.model_fields) - {"limits", "network"}))
 
 
 def spec_of(
@@ -34,10 +36,13 @@ def spec_of(
     `parts`: the features', of whoever has them here. A suspended tenant's network is closed: a frozen
     environment's kernel would still answer.
     """
-    own = {**environment.network_options, "closed": environment.tenant.state == TenantState.SUSPENDED}
+    wanted = environment.wanted
+    own = {**environment.intent["network"], "closed": environment.tenant.state == TenantState.SUSPENDED}
     given = parts if parts is not None else (one.parts(environment) for one in FEATURES)
     of_features = merged(given, own)
     tenant = environment.tenant
+    if environment.stop_within_s is not None:
+        wanted = wanted.model_copy(update={"stop_timeout_s": environment.stop_within_s})
     if envelope is None:
         envelope = envelope_of(tenant.chain)
     return EnvironmentSpec(
@@ -51,7 +56,7 @@ def spec_of(
         image=environment.image,
         desired=desired_of(environment, tenant),
         slot=environment.slot or 0,
-        limits=limits_of(environment),
+        limits=limits_of(environment, wanted.limits),
         envelope=envelope,
         network=Network.model_validate(of_features.pop("network")),
         credentials=Credentials(
@@ -59,22 +64,18 @@ def spec_of(
             ssh_keys=tuple(environment.ssh_keys),
             root_password_hash=environment.root_password_hash or None,
         ),
-        devices=tuple(Device(one) for one in environment.devices),
-        security=SecurityProfile.model_validate(environment.security),
-        restart=RestartPolicy.model_validate(environment.restart),
         boots=environment.boots,
         installs=environment.installs,
         keep_old_root=environment.keep_old_root,
-        stop_timeout_s=environment.stop_timeout_s,
         operation_id=environment.operation_id,
         app=AppOptions.model_validate(environment.app) if environment.app is not None else None,
+        **{name: getattr(wanted, name) for name in _SENT},
         **of_features,
     )
 
 
-def limits_of(environment: Environment) -> Limits:
-    """Those of the row; slower while this month's traffic is used up and the plan says so."""
-    limits = Limits.model_validate(environment.limits)
+def limits_of(environment: Environment, limits: Limits) -> Limits:
+    """Those that are wanted; slower while this month's traffic is used up and the plan says so."""
     version = environment.plan_version if environment.traffic_state == TrafficAction.SLOW else None
     if version is None:
         return limits
@@ -95,5 +96,5 @@ def desired_of(environment: Environment, tenant: Tenant) -> DesiredState:
     if tenant.state != TenantState.SUSPENDED or desired in (DesiredState.DELETED, DesiredState.STOPPED):
         return desired
     # a process that waits for an answer of its own file system can't be frozen, and its owner decides how long
-    may_freeze = tenant.suspended_how == SuspendedHow.FREEZE and Device.FUSE not in environment.devices
+    may_freeze = tenant.suspended_how == SuspendedHow.FREEZE and Device.FUSE not in environment.wanted.devices
     return DesiredState.PAUSED if may_freeze else DesiredState.STOPPED

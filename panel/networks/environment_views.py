@@ -28,7 +28,7 @@ from panel.ui.web import PageRequest, page, signed_in
 def _network(request: PageRequest, row: Environment, bound: dict[str, Form], status: int) -> HttpResponse:
     context = context_of(request, row, "network")
     context["leases"] = list(row.addresses.all())
-    options = row.network_options
+    options = row.intent["network"]
     known = {**options, "nameservers": "\n".join(options.get("nameservers", []))}
     unbound = {
         "address": forms.AddressForm(auto_id="id_address_%s"),

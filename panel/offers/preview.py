@@ -102,7 +102,7 @@ def _why_not(
     row: Environment, wanted: PlanVersion, limits: Limits, simulation: Simulation, counts: _Counts
 ) -> str:
     try:
-        check_choices(wanted, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.devices)
+        check_choices(wanted, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.wanted.devices)
         check_allowance(wanted, "addresses", counts.addresses.get(row.pk, 0))
         check_allowance(wanted, "forwards", counts.forwards.get(row.pk, 0))
     except Refused as refusal:

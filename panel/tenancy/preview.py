@@ -69,7 +69,7 @@ def _not_fitting(tenant: Tenant, over: Mapping[str, int]) -> tuple[list[dict[str
         Environment.objects.living()
         .filter(tenant__path__startswith=tenant.path)
         .select_related("tenant")
-        .only("name", "limits", "tenant__name")
+        .only("name", "intent", "tenant__name")
         .order_by("-created_at", "pk")
     )
     for row in rows.iterator(chunk_size=500):

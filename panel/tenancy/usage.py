@@ -56,7 +56,7 @@ def takers(tenant: Tenant) -> Environments:
         Environment.objects.living()
         .filter(tenant=tenant)
         .select_related("tenant", "node", "usage")
-        .annotate(memory_mb=Cast(KT("limits__memory_mb"), IntegerField()))
+        .annotate(memory_mb=Cast(KT("intent__limits__memory_mb"), IntegerField()))
         .order_by("-memory_mb", "name")
     )
 

@@ -176,6 +176,7 @@ class World:
 
         from panel.audit.models import AuditRecord
         from panel.environments.models import Environment, EnvironmentUsage
+        from panel.environments.options import fresh
         from panel.networks.models import Address, AddressPool
         from panel.nodes.models import Node
         from panel.operations.models import Operation
@@ -197,7 +198,7 @@ class World:
                     node=node,
                     name=f"ve-{at}",
                     image="busybox",
-                    limits={"cpu": 0.5, "memory_mb": 64, "disk_mb": 128, "processes": 512, "swap_mb": 0},
+                    intent=fresh({"cpu": 0.5, "memory_mb": 64, "disk_mb": 128}),
                     slot=placed + number,
                     observed_state="running",
                     observed_generation=1,

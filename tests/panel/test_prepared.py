@@ -102,13 +102,13 @@ def test_a_row_is_written_as_it_would_be_saved() -> None:
     """Every kind of column: text, choices, numbers, times, documents, nothing."""
     factories.node()
     environment = factories.environment(factories.tenant())
-    names = ["observed_state", "observed_generation", "started_at", "is_at_work", "limits"]
+    names = ["observed_state", "observed_generation", "started_at", "is_at_work", "intent"]
     values = {
         "observed_state": ObservedState.PAUSED,
         "observed_generation": 7,
         "started_at": datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=UTC),
         "is_at_work": True,
-        "limits": {"cpu": 1.5, "what": ["é", None]},
+        "intent": {"cpu": 1.5, "what": ["é", None]},
     }
     write = PreparedUpdate.of_row(Environment, names)
     assert write.run(pk=environment.pk, **values) == 1

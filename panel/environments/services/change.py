@@ -8,23 +8,19 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from panel.accounts.ssh_key_text import check_ssh_keys
-from panel.audit.services import record
 from panel.contract_input import parse_limits
 from panel.environments import inputs
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
+from panel.environments.options import OPTIONS, laid_over
 from panel.environments.services.checks import (
     check_devices,
-    check_stop_timeout,
     check_text,
-    network_options,
     plan_version,
     refuse_taken_name,
-    security_profile,
 )
 from panel.environments.services.intent import (
     Changed,
-    announce,
     change,
     locked,
     move_reservation,
@@ -41,15 +37,10 @@ from runtime.contract import DesiredState, Limits
 
 _MIB = 2**20
 _NEEDED = {
-    "limits": Permission.ENVIRONMENT_RESIZE,
     "plan": Permission.ENVIRONMENT_RESIZE,
     "ssh_keys": Permission.ENVIRONMENT_CREDENTIALS,
-    "network": Permission.NETWORK_CHANGE,
+    **{name: option.permission for name, option in OPTIONS.items()},
 }
-
-
-#: What the node never hears of.
-_OF_THE_PANEL = {"description", "tags"}
 
 
 def update_environment(
@@ -57,18 +48,21 @@ def update_environment(
 ) -> Changed:
     """Change what is given and leave the rest; live where the environment runs.
 
-    Takes `name`, `description`, `tags`, `limits` (in part), `plan`, `follows_plan`, `ssh_keys`, `network`,
-    `security`, `devices` (a running one restarts for them), `restart`, `stop_timeout_s`. A node that can't
-    make it so (a disk smaller than what is on it) refuses, and the row goes back to what was. `version`: what
-    the asker has read; `Stale` when it was changed since.
+    Takes `name`, `description`, `tags`, `plan`, `follows_plan`, `ssh_keys`, and each of `OPTIONS` (in part,
+    where it has parts). What makes no difference does nothing. A node that can't make it so (a disk smaller
+    than what is on it) refuses, and the row goes back to what was. `version`: what the asker has read; `Stale`
+    when it was changed since.
     """
     with transaction.atomic():
         environment = locked(actor, environment_id)
         for permission in needed(changes):
             actor.require(permission, environment)
         refuse_stale(environment, version)
-        if set(changes) <= _OF_THE_PANEL:
-            return _describe(actor, environment, changes)
+        if changes and set(changes) <= {"tags"}:
+            if replace_tags(actor, environment, changes["tags"] or []):
+                environment.version += 1
+                environment.save(update_fields=["version"])
+            return Changed(environment, None)
 
     def mutate(row: Environment) -> dict[str, Any]:
         return lay_over(actor, row, changes)
@@ -93,31 +87,21 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         row.description = check_text(changes["description"] or "", "description")
     if changes.get("tags") is not None:
         replace_tags(actor, row, changes["tags"])
-    had = row.devices
-    if changes.get("devices") is not None:
-        row.devices = inputs.parse_devices(changes["devices"])
+    had = row.wanted.devices
+    row.intent = laid_over(actor, row.tenant, row.intent, changes)
     _resize_by(actor, row, changes)
-    if row.devices != had:
+    if row.wanted.devices != had:
         _give_devices(actor, row, had)
-    if "ssh_keys" in changes:
-        row.ssh_keys = check_ssh_keys(changes["ssh_keys"] or [])
+    if "ssh_keys" in changes and (keys := check_ssh_keys(changes["ssh_keys"] or [])) != row.ssh_keys:
+        row.ssh_keys = keys
         row.credentials_revision += 1
-    if changes.get("network") is not None:
-        options = network_options(actor, row.tenant, changes["network"])
-        row.network_options = {**row.network_options, **options}
-    if changes.get("security") is not None:
-        row.security = security_profile(actor, row.tenant, {**row.security, **changes["security"]})
-    if changes.get("restart") is not None:
-        row.restart = inputs.parse_restart({**row.restart, **changes["restart"]}).model_dump(mode="json")
-    if changes.get("stop_timeout_s") is not None:
-        row.stop_timeout_s = check_stop_timeout(changes["stop_timeout_s"])
     return {key: value for key, value in changes.items() if key != "ssh_keys"}
 
 
 def _give_devices(actor: Actor, row: Environment, had: Sequence[str]) -> None:
     """What it has, it has from its start on: it begins anew, so that what is taken away is gone as well."""
     check_devices(actor, row, had)
-    lacking = sorted(set(row.devices) - set(row.node.facts.get("devices", ())))
+    lacking = sorted(set(row.wanted.devices) - set(row.node.facts.get("devices", ())))
     if lacking:
         raise Conflict(
             _("Its node %(node)s has no %(device)s.") % {"node": row.node, "device": lacking[0]},
@@ -164,7 +148,7 @@ def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, An
     Raises `Refused` when kind, kernel, image, devices, addresses or forwards aren't in it, or a quota has no
     room.
     """
-    check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.devices)
+    check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.wanted.devices)
     for feature in FEATURES:
         for name, count in feature.counted(row).items():
             check_allowance(version, name, count)
@@ -175,37 +159,11 @@ def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, An
         feature.plan_given(row)
 
 
-def _describe(actor: Actor, environment: Environment, changes: Mapping[str, Any]) -> Changed:
-    """Only the panel's own text: the node has nothing to do."""
-    if changes.get("tags") is not None:
-        replace_tags(actor, environment, changes["tags"])
-        environment.version += 1
-        environment.save(update_fields=["version"])
-    if "description" not in changes:
-        return Changed(environment, None)
-    text = check_text(changes["description"] or "", "description")
-    if text != environment.description:
-        before = {"description": environment.description}
-        environment.description = text
-        environment.version += 1
-        environment.save(update_fields=["description", "version", "changed_at"])
-        record(
-            actor,
-            "environment.update",
-            tenant_id=environment.tenant_id,
-            target=environment,
-            before=before,
-            after={"description": text},
-        )
-        announce(environment)
-    return Changed(environment, None)
-
-
 def resize(environment: Environment, wanted: Limits) -> None:
     """Reserve what is more, give back what is less. `Conflict` when the disk would be below what is used."""
     _refuse_below_used(environment, wanted)
     move_reservation(environment, environment.contract_limits(), wanted)
-    environment.limits = wanted.model_dump(mode="json")
+    environment.intent = {**environment.intent, "limits": wanted.model_dump(mode="json")}
 
 
 def _refuse_below_used(environment: Environment, wanted: Limits) -> None:

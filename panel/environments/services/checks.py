@@ -8,7 +8,6 @@ from django.db.models import CharField, UUIDField
 from django.utils.translation import gettext as _
 
 from panel.contract_input import parse_limits
-from panel.environments import inputs
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid
 from panel.plans.models import Plan, PlanVersion
@@ -71,44 +70,22 @@ def plan_version(actor: Actor, tenant: Tenant, plan: str) -> PlanVersion:
     return version
 
 
-def network_options(actor: Actor, tenant: Tenant, values: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Opening port 25 and private ranges is the provider's decision."""
-    options = inputs.check_network_options(values or {})
-    if options.get("allow_private") or options.get("allow_smtp"):
-        actor.require(Permission.SECURITY_MANAGE, tenant)
-    return options
-
-
-def security_profile(actor: Actor, tenant: Tenant, values: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Lifting parts of the confinement is the provider's decision."""
-    profile = inputs.parse_security(values or {})
-    if profile.nesting or profile.firewall or profile.compat32:
-        actor.require(Permission.SECURITY_MANAGE, tenant)
-    return profile.model_dump(mode="json")
-
-
 def lifts(environment: Environment) -> set[str]:
     """What it has that only the provider gives: confinement lifted, ways opened, devices without a plan."""
-    options = {**environment.network_options, **environment.security}
+    options = {**environment.intent["network"], **environment.intent["security"]}
     found = {
         one for one in ("nesting", "firewall", "compat32", "allow_private", "allow_smtp") if options.get(one)
     }
-    return found if environment.plan_version_id is not None else found | set(environment.devices)
+    return found if environment.plan_version_id is not None else found | set(environment.wanted.devices)
 
 
 def check_devices(actor: Actor, environment: Environment, had: Sequence[str] = ()) -> None:
     """`Invalid` for a device that its plan leaves out; without a plan, for one that it hasn't `had` and that
     the actor may not give. Which node has it, placement sees."""
     may_give = actor.can(Permission.SECURITY_MANAGE, environment.tenant)
-    for device in environment.devices:
+    for device in environment.wanted.devices:
         if environment.plan_version is not None or device not in had:
             refuse_device(why_no_device(environment.plan_version, device, may_give=may_give))
-
-
-def check_stop_timeout(value: float) -> float:
-    if not 0 <= value <= 600:
-        raise Invalid(_("stop_timeout_s is 0 to 600 seconds."), field="stop_timeout_s")
-    return value
 
 
 def check_text(text: str, field: str, most: int = 400) -> str:

@@ -15,14 +15,12 @@ from panel.audit.services import record
 from panel.environments import credentials, inputs, placement
 from panel.environments.features import FEATURES, Reserved
 from panel.environments.models import Environment
+from panel.environments.options import fresh, laid_over
 from panel.environments.services.checks import (
     check_devices,
-    check_stop_timeout,
     check_text,
     limits_for,
-    network_options,
     refuse_taken_name,
-    security_profile,
 )
 from panel.environments.services.intent import Changed, New, announce, audited, note_unsent
 from panel.environments.services.tags import check_tags, give_tags
@@ -57,16 +55,12 @@ def create_environment(
     root_password: str = "",
     ipv4: int | None = None,
     ipv6: int | None = None,
-    network: Mapping[str, Any] | None = None,
-    security: Mapping[str, Any] | None = None,
-    devices: Sequence[str] = (),
-    restart: Mapping[str, Any] | None = None,
-    stop_timeout_s: float | None = None,
     tags: Sequence[str] = (),
     is_started: bool = True,
     features: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Changed:
-    """Reserve, place and ask for a new environment.
+    """Reserve, place and ask for a new environment; `options`: of `OPTIONS` what is asked for.
 
     `features`: what a feature on top asks for itself; with `node` (its key) it is made there and nowhere else.
 
@@ -87,13 +81,8 @@ def create_environment(
         kernel=inputs.check_kernel(kernel),
         plan_version=version,
         follows_plan=version is not None and not limits,
-        limits=wanted.model_dump(mode="json"),
+        intent=laid_over(actor, tenant, fresh(wanted.model_dump()), options),
         ssh_keys=check_ssh_keys(ssh_keys),
-        network_options=network_options(actor, tenant, network),
-        security=security_profile(actor, tenant, security),
-        devices=inputs.parse_devices(devices),
-        restart=inputs.parse_restart(restart or {}).model_dump(mode="json"),
-        stop_timeout_s=check_stop_timeout(30.0 if stop_timeout_s is None else stop_timeout_s),
         desired_state=DesiredState.RUNNING if is_started else DesiredState.STOPPED,
         created_by=actor.user,
         credentials_revision=1,
@@ -128,7 +117,7 @@ def _place_and_save(
         kind=inputs.check_kind(environment.kind),
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
-        devices=environment.devices,
+        devices=environment.wanted.devices,
         limits=limits,
     )
     environment.node = node

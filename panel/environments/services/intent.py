@@ -15,6 +15,7 @@ from panel.audit.services import record
 from panel.contract_input import parse_limits
 from panel.environments import placement
 from panel.environments.models import Environment
+from panel.environments.options import of_the_node
 from panel.environments.selectors import seen_by
 from panel.environments.services.checks import refuse_taken_name
 from panel.environments.specs import spec_of
@@ -36,12 +37,7 @@ from runtime.contract.transport import AGAIN
 #: Fields of the intent that cancelling or a failed update puts back.
 INTENT = (
     "desired_state",
-    "limits",
-    "network_options",
-    "security",
-    "devices",
-    "restart",
-    "stop_timeout_s",
+    "intent",
     "name",
     "boots",
     "follows_plan",
@@ -124,8 +120,14 @@ def change(
         if kind in _STARTING and environment.traffic_state == TrafficAction.SUSPEND:
             raise TrafficUsedUp(environment)
         before = intent_of(environment)
-        known = audited(environment)
+        known, was = audited(environment), _for_node(environment)
+        text = environment.description
+        environment.stop_within_s = None
         details = mutate(environment)
+        if retry_of is None and _is_so_already(environment, kind, was):
+            if audited(environment) != known or environment.description != text:
+                _save_own(actor, environment, known, text)
+            return Changed(environment, None)
         operation = advance(actor, environment, kind, details=details, before=before, retry_of=retry_of)
         changed_from, changed_to = difference(known, audited(environment))
         record(
@@ -138,6 +140,44 @@ def change(
             operation_id=operation.pk,
         )
     return Changed(environment, operation)
+
+
+#: Kinds that ask for a state, and nothing else.
+_STATES = frozenset({OperationKind.START, OperationKind.STOP, OperationKind.PAUSE, OperationKind.RESUME})
+
+
+def _for_node(environment: Environment) -> dict[str, Any]:
+    """Of a row all that its node hears of, and what follows from it."""
+    names = ("name", "desired_state", "image", "boots", "installs", "ssh_keys", "credentials_revision")
+    of_plan = {"plan": environment.plan_version_id, "follows": environment.follows_plan}
+    own = {name: getattr(environment, name) for name in names}
+    return {**own, **of_plan, **of_the_node(environment.intent), "traffic": environment.traffic_state}
+
+
+def _is_so_already(environment: Environment, kind: OperationKind, was: Mapping[str, Any]) -> bool:
+    """Whether a change makes no difference to the node; a state counts only where it was reported."""
+    if kind == OperationKind.UPDATE:
+        return _for_node(environment) == was
+    is_there = environment.is_settled and environment.observed_state == environment.desired_state
+    return kind in _STATES and is_there and not environment.code and _for_node(environment) == was
+
+
+def _save_own(actor: Actor, environment: Environment, known: dict[str, Any], text: str) -> None:
+    """What is the panel's own: the node has nothing to do."""
+    environment.version += 1
+    environment.save(update_fields=["description", "intent", "version", "changed_at"])
+    before, after = difference(known, audited(environment))
+    if environment.description != text:
+        before, after = {**before, "description": text}, {**after, "description": environment.description}
+    record(
+        actor,
+        "environment.update",
+        tenant_id=environment.tenant_id,
+        target=environment,
+        before=before,
+        after=after,
+    )
+    announce(environment)
 
 
 def advance(
@@ -173,8 +213,8 @@ def save_intent(environment: Environment) -> None:
         with transaction.atomic():
             environment.save(
                 update_fields=[
-                    *INTENT[:-1],
-                    "plan_version",
+                    *(name.removesuffix("_id") for name in INTENT),
+                    "stop_within_s",
                     "plan_problem",
                     "plan_tried_at",
                     "traffic_state",
@@ -231,8 +271,9 @@ def restore_intent(environment: Environment, before: Mapping[str, Any], *, is_wa
     `is_wanted`: somebody asks for it, and gets no more than there is room for (`QuotaExceeded`, `NoRoom`). Else
     it is what the node has in any case.
     """
-    if "limits" in before and before["limits"] != environment.limits:
-        old = parse_limits(before["limits"])
+    limits = before.get("intent", {}).get("limits", environment.limits)
+    if limits != environment.limits:
+        old = parse_limits(limits)
         move_reservation(environment, environment.contract_limits(), old, even_above_limit=not is_wanted)
     for field in INTENT:
         if field in before:
@@ -286,11 +327,7 @@ def audited(environment: Environment) -> dict[str, Any]:
         "kind": environment.kind,
         "kernel": environment.kernel,
         "desired_state": str(environment.desired_state),
-        "limits": environment.limits,
-        "network": environment.network_options,
-        "security": environment.security,
-        "devices": environment.devices,
-        "restart": environment.restart,
+        **environment.intent,
         "ssh_keys": len(environment.ssh_keys),
         "credentials_revision": environment.credentials_revision,
     }

@@ -10,6 +10,7 @@ from panel import words
 from panel.audit.services import record
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment
+from panel.environments.options import OPTIONS
 from panel.environments.services.change import lay_over, needed
 from panel.environments.services.checks import lifts
 from panel.environments.services.intent import Changed, advance, change, locked, restore_intent
@@ -23,17 +24,7 @@ from runtime.contract import DesiredState
 from runtime.contract.said import NOTHING
 
 #: Fields of an update's details that are tried again; the rest of them are the panel's own notes.
-_CHANGES = (
-    "name",
-    "description",
-    "plan",
-    "limits",
-    "network",
-    "security",
-    "devices",
-    "restart",
-    "stop_timeout_s",
-)
+_CHANGES = ("name", "description", "plan", *OPTIONS)
 _WANTED = {
     OperationKind.START: DesiredState.RUNNING,
     OperationKind.RESUME: DesiredState.RUNNING,

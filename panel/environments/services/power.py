@@ -7,9 +7,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from panel.environments.models import Environment
-from panel.environments.services.checks import check_stop_timeout
 from panel.environments.services.intent import Changed, change
-from panel.errors import Conflict
+from panel.errors import Conflict, Invalid
 from panel.operations.models import OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
@@ -27,12 +26,14 @@ def start(actor: Actor, environment_id: UUID) -> Changed:
 
 
 def stop(actor: Actor, environment_id: UUID, *, timeout_s: float | None = None) -> Changed:
-    """Politely until the deadline, then by force. `timeout_s` 0: by force at once."""
+    """Politely until the deadline, then by force. `timeout_s` is of this stop alone; 0: by force at once."""
 
     def mutate(row: Environment) -> dict[str, Any]:
         row.desired_state = DesiredState.STOPPED
         if timeout_s is not None:
-            row.stop_timeout_s = check_stop_timeout(timeout_s)
+            if not 0 <= timeout_s <= 600:
+                raise Invalid(_("timeout_s is 0 to 600 seconds."), field="timeout_s")
+            row.stop_within_s = timeout_s
         return {} if timeout_s is None else {"timeout_s": timeout_s}
 
     return change(actor, environment_id, Permission.ENVIRONMENT_POWER, OperationKind.STOP, mutate)

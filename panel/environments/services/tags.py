@@ -52,11 +52,11 @@ def tag_environment(
     return Changed(row, None)
 
 
-def replace_tags(actor: Actor, row: Environment, names: Iterable[str]) -> None:
-    """These and no others, of a locked row. Audited where they differ from what was."""
+def replace_tags(actor: Actor, row: Environment, names: Iterable[str]) -> bool:
+    """These and no others, of a locked row; whether they differ from what was. Audited where they do."""
     wanted, before = check_tags(names), tags_of(row)
     if before == set(wanted):
-        return
+        return False
     row.tags.exclude(name__in=wanted).delete()
     give_tags(row, [name for name in wanted if name not in before])
     record(
@@ -68,6 +68,7 @@ def replace_tags(actor: Actor, row: Environment, names: Iterable[str]) -> None:
         after={"tags": wanted},
     )
     announce(row)
+    return True
 
 
 def give_tags(row: Environment, names: Iterable[str]) -> None:

@@ -40,7 +40,7 @@ def _forms(row: Environment) -> dict[str, Form]:
             }
         ),
         "restart": forms.RestartForm(
-            initial={"mode": row.restart.get("mode", "always"), "stop_timeout_s": row.stop_timeout_s}
+            initial={"mode": row.intent["restart"]["mode"], "stop_timeout_s": row.intent["stop_timeout_s"]}
         ),
         "devices": forms.DevicesForm(),
         "password": forms.PasswordForm(),
@@ -86,7 +86,7 @@ def _restart(request: PageRequest, row: Environment, form: forms.RestartForm) ->
 
 def _devices(request: PageRequest, row: Environment, form: forms.DevicesForm) -> Changed | None:
     wanted = form.cleaned_data["devices"]
-    if sorted(wanted) == sorted(row.devices):
+    if sorted(wanted) == sorted(row.wanted.devices):
         return None
     return services.update_environment(request.actor, row.pk, {"devices": wanted})
 
@@ -94,14 +94,14 @@ def _devices(request: PageRequest, row: Environment, form: forms.DevicesForm) ->
 def _offered_devices(request: PageRequest, row: Environment) -> list[dict[str, Any]]:
     """Those of its node and those that it has, each with why it can't be chosen."""
     may_give = request.actor.can(Permission.SECURITY_MANAGE, row.tenant)
-    known = {*row.node.facts.get("devices", ()), *row.devices}
+    known = {*row.node.facts.get("devices", ()), *row.wanted.devices}
     return [
         {
             "path": device.value,
             "what": forms.WHAT_FOR[device],
-            "is_given": device in row.devices,
+            "is_given": device in row.wanted.devices,
             "why_not": ""
-            if device in row.devices
+            if device in row.wanted.devices
             else why_no_device(row.plan_version, device, may_give=may_give),
         }
         for device in Device

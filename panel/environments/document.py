@@ -1,0 +1,35 @@
+"""The intent as a document: what is wanted of an environment beside what is looked for by columns.
+
+One frozen model of contract parts, kept in one JSON column. What each part means to people (who may change it,
+when it acts) is in `panel.environments.options`; a field here without a line there is refused by a test.
+"""
+
+from ipaddress import IPv4Address, IPv6Address
+from typing import Annotated
+
+from pydantic import Field
+
+from runtime.contract import Device, Limits, RestartPolicy, SecurityProfile
+from runtime.contract.base import Message
+
+
+class NetworkOptions(Message):
+    """What tenants set of `runtime.contract.Network`; addresses and forwards are rows of their own."""
+
+    nameservers: Annotated[tuple[IPv4Address | IPv6Address, ...], Field(max_length=3)] = ()
+    """Resolvers for /etc/resolv.conf; empty: the node's own choice."""
+    allow_private: bool = False
+    """May open connections to private address ranges beyond the node."""
+    allow_smtp: bool = False
+    """May open connections to port 25."""
+
+
+class Intent(Message):
+    """What is wanted. Fields that `runtime.contract.EnvironmentSpec` has as well are sent to the node."""
+
+    limits: Limits
+    network: NetworkOptions = NetworkOptions()
+    security: SecurityProfile = SecurityProfile()
+    devices: tuple[Device, ...] = ()
+    restart: RestartPolicy = RestartPolicy()
+    stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0

@@ -1,0 +1,136 @@
+"""The options of an environment, one line each: who may change it, when it acts, how it is asked for.
+
+What is stored, undone by a cancel, retried, audited, shown by the API and documented follows from this table
+and from `panel.environments.document.Intent`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext as _
+from pydantic import BaseModel
+
+from panel.contract_input import parse
+from panel.environments.document import Intent, NetworkOptions
+from panel.errors import Invalid
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.tenants.models import Tenant
+from runtime.contract import Device, RestartPolicy, SecurityProfile
+
+
+class Acts(StrEnum):
+    """When a change of it is so."""
+
+    LIVE = "live"
+    AT_START = "at_start"
+    """At the next start: until then the API and the pages say what holds."""
+    BY_RESTART = "by_restart"
+    """One that runs is started anew for it."""
+    IN_PANEL = "in_panel"
+    """The node never hears of it."""
+
+
+#: From what is, and what is asked for, to what is wanted, in JSON. Raises a `Refused`.
+Lay = Callable[[Actor, Tenant, Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Option:
+    permission: Permission
+    acts: Acts
+    lay: Lay | None
+    """None: `limits`, which quota, plan and node have a word in (`services.change`)."""
+    fields: Mapping[str, Callable[[], forms.Field]] = field(default_factory=dict)
+    """Fields of the settings page by their place in the document (`boot.order`); none: it has its own form."""
+
+
+def lay_part(model: type[BaseModel], name: str) -> Lay:
+    """What is given of a part laid over what is; the rest stays."""
+
+    def lay(_actor: Actor, _tenant: Tenant, old: Any, given: Any) -> Any:
+        return parse(model, {**old, **given}, name).model_dump(mode="json")
+
+    return lay
+
+
+def _lay_network(actor: Actor, tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
+    """Opening port 25 and private ranges is the provider's decision."""
+    unknown = set(given) - set(NetworkOptions.model_fields)
+    if unknown:
+        known = ", ".join(sorted(NetworkOptions.model_fields))
+        raise Invalid(
+            _("network.%(unknown)s is not an option; known are %(known)s.")
+            % {"unknown": min(unknown), "known": known},
+            field="network",
+        )
+    asked = parse(NetworkOptions, given, "network").model_dump(mode="json", include=set(given))
+    if asked.get("allow_private") or asked.get("allow_smtp"):
+        actor.require(Permission.SECURITY_MANAGE, tenant)
+    return {**old, **asked}
+
+
+def _lay_security(actor: Actor, tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
+    """Lifting parts of the confinement is the provider's decision."""
+    profile = parse(SecurityProfile, {**old, **given}, "security")
+    if profile.nesting or profile.firewall or profile.compat32:
+        actor.require(Permission.SECURITY_MANAGE, tenant)
+    return profile.model_dump(mode="json")
+
+
+def _lay_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[str]) -> list[str]:
+    """Each once, in the order of the contract."""
+    unknown = sorted(set(given) - set(Device))
+    if unknown:
+        raise Invalid(
+            _("devices: %(unknown)s can't be given; one can give %(known)s.")
+            % {"unknown": unknown[0][:64], "known": ", ".join(Device)},
+            field="devices",
+        )
+    return [one.value for one in Device if one in given]
+
+
+def _lay_stop_timeout(_actor: Actor, _tenant: Tenant, _old: Any, given: float) -> float:
+    if not 0 <= given <= 600:
+        raise Invalid(_("stop_timeout_s is 0 to 600 seconds."), field="stop_timeout_s")
+    return given
+
+
+_CHANGE = Permission.ENVIRONMENT_CHANGE
+OPTIONS: dict[str, Option] = {
+    "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
+    "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, _lay_network),
+    "security": Option(_CHANGE, Acts.AT_START, _lay_security),
+    "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
+    "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart")),
+    "stop_timeout_s": Option(_CHANGE, Acts.LIVE, _lay_stop_timeout),
+}
+
+
+def laid_over(
+    actor: Actor, tenant: Tenant, known: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The document with what is given (null: left as it is) laid over it; `limits` stay. Raises a `Refused`."""
+    found = dict(known)
+    for name, option in OPTIONS.items():
+        if option.lay is not None and given.get(name) is not None:
+            found[name] = option.lay(actor, tenant, known[name], given[name])
+    return found
+
+
+def fresh(limits: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a new environment of this size, everything else as nobody asked for it."""
+    return Intent.model_validate({"limits": limits}).model_dump(mode="json")
+
+
+def of_the_node(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a document what the node hears of."""
+    return {name: document.get(name) for name, option in OPTIONS.items() if option.acts is not Acts.IN_PANEL}
+
+
+def at_start(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a document what acts at the next start."""
+    return {name: document.get(name) for name, option in OPTIONS.items() if option.acts is Acts.AT_START}
