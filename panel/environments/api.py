@@ -5,12 +5,13 @@ from typing import Any, Literal
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
-from pydantic import Field
+from pydantic import Field, create_model
 
 from panel.environments import selectors, services
 from panel.environments.accepted import WHAT, accepted, show
 from panel.environments.features import FEATURES, shown_of
 from panel.environments.models import Environment
+from panel.environments.options import asked_types
 from panel.errors import Invalid, NotFound
 from panel.http.inputs import Input, Naming
 from panel.http.pages import Page, cut, page_of
@@ -29,7 +30,11 @@ router = Router()
 Json = dict[str, Any]
 
 
-class NewEnvironment(Input):
+#: Each option as a request may have it; what isn't said, or null, stays as it is.
+_Options: type[Input] = create_model("_Options", __base__=Input, **asked_types())
+
+
+class NewEnvironment(_Options):
     name: str = Field(max_length=4096)
     image: str = Field(max_length=4096)
     tenant: Naming | None = None
@@ -42,27 +47,17 @@ class NewEnvironment(Input):
     root_password: str = ""
     ipv4: int | None = None
     ipv6: int | None = None
-    network: Json | None = None
-    security: Json | None = None
-    devices: list[str] = Field(default=[], max_length=20)
-    restart: Json | None = None
-    stop_timeout_s: float | None = None
     tags: list[str] = Field(default=[], max_length=100)
     is_started: bool = True
 
 
-class EnvironmentToChange(Input):
+class EnvironmentToChange(_Options):
     name: str | None = None
     description: str | None = None
     plan: str | None = None
     follows_plan: bool | None = None
     limits: Json | None = None
     ssh_keys: list[str] | None = None
-    network: Json | None = None
-    security: Json | None = None
-    devices: list[str] | None = Field(default=None, max_length=20)
-    restart: Json | None = None
-    stop_timeout_s: float | None = None
     tags: list[str] | None = Field(default=None, max_length=100)
 
 

@@ -33,3 +33,5 @@ class Intent(Message):
     devices: tuple[Device, ...] = ()
     restart: RestartPolicy = RestartPolicy()
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0
+    protected: bool = False
+    """Neither deleted nor reinstalled, nor is its disk made smaller, until this is taken off."""

@@ -1,6 +1,6 @@
 """From what a browser sends to typed values. The rules are the services'."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_key_field import ssh_key_field
 from panel.environments.models import Environment
+from panel.environments.options import OPTIONS
 from panel.ui.number_field import NumberField
 from runtime.contract import Device
 
@@ -167,3 +168,36 @@ class ReinstallForm(forms.Form):
 
 class DeleteForm(forms.Form):
     typed_name = forms.CharField(label=_("Type its name to delete it"), required=False)
+
+
+class OptionsForm(forms.Form):
+    """Options without a form of their own, as the table offers them."""
+
+    def __init__(self, data: Any = None, *, document: Mapping[str, Any]) -> None:
+        self.known = {place: _at(document, place) for place in _offered()}
+        super().__init__(data, initial=self.known)
+        for place, make in _offered().items():
+            self.fields[place] = make()
+
+    def changes(self) -> dict[str, Any]:
+        """Of each option what isn't so already."""
+        found: dict[str, Any] = {}
+        for place, value in self.cleaned_data.items():
+            if value is not None and value != self.known[place]:
+                name, _dot, inner = place.partition(".")
+                if inner:
+                    found.setdefault(name, {})[inner] = value
+                else:
+                    found[name] = value
+        return found
+
+
+def _offered() -> dict[str, Callable[[], forms.Field]]:
+    return {place: make for option in OPTIONS.values() for place, make in option.fields.items()}
+
+
+def _at(document: Mapping[str, Any], place: str) -> Any:
+    found: Any = document
+    for name in place.split("."):
+        found = found.get(name) if found else None
+    return found

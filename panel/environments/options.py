@@ -7,8 +7,9 @@ and from `panel.environments.document.Intent`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, get_origin
 
+from annotated_types import MaxLen
 from django import forms
 from django.utils.translation import gettext as _
 from pydantic import BaseModel
@@ -99,6 +100,21 @@ def _lay_stop_timeout(_actor: Actor, _tenant: Tenant, _old: Any, given: float) -
     return given
 
 
+def _lay_as_given(_actor: Actor, _tenant: Tenant, _old: Any, given: Any) -> Any:
+    """What the API and the forms have typed already."""
+    return given
+
+
+def _protection() -> forms.Field:
+    return forms.BooleanField(
+        label=_("Delete protection"),
+        required=False,
+        help_text=_(
+            "It can't be deleted or reinstalled, and its disk can't be made smaller, until this is off."
+        ),
+    )
+
+
 _CHANGE = Permission.ENVIRONMENT_CHANGE
 OPTIONS: dict[str, Option] = {
     "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
@@ -107,6 +123,9 @@ OPTIONS: dict[str, Option] = {
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
     "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart")),
     "stop_timeout_s": Option(_CHANGE, Acts.LIVE, _lay_stop_timeout),
+    "protected": Option(
+        Permission.ENVIRONMENT_DELETE, Acts.IN_PANEL, _lay_as_given, {"protected": _protection}
+    ),
 }
 
 
@@ -134,3 +153,18 @@ def of_the_node(document: Mapping[str, Any]) -> dict[str, Any]:
 def at_start(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of a document what acts at the next start."""
     return {name: document.get(name) for name, option in OPTIONS.items() if option.acts is Acts.AT_START}
+
+
+def asked_types() -> dict[str, Any]:
+    """Fields of a request's model for the options but `limits`. Parts are plain objects: `lay` checks them."""
+    found: dict[str, Any] = {}
+    for name, field_ in Intent.model_fields.items():
+        if name != "limits":
+            is_part = isinstance(field_.annotation, type) and issubclass(field_.annotation, BaseModel)
+            found[name] = ((dict[str, Any] if is_part else _plain(field_.annotation)) | None, None)
+    return found
+
+
+def _plain(annotation: Any) -> Any:
+    """As JSON has it: the words of an enum are text, whose meaning `lay` checks."""
+    return Annotated[list[str], MaxLen(20)] if get_origin(annotation) is tuple else annotation

@@ -32,6 +32,8 @@ _WITH_PARENT = "the tenant above is suspended"
 _TO_BE_DELETED = "it will be deleted"
 #: Longest waiting time before a deletion.
 _LONGEST_WAIT = timedelta(days=90)
+#: Of protected environments, in a refusal.
+_MOST_NAMED = 20
 #: Environments told to go in one tick, so that a node isn't flooded.
 _MOST_PER_TICK = 200
 
@@ -139,6 +141,7 @@ def schedule_deletion(
         actor.require(Permission.TENANT_SUSPEND, tenant)
         if tenant.is_due:
             return tenant
+        _refuse_protected(tenant)
         if tenant.state == TenantState.ACTIVE:
             _suspend(actor, tenant, _TO_BE_DELETED, SuspendedHow.STOP)
         tenant.delete_at = timezone.now() + wait
@@ -148,6 +151,18 @@ def schedule_deletion(
         record(actor, "tenant.delete_later", tenant_id=tenant.pk, target=tenant, after=after)
         events.publish("tenant", tenant.pk, tenant.pk)
     return tenant
+
+
+def _refuse_protected(tenant: Tenant) -> None:
+    """Raises `Conflict` that names what is protected, of the tenant and of all below it."""
+    rows = Environment.objects.living().filter(tenant__path__startswith=tenant.path, intent__protected=True)
+    names = list(rows.order_by("name").values_list("name", flat=True)[:_MOST_NAMED])
+    if names:
+        raise Conflict(
+            _("Protected from being deleted: %(names)s.") % {"names": ", ".join(names)},
+            code="protected",
+            next_step=_("Take their protection off first, in their settings."),
+        )
 
 
 def cancel_deletion(actor: Actor, tenant_id: UUID, *, version: int | None = None) -> Tenant:

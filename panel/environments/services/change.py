@@ -24,6 +24,7 @@ from panel.environments.services.intent import (
     change,
     locked,
     move_reservation,
+    refuse_protected,
     refuse_stale,
 )
 from panel.environments.services.tags import replace_tags
@@ -170,6 +171,7 @@ def _refuse_below_used(environment: Environment, wanted: Limits) -> None:
     """By the newest report; the node looks again and has the last word."""
     if wanted.disk_mb >= environment.contract_limits().disk_mb:
         return
+    refuse_protected(environment)
     usage = EnvironmentUsage.objects.filter(environment=environment).first()
     if usage is not None and usage.disk_bytes > wanted.disk_mb * _MIB:
         used = -(-usage.disk_bytes // _MIB)

@@ -117,6 +117,8 @@ def change(
             refuse_suspended(environment.tenant)
         if environment.desired_state == DesiredState.DELETED and not even_deleting:
             raise Conflict(_("This environment is being deleted."), code="deleting")
+        if kind in (OperationKind.DELETE, OperationKind.REINSTALL):
+            refuse_protected(environment)
         if kind in _STARTING and environment.traffic_state == TrafficAction.SUSPEND:
             raise TrafficUsedUp(environment)
         before = intent_of(environment)
@@ -247,6 +249,17 @@ def refuse_stale(environment: Environment, version: int | None) -> None:
     """Raises `Stale` when a locked row isn't the version (None: any) that its asker has read."""
     if version is not None and version != environment.version:
         raise Stale
+
+
+def refuse_protected(environment: Environment) -> None:
+    """Raises `Conflict` for what somebody protects from being lost."""
+    if environment.intent.get("protected"):
+        raise Conflict(
+            _("%(name)s is protected: it is neither deleted nor reinstalled, and its disk isn't made smaller.")
+            % {"name": environment.name},
+            code="protected",
+            next_step=_("Take its protection off first, in its settings."),
+        )
 
 
 def move_reservation(

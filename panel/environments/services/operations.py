@@ -13,7 +13,14 @@ from panel.environments.models import Environment
 from panel.environments.options import OPTIONS
 from panel.environments.services.change import lay_over, needed
 from panel.environments.services.checks import lifts
-from panel.environments.services.intent import Changed, advance, change, locked, restore_intent
+from panel.environments.services.intent import (
+    Changed,
+    advance,
+    change,
+    locked,
+    refuse_protected,
+    restore_intent,
+)
 from panel.errors import Conflict
 from panel.operations import services as operations
 from panel.operations.models import CANCELLABLE, Operation, OperationKind, OperationState
@@ -135,6 +142,8 @@ def cancel_operation(actor: Actor, operation_id: UUID) -> Changed:
         if lifts(environment) - lifted:  # an administrator has taken it away
             actor.require(Permission.SECURITY_MANAGE, environment)
         kind = OperationKind.DELETE if operation.kind == OperationKind.CREATE else OperationKind.UPDATE
+        if kind == OperationKind.DELETE:
+            refuse_protected(environment)
         operations.close(
             operation,
             OperationState.CANCELLED,

@@ -42,6 +42,7 @@ def _forms(row: Environment) -> dict[str, Form]:
         "restart": forms.RestartForm(
             initial={"mode": row.intent["restart"]["mode"], "stop_timeout_s": row.intent["stop_timeout_s"]}
         ),
+        "options": forms.OptionsForm(document=row.wanted.model_dump(mode="json")),
         "devices": forms.DevicesForm(),
         "password": forms.PasswordForm(),
         "reinstall": forms.ReinstallForm(initial={"image": row.image}),
@@ -82,6 +83,10 @@ def _restart(request: PageRequest, row: Environment, form: forms.RestartForm) ->
     values = form.cleaned_data
     changes = {"restart": {"mode": values["mode"]}, "stop_timeout_s": values["stop_timeout_s"]}
     return services.update_environment(request.actor, row.pk, changes)
+
+
+def _options(request: PageRequest, row: Environment, form: forms.OptionsForm) -> Changed:
+    return services.update_environment(request.actor, row.pk, form.changes())
 
 
 def _devices(request: PageRequest, row: Environment, form: forms.DevicesForm) -> Changed | None:
@@ -142,6 +147,11 @@ _PARTS = {
         lambda r, _row: forms.GeneralForm(r.POST), _general, gettext_lazy("Name and description saved")
     ),
     "restart": Part(lambda r, _row: forms.RestartForm(r.POST), _restart, gettext_lazy("Restart policy saved")),
+    "options": Part(
+        lambda r, row: forms.OptionsForm(r.POST, document=row.wanted.model_dump(mode="json")),
+        _options,
+        gettext_lazy("Options saved"),
+    ),
     "devices": Part(lambda r, _row: forms.DevicesForm(r.POST), _devices, gettext_lazy("Devices saved")),
     "keys": Part(_keys_form, _keys, gettext_lazy("SSH keys replaced")),
     "password": Part(

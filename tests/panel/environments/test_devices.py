@@ -144,7 +144,7 @@ def test_pages_offer_what_the_plan_allows(tenant: Tenant) -> None:
     assert "allow the device /dev/fuse" in page
     assert client.post(f"/environments/{row.pk}/settings/devices", {"devices": []}).status_code == 302
     row.refresh_from_db()
-    assert row.devices == []
+    assert row.wanted.devices == ()
 
 
 def test_over_the_api_too(tenant: Tenant) -> None:

@@ -64,16 +64,16 @@ def test_a_failed_change_is_taken_back_and_asked_for_as_a_whole_by_a_retry(custo
         "restart": {"mode": "never"},
         "stop_timeout_s": 7.0,
     }
-    before = (row.name, row.limits, row.restart, row.stop_timeout_s)
+    before = (row.name, row.intent)
     services.update_environment(who, row.pk, changes)
     row.refresh_from_db()
     failed = _failed(row)
-    assert (row.name, row.limits, row.restart, row.stop_timeout_s) == before
+    assert (row.name, row.intent) == before
     reported(row)
     services.retry_operation(who, failed.pk)
     row.refresh_from_db()
     assert (row.name, row.limits["memory_mb"], row.stop_timeout_s) == ("other", 96, 7.0)
-    assert row.restart["mode"] == "never"
+    assert row.intent["restart"]["mode"] == "never"
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ def test_a_tenant_doesnt_take_back_what_an_administrator_has_taken_away(
     after = Environment.objects.get(pk=row.pk)
     assert cancel(owner_of(tenant), taken.pk).status_code == 403
     now = Environment.objects.get(pk=row.pk)
-    for field in ("security", "network_options", "devices", "generation"):
+    for field in ("intent", "generation"):
         assert getattr(now, field) == getattr(after, field), field
     root = Client(headers=factories.bearer(administrator, None, "*"))
     assert cancel(root, taken.pk).status_code == 202, "who may give it takes it back"

@@ -1,0 +1,193 @@
+"""Options of an environment: one document, one table that says of each what it means."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from panel.audit.models import AuditRecord
+from panel.environments import services
+from panel.environments.document import Intent
+from panel.environments.models import Environment
+from panel.environments.options import OPTIONS
+from panel.environments.specs import spec_of
+from panel.errors import Conflict
+from panel.operations.models import Operation
+from panel.rights.actor import Actor
+from panel.tenancy.lifecycle import schedule_deletion
+from panel.tenants.models import Tenant
+from runtime.contract import ObservedState
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    factories.node()
+    return factories.tenant()
+
+
+@pytest.fixture
+def root() -> Actor:
+    return factories.administrator()
+
+
+@pytest.fixture
+def row(tenant: Tenant) -> Environment:
+    made = factories.environment(tenant)
+    return started(made)
+
+
+def started(row: Environment, **fields: Any) -> Environment:
+    factories.reported(row, started_at=datetime.now(UTC), **fields)
+    row.refresh_from_db()
+    return row
+
+
+def state_of(row: Environment) -> tuple[int, int, int]:
+    row.refresh_from_db()
+    return row.generation, row.version, Operation.objects.filter(environment=row).count()
+
+
+def test_each_field_of_the_document_has_its_line() -> None:
+    assert set(OPTIONS) == set(Intent.model_fields)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"limits": {"memory_mb": 64}},
+        {"security": {"nesting": False}},
+        {"network": {"nameservers": []}},
+        {"devices": []},
+        {"restart": {"mode": "always"}},
+        {"stop_timeout_s": 30},
+        {"protected": False},
+        {"ssh_keys": []},
+        {"description": ""},
+        {"tags": []},
+        {},
+    ],
+)
+def test_what_makes_no_difference_does_nothing(row: Environment, root: Actor, change: dict[str, Any]) -> None:
+    if "limits" in change:
+        change = {"limits": {"memory_mb": row.limits["memory_mb"]}}
+    before = state_of(row)
+    assert services.update_environment(root, row.pk, change).operation is None
+    assert services.update_environment(root, row.pk, {**change, "name": row.name}).operation is None
+    assert state_of(row) == before
+
+
+def test_a_state_that_is_there_already_is_no_change(row: Environment, root: Actor) -> None:
+    before = state_of(row)
+    assert services.start(root, row.pk).operation is None
+    assert state_of(row) == before
+    factories.reported(row, ObservedState.FAILED, code="init_crashed")
+    assert services.start(root, row.pk).operation is not None, "one that crashed is started"
+
+
+def test_a_forced_stop_is_of_this_stop_alone(row: Environment, root: Actor) -> None:
+    document = row.intent
+    services.stop(root, row.pk, timeout_s=0)
+    row.refresh_from_db()
+    assert (spec_of(row).stop_timeout_s, row.intent) == (0, document)
+    factories.reported(row, ObservedState.STOPPED)
+    services.start(root, row.pk)
+    row.refresh_from_db()
+    assert spec_of(row).stop_timeout_s == 30
+
+
+def test_an_option_that_waits_for_a_start_says_what_holds(row: Environment, tenant: Tenant) -> None:
+    client = Client(headers=factories.bearer(factories.administrator(), None, "*"))
+    path = f"/api/v1/environments/{row.pk}"
+    assert client.get(path).json()["pending_restart"] == {}
+    body = {"security": {"confinement": "strict"}}
+    assert client.patch(path, body, content_type="application/json").status_code == 202
+    factories.reported(row, started_at=row.started_at)
+    shown = client.get(path).json()
+    assert shown["security"]["confinement"] == "strict"
+    assert shown["pending_restart"]["security"]["confinement"] == "default"
+    browser = Client()
+    browser.force_login(factories.member(tenant).user, "allauth.account.auth_backends.AuthenticationBackend")
+    assert "confinement default" in browser.get(f"/environments/{row.pk}/").content.decode()
+    services.restart(factories.administrator(), row.pk)
+    started(row)
+    assert client.get(path).json()["pending_restart"] == {}
+
+
+def test_a_start_by_an_older_intent_holds_the_older_value(row: Environment, root: Actor) -> None:
+    services.update_environment(root, row.pk, {"security": {"confinement": "strict"}})
+    row.refresh_from_db()
+    crashed = datetime.now(UTC) + timedelta(seconds=1)
+    factories.reported(row, generation=row.generation - 1, started_at=crashed)
+    row.refresh_from_db()
+    assert row.pending["security"]["confinement"] == "default"
+
+
+@pytest.mark.parametrize("name", sorted(OPTIONS))
+def test_a_cancel_puts_every_option_back(row: Environment, root: Actor, name: str) -> None:
+    changes: dict[str, Any] = {
+        "limits": {"memory_mb": row.limits["memory_mb"] + 16},
+        "network": {"nameservers": ["9.9.9.9"]},
+        "security": {"nesting": True},
+        "devices": ["/dev/net/tun"],
+        "restart": {"mode": "never"},
+        "stop_timeout_s": 7,
+    }
+    if name not in changes:
+        return
+    known = row.intent
+    done = services.update_environment(root, row.pk, {name: changes[name]}).operation
+    assert done is not None
+    row.refresh_from_db()
+    assert row.intent != known
+    written = AuditRecord.objects.filter(target_id=str(row.pk), action="environment.update").first()
+    assert written is not None and name in written.after
+    services.cancel_operation(root, done.pk)
+    row.refresh_from_db()
+    assert row.intent == known
+
+
+def test_a_protected_one_is_kept(row: Environment, root: Actor, tenant: Tenant) -> None:
+    generation = row.generation
+    services.update_environment(root, row.pk, {"protected": True})
+    row.refresh_from_db()
+    assert row.generation == generation, "the node never hears of it"
+    client = Client(headers=factories.bearer(root, None, "*"))
+    path, less = f"/api/v1/environments/{row.pk}", {"disk_mb": row.limits["disk_mb"] - 16}
+    answers = [
+        client.delete(path),
+        client.post(f"{path}/reinstall", {}, content_type="application/json"),
+        client.patch(path, {"limits": less}, content_type="application/json"),
+    ]
+    assert [(one.status_code, one.json()["code"]) for one in answers] == [(409, "protected")] * 3
+    with pytest.raises(Conflict, match=row.name):
+        schedule_deletion(root, tenant.pk)
+    tenant.refresh_from_db()
+    assert tenant.delete_at is None
+    browser = Client()
+    browser.force_login(root.user, "allauth.account.auth_backends.AuthenticationBackend")
+    asked = {"action": "delete", "id": [str(row.pk)], "typed": "1"}
+    assert row.name in browser.post("/environments/bulk", asked, follow=True).content.decode()
+    row.refresh_from_db()
+    assert (row.generation, row.desired_state) == (generation, "running")
+    page = browser.get(f"/environments/{row.pk}/settings").content.decode()
+    assert 'name="protected"' in page
+    assert browser.post(f"/environments/{row.pk}/settings/options", {}).status_code == 302, "off again"
+    assert client.delete(path).status_code == 202
+
+
+def test_a_create_that_is_protected_is_not_cancelled_away(tenant: Tenant, root: Actor) -> None:
+    row = factories.environment(tenant, is_running=False, protected=True)
+    assert row.operation_id is not None
+    with pytest.raises(Conflict, match="protected"):
+        services.cancel_operation(root, row.operation_id)
+
+
+def test_the_document_of_the_api_has_them_all(tenant: Tenant) -> None:
+    client = Client(headers=factories.bearer(factories.administrator(), None, "*"))
+    schemas = client.get("/api/v1/openapi.json").json()["components"]["schemas"]
+    for schema in ("NewEnvironment", "EnvironmentToChange", "ChangedEnvironment"):
+        assert set(OPTIONS) <= set(schemas[schema]["properties"]), schema
