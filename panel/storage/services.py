@@ -162,9 +162,7 @@ def clone_snapshot(
         kind=row.kind,
         kernel=row.kernel,
         ssh_keys=row.ssh_keys,
-        devices=row.devices,
-        restart=row.restart,
-        stop_timeout_s=row.stop_timeout_s,
+        **{name: row.intent[name] for name in ("devices", "restart", "stop_timeout_s")},
         is_started=is_started,
         features={"snapshot": snapshot, "node": row.node_id},
     )
