@@ -5,8 +5,8 @@ import pytest
 from panel.accounts.models import User
 from panel.people.roles import create_role
 from panel.tenants.models import Membership
-from tests.panel.environments.test_list_rights import signed_in
 from tests.panel.support import factories
+from tests.panel.support.pages import signed_in
 
 pytestmark = pytest.mark.django_db
 

@@ -75,3 +75,14 @@ def test_environments_know_no_feature() -> None:
         if module.split(".")[1] in features
     }
     assert not found
+
+
+def test_no_test_is_a_library_for_others() -> None:
+    """What several tests need stands in `support`: who changes a test changes no other's ground."""
+    found = {
+        (str(path.relative_to(PANEL.parent)), node.module)
+        for path in sorted((PANEL.parent / "tests").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2].startswith("test_")
+    }
+    assert not found

@@ -21,21 +21,16 @@ from runtime.install.roles import roles
 from runtime.install.sockets import listeners
 from runtime.install.supervisor import parent_of
 from tests.support.front import front
+from tests.support.ports import free_port
 
 #: The front sees a client at the first, and a proxy that the operator named at the second.
 STRANGER, PROXY = "127.0.0.1", "127.0.0.9"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
     """Its pid and port."""
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     site = site_of(Front(url, own=url, bind=("127.0.0.1", "::1")))
     with front(tmp_path_factory.mktemp("front"), site, proxies=(f"{PROXY}/32",)) as pid:
@@ -176,7 +171,7 @@ def test_a_large_body_of_another_method_is_refused_with_the_reason(
 
 
 def test_with_tls_it_listens_on_the_named_address_and_speaks_as_named(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     url = f"https://127.0.0.1:{port}"
     site = site_of(Front(url, own=url, bind=("127.0.0.1",), names=("box.example",), internal_tls=True))
     with front(tmp_path, site) as pid:
@@ -203,7 +198,7 @@ def test_a_domain_listens_everywhere_and_leads_to_tls() -> None:
 
 
 def test_while_the_pages_are_away_it_says_so(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     with front(tmp_path, site_of(Front(url, own=url, bind=("127.0.0.1",))), pages=False):
         status, text, headers = _ask(port, path="/api/v1/environments")
@@ -221,7 +216,7 @@ def test_while_the_pages_are_away_it_says_so(tmp_path: Path) -> None:
 
 
 def test_requests_that_are_never_sent_whole_dont_keep_it_from_ending(tmp_path: Path) -> None:
-    port = _free_port()
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     front_role = next(one for one in roles(Layout(tmp_path), Front(url)) if one.name == "front")
     with front(tmp_path, site_of(Front(url, own=url, bind=("127.0.0.1",)))) as pid, ExitStack() as stack:

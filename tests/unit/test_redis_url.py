@@ -100,9 +100,9 @@ def _redis_by_tls(directory: Path) -> Iterator[int]:
     (directory / "ext").write_text("subjectAltName=IP:127.0.0.1")
     openssl("x509", "-req", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out",
             "cert.pem", "-days", "2", "-extfile", "ext")  # fmt: skip
-    from tests.unit.test_front import _free_port
+    from tests.support.ports import free_port
 
-    port = _free_port()
+    port = free_port()
     files = ("--tls-cert-file", "cert.pem", "--tls-key-file", "key.pem", "--tls-ca-cert-file", "ca.pem")
     words = ["redis-server", "--port", "0", "--tls-port", str(port), "--bind", "127.0.0.1", *files]
     words += ["--tls-auth-clients", "no", "--save", ""]

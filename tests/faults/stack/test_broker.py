@@ -13,8 +13,8 @@ import pytest
 import redis
 
 from runtime.host import libc
-from tests.faults.stack.test_database import full_disk
 from tests.faults.support.stack import Stack
+from tests.support.disks import full_disk
 
 
 def _ask(whole: Stack, count: int) -> list[str]:

@@ -1,16 +1,13 @@
 """SQLite is held locked, or its disk is full: nothing is lost, the panel says so, and all heals (X11)."""
 
-import os
 import sqlite3
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 from tests.faults.support.stack import Stack
+from tests.support.disks import full_disk
 
 
 def test_a_sqlite_that_somebody_holds_locked_loses_nothing(whole: Stack, environment: str) -> None:
@@ -66,24 +63,6 @@ def _readiness(url: str) -> str:
             return str(answer.read())
     except urllib.error.HTTPError as refused:
         return str(refused.read())
-
-
-@contextmanager
-def full_disk(directory: Path) -> Iterator[None]:
-    """Not a byte is left where `directory` lies, until the end."""
-    ballast = directory / "ballast"
-    fd = os.open(ballast, os.O_WRONLY | os.O_CREAT, 0o600)
-    try:
-        for size in (2**20, 4096):
-            try:
-                while os.write(fd, bytes(size)):
-                    pass
-            except OSError:
-                continue
-        yield
-    finally:
-        os.close(fd)
-        ballast.unlink()
 
 
 def test_a_full_disk_under_the_database(whole: Stack, environment: str) -> None:

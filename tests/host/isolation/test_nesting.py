@@ -6,7 +6,7 @@ from runtime.contract import EnvironmentSpec, SecurityProfile
 from runtime.node import Node
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
-from tests.host.isolation.test_syscalls import CALLS, _call
+from tests.host.support.calls import CALLS, answers_to
 from tests.host.support.laboratory import inside
 
 
@@ -106,7 +106,7 @@ def test_a17_nested_root_can_do_no_more(node: Node, nesting: EnvironmentSpec) ->
     works = inside(node, nesting, nested)
     assert works.pop("tmpfs") == "ok"
     assert "ok" not in works.values(), works
-    answers = inside(node, nesting, _call, CALLS)
+    answers = inside(node, nesting, answers_to, CALLS)
     odd = {"process_madvise of another": "EBADF"}
     refused = {"EPERM", "ENOSYS", "killed by 31"}
     assert {name: said for name, said in answers.items() if said not in refused and odd.get(name) != said} == {}

@@ -13,8 +13,8 @@ import pytest
 from runtime.network.addressing import HOST_MAC, guest_link_local
 from runtime.network.ruleset import FLOWS_PER_ENVIRONMENT, FLOWS_PER_SECOND
 from runtime.resources.shaping import LATENCY_US, burst_bytes
-from tests.host.network.test_c01_guard import LEGIT, Frame
 from tests.host.support import frames as f
+from tests.host.support.legit import LEGIT, Frame
 from tests.host.support.network import (
     NODE_OUTSIDE4,
     NODE_OUTSIDE6,

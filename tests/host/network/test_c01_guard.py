@@ -1,72 +1,40 @@
 """C01, C12: what a guest sends as somebody else, or to speak as a router, never gets into the host's stack."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from runtime.network.addressing import GATEWAY4, HOST_MAC, guest_link_local
+from runtime.network.addressing import GATEWAY4, HOST_MAC
 from tests.host.support import frames as f
+from tests.host.support.legit import LEGIT, Frame, local, neighbour, send4, send6
 from tests.host.support.network import OUTSIDE4, OUTSIDE6, Lab, StandIn, watch
 
 FOREIGN_MAC = "02:66:66:66:66:66"
 FOREIGN4, FOREIGN6 = "10.1.2.3", "2001:db8:66::1"
 ALL_NODES = "ff02::1"
 
-Frame = Callable[[StandIn], bytes]
-
-
-def _send4(ve: StandIn, payload: bytes, **ends: str) -> bytes:
-    return f.ether(ends.get("mac", ve.mac), ends.get("to_mac", HOST_MAC), f.IP4, payload)
-
-
-def _send6(ve: StandIn, payload: bytes, to: str = OUTSIDE6, mac: str | None = None) -> bytes:
-    to_mac = f.multicast_mac(to) if to.startswith("ff") else HOST_MAC
-    return f.ether(mac or ve.mac, to_mac, f.IP6, payload)
-
-
-def _local(ve: StandIn) -> str:
-    return str(guest_link_local(ve.spec.id))
-
-
-def _nd(ve: StandIn, source: str, to: str, kind: int, body: bytes) -> bytes:
-    return _send6(ve, f.icmp6_packet(source, to, kind, body), to)
-
-
-LEGIT: dict[str, Frame] = {
-    "ARP request for the gateway": lambda ve: f.ether(
-        ve.mac, f.BROADCAST, f.ARP, f.arp(1, ve.mac, ve.ipv4, str(GATEWAY4))
-    ),
-    "IPv4 datagram": lambda ve: _send4(ve, f.ip4(ve.ipv4, OUTSIDE4, f.UDP, f.udp(4000, 9))),
-    "IPv6 datagram": lambda ve: _send6(ve, f.ip6(ve.ipv6, OUTSIDE6, f.UDP, f.udp(4000, 9))),
-    "solicitation of the gateway": lambda ve: _nd(
-        ve, _local(ve), "ff02::1:ff00:1", 135, f.solicitation("fe80::1", ve.mac)
-    ),
-    "duplicate address detection": lambda ve: _nd(
-        ve, "::", "ff02::1:ff00:2", 135, f.solicitation(_local(ve), None)
-    ),
-}
 
 HOSTILE: dict[str, Frame] = {
-    "other source MAC, IPv4": lambda ve: _send4(
+    "other source MAC, IPv4": lambda ve: send4(
         ve, f.ip4(ve.ipv4, OUTSIDE4, f.UDP, f.udp(4000, 9)), mac=FOREIGN_MAC
     ),
-    "the gateway's MAC, IPv4": lambda ve: _send4(
+    "the gateway's MAC, IPv4": lambda ve: send4(
         ve, f.ip4(ve.ipv4, OUTSIDE4, f.UDP, f.udp(4000, 9)), mac=HOST_MAC
     ),
-    "other source MAC, IPv6": lambda ve: _send6(
+    "other source MAC, IPv6": lambda ve: send6(
         ve, f.ip6(ve.ipv6, OUTSIDE6, f.UDP, f.udp(4000, 9)), mac=FOREIGN_MAC
     ),
-    "other IPv4 source": lambda ve: _send4(ve, f.ip4(FOREIGN4, OUTSIDE4, f.UDP, f.udp(4000, 9))),
-    "the gateway as IPv4 source": lambda ve: _send4(ve, f.ip4(str(GATEWAY4), OUTSIDE4, f.UDP, f.udp(4000, 9))),
-    "loopback as IPv4 source": lambda ve: _send4(ve, f.ip4("127.0.0.1", OUTSIDE4, f.UDP, f.udp(4000, 9))),
+    "other IPv4 source": lambda ve: send4(ve, f.ip4(FOREIGN4, OUTSIDE4, f.UDP, f.udp(4000, 9))),
+    "the gateway as IPv4 source": lambda ve: send4(ve, f.ip4(str(GATEWAY4), OUTSIDE4, f.UDP, f.udp(4000, 9))),
+    "loopback as IPv4 source": lambda ve: send4(ve, f.ip4("127.0.0.1", OUTSIDE4, f.UDP, f.udp(4000, 9))),
     "no IPv4 source (DHCP client)": lambda ve: f.ether(
         ve.mac, f.BROADCAST, f.IP4, f.ip4("0.0.0.0", "255.255.255.255", f.UDP, f.udp(68, 67))
     ),
-    "other IPv6 source": lambda ve: _send6(ve, f.ip6(FOREIGN6, OUTSIDE6, f.UDP, f.udp(4000, 9))),
-    "the gateway as IPv6 source": lambda ve: _send6(ve, f.ip6("fe80::1", OUTSIDE6, f.UDP, f.udp(4000, 9))),
-    "no IPv6 source, not ND": lambda ve: _send6(ve, f.ip6("::", OUTSIDE6, f.UDP, f.udp(4000, 9))),
+    "other IPv6 source": lambda ve: send6(ve, f.ip6(FOREIGN6, OUTSIDE6, f.UDP, f.udp(4000, 9))),
+    "the gateway as IPv6 source": lambda ve: send6(ve, f.ip6("fe80::1", OUTSIDE6, f.UDP, f.udp(4000, 9))),
+    "no IPv6 source, not ND": lambda ve: send6(ve, f.ip6("::", OUTSIDE6, f.UDP, f.udp(4000, 9))),
     "ARP, other sender MAC": lambda ve: f.ether(
         ve.mac, f.BROADCAST, f.ARP, f.arp(1, FOREIGN_MAC, ve.ipv4, str(GATEWAY4))
     ),
@@ -85,8 +53,8 @@ HOSTILE: dict[str, Frame] = {
     "rogue DHCPv4 server": lambda ve: f.ether(
         ve.mac, f.BROADCAST, f.IP4, f.ip4(ve.ipv4, "255.255.255.255", f.UDP, f.udp(67, 68))
     ),
-    "rogue DHCPv6 server": lambda ve: _send6(ve, f.ip6(_local(ve), "fe80::1", f.UDP, f.udp(547, 546))),
-    "IPv6 in IPv4": lambda ve: _send4(
+    "rogue DHCPv6 server": lambda ve: send6(ve, f.ip6(local(ve), "fe80::1", f.UDP, f.udp(547, 546))),
+    "IPv6 in IPv4": lambda ve: send4(
         ve, f.ip4(ve.ipv4, OUTSIDE4, f.SIX_IN_FOUR, f.ip6(ve.ipv6, OUTSIDE6, f.UDP, f.udp(1, 9)))
     ),
     "IGMP": lambda ve: f.ether(
@@ -95,51 +63,51 @@ HOSTILE: dict[str, Frame] = {
         f.IP4,
         f.ip4(ve.ipv4, "224.0.0.22", f.IGMP, bytes([0x22, 0, 0xDD, 0xFF, 0, 0, 0, 0])),
     ),
-    "router advertisement": lambda ve: _nd(ve, _local(ve), ALL_NODES, 134, f.router_advertisement(ve.mac)),
-    "redirect": lambda ve: _nd(ve, _local(ve), "fe80::1", 137, f.redirect(_local(ve), OUTSIDE6)),
-    "router renumbering": lambda ve: _nd(ve, _local(ve), ALL_NODES, 138, bytes(12)),
-    "MLD query": lambda ve: _nd(ve, _local(ve), ALL_NODES, 130, bytes(20)),
-    "advertisement for the gateway": lambda ve: _nd(
-        ve, _local(ve), ALL_NODES, 136, f.advertisement("fe80::1", ve.mac)
+    "router advertisement": lambda ve: neighbour(ve, local(ve), ALL_NODES, 134, f.router_advertisement(ve.mac)),
+    "redirect": lambda ve: neighbour(ve, local(ve), "fe80::1", 137, f.redirect(local(ve), OUTSIDE6)),
+    "router renumbering": lambda ve: neighbour(ve, local(ve), ALL_NODES, 138, bytes(12)),
+    "MLD query": lambda ve: neighbour(ve, local(ve), ALL_NODES, 130, bytes(20)),
+    "advertisement for the gateway": lambda ve: neighbour(
+        ve, local(ve), ALL_NODES, 136, f.advertisement("fe80::1", ve.mac)
     ),
-    "advertisement with another MAC": lambda ve: _nd(
-        ve, _local(ve), ALL_NODES, 136, f.advertisement(ve.ipv6, FOREIGN_MAC)
+    "advertisement with another MAC": lambda ve: neighbour(
+        ve, local(ve), ALL_NODES, 136, f.advertisement(ve.ipv6, FOREIGN_MAC)
     ),
-    "solicitation with another source": lambda ve: _nd(
+    "solicitation with another source": lambda ve: neighbour(
         ve, FOREIGN6, "ff02::1:ff00:1", 135, f.solicitation("fe80::1", ve.mac)
     ),
-    "router advertisement in a fragment": lambda ve: _send6(
+    "router advertisement in a fragment": lambda ve: send6(
         ve,
         f.ip6(
-            _local(ve),
+            local(ve),
             ALL_NODES,
             f.FRAGMENT,
-            f.fragment(f.ICMP6, f.icmp6(_local(ve), ALL_NODES, 134, f.router_advertisement(ve.mac))),
+            f.fragment(f.ICMP6, f.icmp6(local(ve), ALL_NODES, 134, f.router_advertisement(ve.mac))),
         ),
         ALL_NODES,
     ),
-    "its late fragment": lambda ve: _send6(
+    "its late fragment": lambda ve: send6(
         ve,
-        f.ip6(_local(ve), ALL_NODES, f.FRAGMENT, f.fragment(f.ICMP6, bytes(24), offset=4, more=False)),
+        f.ip6(local(ve), ALL_NODES, f.FRAGMENT, f.fragment(f.ICMP6, bytes(24), offset=4, more=False)),
         ALL_NODES,
     ),
-    "router advertisement behind options": lambda ve: _send6(
+    "router advertisement behind options": lambda ve: send6(
         ve,
         f.ip6(
-            _local(ve),
+            local(ve),
             ALL_NODES,
             f.OPTIONS,
-            f.options(f.ICMP6, f.icmp6(_local(ve), ALL_NODES, 134, f.router_advertisement(ve.mac))),
+            f.options(f.ICMP6, f.icmp6(local(ve), ALL_NODES, 134, f.router_advertisement(ve.mac))),
         ),
         ALL_NODES,
     ),
-    "router advertisement behind hop-by-hop": lambda ve: _send6(
+    "router advertisement behind hop-by-hop": lambda ve: send6(
         ve,
         f.ip6(
-            _local(ve),
+            local(ve),
             ALL_NODES,
             f.HOP_BY_HOP,
-            f.options(f.ICMP6, f.icmp6(_local(ve), ALL_NODES, 134, f.router_advertisement(ve.mac))),
+            f.options(f.ICMP6, f.icmp6(local(ve), ALL_NODES, 134, f.router_advertisement(ve.mac))),
         ),
         ALL_NODES,
     ),

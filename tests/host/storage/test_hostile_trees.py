@@ -1,9 +1,7 @@
 """D01, D03, D04: what the host writes into a tree goes nowhere else, whatever lies in the way."""
 
-import hashlib
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from runtime.node import Node
 from runtime.resources.guest import GuestFiles
 from runtime.sandboxes import sandbox_of
 from tests.host.support.node import Specs
+from tests.host.support.trees import put, sum_of
 
 #: Every path that a host-side action writes or reads, and the directories above.
 TARGETS = (
@@ -63,45 +62,6 @@ def canary(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _sum(directory: Path) -> str:
-    seen = hashlib.sha256()
-    for path in sorted(directory.rglob("*")):
-        state = path.lstat()
-        seen.update(f"{path} {state.st_mode} {state.st_uid} {state.st_mtime_ns} {state.st_nlink}".encode())
-        if path.is_file():
-            seen.update(path.read_bytes())
-    return seen.hexdigest()
-
-
-def _put(kind: str, place: Path, target: Path) -> None:
-    if kind == "absolute link":
-        place.symlink_to(target)
-    elif kind == "link upwards":
-        place.symlink_to("../" * 30 + str(target).lstrip("/"))
-    elif kind == "link through proc":
-        place.symlink_to(f"/proc/self/root{target}")
-    elif kind == "dangling link":
-        place.symlink_to(f"{target}-is-not-there")
-    elif kind == "loop of links":
-        place.symlink_to(place.name)
-    elif kind == "fifo":
-        os.mkfifo(place)
-    elif kind == "socket":
-        with socket.socket(socket.AF_UNIX) as one:
-            here = Path.cwd()
-            os.chdir(place.parent)
-            try:
-                one.bind(place.name)
-            finally:
-                os.chdir(here)
-    elif kind == "directory":
-        place.mkdir()
-        (place / "full").touch()
-    elif kind == "hard link":
-        (place.parent / f"{place.name}.other").write_text("twice")
-        os.link(place.parent / f"{place.name}.other", place)
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_d01_nothing_is_written_through_what_lies_in_the_way(
     node: Node,
@@ -112,7 +72,7 @@ def test_d01_nothing_is_written_through_what_lies_in_the_way(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     tree = node.root_volume(stopped.id)
-    before = _sum(canary)
+    before = sum_of(canary)
     for number, target in enumerate(TARGETS):
         place, aside = tree / target, tree / "aside"
         (tree / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
@@ -123,7 +83,7 @@ def test_d01_nothing_is_written_through_what_lies_in_the_way(
         try:
             if kind == "hard link" and target in ("etc", "root", "root/.ssh", "sbin"):
                 continue
-            _put(kind, place, canary / target)
+            put(kind, place, canary / target)
             (node.environment(stopped.id) / "guest.json").unlink(missing_ok=True)
             changed = specs.change(
                 stopped,
@@ -149,7 +109,7 @@ def test_d01_nothing_is_written_through_what_lies_in_the_way(
             if there:
                 aside.rename(place)
         assert time.monotonic() - began < 5, target
-        assert _sum(canary) == before, target
+        assert sum_of(canary) == before, target
     assert not [one for one in tree.rglob(".*.*") if len(one.name) > 14 and one.parent.name in ("etc", ".ssh")]
 
 

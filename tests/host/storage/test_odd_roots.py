@@ -9,8 +9,8 @@ import pytest
 from runtime.contract import DesiredState, ObservedState
 from runtime.engine import Engine
 from runtime.node import Node
-from tests.host.storage.test_hostile_trees import _put, _sum
 from tests.host.support.node import Specs
+from tests.host.support.trees import put, sum_of
 
 NAMES = ("dev", "proc", "sys", "run")
 
@@ -28,7 +28,7 @@ def canary(tmp_path: Path) -> Path:
 def test_d01_what_is_no_directory_leads_the_runtime_nowhere(
     node: Node, specs: Specs, busybox: str, canary: Path, kind: str
 ) -> None:
-    engine, before = Engine(node), _sum(canary)
+    engine, before = Engine(node), sum_of(canary)
     spec = specs.new(desired=DesiredState.STOPPED)
     report = engine.apply(spec)
     assert report is not None
@@ -40,7 +40,7 @@ def test_d01_what_is_no_directory_leads_the_runtime_nowhere(
             if kind == "its own etc":
                 (tree / name).symlink_to("/etc")
             else:
-                _put(kind, tree / name, canary / name)
+                put(kind, tree / name, canary / name)
             spec = specs.change(spec, desired=DesiredState.RUNNING, generation=spec.generation + 1)
             report = engine.apply(spec)
             assert report is not None
@@ -48,7 +48,7 @@ def test_d01_what_is_no_directory_leads_the_runtime_nowhere(
                 assert report.state is ObservedState.STOPPED
                 assert report.code == "runtime_refused"
                 assert name in report.message, number
-            assert _sum(canary) == before, name
+            assert sum_of(canary) == before, name
             stopped = {"desired": DesiredState.STOPPED, "stop_timeout_s": 0}
             spec = specs.change(spec, generation=spec.generation + 1, **stopped)
             engine.apply(spec)

@@ -11,8 +11,8 @@ from panel.networks.forwards import add_forward
 from panel.networks.models import Address, AddressPool
 from panel.plans.services import create_plan
 from panel.quotas.models import Quota
-from tests.panel.environments.test_list_rights import signed_in
 from tests.panel.support import factories
+from tests.panel.support.pages import signed_in
 
 pytestmark = pytest.mark.django_db
 

@@ -4,27 +4,16 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from panel.access.models import Share
-from panel.accounts.models import User
 from panel.environments.models import Environment
 from panel.frame import outages
 from tests.panel.support import factories
+from tests.panel.support.pages import listed, signed_in
 
 pytestmark = pytest.mark.django_db
-
-
-def signed_in(user: User) -> Client:
-    client = Client()
-    client.force_login(user, "allauth.account.auth_backends.AuthenticationBackend")
-    return client
-
-
-def listed(user: User) -> str:
-    return signed_in(user).get("/environments/").content.decode()
 
 
 @pytest.mark.parametrize(

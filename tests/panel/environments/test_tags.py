@@ -8,8 +8,8 @@ from panel.environments import services
 from panel.environments.selectors import tags_in_use
 from panel.errors import Forbidden, Invalid
 from panel.operations.models import Operation
-from tests.panel.environments.test_list_rights import listed, signed_in
 from tests.panel.support import factories
+from tests.panel.support.pages import listed, signed_in
 
 pytestmark = pytest.mark.django_db
 JSON = "application/json"

@@ -26,12 +26,12 @@ from runtime.contract import (
     Lacking,
     Leak,
     ObservedState,
-    Report,
     Survey,
     Usage,
     UsageReport,
 )
 from tests.panel.support.factories import administrator, environment, gone, node, node_report, reported, tenant
+from tests.panel.support.reports import report_of
 
 pytestmark = pytest.mark.django_db
 
@@ -42,19 +42,6 @@ def customer() -> Tenant:
     return tenant()
 
 
-def _report(row: Environment, sequence: int, **fields: Any) -> Report:
-    values: dict[str, Any] = {
-        "node": row.node.name,
-        "environment_id": row.pk,
-        "generation": row.generation,
-        "attempted_generation": row.generation,
-        "sequence": sequence,
-        "at": datetime.now(UTC),
-        "state": ObservedState.RUNNING,
-    }
-    return Report(**{**values, **fields})
-
-
 def _long_ago(row: Environment) -> None:
     Environment.objects.filter(pk=row.pk).update(heard_at=timezone.now() - timedelta(minutes=2))
     row.refresh_from_db()
@@ -62,8 +49,8 @@ def _long_ago(row: Environment) -> None:
 
 def test_an_older_report_changes_nothing(customer: Tenant) -> None:
     row = environment(customer)
-    assert not observe(_report(row, row.observed_sequence - 1, state=ObservedState.STOPPED))
-    assert not observe(_report(row, row.observed_sequence, state=ObservedState.STOPPED))
+    assert not observe(report_of(row, row.observed_sequence - 1, state=ObservedState.STOPPED))
+    assert not observe(report_of(row, row.observed_sequence, state=ObservedState.STOPPED))
     row.refresh_from_db()
     assert row.state == State.RUNNING
 
@@ -71,9 +58,9 @@ def test_an_older_report_changes_nothing(customer: Tenant) -> None:
 def test_a_node_whose_count_began_anew_is_heard_again_after_a_minute(customer: Tenant) -> None:
     row = environment(customer)
     _long_ago(row)
-    assert not observe(_report(row, row.observed_sequence, state=ObservedState.STOPPED))
-    assert observe(_report(row, 5, state=ObservedState.STOPPED))
-    assert observe(_report(row, 6, state=ObservedState.RUNNING))
+    assert not observe(report_of(row, row.observed_sequence, state=ObservedState.STOPPED))
+    assert observe(report_of(row, 5, state=ObservedState.STOPPED))
+    assert observe(report_of(row, 6, state=ObservedState.RUNNING))
     row.refresh_from_db()
     assert row.observed_sequence == 6
 
@@ -82,7 +69,7 @@ def test_what_happens_by_itself_is_on_the_record_once(customer: Tenant) -> None:
     row = environment(customer)
     said = "Out of memory: the limit of 64 MiB was reached and the kernel killed dd."
     event = EnvironmentEvent(code=EventCode.OUT_OF_MEMORY, message=said, at=datetime.now(UTC))
-    report = _report(row, row.observed_sequence + 1, events=(event,))
+    report = report_of(row, row.observed_sequence + 1, events=(event,))
     assert observe(report)
     assert not observe(report), "the same message again"
     (seen,) = happenings(row)
@@ -220,7 +207,7 @@ def test_a_node_that_started_anew_says_what_it_has(
     rows.update(generation=2, observed_generation=2, attempted_generation=2)
     assert tasks.resend_behind() == 0
     row.refresh_from_db()
-    assert observe(_report(row, row.observed_sequence + 1, generation=1, attempted_generation=1))
+    assert observe(report_of(row, row.observed_sequence + 1, generation=1, attempted_generation=1))
     long_ago = timezone.now() - timedelta(minutes=5)
     rows.update(sent_at=long_ago, heard_at=long_ago)
     assert tasks.resend_behind() == 1
@@ -230,7 +217,7 @@ def test_f22_a_node_says_nothing_of_another_nodes_environments(customer: Tenant,
     """What was stolen is the credential of `beta`; the environment is on `alpha`."""
     row = environment(customer)
     node("beta")
-    stolen = _report(row, row.observed_sequence + 1, node="beta", state=ObservedState.STOPPED)
+    stolen = report_of(row, row.observed_sequence + 1, node="beta", state=ObservedState.STOPPED)
     assert not observe(stolen)
     usage = Usage(environment_id=row.pk, memory_bytes=5, state=ObservedState.STOPPED, generation=row.generation)
     assert observe_usage(UsageReport(node="beta", at=datetime.now(UTC), usages=(usage,))) == 0

@@ -26,8 +26,8 @@ from runtime.contract import (
     Usage,
     UsageReport,
 )
-from tests.panel.reliability.test_reports import _report
 from tests.panel.support.factories import environment, node, node_report, tenant
+from tests.panel.support.reports import report_of
 
 pytestmark = pytest.mark.django_db
 #: Later than anything that the factories reported.
@@ -63,7 +63,7 @@ def _state(row: Environment) -> tuple[Any, ...]:
 
 
 def test_its_own_node_is_believed(row: Environment) -> None:
-    observe(_sealed(_report(row, LATER + 1, state=ObservedState.PAUSED), PANEL_OBSERVE, by="beta"))
+    observe(_sealed(report_of(row, LATER + 1, state=ObservedState.PAUSED), PANEL_OBSERVE, by="beta"))
     assert _state(row)[0] == ObservedState.PAUSED
 
 
@@ -89,7 +89,7 @@ def _in_the_name_of_beta(report: Message, task: str) -> list[Any]:
 @pytest.mark.parametrize("number", range(12))
 def test_a_stolen_node_changes_nothing_of_another(row: Environment, number: int) -> None:
     before = _state(row)
-    gone = _report(row, LATER + 5, state=ObservedState.DELETED)
+    gone = report_of(row, LATER + 5, state=ObservedState.DELETED)
     observe(_in_the_name_of_beta(gone, PANEL_OBSERVE)[number])
     assert _state(row) == before
 
@@ -117,7 +117,7 @@ def test_nor_its_facts_its_use_and_its_images(row: Environment, number: int) -> 
 
 def test_a_seal_is_on_one_kind_of_report_only(row: Environment) -> None:
     before = _state(row)
-    observe(_sealed(_report(row, LATER + 1), PANEL_OBSERVE_NODE, by="beta"))
+    observe(_sealed(report_of(row, LATER + 1), PANEL_OBSERVE_NODE, by="beta"))
     assert _state(row) == before
 
 
@@ -130,13 +130,13 @@ def test_a_node_that_nobody_let_in_registers_nothing(row: Environment) -> None:
 def test_an_empty_key_is_none(row: Environment, home: Path) -> None:
     (home / "etc" / "nodes" / "beta.key").write_bytes(b"\n")
     before = _state(row)
-    observe(_sealed(_report(row, LATER + 1), PANEL_OBSERVE, by="beta", key=b""))
+    observe(_sealed(report_of(row, LATER + 1), PANEL_OBSERVE, by="beta", key=b""))
     assert _state(row) == before
 
 
 def test_an_exchanged_key_is_good_at_once_and_the_old_one_no_more(row: Environment, home: Path) -> None:
     (home / "etc" / "nodes" / "beta.key").write_bytes(b"newer")
-    observe(_sealed(_report(row, LATER + 1, restarts=1), PANEL_OBSERVE, by="beta", key=b"newer"))
-    observe(_sealed(_report(row, LATER + 2, restarts=2), PANEL_OBSERVE, by="beta"))
+    observe(_sealed(report_of(row, LATER + 1, restarts=1), PANEL_OBSERVE, by="beta", key=b"newer"))
+    observe(_sealed(report_of(row, LATER + 2, restarts=2), PANEL_OBSERVE, by="beta"))
     row.refresh_from_db()
     assert (row.observed_sequence, row.restarts) == (LATER + 1, 1)
