@@ -13,8 +13,8 @@ from pydantic import BaseModel, Field, create_model
 from panel.api import answers_people as people
 from panel.api import answers_provider as provider
 from panel.api.answer import Answer, List
-from panel.environments.states import State
 from panel.environments.document import Intent
+from panel.environments.states import State
 from panel.operations.models import OperationKind, OperationState
 from panel.tenants.models import SuspendedHow, TenantState
 from runtime.contract import DesiredState, Kernel, Kind

@@ -12,12 +12,12 @@ from django.core.validators import RegexValidator
 from django.db import models
 
 from panel.environments import states
-from panel.environments.states import State
 from panel.environments.document import Intent
+from panel.environments.states import State
 from panel.rights.place import Place
 from panel.rights.scope import Scoped
 from panel.said import SaidField
-from runtime.contract import DesiredState, Kernel, Kind, Limits
+from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
 from runtime.contract.base import NAME_PATTERN
 
 

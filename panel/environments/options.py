@@ -109,9 +109,7 @@ def _protection() -> forms.Field:
     return forms.BooleanField(
         label=_("Delete protection"),
         required=False,
-        help_text=_(
-            "It can't be deleted or reinstalled, and its disk can't be made smaller, until this is off."
-        ),
+        help_text=_("Neither deleted nor reinstalled, nor its disk made smaller, until this is off."),
     )
 
 

@@ -24,7 +24,7 @@ def _document(values: dict[str, Any]) -> dict[str, Any]:
     found = {name: values[column] for name, column in _COLUMNS.items()}
     for name, defaults in _MISSING.items():
         found[name] = {**defaults, **(found[name] or {})}
-    return found
+    return {**found, "protected": False}
 
 
 def _each(model: Any, **filters: Any) -> Any:
