@@ -34,6 +34,7 @@ from runtime.host import fuse
 from runtime.host.inotify import IN_CLOSE_WRITE, IN_DELETE, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
 from runtime.host.kmsg import KernelLog, victim_in
 from runtime.host.linkwatch import LinkWatch
+from runtime.jobs.runner import Jobs
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
 from runtime.state import JobRecords, Records, known_environments, pending_jobs
@@ -306,5 +307,6 @@ class Watcher:
             if time.monotonic() > self._clean_at:
                 self._clean_at = time.monotonic() + CLEAN_UP_EVERY_S
                 self._looks.reconciler.clean_up()
+                Jobs(self._node, {}).sweep()
         except Exception:
             log.exception("reconcile failed")

@@ -31,7 +31,7 @@ MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 4, 0x40
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 MOUNT_ATTR_IDMAP = 0x00100000
 
-_PR_SET_DUMPABLE, _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 4, 28, 4
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 1, 4, 28, 4
 _STACK_BYTES, _IDLE_S = 65_536, 5
 
 _SYS_SETRESGID_SETRESUID = {"x86_64": (119, 117), "aarch64": (149, 147)}
@@ -174,3 +174,11 @@ def mount_setattr(tree: int, attr: MountAttr, *, recursive: bool = False) -> Non
         ),
         "mount_setattr",
     )
+
+
+def end_with_parent(parent: int) -> None:
+    """This process gets SIGTERM when the thread that began it ends; at once when `parent` is gone by now.
+    PR_SET_PDEATHSIG(2const)"""
+    _checked(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0), "prctl")
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -3,11 +3,13 @@ to a descriptor, a line each."""
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
 from runtime import logs
 from runtime.contract import JobReport, JobSpec
+from runtime.host import libc
 from runtime.jobs.kinds import KINDS
 from runtime.jobs.process import NOT_YET
 from runtime.jobs.runner import Jobs, NotYet
@@ -15,16 +17,24 @@ from runtime.node import Node
 from runtime.prepare import enter
 
 
+def _stop(*_: object) -> None:
+    """So that a step ends the programs that it runs. Whoever comes next goes on with the job."""
+    raise SystemExit("stopped")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Does one job of a node of Wadah")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--reports", type=int, required=True, metavar="FD")
+    parser.add_argument("--parent", type=int, required=True, metavar="PID", help="it ends with this one")
     options = parser.parse_args()
     logs.configure()
     node = Node.load(options.home)
     os.umask(0o077)
     enter(node)
     os.set_inheritable(options.reports, False)
+    signal.signal(signal.SIGTERM, _stop)
+    libc.end_with_parent(options.parent)
     spec = JobSpec.model_validate_json(sys.stdin.buffer.read())
 
     def tell(report: JobReport) -> None:

@@ -5,6 +5,7 @@ them while the panel is away.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ log = structlog.get_logger()
 NOT_YET = 75
 #: It ends itself when a step hangs; after this much more it is ended from outside.
 _GRACE_S = 60.0
+_PROGRAM = (sys.executable, "-m", "runtime.jobs")
 
 
 def do_apart(node: Node, spec: JobSpec, report: JobReporter) -> None:
@@ -50,7 +52,7 @@ def _run(node: Node, spec: JobSpec, report: JobReporter) -> int:
     ours, theirs = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "runtime.jobs", f"--home={node.home}", f"--reports={theirs}"],
+            [*_PROGRAM, f"--home={node.home}", f"--reports={theirs}", f"--parent={os.getpid()}"],
             stdin=subprocess.PIPE,
             pass_fds=(theirs,),
             start_new_session=True,
@@ -68,7 +70,9 @@ def _run(node: Node, spec: JobSpec, report: JobReporter) -> int:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    # what it left running, such as a program of a build, may hold the descriptor
+    if process.returncode not in (0, NOT_YET):
+        with suppress(ProcessLookupError):  # programs that it ran, and could not end
+            os.killpg(process.pid, signal.SIGKILL)
     listener.join(10)
     return process.returncode
 

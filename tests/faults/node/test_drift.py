@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +22,12 @@ from runtime.contract import (
 )
 from runtime.engine import Engine
 from runtime.host import btrfs, libc, nft
+from runtime.host.cgroup import version
+from runtime.host.cgroup.legacy import LegacyGroups
+from runtime.host.cgroup.unified import UnifiedGroups
+from runtime.host.rtnetlink import Rtnetlink
 from runtime.node import Node
+from runtime.resources import firewall
 from runtime.resources.volume import RootVolume
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.container import init_pid
@@ -323,3 +329,27 @@ def test_an_empty_directory_of_a_spec_that_never_came_goes(node: Node) -> None:
     Engine(node).reconcile()
     assert_whole(node)
     assert list((node.root / "environments").iterdir()) == []
+
+
+def test_a_round_asks_the_kernel_once_for_all(
+    make: Make, node: Node, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        make()
+    asked: Counter[str] = Counter()
+
+    def counted(of: object, name: str) -> None:
+        real = getattr(of, name)
+
+        def ask(*arguments: object, **named: object) -> object:
+            asked[name] += 1
+            return real(*arguments, **named)
+
+        monkeypatch.setattr(of, name, ask)
+
+    for name in ("link", "links", "host_routes", "all_host_routes", "queues", "has_ingress_queue"):
+        counted(Rtnetlink, name)
+    counted(firewall, "_look")
+    counted(LegacyGroups if version() == 1 else UnifiedGroups, "whole")
+    assert engine.reconcile() == {}
+    assert asked == dict.fromkeys(["links", "all_host_routes", "queues", "_look", "whole"], 1)

@@ -1,6 +1,10 @@
 """A job is done by a process of its own: whatever ends that, another goes on or takes back what it left."""
 
+import os
+import signal
+import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -69,3 +73,31 @@ def test_what_fails_leaves_nothing(node: Node) -> None:
     assert (report.outcome, report.code) == (JobOutcome.FAILED, "node_full")
     assert _left(node, spec) == []
     assert not Path(node.root, "images", f"{spec.name}.json").exists()
+
+
+def test_it_ends_with_who_waits_for_it_and_is_gone_on_with(node: Node) -> None:
+    """A worker that is stopped leaves no process of a job behind."""
+    spec = _image(node)
+    job = job_of(spec)
+    plant(node, "hang", ("do", "before", "image check"))
+    worker = os.fork()
+    if worker == 0:
+        do_apart(node, job, lambda _: None)
+        os._exit(0)
+    _until(lambda: planted(node) == "")
+    children = Path(f"/proc/{worker}/task/{worker}/children").read_text().split()
+    os.kill(worker, signal.SIGKILL)
+    os.waitpid(worker, 0)
+    _until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children))
+    assert pending_jobs(node) == [job.id]
+    told: list[JobReport] = []
+    do_apart(node, job, told.append)
+    assert told[-1].outcome is JobOutcome.SUCCEEDED
+    assert _left(node, spec) == [spec.name]
+
+
+def _until(what: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.05)
