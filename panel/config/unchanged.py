@@ -3,6 +3,8 @@
 Lists and states are asked for again and again, by pages that refresh themselves and by programs that wait.
 Whether anything was written is asked of the database itself, so that no change, by whomever, is ever missed;
 the second bounds what depends on the clock alone, such as a token's end.
+
+A page under load that writes takes a fifth less of the processor's time by it: docs/decisions/0008.
 """
 
 import time
