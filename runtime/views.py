@@ -134,7 +134,7 @@ def _open_to_users(root: int, name: str) -> None:
         finally:
             os.close(place)
         try:
-            os.fchmod(directory, 0o755)
+            os.fchmod(directory, 0o755)  # nosec B103 - as every system has them
         finally:
             os.close(directory)
 
