@@ -18,6 +18,10 @@ from django.db.models.sql.compiler import SQLCompiler
 class Finds(IContains):
     lookup_name = "finds"
 
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, Any]:
+        """Where the database folds case in every script by itself."""
+        return IContains(self.lhs, self.rhs).as_sql(compiler, connection)
+
     def as_sqlite(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
         connection.ensure_connection()
         made: Any = connection.connection
