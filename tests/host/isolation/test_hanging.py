@@ -24,8 +24,10 @@ from runtime.contract import (
     ObservedState,
     Report,
 )
+from runtime.contract.said import Said
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
+from runtime.glance import Glance
 from runtime.host import fuse, processes
 from runtime.node import Node
 from runtime.reconciler import Reconciler
@@ -154,12 +156,12 @@ def test_a_look_that_waits_all_the_same_holds_up_no_other(
     others = [make(), make()]
     look, asked = Reconciler.drift, list[UUID]()
 
-    def through_init(reconciler: Reconciler, records: Records) -> str | None:
+    def through_init(reconciler: Reconciler, records: Records, glance: Glance | None = None) -> Said | None:
         asked.append(records.id)
         if records.id == given.id and asked.count(given.id) == 1:
             with suppress(OSError):
                 os.stat(f"/proc/{init_pid(node, given.id)}/root/srv/nothing")
-        return look(reconciler, records)
+        return look(reconciler, records, glance)
 
     monkeypatch.setattr(Reconciler, "drift", through_init)
     monkeypatch.setattr("runtime.agent.rounds.PATIENCE_S", 1.0)
