@@ -34,9 +34,9 @@ function matches(element, event) {
   });
 }
 
-/** Fetch soon; many events within GATHER_MS are one fetch. */
+/** Fetch soon; many events within GATHER_MS are one fetch. What a form was refused for stays until it is read. */
 export function refresh(element) {
-  if (!element.id || waiting.has(element.id)) return;
+  if (!element.id || waiting.has(element.id) || element.querySelector("[aria-invalid=true], .field-error")) return;
   waiting.set(element.id, setTimeout(() => {
     waiting.delete(element.id);
     fetchPart(element.id);

@@ -8,7 +8,7 @@ from tests.e2e.support import Installation
 def test_taken_broken_gone_back_and_cloned(page: Page, wadah: Installation, environment: str) -> None:
     wadah.sh(environment, "echo good > /root/note")
     page.goto(f"/environments/{environment}/snapshots")
-    page.locator("#snapshots").get_by_label("Name").first.fill("before the upgrade")
+    page.get_by_label("Name", exact=True).fill("before the upgrade")
     page.get_by_role("button", name="Take a snapshot").click()
     line = page.get_by_role("row", name="before the upgrade")
     expect(line.get_by_text("ready")).to_be_visible()
