@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
@@ -31,22 +31,27 @@ def _tab(
 ) -> HttpResponse:
     """`clone`: a refused form, of the snapshot `of`."""
     context = context_of(request, row, "snapshots")
+    rows = Snapshot.objects.filter(environment=row).select_related("created_by").order_by("-created_at")
     known = Schedule.objects.filter(environment=row).first()
     context |= {
         "schedule": known,
         "schedule_form": schedule or ScheduleForm.of(known),
         "zone": row.tenant.time_zone,
-        "snapshots": Snapshot.objects.filter(environment=row)
-        .select_related("created_by")
-        .order_by("-created_at"),
+        "snapshots": [
+            (one, clone if clone is not None and one.pk == of else _clone_form(one.pk)) for one in rows
+        ],
         "form": form or SnapshotForm(),
-        "clone": clone or CloneForm(),
         "clone_of": of,
         "may_snapshot": request.actor.can(Permission.SNAPSHOT_MANAGE, row),
         "may_look": request.actor.can(Permission.ENVIRONMENT_EXEC, row),
         "may_clone": request.actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
     }
     return page(request, "storage/snapshots.html", context, status)
+
+
+def _clone_form(snapshot: UUID, sent: QueryDict | None = None) -> CloneForm:
+    """Each row has one: their fields have ids of their own."""
+    return CloneForm(sent, auto_id=f"id_{snapshot}_%s")
 
 
 @require_safe
@@ -93,7 +98,7 @@ def restore(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> Ht
 @require_POST
 @signed_in
 def clone(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> HttpResponse:
-    form = CloneForm(request.POST)
+    form = _clone_form(snapshot_id, request.POST)
     status = 422
     if form.is_valid():
         try:

@@ -1,6 +1,7 @@
 """Snapshots in the panel: what the node is told, what counts, what happens where the node refuses."""
 
 import json
+import re
 from uuid import UUID, uuid4
 
 import pytest
@@ -211,6 +212,9 @@ def test_the_page_offers_what_may_be_done(row: Environment, client: Client, acto
     _done(row)
     refused = client.post(f"{url}/{made.pk}/clone", {"name": "No Name"})
     assert refused.status_code == 422
+    assert refused.content.decode().count('class="field-error"') == 1
+    ids = re.findall(r' id="([^"]+)"', refused.content.decode())
+    assert len(ids) == len(set(ids))
     assert client.post(f"{url}/{made.pk}/restore").status_code == 302
     viewer = factories.member(row.tenant, "viewer").user
     client.force_login(viewer, "allauth.account.auth_backends.AuthenticationBackend")
