@@ -6,6 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,7 @@ from tests.faults.node.support import (
 from tests.host.conftest import Make
 from tests.host.support.inside import sh
 from tests.host.support.node import Specs
+from tests.host.support.waiting import wait_until
 
 
 def failed_at(node: Node, point: Point, spec: EnvironmentSpec, action: str = "fail") -> Report:
@@ -223,6 +225,7 @@ def test_after_a_failed_change_a_crash_brings_back_what_was(make: Make, node: No
     pid = init_pid(node, spec.id)
     assert pid is not None
     subprocess.run(["kill", "-9", str(pid)], check=True, timeout=20)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "its end")
     report = Engine(node).again(spec.id)
     assert report is not None
     assert (report.state, report.code) == (ObservedState.RUNNING, "injected")
