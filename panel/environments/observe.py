@@ -149,6 +149,12 @@ def _intent_at(environment: Environment, generation: int) -> dict[str, Any]:
     return dict(environment.intent)
 
 
+def gave_up(report: Report, generation: int) -> bool:
+    """Whether the node tried the intent of this generation to its end, and keeps to what was."""
+    is_refusal = report.final and bool(report.code) and report.code != _SUPERSEDED
+    return is_refusal and _attempted(report) >= generation > report.generation
+
+
 def _attempted(report: Report) -> int:
     """The newest intent that the node tried to its end. An init that ended meanwhile says nothing of it."""
     tried = report.generation if report.code in _ENDS else report.attempted_generation
@@ -195,7 +201,6 @@ def _finish_deletion(environment: Environment) -> None:
 
 def _move_operations(environment: Environment, report: Report) -> None:
     """Those that the node has brought about have succeeded; the one it gave up on has failed."""
-    attempted = _attempted(report)
     for operation in operations.touched_by(environment, report.generation):
         is_reported = operation.pk == report.operation_id
         if not operation.is_open:
@@ -208,7 +213,7 @@ def _move_operations(environment: Environment, report: Report) -> None:
             _succeed(operation)
             if operation.details.get("undoes"):
                 operations.note_undone(operation)
-        elif operation.generation <= attempted and report.final and report.code and report.code != _SUPERSEDED:
+        elif gave_up(report, operation.generation):
             _fail(environment, operation, report)
         elif is_reported:
             operation.save(update_fields=["state", "started_at", "steps"])

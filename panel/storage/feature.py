@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy
 
 from panel.environments.features import Feature, Parts, Reserved, Tab
 from panel.environments.models import Environment
+from panel.environments.observe import gave_up
 from panel.operations.models import OperationKind
 from panel.prepared import Given, Prepared
 from panel.quotas import services as quotas
@@ -23,8 +24,6 @@ from runtime.contract import Report
 _WANTED = Prepared(lambda: Snapshot.objects.wanted().filter(environment=Given("environment", UUIDField())))
 _ORIGIN = Prepared(lambda: Origin.objects.filter(environment=Given("environment", UUIDField())))
 _OPEN = Prepared(lambda: Snapshot.objects.open().filter(environment=Given("environment", UUIDField())))
-#: Cause of a report about work that was dropped for a newer intent.
-_SUPERSEDED = "superseded"
 
 
 class FromSnapshot(Reserved):
@@ -75,7 +74,7 @@ class Storage(Feature):
             asked = one.generation if one.removal is None else one.removal
             if report.generation >= asked:
                 _brought_about(one)
-            elif one.removal is None and _gave_up(report, asked):
+            elif one.removal is None and gave_up(report, asked):
                 _drop(one)
 
     def _origin_reported(self, environment: Environment, report: Report) -> None:
@@ -85,7 +84,7 @@ class Storage(Feature):
             return
         if report.generation >= origin.generation:
             Origin.objects.filter(pk=origin.pk).update(before=None)
-        elif _gave_up(report, origin.generation):
+        elif gave_up(report, origin.generation):
             before = origin.before
             environment.installs = before["installs"]
             Environment.objects.filter(pk=environment.pk).update(installs=environment.installs)
@@ -123,11 +122,6 @@ class Storage(Feature):
         for one in Snapshot.objects.all():
             if one.environment_id not in ids:
                 yield f"snapshot {one.pk} is of an environment that is gone"
-
-
-def _gave_up(report: Report, generation: int) -> bool:
-    attempted = max(report.attempted_generation, report.generation)
-    return bool(report.code) and report.code != _SUPERSEDED and attempted >= generation > report.generation
 
 
 def _brought_about(one: Snapshot) -> None:

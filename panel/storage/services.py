@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from panel.environments.models import Environment
 from panel.environments.services import Changed, create_environment
-from panel.environments.services.intent import change
+from panel.environments.services.intent import change, refuse_protected
 from panel.errors import Conflict, NotFound
 from panel.operations.models import OperationKind
 from panel.plans.rules import check_allowance
@@ -93,7 +93,9 @@ def _restore(actor: Actor, row: Environment, snapshot_id: UUID, *, keeps_current
     actor.require(Permission.SNAPSHOT_MANAGE, row)
     found = ready_snapshot(row, snapshot_id)
     kept = None
-    if keeps_current:
+    if not keeps_current:
+        refuse_protected(row)
+    else:
         kept = add_snapshot(actor, row, (_("before %(name)s") % {"name": found.name})[:63], Reason.RESTORE)
     _set_origin(row, found)
     row.installs += 1
@@ -144,9 +146,11 @@ def clone_snapshot(
 ) -> Changed:
     """A new environment of the same tenant, on the same node, whose disk is that of the snapshot. It has names,
     addresses, machine id and host keys of its own, and the same SSH keys. Without limits and plan it has
-    those of the one that the snapshot is of."""
+    those of the one that the snapshot is of. A copy of the disk has all that is on it, so it takes the right to
+    run commands inside as well."""
     row = Environment.objects.select_related("tenant", "plan_version__plan").get_for(actor, environment_id)
-    actor.require(Permission.SNAPSHOT_MANAGE, row)
+    for needed in (Permission.SNAPSHOT_MANAGE, Permission.ENVIRONMENT_EXEC):
+        actor.require(needed, row)
     snapshot = ready_snapshot(row, snapshot_id)
     if not limits and not plan:
         follows = row.plan_version is not None and row.follows_plan

@@ -44,7 +44,8 @@ def _tab(
         "clone_of": of,
         "may_snapshot": request.actor.can(Permission.SNAPSHOT_MANAGE, row),
         "may_look": request.actor.can(Permission.ENVIRONMENT_EXEC, row),
-        "may_clone": request.actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
+        "may_clone": request.actor.can(Permission.ENVIRONMENT_EXEC, row)
+        and request.actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
     }
     return page(request, "storage/snapshots.html", context, status)
 

@@ -40,6 +40,8 @@ log = structlog.get_logger()
 EXECS_PER_ENVIRONMENT, EXECS = 8, 128
 #: Looks at terminals at once, of one environment; those of others have threads of their own then.
 LOOKS_PER_ENVIRONMENT = 4
+#: Directories of snapshots at once, of the node: each may have very many names.
+LISTINGS = 2
 #: A command is begun by one turn of its tenant at a time. Beginning takes the OCI runtime so long, all of it
 #: processor time of the node's own; what it does afterwards is the environment's.
 BEGIN_S = 0.02
@@ -88,6 +90,7 @@ class Agent:
         self._execs: dict[UUID, int] = {}
         self._looking = Locks(LOOKS_PER_ENVIRONMENT)
         self._beginning = Locks(1)
+        self._listing = asyncio.Semaphore(LISTINGS)
 
     def application(self) -> Starlette:
         at = "/v1/environments/{id:uuid}"
@@ -215,16 +218,12 @@ class Agent:
         environment_id, snapshot = request.path_params["id"], request.path_params["snapshot"]
         path, after = _bytes_of(request, "path"), _bytes_of(request, "after")
         most = request.query_params.get("most", "")
-        found = await self._look(
-            environment_id,
-            lambda: self.kept.listed(
+        count = int(most) if most.isdecimal() and len(most) <= len(str(MOST_ENTRIES)) else MOST_ENTRIES
+        async with self._listing:
+            found = await self._look(
                 environment_id,
-                snapshot,
-                path,
-                after=after,
-                most=int(most) if most.isdecimal() else MOST_ENTRIES,
-            ),
-        )
+                lambda: self.kept.listed(environment_id, snapshot, path, after=after, most=count),
+            )
         return JSONResponse(asdict(found))
 
     async def content(self, request: Request) -> Response:

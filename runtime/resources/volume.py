@@ -171,7 +171,7 @@ class RootVolume(Resource):
         if not missing or not root.exists():
             return None
         nested = len(btrfs.nested_subvolumes(root))
-        self._limit(spec, extra_bytes=self.used_bytes(spec.id) + len(missing) * (nested + 1) * ROOM_BYTES)
+        self._limit(spec, extra_bytes=len(missing) * (nested + 1) * ROOM_BYTES)
         for one in missing:
             self.snapshots.make(spec, one, btrfs.qgroup_id(1, self.number(spec.id)))
         return steps.snapshots_made(len(missing)) if len(missing) > 1 else steps.snapshot_made()

@@ -10,6 +10,7 @@ from base64 import b64encode
 from bisect import bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from runtime.storage.snapshots import Snapshots
 
 #: Entries of one page.
 MOST_ENTRIES = 1000
+#: Of a directory: all of them are held and sorted, in memory of the node's own.
+MOST_NAMES = 200_000
 #: path_resolution(7), PATH_MAX.
 LONGEST_PATH_BYTES = 4095
 
@@ -69,11 +72,12 @@ class Files:
 
     def listed(self, environment_id: UUID, snapshot: UUID, path: bytes, *, after: bytes, most: int) -> Listed:
         """Entries of a directory by name, those that come after `after`. Raises `RuntimeFault` (`not_found`)
-        when there is no such snapshot or directory, or a link is on the way."""
+        when there is no such snapshot or directory, or a link is on the way; `too_many_entries` for one with
+        more than `MOST_NAMES`."""
         with self._tree(environment_id, snapshot) as tree:
             fd = tree.open_plain(os.fsdecode(_checked(path)), os.O_RDONLY | os.O_DIRECTORY)
             try:
-                names = sorted(os.fsencode(name) for name in os.listdir(fd))  # noqa: PTH208 - a descriptor
+                names = _names(fd)
                 begin = bisect_right(names, after) if after else 0
                 chosen = names[begin : begin + max(1, min(most, MOST_ENTRIES))]
                 entries = [_entry(fd, name) for name in chosen]
@@ -124,6 +128,14 @@ def _checked(path: bytes) -> bytes:
 
 def _missing() -> RuntimeFault:
     return RuntimeFault(agent.no_such_path(), code="not_found", retryable=False)
+
+
+def _names(directory: int) -> list[bytes]:
+    with os.scandir(directory) as entries:
+        names = sorted(os.fsencode(one.name) for one in islice(entries, MOST_NAMES + 1))
+    if len(names) > MOST_NAMES:
+        raise RuntimeFault(agent.too_many_entries(MOST_NAMES), code="too_many_entries", retryable=False)
+    return names
 
 
 def _entry(directory: int, name: bytes) -> Entry:

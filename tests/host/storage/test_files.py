@@ -123,3 +123,13 @@ def test_what_is_no_snapshot_of_this_one_is_not_there(files: Files, taken: Taken
     assert files.listed(spec.id, snapshot, b"", after=b"", most=1).total > 5
     _missing(lambda: files.listed(other.id, snapshot, b"", after=b"", most=1))
     _missing(lambda: files.listed(spec.id, uuid4(), b"", after=b"", most=1))
+
+
+def test_a_directory_of_very_many_is_refused_in_a_sentence(
+    files: Files, taken: Taken, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.storage.files.MOST_NAMES", 5)
+    spec, snapshot = taken(lambda root: [(root / "root" / str(n)).touch() for n in range(6)] and None)
+    with pytest.raises(RuntimeFault, match="more than 5") as refused:
+        files.listed(spec.id, snapshot, b"root", after=b"", most=1)
+    assert refused.value.code == "too_many_entries"

@@ -130,11 +130,20 @@ def test_a_clone_has_names_keys_and_a_disk_of_its_own(
 
 
 def test_a_full_disk_takes_a_snapshot_and_the_limit_holds_after(
-    node: Node, engine: Engine, specs: Specs, make: Make
+    node: Node, engine: Engine, specs: Specs, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spec = make(limits=Limits(cpu=1, memory_mb=128, disk_mb=32))
     attempt(node, spec, "dd if=/dev/zero of=/root/fill bs=64k; sync")
+    limits = list[int]()
+    limit = btrfs.limit_qgroup
+
+    def noted(place: Path, group: int, most: int | None) -> None:
+        limits.append(most or 0)
+        limit(place, group, most)
+
+    monkeypatch.setattr(btrfs, "limit_qgroup", noted)
     spec = _good(engine, specs, spec, snapshots=(uuid4(),))
+    assert max(limits) <= 33 * MIB, "while it is made there is room for it, and for nothing else"
     volume = RootVolume(node)
     assert volume.quotas.limit_bytes(1, volume.number(spec.id)) == 32 * MIB
     assert attempt(node, spec, "dd if=/dev/zero of=/root/more bs=64k count=64 conv=fsync")[0] != 0

@@ -12,6 +12,7 @@ from panel.environments.consistency import examine
 from panel.environments.models import Environment
 from panel.errors import Invalid
 from panel.rights.actor import Actor
+from panel.storage import schedules
 from panel.storage.models import Schedule, Snapshot
 from panel.storage.schedules import next_run, run_due, set_schedule
 from panel.tenancy.services import update_tenant
@@ -122,3 +123,29 @@ def test_the_api_sets_changes_and_deletes_it(row: Environment, client: Client, a
     assert client.get("/api/v1/schedules", headers=headers).json()["count"] == 1
     assert client.delete(url, headers=headers).status_code == 204
     assert client.get(url, headers=headers).status_code == 404
+
+
+def test_those_that_wait_for_a_node_and_those_that_fail_hold_up_no_other(
+    row: Environment, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [row, *(factories.environment(factories.tenant()) for _ in range(2))]
+    for one in rows:
+        set_schedule(actor, one.pk, cron="0 3 * * *")
+        _due(one)
+    monkeypatch.setattr(schedules, "_MOST_AT_ONCE", 1)
+    for taken in (1, 2, 3):
+        assert run_due() == 1, "the one before waits for its node"
+        assert Snapshot.objects.count() == taken
+    monkeypatch.setattr(schedules, "_MOST_AT_ONCE", 100)
+    for one in rows:
+        factories.reported(one)
+        _due(one)
+    take = schedules._take
+
+    def broken(schedule: Schedule, environment: Environment) -> None:
+        if environment.pk == row.pk:
+            raise RuntimeError("broken")
+        take(schedule, environment)
+
+    monkeypatch.setattr(schedules, "_take", broken)
+    assert run_due() == 2

@@ -14,10 +14,12 @@ from panel.environments.services.operations import retry_operation
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Forbidden, NotFound
 from panel.operations.models import OperationState
+from panel.people.roles import create_role
 from panel.quotas.models import Quota, Resource
 from panel.rights.actor import Actor
 from panel.storage.models import Origin, Snapshot, SnapshotState
 from panel.storage.services import clone_snapshot, delete_snapshot, restore_snapshot, take_snapshot
+from panel.tenants.models import Membership
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -221,3 +223,37 @@ def test_the_page_offers_what_may_be_done(row: Environment, client: Client, acto
     page = client.get(url).content.decode()
     assert "good one" in page
     assert "snapshots/take" not in page
+
+
+def test_an_init_that_crashed_says_nothing_of_a_snapshot_that_waits(actor: Actor, row: Environment) -> None:
+    made, _changed = take_snapshot(actor, row.pk)
+    row.refresh_from_db()
+    factories.reported(
+        row, generation=row.generation - 1, attempted_generation=row.generation, code="init_crashed"
+    )
+    assert Snapshot.objects.get().pk == made.pk
+    _done(row)
+    assert Snapshot.objects.get().state == SnapshotState.READY
+
+
+def test_a_copy_of_the_disk_takes_the_right_to_look_into_it(row: Environment, actor: Actor) -> None:
+    made = _taken(actor, row)
+    narrow = create_role(
+        actor,
+        row.tenant,
+        name="Snapshots only",
+        permissions=["environment.view", "environment.create", "snapshot.manage"],
+    )
+    person = factories.person()
+    Membership.objects.create(tenant=row.tenant, user=person, role="custom", custom_role=narrow)
+    with pytest.raises(Forbidden):
+        clone_snapshot(Actor(person), row.pk, made.pk, name="copy")
+
+
+def test_a_protected_disk_is_not_replaced_without_a_way_back(row: Environment, actor: Actor) -> None:
+    made = _taken(actor, row)
+    update_environment(actor, row.pk, {"protected": True})
+    _done(row)
+    with pytest.raises(Conflict, match="protected"):
+        restore_snapshot(actor, row.pk, made.pk, keeps_current=False)
+    restore_snapshot(actor, row.pk, made.pk)
