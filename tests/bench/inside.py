@@ -116,10 +116,10 @@ class Work:
         shutil.copytree(self.node.image(image), target, symlinks=True, dirs_exist_ok=True)
 
     def tidy(self) -> None:
-        """The groups that the floor's runs were in; crun leaves a plain file where it misses a hierarchy."""
+        """The groups that the floor's runs were in; crun leaves a plain file where no hierarchy is mounted."""
         for top in Path("/sys/fs/cgroup").iterdir():
             for path in (top / self.group / "floor", top / self.group):
                 if path.is_dir():
-                    if top.name == "unified":
+                    if not top.is_mount():
                         (path / "cgroup.procs").unlink(missing_ok=True)
                     path.rmdir()

@@ -16,7 +16,7 @@ from tests.e2e.support import Installation
 
 TITLE = "a neighbour's list and exec, alone and beside the worst tenant, in turn; goal: p99 at most doubles"
 _ROUNDS = 3
-_ROWS = 100
+_ROWS = 60
 """Environments of the worst tenant, which are never started."""
 
 
