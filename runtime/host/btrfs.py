@@ -118,34 +118,58 @@ def snapshot(source: Path, path: Path, *, readonly: bool = False, qgroups: Seque
         _ioctl(parent, _SNAP_CREATE_V2, arguments)
 
 
-def snapshot_all(source: Path, path: Path, qgroups: Sequence[int] = ()) -> int:
+class TooManyNested(Exception):
+    """More subvolumes in one another than are taken along."""
+
+
+#: What became of a nested subvolume between the copy of what it is in and its own: gone, moved, or made since.
+_CHANGED = {errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY, errno.ESTALE}
+
+
+def snapshot_all(source: Path, path: Path, qgroups: Sequence[int] = (), *, most: int | None = None) -> int:
     """A read-only snapshot of the subvolume `source` with every subvolume nested in it, each at its own place;
-    how many that are. FileExistsError when something is at `path`.
+    how many that are. FileExistsError when something is at `path`. Raises `TooManyNested` when there come to
+    be more than `most` of them: whoever makes them may be faster than they are taken.
 
     The kernel's own snapshot leaves an empty directory where another subvolume was. Nested ones are opened by
     their ids and put in place by the number of their directory: no name of a tenant's is followed. Each is of
-    one moment; several are of moments a little apart. What was cut off leaves a part at `path`.
+    one moment; several are of moments a little apart, and one that came or went between these is not in it.
+    What was cut off leaves a part at `path`.
     """
     snapshot(source, path, qgroups=qgroups)
-    inherit = _inherit(qgroups)
-    flags = _SUBVOL_QGROUP_INHERIT if inherit is not None else 0
     copies = [(subvolume_id(source), subvolume_id(path))]
     with _directory(path.parent) as fd:
         for tree, copy in copies:  # grows while it is walked: breadth first
             for nested, directory, name in _nested_places(fd, tree):
-                with _by_number(fd, copy, directory) as place, _by_number(fd, nested) as origin:
-                    os.rmdir(name, dir_fd=place)
-                    arguments = _volume_args(name=os.fsdecode(name), fd=origin, flags=flags, inherit=inherit)
-                    _ioctl(place, _SNAP_CREATE_V2, arguments)
-                    made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
-                    try:
-                        copies.append((nested, _tree_of(made)))
-                    finally:
-                        os.close(made)
+                if most is not None and len(copies) > most:
+                    raise TooManyNested
+                try:
+                    copies.append((nested, _copy_nested(fd, nested, copy, directory, name, qgroups)))
+                except OSError as error:
+                    if error.errno not in _CHANGED:
+                        raise
         for _, copy in reversed(copies):
             with _by_number(fd, copy) as top:
                 _ioctl(top, _SUBVOL_SETFLAGS, struct.pack("=Q", _SUBVOL_RDONLY))
     return len(copies)
+
+
+def _copy_nested(fd: int, nested: int, copy: int, directory: int, name: bytes, qgroups: Sequence[int]) -> int:
+    """A snapshot of one subvolume in place of the empty directory that stands for it in a copy; its tree id."""
+    inherit = _inherit(qgroups)
+    flags = _SUBVOL_QGROUP_INHERIT if inherit is not None else 0
+    with _by_number(fd, nested) as origin, _by_number(fd, copy, directory) as place:
+        os.rmdir(name, dir_fd=place)
+        _ioctl(
+            place,
+            _SNAP_CREATE_V2,
+            _volume_args(name=os.fsdecode(name), fd=origin, flags=flags, inherit=inherit),
+        )
+        made = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
+        try:
+            return _tree_of(made)
+        finally:
+            os.close(made)
 
 
 def copy_all(source: Path, path: Path, qgroups: Sequence[int] = ()) -> int:

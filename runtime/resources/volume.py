@@ -24,7 +24,7 @@ from runtime.host import btrfs
 from runtime.resources.base import Found, Resource
 from runtime.resources.guest import NOTE
 from runtime.state import exclusive, replace_file
-from runtime.storage.snapshots import ROOM_BYTES, Snapshots
+from runtime.storage.snapshots import Snapshots
 
 MIB = 2**20
 #: Left free in the pool for metadata before a new root volume is made.
@@ -170,8 +170,7 @@ class RootVolume(Resource):
         root = self.node.root_volume(spec.id)
         if not missing or not root.exists():
             return None
-        nested = len(btrfs.nested_subvolumes(root))
-        self._limit(spec, extra_bytes=len(missing) * (nested + 1) * ROOM_BYTES)
+        self._limit(spec, extra_bytes=len(missing) * self.snapshots.room_bytes(spec.id))
         for one in missing:
             self.snapshots.make(spec, one, btrfs.qgroup_id(1, self.number(spec.id)))
         return steps.snapshots_made(len(missing)) if len(missing) > 1 else steps.snapshot_made()

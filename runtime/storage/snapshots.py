@@ -58,6 +58,13 @@ class Snapshots:
         """Those that are there and not wanted."""
         return [one for one in self.there(spec.id) if one not in spec.snapshots]
 
+    def room_bytes(self, environment_id: UUID) -> int:
+        """What one of its root takes at first. Raises `RuntimeFault` when there is too much nested in it."""
+        nested = len(btrfs.nested_subvolumes(self.node.root_volume(environment_id)))
+        if nested > MOST_NESTED:
+            raise _too_many()
+        return (nested + 1) * ROOM_BYTES
+
     def make(self, spec: EnvironmentSpec, snapshot: UUID, group: int) -> None:
         """One of the root as it is now, charged to the quota group. The caller has left room for it."""
         root, path = self.node.root_volume(spec.id), self.path(spec.id, snapshot)
@@ -65,14 +72,10 @@ class Snapshots:
         unfinished = path.with_name(path.name + _UNFINISHED)
         try:
             btrfs.delete_subvolume(unfinished)
-            if len(btrfs.nested_subvolumes(root)) > MOST_NESTED:
-                raise RuntimeFault(
-                    refusals.too_many_subvolumes(MOST_NESTED),
-                    code="too_many_subvolumes",
-                    next_step=advice.delete_subvolumes_inside(),
-                    retryable=False,
-                )
-            btrfs.snapshot_all(root, unfinished, qgroups=[group])
+            btrfs.snapshot_all(root, unfinished, qgroups=[group], most=MOST_NESTED)
+        except btrfs.TooManyNested as error:
+            btrfs.delete_subvolume(unfinished)
+            raise _too_many() from error
         except OSError as error:
             with suppress(OSError):
                 btrfs.delete_subvolume(unfinished)
@@ -127,6 +130,15 @@ class Snapshots:
 
     def _note(self, environment_id: UUID, ids: list[UUID]) -> None:
         replace_file(self._noted(environment_id), "".join(f"{one}\n" for one in ids))
+
+
+def _too_many() -> RuntimeFault:
+    return RuntimeFault(
+        refusals.too_many_subvolumes(MOST_NESTED),
+        code="too_many_subvolumes",
+        next_step=advice.delete_subvolumes_inside(),
+        retryable=False,
+    )
 
 
 def _is_id(name: str) -> bool:

@@ -37,6 +37,19 @@ def _good(engine: Engine, specs: Specs, spec: EnvironmentSpec, **fields: object)
     return changed
 
 
+def _noted_limits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows with each limit that a quota group gets from now on."""
+    limits = list[int]()
+    limit = btrfs.limit_qgroup
+
+    def noted(place: Path, group: int, most: int | None) -> None:
+        limits.append(most or 0)
+        limit(place, group, most)
+
+    monkeypatch.setattr(btrfs, "limit_qgroup", noted)
+    return limits
+
+
 def test_a_running_one_goes_on_and_its_snapshot_stays_as_it_was(
     node: Node, engine: Engine, specs: Specs, make: Make, snapshots: Snapshots
 ) -> None:
@@ -134,14 +147,7 @@ def test_a_full_disk_takes_a_snapshot_and_the_limit_holds_after(
 ) -> None:
     spec = make(limits=Limits(cpu=1, memory_mb=128, disk_mb=32))
     attempt(node, spec, "dd if=/dev/zero of=/root/fill bs=64k; sync")
-    limits = list[int]()
-    limit = btrfs.limit_qgroup
-
-    def noted(place: Path, group: int, most: int | None) -> None:
-        limits.append(most or 0)
-        limit(place, group, most)
-
-    monkeypatch.setattr(btrfs, "limit_qgroup", noted)
+    limits = _noted_limits(monkeypatch)
     spec = _good(engine, specs, spec, snapshots=(uuid4(),))
     assert max(limits) <= 33 * MIB, "while it is made there is room for it, and for nothing else"
     volume = RootVolume(node)
@@ -189,3 +195,65 @@ def test_deleted_with_its_environment(
     assert report.state is ObservedState.DELETED
     assert not node.volume(spec.id).exists()
     assert btrfs.subvolume_count(node.store) == before
+
+
+def test_subvolumes_inside_buy_no_room_beyond_the_limit(
+    node: Node, engine: Engine, specs: Specs, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each gets a little room while it is taken along; so many that nothing is taken get none."""
+    spec = make(limits=Limits(cpu=1, memory_mb=128, disk_mb=64))
+    group = [btrfs.qgroup_id(1, RootVolume.number(spec.id))]
+    for number in range(6):
+        btrfs.create_subvolume(node.root_volume(spec.id) / f"n{number}", group)
+    monkeypatch.setattr("runtime.storage.snapshots.MOST_NESTED", 5)
+    limits = _noted_limits(monkeypatch)
+    _, report = _apply(engine, specs, spec, snapshots=(uuid4(),))
+    assert report.code == "too_many_subvolumes"
+    assert max([0, *limits]) <= 64 * MIB
+
+
+def test_subvolumes_that_come_and_go_meanwhile_spoil_no_snapshot(
+    node: Node, engine: Engine, specs: Specs, make: Make, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root inside makes, moves and deletes them between the copy of the top and that of what is nested in it."""
+    spec, one = make(), uuid4()
+    root, group = node.root_volume(spec.id), [btrfs.qgroup_id(1, RootVolume.number(spec.id))]
+    for name in ("moved", "deleted", "stays"):
+        btrfs.create_subvolume(root / name, group)
+    (root / "stays" / "file").write_text("kept")
+    places = btrfs._nested_places
+
+    unfinished = snapshots.path(spec.id, one).with_name(f"{one}.new")
+
+    def raced(fd: int, tree: int) -> list[tuple[int, int, bytes]]:
+        if not unfinished.exists() or (root / "late").exists():
+            return places(fd, tree)
+        btrfs.create_subvolume(root / "late", group)
+        (root / "moved").rename(root / "elsewhere")
+        found = places(fd, tree)
+        monkeypatch.setattr(btrfs, "_nested_places", places)
+        btrfs.delete_subvolume(root / "deleted")
+        return found
+
+    monkeypatch.setattr(btrfs, "_nested_places", raced)
+    spec = _good(engine, specs, spec, snapshots=(one,))
+    assert (root / "late").exists()
+    assert (snapshots.path(spec.id, one) / "stays" / "file").read_text() == "kept"
+
+
+def test_subvolumes_made_faster_than_they_are_taken_come_to_an_end(
+    node: Node, engine: Engine, specs: Specs, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in the other, each made while the one above is taken: the first look saw none of them."""
+    spec = make()
+    group = [btrfs.qgroup_id(1, RootVolume.number(spec.id))]
+    monkeypatch.setattr("runtime.storage.snapshots.MOST_NESTED", 5)
+    place = node.root_volume(spec.id)
+    for _ in range(8):
+        place /= "in"
+        btrfs.create_subvolume(place, group)
+    monkeypatch.setattr(btrfs, "nested_subvolumes", lambda path: list[int]())
+    count = btrfs.subvolume_count(node.store)
+    _, report = _apply(engine, specs, spec, snapshots=(uuid4(),))
+    assert report.code == "too_many_subvolumes"
+    assert btrfs.subvolume_count(node.store) == count
