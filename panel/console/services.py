@@ -65,7 +65,7 @@ def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
     return Way(
         socket=agent.path,
         path=f"/v1/environments/{environment.pk}/{rest}",
-        ticket=agent.ticket(environment.pk, purpose, actor.name),
+        ticket=agent.ticket(environment.pk, purpose, actor.name, tenant_id=environment.tenant.payer),
         tenant_id=environment.tenant_id,
     )
 
@@ -117,7 +117,7 @@ def list_terminals(actor: Actor, environment_id: UUID) -> Asked[list[dict[str, A
     agent = Agent(environment.node)
 
     async def result() -> list[dict[str, Any]]:
-        found = await agent.terminals(environment.pk, user=actor.name)
+        found = await agent.terminals(environment.pk, user=actor.name, tenant_id=environment.tenant.payer)
         return [{key: one[key] for key in ("name", "created_at", "viewers")} for one in found if one["running"]]
 
     return Asked(result, LOOKS.take(actor, environment.tenant_id, environment.tenant.path))
@@ -134,7 +134,8 @@ def close_terminal(actor: Actor, environment_id: UUID, name: str) -> Asked[None]
     agent = Agent(environment.node)
     place = LOOKS.take(actor, environment.tenant_id, environment.tenant.path)
     _note(actor, environment, "environment.terminal_close", place, before={"terminal": name})
-    return Asked(lambda: agent.close_terminal(environment.pk, name, user=actor.name), place)
+    payer = environment.tenant.payer
+    return Asked(lambda: agent.close_terminal(environment.pk, name, user=actor.name, tenant_id=payer), place)
 
 
 def _note(actor: Actor, environment: Environment, action: str, place: Place, **what: Any) -> None:

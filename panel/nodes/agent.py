@@ -110,15 +110,15 @@ class Agent:
         ticket = self.ticket(environment_id, Purpose.EXEC, user, tenant_id=tenant_id)
         return await self._ask("POST", path, ticket, body, timeout_s=timeout_s + 10)
 
-    async def terminals(self, environment_id: UUID, *, user: str) -> list[dict[str, Any]]:
+    async def terminals(self, environment_id: UUID, *, user: str, tenant_id: UUID) -> list[dict[str, Any]]:
         """`{"name", "running", "created_at", "exit_code", "viewers"}` of each, by age. Raises `NodeAway`."""
-        ticket = self.ticket(environment_id, Purpose.TERMINAL, user)
+        ticket = self.ticket(environment_id, Purpose.TERMINAL, user, tenant_id=tenant_id)
         answer = await self._ask("GET", f"/v1/environments/{environment_id}/terminals", ticket)
         return list(answer["terminals"])
 
-    async def close_terminal(self, environment_id: UUID, name: str, *, user: str) -> None:
+    async def close_terminal(self, environment_id: UUID, name: str, *, user: str, tenant_id: UUID) -> None:
         """Ends its shell and forgets what it printed; a no-op when there is none. Raises `NodeAway`."""
-        ticket = self.ticket(environment_id, Purpose.TERMINAL, user)
+        ticket = self.ticket(environment_id, Purpose.TERMINAL, user, tenant_id=tenant_id)
         try:
             await self._ask("DELETE", f"/v1/environments/{environment_id}/terminals/{name}", ticket)
         except Refused as refusal:
@@ -140,14 +140,22 @@ class Agent:
         raise AssertionError  # for types: the stack swallows nothing
 
     async def files(
-        self, environment_id: UUID, snapshot: UUID, path: bytes, *, after: bytes, most: int, user: str
+        self,
+        environment_id: UUID,
+        snapshot: UUID,
+        path: bytes,
+        *,
+        after: bytes,
+        most: int,
+        user: str,
+        tenant_id: UUID,
     ) -> dict[str, Any]:
         """A page of a directory of a snapshot: `{"entries", "total", "next"}`.
 
         Raises `NotFound` and `NodeAway`.
         """
         query = urlencode({"path": b64encode(path), "after": b64encode(after), "most": most})
-        ticket = self.ticket(environment_id, Purpose.FILES, user, read_only=True)
+        ticket = self.ticket(environment_id, Purpose.FILES, user, read_only=True, tenant_id=tenant_id)
         at = f"/v1/environments/{environment_id}/snapshots/{snapshot}/files?{query}"
         try:
             return await self._ask("GET", at, ticket)
@@ -157,10 +165,10 @@ class Agent:
             raise
 
     async def content(
-        self, environment_id: UUID, snapshot: UUID, path: bytes, *, user: str
+        self, environment_id: UUID, snapshot: UUID, path: bytes, *, user: str, tenant_id: UUID
     ) -> AsyncIterator[bytes]:
         """One file of a snapshot, in pieces. Raises `NotFound`, and `NodeAway` at once."""
-        ticket = self.ticket(environment_id, Purpose.FILES, user, read_only=True)
+        ticket = self.ticket(environment_id, Purpose.FILES, user, read_only=True, tenant_id=tenant_id)
         query = urlencode({"path": b64encode(path)})
         at = f"/v1/environments/{environment_id}/snapshots/{snapshot}/content?{query}"
         async with AsyncExitStack() as stack:

@@ -72,10 +72,12 @@ def list_files(
     `Forbidden`, `TooMany` else."""
     environment, snapshot = _seen(actor, environment_id, snapshot_id)
     raw, begin = raw_path(path, path64), raw_path("", after)
-    agent = Agent(environment.node)
+    agent, payer = Agent(environment.node), environment.tenant.payer
 
     async def result() -> dict[str, Any]:
-        found = await agent.files(environment.pk, snapshot.pk, raw, after=begin, most=most, user=actor.name)
+        found = await agent.files(
+            environment.pk, snapshot.pk, raw, after=begin, most=most, user=actor.name, tenant_id=payer
+        )
         return {
             "items": [_shown(one) for one in found["entries"]],
             "total": found["total"],
@@ -109,7 +111,7 @@ def download_file(
     """One file as an attachment, whatever is in it: a browser shows none of it. Audited."""
     environment, snapshot = _seen(actor, environment_id, snapshot_id)
     raw = raw_path(path, path64)
-    agent = Agent(environment.node)
+    agent, payer = Agent(environment.node), environment.tenant.payer
     place = DOWNLOADS.take(actor, environment.tenant_id, environment.tenant.path)
     shown = raw.decode(errors="replace")
     try:
@@ -126,7 +128,7 @@ def download_file(
         raise
 
     async def answer() -> HttpResponseBase:
-        pieces = await agent.content(environment.pk, snapshot.pk, raw, user=actor.name)
+        pieces = await agent.content(environment.pk, snapshot.pk, raw, user=actor.name, tenant_id=payer)
         made = StreamingHttpResponse(pieces, content_type="application/octet-stream")
         name = posixpath.basename(shown.rstrip("/")) or "file"
         shown_name = "".join(one for one in name if one.isprintable()) or "file"

@@ -110,6 +110,11 @@ class Tenant(models.Model):
         return Place(self.path, self.pk)
 
     @property
+    def payer(self) -> uuid.UUID:
+        """On whose account goes what is dear: the top of those that hang together."""
+        return self.chain[0]
+
+    @property
     def chain(self) -> list[uuid.UUID]:
         """Its own id and those of all tenants above it, from the root down."""
         return [uuid.UUID(part) for part in self.path.split("/") if part]

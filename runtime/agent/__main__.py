@@ -16,7 +16,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from runtime import logs
-from runtime.agent.app import EXECS, Agent
+from runtime.agent.app import EXECS, LOOKS, Agent
 from runtime.node import DEFAULT_HOME, Node
 from runtime.prepare import enter
 
@@ -25,8 +25,6 @@ log = structlog.get_logger()
 #: Who besides root may connect: the panel's group.
 GROUP = "wadah"
 _BACKLOG = 512
-#: Threads that look at terminals; of one environment a few of them at once.
-LOOKS = 16
 
 
 def listen(path: Path) -> socket.socket:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
 from io import FileIO
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from uuid import UUID
 
 import structlog
@@ -38,9 +38,10 @@ log = structlog.get_logger()
 #: At once, of one environment and of the node: one thread each, which mostly sleeps. The panel sees to it that
 #: no tenant takes all of them (`panel.serving.shares.EXECS`).
 EXECS_PER_ENVIRONMENT, EXECS = 8, 128
-#: Looks at terminals at once, of one environment; those of others have threads of their own then.
-LOOKS_PER_ENVIRONMENT = 4
-#: Directories of snapshots at once, of the node: each may have very many names.
+#: Looks at terminals and files at once, of one environment and of one tenant; those of others have threads of
+#: their own then. A terminal that opens in an environment that doesn't answer takes one until its deadline.
+LOOKS_PER_ENVIRONMENT, LOOKS_PER_TENANT, LOOKS = 4, 8, 24
+#: Directories of snapshots at once, of the node, and one of a tenant: each may have very many names.
 LISTINGS = 2
 #: A command is begun by one turn of its tenant at a time. Beginning takes the OCI runtime so long, all of it
 #: processor time of the node's own; what it does afterwards is the environment's.
@@ -88,9 +89,9 @@ class Agent:
         self.streams = Streams(node)
         self._pool, self._looks = execs, looks
         self._execs: dict[UUID, int] = {}
-        self._looking = Locks(LOOKS_PER_ENVIRONMENT)
+        self._looking, self._looking_of_tenant = Locks(LOOKS_PER_ENVIRONMENT), Locks(LOOKS_PER_TENANT)
         self._beginning = Locks(1)
-        self._listing = asyncio.Semaphore(LISTINGS)
+        self._listing, self._listing_of_tenant = asyncio.Semaphore(LISTINGS), Locks(1)
 
     def application(self) -> Starlette:
         at = "/v1/environments/{id:uuid}"
@@ -119,8 +120,19 @@ class Agent:
             raise RuntimeFault(agent.no_environment(), code="not_found", retryable=False)
         return ticket
 
-    async def _look(self, environment_id: UUID, work: Callable[[], Any]) -> Any:
-        async with self._looking.of(environment_id):
+    async def look(self, environment_id: UUID, payer: UUID, work: Callable[[], Any]) -> Any:
+        """What the work gives, from a thread, of which each environment and each payer has some at most."""
+        async with self._looking.of(environment_id), self._looking_of_tenant.of(payer):
+            return await asyncio.get_running_loop().run_in_executor(self._looks, work)
+
+    async def look_long(self, environment_id: UUID, payer: UUID, work: Callable[[], Any]) -> Any:
+        """The same for what may take long: few at once, and one of a payer, so that all take turns."""
+        async with (
+            self._looking.of(environment_id),
+            self._looking_of_tenant.of(payer),
+            self._listing_of_tenant.of(payer),
+            self._listing,
+        ):
             return await asyncio.get_running_loop().run_in_executor(self._looks, work)
 
     # addresses -------------------------------------------------------------------------------
@@ -139,7 +151,7 @@ class Agent:
         self._execs[environment_id] = running + 1
         try:
             log.info("exec", environment=str(environment_id), user=ticket.user, program=wanted.command[0][:100])
-            done = await self._run(request, wanted, ticket.tenant_id or environment_id)
+            done = await self._run(request, wanted, ticket.payer)
         finally:
             self._execs[environment_id] -= 1
             if not self._execs[environment_id]:
@@ -172,9 +184,9 @@ class Agent:
             return await command
 
     async def terminals(self, request: Request) -> Response:
-        self._ticket(request, Purpose.TERMINAL)
+        ticket = self._ticket(request, Purpose.TERMINAL)
         environment_id = request.path_params["id"]
-        found = await self._look(environment_id, lambda: self.inside.terminals(environment_id))
+        found = await self.look(environment_id, ticket.payer, lambda: self.inside.terminals(environment_id))
         rows = []
         for one in found:
             row = asdict(one)
@@ -188,7 +200,9 @@ class Agent:
         if ticket.read_only:
             raise TicketRefused(agent.watching_only())
         environment_id, name = request.path_params["id"], request.path_params["name"]
-        closed = await self._look(environment_id, lambda: self.inside.close_terminal(environment_id, name))
+        closed = await self.look(
+            environment_id, ticket.payer, lambda: self.inside.close_terminal(environment_id, name)
+        )
         if not closed:
             raise RuntimeFault(agent.no_terminal(name), code="not_found", retryable=False)
         return Response(status_code=204)
@@ -214,24 +228,28 @@ class Agent:
 
     async def files(self, request: Request) -> Response:
         """A page of a directory of a snapshot: `path`, `after` (both base64 of their bytes) and `most`."""
-        self._ticket(request, Purpose.FILES)
+        ticket = self._ticket(request, Purpose.FILES)
         environment_id, snapshot = request.path_params["id"], request.path_params["snapshot"]
         path, after = _bytes_of(request, "path"), _bytes_of(request, "after")
         most = request.query_params.get("most", "")
         count = int(most) if most.isdecimal() and len(most) <= len(str(MOST_ENTRIES)) else MOST_ENTRIES
-        async with self._listing:
-            found = await self._look(
-                environment_id,
-                lambda: self.kept.listed(environment_id, snapshot, path, after=after, most=count),
-            )
-        return JSONResponse(asdict(found))
+        found = await self.look_long(
+            environment_id,
+            ticket.payer,
+            lambda: JSONResponse(
+                asdict(self.kept.listed(environment_id, snapshot, path, after=after, most=count))
+            ),
+        )
+        return cast("Response", found)
 
     async def content(self, request: Request) -> Response:
         """One file of a snapshot, as it is. Its size is in `Content-Length`."""
-        self._ticket(request, Purpose.FILES)
+        ticket = self._ticket(request, Purpose.FILES)
         environment_id, snapshot = request.path_params["id"], request.path_params["snapshot"]
         path = _bytes_of(request, "path")
-        fd, size = await self._look(environment_id, lambda: self.kept.opened(environment_id, snapshot, path))
+        fd, size = await self.look(
+            environment_id, ticket.payer, lambda: self.kept.opened(environment_id, snapshot, path)
+        )
         file = os.fdopen(fd, "rb", buffering=0)  # closed by itself when nobody begins to read
         return StreamingResponse(
             _pieces(file, size), media_type="application/octet-stream", headers={"Content-Length": str(size)}
@@ -243,12 +261,14 @@ class Agent:
             return
         environment_id, name = socket.path_params["id"], socket.path_params["name"]
         try:
-            known = await self._look(environment_id, lambda: self.inside.find_terminal(environment_id, name))
+            known = await self.look(
+                environment_id, ticket.payer, lambda: self.inside.find_terminal(environment_id, name)
+            )
             if known is None or (not known.running and not ticket.read_only):
                 if ticket.read_only:
                     raise RuntimeFault(agent.no_terminal(name), code="not_found", retryable=False)
-                known = await self._look(
-                    environment_id, lambda: self.inside.open_terminal(environment_id, name)
+                known = await self.look(
+                    environment_id, ticket.payer, lambda: self.inside.open_terminal(environment_id, name)
                 )
         except RuntimeFault as fault:
             await socket.send_json({"type": "error", "code": fault.code, "message": str(fault)})

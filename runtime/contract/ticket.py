@@ -43,7 +43,12 @@ class Ticket(Message):
     id: UUID = Field(default_factory=uuid4)
     read_only: bool = False
     tenant_id: UUID | None = None
-    """On whose account it goes: tenants take turns at what is dear on a node."""
+    """On whose account it goes, a top tenant for all below it: they take turns at what is dear on a node."""
+
+    @property
+    def payer(self) -> UUID:
+        """Whose turn it is when it is used."""
+        return self.tenant_id or self.environment_id or self.id
 
     @classmethod
     def issue(

@@ -144,7 +144,7 @@ def snapshot_all(source: Path, path: Path, qgroups: Sequence[int] = (), *, most:
                 if most is not None and len(copies) > most:
                     raise TooManyNested
                 try:
-                    copies.append((nested, _copy_nested(fd, nested, copy, directory, name, qgroups)))
+                    copies.append((nested, _copy_nested(fd, nested, copy, (directory, name), qgroups)))
                 except OSError as error:
                     if error.errno not in _CHANGED:
                         raise
@@ -154,8 +154,9 @@ def snapshot_all(source: Path, path: Path, qgroups: Sequence[int] = (), *, most:
     return len(copies)
 
 
-def _copy_nested(fd: int, nested: int, copy: int, directory: int, name: bytes, qgroups: Sequence[int]) -> int:
+def _copy_nested(fd: int, nested: int, copy: int, at: tuple[int, bytes], qgroups: Sequence[int]) -> int:
     """A snapshot of one subvolume in place of the empty directory that stands for it in a copy; its tree id."""
+    directory, name = at
     inherit = _inherit(qgroups)
     flags = _SUBVOL_QGROUP_INHERIT if inherit is not None else 0
     with _by_number(fd, nested) as origin, _by_number(fd, copy, directory) as place:

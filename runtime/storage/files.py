@@ -24,6 +24,8 @@ from runtime.storage.snapshots import Snapshots
 MOST_ENTRIES = 1000
 #: Of a directory: all of them are held and sorted, in memory of the node's own.
 MOST_NAMES = 200_000
+#: Of names and targets of a page; each link's target may have 4,095, and who answers holds the page as a whole.
+MOST_PAGE_BYTES = 256 * 1024
 #: path_resolution(7), PATH_MAX.
 LONGEST_PATH_BYTES = 4095
 
@@ -79,12 +81,11 @@ class Files:
             try:
                 names = _names(fd)
                 begin = bisect_right(names, after) if after else 0
-                chosen = names[begin : begin + max(1, min(most, MOST_ENTRIES))]
-                entries = [_entry(fd, name) for name in chosen]
+                entries = _page(fd, names[begin : begin + max(1, min(most, MOST_ENTRIES))])
             finally:
                 os.close(fd)
-        is_last = begin + len(chosen) >= len(names)
-        return Listed(entries, len(names), "" if is_last else b64encode(chosen[-1]).decode())
+        is_last = begin + len(entries) >= len(names)
+        return Listed(entries, len(names), "" if is_last else entries[-1].raw)
 
     def opened(self, environment_id: UUID, snapshot: UUID, path: bytes) -> tuple[int, int]:
         """A descriptor to read a plain file by, which the caller closes, and its size in bytes. Raises
@@ -136,6 +137,17 @@ def _names(directory: int) -> list[bytes]:
     if len(names) > MOST_NAMES:
         raise RuntimeFault(agent.too_many_entries(MOST_NAMES), code="too_many_entries", retryable=False)
     return names
+
+
+def _page(directory: int, names: list[bytes]) -> list[Entry]:
+    """As many of them as are a page, one at least."""
+    entries, size = list[Entry](), 0
+    for name in names:
+        entries.append(_entry(directory, name))
+        size += len(name) + len(entries[-1].target)
+        if size >= MOST_PAGE_BYTES:
+            break
+    return entries
 
 
 def _entry(directory: int, name: bytes) -> Entry:

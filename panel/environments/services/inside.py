@@ -136,7 +136,7 @@ def execute(
             environment.pk,
             list(command),
             user=actor.name,
-            tenant_id=environment.tenant_id,
+            tenant_id=environment.tenant.payer,
             timeout_s=timeout_s,
             stdin=stdin,
             encoding=encoding,

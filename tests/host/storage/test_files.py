@@ -82,6 +82,20 @@ def test_every_name_comes_once_in_pages_and_every_byte_of_a_file(files: Files, t
         assert size == len(name) * 100_000
 
 
+def test_a_page_of_long_links_is_short_and_none_is_left_out(files: Files, taken: Taken) -> None:
+    """A thousand entries of 4,095 bytes that are no text were 20 MB of JSON, made where others wait."""
+
+    def fill(root: Path) -> None:
+        (root / "root" / "links").mkdir()
+        for number in range(300):
+            os.symlink(b"\xff" * 4095, os.fsencode(root / "root" / "links" / f"{number:03}"))
+
+    spec, snapshot = taken(fill)
+    pages = _all(files, spec, snapshot, b"root/links")
+    assert all(sum(len(one.target) for one in page.entries) < 300_000 for page in pages)
+    assert [one.name for page in pages for one in page.entries] == [f"{number:03}" for number in range(300)]
+
+
 def test_links_lead_nowhere_and_nothing_is_waited_for(files: Files, taken: Taken, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("of the host")
 

@@ -215,7 +215,7 @@ def test_subvolumes_inside_buy_no_room_beyond_the_limit(
 def test_subvolumes_that_come_and_go_meanwhile_spoil_no_snapshot(
     node: Node, engine: Engine, specs: Specs, make: Make, snapshots: Snapshots, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root inside makes, moves and deletes them between the copy of the top and that of what is nested in it."""
+    """Root inside makes, moves, deletes them between the copy of the top and that of what is nested in it."""
     spec, one = make(), uuid4()
     root, group = node.root_volume(spec.id), [btrfs.qgroup_id(1, RootVolume.number(spec.id))]
     for name in ("moved", "deleted", "stays"):
