@@ -28,7 +28,11 @@ class Gone(Exception):
 
 
 async def body_of(receive: Receive) -> bytes:
-    """All of a request's body. Raises `TooLong` and `Gone`."""
+    """All of a request's body. Raises `TooLong` and `Gone`.
+
+    One that is as long as the front lets through is read to its end all the same: with something left unread
+    the server closes the connection, at times before the front has read the answer, which makes a 502 of it.
+    """
     body = b""
     while True:
         message = await receive()
@@ -36,10 +40,13 @@ async def body_of(receive: Receive) -> bytes:
             raise Gone
         piece: bytes = message.get("body", b"")
         body = body + piece if body else piece
-        if len(body) >= LIMIT_BYTES:
+        if len(body) > LIMIT_BYTES:
             raise TooLong
         if not message.get("more_body"):
-            return body
+            break
+    if len(body) == LIMIT_BYTES:
+        raise TooLong
+    return body
 
 
 def environ_of(scope: Scope, body: bytes) -> Environ:

@@ -38,8 +38,14 @@ def _all_run(whole: Stack, made: list[str]) -> None:
     """Each runs, made once: one create operation, succeeded."""
     for one in made:
         whole.wadah.wait_state(one, "running", 40)
-        operations = whole.wadah.call("GET", f"/operations?environment={one}").body["items"]
-        assert [(row["kind"], row["state"]) for row in operations] == [("create", "succeeded")]
+
+        def is_done(one: str = one) -> bool:
+            found = whole.wadah.call("GET", f"/operations?environment={one}").body["items"]
+            kinds = [row["kind"] for row in found]
+            assert kinds == ["create"], found
+            return bool(found[0]["state"] == "succeeded")
+
+        whole.wadah.wait(is_done, 40, lambda one=one: f"create of {one} doesn't end")  # type: ignore[misc]
 
 
 def _delete(whole: Stack, made: list[str]) -> None:

@@ -121,12 +121,18 @@ class Stack:
 
     @contextmanager
     def held_down(self, role: str) -> Iterator[None]:
-        """kill -9, and the supervisor doesn't start it again until the end."""
+        """kill -9, and the supervisor doesn't start it again until the end.
+
+        It is dead when this begins: while the kernel still takes a killed process apart, its connections are
+        open, and Redis hands it a message that nobody sees again.
+        """
         supervisor = int((self.wadah.home / "run" / "supervisor.pid").read_text())
         os.kill(supervisor, signal.SIGSTOP)
         before = self.pid(role)
+        pids = [before, *self.children(role)]
         try:
             os.kill(before, signal.SIGKILL)
+            self.wadah.wait(lambda: all(_is_dead(pid) for pid in pids), 20)
             yield
         finally:
             os.kill(supervisor, signal.SIGCONT)
@@ -227,6 +233,14 @@ class Stack:
             found += answer.body["items"]
             if not answer.body["items"] or len(found) >= answer.body["count"]:
                 return found
+
+
+def _is_dead(pid: int) -> bool:
+    """Reaped, or all that it had is closed already."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def _get(opener: urllib.request.OpenerDirector, url: str) -> Answer:

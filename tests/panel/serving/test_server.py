@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from panel.errors import NodeAway
 from panel.http.problem import refused
 from panel.serving import server as serving
-from panel.serving.bridge import LIMIT_BYTES
+from panel.serving.bridge import LIMIT_BYTES, TooLong, body_of
 from panel.serving.later import MAY_WAIT, Later
 from panel.serving.server import Server
 from tests.panel.serving.client import Call, Environ, Halls, Start, on, until
@@ -228,6 +228,19 @@ async def test_a_body_that_is_too_long_is_refused(size: int) -> None:
     call = Call(Server(Halls()), "/", method="POST", body=b"x" * size)
     await call.task
     assert call.status == 413
+
+
+async def test_a_body_as_long_as_the_front_lets_through_is_read_to_its_end() -> None:
+    """With its end unread the server would close, at times before the front has read why."""
+    half = {"type": "http.request", "body": b"x" * (LIMIT_BYTES // 2), "more_body": True}
+    coming = [half, half, {"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        return coming.pop(0)
+
+    with pytest.raises(TooLong):
+        await body_of(receive)
+    assert coming == []
 
 
 async def test_what_the_application_is_told_is_what_was_asked() -> None:
