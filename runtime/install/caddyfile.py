@@ -32,6 +32,10 @@ def _problem(status: int, code: str, title: str, detail: str) -> str:
 
 #: For a body of 2 MB or more where no archive is expected.
 _TOO_LONG = _problem(413, "too_long", "Content Too Large", "The body of a request has less than 2 MB here.")
+#: For a body in chunks that are none.
+_MALFORMED = _problem(
+    400, "malformed_body", "Bad Request", "The body doesn't arrive as the chunks that its headers say."
+)
 #: For such a body where one is expected, sent as something else than a POST.
 _NOT_SO = _problem(405, "http_405", "Method Not Allowed", "An archive is handed in by POST.")
 
@@ -131,6 +135,18 @@ _ERRORS = f"""  handle_errors {{
     header -Server
     header Cache-Control no-store
     header Retry-After 5
+    @malformed expression `{{err.message}}.matches("chunk|MIME header|header line too long")`
+    handle @malformed {{
+      header -Retry-After
+      header Content-Type application/problem+json
+      respond `{_MALFORMED}` 400
+    }}
+    @too_long expression `{{err.status_code}} == 413`
+    handle @too_long {{
+      header -Retry-After
+      header Content-Type application/problem+json
+      respond `{_TOO_LONG}` 413
+    }}
     @away_api expression `{{err.status_code}} in [502, 503, 504] && {{path}}.startsWith("/api/")`
     handle @away_api {{
       header Content-Type application/problem+json
@@ -209,12 +225,14 @@ def _served(to: Upstreams, static: Path | None, proxies: Sequence[str]) -> str:
 
 
 def _pages(to: Upstreams, proxies: Sequence[str]) -> str:
+    """With a bound that no body meets, since Caddy takes one that breaks off for whole where it has none."""
     return f"""  handle {{
     request_body {{
       max_size 2MB
     }}
     reverse_proxy {to.web} {{
-      buffer_requests{_trusted(proxies)}
+      buffer_requests
+      max_buffer_size 3MB{_trusted(proxies)}
     }}
   }}
 """

@@ -135,6 +135,31 @@ def test_a_body_of_two_lengths_is_one_request(running: tuple[int, int]) -> None:
     assert b"smuggled" not in said
 
 
+@pytest.mark.parametrize(
+    "chunks",
+    [b"zz\r\nab\r\n0\r\n\r\n", b"-1\r\nab\r\n0\r\n\r\n", b"f" * 17 + b"\r\nab", b"5\r\nabcdefgh\r\n0\r\n\r\n",
+     b"2\r\nab\r\nzz\r\n", b"2\r\nab\r\n0\r\nno trailer\r\n\r\n"],
+    ids=["no-number", "negative", "huge", "longer", "breaks-off", "trailer"],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/", "/api/v1/environments", "/api/v1/images/archive"])
+def test_a_body_whose_chunks_are_none_is_refused_and_never_taken_for_whole(
+    running: tuple[int, int], path: str, chunks: bytes
+) -> None:
+    """The front kept what had come by then, and handed it on as if that were all."""
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = _raw(running[1], head.encode() + chunks)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert b"malformed_body" in answer
+
+
+def test_a_body_of_unknown_length_that_is_too_long_is_refused_with_the_reason(running: tuple[int, int]) -> None:
+    head = b"POST /api/v1/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    chunks = (b"%x\r\n" % 2**20 + bytes(2**20) + b"\r\n") * 2 + b"0\r\n\r\n"
+    answer = _raw(running[1], head + chunks)
+    assert answer.startswith(b"HTTP/1.1 413 "), answer[:200]
+    assert b"too_long" in answer
+
+
 @pytest.mark.parametrize("path", ["/%0d%0aSet-Cookie:%20a=b", "/a?b=%0d%0aSet-Cookie:%20a=b"])
 def test_a_path_makes_no_header(running: tuple[int, int], path: str) -> None:
     assert b"\r\nSet-Cookie" not in _raw(running[1], f"GET {path} HTTP/1.0\r\nHost: a\r\n\r\n".encode())
