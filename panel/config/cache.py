@@ -10,6 +10,7 @@ from typing import Any
 
 import redis
 import structlog
+from django.core.cache import DEFAULT_CACHE_ALIAS, caches
 from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache
 
@@ -35,9 +36,31 @@ _VERBS = (
 class PatientCache(RedisCache):
     """Never raises because of Redis."""
 
+    def trouble(self) -> str:
+        """Why Redis keeps nothing right now, in a few words; empty when it does."""
+        if BROKER.hangs:
+            return "does not answer"
+        began = time.monotonic()
+        try:
+            RedisCache.set(self, "kept", 1, 60)
+        except redis.OutOfMemoryError:
+            return "full, nothing can be written"
+        except redis.ResponseError as error:  # READONLY, MISCONF, NOPERM
+            return f"refuses to write: {str(error)[:200]}"
+        except (redis.RedisError, OSError):
+            BROKER.failed(began)
+            return "does not answer"
+        return ""
+
     def __init__(self, server: str, params: dict[str, Any]) -> None:
         super().__init__(server, params)
         self._own = LocMemCache("while-redis-is-away", {**params, "OPTIONS": {}})
+
+
+def redis_trouble() -> str:
+    """As `PatientCache.trouble`; empty where there is no Redis."""
+    one = caches[DEFAULT_CACHE_ALIAS]
+    return one.trouble() if isinstance(one, PatientCache) else ""
 
 
 def _guarded(verb: str) -> Callable[..., Any]:

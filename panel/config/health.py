@@ -10,8 +10,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-from panel.circuit_breaker import BROKER
 from panel.clock.steady import BEAT_KEY, age_of
+from panel.config.cache import redis_trouble
 from panel.environments.models import Environment
 from panel.http.client import client_address, is_of_this_machine
 from panel.http.database import DATABASE
@@ -60,9 +60,10 @@ def _is_locked() -> bool:
 
 
 def check_redis_and_beat() -> str:
+    trouble = redis_trouble()
+    if trouble:
+        return f"redis: {trouble}"
     age_s = age_of(cache.get(BEAT_KEY))
-    if BROKER.rests:
-        return "redis: does not answer"
     if age_s is None or age_s > BEAT_MAX_AGE_S:
         return "beat: not heard of for more than a minute"
     return ""
