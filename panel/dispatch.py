@@ -12,11 +12,11 @@ from panel.circuit_breaker import BROKER
 from panel.queue import app
 from runtime.contract import (
     NODE_APPLY,
-    NODE_IMAGE,
+    NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
     EnvironmentSpec,
-    ImageSpec,
+    JobSpec,
     node_queue,
 )
 from runtime.contract.transport import AGAIN, ASKED, UNSHOWN
@@ -40,9 +40,17 @@ def apply_on_commit(
     transaction.on_commit(send, robust=True)
 
 
-def image_on_commit(spec: ImageSpec) -> None:
+def job_on_commit(
+    spec: JobSpec, *, priority: int = ASKED, if_lost: Callable[[], object] = lambda: None
+) -> None:
+    """As `apply_on_commit`, of what is to be done once."""
     document = spec.model_dump(mode="json")
-    transaction.on_commit(lambda: _send(NODE_IMAGE, document, spec.node, ASKED), robust=True)
+
+    def send() -> None:
+        if not _send(NODE_JOB, document, spec.node, priority):
+            if_lost()
+
+    transaction.on_commit(send, robust=True)
 
 
 def ask_to_look(node: str, environment_ids: Iterable[UUID]) -> bool:

@@ -31,14 +31,12 @@ from runtime import logs
 from runtime.agent.outbox import Outbox
 from runtime.contract import (
     NODE_APPLY,
-    NODE_IMAGE,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
     PANEL_OBSERVE,
     PANEL_OBSERVE_NODE,
     EnvironmentSpec,
-    ImageSpec,
     JobReport,
     JobSpec,
     Report,
@@ -241,24 +239,6 @@ def survey() -> None:
     outbox().send("node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"))
 
 
-@app.task(name=NODE_IMAGE, shared=False)
-def image(document: dict[str, Any]) -> None:
-    """Builds (or deletes) an image, as a job; reports its progress."""
-    from runtime.jobs.images import job_of  # noqa: PLC0415
-
-    try:
-        spec = ImageSpec.model_validate(document)
-    except ValidationError as bad:
-        log.error("image spec refused", errors=bad.error_count())
-        return
-    if spec.node != this_node().name:
-        log.error("image of another node refused", node=spec.node)
-        return
-    job = job_of(spec).model_dump(mode="json")
-    if not hand_over(NODE_JOB, job):
-        do(job)
-
-
 @app.task(name=NODE_JOB, shared=False)
 def do(document: dict[str, Any]) -> None:
     """Does a job, in a process of its own."""
@@ -276,17 +256,17 @@ def do(document: dict[str, Any]) -> None:
         return
     while True:
         with suppress(NotYet):
-            do_apart(this_node(), spec, lambda report: _tell(spec, report))
+            do_apart(this_node(), spec, _tell)
             return
         time.sleep(SLOW_TURN_S)
         if _slow and hand_over(NODE_JOB, document):
             return
 
 
-def _tell(spec: JobSpec, report: JobReport) -> None:
+def _tell(report: JobReport) -> None:
     from runtime.jobs.reports import message_of  # noqa: PLC0415
 
-    message = message_of(spec, report)
+    message = message_of(report)
     if message is not None:
         outbox().send(*message)
 

@@ -15,7 +15,7 @@ from panel.api import answers_provider as provider
 from panel.api.answer import Answer, List
 from panel.environments.document import Intent
 from panel.environments.states import State
-from panel.operations.models import OperationKind, OperationState
+from panel.operations.models import OperationKind, OperationState, SubjectType
 from panel.tenants.models import SuspendedHow, TenantState
 from runtime.contract import DesiredState, Kernel, Kind
 
@@ -96,7 +96,7 @@ class Environment(_Options):
 
 class Step(Answer):
     name: str
-    verb: Literal["ensure", "remove", "wait"]
+    verb: Literal["ensure", "remove", "wait", "do"]
     state: str
     started_at: datetime
     duration_ms: float
@@ -104,20 +104,29 @@ class Step(Answer):
     detail: str = ""
 
 
+class OperationSubject(Answer):
+    type: SubjectType
+    id: str
+    name: str
+
+
 class ListedOperation(Answer):
     id: UUID
     kind: OperationKind
     state: OperationState
-    environment: UUID | None
+    subject: OperationSubject = Field(description="What it is about.")
+    environment: UUID | None = Field(description="Of one about an environment, while that is there.")
     environment_name: str
-    tenant: UUID
+    tenant: UUID | None = Field(description="null: it is about something of the whole installation.")
     who: str
     from_: str = Field(alias="from", description="Address that it was asked from.")
-    generation: int
+    generation: int = Field(description="Of the environment's intent; 0: it is done once, and is no intent.")
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     deadline: datetime
+    progress: float = Field(description="0 to 1, of one that says so.")
+    doing: str = Field(description="What is being done; of one that has succeeded, what became of it.")
     details: dict[str, Any]
     code: str
     message: str

@@ -90,6 +90,7 @@ class ImageOnNode(Answer):
     code: str = Field(description="Stable cause of a failure; empty when all is well.")
     message: str
     next_step: str
+    operation: UUID | None = Field(description="The newest about it there.")
 
 
 class ImageArchive(Answer):

@@ -15,6 +15,7 @@ app.conf.update(
     beat_scheduler="panel.config.beat:SteadyScheduler",
     beat_schedule={
         "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},
+        "jobs": {"task": "panel.jobs", "schedule": 4.0, "options": {"expires": 8}},
         "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},
         "tenants": {"task": "panel.delete_tenants", "schedule": 15.0, "options": {"expires": 15}},
         "plans": {"task": "panel.roll_plans", "schedule": 30.0, "options": {"expires": 30}},
@@ -30,7 +31,7 @@ app.autodiscover_tasks(
     [
         "panel.environments",
         "panel.nodes",
-        "panel.images",
+        "panel.jobs",
         "panel.networks",
         "panel.tenancy",
         "panel.offers",

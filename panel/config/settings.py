@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "panel.quotas",
     "panel.plans",
     "panel.nodes",
+    "panel.jobs",
     "panel.images",
     "panel.networks",
     "panel.environments",

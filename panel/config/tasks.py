@@ -11,7 +11,6 @@ from panel.operations.services import forget_past
 @shared_task(name="panel.housekeeping")
 def housekeeping() -> None:
     """Slow things, every ten minutes."""
-    images.resend_waiting()
     images.sweep_archives()
     forget_old()
     forget_over()

@@ -15,8 +15,9 @@ from panel.accounts.ssh_keys import ssh_keys_of
 from panel.environments.capacity import Capacity, capacities, fits_somewhere
 from panel.environments.forms import WHAT_FOR, CreateForm
 from panel.environments.models import Environment
-from panel.images.models import Image, NodeImage, NodeImageState
+from panel.images.models import Image, NodeImage
 from panel.nodes.models import Node, NodeState
+from panel.operations.models import OperationKind, OperationState
 from panel.plans.models import Plan, PlanVersion
 from panel.quotas import services as quotas
 from panel.quotas.models import Quota, Resource
@@ -160,7 +161,9 @@ class CreatePage:
             NodeImage.objects.filter(observed_revision__gt=0, is_wanted=True).values_list("image_id", flat=True)
         )
         building = dict(
-            NodeImage.objects.filter(state=NodeImageState.BUILDING).values_list("image_id", "progress")
+            NodeImage.objects.filter(
+                operation__state=OperationState.RUNNING, operation__kind=OperationKind.BUILD
+            ).values_list("image_id", "operation__progress")
         )
         return [
             {

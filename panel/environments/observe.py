@@ -201,7 +201,7 @@ def _finish_deletion(environment: Environment) -> None:
 
 def _move_operations(environment: Environment, report: Report) -> None:
     """Those that the node has brought about have succeeded; the one it gave up on has failed."""
-    for operation in operations.touched_by(environment, report.generation):
+    for operation in operations.touched_by(environment.pk, report.generation):
         is_reported = operation.pk == report.operation_id
         if not operation.is_open:
             if report.final:

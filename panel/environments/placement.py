@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from panel.environments.models import Environment
 from panel.errors import Invalid, NoRoom
-from panel.images.models import NodeImage, NodeImageState
+from panel.images.models import NodeImage
 from panel.nodes.models import Node, NodeState
 from panel.prepared import Given, Prepared, PreparedUpdate
 from runtime.contract import Kernel, Kind, Limits
@@ -25,7 +25,7 @@ _READY = Prepared(
     lambda: NodeImage.objects.filter(
         image__name=Given("image", CharField()),
         observed_revision__gt=0,
-        state__in=[NodeImageState.READY, NodeImageState.BUILDING],
+        is_wanted=True,
     ).values_list("node_id", flat=True)
 )
 _NODES = Prepared(Node.objects.all)

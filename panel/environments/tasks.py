@@ -105,9 +105,10 @@ def _is_due(environment: Environment, now: datetime) -> bool:
 
 
 def end_overdue() -> int:
-    """Operations past their deadline have failed, with the likeliest cause. How many."""
+    """Operations of environments past their deadline have failed, with the likeliest cause. How many."""
     now = timezone.now()
-    overdue = Operation.objects.filter(state__in=OPEN_STATES, deadline__lt=now).values_list("pk", flat=True)
+    open_ones = Operation.objects.filter(state__in=OPEN_STATES, generation__gt=0)
+    overdue = open_ones.filter(deadline__lt=now).values_list("pk", flat=True)
     ended = 0
     for pk in list(overdue[:_MOST_PER_TICK]):
         with transaction.atomic():

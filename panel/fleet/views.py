@@ -48,7 +48,7 @@ def node(request: PageRequest, node_id: UUID) -> HttpResponse:
         "section": "node",
         "node": _shown(capacities_of([row])[0]),
         "environments": living.order_by("name")[:200],
-        "images": row.images.select_related("image"),
+        "images": row.images.select_related("image", "operation"),
         "states": NodeState.choices,
         "found": findings(row),
         "may_manage": request.actor.can(Permission.NODE_MANAGE),

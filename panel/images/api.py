@@ -34,10 +34,11 @@ def show(row: Image) -> Json:
             "progress": one.progress,
             "bytes": one.bytes,
             "code": one.code,
-            "message": one.message,
+            "message": one.said,
             "next_step": one.next_step,
+            "operation": str(one.operation_id) if one.operation_id else None,
         }
-        for one in row.on_nodes.select_related("node")
+        for one in row.on_nodes.select_related("node", "operation")
     ]
     return {
         "id": str(row.pk),

@@ -6,10 +6,11 @@ class ImagesConfig(AppConfig):
     label = "images"
 
     def ready(self) -> None:
-        from panel.clock.stamps import happened  # noqa: PLC0415 (models are there only now)
-        from panel.images.models import NodeImage  # noqa: PLC0415
+        from panel.images.jobs import ImageJobs  # noqa: PLC0415 (models are there only now)
         from panel.images.services import take_in  # noqa: PLC0415
+        from panel.jobs.services import done_by_job  # noqa: PLC0415
         from panel.nodes.heard import hears_reports  # noqa: PLC0415
+        from panel.operations.models import OperationKind, SubjectType  # noqa: PLC0415
 
-        happened(NodeImage, "sent_at")
+        done_by_job(ImageJobs(), SubjectType.IMAGE, OperationKind.BUILD, OperationKind.DELETE)
         hears_reports(take_in)

@@ -6,9 +6,11 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from panel.operations.models import OperationState
 from panel.said import SaidField
 from panel.states import Tone
 from runtime.contract import ImageSource
+from runtime.contract.said import Said
 
 IMAGE_NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
 
@@ -62,14 +64,15 @@ class NodeImage(models.Model):
     is_wanted = models.BooleanField(default=True)
     revision = models.PositiveIntegerField(default=1)
     """Wanted; counts up with each rebuild."""
-    sent_at = models.DateTimeField(null=True, blank=True)
-    state = models.CharField(max_length=16, choices=NodeImageState.choices, default=NodeImageState.WAITING)
+    operation = models.ForeignKey(
+        "operations.Operation", on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    """The newest about it on this node; None: the node came with it."""
     observed_revision = models.PositiveIntegerField(default=0)
-    progress = models.FloatField(default=0)
-    """0 to 1."""
+    """0: the node hasn't got it."""
     bytes = models.BigIntegerField(default=0)
     code = models.CharField(max_length=64, blank=True, default="")
-    """Stable cause of a failure. What the node said for people follows."""
+    """Stable cause of why it isn't as it was asked for. What the node said for people follows."""
     message = SaidField(blank=True, default="")
     next_step = SaidField(blank=True, default="")
     observed_at = models.DateTimeField(null=True, blank=True)
@@ -81,6 +84,26 @@ class NodeImage(models.Model):
         return f"{self.image.name} on {self.node.name}"
 
     @property
-    def shown_state(self) -> NodeImageState:
-        """With its word and tone."""
-        return NodeImageState(self.state)
+    def state(self) -> NodeImageState:
+        """Of its newest operation while that is open, else of what the node has."""
+        operation = self.operation
+        if operation is not None and operation.is_open:
+            if not self.is_wanted:
+                return NodeImageState.DELETING
+            is_begun = operation.state == OperationState.RUNNING
+            return NodeImageState.BUILDING if is_begun else NodeImageState.WAITING
+        return NodeImageState.FAILED if self.code or not self.observed_revision else NodeImageState.READY
+
+    @property
+    def progress(self) -> float:
+        """0 to 1."""
+        operation = self.operation
+        if operation is not None and operation.is_open:
+            return operation.progress
+        return 1.0 if self.observed_revision else 0.0
+
+    @property
+    def said(self) -> Said | str:
+        """What is being done, what it has become, or why not."""
+        operation = self.operation
+        return operation.doing if operation is not None and operation.is_open else self.message

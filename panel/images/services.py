@@ -1,26 +1,32 @@
-"""Images: having them built on nodes, and taking in how far that is."""
+"""Images: having them built on nodes, and deleted. What nodes say of that: `jobs`."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from panel import dispatch, events, words
+from panel import events, words
 from panel.audit.services import record
 from panel.errors import Conflict, Invalid, NotFound
 from panel.images import archives
 from panel.images.archives import Staged
-from panel.images.models import Image, NodeImage, NodeImageState
+from panel.images.models import Image, NodeImage
+from panel.jobs.services import Wanted, ask, drop
 from panel.nodes.models import Node
+from panel.operations.models import Operation, OperationKind, SubjectType
+from panel.operations.services import Subject
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.text import line
-from runtime.contract import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState, NodeReport
+from runtime.contract import ArchiveFile, BuildImage, DeleteImage, ImageSource, ImageSpec, NodeReport
+from runtime.contract import Subject as About
+from runtime.contract import SubjectType as ContractSubject
 from runtime.contract.said import NOTHING
+
+#: Debian's from a slow mirror on a slow machine takes half an hour.
+BUILD_WITHIN_S = 2 * 3600.0
 
 #: What a fresh installation offers: name, title, description.
 CATALOGUE = (
@@ -46,7 +52,7 @@ def build_image(actor: Actor, *, name: str, source: str = "", node: Node | None 
             _("The source is one of %(imagesource)s.") % {"imagesource": ", ".join(ImageSource)}, field="source"
         )
     with transaction.atomic():
-        image = Image.objects.filter(name=name).first()
+        image = Image.objects.select_for_update().filter(name=name).first()
         if image is None:
             image = _new_image(name, source or name)
         elif source and source != image.source:
@@ -59,7 +65,7 @@ def build_image(actor: Actor, *, name: str, source: str = "", node: Node | None 
         if not nodes:
             raise Conflict(_("No node has joined this installation yet."), code="no_node")
         for each in nodes:
-            _ask(image, each)
+            _ask(actor, image, each)
         record(actor, "image.build", target=image, after={"nodes": [n.name for n in nodes]})
     return image
 
@@ -90,6 +96,7 @@ def import_image(actor: Actor, *, name: str, title: str = "", staged: Staged) ->
     """
     try:
         with transaction.atomic():
+            Image.objects.select_for_update().filter(name=name).first()
             image = check_import(actor, name=name) or Image(name=name, source=ImageSource.ARCHIVE)
             before, image.archive_id = image.archive_id, staged.id
             image.archive_sha256, image.archive_bytes = staged.sha256, staged.bytes
@@ -99,7 +106,7 @@ def import_image(actor: Actor, *, name: str, title: str = "", staged: Staged) ->
             if not nodes:
                 raise Conflict(_("No node has joined this installation yet."), code="no_node")
             for each in nodes:
-                _ask(image, each)
+                _ask(actor, image, each)
             record(
                 actor,
                 "image.import",
@@ -140,20 +147,37 @@ def _new_image(name: str, source: str) -> Image:
     return image
 
 
-def _ask(image: Image, node: Node) -> NodeImage:
-    row, is_new = NodeImage.objects.get_or_create(image=image, node=node)
+def _ask(actor: Actor, image: Image, node: Node, *, retry_of: Operation | None = None) -> NodeImage:
+    """Has it built on the node (again); what is under way there is dropped for that."""
+    row, is_new = NodeImage.objects.select_for_update().get_or_create(image=image, node=node)
     if not is_new:
-        row.revision = F("revision") + 1
+        row.revision += 1
     row.is_wanted = True
-    row.state = NodeImageState.WAITING
-    row.progress = 0
-    row.code, row.message, row.next_step = "", NOTHING, NOTHING
-    row.sent_at = timezone.now()
-    row.save()
-    row.refresh_from_db(fields=["revision"])
-    dispatch.image_on_commit(spec_of(row))
-    events.publish_to_all("image", image.pk)
+    _open(actor, row, OperationKind.BUILD, retry_of)
     return row
+
+
+def _unask(actor: Actor, row: NodeImage, *, retry_of: Operation | None = None) -> None:
+    """Has it gone from its node."""
+    row.is_wanted = False
+    _open(actor, row, OperationKind.DELETE, retry_of)
+
+
+def _open(actor: Actor, row: NodeImage, kind: OperationKind, retry_of: Operation | None) -> None:
+    if row.operation_id is not None:
+        drop(row.operation_id)
+    row.code, row.message, row.next_step = "", NOTHING, NOTHING
+    spec = spec_of(row)
+    wanted = Wanted(
+        row.node,
+        BuildImage(image=spec) if row.is_wanted else DeleteImage(image=spec),
+        About(type=ContractSubject.IMAGE, id=row.image.name),
+        BUILD_WITHIN_S,
+    )
+    subject = Subject(SubjectType.IMAGE, str(row.image_id), row.image.name, tenant_id=None)
+    row.operation = ask(actor, subject, kind, wanted, retry_of=retry_of)
+    row.save()
+    events.publish_to_all("image", row.image_id)
 
 
 def spec_of(row: NodeImage) -> ImageSpec:
@@ -173,7 +197,7 @@ def _archive_of(image: Image) -> ArchiveFile | None:
     return ArchiveFile(id=image.archive_id, sha256=image.archive_sha256, bytes=image.archive_bytes)
 
 
-def _forget(image: Image) -> None:
+def forget(image: Image) -> None:
     """The row, and the archive that it was made from."""
     gone = image.archive_id
     image.delete()
@@ -187,66 +211,34 @@ def delete_image(actor: Actor, image_id: UUID) -> Image:
         image = Image.objects.select_for_update().filter(pk=image_id).first()
         if image is None:
             raise NotFound(_("This image"))
-        rows = list(NodeImage.objects.filter(image=image).select_related("node", "image"))
-        for row in rows:
-            row.is_wanted = False
-            row.state = NodeImageState.DELETING
-            row.sent_at = timezone.now()
-            row.save()
-            dispatch.image_on_commit(spec_of(row))
+        rows = NodeImage.objects.select_for_update(of=("self",)).filter(image=image)
+        there = list(rows.select_related("node", "image"))
+        for row in there:
+            _unask(actor, row)
         record(actor, "image.delete", target=image)
         events.publish_to_all("image", image.pk)
-        if not rows:
-            _forget(image)
+        if not there:
+            forget(image)
     return image
 
 
-def observe_image(report: ImageReport) -> None:
-    """How far a node is with an image; a report about a node that never joined is dropped."""
+def ask_again(actor: Actor, failed: Operation) -> Operation:
+    """The same of the same image, on the same node, once more. Raises `Conflict` when it is gone."""
+    actor.require(Permission.IMAGE_MANAGE)
     with transaction.atomic():
-        node = Node.objects.filter(name=report.node).first()
-        if node is None:
-            return
-        row = (
-            NodeImage.objects.select_related("image")
-            .select_for_update(of=("self",))
-            .filter(node=node, image__name=report.name)
-            .first()
-        )
-        if row is None:
-            row = _adopt(node, report.name)
-            if row is None:
-                return
-        if row.observed_at is not None and report.at < row.observed_at:
-            return
-        if report.state is ImageState.DELETED:
-            _note_deleted(row)
+        node = Node.objects.filter(name=failed.details.get("node")).first()
+        image = Image.objects.select_for_update().filter(pk=failed.subject_id).first()
+        if image is None or node is None:
+            raise Conflict(_("This image, or its node, is gone."), code="gone")
+        if failed.kind == OperationKind.BUILD:
+            row = _ask(actor, image, node, retry_of=failed)
         else:
-            _note_state(row, report)
-        events.publish_to_all("image", row.image_id, state=report.state, progress=report.progress)
-
-
-def _note_state(row: NodeImage, report: ImageReport) -> None:
-    row.state = NodeImageState(report.state)
-    row.progress = 1.0 if report.state is ImageState.READY else report.progress
-    row.bytes = report.bytes or row.bytes
-    row.code, row.message, row.next_step = report.code, report.message, report.next_step
-    row.observed_at = report.at
-    if report.state is ImageState.READY:
-        row.observed_revision = max(report.revision, 1)
-    row.save()
-
-
-def _note_deleted(row: NodeImage) -> None:
-    image = row.image
-    if row.is_wanted:
-        row.state, row.observed_revision = NodeImageState.FAILED, 0
-        row.code, row.message, row.next_step = "image_missing", words.image_gone(), NOTHING
-        row.save()
-        return
-    row.delete()
-    if not image.on_nodes.exists():
-        _forget(image)
+            found = NodeImage.objects.select_for_update(of=("self",)).filter(image=image, node=node)
+            row = found.select_related("node", "image").get()
+            _unask(actor, row, retry_of=failed)
+        record(actor, f"image.{failed.kind}", target=image, after={"nodes": [node.name]})
+    assert row.operation is not None
+    return row.operation
 
 
 def take_in(node: Node, report: NodeReport) -> None:
@@ -255,7 +247,8 @@ def take_in(node: Node, report: NodeReport) -> None:
 
 def note_ready_images(node: Node, names: Iterable[str]) -> None:
     """What the node's facts list is ready there, also when it was made without the panel."""
-    have = {row.image.name: row for row in NodeImage.objects.filter(node=node).select_related("image")}
+    rows = NodeImage.objects.filter(node=node).select_related("image", "operation")
+    have = {row.image.name: row for row in rows}
     for name in names:
         row = have.pop(name, None)
         if row is None:
@@ -264,16 +257,19 @@ def note_ready_images(node: Node, names: Iterable[str]) -> None:
                 continue
         if row.observed_revision == 0 and row.is_wanted:
             row.observed_revision = max(row.revision, 1)
-            row.state, row.progress = NodeImageState.READY, 1.0
+            row.code, row.message, row.next_step = "", NOTHING, NOTHING
             row.observed_at = timezone.now()
-            row.save()
-            events.publish_to_all("image", row.image_id, state="ready")
+            _note(row)
     for row in have.values():
-        if row.state == NodeImageState.READY:
-            row.state, row.observed_revision = NodeImageState.FAILED, 0
+        if row.observed_revision:
+            row.observed_revision = 0
             row.code, row.message, row.next_step = "image_missing", words.image_gone(), NOTHING
-            row.save()
-            events.publish_to_all("image", row.image_id, state="failed")
+            _note(row)
+
+
+def _note(row: NodeImage) -> None:
+    row.save(update_fields=["observed_revision", "code", "message", "next_step", "observed_at"])
+    events.publish_to_all("image", row.image_id, state=row.state)
 
 
 def _adopt(node: Node, name: str) -> NodeImage | None:
@@ -286,18 +282,3 @@ def _adopt(node: Node, name: str) -> NodeImage | None:
         except Invalid:
             return None
     return NodeImage.objects.create(image=image, node=node)
-
-
-def resend_waiting() -> int:
-    """Ask again for images that no node has reported on for two minutes; how many."""
-    late = timezone.now() - timedelta(minutes=2)
-    rows = NodeImage.objects.filter(
-        state__in=[NodeImageState.WAITING, NodeImageState.DELETING], sent_at__lt=late
-    ).select_related("node", "image")
-    count = 0
-    for row in rows:
-        with transaction.atomic():
-            NodeImage.objects.filter(pk=row.pk).update(sent_at=timezone.now())
-            dispatch.image_on_commit(spec_of(row))
-        count += 1
-    return count

@@ -24,7 +24,7 @@ from panel.ui.web import PageRequest, page, sentence, signed_in
 def images(request: PageRequest) -> HttpResponse:
     context = {
         "section": "image",
-        "images": Image.objects.prefetch_related("on_nodes__node"),
+        "images": Image.objects.prefetch_related("on_nodes__node", "on_nodes__operation"),
         "may_manage": request.actor.can(Permission.IMAGE_MANAGE),
     }
     return page(request, "images/list.html", context)

@@ -10,7 +10,7 @@ from panel.errors import Invalid
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.operations import control
-from panel.operations.models import Operation, OperationState
+from panel.operations.models import Operation, Operations, OperationState, SubjectType
 from panel.operations.selectors import show
 from panel.rights.asking import actor
 
@@ -22,6 +22,8 @@ WHAT = "This operation"
 class Filters(Page):
     state: str = ""
     environment: str = ""
+    subject_type: str = ""
+    subject: str = ""
 
 
 @router.get("", response=Json, operation_id="operations_list")
@@ -34,7 +36,22 @@ def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
         rows = rows.filter(state=filters.state)
     if filters.environment:
         rows = rows.filter(environment_id=uuid_of(filters.environment, "This environment"))
+    if filters.subject_type:
+        if filters.subject_type not in SubjectType.values:
+            types = ", ".join(SubjectType.values)
+            raise Invalid(_("subject_type is one of %(types)s.") % {"types": types}, field="subject_type")
+        rows = rows.filter(subject_type=filters.subject_type)
+    if filters.subject:
+        rows = _about(rows, filters)
     return page_of(rows, filters, lambda row: show(row, with_steps=False))
+
+
+def _about(rows: Operations, filters: Filters) -> Operations:
+    if not filters.subject_type:
+        raise Invalid(_("Say of which type the subject is: subject_type."), field="subject_type")
+    if filters.subject_type == SubjectType.ENVIRONMENT:  # which has an index of its own
+        return rows.filter(environment_id=uuid_of(filters.subject, "This environment"))
+    return rows.filter(subject_id=filters.subject)
 
 
 @router.get("/{pk}", response=Json, operation_id="operations_get")

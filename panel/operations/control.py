@@ -1,9 +1,10 @@
-"""Retrying and cancelling: what that means, the app knows that an operation is about something of."""
+"""Retrying and cancelling: what that means, the app knows that an operation is of."""
 
+from collections.abc import Iterable
 from typing import Protocol
 from uuid import UUID
 
-from panel.operations.models import Operation
+from panel.operations.models import Operation, OperationKind, SubjectType
 from panel.rights.actor import Actor
 
 
@@ -14,20 +15,26 @@ class Control(Protocol):
         """Ask for the same once more. Only of an operation that has failed."""
 
     def cancel(self, actor: Actor, operation_id: UUID) -> Operation | None:
-        """Stop the work by asking for what was before. Only of one that is open."""
+        """Stop the work, and have what was before. Only of one that is open."""
 
 
-_controls: list[Control] = []
+_controls: dict[tuple[str, str], Control] = {}
 
 
-def controls(control: Control) -> None:
-    """For an app's `ready()`; there is one as long as all operations are about environments."""
-    _controls[:] = [control]
+def controls(control: Control, subject_type: SubjectType, kinds: Iterable[OperationKind]) -> None:
+    """For an app's `ready()`: operations of these kinds, about subjects of that type, are its own."""
+    for kind in kinds:
+        _controls[subject_type, kind] = control
 
 
 def retry(actor: Actor, operation_id: UUID) -> Operation | None:
-    return _controls[0].retry(actor, operation_id)
+    return _of(actor, operation_id).retry(actor, operation_id)
 
 
 def cancel(actor: Actor, operation_id: UUID) -> Operation | None:
-    return _controls[0].cancel(actor, operation_id)
+    return _of(actor, operation_id).cancel(actor, operation_id)
+
+
+def _of(actor: Actor, operation_id: UUID) -> Control:
+    operation = Operation.objects.get_for(actor, operation_id)
+    return _controls[operation.subject_type, operation.kind]

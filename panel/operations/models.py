@@ -1,4 +1,4 @@
-"""One asked-for change of an environment, as a person follows it."""
+"""One thing that was asked for, about an environment or anything else, as a person follows it."""
 
 import uuid
 
@@ -36,7 +36,18 @@ _TONES = {
 #: Causes of a failure that the panel itself found: the node was not heard of in time. It is asked on.
 UNHEARD = ("node_silent", "deadline_passed")
 
+#: Cause of an open one that its node was asked to drop: it stays open until the node says how it ended.
+CANCELLING = "cancelling"
+
 OPEN_STATES = (OperationState.PENDING, OperationState.RUNNING)
+
+
+class SubjectType(models.TextChoices):
+    """What an operation can be about; as in `runtime.contract.SubjectType`."""
+
+    ENVIRONMENT = "environment", _("environment")
+    TENANT = "tenant", _("tenant")
+    IMAGE = "image", _("image")
 
 
 class OperationKind(models.TextChoices):
@@ -55,6 +66,7 @@ class OperationKind(models.TextChoices):
     RESTORE = "restore", _("restore a snapshot")
     SUSPEND = "suspend", _("suspend")
     DELETE = "delete", _("delete")
+    BUILD = "build", _("build")
 
 
 #: Taken back by asking for what was before. The others are done in a moment, or can't be undone.
@@ -67,6 +79,7 @@ CANCELLABLE = frozenset(
         OperationKind.RESTART,
         OperationKind.PAUSE,
         OperationKind.RESUME,
+        OperationKind.BUILD,
     }
 )
 
@@ -78,7 +91,14 @@ class Operations(Scoped["Operation"]):
 
 class Operation(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="operations")
+    tenant = models.ForeignKey(
+        "tenants.Tenant", on_delete=models.PROTECT, null=True, blank=True, related_name="operations"
+    )
+    """None: it is about something of the whole installation, which only its administrators see."""
+    subject_type = models.CharField(max_length=16, choices=SubjectType.choices, default=SubjectType.ENVIRONMENT)
+    subject_id = models.CharField(max_length=64, blank=True, default="")
+    """Of the row that it is about; kept, as the name, after that is gone."""
+    subject_name = models.CharField(max_length=64, blank=True, default="")
     environment = models.ForeignKey(
         "environments.Environment",
         on_delete=models.SET_NULL,
@@ -86,11 +106,11 @@ class Operation(models.Model):
         blank=True,
         related_name="operations",
     )
-    environment_name = models.CharField(max_length=63, blank=True, default="")
-    """Kept after the environment's row is gone."""
+    """Of one that is about an environment, while its row is there."""
     kind = models.CharField(max_length=16, choices=OperationKind.choices)
     generation = models.PositiveBigIntegerField()
-    """The intent that it asked for; done when the node has brought this or a newer one about."""
+    """The intent that it asked for; done when the node has brought this or a newer one about. 0: it is done
+    once, and is no intent (`panel.jobs`)."""
     state = models.CharField(max_length=16, choices=OperationState.choices, default=OperationState.PENDING)
     who = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
@@ -105,6 +125,10 @@ class Operation(models.Model):
     """An operation that is open after this has failed."""
     steps = models.JSONField(default=list, blank=True)
     """As a list of `runtime.contract.Step`."""
+    progress = models.FloatField(default=0)
+    """0 to 1, of one that says so."""
+    doing = SaidField(blank=True, default="")
+    """What is being done; of one that has succeeded, what became of it."""
     details = models.JSONField(default=dict, blank=True)
     """What was asked for, in words of the API; never a secret."""
     before = models.JSONField(default=dict, blank=True)
@@ -124,6 +148,11 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=["environment", "-created_at"]),
             models.Index(fields=["tenant", "-created_at"]),
+            models.Index(
+                fields=["subject_type", "subject_id", "-created_at"],
+                condition=~models.Q(subject_type="environment"),
+                name="operation_subject",
+            ),
             models.Index(fields=["-created_at"], name="operation_newest"),
             models.Index(fields=["tenant", "state"], name="operation_tenant_state"),
             models.Index(
@@ -139,7 +168,7 @@ class Operation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.environment_name}"
+        return f"{self.kind} {self.subject_name}"
 
     @property
     def shown_state(self) -> OperationState:
@@ -152,4 +181,9 @@ class Operation(models.Model):
 
     @property
     def can_cancel(self) -> bool:
-        return self.is_open and self.kind in CANCELLABLE
+        return self.is_open and self.kind in CANCELLABLE and self.code != CANCELLING
+
+    @property
+    def can_retry(self) -> bool:
+        is_there = self.subject_type != SubjectType.ENVIRONMENT or self.environment_id is not None
+        return self.state == OperationState.FAILED and self.is_retryable and is_there

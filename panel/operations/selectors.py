@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from panel.operations.models import Operation
+from panel.operations.models import Operation, SubjectType
 from panel.said import read
 
 
@@ -11,9 +11,10 @@ def show(row: Operation, *, with_steps: bool = True) -> dict[str, Any]:
         "id": str(row.pk),
         "kind": row.kind,
         "state": row.state,
+        "subject": {"type": row.subject_type, "id": row.subject_id, "name": row.subject_name},
         "environment": str(row.environment_id) if row.environment_id else None,
-        "environment_name": row.environment_name,
-        "tenant": str(row.tenant_id),
+        "environment_name": row.subject_name if row.subject_type == SubjectType.ENVIRONMENT else "",
+        "tenant": str(row.tenant_id) if row.tenant_id else None,
         "who": row.who_name,
         "from": row.from_where,
         "generation": row.generation,
@@ -21,6 +22,8 @@ def show(row: Operation, *, with_steps: bool = True) -> dict[str, Any]:
         "started_at": row.started_at.isoformat() if row.started_at else None,
         "finished_at": row.finished_at.isoformat() if row.finished_at else None,
         "deadline": row.deadline.isoformat(),
+        "progress": row.progress,
+        "doing": row.doing,
         "details": row.details,
         "code": row.code,
         "message": row.message,

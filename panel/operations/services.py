@@ -1,7 +1,8 @@
 """Opening and closing operations. Retry and cancel: `control`."""
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from panel import events, words
 from panel.errors import TooMany
-from panel.operations.models import OPEN_STATES, UNHEARD, Operation, OperationKind, OperationState
+from panel.operations.models import OPEN_STATES, UNHEARD, Operation, OperationKind, OperationState, SubjectType
 from panel.prepared import Given, Prepared, PreparedUpdate
 from panel.rights.actor import Actor
 from runtime.contract.said import NOTHING, Said
@@ -48,38 +49,36 @@ _CLOSED = (
 _CLOSE = PreparedUpdate.of_row(Operation, _CLOSED)
 _TOUCHED = Prepared(
     lambda: Operation.objects.filter(
-        Q(state__in=OPEN_STATES) | _GIVEN_UP, environment=Given("environment", UUIDField())
+        Q(state__in=OPEN_STATES) | _GIVEN_UP,
+        environment=Given("environment", UUIDField()),
+        generation__gt=0,
     ).order_by("generation")
 )
 
 
-class Subject(Protocol):
-    """What an operation is about: a row with an intent that counts its generations."""
+@dataclass(frozen=True)
+class Subject:
+    """What an operation is about."""
 
-    @property
-    def pk(self) -> UUID: ...
-
-    @property
-    def tenant_id(self) -> UUID: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def generation(self) -> int: ...
-
-    @property
-    def stop_timeout_s(self) -> float: ...
+    type: SubjectType
+    id: str
+    name: str
+    tenant_id: UUID | None
+    """None: something of the whole installation."""
+    environment_id: UUID | None = None
 
 
-def admit(actor: Actor | None, tenant_id: UUID) -> int:
+def admit(actor: Actor | None, tenant_id: UUID | None) -> int:
     """How urgent one more operation of this tenant is, as a priority of the broker.
 
     A tenant's first few go ahead of what others ask for in bulk, so that thousands of one tenant's hold up
-    nobody else. `TooMany` when the tenant has as many open as it may; the panel's own are never refused.
+    nobody else. `TooMany` when the tenant has as many open as it may; the panel's own are never refused, nor
+    what administrators ask for of the installation (`tenant_id` None).
     """
     if actor is None:
         return MANY
+    if tenant_id is None:
+        return ASKED
     count = _OPEN.first(tenant=tenant_id) or 0
     most = settings.WADAH.tenant_open_operations
     if count >= most:
@@ -93,25 +92,30 @@ def admit(actor: Actor | None, tenant_id: UUID) -> int:
 
 def open_operation(
     actor: Actor | None,
-    environment: Subject,
+    subject: Subject,
     kind: OperationKind,
     *,
+    generation: int = 0,
+    within: timedelta = DEADLINE,
     details: dict[str, Any] | None = None,
     before: dict[str, Any] | None = None,
     retry_of: Operation | None = None,
 ) -> Operation:
-    """A pending operation for the environment's current generation. The caller saves both, and its id there."""
+    """A pending operation, which the caller saves. `generation`: of the intent that it asks for; `within`: so
+    long it may take."""
     now = timezone.now()
     return Operation(
-        tenant_id=environment.tenant_id,
-        environment_id=environment.pk,
-        environment_name=environment.name,
+        tenant_id=subject.tenant_id,
+        subject_type=subject.type,
+        subject_id=subject.id,
+        subject_name=subject.name,
+        environment_id=subject.environment_id,
         kind=kind,
-        generation=environment.generation,
+        generation=generation,
         who=actor.user if actor else None,
         who_name=actor.name if actor else "wadah",
         from_where=actor.address if actor else "",
-        deadline=now + DEADLINE + GRACE + timedelta(seconds=environment.stop_timeout_s),
+        deadline=now + within + GRACE,
         details=details or {},
         before=before or {},
         retry_of=retry_of,
@@ -172,9 +176,10 @@ def _end(operation: Operation, state: OperationState) -> None:
     announce(operation)
 
 
-def touched_by(environment: Subject, generation: int) -> list[Operation]:
-    """The open ones, and of this generation one that was given up without having been heard of."""
-    return _TOUCHED.all(environment=environment.pk, generation=generation)
+def touched_by(environment_id: UUID, generation: int) -> list[Operation]:
+    """Those of its intent that are open, and of this generation one that was given up without having been heard
+    of."""
+    return _TOUCHED.all(environment=environment_id, generation=generation)
 
 
 def forget_past() -> int:

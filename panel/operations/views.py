@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.folding import finds
 from panel.operations import control
-from panel.operations.models import Operation, OperationState
+from panel.operations.models import Operation, OperationState, SubjectType
 from panel.paging import page_of_rows
 from panel.rights.permissions import Permission
 from panel.tenants.chosen import chosen_tenant
@@ -24,16 +24,21 @@ def operations(request: PageRequest) -> HttpResponse:
     if tenant is not None:
         rows = rows.filter(tenant__path__startswith=tenant.path)
     text, state = request.GET.get("q", "").strip()[:80], request.GET.get("state", "")
+    about = request.GET.get("about", "")
     if text:
-        rows = rows.filter(finds(text, "environment_name", "who_name"))
+        rows = rows.filter(finds(text, "subject_name", "who_name"))
     if state:  # of an unknown one there are none
         rows = rows.filter(state=state)
+    if about:
+        rows = rows.filter(subject_type=about)
     context = {
         "section": "operation",
         "rows": page_of_rows(rows.order_by("-created_at"), 50, request.GET.get("page")),
         "text": text,
         "state": state,
         "states": OperationState.choices,
+        "about": about,
+        "subject_types": SubjectType.choices,
     }
     return page(request, "operations/list.html", context)
 

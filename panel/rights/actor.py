@@ -246,12 +246,16 @@ def _below(permission: str, root: str) -> Q:
 def place_of(on: models.Model | None) -> Place | None:
     """A row says it by a `place` of its own, or has a `tenant` that does, and perhaps an `environment_id`.
 
-    Costs a query when the row's `tenant` was not selected with it.
+    Costs a query when the row's `tenant` was not selected with it. One without a tenant belongs to the whole
+    installation.
     """
     if on is None:
         return None
     own: Place | None = getattr(on, "place", None)
     if own is not None:
         return own
-    place: Place = on.tenant.place  # type: ignore[attr-defined]
+    tenant = on.tenant  # type: ignore[attr-defined]
+    if tenant is None:
+        return None
+    place: Place = tenant.place
     return replace(place, environment_id=getattr(on, "environment_id", None))

@@ -49,12 +49,11 @@ from runtime.contract.report import (
 from runtime.contract.seal import Sealed
 from runtime.contract.task_names import (
     NODE_APPLY,
-    NODE_IMAGE,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
     PANEL_OBSERVE,
-    PANEL_OBSERVE_IMAGE,
+    PANEL_OBSERVE_JOB,
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
     PANEL_QUEUE,
@@ -68,12 +67,11 @@ from runtime.contract.ticket import Purpose, Ticket
 __all__ = [
     "MOST_SNAPSHOTS",
     "NODE_APPLY",
-    "NODE_IMAGE",
     "NODE_JOB",
     "NODE_LOOK",
     "NODE_SURVEY",
     "PANEL_OBSERVE",
-    "PANEL_OBSERVE_IMAGE",
+    "PANEL_OBSERVE_JOB",
     "PANEL_OBSERVE_NODE",
     "PANEL_OBSERVE_USAGE",
     "PANEL_QUEUE",

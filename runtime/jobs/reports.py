@@ -3,15 +3,12 @@
 from collections.abc import Hashable
 from typing import Any
 
-from runtime.contract import PANEL_OBSERVE_IMAGE, BuildImage, DeleteImage, JobReport, JobSpec
-from runtime.jobs.images import report_of
+from runtime.contract import PANEL_OBSERVE_JOB, JobReport
 
 
-def message_of(spec: JobSpec, report: JobReport) -> tuple[Hashable, str, dict[str, Any]] | None:
+def message_of(report: JobReport) -> tuple[Hashable, str, dict[str, Any]] | None:
     """Key (of messages with the same one only the newest waits while the panel is away), task and document;
-    None when nobody wants to hear of it."""
-    work = spec.work
-    if isinstance(work, BuildImage | DeleteImage):
-        image = report_of(report, work.image)
-        return ("image", image.name), PANEL_OBSERVE_IMAGE, image.model_dump(mode="json")
-    return None
+    None of a job that the panel didn't ask for."""
+    if report.operation_id is None:
+        return None
+    return ("job", report.id), PANEL_OBSERVE_JOB, report.model_dump(mode="json")

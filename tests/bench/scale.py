@@ -234,7 +234,7 @@ class World:
                     id=row.operation_id,
                     tenant_id=row.tenant_id,
                     environment=row,
-                    environment_name=row.name,
+                    subject_name=row.name,
                     kind="create",
                     generation=1,
                     state="succeeded",

@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from babel.messages.pofile import read_po
@@ -12,10 +13,10 @@ from django.utils.translation import override
 
 from panel.environments.models import Environment
 from panel.images.models import NodeImage
-from panel.images.services import observe_image
+from panel.images.services import build_image
 from panel.operations.models import Operation
 from panel.said import shown, step_name
-from runtime.contract import ImageReport, ImageState, Step, StepState
+from runtime.contract import JobOutcome, Step, StepState
 from runtime.contract.report import EnvironmentEvent, EventCode
 from runtime.contract.said import TEMPLATES, Said
 from runtime.contract.words import advice, changes, drift, images, refusals, steps
@@ -176,19 +177,23 @@ def test_the_page_of_images_tells_it_in_the_readers_language(client: Client) -> 
     node = factories.node()
     client.force_login(factories.administrator().user, "allauth.account.auth_backends.AuthenticationBackend")
 
-    def page(state: ImageState, language: str = "id", **said: str) -> str:
-        observe_image(ImageReport(node=node.name, name="busybox", state=state, at=datetime.now(UTC), **said))
+    def page(outcome: JobOutcome | None, language: str = "id", **said: Any) -> str:
+        build_image(factories.administrator(), name="busybox")
+        row = NodeImage.objects.get(node=node, image__name="busybox")
+        now = datetime.now(UTC)
+        step = Step(name="image tree", verb="do", state=StepState.RUNNING, started_at=now)
+        factories.job_reported(row.operation, outcome, steps=(step,), **said)
         return _page(client, "/images/", language)
 
     doing = images.doing(images.unpacking_base(), 12)
-    assert "membongkar sistem dasar (12 detik)" in page(ImageState.BUILDING, message=doing)
+    assert "membongkar sistem dasar (12 detik)" in page(None, message=doing)
     refused = {"code": "archive_refused", "next_step": advice.import_it_again()}
-    seen = page(ImageState.FAILED, message=images.leads_out("etc/../../x"), **refused)
+    seen = page(JobOutcome.FAILED, message=images.leads_out("etc/../../x"), **refused)
     assert "etc/../../x dalam arsip mengarah ke luar arsip lewat “..”" in seen
     assert "Impor lagi." in seen
     failed = refusals.program_failed("mmdebstrap", 25, "E: no mirror")
-    assert "mmdebstrap berakhir dengan 25: E: no mirror" in page(ImageState.FAILED, message=failed)
-    assert f"<b>{failed}</b>" in page(ImageState.FAILED, "en", code="command_failed", message=failed)
-    page(ImageState.READY)
+    assert "mmdebstrap berakhir dengan 25: E: no mirror" in page(JobOutcome.FAILED, message=failed)
+    assert f"<b>{failed}</b>" in page(JobOutcome.FAILED, "en", code="command_failed", message=failed)
+    page(JobOutcome.SUCCEEDED)
     row = NodeImage.objects.get(node=node, image__name="busybox")
     assert (row.code, row.message, row.next_step) == ("", "", "")

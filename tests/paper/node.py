@@ -24,28 +24,33 @@ from panel.live.server import listen
 from runtime import logs, work
 from runtime.agent.app import Agent
 from runtime.agent.outbox import Outbox
+from runtime.clock import sequence
 from runtime.contract import (
     NODE_APPLY,
-    NODE_IMAGE,
+    NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
     PANEL_OBSERVE,
-    PANEL_OBSERVE_IMAGE,
+    PANEL_OBSERVE_JOB,
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
+    BuildImage,
+    DeleteImage,
     EnvironmentSpec,
-    ImageReport,
-    ImageSpec,
+    JobOutcome,
+    JobReport,
+    JobSpec,
     NodeFacts,
     NodeReport,
     Report,
+    Step,
+    StepState,
     Survey,
     UsageReport,
     node_queue,
 )
 from runtime.contract import Kind as KindName
 from runtime.contract.environment import Device, Kernel
-from runtime.contract.image import ImageState
 from runtime.contract.transport import CONNECT_S, TakeBack, transport_options
 from runtime.engine import Engine
 from runtime.kinds import Toolbox
@@ -77,6 +82,8 @@ class PaperNode:
         self.engine = Engine(node, self.report, tools=tools)
         self.outbox = Outbox(app, node)
         self.images = node.store / "images"
+        self.cancelled: set[UUID] = set()
+        """Jobs that are to be dropped."""
         self.pool = ThreadPoolExecutor(_AT_ONCE)
 
     def report(self, report: Report) -> None:
@@ -165,29 +172,51 @@ class PaperNode:
             boot_id=uuid5(NAMESPACE_DNS, str(self.node.home)),
         )
 
-    def image(self, spec: ImageSpec) -> None:
-        """Three seconds to build one; none of a name with `fails` is ever made."""
+    def do(self, spec: JobSpec) -> None:
+        """Three seconds to build an image; none of a name with `fails` is ever made."""
+        began = datetime.now(UTC)
 
-        def tell(state: ImageState, **more: Any) -> None:
+        def tell(outcome: JobOutcome | None, state: StepState, **more: Any) -> None:
             now = datetime.now(UTC)
-            report = ImageReport(
-                node=self.node.name, name=spec.name, state=state, revision=spec.revision, at=now, **more
+            took_ms = (now - began).total_seconds() * 1000
+            step = Step(name="image tree", verb="do", state=state, started_at=began, duration_ms=took_ms)
+            report = JobReport(
+                node=self.node.name,
+                id=spec.id,
+                about=spec.about,
+                operation_id=spec.operation_id,
+                sequence=sequence(self.node),
+                at=now,
+                outcome=outcome,
+                steps=(step,),
+                **more,
             )
-            self.outbox.send(("image", spec.name), PANEL_OBSERVE_IMAGE, report.model_dump(mode="json"))
+            self.outbox.send(("job", spec.id), PANEL_OBSERVE_JOB, report.model_dump(mode="json"))
 
-        if not spec.wanted:
-            if (self.images / spec.name).exists():
-                (self.images / spec.name).rmdir()
-            tell(ImageState.DELETED)
+        if spec.is_cancelled:
+            self.cancelled.add(spec.id)
             return
-        for part in range(1, 6):
-            tell(ImageState.BUILDING, progress=part / 6)
-            time.sleep(0.6)
-        if "fails" in spec.name:
-            tell(ImageState.FAILED, code="archive_refused", message="The archive holds no file system.")
-            return
-        (self.images / spec.name).mkdir(exist_ok=True)
-        tell(ImageState.READY, bytes=180 * 2**20)
+        work = spec.work
+        if isinstance(work, DeleteImage):
+            if (self.images / work.image.name).exists():
+                (self.images / work.image.name).rmdir()
+            tell(JobOutcome.SUCCEEDED, StepState.DONE)
+        elif isinstance(work, BuildImage):
+            for part in range(1, 6):
+                if spec.id in self.cancelled:
+                    tell(JobOutcome.CANCELLED, StepState.FAILED)
+                    return
+                tell(None, StepState.RUNNING, progress=part / 6)
+                time.sleep(0.6)
+            if "fails" in work.image.name:
+                why = "The archive holds no file system."
+                tell(JobOutcome.FAILED, StepState.FAILED, code="archive_refused", message=why)
+                return
+            (self.images / work.image.name).mkdir(exist_ok=True)
+            tell(JobOutcome.SUCCEEDED, StepState.DONE, bytes=180 * 2**20, progress=1.0)
+        else:
+            why = f"A node on paper does no job of the kind {work.kind}."
+            tell(JobOutcome.FAILED, StepState.FAILED, code="job_unavailable", message=why)
 
 
 def _every(seconds: float, act: Callable[[], object]) -> None:
@@ -268,10 +297,10 @@ def take(app: Celery, paper: PaperNode) -> None:
         for text in documents:
             paper.look(UUID(text))
 
-    def image(document: dict[str, Any]) -> None:
-        paper.image(ImageSpec.model_validate(document))
+    def do(document: dict[str, Any]) -> None:
+        paper.do(JobSpec.model_validate(document))
 
-    tasks = {NODE_APPLY: apply, NODE_LOOK: look, NODE_SURVEY: paper.tell_node, NODE_IMAGE: image}
+    tasks = {NODE_APPLY: apply, NODE_LOOK: look, NODE_SURVEY: paper.tell_node, NODE_JOB: do}
     for name, act in tasks.items():
         app.task(act, name=name)
 

@@ -22,7 +22,14 @@ from panel.environments.services.checks import (
     limits_for,
     refuse_taken_name,
 )
-from panel.environments.services.intent import Changed, New, announce, audited, note_unsent
+from panel.environments.services.intent import (
+    Changed,
+    New,
+    announce,
+    audited,
+    note_unsent,
+    operation_for,
+)
 from panel.environments.services.tags import check_tags, give_tags
 from panel.environments.specs import spec_of
 from panel.errors import Conflict
@@ -129,7 +136,7 @@ def _place_and_save(
     environment.sent_at, environment.send_attempts = now, 1
     for one in reserved:
         one.take()
-    operation = operations.open_operation(
+    operation = operation_for(
         actor,
         environment,
         OperationKind.CREATE,

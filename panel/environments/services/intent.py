@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,8 @@ from panel.environments.services.checks import refuse_taken_name
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Refused, Stale
 from panel.operations import services as operations
-from panel.operations.models import Operation, OperationKind
+from panel.operations.models import Operation, OperationKind, SubjectType
+from panel.operations.services import Subject
 from panel.plans.terms import TrafficAction
 from panel.prepared import Given, Prepared
 from panel.quotas import services as quotas
@@ -196,9 +198,7 @@ def advance(
     priority = operations.admit(None if is_undo else actor, environment.tenant_id)
     environment.generation += 1
     environment.sent_at, environment.send_attempts = timezone.now(), 1
-    operation = operations.open_operation(
-        actor, environment, kind, details=details, before=before, retry_of=retry_of
-    )
+    operation = operation_for(actor, environment, kind, details=details, before=before, retry_of=retry_of)
     environment.operation_id = operation.pk
     save_intent(environment)
     operation.save(force_insert=True)
@@ -206,6 +206,16 @@ def advance(
     operations.announce(operation)
     announce(environment)
     return operation
+
+
+def operation_for(actor: Actor | None, environment: Environment, kind: OperationKind, **more: Any) -> Operation:
+    """A pending one for the current generation of a row. The caller saves both, and its id there."""
+    subject = Subject(
+        SubjectType.ENVIRONMENT, str(environment.pk), environment.name, environment.tenant_id, environment.pk
+    )
+    within = operations.DEADLINE + timedelta(seconds=environment.stop_timeout_s)
+    generation = environment.generation
+    return operations.open_operation(actor, subject, kind, generation=generation, within=within, **more)
 
 
 def save_intent(environment: Environment) -> None:

@@ -57,6 +57,8 @@ _NEEDED = {
     OperationKind.RESTORE: Permission.ENVIRONMENT_REINSTALL,
     OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
 }
+#: What is asked for of environments, as generations of their intent.
+OF_ENVIRONMENTS = (*_NEEDED, OperationKind.UPDATE, OperationKind.SUSPEND)
 
 
 def retry_operation(actor: Actor, operation_id: UUID) -> Changed:

@@ -15,8 +15,8 @@ from django.test import Client
 from panel.errors import Invalid
 from panel.images import archives
 from panel.images.models import Image, NodeImage
-from panel.images.services import delete_image, observe_image, spec_of, sweep_archives
-from runtime.contract import ImageReport, ImageState
+from panel.images.services import delete_image, spec_of, sweep_archives
+from runtime.contract import JobOutcome
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -86,11 +86,9 @@ def test_with_the_image_goes_its_archive(
     _post(headers, "name=mine")
     row = NodeImage.objects.get(image__name="mine")
     delete_image(factories.administrator(), row.image_id)
-    from django.utils import timezone
-
-    gone = ImageReport(node=row.node.name, name="mine", state=ImageState.DELETED, at=timezone.now())
+    row.refresh_from_db()
     with django_capture_on_commit_callbacks(execute=True):
-        observe_image(gone)
+        factories.job_reported(row.operation, JobOutcome.SUCCEEDED)
     assert _kept() == []
     assert not Image.objects.filter(name="mine").exists()
 

@@ -9,24 +9,26 @@ from django.conf import settings
 
 from panel.environments.models import Environment
 from panel.environments.tasks import observe
-from panel.images.tasks import observe_image
+from panel.images.models import NodeImage
+from panel.images.services import build_image
+from panel.jobs.tasks import observe as observe_job
 from panel.metering.tasks import observe_usage
 from panel.nodes.models import Node
 from panel.nodes.tasks import observe_node
 from runtime.contract import (
     PANEL_OBSERVE,
-    PANEL_OBSERVE_IMAGE,
+    PANEL_OBSERVE_JOB,
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
-    ImageReport,
-    ImageState,
+    JobOutcome,
+    JobReport,
     Message,
     ObservedState,
     Sealed,
     Usage,
     UsageReport,
 )
-from tests.panel.support.factories import environment, node, node_report, tenant
+from tests.panel.support.factories import administrator, environment, node, node_report, tenant
 from tests.panel.support.reports import report_of
 
 pytestmark = pytest.mark.django_db
@@ -101,18 +103,25 @@ def test_nor_its_facts_its_use_and_its_images(row: Environment, number: int) -> 
     usage = UsageReport(
         node="beta", at=poor.at, usages=(Usage(environment_id=row.pk, network_out_bytes=10**15),)
     )
-    image = ImageReport(node="beta", name="evil", revision=1, at=poor.at, state=ImageState.READY)
+    build_image(administrator(), name="debian-13")
+    image = NodeImage.objects.get(node=seen, image__name="debian-13")
+    assert image.operation is not None
+    asked = image.operation.job.asked
+    done = JobReport(
+        node="beta", id=asked.id, about=asked.about, sequence=LATER, at=poor.at, outcome=JobOutcome.SUCCEEDED
+    )
     said: tuple[tuple[Callable[[Any], None], Message, str], ...] = (
         (observe_node, poor, PANEL_OBSERVE_NODE),
         (observe_usage, usage, PANEL_OBSERVE_USAGE),
-        (observe_image, image, PANEL_OBSERVE_IMAGE),
+        (observe_job, done, PANEL_OBSERVE_JOB),
     )
     for take, report, task in said:
         take(_in_the_name_of_beta(report, task)[number])
     now = Node.objects.get(name="beta")
     assert (now.facts, now.last_seen_at) == (seen.facts, seen.last_seen_at)
     assert not hasattr(row, "usage")
-    assert not now.images.filter(image__name="evil").exists()
+    image.refresh_from_db()
+    assert (image.observed_revision, image.operation.state) == (0, "pending")
 
 
 def test_a_seal_is_on_one_kind_of_report_only(row: Environment) -> None:

@@ -91,7 +91,7 @@ def poisoned() -> World:
     Environment.objects.update(description=_PAYLOAD, message=_PAYLOAD, next_step=_PAYLOAD, code="x")
     Tenant.objects.update(name=_PAYLOAD[:120], suspended_reason=_PAYLOAD)
     Operation.objects.update(
-        environment_name=_PAYLOAD[:63],
+        subject_name=_PAYLOAD[:63],
         who_name=_PAYLOAD,
         message=_PAYLOAD,
         details={"image": _PAYLOAD, _PAYLOAD: _PAYLOAD},

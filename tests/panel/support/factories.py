@@ -12,13 +12,26 @@ from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.environments.observe import observe
 from panel.images.services import ensure_catalogue
+from panel.jobs.models import Job
+from panel.jobs.observe import observe as observe_job
 from panel.nodes.models import Node
 from panel.nodes.services import observe_node
+from panel.operations.models import Operation
 from panel.people.tokens import create_token
 from panel.rights.actor import Actor
 from panel.tenancy.services import create_tenant
 from panel.tenants.models import Membership, Tenant
-from runtime.contract import Device, Kernel, Kind, NodeFacts, NodeReport, ObservedState, Report
+from runtime.contract import (
+    Device,
+    JobOutcome,
+    JobReport,
+    Kernel,
+    Kind,
+    NodeFacts,
+    NodeReport,
+    ObservedState,
+    Report,
+)
 
 _numbers = itertools.count(1)
 PASSWORD = "correct-horse-battery"
@@ -118,6 +131,16 @@ def reported(row: Environment, state: ObservedState = ObservedState.RUNNING, **f
         "state": state,
     }
     observe(Report(**{**values, **fields}))
+
+
+def job_reported(operation: Operation | None, outcome: JobOutcome | None = None, **fields: Any) -> bool:
+    """The node of a job says how far it is with it."""
+    assert operation is not None
+    job = Job.objects.get(pk=operation.pk).asked
+    now = datetime.now(UTC)
+    values = {"node": job.node, "sequence": int(now.timestamp() * 1e9), "at": now, **fields}
+    report = JobReport(id=job.id, about=job.about, operation_id=job.id, outcome=outcome, **values)
+    return observe_job(report)
 
 
 def gone(row: Environment) -> None:

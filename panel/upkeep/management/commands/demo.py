@@ -9,7 +9,7 @@ from panel.accounts.models import User
 from panel.environments import services
 from panel.environments.models import Environment
 from panel.errors import Refused
-from panel.images.models import NodeImage, NodeImageState
+from panel.images.models import NodeImage
 from panel.nodes.models import Node
 from panel.rights.actor import Actor
 from panel.tenancy.services import create_tenant
@@ -62,7 +62,7 @@ class Command(BaseCommand):
         """The best image that a node has ready; waits for the first heartbeat."""
         began = time.monotonic()
         while time.monotonic() < began + NODE_DEADLINE_S:
-            rows = NodeImage.objects.filter(state=NodeImageState.READY)
+            rows = NodeImage.objects.filter(observed_revision__gt=0, is_wanted=True)
             ready = set(rows.values_list("image__name", flat=True))
             if IMAGES[0] in ready or (ready & set(IMAGES) and time.monotonic() > began + SETTLE_S):
                 return next(name for name in IMAGES if name in ready)
