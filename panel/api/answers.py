@@ -90,6 +90,10 @@ class Environment(_Options):
     restarts: int
     exit_code: int | None
     created_at: datetime
+    trashed_at: datetime | None = Field(description="Since when it is in the trash; null: it isn't.")
+    trash_ends_at: datetime | None = Field(
+        description="When it is deleted for good, unless it is brought back."
+    )
     changed_at: datetime
     usage: Usage | None
 
@@ -194,6 +198,7 @@ class Tenant(Answer):
     suspended_how: SuspendedHow = Field(description="What a suspension does to what runs.")
     delete_at: datetime | None = Field(description="When it is deleted with all that it owns.")
     must_use_plans: bool
+    trash_days: int = Field(description="How long what is deleted can be brought back; 0: not at all.")
     requires_mfa: bool = Field(description="Of its people and those of tenants below it.")
     time_zone: str
     version: int = Field(description="Counts up with every change; for If-Match.")
@@ -298,7 +303,7 @@ class Problem(Answer):
 
 
 _CHANGES = (
-    "create update delete start stop restart pause resume reinstall credentials "
+    "create update delete undelete start stop restart pause resume reinstall credentials "
     "add_addresses remove_address remove_forward"
 )
 #: Operation of the document, and what it answers when all is well.

@@ -6,9 +6,9 @@ _UNSAFE = frozenset({"post", "put", "patch", "delete"})
 #: Operations that take `If-Match` (`panel.http.versions`).
 TAKES_IF_MATCH = frozenset(
     {
-        "environments_delete", "environments_update", "members_update", "nodes_update", "plans_retire",
-        "plans_update", "roles_update", "tenants_cancel_deletion", "tenants_delete", "tenants_resume",
-        "tenants_suspend", "tenants_update",
+        "environments_delete", "environments_undelete", "environments_update", "members_update",
+        "nodes_update", "plans_retire", "plans_update", "roles_update", "tenants_cancel_deletion",
+        "tenants_delete", "tenants_resume", "tenants_suspend", "tenants_update",
     }
 )  # fmt: skip
 _KEY = {

@@ -76,6 +76,10 @@ class Credentials(Input):
     root_password: str | None = None
 
 
+class Undelete(Input):
+    name: str = Field(default="", description="Another one, where somebody has its own by now.")
+
+
 class Exec(Input):
     command: list[str] = Field(min_length=1, max_length=1000)
     timeout_s: float = Field(default=60, gt=0, le=600)
@@ -93,6 +97,7 @@ class Filters(Page):
     image: str = ""
     tag: list[str] = Field(default=[], max_length=20, description="Several: all of them.")
     search: str = ""
+    trashed: bool = Field(default=False, description="Those in the trash, which are left out else.")
     sort: str = "name"
 
 
@@ -142,10 +147,23 @@ def update(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Statu
 
 
 @router.delete("/{pk}", response={202: Json}, operation_id="environments_delete")
-def delete(request: HttpRequest, pk: str) -> Status[Json]:
-    """`If-Match` with the version that you have read: 412 when it was changed since."""
+def delete(request: HttpRequest, pk: str, now: bool = False) -> Status[Json]:
+    """Into the trash, where its tenant has days for that (`trash_days`); with `now`, for good at once.
+
+    `If-Match` with the version that you have read: 412 when it was changed since.
+    """
     version = expected_version(request)
-    return accepted(request, services.delete_environment(actor(request), uuid_of(pk, WHAT), version=version))
+    changed = services.delete_environment(actor(request), uuid_of(pk, WHAT), now=now, version=version)
+    return accepted(request, changed)
+
+
+@router.post("/{pk}/undelete", response={202: Json}, operation_id="environments_undelete")
+def undelete(request: HttpRequest, pk: str, payload: Undelete | None = None) -> Status[Json]:
+    """Out of the trash, running where it ran. Its addresses, if they still rest; else others."""
+    name = payload.name if payload is not None else ""
+    version = expected_version(request)
+    changed = services.undelete_environment(actor(request), uuid_of(pk, WHAT), name=name, version=version)
+    return accepted(request, changed)
 
 
 @router.post("/{pk}/start", response={202: Json}, operation_id="environments_start")

@@ -6,7 +6,7 @@ class EnvironmentsConfig(AppConfig):
     label = "environments"
 
     def ready(self) -> None:
-        from panel.clock.stamps import happened  # noqa: PLC0415 (models are there only now)
+        from panel.clock.stamps import Wait, happened, waits  # noqa: PLC0415 (models are there only now)
         from panel.environments.boots import hear_anew  # noqa: PLC0415
         from panel.environments.models import Environment, EnvironmentUsage  # noqa: PLC0415
         from panel.environments.services.operations import OF_ENVIRONMENTS, EnvironmentControl  # noqa: PLC0415
@@ -14,7 +14,8 @@ class EnvironmentsConfig(AppConfig):
         from panel.operations.control import controls  # noqa: PLC0415
         from panel.operations.models import SubjectType  # noqa: PLC0415
 
-        happened(Environment, "sent_at", "heard_at", "deleted_at", "plan_tried_at")
+        happened(Environment, "sent_at", "heard_at", "deleted_at", "plan_tried_at", "trashed_at")
+        waits(Wait(Environment.objects.trashed, ("trash_ends_at",)))
         happened(EnvironmentUsage, "at")
         hears_of_boots(hear_anew)
         controls(EnvironmentControl(), SubjectType.ENVIRONMENT, OF_ENVIRONMENTS)

@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment
+from panel.environments.trash import held_amounts
 from panel.nodes.models import Node
 from panel.operations.models import OPEN_STATES, Operation
 from panel.quotas.models import Quota, Resource
-from panel.quotas.recount import Sums, expected, held_by_limits
-from panel.quotas.services import amounts_of
+from panel.quotas.recount import Sums, expected
 from panel.tenants.models import Tenant
 
 #: Counted from rows that this room doesn't know.
@@ -33,8 +33,8 @@ def examine() -> list[str]:
 def _quotas(living: list[Environment]) -> Iterator[str]:
     own: Sums = defaultdict(int)
     for row in living:
-        for key, amount in held_by_limits(row.tenant_id, row.limits).items():
-            own[key] += amount
+        for resource, amount in held_amounts(row).items():
+            own[row.tenant_id, resource] += amount
     for feature in FEATURES:
         for tenant_id, resource, count in feature.held():
             own[tenant_id, resource] += count
@@ -53,11 +53,11 @@ def _quotas(living: list[Environment]) -> Iterator[str]:
 def _nodes(living: list[Environment]) -> Iterator[str]:
     for node in Node.objects.all():
         here = [row for row in living if row.node_id == node.pk]
-        limits = [row.contract_limits() for row in here]
+        held = [held_amounts(row) for row in here]
         wanted = {
-            "reserved_cpu": sum(amounts_of(one)[Resource.CPU] for one in limits),
-            "reserved_memory_mb": sum(one.memory_mb for one in limits),
-            "reserved_disk_mb": sum(one.disk_mb for one in limits),
+            "reserved_cpu": sum(one.get(Resource.CPU, 0) for one in held),
+            "reserved_memory_mb": sum(one.get(Resource.MEMORY_MB, 0) for one in held),
+            "reserved_disk_mb": sum(one[Resource.DISK_MB] for one in held),
             "placed": len(here),
         }
         for field, value in wanted.items():

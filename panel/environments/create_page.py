@@ -184,7 +184,7 @@ class CreatePage:
         if self.tenant is None:
             return f"{word}-{secrets.token_hex(2)}"
         taken = set(
-            Environment.objects.living()
+            Environment.objects.in_use()
             .filter(tenant=self.tenant, name__startswith=f"{word}-")
             .values_list("name", flat=True)
         )

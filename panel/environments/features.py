@@ -90,6 +90,16 @@ class Feature:
         feature is written down anew; the details of the new operation, laid over the old ones'."""
         return {}
 
+    def trashed(self, environment: "Environment") -> Mapping[Resource, int]:
+        """It rests in the trash: lets go what somebody else may have meanwhile, and notes in the row's `trash`
+        what it takes to get it back; what goes back to the quota. The row is locked; the caller saves it."""
+        return {}
+
+    def brought_back(self, environment: "Environment") -> Mapping[str, Any]:
+        """Out of the trash: takes again what `trashed` let go, as far as it is free, its quota included. What
+        is not as it was, for the operation's details."""
+        return {}
+
     def gone(self, environment: "Environment") -> Mapping[Resource, int]:
         """Nothing is left on the node: lets go what it had; what goes back to the quota."""
         return {}

@@ -168,6 +168,13 @@ class ReinstallForm(forms.Form):
 
 class DeleteForm(forms.Form):
     typed_name = forms.CharField(label=_("Type its name to delete it"), required=False)
+    now = forms.BooleanField(label=_("At once and for good, past the trash"), required=False)
+
+
+class UndeleteForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name"), max_length=63, widget=forms.TextInput(attrs={"spellcheck": "false"})
+    )
 
 
 class OptionsForm(forms.Form):

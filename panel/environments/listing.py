@@ -34,7 +34,7 @@ _MAY_BE_EMPTY = frozenset({"usage__cpu", "usage__memory_bytes", "usage__disk_byt
 #: That the list may be filtered by, in the order of the choice.
 FILTER_STATES = (
     *(State.RUNNING, State.STOPPED, State.PAUSED, State.FAILED, State.PROVISIONING, State.SUSPENDED),
-    State.DELETING,
+    *(State.DELETING, State.TRASHED),
 )
 
 
@@ -112,8 +112,12 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
     text, state = query.get("q", "").strip()[:80], query.get("state", "")
     if state and state not in FILTER_STATES:  # all would be the opposite of what was asked for
         rows = rows.none()
+    elif state == State.TRASHED:
+        rows = rows.trashed()
     elif state:
-        rows = rows.in_state(State(state))
+        rows = rows.in_use().in_state(State(state))
+    else:
+        rows = rows.in_use()
     if tag := query.get("tag", "").strip()[:32]:
         rows = rows.filter(with_tag(tag))
     if node := query.get("node", ""):

@@ -28,6 +28,14 @@ class Environments(Scoped["Environment"]):
         """Without those of which nothing is left."""
         return self.filter(deleted_at=None)
 
+    def in_use(self) -> "Environments":
+        """The living without those in the trash: what lists show."""
+        return self.living().filter(trashed_at=None)
+
+    def trashed(self) -> "Environments":
+        """Those in the trash."""
+        return self.living().filter(trashed_at__isnull=False)
+
     def with_state(self) -> "Environments":
         """Each with its `derived_state`."""
         return self.annotate(derived_state=states.COLUMN)
@@ -62,6 +70,12 @@ class Environment(models.Model):
     changed_at = models.DateTimeField(auto_now=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
     """When the node said that nothing is left."""
+    trashed_at = models.DateTimeField(null=True, blank=True)
+    """Since when it is in the trash; None: it isn't."""
+    trash_ends_at = models.DateTimeField(null=True, blank=True)
+    """When it is deleted for good, unless somebody brings it back before."""
+    trash = models.JSONField(default=dict, blank=True)
+    """Of what there was before, what it takes to bring it back (`panel.environments.trash`)."""
 
     version = models.PositiveIntegerField(default=1, db_default=1)
     """Counts up with every change of what people see and set: for `If-Match`."""
@@ -144,6 +158,11 @@ class Environment(models.Model):
                 name="environment_traffic_held",
             ),
             models.Index(
+                fields=["trash_ends_at"],
+                condition=models.Q(trash_ends_at__isnull=False, deleted_at__isnull=True),
+                name="environment_in_trash",
+            ),
+            models.Index(
                 fields=["plan_version"],
                 condition=models.Q(deleted_at__isnull=True, follows_plan=True),
                 name="environment_follows",
@@ -157,7 +176,7 @@ class Environment(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["tenant", "name"],
-                condition=models.Q(deleted_at__isnull=True),
+                condition=models.Q(deleted_at__isnull=True, trashed_at__isnull=True),
                 name="environment_name_once",
             ),
             models.UniqueConstraint(fields=["node", "slot"], name="environment_slot_once"),

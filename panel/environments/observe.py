@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from panel import events, words
 from panel.audit.services import record
-from panel.environments import placement, services
+from panel.environments import placement, services, trash
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.options import at_start
@@ -94,6 +94,7 @@ def observe(report: Report) -> bool:
             _WRITE.run(pk=environment.pk, **{name: getattr(environment, name) for name in _OBSERVED})
         for feature in FEATURES:
             feature.reported(environment, report)
+        trash.settle(environment, report)
         _move_operations(environment, report)
         events.publish(
             "environment",
@@ -186,12 +187,13 @@ def _is_gone(environment: Environment, report: Report) -> bool:
 def _finish_deletion(environment: Environment) -> None:
     """Nothing is left on the node: give everything back, keep the row for its history and its slot's rest."""
     limits = environment.contract_limits()
-    amounts = quotas.amounts_of(limits)
+    amounts = trash.held_amounts(environment)
     held: dict[str, int] = {
         resource: n for feature in FEATURES for resource, n in feature.gone(environment).items()
     }
     quotas.release(environment.tenant, {**amounts, **held})
-    placement.take(environment.node, -amounts[Resource.CPU], -limits.memory_mb, -limits.disk_mb, placed=-1)
+    cpu, memory_mb = amounts.get(Resource.CPU, 0), amounts.get(Resource.MEMORY_MB, 0)
+    placement.take(environment.node, -cpu, -memory_mb, -limits.disk_mb, placed=-1)
     EnvironmentUsage.objects.filter(environment=environment).delete()
     environment.deleted_at = timezone.now()
     environment.ssh_keys = []

@@ -25,8 +25,9 @@ _SORTS = {"name", "-name", "created_at", "-created_at", "image", "-image"}
 
 
 def environments(actor: Actor, filters: Mapping[str, Any] | None = None) -> Environments:
-    """Living environments that the actor may see. Filters: `name`, `tenant`, `state`, `node`, `image`,
-    `tag` (several, and all of them count), `search`, `sort`; an unknown state or sort is refused."""
+    """Living environments that the actor may see, those in the trash included. Filters: `name`, `tenant`,
+    `state`, `node`, `image`, `tag` (several, and all of them count), `search`, `trashed` (whether; None: both),
+    `sort`; an unknown state or sort is refused."""
     rows = (
         Environment.objects.for_actor(actor)
         .living()
@@ -34,6 +35,9 @@ def environments(actor: Actor, filters: Mapping[str, Any] | None = None) -> Envi
         .prefetch_related("tags")
     )
     wanted = {key: value for key, value in (filters or {}).items() if value}
+    is_trashed = (filters or {}).get("trashed")
+    if is_trashed is not None and wanted.get("state") != State.TRASHED:
+        rows = rows.filter(trashed_at__isnull=not is_trashed)
     if "name" in wanted:
         rows = rows.filter(name=wanted["name"])
     if "tenant" in wanted:
@@ -73,7 +77,9 @@ def with_tag(name: str) -> Q:
 
 def tags_in_use(actor: Actor, tenant: Tenant | None, most: int = 100) -> list[str]:
     """Words on what the actor sees that still is, below the tenant where one is given."""
-    rows = EnvironmentTag.objects.for_actor(actor).filter(environment__deleted_at=None)
+    rows = EnvironmentTag.objects.for_actor(actor).filter(
+        environment__deleted_at=None, environment__trashed_at=None
+    )
     if tenant is not None:
         rows = rows.filter(tenant__path__startswith=tenant.path)
     return list(rows.order_by("name").values_list("name", flat=True).distinct()[:most])
@@ -140,6 +146,8 @@ def show(
         "restarts": row.restarts,
         "exit_code": row.exit_code,
         "created_at": row.created_at.isoformat(),
+        "trashed_at": row.trashed_at.isoformat() if row.trashed_at else None,
+        "trash_ends_at": row.trash_ends_at.isoformat() if row.trash_ends_at else None,
         "changed_at": row.changed_at.isoformat(),
         "operation": str(row.operation_id) if row.operation_id else None,
         "usage": None

@@ -29,6 +29,7 @@ class State(TextChoices):
     SUSPENDED = "suspended", _("suspended")
     FAILED = "failed", _("failed")
     DELETING = "deleting", _("deleting")
+    TRASHED = "trashed", _("in the trash")
     DELETED = "deleted", _("deleted")
 
     @property
@@ -44,6 +45,7 @@ _TONES = {
     State.SUSPENDED: Tone.WARN,
     State.FAILED: Tone.BAD,
     State.DELETING: Tone.BUSY,
+    State.TRASHED: Tone.OFF,
     State.DELETED: Tone.OFF,
 }
 
@@ -54,11 +56,16 @@ FAILED = (
     & Q(is_at_work=False, observed_generation__lt=F("generation"))
     & (Q(attempted_generation__gte=F("generation")) | Q(code__in=UNHEARD))
 )
+_TRASHED = Q(trashed_at__isnull=False)
+_RUNS = Q(observed_state__in=[ObservedState.RUNNING, ObservedState.PAUSED])
 _DELETING, _IS_NEW = Q(desired_state=DesiredState.DELETED), Q(observed_generation=0)
 _RULES = (
     (Q(deleted_at__isnull=False), State.DELETED),
     (_DELETING & FAILED, State.FAILED),
     (_DELETING, State.DELETING),
+    (_TRASHED & FAILED, State.FAILED),
+    (_TRASHED & _RUNS, State.DELETING),
+    (_TRASHED, State.TRASHED),
     (_IS_NEW & FAILED, State.FAILED),
     (_IS_NEW, State.PROVISIONING),
     (Q(tenant__state=TenantState.SUSPENDED) | Q(traffic_state="suspend"), State.SUSPENDED),

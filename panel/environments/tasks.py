@@ -160,6 +160,7 @@ def release() -> None:
     now = timezone.now()
     rested = now - timedelta(seconds=settings.WADAH.slot_cooldown_s)
     Environment.objects.filter(deleted_at__lt=rested, slot__isnull=False).update(slot=None)
+    services.end_trashed(now)
     old = now - timedelta(seconds=settings.WADAH.deleted_rows_kept_s)
     Environment.objects.filter(deleted_at__lt=old, slot=None).delete()
     for feature in FEATURES:

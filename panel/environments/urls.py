@@ -1,6 +1,6 @@
 from django.urls import path
 
-from panel.environments.views import create, listing, once, one, settings
+from panel.environments.views import create, listing, once, one, settings, trash
 
 _ONE = "environments/<uuid:environment_id>"
 
@@ -14,5 +14,6 @@ urlpatterns = [
     path(f"{_ONE}/settings/<slug:what>", settings.change, name="environment-change"),
     path(f"{_ONE}/secret-noted", once.forget_secret, name="environment-secret-noted"),
     path(f"{_ONE}/power", one.power, name="environment-power"),
+    path(f"{_ONE}/undelete", trash.undelete, name="environment-undelete"),
     path(f"{_ONE}/delete", settings.delete, name="environment-delete"),
 ]

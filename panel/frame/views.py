@@ -50,7 +50,7 @@ def _environments(request: PageRequest, text: str) -> list[dict[str, Any]]:
     words = text.lower().split()
     verb = words[0] if len(words) > 1 and words[0] in _VERBS else ""
     name = words[-1] if words else ""
-    rows = Environment.objects.for_actor(request.actor).living().select_related("tenant")
+    rows = Environment.objects.for_actor(request.actor).in_use().select_related("tenant")
     if name:
         rows = rows.filter(finds(name, "name"))
     found: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ from panel.environments.features import Feature, Parts, Reserved, Tab
 from panel.environments.models import Environment
 from panel.environments.search import is_address
 from panel.errors import Invalid
-from panel.networks import services
+from panel.networks import back, services
 from panel.networks.addresses import check_count
 from panel.networks.models import Address, PortForward
 from panel.networks.reach import public_address, ways
@@ -83,6 +83,22 @@ class Networks(Feature):
             "addresses": environment.addresses.filter(released_at=None, family=4).count(),
             "forwards": environment.forwards.count(),
         }
+
+    def trashed(self, environment: Environment) -> Mapping[Resource, int]:
+        held = list(environment.addresses.held())
+        forwards = list(environment.forwards.all())
+        environment.trash["network"] = {
+            "addresses": [str(one.pk) for one in held],
+            "families": {str(family): sum(one.family == family for one in held) for family in _FIELDS},
+            "forwards": [
+                {name: getattr(one, name) for name in ("protocol", "node_port", "port", "description")}
+                for one in forwards
+            ],
+        }
+        return self.gone(environment)
+
+    def brought_back(self, environment: Environment) -> Mapping[str, Any]:
+        return back.bring_back(environment, environment.trash.get("network", {}))
 
     def gone(self, environment: Environment) -> Mapping[Resource, int]:
         counts = self.counted(environment)

@@ -39,7 +39,7 @@ def preview_update(actor: Actor, plan_id: UUID, changes: Mapping[str, Any]) -> d
     actor.require(Permission.PLAN_MANAGE, plan.tenant)
     last = plan.versions.order_by("-number").first()
     terms = changed_terms(plan, changes)
-    concerned = Environment.objects.living().filter(plan_version__plan=plan)
+    concerned = Environment.objects.in_use().filter(plan_version__plan=plan)
     staying = concerned.exclude(follows_plan=True).count()
     number = last.number if last else 0
     if terms is None:

@@ -29,8 +29,8 @@ _MOST_PER_TICK = 200
 
 
 def followers(plan: Plan | None = None) -> QuerySet[Environment]:
-    """Living environments that follow a plan (this one, or any)."""
-    rows = Environment.objects.living().exclude(desired_state=DesiredState.DELETED)
+    """Environments that follow a plan (this one, or any). One in the trash does so again when it is back."""
+    rows = Environment.objects.in_use().exclude(desired_state=DesiredState.DELETED)
     if plan is not None:
         rows = rows.filter(plan_version__plan=plan)
     return rows.filter(follows_plan=True, plan_version__isnull=False)

@@ -65,6 +65,8 @@ class OperationKind(models.TextChoices):
     SNAPSHOT = "snapshot", _("change snapshots")
     RESTORE = "restore", _("restore a snapshot")
     SUSPEND = "suspend", _("suspend")
+    TRASH = "trash", _("put into the trash")
+    UNDELETE = "undelete", _("bring back")
     DELETE = "delete", _("delete")
     BUILD = "build", _("build")
 

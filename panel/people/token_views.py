@@ -31,7 +31,7 @@ def tokens(request: PageRequest) -> HttpResponse:
     choices = [(str(t.pk), t.name) for t in tenants]
     if actor.is_platform_administrator:
         choices.insert(0, ("", _("the whole installation")))
-    form.offer(choices, Environment.objects.for_actor(actor).living().filter(tenant__in=tenants)[:500])
+    form.offer(choices, Environment.objects.for_actor(actor).in_use().filter(tenant__in=tenants)[:500])
     status = 200
     if request.method == "POST":
         status = 422

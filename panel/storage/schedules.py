@@ -122,10 +122,12 @@ def delete_schedule(actor: Actor, environment_id: UUID) -> None:
 
 
 def run_due(now: datetime | None = None) -> int:
-    """Takes what is due, each once however often it was missed; how many were taken."""
+    """Takes what is due, each once however often it was missed; how many were taken. What is in the trash
+    waits: it is made up for once when it is back."""
     at = now or timezone.now()
     waiting = Snapshot.objects.open().values("environment")  # of nodes that are away: they hold up no others
-    due = Schedule.objects.filter(is_on=True, next_at__lte=at).exclude(environment__in=waiting)
+    due = Schedule.objects.filter(is_on=True, next_at__lte=at, environment__trashed_at=None)
+    due = due.exclude(environment__in=waiting)
     taken = 0
     for pk in list(due.values_list("environment_id", flat=True)[:_MOST_AT_ONCE]):
         try:
@@ -138,7 +140,7 @@ def run_due(now: datetime | None = None) -> int:
 def _run(environment_id: UUID, now: datetime) -> int:
     with transaction.atomic():
         row = (
-            Environment.objects.living()
+            Environment.objects.in_use()
             .select_related("tenant", "node", "plan_version__plan")
             .select_for_update(of=("self",))
             .filter(pk=environment_id)

@@ -27,6 +27,9 @@ class NewTenant(Input):
     slug: str = ""
     parent: Naming | None = None
     quota: dict[str, float | None] = {}
+    trash_days: int = Field(
+        default=0, description="How long what is deleted can be brought back; 0: not at all."
+    )
 
 
 class ChangedTenant(Input):
@@ -37,6 +40,7 @@ class ChangedTenant(Input):
     grace_s: dict[str, int] = {}
     overbook: dict[str, float] = {}
     must_use_plans: bool = False
+    trash_days: int | None = Field(default=None, description="Of what is deleted from now on.")
     requires_mfa: bool | None = Field(default=None, description="Of its people and those of tenants below it.")
 
 
@@ -62,7 +66,8 @@ def list_(request: HttpRequest, page: Query[Page]) -> Json:
 def create(request: HttpRequest, payload: NewTenant) -> Status[Json]:
     who = actor(request)
     parent = selectors.tenant_of(who, payload.parent) if payload.parent else None
-    row = services.create_tenant(who, name=payload.name, slug=payload.slug, parent=parent, quota=payload.quota)
+    values = payload.model_dump(exclude={"parent"})
+    row = services.create_tenant(who, parent=parent, **values)
     return Status(201, _show(row))
 
 

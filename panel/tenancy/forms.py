@@ -10,11 +10,23 @@ from panel.quotas.models import Quota, Resource
 from panel.quotas.services import OVERBOOKABLE
 from panel.quotas.units import shown_or_none
 from panel.tenancy.quota import QuotaChanges
-from panel.tenants.models import Tenant
+from panel.tenants.models import MOST_TRASH_DAYS, Tenant
 from panel.ui.number_field import NumberField
 
 
-class TenantForm(forms.Form):
+class TrashForm(forms.Form):
+    trash_days = forms.IntegerField(
+        label=_("Days in the trash"),
+        min_value=0,
+        max_value=MOST_TRASH_DAYS,
+        initial=7,
+        help_text=_(
+            "So long its environments can be brought back after they were deleted. 0: they go at once."
+        ),
+    )
+
+
+class TenantForm(TrashForm):
     name = forms.CharField(label=_("Name"), max_length=120)
 
 

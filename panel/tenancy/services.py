@@ -19,7 +19,7 @@ from panel.rights.giving import has_all
 from panel.rights.permissions import ROLES, Permission, RoleName
 from panel.storage.schedules import retime
 from panel.tenancy.quota import QuotaChanges, change_quota
-from panel.tenants.models import Membership, Tenant
+from panel.tenants.models import MOST_TRASH_DAYS, Membership, Tenant
 from panel.tenants.selectors import refuse_suspended
 from panel.text import line, slug_of
 from runtime.contract.base import NAME
@@ -34,17 +34,20 @@ def create_tenant(
     slug: str = "",
     parent: Tenant | None = None,
     quota: Mapping[str, float | None] | None = None,
+    trash_days: int = 0,
 ) -> Tenant:
     """A tenant at the top (administrators of the installation), or below `parent` (its owners).
 
     What its quota limits is taken from the quota of `parent` at once (`QuotaExceeded`); what it leaves
-    open is shared with `parent` and all others below it.
+    open is shared with `parent` and all others below it. `trash_days`: how long its environments can be brought
+    back after they were deleted.
     """
     actor.require(Permission.TENANT_CREATE, parent)
     if parent is not None:
         refuse_suspended(parent)
     name = line(name, most=_LONGEST_NAME)
     limits = quotas.check(quota or {})
+    _check_trash_days(trash_days)
     made = _wanted_slug(actor, parent, name, slug)
     if not NAME.fullmatch(made):
         raise Invalid(_("A slug has 1 to 63 lower-case letters, digits and hyphens."), field="slug")
@@ -64,7 +67,8 @@ def create_tenant(
             made = f"{made[:54]}-{uuid.uuid4().hex[:8]}"
         new_id = uuid.uuid4()
         above = parent.path if parent is not None else ""
-        tenant = Tenant(id=new_id, name=name, slug=made, parent=parent, path=f"{above}{new_id.hex}/")
+        path = f"{above}{new_id.hex}/"
+        tenant = Tenant(id=new_id, name=name, slug=made, parent=parent, path=path, trash_days=trash_days)
         try:
             with transaction.atomic():
                 tenant.save(force_insert=True)
@@ -109,13 +113,15 @@ def update_tenant(
     name: str | None = None,
     time_zone: str | None = None,
     requires_mfa: bool | None = None,
+    trash_days: int | None = None,
     version: int | None = None,
     **quota: Unpack[QuotaChanges],
 ) -> Tenant:
     """Change what is given. The quota is set from above the tenant, and reaches the kernel of its nodes.
 
-    `requires_mfa`: members of it and of those below it set up a second factor before they go on. `version`:
-    what the asker has read; `Stale` when it was changed since.
+    `requires_mfa`: members of it and of those below it set up a second factor before they go on. `trash_days`
+    holds for what is deleted from now on. `version`: what the asker has read; `Stale` when it was changed
+    since.
     """
     with counting_refusals(), transaction.atomic():
         tenant = locked(actor, tenant_id, version)
@@ -133,8 +139,13 @@ def update_tenant(
             actor.require(Permission.TENANT_CHANGE, tenant)
             before["requires_mfa"], after["requires_mfa"] = tenant.requires_mfa, requires_mfa
             tenant.requires_mfa = requires_mfa
+        if trash_days is not None and trash_days != tenant.trash_days:
+            actor.require(Permission.TENANT_CHANGE, tenant)
+            _check_trash_days(trash_days)
+            before["trash_days"], after["trash_days"] = tenant.trash_days, trash_days
+            tenant.trash_days = trash_days
         tenant.version += 1
-        tenant.save(update_fields=["name", "time_zone", "requires_mfa", "version"])
+        tenant.save(update_fields=["name", "time_zone", "requires_mfa", "trash_days", "version"])
         if "time_zone" in after:
             retime(tenant)
         if quota:
@@ -156,6 +167,13 @@ def locked(actor: Actor, tenant_id: UUID, version: int | None = None) -> Tenant:
     if version is not None and version != tenant.version:
         raise Stale
     return tenant
+
+
+def _check_trash_days(days: int) -> None:
+    if not 0 <= days <= MOST_TRASH_DAYS:
+        raise Invalid(
+            _("What is deleted is kept for 0 to %(most)s days.") % {"most": MOST_TRASH_DAYS}, field="trash_days"
+        )
 
 
 def _check_time_zone(name: str) -> None:

@@ -77,9 +77,7 @@ def create(request: PageRequest) -> HttpResponse:
         status = 422
         if form.is_valid() and quota.is_valid():
             try:
-                made = services.create_tenant(
-                    request.actor, name=form.cleaned_data["name"], quota=quota.quota()
-                )
+                made = services.create_tenant(request.actor, **form.cleaned_data, quota=quota.quota())
             except Refused as refusal:
                 blame(form if refusal.field in form.fields else quota, refusal)
                 status = refusal.status
@@ -109,6 +107,8 @@ def show_tenant(
         "may_quota": may_quota,
         "may_people": actor.can(Permission.MEMBER_VIEW, row),
         "may_suspend": actor.can(Permission.TENANT_SUSPEND, row),
+        "may_change": actor.can(Permission.TENANT_CHANGE, row),
+        "trash": forms.TrashForm(initial={"trash_days": row.trash_days}),
         "suspension": forms.SuspendForm(),
         "deletion": forms.DeletionForm(),
     }
@@ -143,6 +143,17 @@ def quota(request: PageRequest, tenant_id: UUID) -> HttpResponse:
             messages.success(request, _("Quota saved"))
             return redirect("tenant", tenant_id)
     return show_tenant(request, tenant_id, status=status, quota=form)
+
+
+@require_POST
+@signed_in
+def trash(request: PageRequest, tenant_id: UUID) -> HttpResponse:
+    form = forms.TrashForm(request.POST)
+    if not form.is_valid():
+        return show_tenant(request, tenant_id, status=422, trash=form)
+    services.update_tenant(request.actor, tenant_id, **form.cleaned_data)
+    messages.success(request, _("Days in the trash saved"))
+    return redirect("tenant", tenant_id)
 
 
 @require_POST

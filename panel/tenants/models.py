@@ -14,6 +14,9 @@ from panel.rights.scope import Scoped
 from panel.states import Tone
 from runtime.contract.base import NAME_PATTERN
 
+#: Of `trash_days`.
+MOST_TRASH_DAYS = 365
+
 
 class TenantState(models.TextChoices):
     ACTIVE = "active", _("active")
@@ -70,6 +73,8 @@ class Tenant(models.Model):
     """When it is deleted with all that it owns, unless that is cancelled before."""
     must_use_plans = models.BooleanField(default=False)
     """Its environments have the size of a plan, never one of their own."""
+    trash_days = models.PositiveSmallIntegerField(default=0, db_default=0)
+    """How long its environments can be brought back after they were deleted; 0: they are gone at once."""
     time_zone = models.CharField(max_length=64, default="UTC")
     version = models.PositiveIntegerField(default=1, db_default=1)
     """Counts up with every change of the tenant or its quota: for `If-Match`."""
@@ -90,6 +95,9 @@ class Tenant(models.Model):
         ]
         constraints = [
             models.CheckConstraint(condition=models.Q(state__in=TenantState.values), name="tenant_state_known"),
+            models.CheckConstraint(
+                condition=models.Q(trash_days__range=(0, MOST_TRASH_DAYS)), name="tenant_trash_bounded"
+            ),
         ]
 
     def __str__(self) -> str:

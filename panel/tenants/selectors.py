@@ -37,6 +37,7 @@ def show(row: Tenant) -> dict[str, Any]:
         "suspended_how": row.suspended_how,
         "delete_at": row.delete_at.isoformat() if row.delete_at else None,
         "must_use_plans": row.must_use_plans,
+        "trash_days": row.trash_days,
         "requires_mfa": row.requires_mfa,
         "time_zone": row.time_zone,
         "version": row.version,

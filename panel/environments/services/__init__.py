@@ -2,7 +2,7 @@
 
 from panel.environments.services.change import update_environment
 from panel.environments.services.create import create_environment
-from panel.environments.services.delete import delete_environment
+from panel.environments.services.delete import delete_environment, end_trashed, undelete_environment
 from panel.environments.services.inside import execute, reinstall, set_credentials
 from panel.environments.services.intent import Changed, advance, locked, push_tenant, resend, restore_intent
 from panel.environments.services.operations import cancel_operation, retry_operation
@@ -16,6 +16,7 @@ __all__ = [
     "cancel_operation",
     "create_environment",
     "delete_environment",
+    "end_trashed",
     "execute",
     "locked",
     "pause",
@@ -30,5 +31,6 @@ __all__ = [
     "start",
     "stop",
     "tag_environment",
+    "undelete_environment",
     "update_environment",
 ]

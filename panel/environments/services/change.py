@@ -28,6 +28,7 @@ from panel.environments.services.intent import (
     refuse_stale,
 )
 from panel.environments.services.tags import replace_tags
+from panel.environments.trash import refuse_trashed
 from panel.errors import Conflict, Invalid
 from panel.operations.models import OperationKind
 from panel.plans.models import PlanVersion
@@ -59,6 +60,7 @@ def update_environment(
         for permission in needed(changes):
             actor.require(permission, environment)
         refuse_stale(environment, version)
+        refuse_trashed(environment)
         if changes and set(changes) <= {"tags"}:
             if replace_tags(actor, environment, changes["tags"] or []):
                 environment.version += 1

@@ -21,7 +21,7 @@ from runtime.contract import Limits
 
 _NAMED = Prepared(
     lambda: (
-        Environment.objects.living()
+        Environment.objects.in_use()
         .filter(tenant=Given("tenant", UUIDField()), name=Given("name", CharField()))
         .values_list("pk", flat=True)[:1]
     )

@@ -20,6 +20,7 @@ from panel.environments.options import of_the_node
 from panel.environments.selectors import seen_by
 from panel.environments.services.checks import refuse_taken_name
 from panel.environments.specs import spec_of
+from panel.environments.trash import refuse_trashed
 from panel.errors import Conflict, Refused, Stale
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind, SubjectType
@@ -92,6 +93,10 @@ class New:
 
 #: Changes that make it run.
 _STARTING = (OperationKind.START, OperationKind.RESTART, OperationKind.RESUME)
+#: Changes that what is being deleted, or whose tenant is suspended, may see.
+_ENDING = (OperationKind.DELETE, OperationKind.TRASH)
+#: Changes that one in the trash may see.
+_OF_TRASH = (*_ENDING, OperationKind.UNDELETE)
 #: Changes the intent of a locked row; says what was asked for.
 Mutation = Callable[[Environment], dict[str, Any]]
 
@@ -115,11 +120,13 @@ def change(
         environment = locked(actor, environment_id)
         actor.require(permission, environment)
         refuse_stale(environment, version)
-        if kind != OperationKind.DELETE:
+        if kind not in _ENDING:
             refuse_suspended(environment.tenant)
         if environment.desired_state == DesiredState.DELETED and not even_deleting:
             raise Conflict(_("This environment is being deleted."), code="deleting")
-        if kind in (OperationKind.DELETE, OperationKind.REINSTALL):
+        if kind not in _OF_TRASH:
+            refuse_trashed(environment)
+        if kind in (*_ENDING, OperationKind.REINSTALL):
             refuse_protected(environment)
         if kind in _STARTING and environment.traffic_state == TrafficAction.SUSPEND:
             raise TrafficUsedUp(environment)
@@ -230,6 +237,9 @@ def save_intent(environment: Environment) -> None:
                     "plan_problem",
                     "plan_tried_at",
                     "traffic_state",
+                    "trashed_at",
+                    "trash_ends_at",
+                    "trash",
                     "description",
                     "version",
                     "generation",

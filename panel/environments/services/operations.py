@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from panel import words
 from panel.audit.services import record
+from panel.environments import trash
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment
 from panel.environments.options import OPTIONS
@@ -55,6 +56,8 @@ _NEEDED = {
     OperationKind.ADDRESSES: Permission.NETWORK_CHANGE,
     OperationKind.SNAPSHOT: Permission.SNAPSHOT_MANAGE,
     OperationKind.RESTORE: Permission.ENVIRONMENT_REINSTALL,
+    OperationKind.TRASH: Permission.ENVIRONMENT_DELETE,
+    OperationKind.UNDELETE: Permission.ENVIRONMENT_DELETE,
     OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,
 }
 #: What is asked for of environments, as generations of their intent.
@@ -103,6 +106,10 @@ def _ask_again(actor: Actor, row: Environment, operation: Operation) -> dict[str
         lay_over(actor, row, {key: details[key] for key in _CHANGES if key in details})
     if kind in _WANTED:
         row.desired_state = _WANTED[kind]
+    if kind == OperationKind.TRASH:
+        details |= trash.put_in(row)
+    elif kind == OperationKind.UNDELETE and row.trashed_at is not None:
+        details |= trash.take_out(row)
     is_through = row.observed_generation >= operation.generation
     if kind == OperationKind.RESTART:
         row.boots += 1

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.environments import services
 from panel.environments.features import FEATURES, Tab, tabs_for
+from panel.environments.forms import UndeleteForm
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.selectors import happenings
 from panel.environments.services import POWER
@@ -88,7 +89,13 @@ def usage_of(row: Environment) -> EnvironmentUsage | None:
 @require_safe
 @signed_in
 def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
-    row = get(request, environment_id)
+    return show_overview(request, get(request, environment_id))
+
+
+def show_overview(
+    request: PageRequest, row: Environment, *, undelete: UndeleteForm | None = None, status: int = 200
+) -> HttpResponse:
+    """`undelete`: a form that was refused."""
     context = context_of(request, row, "overview")
     for feature in FEATURES:
         context.update(feature.overview(row, request.GET))
@@ -99,7 +106,8 @@ def overview(request: PageRequest, environment_id: UUID) -> HttpResponse:
     ]
     context["secret"] = secret_of(request, row)
     context["recent"] = list(_operations(request, row)[:6])
-    return page(request, "environments/overview.html", context)
+    context["undelete"] = undelete or UndeleteForm(initial={"name": row.name})
+    return page(request, "environments/overview.html", context, status)
 
 
 @require_safe

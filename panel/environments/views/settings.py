@@ -177,7 +177,7 @@ def delete(request: PageRequest, environment_id: UUID) -> HttpResponse:
         form.add_error("typed_name", _("This is not its name: type %(name)s.") % {"name": row.name})
         return _settings(request, row, {"delete": form}, 422)
     try:
-        changed = services.delete_environment(request.actor, environment_id)
+        changed = services.delete_environment(request.actor, environment_id, now=form.cleaned_data["now"])
     except Refused as refusal:
         form.add_error(None, sentence(refusal))
         return _settings(request, row, {"delete": form}, refusal.status)

@@ -40,3 +40,27 @@ def test_taken_broken_gone_back_and_cloned(page: Page, wadah: Installation, envi
     clone = page.url.rstrip("/").split("/")[-1]
     assert wadah.sh(clone, "cat /root/note; hostname").split() == ["broken", "from-a-snapshot"]
     wadah.delete(clone)
+
+
+def test_deleted_and_brought_back(page: Page, wadah: Installation) -> None:
+    tenant = wadah.call("POST", "/tenants", {"name": "With a trash"}).body["id"]
+    environment = wadah.create("rests", tenant=tenant)
+    wadah.sh(environment, "echo good > /root/note")
+    page.goto(f"/tenants/{tenant}/")
+    page.get_by_label("Days in the trash").fill("7")
+    page.locator("#trash").get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Days in the trash saved")).to_be_visible()
+
+    page.goto(f"/environments/{environment}/settings#danger")
+    page.get_by_label("Type rests to delete it").fill("rests")
+    page.get_by_role("button", name="Delete rests").click()
+    wadah.wait_state(environment, "trashed")
+    page.goto("/environments/?state=trashed")
+    page.get_by_role("link", name="rests", exact=True).click()
+    expect(page.locator("#ve-head .state")).to_have_text("in the trash")
+    expect(page.locator("#ve-head")).to_contain_text("in 6 days")
+    page.get_by_role("button", name="Bring it back").click()
+    expect(page.locator("#ve-head .state")).to_have_text("running")
+    assert wadah.sh(environment, "cat /root/note") == "good"
+    assert wadah.call("DELETE", f"/environments/{environment}?now=true").status == 202
+    wadah.wait_gone(environment)

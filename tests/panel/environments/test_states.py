@@ -76,6 +76,7 @@ _COLUMNS: dict[str, tuple[Any, ...]] = {
     "is_at_work": (False, True),
     "traffic_state": ("", "", "slow", "suspend"),
     "deleted_at": (None, None, None, None, datetime(2026, 1, 2, tzinfo=UTC)),
+    "trashed_at": (None, None, datetime(2026, 1, 1, tzinfo=UTC)),
     "tenant_state": ("active", "active", "suspended"),
 }
 

@@ -76,6 +76,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /environments/<uuid:environment_id>/settings/<slug:what>": {"name": "walked"},
     "POST /environments/<uuid:environment_id>/network/<slug:part>": {"nameservers": "9.9.9.9"},
     "POST /environments/<uuid:environment_id>/delete": {"typed_name": "ve-amber"},
+    "POST /environments/<uuid:environment_id>/undelete": {"name": "ve-amber"},
     "POST /environments/create": {
         "name": "walked",
         "image": "busybox",
@@ -86,7 +87,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "processes": 100,
     },
     "POST /environments/bulk": {"action": "stop", "id": "{environment}"},
-    "POST /tenants/create": {"name": "walked"},
+    "POST /tenants/create": {"name": "walked", "trash_days": "7"},
+    "POST /tenants/<uuid:tenant_id>/trash": {"trash_days": "7"},
     "POST /tenants/<uuid:tenant_id>/delete": {"typed_name": "tenant-amber", "wait_days": "7"},
     "POST /tenants/<uuid:tenant_id>/people/invite": {"email": "walked@example.test", "role": "viewer"},
     "POST /tenants/<uuid:tenant_id>/people/<uuid:user_id>/role": {"role": "viewer"},
