@@ -51,7 +51,8 @@ def _node() -> Node:
 
 
 def _find(node: Node, wanted: str) -> UUID:
-    from runtime.state import Records, known_environments
+    from runtime.known import known_environments
+    from runtime.state import Records
 
     found = []
     for environment_id in known_environments(node):
@@ -72,8 +73,9 @@ def _print(document: Any) -> None:
 def list_(json_: Json = False) -> None:
     """Environments of this node with their state, as the kernel shows it."""
     from runtime.engine import Engine
+    from runtime.known import known_environments
     from runtime.resources.volume import RootVolume
-    from runtime.state import Records, known_environments
+    from runtime.state import Records
 
     node = _node()
     engine, volume = Engine(node), RootVolume(node)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from runtime.files import exclusive, replace_file
 from runtime.node import Node
-from runtime.state import exclusive, replace_file
 
 _RESERVE_NS = 24 * 3600 * 10**9
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")

@@ -8,9 +8,9 @@ import structlog
 from runtime.contract.said import plain
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
+from runtime.known import known_environments
 from runtime.node import Node
 from runtime.prepare import enter, is_pinned
-from runtime.state import known_environments
 
 log = structlog.get_logger()
 

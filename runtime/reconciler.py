@@ -12,18 +12,13 @@ from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, steps
 from runtime.errors import RuntimeFault
+from runtime.files import replace_file
 from runtime.glance import Glance
 from runtime.host.logfile import keep_small
 from runtime.kinds import Toolbox
+from runtime.known import buried_lately, known_environments, pending_environments, sweep_tombstones
 from runtime.resources.base import Found
-from runtime.state import (
-    Records,
-    buried_lately,
-    known_environments,
-    pending_environments,
-    replace_file,
-    sweep_tombstones,
-)
+from runtime.state import Records
 
 log = structlog.get_logger()
 

@@ -1,16 +1,14 @@
 """What a node remembers of each subject, in files: the newest spec it was given, how far it came, and the
 journal of steps. Everything else is read from the kernel. A subject is an environment, or a job
-(`runtime.jobs`).
+(`runtime.jobs.records`).
 
 Redis, the database and the panel may all be away: these files bring a node's environments back.
 """
 
-import errno
 import fcntl
 import json
 import os
 import shutil
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,17 +18,12 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from runtime.contract import DesiredState, EnvironmentSpec, JobOutcome, JobSpec
+from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import changes
 from runtime.errors import RuntimeFault
+from runtime.files import documents, is_full, replace_file, write_all
 from runtime.node import Node
-
-#: A deleted environment's last generation is remembered this long, so that no late message revives it.
-TOMBSTONE_S = 7 * 24 * 3600
-KEPT_JOB_S = 24 * 3600
-#: A file of a block each. A spec that comes after so many deletions more was lost long ago.
-MOST_TOMBSTONES = 20_000
 
 
 class Failure(BaseModel):
@@ -94,10 +87,6 @@ class State(BaseModel):
             self.code, self.message, self.next_step = "", NOTHING, NOTHING
         if failed:
             self.failed, self.failure = 0, None
-
-
-#: In front of a job's id, where environments and jobs are side by side.
-_JOB = "job."
 
 
 class Asked(Protocol):
@@ -229,14 +218,14 @@ class SubjectRecords(Generic[S, T]):
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | mode
         fd = os.open(self.directory / "journal.jsonl", flags, 0o600)
         try:
-            _write_all(fd, json.dumps({"at": time.time(), **line}).encode() + b"\n")
+            write_all(fd, json.dumps({"at": time.time(), **line}).encode() + b"\n")
         finally:
             os.close(fd)
 
     def journal_lines(self) -> list[dict[str, object]]:
         with suppress(OSError):
             text = (self.directory / "journal.jsonl").read_text(errors="replace")
-            return list(_documents(text))
+            return list(documents(text))
         return []
 
     def _write(self, name: str, text: str) -> None:
@@ -364,174 +353,3 @@ class Records(SubjectRecords[EnvironmentSpec, State]):
             else:
                 with suppress(OSError):
                     self.directory.rmdir()
-
-
-class JobState(BaseModel):
-    """How far the node came with one job."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    outcome: JobOutcome | None = None
-    """None: not at its end yet."""
-    failure: Failure | None = None
-    made: Said = NOTHING
-    """What became of it, for people."""
-    bytes: int = 0
-    ended_at: float = 0
-    """Seconds since the epoch."""
-
-
-class JobRecords(SubjectRecords[JobSpec, JobState]):
-    """Those of one job. They are kept for `KEPT_JOB_S` after its end: who asks again is told how it ended."""
-
-    spec_model = JobSpec
-    state_model = JobState
-
-    def __init__(self, node: Node, job_id: UUID):
-        super().__init__(node, job_id, key=f"{_JOB}{job_id}", directory=node.jobs / str(job_id))
-
-    def forget(self) -> None:
-        """Nothing but that it was done is remembered, for as long as a late message may come."""
-        self.bury(self.newest_generation())
-
-    @contextmanager
-    def turn(self, spec: JobSpec) -> Iterator[bool]:
-        """Jobs about one subject are done one after the other: yields False, without waiting, when it is
-        another one's turn. It goes with the process that holds it."""
-        with _turn(self.node, spec) as mine:
-            yield mine
-
-
-def is_full(error: OSError) -> bool:
-    """Of blocks, inodes, or what a quota allows."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def replace_file(path: Path, text: str, *, durable: bool = False) -> None:
-    """Writes by rename: a reader, and whoever comes after a crash, finds the old text or the new one.
-
-    `durable`: after a power loss too; costs a write to the disk.
-    """
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.{threading.get_native_id()}.new")
-    try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            _write_all(fd, text.encode())
-            if durable:
-                os.fdatasync(fd)
-        finally:
-            os.close(fd)
-        temporary.rename(path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise
-
-
-def _write_all(fd: int, content: bytes) -> None:
-    """A disk that gets full takes a part first and refuses the rest."""
-    while content:
-        content = content[os.write(fd, content) :]
-
-
-def _documents(text: str) -> Iterator[dict[str, object]]:
-    """The lines that are whole; a crash may have cut the last one, a full disk any."""
-    for line in text.splitlines():
-        with suppress(ValueError):
-            document = json.loads(line)
-            if isinstance(document, dict):
-                yield document
-
-
-@contextmanager
-def _turn(node: Node, spec: JobSpec) -> Iterator[bool]:
-    directory = node.run / "locks"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    file = directory / f"turn.{spec.about.type}.{spec.about.id}"
-    fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(fd)
-
-
-def known_jobs(node: Node) -> list[UUID]:
-    """Every job that this node has records of."""
-    found = []
-    with suppress(FileNotFoundError):
-        for entry in os.scandir(node.jobs):
-            with suppress(ValueError):
-                found.append(UUID(entry.name))
-    return found
-
-
-@contextmanager
-def exclusive(node: Node, name: str) -> Iterator[None]:
-    """Waits until no other process of this node does what `name` stands for."""
-    directory = node.run / "locks"
-    directory.mkdir(mode=0o700, exist_ok=True)
-    fd = os.open(directory / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
-
-
-def known_environments(node: Node) -> list[UUID]:
-    """Every environment that this node has records of."""
-    found = []
-    for entry in os.scandir(node.root / "environments"):
-        with suppress(ValueError):
-            found.append(UUID(entry.name))
-    return found
-
-
-def pending_environments(node: Node, *, older_than_s: float = 0) -> list[UUID]:
-    """Those that somebody has, or had, something to do for, and that was said so many seconds ago."""
-    return _noted(node, "", older_than_s)
-
-
-def _noted(node: Node, prefix: str, older_than_s: float) -> list[UUID]:
-    found = []
-    with suppress(FileNotFoundError):
-        for entry in os.scandir(node.pending):
-            with suppress(ValueError, FileNotFoundError):
-                if not entry.name.startswith(prefix):
-                    continue
-                subject = UUID(entry.name.removeprefix(prefix))
-                # a clock that was set back makes every age negative: then all are looked at
-                if not 0 <= time.time() - entry.stat().st_mtime < older_than_s:
-                    found.append(subject)
-    return found
-
-
-def pending_jobs(node: Node, *, older_than_s: float = 0) -> list[UUID]:
-    """As `pending_environments`."""
-    return _noted(node, _JOB, older_than_s)
-
-
-def buried_lately(node: Node, environment_id: UUID, seconds: float) -> bool:
-    """Whether the environment's deletion ended less than so many seconds ago. One that ended in what is the
-    future now, since the clock was set back, did so long ago."""
-    with suppress(OSError):
-        ended = (node.root / "tombstones" / str(environment_id)).stat().st_mtime
-        return 0 <= time.time() - ended < seconds
-    return False
-
-
-def sweep_tombstones(node: Node) -> None:
-    """Forgets deletions older than `TOMBSTONE_S`, and of too many the oldest; with their locks."""
-    limit = time.time() - TOMBSTONE_S
-    there = sorted((entry.stat().st_mtime, entry.name) for entry in os.scandir(node.root / "tombstones"))
-    too_many = len(there) - MOST_TOMBSTONES
-    for number, (ended, name) in enumerate(there):
-        if ended < limit or number < too_many:
-            (node.root / "tombstones" / name).unlink(missing_ok=True)
-            for lock in ("apply", "accept"):
-                (node.run / "locks" / f"{name}.{lock}").unlink(missing_ok=True)

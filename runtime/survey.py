@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from runtime.contract import Lacking, Leak, NodeReport, Survey
 from runtime.engine import Engine
 from runtime.facts import collect
+from runtime.known import known_environments
 from runtime.node import Node
-from runtime.state import known_environments
 
 #: Of each kind in one survey; the count in the heartbeat is that of all.
 MOST_TOLD = 1000

@@ -14,9 +14,9 @@ from uuid import UUID
 import structlog
 
 from runtime.host.processes import kill_members
+from runtime.known import known_environments
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
-from runtime.state import known_environments
 
 log = structlog.get_logger()
 

@@ -12,9 +12,9 @@ from runtime.agent import ptys
 from runtime.agent.outbox import Outbox
 from runtime.contract import PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, Survey, Usage, UsageReport
 from runtime.engine import Engine
+from runtime.known import known_environments
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
-from runtime.state import known_environments
 from runtime.survey import node_report, survey
 
 log = structlog.get_logger()

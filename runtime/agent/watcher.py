@@ -34,10 +34,12 @@ from runtime.host import fuse
 from runtime.host.inotify import IN_CLOSE_WRITE, IN_DELETE, IN_MOVED_TO, IN_Q_OVERFLOW, Inotify
 from runtime.host.kmsg import KernelLog, victim_in
 from runtime.host.linkwatch import LinkWatch
+from runtime.jobs.records import JobRecords
 from runtime.jobs.runner import Jobs
+from runtime.known import known_environments, pending_jobs
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
-from runtime.state import JobRecords, Records, known_environments, pending_jobs
+from runtime.state import Records
 from runtime.worker import hand_over, hand_over_spec
 
 log = structlog.get_logger()

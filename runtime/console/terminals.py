@@ -17,11 +17,11 @@ from runtime.console.exec import SHELL
 from runtime.contract.base import NAME
 from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
+from runtime.files import exclusive
 from runtime.host.processes import Identity
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
 from runtime.sandboxes.base import Kept, Shell
-from runtime.state import exclusive
 
 MAX_TERMINALS = 32
 #: Of those whose shell has ended, and were not closed, the newest so many are kept with what they printed.

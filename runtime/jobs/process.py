@@ -15,9 +15,9 @@ import structlog
 from pydantic import ValidationError
 
 from runtime.contract import JobReport, JobSpec
+from runtime.jobs.records import JobRecords
 from runtime.jobs.runner import MAX_ATTEMPTS, JobReporter, NotYet
 from runtime.node import Node
-from runtime.state import JobRecords
 from runtime.work import HANG_GRACE_S, UNDO_DEADLINE_S
 
 __all__ = ["NOT_YET", "NotYet", "do_apart"]

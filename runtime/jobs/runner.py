@@ -20,8 +20,10 @@ from runtime.contract.said import NOTHING
 from runtime.contract.words import advice, changes, jobs, steps
 from runtime.errors import HostLacks, RuntimeFault, Superseded
 from runtime.jobs.base import Course, Job, Plan
+from runtime.jobs.records import KEPT_JOB_S, JobRecords, JobState
+from runtime.known import known_jobs
 from runtime.node import Node
-from runtime.state import KEPT_JOB_S, Failure, JobRecords, JobState, known_jobs
+from runtime.state import Failure
 from runtime.work import UNDO_DEADLINE_S, Steps
 
 log = structlog.get_logger()

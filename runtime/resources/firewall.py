@@ -14,6 +14,7 @@ from runtime.contract import EnvironmentSpec, Forward
 from runtime.contract.said import Said
 from runtime.contract.words import advice, drift, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.files import replace_file
 from runtime.glance import Glance
 from runtime.host import conntrack, libc, nft, ports
 from runtime.network import elements, ruleset
@@ -22,7 +23,7 @@ from runtime.node import Node
 from runtime.resources.base import Found, Resource
 from runtime.resources.flows import EndingFlows
 from runtime.resources.resolvers import nameservers_of
-from runtime.state import Records, replace_file
+from runtime.state import Records
 
 #: How old a picture of the tables may be when many environments are looked at in a row.
 PICTURE_S = 2.0

@@ -9,11 +9,11 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
+from runtime.files import exclusive, replace_file
 from runtime.host import conntrack
 from runtime.network import elements
 from runtime.network.elements import Elements
 from runtime.node import Node
-from runtime.state import exclusive, replace_file
 
 
 class EndingFlows:

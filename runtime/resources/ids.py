@@ -11,10 +11,11 @@ from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.files import exclusive
 from runtime.glance import Glance
 from runtime.node import IDS_PER_SLOT, Node
 from runtime.resources.base import Found, Sandboxed
-from runtime.state import Records, exclusive
+from runtime.state import Records
 
 
 class IdRange(Sandboxed):

@@ -19,11 +19,11 @@ from runtime.contract import EnvironmentSpec, Origin
 from runtime.contract.said import Said
 from runtime.contract.words import advice, drift, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.files import exclusive, replace_file
 from runtime.glance import Glance
 from runtime.host import btrfs
 from runtime.resources.base import Found, Resource
 from runtime.resources.guest import NOTE
-from runtime.state import exclusive, replace_file
 from runtime.storage.snapshots import Snapshots
 
 MIB = 2**20

@@ -14,9 +14,9 @@ from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import advice, refusals, steps
 from runtime.errors import RuntimeFault
+from runtime.files import replace_file
 from runtime.host import btrfs
 from runtime.node import Node
-from runtime.state import replace_file
 
 #: A group at its limit refuses even the 16 KiB of metadata of a new subvolume: so much room is given while it
 #: is made, for each of them.

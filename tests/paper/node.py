@@ -54,8 +54,9 @@ from runtime.contract.environment import Device, Kernel
 from runtime.contract.transport import CONNECT_S, TakeBack, transport_options
 from runtime.engine import Engine
 from runtime.kinds import Toolbox
+from runtime.known import known_environments
 from runtime.node import Node, NodeSettings, default_settings
-from runtime.state import Records, known_environments
+from runtime.state import Records
 from tests.paper.consoles import PaperInside
 from tests.paper.host import papers
 from tests.paper.kind import DevKind, DevSandbox, Host

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime import state
+from runtime import known
 from runtime.node import Node, default_settings
 
 NOW = time.time()
@@ -35,15 +35,15 @@ def _left(node: Node) -> set[str]:
 
 
 def test_old_ones_go(node: Node) -> None:
-    _bury(node, "old", state.TOMBSTONE_S + 60)
+    _bury(node, "old", known.TOMBSTONE_S + 60)
     _bury(node, "young", 60)
-    state.sweep_tombstones(node)
+    known.sweep_tombstones(node)
     assert _left(node) == {"young"}
 
 
 def test_of_too_many_the_oldest_go(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "MOST_TOMBSTONES", 3)
+    monkeypatch.setattr(known, "MOST_TOMBSTONES", 3)
     for age in range(6):
         _bury(node, f"t{age}", 100 + age)
-    state.sweep_tombstones(node)
+    known.sweep_tombstones(node)
     assert _left(node) == {"t0", "t1", "t2"}

@@ -16,10 +16,11 @@ from runtime.engine import Engine
 from runtime.host import btrfs, mounts
 from runtime.host.processes import every_root
 from runtime.kinds import every_resource, kind_of, resources_of
+from runtime.known import known_environments, pending_environments
 from runtime.node import Node
 from runtime.resources.volume import MIB, RootVolume
 from runtime.sandboxes.shared.container import init_pid, monitor_pid
-from runtime.state import Records, known_environments, pending_environments
+from runtime.state import Records
 
 #: A step boundary: verb, before or after, name of the step.
 Point = tuple[str, str, str]

@@ -13,8 +13,8 @@ from runtime.contract import ImageSource, ImageSpec, JobOutcome, JobReport
 from runtime.host import btrfs
 from runtime.jobs.images import job_of
 from runtime.jobs.process import do_apart
+from runtime.known import pending_jobs
 from runtime.node import Node
-from runtime.state import pending_jobs
 from tests.faults.node.support import plant, planted
 
 

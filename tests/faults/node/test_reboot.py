@@ -12,12 +12,12 @@ from pathlib import Path
 from runtime.contract import DesiredState, ObservedState
 from runtime.engine import Engine
 from runtime.host import cgroup, mounts, nft
+from runtime.known import known_environments
 from runtime.node import Node
 from runtime.prepare import prepare, start_lxcfs
 from runtime.resources import firewall
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.container import init_pid
-from runtime.state import known_environments
 from tests.faults.node.support import assert_whole, in_process, links_of, monitors_of
 from tests.host.conftest import Make
 from tests.host.support.inside import sh

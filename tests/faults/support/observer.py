@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from runtime.engine import Engine
+from runtime.known import known_environments
 from runtime.node import Node
 from runtime.prepare import enter
-from runtime.state import Records, known_environments
+from runtime.state import Records
 
 
 def _one(engine: Engine, records: Records) -> dict[str, Any] | None:

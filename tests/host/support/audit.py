@@ -16,10 +16,11 @@ from pathlib import Path
 from runtime.host import btrfs, mounts
 from runtime.host.cgroup import ROOT
 from runtime.host.processes import roots
+from runtime.known import known_environments
 from runtime.node import Node
 from runtime.resources.firewall import Firewall
 from runtime.resources.volume import RootVolume
-from runtime.state import Records, known_environments
+from runtime.state import Records
 
 #: Host-wide values that a tenant would like to set.
 SYSCTLS = (

@@ -24,9 +24,11 @@ from runtime.contract import (
 from runtime.contract.said import Said
 from runtime.errors import RuntimeFault
 from runtime.jobs.base import Course, Job, Plan, Task
+from runtime.jobs.records import JobRecords
 from runtime.jobs.runner import MAX_ATTEMPTS, Jobs, NotYet
+from runtime.known import pending_jobs
 from runtime.node import Node
-from runtime.state import JobRecords, Records, pending_jobs
+from runtime.state import Records
 from tests.unit.engine.paper import Killed, Paper, paper_node
 
 STEPS = ("one", "two", "three")
