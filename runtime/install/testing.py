@@ -99,9 +99,8 @@ GROUPS = (
     Group("tests/host", 900, processes=3),
     Group("tests/e2e", 900, processes=2),
     Group("tests/faults", 900, processes=3),
+    Group("tests/fresh", 900),
 )
-#: Run by its name alone: it fetches all that a machine may lack, from mirror and indexes.
-BARE_MACHINE = "fresh"
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
 #: its patience's end. More are a defect.
 MOST_AGAIN = 5
@@ -109,7 +108,7 @@ MOST_AGAIN = 5
 
 def by_name(arguments: list[str]) -> list[str]:
     """A group may come first by its name alone: `fresh` is `tests/fresh`."""
-    names = {group.directory.removeprefix("tests/") for group in GROUPS} | {BARE_MACHINE}
+    names = {group.directory.removeprefix("tests/") for group in GROUPS}
     first = [f"tests/{one}" if one in names else one for one in arguments[:1]]
     return [*first, *arguments[1:]]
 

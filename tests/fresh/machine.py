@@ -73,6 +73,13 @@ class Machine:
         assert process.returncode == 0, f"{' '.join(words)[:200]} ended with {process.returncode}:\n{said}"
         return said
 
+    def has_way_out(self) -> bool:
+        """Whether it reaches the packages' mirror: it can't by a proxy on the host's loopback."""
+        update = ["apt-get", "update", "-qq", "-o", "Acquire::Retries=3", "--error-on=any"]
+        process = self.start(["timeout", "120", *update])
+        process.communicate()
+        return process.returncode == 0
+
     def python(self, script: Path, *words: str, timeout_s: float = 120) -> str:
         """A script by the Python that the machine has had from the beginning."""
         return self.run("/usr/bin/python3", "-c", script.read_text(), *words, timeout_s=timeout_s)

@@ -17,6 +17,8 @@ HERE = Path(__file__).parent
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
     with bare_machine() as made:
+        if not made.has_way_out():
+            pytest.skip("Debian's mirror isn't reached from a network namespace of this machine")
         yield made
 
 
