@@ -21,6 +21,7 @@ from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import advice, changes, steps
 from runtime.errors import RuntimeFault, Superseded
 from runtime.exits import note_exit
+from runtime.images.patience import Patience
 from runtime.kinds import Toolbox
 from runtime.node import Node
 from runtime.reconciler import Ended, Reconciler
@@ -182,6 +183,7 @@ class Engine:
     def _converge(self, work: Work, state: State) -> None:
         spec = work.spec
         newer = spec.generation > state.applied
+        self._get_ready(work)
         if newer:
             for resource in self.tools.of(spec.kind):
                 resource.check(spec)
@@ -193,6 +195,17 @@ class Engine:
         self._commit(work, state)
         for resource in self.tools.of(spec.kind):
             resource.settle(spec)
+
+    def _get_ready(self, work: Work) -> None:
+        """What it is made from is brought, as a step of its own; not where others wait behind it."""
+        kind, spec = self.tools.kind(work.spec.kind), work.spec
+        if kind.is_ready(self.node, spec):
+            return
+        if self._hand_over is not None:
+            raise _MustWait
+        within_s = max(0.0, work.until - time.monotonic())
+        patience = Patience(work.is_superseded, work.say, within_s)
+        work.run("app image", "wait", lambda: kind.get_ready(self.node, spec, patience))
 
     def _commit(self, work: Work, state: State) -> None:
         """From here on this is what a later failure goes back to."""

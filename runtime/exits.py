@@ -6,7 +6,7 @@ import structlog
 
 from runtime.contract import DesiredState, EnvironmentSpec, RestartMode
 from runtime.contract.said import NOTHING, Said
-from runtime.contract.words import advice, ends
+from runtime.contract.words import advice, apps, ends
 from runtime.kinds.base import Ending
 from runtime.reports import Reports
 from runtime.state import Records, State
@@ -66,7 +66,7 @@ def decide_restart(
         return 0.0
     if lived > STEADY_S:
         state.crashes_in_a_row = 0
-    state.code, cause = _cause(exit_code, out_of_memory=out_of_memory)
+    state.code, cause = _cause(spec, exit_code, out_of_memory=out_of_memory)
     policy = spec.restart
     never = policy.mode is RestartMode.NEVER or (policy.mode is RestartMode.ON_FAILURE and exit_code == 0)
     if never:
@@ -81,7 +81,11 @@ def decide_restart(
     return delay
 
 
-def _cause(exit_code: int | None, *, out_of_memory: bool) -> tuple[str, Said]:
+def _cause(spec: EnvironmentSpec, exit_code: int | None, *, out_of_memory: bool) -> tuple[str, Said]:
+    if spec.app is not None and exit_code is not None and not out_of_memory:
+        if exit_code == 0:
+            return "app_done", apps.done()
+        return "app_ended", apps.ended_by(exit_code - 128) if exit_code > 128 else apps.ended(exit_code)
     if out_of_memory and exit_code in (None, 137):
         return "out_of_memory", ends.out_of_memory()
     if exit_code is None:

@@ -87,6 +87,7 @@ class Reports:
             restarts=state.restarts,
             exit_code=state.exit_code,
             oom_kills=state.ooms,
+            app=self.tools.kind(spec.kind).seen(self.node, spec) if spec.app is not None else None,
         )
 
     def of_refused(self, spec: EnvironmentSpec, state: State, fault: RuntimeFault) -> Report:

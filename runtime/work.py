@@ -87,6 +87,11 @@ class Steps:
             raise
         self._replace(begin, StepState.UNDONE if self.undoes else StepState.DONE, detail or NOTHING)
 
+    def say(self, detail: Said) -> None:
+        """How far the step that is being done is."""
+        self.steps[-1] = self.steps[-1].model_copy(update={"detail": detail})
+        self.progress()
+
     def _journal(self, line: dict[str, object]) -> None:
         try:
             self.records.journal(line)

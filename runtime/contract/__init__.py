@@ -4,10 +4,10 @@ Every model is frozen, refuses unknown fields and carries ids, names, numbers an
 path of the host, never a command for it. So whoever takes over the panel can't reach a node's files.
 """
 
+from runtime.contract.app import APP_IMAGE, AppOptions, AppSeen, ImageConfig, Reference, RegistryAccess
 from runtime.contract.base import Message
 from runtime.contract.environment import (
     MOST_SNAPSHOTS,
-    AppOptions,
     Credentials,
     DesiredState,
     Device,
@@ -32,6 +32,7 @@ from runtime.contract.jobs import (
     JobReport,
     JobSpec,
     JobWork,
+    PullApp,
     Subject,
     SubjectType,
 )
@@ -65,6 +66,7 @@ from runtime.contract.task_names import (
 from runtime.contract.ticket import Purpose, Ticket
 
 __all__ = [
+    "APP_IMAGE",
     "MOST_SNAPSHOTS",
     "NODE_APPLY",
     "NODE_JOB",
@@ -78,6 +80,7 @@ __all__ = [
     "PANEL_REPORTS",
     "REPORT_QUEUE",
     "AppOptions",
+    "AppSeen",
     "ArchiveFile",
     "BuildImage",
     "Check",
@@ -90,6 +93,7 @@ __all__ = [
     "EnvironmentSpec",
     "EventCode",
     "Forward",
+    "ImageConfig",
     "ImageReport",
     "ImageSource",
     "ImageSpec",
@@ -109,7 +113,10 @@ __all__ = [
     "NodeReport",
     "ObservedState",
     "Origin",
+    "PullApp",
     "Purpose",
+    "Reference",
+    "RegistryAccess",
     "Report",
     "RestartMode",
     "RestartPolicy",

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
+from runtime.contract.app import APP_IMAGE, AppOptions
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name, Port
 
 
@@ -164,13 +165,6 @@ class Origin(Message):
     snapshot: UUID
 
 
-class AppOptions(Message):
-    """What an `app` adds to its image; the kind itself comes with a later issue."""
-
-    command: tuple[str, ...] = ()
-    env: dict[str, str] = {}
-
-
 class EnvironmentSpec(Message):
     """Brings a node from whatever is there to this. Safe to apply twice, late or out of order."""
 
@@ -218,4 +212,6 @@ class EnvironmentSpec(Message):
     def _fits(self) -> Self:
         if self.kind is not Kind.APP and self.app is not None:
             raise ValueError("app: only an environment of kind app takes app options")
+        if self.kind is Kind.APP and (self.app is None or self.image != APP_IMAGE):
+            raise ValueError("app: an environment of kind app names its image there")
         return self

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
+from runtime.contract.app import AppOptions, Digest, ImageConfig
 from runtime.contract.base import CONTRACT_VERSION, Message, Name
 from runtime.contract.image import ImageSpec
 from runtime.contract.report import Step
@@ -45,8 +46,23 @@ class DeleteImage(Message):
     image: ImageSpec
 
 
+class PullApp(Message):
+    """Have the image of an app on the node, as its registry was found to have it."""
+
+    kind: Literal["pull_app"] = "pull_app"
+    app: AppOptions
+    """Its reference, and how the registry is asked."""
+    digest: Digest
+    manifest: Digest
+    layers: Annotated[tuple[tuple[str, int], ...], Field(max_length=256)]
+    config: ImageConfig
+    tenant_id: UUID
+    most_bytes: Annotated[int, Field(ge=1)]
+    """Of its tree."""
+
+
 #: One model for each kind of job; what it is asked with.
-JobWork = Annotated[BuildImage | DeleteImage, Field(discriminator="kind")]
+JobWork = Annotated[BuildImage | DeleteImage | PullApp, Field(discriminator="kind")]
 
 
 class JobSpec(Message):

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from runtime.contract.app import AppSeen
 from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name
 from runtime.contract.said import NOTHING, Said
 
@@ -92,6 +93,8 @@ class Report(Message):
     restarts: Annotated[int, Field(ge=0)] = 0
     exit_code: int | None = None
     oom_kills: Annotated[int, Field(ge=0)] = 0
+    app: AppSeen | None = None
+    """Of an app, once its image was resolved."""
     events: Annotated[tuple[EnvironmentEvent, ...], Field(max_length=50)] = ()
     """What happened by itself since the last report; each is told once."""
 

@@ -214,6 +214,18 @@ class SafeTree:
             return False
         return True
 
+    def place_of(self, path: str) -> str | None:
+        """Where a path leads to a directory, over all links inside the tree; None where it leads to none."""
+        try:
+            fd = _openat2(self._root, _relative(path), os.O_PATH | os.O_DIRECTORY, _READ)
+        except OSError:
+            return None
+        try:
+            root, found = (str(Path("/proc/self/fd", str(one)).readlink()) for one in (self._root, fd))
+            return found.removeprefix(root) or "/"
+        finally:
+            os.close(fd)
+
     def is_file(self, path: str) -> bool:
         """Whether a plain file (no link) has this name; directories above may be links inside the tree."""
         with suppress(OSError, UnsafePath):

@@ -1,33 +1,25 @@
-"""Unpacks a hostile archive into an empty tree, in a container of its own that can reach nothing else.
-
-The container has a user namespace whose root is nobody outside, no network, no capability but those to own
-files, the seccomp filter of an environment, a memory and a task limit, the host's /usr read-only, and the
-tree as its one writable place. So a parser that is led astray has led itself astray.
-"""
+"""Unpacks a hostile archive into an empty tree, in a container of its own (`runtime.images.confined`) whose one
+writable place is the tree."""
 
 import hashlib
 import json
 import os
 import shutil
 import subprocess
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from runtime.contract import SecurityProfile
 from runtime.contract.said import Said
 from runtime.contract.words import advice, images, refusals
 from runtime.errors import CommandFailed, HostLacks, RuntimeFault
-from runtime.host import mounts
 from runtime.images import vet
-from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
-from runtime.oci.seccomp import profile
-from runtime.sandboxes import sandbox_of
+from runtime.images.confined import Program, confined
+from runtime.node import Node
 from runtime.sandboxes.base import Apart
 
 MIB = 2**20
@@ -86,7 +78,7 @@ def unpack(
         "bytes": caps.tree_bytes,
         "stream_bytes": min(caps.tree_bytes + caps.tree_bytes // 8, max(100 * MIB, caps.ratio * size)),
     }
-    with _container(node, tree, limits, caps) as within:
+    with confined(node, _program(tree, limits, caps)) as within:
         answer, digest = _feed(within, file, caps.seconds, progress)
     if "refused" in answer:
         raise _refused(_vetted(answer["refused"]))
@@ -128,106 +120,14 @@ def _packing(file: int) -> tuple[str, ...]:
     raise _refused(images.no_tar())
 
 
-@contextmanager
-def _container(node: Node, tree: Path, limits: dict[str, Any], caps: Caps) -> Iterator[Apart]:
-    """What runs it, and ends it at once; all that it was made of is gone afterwards."""
-    with ExitStack() as undo:
-        place = Path(tempfile.mkdtemp(prefix="import-", dir=node.mounts))
-        undo.callback(shutil.rmtree, place, ignore_errors=True)
-        place.chmod(0o711)
-        root, shown, pin = place / "root", place / "tree", place / "users"
-        _skeleton(root)
-        shown.mkdir()
-        shown.chmod(0o755)
-        namespace = mounts.user_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
-        undo.callback(os.close, namespace)
-        mounts.pin_namespace(namespace, pin)
-        undo.callback(mounts.unmount, pin)
-        mounts.mount_idmapped(tree, shown, namespace=namespace)
-        undo.callback(mounts.unmount, shown)
-        config = _config(node, place, limits)
-        made = sandbox_of(node).apart(place, config, memory_bytes=caps.memory_bytes, processes=32)
-        yield undo.enter_context(made)
-
-
-def _skeleton(root: Path) -> None:
-    for name in ("usr", "tree", "dev", "proc"):
-        (root / name).mkdir(parents=True)
-    for name in ("bin", "sbin", "lib", "lib64"):
-        if Path("/", name).is_symlink():
-            (root / name).symlink_to(f"usr/{name}")
-        elif Path("/", name).is_dir():
-            (root / name).mkdir()
-    for one in (root, *root.iterdir()):
-        if not one.is_symlink():
-            one.chmod(0o755)  # whatever the umask: its root is another user than ours
-
-
-def _config(node: Node, place: Path, limits: dict[str, Any]) -> dict[str, Any]:
-    """OCI runtime configuration: nothing but /usr and the tree."""
-    root, tree, users = place / "root", place / "tree", place / "users"
-    owning = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"]
-    first = node.first_uid(IMPORT_SLOT)
-    mapping = [{"containerID": 0, "hostID": first, "size": IDS_PER_SLOT}]
+def _program(tree: Path, limits: dict[str, Any], caps: Caps) -> Program:
     source = Path(vet.__file__).read_text()
-    shared = [
-        name
-        for name in ("bin", "sbin", "lib", "lib64")
-        if (root / name).is_dir() and not (root / name).is_symlink()
-    ]
-    return {
-        "ociVersion": "1.0.2",
-        "hostname": "import",
-        "root": {"path": str(root), "readonly": True},
-        "process": {
-            "terminal": False,
-            "user": {"uid": 0, "gid": 0},
-            "cwd": "/",
-            "args": ["/usr/bin/python3", "-I", "-S", "-c", source, json.dumps(limits)],
-            "env": ["PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"],
-            "noNewPrivileges": True,
-            "oomScoreAdj": 500,
-            "capabilities": {
-                **dict.fromkeys(("bounding", "effective", "permitted"), owning),
-                "inheritable": [],
-                "ambient": [],
-            },
-            "rlimits": [
-                {"type": "RLIMIT_NOFILE", "soft": 256, "hard": 256},
-                {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
-            ],
-        },
-        "mounts": [
-            *(_bind(Path("/", name), f"/{name}", "ro") for name in ("usr", *shared)),
-            _bind(tree, "/tree", "rw"),
-            {
-                "destination": "/dev",
-                "type": "tmpfs",
-                "source": "tmpfs",
-                "options": ["nosuid", "noexec", "mode=755", "size=64k"],
-            },
-        ],
-        "linux": {
-            "namespaces": [
-                *({"type": one} for one in ("pid", "network", "ipc", "uts", "mount", "cgroup")),
-                {"type": "user", "path": str(users)},
-            ],
-            "uidMappings": mapping,
-            "gidMappings": mapping,
-            "rootfsPropagation": "private",
-            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
-            "seccomp": profile(SecurityProfile()),
-        },
-    }
-
-
-def _bind(source: Path, target: str, how: str) -> dict[str, Any]:
-    return {
-        "destination": target,
-        "type": "bind",
-        "source": str(source),
-        "options": ["bind", how, "nosuid", "nodev", "private"],
-    }
+    return Program(
+        words=["/usr/bin/python3", "-I", "-S", "-c", source, json.dumps(limits)],
+        trees={"/tree": tree},
+        shown={},
+        memory_bytes=caps.memory_bytes,
+    )
 
 
 def _feed(

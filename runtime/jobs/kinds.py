@@ -1,6 +1,7 @@
 """The kinds of job that this version does, by name."""
 
+from runtime.jobs.apps import Pull
 from runtime.jobs.base import Job
 from runtime.jobs.images import Build, Delete
 
-KINDS: dict[str, Job] = {one.kind: one for one in (Build(), Delete())}
+KINDS: dict[str, Job] = {one.kind: one for one in (Build(), Delete(), Pull())}

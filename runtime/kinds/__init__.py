@@ -7,6 +7,7 @@ from runtime.contract import EnvironmentSpec
 from runtime.contract import Kind as KindName
 from runtime.contract.words import refusals
 from runtime.errors import HostLacks
+from runtime.kinds.app import App
 from runtime.kinds.base import Kind
 from runtime.kinds.system import System
 from runtime.node import Node
@@ -16,7 +17,7 @@ from runtime.sandboxes.shared import SharedSandbox
 
 R = TypeVar("R", bound=Resource)
 
-_KINDS: dict[KindName, Kind] = {one.name: one for one in (System(),)}
+_KINDS: dict[KindName, Kind] = {one.name: one for one in (System(), App())}
 
 
 def kind_of(name: KindName, kinds: Mapping[KindName, Kind] = _KINDS) -> Kind:
@@ -28,7 +29,8 @@ def kind_of(name: KindName, kinds: Mapping[KindName, Kind] = _KINDS) -> Kind:
 
 
 def available() -> list[KindName]:
-    return list(_KINDS)
+    """Those that this host can offer."""
+    return [name for name, kind in _KINDS.items() if kind.unavailable() is None]
 
 
 def resources_of(kind: Kind, sandbox: Sandbox | type[Sandbox] = SharedSandbox) -> list[type[Resource]]:

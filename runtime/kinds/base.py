@@ -4,13 +4,13 @@ or ended."""
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any, ClassVar
 
-from runtime.contract import EnvironmentSpec
+from runtime.contract import AppSeen, EnvironmentSpec
 from runtime.contract import Kind as KindName
 from runtime.contract.said import NOTHING, Said
 from runtime.host.safetree import SafeTree
+from runtime.images.patience import Patience
 from runtime.node import Node
 from runtime.resources.base import Resource
 from runtime.sandboxes import Part, Seen
@@ -57,9 +57,22 @@ class Kind(ABC):
         one that no environment of this kind can be made from."""
         return NOTHING
 
-    @abstractmethod
-    def command(self, root: Path) -> FirstCommand:
-        """What the first process of an environment with this root runs."""
+    def unavailable(self) -> Said | None:
+        """Why this host can't offer it; None when it can."""
+        return None
+
+    def is_ready(self, node: Node, spec: EnvironmentSpec) -> bool:
+        """Whether all that such an environment is made from is on the node. As a rule it is asked for apart."""
+        return True
+
+    def get_ready(self, node: Node, spec: EnvironmentSpec, patience: Patience) -> Said | None:
+        """Brings what isn't there yet, which may take long. Raises `RuntimeFault`; `Superseded` when it was
+        interrupted."""
+        return None
+
+    def seen(self, node: Node, spec: EnvironmentSpec) -> AppSeen | None:
+        """What reports tell of its image; None where there is nothing to tell."""
+        return None
 
     @abstractmethod
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:

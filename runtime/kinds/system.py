@@ -58,6 +58,7 @@ class System(Kind):
         return check_init(tree)
 
     def command(self, root: Path) -> FirstCommand:
+        """What the first process of an environment with this root runs."""
         return FirstCommand(*init_of(root))
 
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:

@@ -49,6 +49,9 @@ STRICT_LACKS = frozenset(
     ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_PTRACE", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_IPC_LOCK")
 )
 
+#: Annotations by which what runs is known, and what asks it to end.
+KIND, STOP_SIGNAL, DEFAULT_STOP = "org.wadah.kind", "org.opencontainers.image.stopSignal", "SIGTERM"
+
 ENVIRONMENT = (
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "TERM=xterm-256color",
@@ -92,7 +95,7 @@ def system_config(node: Node, spec: EnvironmentSpec, command: "FirstCommand") ->
             *_device_mounts(node, spec),
         ],
         "annotations": {
-            "org.opencontainers.image.stopSignal": command.stop_signal,
+            STOP_SIGNAL: command.stop_signal,
         },
         "linux": {
             "namespaces": [

@@ -22,6 +22,7 @@ from runtime.errors import RuntimeFault
 from runtime.files import exclusive, replace_file
 from runtime.glance import Glance
 from runtime.host import btrfs
+from runtime.images.oci.library import Library
 from runtime.resources.base import Found, Resource
 from runtime.resources.guest import NOTE
 from runtime.storage.snapshots import Snapshots
@@ -74,9 +75,9 @@ class RootVolume(Resource):
                     next_step=advice.choose_another_one(),
                     retryable=False,
                 )
-        elif not self.node.image(spec.image).is_dir():
+        elif not self._image(spec).is_dir():
             raise RuntimeFault(
-                refusals.image_missing(spec.image),
+                refusals.image_missing(spec.app.image if spec.app else spec.image),
                 code="image_missing",
                 next_step=advice.build_the_image(),
             )
@@ -132,7 +133,7 @@ class RootVolume(Resource):
         group = btrfs.qgroup_id(1, self.number(spec.id))
         try:
             if spec.origin is None:
-                btrfs.snapshot(self.node.image(spec.image), fresh, qgroups=[group])
+                btrfs.snapshot(self._image(spec), fresh, qgroups=[group])
             else:
                 self._from_snapshot(spec, spec.origin, fresh, group)
             os.setxattr(fresh, STAMP, wanted.encode())
@@ -147,11 +148,22 @@ class RootVolume(Resource):
             else:
                 root.rename(retired)
         fresh.rename(root)
-        return steps.snapshot(spec.image) if spec.origin is None else steps.from_a_snapshot()
+        return (
+            steps.snapshot(spec.app.image if spec.app else spec.image)
+            if spec.origin is None
+            else steps.from_a_snapshot()
+        )
+
+    def _image(self, spec: EnvironmentSpec) -> Path:
+        if spec.app is None:
+            return self.node.image(spec.image)
+        library = Library(self.node)
+        chosen = library.chosen(spec.id)
+        return library.tree(chosen.key if chosen is not None else ".none")
 
     def _source(self, spec: EnvironmentSpec) -> Path:
         if spec.origin is None:
-            return self.node.image(spec.image)
+            return self._image(spec)
         return self.snapshots.path(spec.origin.environment_id, spec.origin.snapshot)
 
     def _from_snapshot(self, spec: EnvironmentSpec, origin: Origin, fresh: Path, group: int) -> None:

@@ -5,6 +5,30 @@ A new one is two lines in the file of what it is about, and its translation in `
 another may embed it.
 """
 
-from runtime.contract.words import advice, agent, changes, checks, drift, ends, images, jobs, refusals, steps
+from runtime.contract.words import (
+    advice,
+    agent,
+    apps,
+    changes,
+    checks,
+    drift,
+    ends,
+    images,
+    jobs,
+    refusals,
+    steps,
+)
 
-__all__ = ["advice", "agent", "changes", "checks", "drift", "ends", "images", "jobs", "refusals", "steps"]
+__all__ = [
+    "advice",
+    "agent",
+    "apps",
+    "changes",
+    "checks",
+    "drift",
+    "ends",
+    "images",
+    "jobs",
+    "refusals",
+    "steps",
+]

@@ -19,6 +19,7 @@ from runtime.errors import RuntimeFault
 from runtime.glance import Glance
 from runtime.node import Node
 from runtime.oci.bpf import program
+from runtime.oci.config import DEFAULT_STOP, KIND, STOP_SIGNAL
 from runtime.oci.seccomp import profile
 from runtime.resources.base import Found, Resource
 from runtime.sandboxes.shared.cgroup import Cgroup
@@ -39,6 +40,23 @@ def booted(node: Node, environment_id: UUID) -> tuple[int, int] | None:
         boots, installs = (node.bundle(environment_id) / BOOT).read_text().split()
         return int(boots), int(installs)
     return None
+
+
+def is_app(node: Node, environment_id: UUID) -> bool:
+    """Whether what was made last is one application, not a system."""
+    return _annotations(node, environment_id).get(KIND) == "app"
+
+
+def stop_signal_of(node: Node, environment_id: UUID) -> str:
+    """Of what was made last."""
+    return _annotations(node, environment_id).get(STOP_SIGNAL, DEFAULT_STOP)
+
+
+def _annotations(node: Node, environment_id: UUID) -> dict[str, str]:
+    with suppress(OSError, ValueError, KeyError):
+        found: dict[str, str] = json.loads(_file(node, environment_id).read_bytes())["annotations"]
+        return found
+    return {}
 
 
 def process_of(node: Node, environment_id: UUID) -> dict[str, Any]:
@@ -122,7 +140,8 @@ def _fill(node: Node, config: dict[str, Any], spec: EnvironmentSpec) -> None:
     cgroup = Cgroup(node)
     path = cgroup.path(spec)
     config["linux"]["cgroupsPath"] = "/" + cgroup.groups.payload(path)
-    config["mounts"] = [*config["mounts"], *cgroup.groups.mounts(path)]
+    if spec.app is None:  # an app makes no groups of its own
+        config["mounts"] = [*config["mounts"], *cgroup.groups.mounts(path)]
     config["annotations"] = {
         **config.get("annotations", {}),
         "run.oci.keep_original_groups": "0",

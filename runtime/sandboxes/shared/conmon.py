@@ -74,8 +74,9 @@ class Launch:
             pass
 
 
-def launch_monitor(node: Node, environment_id: UUID) -> Launch:
-    """A conmon that will have the container of the environment's bundle made, not yet started.
+def launch_monitor(node: Node, environment_id: UUID, *, terminal: bool = True) -> Launch:
+    """A conmon that will have the container of the environment's bundle made, not yet started. Without a
+    terminal its streams are pipes, each with lines of its own in the log.
 
     The bundle needn't be there before it goes on."""
     console = node.console(environment_id)
@@ -87,7 +88,7 @@ def launch_monitor(node: Node, environment_id: UUID) -> Launch:
         *("--container-pidfile", str(init_pid_file(node, environment_id))),
         *("--conmon-pidfile", str(monitor_pid_file(node, environment_id))),
         *("--exit-dir", str(node.exits)),
-        "--terminal",
+        *(["--terminal"] if terminal else []),
     ]
     return launch_conmon(node, arguments, console)
 

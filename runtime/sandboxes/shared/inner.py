@@ -21,7 +21,7 @@ from runtime.host.processes import Identity, child, descendants
 from runtime.node import Node
 from runtime.sandboxes.base import Inner, Kept, Shell
 from runtime.sandboxes.shared import container, program
-from runtime.sandboxes.shared.bundle import process_of
+from runtime.sandboxes.shared.bundle import is_app, process_of
 from runtime.sandboxes.shared.conmon import launch_conmon
 
 _DESCRIPTION, _SHELL_PID, _KEEPER_PID = "process.json", "shell.pid", "monitor.pid"
@@ -42,6 +42,10 @@ def _process(
         )
     process = process_of(node, environment_id)
     known = dict(one.partition("=")[::2] for one in process.get("env", ()))
+    if is_app(node, environment_id):  # as whoever the app runs as
+        known |= environment or {}
+        own = {"terminal": terminal, "cwd": "/", "args": list(command)}
+        return {**process, **own, "env": [f"{key}={value}" for key, value in known.items()]}
     known |= {"HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
     known |= environment or {}
     return {

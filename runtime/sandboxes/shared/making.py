@@ -48,7 +48,7 @@ class Makings:
             return
         self.forget(spec.id)  # before the limits: a dead container's group goes with it
         self._starting(spec.id).touch(mode=0o600)
-        self._launched[spec.id] = launch_monitor(self.node, spec.id)
+        self._launched[spec.id] = launch_monitor(self.node, spec.id, terminal=spec.app is None or spec.app.tty)
 
     def go_on(self, environment_id: UUID) -> None:
         if (launch := self._launched.get(environment_id)) is not None:
@@ -62,7 +62,9 @@ class Makings:
             raise RuntimeFault(refusals.init_gone_early(), code="init_gone")
         pid = launch.pid()
         views.show(self.node, pid, bare=spec.security.nesting)
-        release_terminal(container.note_init(self.node, spec.id, pid))
+        first = container.note_init(self.node, spec.id, pid)
+        if spec.app is None:  # the terminal of an app is for the app
+            release_terminal(first)
         self._cgroup.made_anew(spec)
         self._starting(spec.id).unlink(missing_ok=True)
         return steps.made()

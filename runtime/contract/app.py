@@ -1,0 +1,179 @@
+"""Kind `app`: one application from an image of an OCI registry, and what is asked of it beside its image."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Final, Self
+
+from pydantic import Field, StringConstraints, field_validator
+
+from runtime.contract.base import Message, Port
+
+#: As in `EnvironmentSpec.image` of an app, whose image has a reference in place of a name.
+APP_IMAGE: Final = "app"
+#: What stands for it where no host is named, as every client of registries has it.
+DEFAULT_HOST: Final = "docker.io"
+_DIGEST = r"sha256:[0-9a-f]{64}"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+#: A name or an IPv4 address, or an IPv6 one in brackets; with a port or without.
+HOST_PATTERN: Final = rf"^(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{1,5}})?$"
+_HOST = re.compile(HOST_PATTERN)
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+#: Of the OCI distribution specification.
+_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_LONGEST: Final = 400
+#: Of variables and words together: what execve(2) takes at once is 2 MiB less than the stack's quarter.
+_MOST_BYTES: Final = 128 * 1024
+
+Word = Annotated[str, StringConstraints(max_length=32_768, pattern=r"^[^\x00]*$")]
+Digest = Annotated[str, StringConstraints(pattern=rf"^{_DIGEST}$")]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where an image is: `host/repository`, and a tag or a digest."""
+
+    host: str
+    repository: str
+    tag: str = ""
+    digest: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """As `docker pull` reads it: without a host it is Docker Hub's, without tag and digest `latest`.
+        Raises `ValueError` with a sentence."""
+        if len(text) > _LONGEST or not text.isascii() or not text:
+            raise ValueError("an image is named HOST/NAME:TAG or HOST/NAME@sha256:…")
+        name, _, digest = text.partition("@")
+        if digest and not re.fullmatch(_DIGEST, digest):
+            raise ValueError("a digest is sha256: and 64 hexadecimal digits")
+        first, slash, rest = name.partition("/")
+        has_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first[0:1] == "[")
+        host, path = (first, rest) if has_host else (DEFAULT_HOST, name)
+        repository, _, tag = path.partition(":")
+        if host == DEFAULT_HOST and "/" not in repository:
+            repository = f"library/{repository}"
+        if not _HOST.fullmatch(host) or not _port_fits(host):
+            raise ValueError("the host of the registry is a name or an address, with a port or without")
+        if not _REPOSITORY.fullmatch(repository):
+            raise ValueError("the name of the image has lower-case letters, digits, and . _ - / between them")
+        if tag and not _TAG.fullmatch(tag):
+            raise ValueError("a tag has letters, digits and . _ -, 128 at most")
+        return cls(host.lower(), repository, tag if tag or digest else "latest", digest)
+
+    @property
+    def name(self) -> str:
+        """`host/repository`."""
+        return f"{self.host}/{self.repository}"
+
+    def __str__(self) -> str:
+        tag, digest = self.tag and f":{self.tag}", self.digest and f"@{self.digest}"
+        return f"{self.name}{tag}{digest}"
+
+
+def _port_fits(host: str) -> bool:
+    port = host.rpartition(":")[2] if re.search(r":[0-9]+$", host) and not host.endswith("]") else ""
+    return not port or 1 <= int(port) <= 65_535
+
+
+class RegistryAccess(Message):
+    """How a registry is asked: who asks, and what an administrator allows there."""
+
+    username: Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00-\x1f:]*$")] = ""
+    password: Annotated[str, StringConstraints(max_length=8192, pattern=r"^[^\x00-\x1f]*$")] = Field(
+        default="", repr=False
+    )
+    insecure: bool = False
+    """Over plain HTTP, or with a certificate that nobody vouches for."""
+    inward: bool = False
+    """It may lie at an address that nobody from outside reaches: the provider's own."""
+
+
+class AppOptions(Message):
+    """What is asked of an app; of what isn't said, its image's configuration holds."""
+
+    image: Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST)]
+    """Its reference: a tag is resolved once for each install."""
+    command: Annotated[tuple[Word, ...], Field(max_length=256)] | None = None
+    """In place of the image's entrypoint; the image's own arguments don't hold then."""
+    args: Annotated[tuple[Word, ...], Field(max_length=256)] | None = None
+    """In place of the image's command."""
+    env: Annotated[dict[str, Word], Field(max_length=256)] = {}
+    user: Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x20/]*$")] | None = None
+    """`name`, `number`, `name:group`, `number:number`; of names, those that the image knows."""
+    workdir: Annotated[str, StringConstraints(max_length=1024, pattern=r"^/[^\x00]*$")] | None = None
+    stop_signal: Annotated[str, StringConstraints(pattern=r"^(?:SIG)?[A-Z0-9+]{1,12}$")] | None = None
+    read_only: bool = False
+    """Its root can't be written to; `tmpfs` can."""
+    tmpfs: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=256, pattern=r"^/[^\x00,]+$")], ...],
+        Field(max_length=16),
+    ] = ()
+    """Directories in memory, empty at each start."""
+    shm_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
+    """Of /dev/shm; half of the memory where it isn't said."""
+    init: bool = False
+    """A small init before it, which reaps processes and hands signals on."""
+    tty: bool = False
+    registry: RegistryAccess = RegistryAccess()
+
+    @field_validator("image")
+    @classmethod
+    def _is_reference(cls, text: str) -> str:
+        return str(Reference.parse(text))
+
+    @field_validator("env")
+    @classmethod
+    def _has_names(cls, env: dict[str, str]) -> dict[str, str]:
+        for name in env:
+            if not re.fullmatch(r"[^=\x00-\x20]{1,256}", name):
+                raise ValueError("the name of a variable has no spaces and no =")
+        if sum(len(name) + len(value.encode()) for name, value in env.items()) > _MOST_BYTES:
+            raise ValueError("all variables together have 128 KiB at most")
+        return env
+
+    @field_validator("tmpfs")
+    @classmethod
+    def _not_ours(cls, places: tuple[str, ...]) -> tuple[str, ...]:
+        for one in places:
+            parts = one.split("/")[1:]
+            if any(part in ("", ".", "..") for part in parts) or parts[0] in ("proc", "sys", "dev"):
+                raise ValueError("a tmpfs has a plain path, which isn't below /proc, /sys or /dev")
+        return places
+
+
+class ImageConfig(Message):
+    """Of an image's own configuration (OCI image-spec, config.md) what is used of it."""
+
+    entrypoint: tuple[Word, ...] = ()
+    cmd: tuple[Word, ...] = ()
+    env: tuple[Word, ...] = ()
+    user: Annotated[str, StringConstraints(max_length=128)] = ""
+    workdir: Annotated[str, StringConstraints(max_length=1024)] = ""
+    stop_signal: Annotated[str, StringConstraints(max_length=16)] = ""
+    ports: tuple[str, ...] = ()
+    """That it exposes: `80/tcp`."""
+    volumes: tuple[str, ...] = ()
+
+
+class AppSeen(Message):
+    """What a node found behind the reference of an app's image."""
+
+    image: Annotated[str, StringConstraints(max_length=_LONGEST)]
+    digest: Digest
+    """Of what the reference led to: a manifest, or an index of several platforms."""
+    bytes: Annotated[int, Field(ge=0)] = 0
+    """Of its tree, unpacked."""
+    command: Annotated[tuple[Word, ...], Field(max_length=512)] = ()
+    """What its first process runs."""
+    user: Annotated[str, StringConstraints(max_length=128)] = ""
+    workdir: Annotated[str, StringConstraints(max_length=1024)] = ""
+    ports: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+
+
+def port_of(text: str) -> tuple[str, Port] | None:
+    """`80`, `80/tcp`, `53/udp`; None for what is no port."""
+    number, _, protocol = text.partition("/")
+    if number.isdigit() and 1 <= int(number) <= 65_535 and protocol in ("", "tcp", "udp"):
+        return protocol or "tcp", int(number)
+    return None

@@ -1,0 +1,151 @@
+"""A container of its own for a program that reads what strangers sent: it can reach nothing else.
+
+It has a user namespace whose root is nobody outside, no network but one that the caller made, no capability but
+those to own files, the seccomp filter of an environment, a memory and a task limit, the host's /usr read-only,
+and the directories that are given to it. So a parser that is led astray has led itself astray.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runtime.contract import SecurityProfile
+from runtime.host import mounts
+from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
+from runtime.oci.seccomp import profile
+from runtime.sandboxes import sandbox_of
+from runtime.sandboxes.base import Apart
+
+_OWNING = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"]
+_OF_USR = ("bin", "sbin", "lib", "lib64")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What runs in there."""
+
+    words: Sequence[str]
+    trees: Mapping[str, Path]
+    """Directories of the pool by where they are seen, writable, with ids as inside."""
+    shown: Mapping[str, Path]
+    """Files and directories of the host, read-only."""
+    memory_bytes: int
+    processes: int = 32
+    scratch_bytes: int = 0
+    """Of a /tmp in memory; 0: there is none."""
+    network: Path | None = None
+    """A network namespace in place of an empty one."""
+
+
+@contextmanager
+def confined(node: Node, program: Program) -> Iterator[Apart]:
+    """What runs it, and ends it at once; all that it was made of is gone afterwards."""
+    with ExitStack() as undo:
+        place = Path(tempfile.mkdtemp(prefix="import-", dir=node.mounts))
+        undo.callback(shutil.rmtree, place, ignore_errors=True)
+        place.chmod(0o711)
+        root, pin = place / "root", place / "users"
+        _skeleton(root, [*program.trees, *program.shown, *(["/tmp"] if program.scratch_bytes else [])])  # noqa: S108
+        namespace = mounts.user_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
+        undo.callback(os.close, namespace)
+        mounts.pin_namespace(namespace, pin)
+        undo.callback(mounts.unmount, pin)
+        views = {}
+        for number, (target, tree) in enumerate(program.trees.items()):
+            views[target] = place / f"tree{number}"
+            views[target].mkdir()
+            views[target].chmod(0o755)
+            mounts.mount_idmapped(tree, views[target], namespace=namespace)
+            undo.callback(mounts.unmount, views[target])
+        config = _config(node, place, program, views)
+        made = sandbox_of(node).apart(
+            place, config, memory_bytes=program.memory_bytes, processes=program.processes
+        )
+        yield undo.enter_context(made)
+
+
+def _skeleton(root: Path, targets: Sequence[str]) -> None:
+    for name in ("usr", "dev", "proc", *(target.strip("/") for target in targets)):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    for name in _OF_USR:
+        if Path("/", name).is_symlink():
+            (root / name).symlink_to(f"usr/{name}")
+        elif Path("/", name).is_dir():
+            (root / name).mkdir()
+    for one in (root, *root.rglob("*")):
+        if not one.is_symlink():
+            one.chmod(0o755)  # whatever the umask: its root is another user than ours
+
+
+def _config(node: Node, place: Path, program: Program, views: Mapping[str, Path]) -> dict[str, Any]:
+    """OCI runtime configuration: nothing but /usr and what was given."""
+    root = place / "root"
+    first = node.first_uid(IMPORT_SLOT)
+    mapping = [{"containerID": 0, "hostID": first, "size": IDS_PER_SLOT}]
+    shared = [name for name in _OF_USR if (root / name).is_dir() and not (root / name).is_symlink()]
+    network = {"path": str(program.network)} if program.network else {}
+    return {
+        "ociVersion": "1.0.2",
+        "hostname": "import",
+        "root": {"path": str(root), "readonly": True},
+        "process": {
+            "terminal": False,
+            "user": {"uid": 0, "gid": 0},
+            "cwd": "/",
+            "args": list(program.words),
+            "env": ["PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8"],
+            "noNewPrivileges": True,
+            "oomScoreAdj": 500,
+            "capabilities": {
+                **dict.fromkeys(("bounding", "effective", "permitted"), _OWNING),
+                "inheritable": [],
+                "ambient": [],
+            },
+            "rlimits": [
+                {"type": "RLIMIT_NOFILE", "soft": 256, "hard": 256},
+                {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+            ],
+        },
+        "mounts": [
+            *(_bind(Path("/", name), f"/{name}", "ro") for name in ("usr", *shared)),
+            *(_bind(source, target, "ro") for target, source in program.shown.items()),
+            *(_bind(source, target, "rw") for target, source in views.items()),
+            _in_memory("/dev", 64 * 1024, "noexec"),
+            *([_in_memory("/tmp", program.scratch_bytes, "nodev")] if program.scratch_bytes else []),  # noqa: S108
+        ],
+        "linux": {
+            "namespaces": [
+                *({"type": one} for one in ("pid", "ipc", "uts", "mount", "cgroup")),
+                {"type": "network", **network},
+                {"type": "user", "path": str(place / "users")},
+            ],
+            "uidMappings": mapping,
+            "gidMappings": mapping,
+            "rootfsPropagation": "private",
+            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "seccomp": profile(SecurityProfile()),
+        },
+    }
+
+
+def _in_memory(target: str, size_bytes: int, option: str) -> dict[str, Any]:
+    return {
+        "destination": target,
+        "type": "tmpfs",
+        "source": "tmpfs",
+        "options": ["nosuid", option, "mode=755", f"size={size_bytes}"],
+    }
+
+
+def _bind(source: Path, target: str, how: str) -> dict[str, Any]:
+    return {
+        "destination": target,
+        "type": "bind",
+        "source": str(source),
+        "options": ["bind", how, "nosuid", "nodev", "private"],
+    }

@@ -1,0 +1,150 @@
+"""Has the image of an app where its environment can be made from it: the reference resolved, the image fetched.
+
+It waits for somebody else's registry, so it is done where nobody waits behind it.
+"""
+
+import shutil
+import threading
+import time
+from uuid import uuid4
+
+from runtime.contract import (
+    AppOptions,
+    EnvironmentSpec,
+    JobOutcome,
+    JobReport,
+    JobSpec,
+    PullApp,
+    Subject,
+    SubjectType,
+)
+from runtime.contract.said import Said
+from runtime.contract.words import apps, changes
+from runtime.errors import HostLacks, RuntimeFault, Superseded
+from runtime.images.oci.library import Library, key_of
+from runtime.images.oci.registry import MIB, Registry, Resolved
+from runtime.images.patience import Patience
+from runtime.jobs.process import NotYet, do_apart
+from runtime.node import Node
+from runtime.state import JobRecords
+
+#: Of an image's tree, whatever the tenant may have.
+MOST_BYTES = 16 * 2**30
+PROGRAMS = ("skopeo", "umoci", "catatonit")
+_LOOK_S, _TURN_S = 0.2, 0.5
+
+
+def lacking_programs() -> tuple[str, ...]:
+    """Of those that the kind needs, what this host hasn't got."""
+    return tuple(one for one in PROGRAMS if shutil.which(one, path="/usr/bin:/bin") is None)
+
+
+def is_there(node: Node, spec: EnvironmentSpec) -> bool:
+    """Whether nothing has to be fetched. Notes the image of a digest that this tenant was shown before."""
+    library = Library(node)
+    if spec.app is None or (spec.origin is not None and library.chosen(spec.id) is not None):
+        return True
+    if library.fits(spec):
+        chosen = library.chosen(spec.id)
+        if node.root_volume(spec.id).exists() or (chosen and library.kept(chosen.key)):
+            return True
+    reference = Registry(node, spec.app).reference
+    known = library.shown(reference, spec.tenant_id)
+    if known is not None:
+        library.choose(spec, known, reference.digest)
+    return known is not None
+
+
+def fetch(node: Node, spec: EnvironmentSpec, patience: Patience) -> Said:
+    """Raises `RuntimeFault`; `Superseded` when it is interrupted."""
+    assert spec.app is not None
+    lacking = lacking_programs()
+    if lacking:
+        why = apps.lacks(", ".join(lacking))
+        raise HostLacks(why, code="kind_unavailable", next_step=apps.install_them(), retryable=False)
+    until = time.monotonic() + patience.within_s
+    library, registry = Library(node), Registry(node, spec.app)
+
+    def watch(_: int = 0) -> None:
+        if patience.interrupted():
+            raise Superseded(changes.superseded())
+
+    patience.tell(apps.asking(registry.reference.host))
+    found = registry.resolve(watch)
+    key = key_of(registry.reference.name, found.manifest)
+    known = library.show(key, found.digest, spec.tenant_id)
+    said = apps.already_here(found.digest)
+    if known is None:
+        _Pull(node, spec, found, key, patience).until(until)
+        known = library.show(key, found.digest, spec.tenant_id)
+        if known is None:
+            raise RuntimeFault(apps.image_gone(), code="image_missing")
+        said = apps.fetched(found.digest, found.packed_bytes // MIB)
+    library.choose(spec, known, found.digest)
+    return said
+
+
+class _Pull:
+    """The job that fetches it, in a process of its own; behind others that fetch the same."""
+
+    def __init__(self, node: Node, spec: EnvironmentSpec, found: Resolved, key: str, patience: Patience):
+        assert spec.app is not None
+        self.node, self.patience = node, patience
+        most = spec.envelope.disk_mb * MIB if spec.envelope.disk_mb else MOST_BYTES
+        self.job = JobSpec(
+            node=node.name,
+            id=uuid4(),
+            about=Subject(type=SubjectType.IMAGE, id=key),
+            work=PullApp(
+                app=AppOptions(image=spec.app.image, registry=spec.app.registry),
+                digest=found.digest,
+                manifest=found.manifest,
+                layers=found.layers,
+                config=found.config,
+                tenant_id=spec.tenant_id,
+                most_bytes=min(most, MOST_BYTES),
+            ),
+            deadline_s=min(3600.0, max(1.0, patience.within_s)),
+        )
+        self.last: JobReport | None = None
+        self.is_over = threading.Event()
+
+    def until(self, until: float) -> None:
+        """Waits for its end. Raises what it failed with."""
+        thread = threading.Thread(target=self._do, daemon=True)
+        thread.start()
+        told: Said | None = None
+        while not self.is_over.wait(_LOOK_S):
+            if self.patience.interrupted() or time.monotonic() > until:
+                JobRecords(self.node, self.job.id).accept(self.job.model_copy(update={"generation": 2}))
+                raise Superseded(changes.superseded())
+            said = self.last.message if self.last else apps.waiting_for_another()
+            if said and said != told:
+                told = said
+                self.patience.tell(said)
+        thread.join()
+        if self.last is None or self.last.outcome is not JobOutcome.SUCCEEDED:
+            last = self.last
+            raise RuntimeFault(
+                last.message if last else apps.image_gone(),
+                code=last.code if last and last.code else "image_missing",
+                next_step=last.next_step if last else apps.look_at_the_registry(),
+                retryable=last.retryable if last else True,
+            )
+
+    def _do(self) -> None:
+        try:
+            while not self._is_cancelled():
+                try:
+                    do_apart(self.node, self.job, self._hear)
+                    return
+                except NotYet:
+                    time.sleep(_TURN_S)
+        finally:
+            self.is_over.set()
+
+    def _is_cancelled(self) -> bool:
+        return JobRecords(self.node, self.job.id).newest_generation() > self.job.generation
+
+    def _hear(self, report: JobReport) -> None:
+        self.last = report

@@ -1,0 +1,153 @@
+"""Run by `registry`, inside a confined container, with nothing but Python's own library: has skopeo ask a
+registry, and says in one line of JSON what it found.
+
+Whatever this reads is hostile. What comes out is looked at again outside.
+
+    python3 -I -S -c SOURCE < '{"task": "resolve", …}'
+"""
+
+import base64
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+#: What registries themselves take of a manifest (distribution-spec), and more than any configuration has.
+MOST_BYTES = 4 * 1024 * 1024
+SCRATCH = "/tmp"  # noqa: S108 (of this container alone)
+INDEXES = (
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+
+
+class Refused(Exception):
+    """By the name of its sentence in `runtime.contract.words.apps`, with its values."""
+
+    def __init__(self, sentence: str, /, **values: object):
+        super().__init__(sentence)
+        self.told = sentence, values
+
+
+def run(words: list[str], asked: dict[str, Any]) -> subprocess.CompletedProcess[bytes]:
+    own = {"PATH": "/usr/bin:/bin", "HOME": SCRATCH, "TMPDIR": asked["scratch"]}
+    return subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, env={**asked["environment"], **own}, check=False
+    )
+
+
+def skopeo(asked: dict[str, Any], *words: str) -> bytes:
+    """What it printed. Raises `Refused` with its last line."""
+    program = ["/usr/bin/skopeo", "--policy=/tmp/policy.json", "--registries-conf=/tmp/registries.conf"]
+    done = run([*program, *words], asked)
+    if done.returncode == 0:
+        if len(done.stdout) > MOST_BYTES:
+            raise Refused("odd_manifest", why="more than 4 MiB")
+        return done.stdout
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    raise Refused("tool_refused", said=(lines[-1] if lines else f"code {done.returncode}")[-600:])
+
+
+def source(asked: dict[str, Any]) -> list[str]:
+    if not asked["insecure"]:
+        return ["--authfile=/tmp/auth.json"]
+    return ["--authfile=/tmp/auth.json", "--tls-verify=false"]
+
+
+def prepare(asked: dict[str, Any]) -> None:
+    place = Path(SCRATCH)
+    (place / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    (place / "registries.conf").write_text("")
+    auth = {}
+    if asked["username"] or asked["password"]:
+        pair = f"{asked['username']}:{asked['password']}".encode()
+        auth = {asked["host"]: {"auth": base64.b64encode(pair).decode()}}
+    (place / "auth.json").write_text(json.dumps({"auths": auth}))
+
+
+def digest_of(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def document(data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Refused("odd_manifest", why="no JSON object")
+    return found
+
+
+def of_platform(index: dict[str, Any], asked: dict[str, Any]) -> str:
+    """Digest of the manifest for this machine."""
+    there = []
+    for one in index["manifests"][:1000]:
+        platform = one.get("platform") or {}
+        pair = str(platform.get("os", "")), str(platform.get("architecture", ""))
+        if pair == ("linux", asked["architecture"]):
+            return str(one["digest"])
+        if "unknown" not in pair:
+            there.append("/".join(pair))
+    raise Refused("other_platform", platforms=", ".join(there)[:300], own=f"linux/{asked['architecture']}")
+
+
+def resolve(asked: dict[str, Any]) -> dict[str, Any]:
+    name = f"docker://{asked['name']}"
+    by = f"@{asked['digest']}" if asked["digest"] else f":{asked['tag']}"
+    how = source(asked)
+    raw = skopeo(asked, "inspect", "--raw", *how, name + by)
+    digest = digest_of(raw)
+    if asked["digest"] and digest != asked["digest"]:
+        raise Refused("other_digest", wanted=asked["digest"], found=digest)
+    manifest, own = document(raw), digest
+    if manifest.get("mediaType") in INDEXES or isinstance(manifest.get("manifests"), list):
+        own = of_platform(manifest, asked)
+        raw = skopeo(asked, "inspect", "--raw", *how, f"{name}@{own}")
+        if digest_of(raw) != own:
+            raise Refused("other_digest", wanted=own, found=digest_of(raw))
+        manifest = document(raw)
+    if manifest.get("schemaVersion") != 2 or not isinstance(manifest.get("config"), dict):
+        raise Refused("odd_manifest", why="not of version 2")
+    layers = [(str(one["digest"]), int(one["size"])) for one in manifest["layers"]]
+    configuration = document(skopeo(asked, "inspect", "--config", "--raw", *how, f"{name}@{own}"))
+    return {"digest": digest, "manifest": own, "layers": layers, "config": configuration}
+
+
+def copy(asked: dict[str, Any]) -> dict[str, Any]:
+    how = [f"--src-{one[2:]}" for one in source(asked)]
+    place = f"docker://{asked['name']}@{asked['manifest']}"
+    skopeo(asked, "copy", "--quiet", *how, place, "oci:/work/layout:image")
+    return {}
+
+
+def unpack(asked: dict[str, Any]) -> dict[str, Any]:
+    program = ["/usr/bin/umoci", "raw", "unpack", "--keep-dirlinks", "--image=/work/layout:image", "/tree"]
+    done = run(program, asked)
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise Refused("not_unpacked", said=(lines[-1] if lines else f"code {done.returncode}")[-600:])
+    return {}
+
+
+TASKS = {"resolve": resolve, "copy": copy, "unpack": unpack}
+
+
+def main() -> dict[str, Any]:
+    asked = json.loads(sys.stdin.buffer.read())
+    os.umask(0o022)
+    prepare(asked)
+    try:
+        return TASKS[asked["task"]](asked)
+    except Refused as refusal:
+        return {"refused": refusal.told}
+    except (KeyError, TypeError, ValueError, AttributeError) as odd:
+        return {"refused": ("odd_manifest", {"why": f"{type(odd).__name__}: {odd}"[:200]})}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json.dumps(main()))
+    sys.stdout.flush()

@@ -1,0 +1,338 @@
+"""Asks a registry for one image: by skopeo, confined, over the one way out. And has umoci unpack what came."""
+
+import json
+import os
+import platform
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from runtime.contract import AppOptions, ImageConfig, Reference
+from runtime.contract.said import Said
+from runtime.contract.words import apps
+from runtime.errors import CommandFailed, RuntimeFault
+from runtime.host import mounts
+from runtime.images.confined import Program, confined
+from runtime.images.oci import inside
+from runtime.images.oci.egress import Egress, place_of_registry
+from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
+from runtime.sandboxes.base import Apart
+
+MIB = 2**20
+#: Docker takes 127 at most, and overlay file systems not many more.
+MOST_LAYERS = 200
+RESOLVE_S = 60.0
+_MEMORY_BYTES, _PROCESSES, _SCRATCH_BYTES = 512 * MIB, 128, 64 * MIB
+_ANSWER_BYTES = 8 * MIB
+_LOOK_S = 0.2
+#: As images name what uname(2) does.
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+Watch = Callable[[int], None]
+"""Told the bytes that came so far, several times a second; ends what it watches by raising."""
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What a reference led to."""
+
+    digest: str
+    """Of what the registry has under this name: a manifest, or an index."""
+    manifest: str
+    layers: tuple[tuple[str, int], ...]
+    """Digest and size in bytes, packed."""
+    config: ImageConfig
+
+    @property
+    def packed_bytes(self) -> int:
+        return sum(dict(self.layers).values())
+
+
+class Registry:
+    def __init__(self, node: Node, app: AppOptions):
+        self.node = node
+        self.reference = Reference.parse(app.image)
+        self._access = app.registry
+
+    def resolve(self, watch: Watch = lambda _: None, *, within_s: float = RESOLVE_S) -> Resolved:
+        """Raises `RuntimeFault` with a sentence for a person."""
+        answer = self._ask({"task": "resolve"}, {}, watch, within_s, most_bytes=64 * MIB)
+        return _resolved(answer)
+
+    def copy(self, found: Resolved, layers: Path, watch: Watch, *, within_s: float, most_bytes: int) -> None:
+        """Its layers as they come, into this directory, each checked against its digest."""
+        asked = {"task": "copy", "manifest": found.manifest}
+        self._ask(asked, {"/work": layers}, watch, within_s, most_bytes=most_bytes + 64 * MIB)
+
+    def _ask(
+        self, asked: dict[str, Any], trees: dict[str, Path], watch: Watch, within_s: float, *, most_bytes: int
+    ) -> dict[str, Any]:
+        host, access = self.reference.host, self._access
+        named = place_of_registry(host, insecure=access.insecure)
+        outside = self.node.host_network if self.node.settings.network_namespace else None
+        with ExitStack() as undo:
+            namespace, pin = undo.enter_context(_network(self.node))
+            egress = undo.enter_context(
+                Egress(
+                    namespace,
+                    outside,
+                    named=named if access.inward else frozenset(),
+                    plain=named if access.insecure else frozenset(),
+                    most_bytes=most_bytes,
+                )
+            )
+            asked = {
+                **asked,
+                "name": self.reference.name,
+                "host": host,
+                "tag": self.reference.tag,
+                "digest": self.reference.digest,
+                "insecure": access.insecure,
+                "username": access.username,
+                "password": access.password,
+                "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
+                "environment": egress.environment,
+            }
+            program = _program(trees, network=pin)
+            answer = _run(self.node, program, asked, lambda: watch(egress.received), within_s)
+            if "refused" in answer:
+                raise self._refused(answer["refused"], egress.why)
+            return answer
+
+    def _refused(self, told: Any, why: Said | None) -> RuntimeFault:
+        host = self.reference.host
+        if why is not None:
+            return _of_the_way(why)
+        name, values = _told(told)
+        if name != "tool_refused":
+            return _found(name, values)
+        said, image = str(values.get("said", "")), str(self.reference)
+        text = said.lower()
+        if "unauthorized" in text or "authentication required" in text or "denied" in text:
+            return RuntimeFault(
+                apps.registry_unauthorized(host, image),
+                code="registry_unauthorized",
+                next_step=apps.check_the_name(),
+                retryable=False,
+            )
+        if (
+            "manifest unknown" in text
+            or "name unknown" in text
+            or "not found" in text
+            or "status code 404" in text
+        ):
+            return RuntimeFault(
+                apps.no_such_image(host, image),
+                code="image_missing",
+                next_step=apps.check_the_name(),
+                retryable=False,
+            )
+        return RuntimeFault(
+            apps.registry_refused(host, _plain(said)),
+            code="registry_refused",
+            next_step=apps.look_at_the_registry(),
+        )
+
+
+def unpack(node: Node, layers: Path, tree: Path, watch: Watch, *, within_s: float) -> None:
+    """The layers of `copy` become a tree, without any way out. Raises `RuntimeFault`."""
+    program = _program({"/work": layers, "/tree": tree}, network=None)
+    asked = {"task": "unpack", "environment": {}, "username": "", "password": "", "host": ""}
+    answer = _run(node, program, asked, lambda: watch(0), within_s)
+    if "refused" in answer:
+        raise _found(*_told(answer["refused"]))
+
+
+def _program(trees: dict[str, Path], *, network: Path | None) -> Program:
+    source = Path(inside.__file__).read_text()
+    return Program(
+        words=["/usr/bin/python3", "-I", "-S", "-c", source],
+        trees=trees,
+        shown={"/etc/ssl": Path("/etc/ssl")},
+        memory_bytes=_MEMORY_BYTES,
+        processes=_PROCESSES,
+        scratch_bytes=_SCRATCH_BYTES,
+        network=network,
+    )
+
+
+@contextmanager
+def _network(node: Node) -> Iterator[tuple[int, Path]]:
+    """A network namespace with nothing in it, and where it is pinned."""
+    user, network = mounts.user_and_network_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
+    pin = node.mounts / f"import-net-{os.getpid()}-{threading.get_native_id()}"
+    try:
+        mounts.pin_namespace(network, pin)
+        yield network, pin
+    finally:
+        mounts.unmount(pin)
+        pin.unlink(missing_ok=True)
+        os.close(user)
+        os.close(network)
+
+
+def _run(
+    node: Node, program: Program, asked: dict[str, Any], watch: Callable[[], None], within_s: float
+) -> dict[str, Any]:
+    """The one line that comes out of it. Ends it when `watch` raises, and at the deadline."""
+    asked = {"scratch": "/work/.scratch" if "/work" in program.trees else inside.SCRATCH, **asked}
+    with confined(node, program) as within:
+        process = subprocess.Popen(
+            within.words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=within.environment,
+            cwd="/",
+            start_new_session=True,
+        )
+        try:
+            with process:
+                return _answer(process, within, asked, watch, within_s)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                within.end()
+
+
+def _answer(
+    process: subprocess.Popen[bytes],
+    within: Apart,
+    asked: dict[str, Any],
+    watch: Callable[[], None],
+    within_s: float,
+) -> dict[str, Any]:
+    assert process.stdin
+    assert process.stdout
+    assert process.stderr
+    heard: list[bytes] = [b"", b""]
+    until = time.monotonic() + within_s
+
+    def hear(number: int, stream: Any) -> None:
+        heard[number] = stream.read(_ANSWER_BYTES)
+        while stream.read(65_536):
+            pass
+
+    for number, stream in enumerate((process.stdout, process.stderr)):
+        threading.Thread(target=hear, args=(number, stream), daemon=True).start()
+    try:
+        with process.stdin as there:
+            there.write(json.dumps(asked).encode())
+    except BrokenPipeError:
+        pass
+    try:
+        while True:
+            try:
+                status = process.wait(_LOOK_S)
+                break
+            except subprocess.TimeoutExpired:
+                watch()
+                if time.monotonic() > until:
+                    raise RuntimeFault(
+                        apps.too_slow(within_s), code="registry_slow", next_step=apps.look_at_the_registry()
+                    ) from None
+    except BaseException:
+        process.kill()
+        within.end()
+        raise
+    for _ in range(50):  # the last of it is on its way
+        try:
+            answer = json.loads(heard[0])
+            if isinstance(answer, dict):
+                return answer
+        except ValueError:
+            time.sleep(0.02)
+    lines = heard[1].decode(errors="replace").strip().splitlines()
+    raise CommandFailed(apps.odd_manifest(_plain(lines[-1] if lines else f"code {status}")))
+
+
+def _told(told: Any) -> tuple[str, dict[str, Any]]:
+    """What was found in there. Who was led astray may say anything."""
+    try:
+        name, values = told
+        return str(name), {str(key): str(one)[:600] for key, one in values.items()}
+    except (TypeError, ValueError, AttributeError):
+        return "odd_manifest", {"why": "?"}
+
+
+def _found(name: str, values: dict[str, Any]) -> RuntimeFault:
+    """The words are ours."""
+    steps = {"other_platform": apps.choose_another_platform()}
+    try:
+        said = apps.FOUND[name](**{key: _plain(one) for key, one in values.items()})
+    except (KeyError, TypeError):
+        name, said = "odd_manifest", apps.odd_manifest("?")
+    if "disk quota exceeded" in str(said).lower() or "no space left" in str(said).lower():
+        return RuntimeFault(
+            said, code="image_too_large", next_step=apps.choose_a_smaller_one(), retryable=False
+        )
+    return RuntimeFault(
+        said, code=name, next_step=steps.get(name, apps.look_at_the_registry()), retryable=False
+    )
+
+
+def _of_the_way(why: Said) -> RuntimeFault:
+    code = why.code.rpartition(".")[2]
+    known = {
+        "registry_inward": apps.ask_for_the_registry(),
+        "without_tls": apps.ask_for_the_registry(),
+        "image_too_large": apps.choose_a_smaller_one(),
+        "registry_unknown": apps.check_the_name(),
+    }
+    step = known.get(code, apps.look_at_the_registry())
+    return RuntimeFault(why, code=code, next_step=step, retryable=code == "registry_silent")
+
+
+def _plain(text: str) -> str:
+    """Of a program that read what strangers sent: nothing but letters that are seen."""
+    return "".join(one for one in text if one.isprintable())[:400]
+
+
+def _resolved(answer: dict[str, Any]) -> Resolved:
+    try:
+        layers = tuple((str(digest), int(size)) for digest, size in answer["layers"])
+        found = Resolved(
+            digest=str(answer["digest"]),
+            manifest=str(answer["manifest"]),
+            layers=layers,
+            config=_config_of(answer["config"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as odd:
+        why = str(odd.errors()[0]["msg"]) if isinstance(odd, ValidationError) else str(odd)
+        raise _found("odd_manifest", {"why": why}) from odd
+    if any(size < 0 for _, size in layers) or not layers:
+        raise _found("odd_manifest", {"why": "layers"})
+    if len(layers) > MOST_LAYERS:
+        raise RuntimeFault(
+            apps.too_many_layers(len(layers), MOST_LAYERS),
+            code="too_many_layers",
+            next_step=apps.look_at_the_registry(),
+            retryable=False,
+        )
+    return found
+
+
+def _config_of(document: dict[str, Any]) -> ImageConfig:
+    """Of a configuration (image-spec, config.md) what is used. Raises for one of another platform."""
+    own = f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}"
+    theirs = f"{document.get('os', '?')}/{document.get('architecture', '?')}"
+    if theirs != own:
+        raise _found("other_platform", {"platforms": theirs, "own": own})
+    config = document.get("config") or {}
+    return ImageConfig(
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        cmd=tuple(config.get("Cmd") or ()),
+        env=tuple(config.get("Env") or ()),
+        user=str(config.get("User") or ""),
+        workdir=str(config.get("WorkingDir") or ""),
+        stop_signal=str(config.get("StopSignal") or ""),
+        ports=tuple(sorted(config.get("ExposedPorts") or ())),
+        volumes=tuple(sorted(config.get("Volumes") or ())),
+    )

@@ -1,0 +1,80 @@
+"""One application from an image of a registry, as Docker runs it: no init and no system but what it brings."""
+
+from typing import Any
+
+from runtime.contract import AppSeen, EnvironmentSpec
+from runtime.contract import Kind as KindName
+from runtime.contract.said import Said
+from runtime.contract.words import apps
+from runtime.errors import RuntimeFault
+from runtime.images.oci import errand
+from runtime.images.oci.library import Library
+from runtime.images.patience import Patience
+from runtime.kinds.base import FirstCommand, Kind
+from runtime.node import Node
+from runtime.oci.app import app_config, stop_signal_of, words_of
+from runtime.resources.addresses import Addresses
+from runtime.resources.app_files import AppFiles
+from runtime.resources.app_image import AppImage
+from runtime.resources.firewall import Firewall
+from runtime.resources.ids import IdRange
+from runtime.resources.link import Link
+from runtime.resources.namespaces import Namespaces
+from runtime.resources.root_mount import RootMount
+from runtime.resources.shaping import Shaping
+from runtime.resources.volume import RootVolume
+from runtime.sandboxes import Part
+from runtime.sandboxes.steps import Finish, LetGo, Make, Prepare
+
+
+class App(Kind):
+    name = KindName.APP
+    resources = (
+        IdRange,
+        AppImage,
+        Prepare,
+        Part.LIMITS,
+        RootVolume,
+        Namespaces,
+        RootMount,
+        Part.DESCRIPTION,
+        Make,
+        # while the container is being made:
+        AppFiles,
+        Firewall,
+        Link,
+        Addresses,
+        Shaping,
+        # made by now:
+        Finish,
+        LetGo,
+    )
+
+    def unavailable(self) -> Said | None:
+        lacking = errand.lacking_programs()
+        return apps.lacks(", ".join(lacking)) if lacking else None
+
+    def is_ready(self, node: Node, spec: EnvironmentSpec) -> bool:
+        return errand.is_there(node, spec)
+
+    def get_ready(self, node: Node, spec: EnvironmentSpec, patience: Patience) -> Said | None:
+        return errand.fetch(node, spec, patience)
+
+    def seen(self, node: Node, spec: EnvironmentSpec) -> AppSeen | None:
+        library = Library(node)
+        chosen = library.chosen(spec.id)
+        if chosen is None or spec.app is None:
+            return None
+        try:
+            words = words_of(spec.app, chosen.config)
+        except RuntimeFault:
+            words = []
+        return library.seen(spec.id, tuple(words))
+
+    def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
+        chosen = Library(node).chosen(spec.id)
+        if chosen is None:
+            raise RuntimeFault(apps.image_gone(), code="image_missing")
+        assert spec.app is not None
+        command = FirstCommand(words_of(spec.app, chosen.config), stop_signal_of(spec.app, chosen.config))
+        return app_config(node, spec, chosen.config, command)
