@@ -205,7 +205,7 @@ class Engine:
             raise _MustWait
         within_s = max(0.0, work.until - time.monotonic())
         patience = Patience(work.is_superseded, work.say, within_s)
-        work.run("app image", "wait", lambda: kind.get_ready(self.node, spec, patience))
+        work.run("image fetch", "wait", lambda: kind.get_ready(self.node, spec, patience))
 
     def _commit(self, work: Work, state: State) -> None:
         """From here on this is what a later failure goes back to."""

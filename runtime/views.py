@@ -97,8 +97,9 @@ def _cgroups() -> str:
     return "\n".join([lines[0], *("\t".join([*one[:2], "1", *one[3:]]) for one in fields)]) + "\n"
 
 
-def show(node: Node, pid: int, *, bare: bool) -> None:
+def show(node: Node, pid: int, *, bare: bool, has_run: bool = True) -> None:
     """Shows them to a made init that was not let go yet. `bare`: the kernel's own /proc and /sys as well.
+    `has_run`: its /run was mounted for it, and isn't a directory of its own.
 
     By a thread with a mount namespace of its own, which goes with it: nothing is left, however it ends. Raises
     `RuntimeFault`.
@@ -108,7 +109,7 @@ def show(node: Node, pid: int, *, bare: bool) -> None:
     def work() -> None:
         try:
             with ExitStack() as undo:
-                _Showing(node, pid, undo).do(bare=bare)
+                _Showing(node, pid, undo).do(bare=bare, has_run=has_run)
         except BaseException as error:
             fault.append(error)
 
@@ -169,7 +170,7 @@ class _Showing:
     def _clone(self, path: str | int) -> int:
         return self._keep(libc.open_tree(path, libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC))
 
-    def do(self, *, bare: bool) -> None:
+    def do(self, *, bare: bool, has_run: bool) -> None:
         # three directories that are ours, as places in a namespace that nobody else sees
         root, proc, other = (str(self.node.mounts / name) for name in ("roots", "users", "networks"))
         with self._inside() as top:
@@ -192,7 +193,8 @@ class _Showing:
             for tree, name in shown:
                 libc.move_mount(tree, self._keep(open_directory(top, f"sys/{name}")))
             for name in _MADE_ON_THE_WAY:
-                _open_to_users(top, name)
+                if has_run or not name.startswith("run/"):
+                    _open_to_users(top, name)
             # as the kernel's own init has it and systemd wants it: what is mounted later reaches those who took
             # a namespace of their own before
             libc.mount("", "/", "", libc.MS_REC | libc.MS_SHARED)

@@ -15,10 +15,11 @@ from uuid import UUID
 from runtime.console.attach import resize
 from runtime.console.exec import SHELL
 from runtime.contract.base import NAME
-from runtime.contract.words import advice, agent
+from runtime.contract.words import advice, agent, apps
 from runtime.errors import RuntimeFault
 from runtime.files import exclusive
 from runtime.host.processes import Identity
+from runtime.host.safetree import SafeTree
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
 from runtime.sandboxes.base import Kept, Shell
@@ -96,11 +97,21 @@ def open_terminal(
             )
         _forget_old(node, environment_id, but=directory)
         shell = Shell(["/bin/sh", "-c", SHELL], _VARIABLES, columns, rows, LOG_BYTES)
-        sandbox_of(node).start_terminal(environment_id, directory, shell)
+        _start(node, environment_id, directory, shell)
         resize(directory, columns, rows)
         made = find(node, environment_id, name)
         assert made is not None
         return made
+
+
+def _start(node: Node, environment_id: UUID, directory: Path, shell: Shell) -> None:
+    try:
+        sandbox_of(node).start_terminal(environment_id, directory, shell)
+    except RuntimeFault as fault:
+        with SafeTree.open(node.root_volume(environment_id)) as tree:
+            if tree.exists(shell.command[0]):
+                raise
+        raise RuntimeFault(apps.no_shell(), code="no_shell", retryable=False) from fault
 
 
 def _forget_old(node: Node, environment_id: UUID, *, but: Path) -> None:

@@ -45,7 +45,7 @@ class Reference:
         if len(text) > _LONGEST or not text.isascii() or not text:
             raise ValueError("an image is named HOST/NAME:TAG or HOST/NAME@sha256:…")
         name, _, digest = text.partition("@")
-        if digest and not re.fullmatch(_DIGEST, digest):
+        if "@" in text and not re.fullmatch(_DIGEST, digest):
             raise ValueError("a digest is sha256: and 64 hexadecimal digits")
         first, slash, rest = name.partition("/")
         has_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first[0:1] == "[")

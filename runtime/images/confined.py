@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime import views
 from runtime.contract import SecurityProfile
 from runtime.host import mounts
 from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
@@ -23,6 +24,16 @@ from runtime.sandboxes.base import Apart
 
 _OWNING = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"]
 _OF_USR = ("bin", "sbin", "lib", "lib64")
+
+
+_PROC = {
+    "destination": "/proc",
+    "type": "proc",
+    "source": "proc",
+    "options": ["nosuid", "nodev", "noexec"],
+}
+#: Of /proc what tells of the machine, and of others on it.
+_MACHINE = [f"/proc/{one}" for one in (*views.EMPTY, *views.EMPTY_DIRECTORIES, *views.LXCFS, "sys")]
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class Program:
     processes: int = 32
     scratch_bytes: int = 0
     """Of a /tmp in memory; 0: there is none."""
+    has_proc: bool = False
+    """A /proc of its own processes, by which some see that they are no real root."""
     network: Path | None = None
     """A network namespace in place of an empty one."""
 
@@ -55,14 +68,14 @@ def confined(node: Node, program: Program) -> Iterator[Apart]:
         undo.callback(os.close, namespace)
         mounts.pin_namespace(namespace, pin)
         undo.callback(mounts.unmount, pin)
-        views = {}
+        shown = {}
         for number, (target, tree) in enumerate(program.trees.items()):
-            views[target] = place / f"tree{number}"
-            views[target].mkdir()
-            views[target].chmod(0o755)
-            mounts.mount_idmapped(tree, views[target], namespace=namespace)
-            undo.callback(mounts.unmount, views[target])
-        config = _config(node, place, program, views)
+            shown[target] = place / f"tree{number}"
+            shown[target].mkdir()
+            shown[target].chmod(0o755)
+            mounts.mount_idmapped(tree, shown[target], namespace=namespace)
+            undo.callback(mounts.unmount, shown[target])
+        config = _config(node, place, program, shown)
         made = sandbox_of(node).apart(
             place, config, memory_bytes=program.memory_bytes, processes=program.processes
         )
@@ -82,7 +95,7 @@ def _skeleton(root: Path, targets: Sequence[str]) -> None:
             one.chmod(0o755)  # whatever the umask: its root is another user than ours
 
 
-def _config(node: Node, place: Path, program: Program, views: Mapping[str, Path]) -> dict[str, Any]:
+def _config(node: Node, place: Path, program: Program, trees: Mapping[str, Path]) -> dict[str, Any]:
     """OCI runtime configuration: nothing but /usr and what was given."""
     root = place / "root"
     first = node.first_uid(IMPORT_SLOT)
@@ -114,7 +127,8 @@ def _config(node: Node, place: Path, program: Program, views: Mapping[str, Path]
         "mounts": [
             *(_bind(Path("/", name), f"/{name}", "ro") for name in ("usr", *shared)),
             *(_bind(source, target, "ro") for target, source in program.shown.items()),
-            *(_bind(source, target, "rw") for target, source in views.items()),
+            *(_bind(source, target, "rw") for target, source in trees.items()),
+            *([_PROC] if program.has_proc else []),
             _in_memory("/dev", 64 * 1024, "noexec"),
             *([_in_memory("/tmp", program.scratch_bytes, "nodev")] if program.scratch_bytes else []),  # noqa: S108
         ],
@@ -127,6 +141,7 @@ def _config(node: Node, place: Path, program: Program, views: Mapping[str, Path]
             "uidMappings": mapping,
             "gidMappings": mapping,
             "rootfsPropagation": "private",
+            "maskedPaths": _MACHINE if program.has_proc else [],
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
             "seccomp": profile(SecurityProfile()),
         },

@@ -24,6 +24,9 @@ NODE_PACKAGES = {
     "/bin/busybox": "busybox-static",
     "losetup": "mount",
     "nsenter": "util-linux",
+    "skopeo": "skopeo",  # images of apps: asked for and fetched,
+    "umoci": "umoci",  # unpacked,
+    "catatonit": "catatonit",  # and run under a small init
     "zstd": "zstd",
     "xz": "xz-utils",
     "bzip2": "bzip2",
@@ -45,6 +48,7 @@ TEST_PACKAGES = {
     "/usr/include/stdio.h": "libc6-dev",
     "/usr/lib/postgresql": "postgresql",
     "docker-compose": "docker-compose",
+    "docker-registry": "docker-registry",
     "strace": "strace",
     "shellcheck": "shellcheck",
     "npm": "npm",

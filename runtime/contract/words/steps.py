@@ -24,6 +24,7 @@ NAMES: Final = {
     "pause": "pause",
     "resume": "resume",
     "shutdown": "shutdown",
+    "image fetch": "fetch of the image",
     "app image": "image",
     "app files": "files in /etc",
     "layers": "layers of the image",

@@ -67,10 +67,10 @@ class Egress:
     _is_closed: bool = False
 
     def __enter__(self) -> Self:
-        listeners = [(_PORT, self._proxied)]
+        listeners: list[tuple[int, Callable[[socket.socket], None]]] = [(_PORT, self._proxied)]
         # a program asks no proxy for what it takes for its own machine: that is led on as it is
         for host, port in self.named:
-            if host in ("localhost", "127.0.0.1", "[::1]") and port != _PORT:
+            if is_loopback(host) and port != _PORT:
                 listeners.append((port, self._straight(host, port)))
         ready: list[BaseException | None] = []
         thread = threading.Thread(target=self._listen, args=(listeners, ready), daemon=True)
@@ -149,6 +149,8 @@ class Egress:
     def _forget(self, one: socket.socket) -> None:
         with self._lock:
             self._open.discard(one)
+        with suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)  # wakes who reads from it
         one.close()
 
     # serving -------------------------------------------------------------------------------------
@@ -234,6 +236,13 @@ _OF_THIS_HOP = frozenset(("connection", "proxy-connection", "proxy-authorization
 def _hush(listener: socket.socket) -> None:
     with suppress(OSError):
         listener.shutdown(socket.SHUT_RDWR)  # wakes who waits in accept
+
+
+def is_loopback(host: str) -> bool:
+    """Whether programs take this for their own machine, and ask no proxy for it."""
+    with suppress(ValueError):
+        return ip_address(host.strip("[]")).is_loopback
+    return host == "localhost"
 
 
 def is_outward(address: Address) -> bool:

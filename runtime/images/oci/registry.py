@@ -21,7 +21,7 @@ from runtime.errors import CommandFailed, RuntimeFault
 from runtime.host import mounts
 from runtime.images.confined import Program, confined
 from runtime.images.oci import inside
-from runtime.images.oci.egress import Egress, place_of_registry
+from runtime.images.oci.egress import Egress, is_loopback, place_of_registry
 from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
 from runtime.sandboxes.base import Apart
 
@@ -76,6 +76,8 @@ class Registry:
     ) -> dict[str, Any]:
         host, access = self.reference.host, self._access
         named = place_of_registry(host, insecure=access.insecure)
+        if not access.inward and any(is_loopback(name) for name, _ in named):
+            raise _of_the_way(apps.registry_inward(host))
         outside = self.node.host_network if self.node.settings.network_namespace else None
         with ExitStack() as undo:
             namespace, pin = undo.enter_context(_network(self.node))
@@ -159,6 +161,7 @@ def _program(trees: dict[str, Path], *, network: Path | None) -> Program:
         memory_bytes=_MEMORY_BYTES,
         processes=_PROCESSES,
         scratch_bytes=_SCRATCH_BYTES,
+        has_proc=network is None,
         network=network,
     )
 
@@ -326,10 +329,17 @@ def _config_of(document: dict[str, Any]) -> ImageConfig:
     if theirs != own:
         raise _found("other_platform", {"platforms": theirs, "own": own})
     config = document.get("config") or {}
+
+    def words(name: str) -> tuple[str, ...]:
+        found = config.get(name) or []
+        if not isinstance(found, list):
+            raise TypeError(f"{name} is no list")
+        return tuple(found)
+
     return ImageConfig(
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        cmd=tuple(config.get("Cmd") or ()),
-        env=tuple(config.get("Env") or ()),
+        entrypoint=words("Entrypoint"),
+        cmd=words("Cmd"),
+        env=words("Env"),
         user=str(config.get("User") or ""),
         workdir=str(config.get("WorkingDir") or ""),
         stop_signal=str(config.get("StopSignal") or ""),

@@ -61,7 +61,7 @@ class Makings:
         if launch is None:
             raise RuntimeFault(refusals.init_gone_early(), code="init_gone")
         pid = launch.pid()
-        views.show(self.node, pid, bare=spec.security.nesting)
+        views.show(self.node, pid, bare=spec.security.nesting, has_run=spec.app is None)
         first = container.note_init(self.node, spec.id, pid)
         if spec.app is None:  # the terminal of an app is for the app
             release_terminal(first)

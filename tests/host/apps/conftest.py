@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 
-from runtime.contract import APP_IMAGE, AppOptions, EnvironmentSpec, Kind, RegistryAccess
+from runtime.contract import APP_IMAGE, AppOptions, Kind, RegistryAccess
 from runtime.node import Node
 from tests.host.support.node import Specs
 from tests.support.ports import free_port
 
+AppOf = Callable[..., dict[str, Any]]
 Entry = tuple[str, dict[str, Any], bytes]
 _OCI = "application/vnd.oci.image."
 
@@ -39,7 +40,9 @@ def link(name: str, target: str) -> Entry:
 
 def busybox() -> list[Entry]:
     """A tiny system: a shell with its tools, users, a home."""
-    tools = "sh echo cat id ls pwd env sleep test touch hostname mount df kill httpd nc ps stat mkdir head wc true"
+    tools = (
+        "sh echo cat id ls pwd env sleep test touch hostname mount df kill httpd nc ps stat mkdir head wc true"
+    )
     return [
         *(folder(one) for one in ("bin", "etc", "home", "tmp")),
         file("bin/busybox", Path("/bin/busybox").read_bytes(), mode=0o755),
@@ -119,7 +122,9 @@ class Hub:
     enter: Sequence[str] = ()
     count: int = 0
 
-    def push(self, name: str, *layers: Sequence[Entry], config: dict[str, Any] | None = None, **more: Any) -> str:
+    def push(
+        self, name: str, *layers: Sequence[Entry], config: dict[str, Any] | None = None, **more: Any
+    ) -> str:
         """Its reference, after it was pushed by skopeo."""
         self.count += 1
         layout = Layout(self.place / f"layout{self.count}")
@@ -140,11 +145,9 @@ def hub(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
         yield one
 
 
-
-
 @contextmanager
 def registry(place: Path, enter: Sequence[str] = ()) -> Iterator[Hub]:
-    """`enter`: what brings a command to where it listens, such as the network that a test's node calls the host's."""
+    """`enter`: what brings a command to where it listens, a network that a test's node calls the host's."""
     port = free_port()
     settings = {
         "version": "0.1",
@@ -155,7 +158,9 @@ def registry(place: Path, enter: Sequence[str] = ()) -> Iterator[Hub]:
     log = place / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*enter, "docker-registry", "serve", str(place / "config.yml")], stdout=output, stderr=subprocess.STDOUT
+            [*enter, "docker-registry", "serve", str(place / "config.yml")],
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     try:
         until = time.monotonic() + 30
@@ -177,7 +182,7 @@ NAMED = RegistryAccess(insecure=True, inward=True)
 
 
 @pytest.fixture
-def app_of(specs: Specs) -> Callable[..., dict[str, Any]]:
+def app_of(specs: Specs) -> AppOf:
     """Fields of a spec of an app of this image."""
 
     def fields(image: str, *, registry: RegistryAccess = NAMED, **options: Any) -> dict[str, Any]:
@@ -204,6 +209,3 @@ def shell_image(hub: Hub, node: Node) -> str:
             "StopSignal": "SIGTERM",
         },
     )
-
-
-Spec = EnvironmentSpec
