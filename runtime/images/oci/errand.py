@@ -26,7 +26,7 @@ from runtime.images.oci.registry import MIB, Registry, Resolved
 from runtime.images.patience import Patience
 from runtime.jobs.process import NotYet, do_apart
 from runtime.node import Node
-from runtime.state import JobRecords
+from runtime.jobs.records import JobRecords
 
 #: Of an image's tree, whatever the tenant may have.
 MOST_BYTES = 16 * 2**30

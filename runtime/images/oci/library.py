@@ -16,9 +16,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runtime.contract import AppSeen, EnvironmentSpec, ImageConfig, Reference
+from runtime.files import exclusive, replace_file
 from runtime.host import btrfs
+from runtime.known import known_environments
 from runtime.node import Node
-from runtime.state import exclusive, known_environments, replace_file
 
 #: What no environment has been made from for so long goes; sooner, where the pool has no room for another.
 KEPT_UNUSED_S = 24 * 3600.0

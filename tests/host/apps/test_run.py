@@ -17,7 +17,6 @@ from runtime.node import Node
 from runtime.sandboxes.shared.container import init_pid
 from tests.host.apps.conftest import AppOf, Hub, busybox, file, folder, link
 from tests.host.conftest import Make
-from tests.host.lifecycle.test_power import exit_code
 from tests.host.support.inside import sh
 from tests.host.support.node import Specs
 from tests.host.support.waiting import wait_until
@@ -31,6 +30,13 @@ def console(node: Node, spec: EnvironmentSpec, words: str) -> str:
 
     wait_until(lambda: words in text(), f"“{words}” on the console")
     return text()
+
+
+def exit_code(node: Node, spec: EnvironmentSpec) -> int:
+    """What was written down when its first process ended."""
+    file = node.exits / spec.id.hex
+    wait_until(lambda: file.exists() and bool(file.read_text().strip()), "its end")
+    return int(file.read_text())
 
 
 def status(pid: int | None, name: str) -> list[str]:
@@ -132,7 +138,7 @@ def test_its_exit_code_is_the_apps(
         **app_of(shell_image, command=("/bin/sh", "-c", f"sleep 0.2; {script}")),
         restart=RestartPolicy(mode=mode),
     )
-    ended = exit_code(node, spec.id)
+    ended = exit_code(node, spec)
     assert ended == int(script.split()[1])
     delay = engine.on_exit(spec.id, ended)
     assert (delay is not None) == again
@@ -244,7 +250,7 @@ def test_a_kill_of_the_app_is_told(
     pid = init_pid(node, spec.id)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    engine.on_exit(spec.id, exit_code(node, spec.id))
+    engine.on_exit(spec.id, exit_code(node, spec))
     report = engine.current_report(spec.id)
     assert report is not None
     assert (report.code, report.exit_code) == ("app_ended", 137)

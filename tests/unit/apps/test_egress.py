@@ -93,9 +93,7 @@ def test_without_tls_only_where_it_was_said() -> None:
     assert one.why.code == "apps.without_tls"
 
 
-@pytest.mark.parametrize(
-    "text", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"CONNECT a:b:c HTTP/1.1\r\n\r\n"]
-)
+@pytest.mark.parametrize("text", [b"nonsense", b"GET / HTTP/1.1", b"CONNECT a:b:c HTTP/1.1"])
 def test_what_is_no_request_gets_no_answer(text: bytes) -> None:
     one = _Here(os.open("/", os.O_RDONLY), None)
-    assert one.ask(text) == b"" or b"403" in one.ask(text)
+    assert one.ask(text + b"\r\n\r\n") == b""

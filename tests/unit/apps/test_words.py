@@ -48,7 +48,7 @@ def test_signals() -> None:
 def tree(tmp_path: Path) -> Path:
     (tmp_path / "etc").mkdir()
     (tmp_path / "etc/passwd").write_text(
-        "root:x:0:0::/root:/bin/sh\nodd\napp:x:12:34::/srv:/x\nhigh:x:99999:0::/:/\n"
+        "root:x:0:0::/root:/x\nodd\napp:x:12:34::/srv:/x\nhigh:x:99999:0::/:/\n"
     )
     (tmp_path / "etc/group").write_text("root:x:0:\nstaff:x:77:root,app\nmore:x:78:app\nbad:x:y:app\n")
     return tmp_path
