@@ -25,8 +25,8 @@ from runtime.images.oci.library import Library, key_of
 from runtime.images.oci.registry import MIB, Registry, Resolved
 from runtime.images.patience import Patience
 from runtime.jobs.process import NotYet, do_apart
-from runtime.node import Node
 from runtime.jobs.records import JobRecords
+from runtime.node import Node
 
 #: Of an image's tree, whatever the tenant may have.
 MOST_BYTES = 16 * 2**30
