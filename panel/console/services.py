@@ -95,12 +95,12 @@ def console_log(actor: Actor, environment_id: UUID, form: str) -> Record:
     environment = _visible(actor, environment_id)
     if form not in _FORMS:
         raise Invalid(_("format is text or cast."), field="format")
-    agent = Agent(environment.node)
+    agent, payer = Agent(environment.node), environment.tenant.payer
     place = DOWNLOADS.take(actor, environment.tenant_id, environment.tenant.path)
     _note(actor, environment, "environment.console_log", place, after={"format": form})
 
     async def answer() -> HttpResponseBase:
-        pieces = await agent.console_log(environment.pk, form, user=actor.name)
+        pieces = await agent.console_log(environment.pk, form, user=actor.name, tenant_id=payer)
         made = StreamingHttpResponse(pieces, content_type=_FORMS[form][0])
         made["Content-Disposition"] = f'attachment; filename="{environment.name}{_FORMS[form][1]}"'
         return made

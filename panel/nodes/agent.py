@@ -125,9 +125,11 @@ class Agent:
             if refusal.code != "not_found":
                 raise
 
-    async def console_log(self, environment_id: UUID, form: str, *, user: str) -> AsyncIterator[bytes]:
+    async def console_log(
+        self, environment_id: UUID, form: str, *, user: str, tenant_id: UUID
+    ) -> AsyncIterator[bytes]:
         """What its console printed, in pieces; `form`: `text` or `cast`. Raises `NodeAway` at once."""
-        ticket = self.ticket(environment_id, Purpose.CONSOLE, user, read_only=True)
+        ticket = self.ticket(environment_id, Purpose.CONSOLE, user, read_only=True, tenant_id=tenant_id)
         path = f"/v1/environments/{environment_id}/console/log?format={form}"
         async with AsyncExitStack() as stack:
             with self._or_away():

@@ -31,6 +31,9 @@ BODY_S = 30.0
 PIECE_S, PIECE_BYTES = 60.0, 64 * 1024
 #: Long answers that are being sent, of one person and of all.
 MOST_READ, MOST_READ_BY_ALL = 16, 256
+#: A piece of what a node sends waits for requests that run, so often and so long each time: a download comes
+#: with 3 MB a second while others ask for pages without a pause.
+STAND_BACKS, STAND_BACK_S = 10, 0.002
 #: Who is told that he asks too much is told so after a moment, in which he doesn't ask again.
 PAUSE_S, MOST_PAUSING = 1.0, 256
 
@@ -158,11 +161,34 @@ class Server:
             if not isinstance(rest, StreamingHttpResponse):
                 await _send_whole(exchange, answer)
                 return
-            sending = asyncio.ensure_future(_send_pieces(exchange.send, answer, rest, in_thread))
+            sending = asyncio.ensure_future(self._send_pieces(exchange.send, answer, rest, in_thread))
             await _first(sending, gone)
             await _ended(sending)
         finally:
             gone.cancel()
+
+    async def _send_pieces(
+        self, send: Send, answer: Answer, stream: StreamingHttpResponse, in_thread: InThread
+    ) -> None:
+        """Each piece is made when the one before is taken: by a turn of its asker, or awaited."""
+        await send(start_of(answer.status, answer.headers))
+        if stream.is_async:
+            async for piece in stream.streaming_content:  # type: ignore[union-attr]
+                await _send_piece(send, piece)
+                await self._stand_back()
+        else:
+            pieces: Iterator[bytes] = iter(stream.streaming_content)  # type: ignore[arg-type]
+            while (piece := await in_thread(lambda: next(pieces, None))) is not None:
+                await _send_piece(send, piece)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _stand_back(self) -> None:
+        """Before the next piece of what comes from a node, as fast as its disk: lets those go first who want a
+        moment of this process."""
+        for _ in range(STAND_BACKS):
+            if not self.pages.turns.is_running:
+                return
+            await asyncio.sleep(STAND_BACK_S)
 
     async def _awaited(
         self, promised: Later, in_thread: InThread, gone: "asyncio.Future[None]"
@@ -239,19 +265,6 @@ async def _send_whole(exchange: Exchange, answer: Answer) -> None:
         await _send_piece(exchange.send, body[:PIECE_BYTES])
         body = body[PIECE_BYTES:]
     await exchange.send({"type": "http.response.body", "body": body})
-
-
-async def _send_pieces(send: Send, answer: Answer, stream: StreamingHttpResponse, in_thread: InThread) -> None:
-    """Each piece is made when the one before is taken: by a turn of its asker, or awaited."""
-    await send(start_of(answer.status, answer.headers))
-    if stream.is_async:
-        async for piece in stream.streaming_content:  # type: ignore[union-attr]
-            await _send_piece(send, piece)
-    else:
-        pieces: Iterator[bytes] = iter(stream.streaming_content)  # type: ignore[arg-type]
-        while (piece := await in_thread(lambda: next(pieces, None))) is not None:
-            await _send_piece(send, piece)
-    await send({"type": "http.response.body", "body": b""})
 
 
 async def _send_piece(send: Send, piece: bytes) -> None:

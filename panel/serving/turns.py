@@ -95,6 +95,11 @@ class Turns(Generic[Work]):
             del self._waiting[asker.tree]
         return work
 
+    @property
+    def is_running(self) -> bool:
+        """Whether anybody's is at work."""
+        return bool(self._running)
+
     def done(self, asker: Asker) -> None:
         self._less(self._running, asker.tree)
         self._less(self._running, asker)

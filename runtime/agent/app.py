@@ -43,6 +43,8 @@ EXECS_PER_ENVIRONMENT, EXECS = 8, 128
 LOOKS_PER_ENVIRONMENT, LOOKS_PER_TENANT, LOOKS = 4, 8, 24
 #: Directories of snapshots at once, of the node, and one of a tenant: each may have very many names.
 LISTINGS = 2
+#: Records and files that are being read: so many at once make their next piece, one of a tenant.
+READS = 2
 #: A command is begun by one turn of its tenant at a time. Beginning takes the OCI runtime so long, all of it
 #: processor time of the node's own; what it does afterwards is the environment's.
 BEGIN_S = 0.02
@@ -81,16 +83,18 @@ class Agent:
         execs: ThreadPoolExecutor,
         looks: ThreadPoolExecutor,
         inside: Inside | None = None,
+        reads: ThreadPoolExecutor | None = None,
     ):
         self.node = node
         self.inside = inside or Inside(node)
         self.kept = Files(node)
         self.tickets = TicketOffice(node)
         self.streams = Streams(node)
-        self._pool, self._looks = execs, looks
+        self._pool, self._looks, self._reads = execs, looks, reads or looks
         self._execs: dict[UUID, int] = {}
         self._looking, self._looking_of_tenant = Locks(LOOKS_PER_ENVIRONMENT), Locks(LOOKS_PER_TENANT)
         self._beginning = Locks(1)
+        self._reading_of_tenant = Locks(1)
         self._listing, self._listing_of_tenant = asyncio.Semaphore(LISTINGS), Locks(1)
 
     def application(self) -> Starlette:
@@ -134,6 +138,19 @@ class Agent:
             self._listing,
         ):
             return await asyncio.get_running_loop().run_in_executor(self._looks, work)
+
+    async def in_turns(self, payer: UUID, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        """The pieces, each made when the one before was taken, and none of a payer's while another one is:
+        threads that compute keep Python's lock from those that only want it for a moment. Commands that begin
+        go first."""
+        while True:
+            if self._beginning.are_used:
+                await asyncio.sleep(BEGIN_S)
+            async with self._reading_of_tenant.of(payer):
+                piece = await asyncio.get_running_loop().run_in_executor(self._reads, next, pieces, None)
+            if piece is None:
+                return
+            yield piece
 
     # addresses -------------------------------------------------------------------------------
 
@@ -218,13 +235,12 @@ class Agent:
 
     async def console_log(self, request: Request) -> Response:
         """What its console printed, `?format=text` or `cast`, streamed."""
-        self._ticket(request, Purpose.CONSOLE)
+        ticket = self._ticket(request, Purpose.CONSOLE)
         write = _RECORDINGS.get(request.query_params.get("format", "text"))
         if write is None:
             raise RuntimeFault(agent.bad_format(tuple(_RECORDINGS)), code="bad_name", retryable=False)
-        return StreamingResponse(
-            write(self.inside.console(request.path_params["id"]).log), media_type="application/octet-stream"
-        )
+        pieces = write(self.inside.console(request.path_params["id"]).log)
+        return StreamingResponse(self.in_turns(ticket.payer, pieces), media_type="application/octet-stream")
 
     async def files(self, request: Request) -> Response:
         """A page of a directory of a snapshot: `path`, `after` (both base64 of their bytes) and `most`."""
@@ -252,7 +268,9 @@ class Agent:
         )
         file = os.fdopen(fd, "rb", buffering=0)  # closed by itself when nobody begins to read
         return StreamingResponse(
-            _pieces(file, size), media_type="application/octet-stream", headers={"Content-Length": str(size)}
+            self.in_turns(ticket.payer, _pieces(file, size)),
+            media_type="application/octet-stream",
+            headers={"Content-Length": str(size)},
         )
 
     async def terminal(self, socket: WebSocket) -> None:
@@ -356,6 +374,10 @@ class Locks:
     def __init__(self, most: int):
         self._most = most
         self._all: dict[UUID, tuple[asyncio.Semaphore, int]] = {}
+
+    @property
+    def are_used(self) -> bool:
+        return bool(self._all)
 
     @asynccontextmanager
     async def of(self, whose: UUID) -> AsyncIterator[None]:

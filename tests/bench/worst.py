@@ -1,4 +1,4 @@
-"""python -m tests.bench.worst URL TOKEN ENVIRONMENT: all that one tenant can ask for, without end."""
+"""python -m tests.bench.worst URL TOKEN ENVIRONMENT SNAPSHOT: all that one tenant can ask for, without end."""
 
 import asyncio
 import json
@@ -12,17 +12,20 @@ _EACH = 8
 
 
 class Worst:
-    def __init__(self, url: str, token: str, environment: str) -> None:
+    def __init__(self, url: str, token: str, environment: str, snapshot: str) -> None:
         parts = urlsplit(url)
         self._address = parts.hostname or "", parts.port or 80
         self._head = (
             f"Host: {parts.netloc}\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
         )
-        self._one = f"/api/v1/environments/{environment}"
+        self._id, self._one = environment, f"/api/v1/environments/{environment}"
+        self._files = f"{self._one}/files"
+        self._of = f"snapshot={snapshot}"
 
     async def run(self) -> None:
-        ways = [*(self._again(*request) for request in self._requests()), *(self._unread() for _ in range(1))]
-        tasks = [asyncio.create_task(way) for way in ways for _ in range(1)]
+        ways = [self._again(*request) for request in self._requests()]
+        ways += [self._unread(), *(self._streams(path) for path in self._sockets() for _ in range(_EACH))]
+        tasks = [asyncio.create_task(way) for way in ways]
         await asyncio.sleep(2)
         print("at it", flush=True)
         await asyncio.gather(*tasks)
@@ -43,6 +46,16 @@ class Worst:
             ("POST", f"{one}/exec", {"command": ["/bin/cat"], "stdin": "x" * 900_000}),
             ("POST", "/api/v1/environments", {"name": "worst", "image": "nothing"}),
             ("POST", "/accounts/login/", {}),
+            ("GET", f"{self._files}?{self._of}&path=root/many&limit=1000", None),
+            ("GET", f"{self._files}?{self._of}&path=root/links&limit=1000", None),
+            ("GET", f"{self._files}/content?{self._of}&path=root/huge", None),
+            ("GET", f"/api/v1/operations?limit=500&q={text}", None),
+            ("POST", f"{one}/snapshots", {}),
+            ("POST", f"{one}/restart", {}),
+            ("POST", f"{one}/forwards", {"port": 80}),
+            ("POST", "/api/v1/schedules", {"environment": self._id, "cron": "0 3 * * *"}),
+            ("POST", "/api/v1/tokens", {"name": "x", "role": "viewer"}),
+            ("POST", "/api/v1/images/archive?name=worst", "x" * 900_000),
         ]
         return [request for request in asked for _ in range(_EACH)]
 
@@ -55,6 +68,24 @@ class Worst:
                 writer.write(request)
                 await writer.drain()
                 await _answer(reader)
+
+        await self._connected(ask)
+
+    def _sockets(self) -> list[str]:
+        one = f"/ws/environments/{self._id}"
+        return ["/ws/events", f"{one}/console", f"{one}/terminals/worst"]
+
+    async def _streams(self, path: str) -> None:
+        """Opens a WebSocket, reads nothing of it, and begins anew."""
+        hello = (
+            f"GET {path} HTTP/1.1\r\n{self._head}Connection: Upgrade\r\nUpgrade: websocket\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+
+        async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(hello.encode())
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(1)
 
         await self._connected(ask)
 
@@ -96,4 +127,4 @@ async def _answer(reader: asyncio.StreamReader) -> None:
 
 if __name__ == "__main__":
     os.nice(19)
-    asyncio.run(Worst(*sys.argv[1:4]).run())
+    asyncio.run(Worst(*sys.argv[1:5]).run())

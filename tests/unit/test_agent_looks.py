@@ -72,3 +72,39 @@ def test_a_look_that_waits_in_its_own_environment_keeps_no_place_of_a_directory(
 
     with _agent(tmp_path) as (agent, shut):
         asyncio.run(attack(agent, shut))
+
+
+def test_readers_of_one_tenant_make_one_piece_at_a_time(tmp_path: Path) -> None:
+    """Eight threads that compute kept Python's lock, and a neighbour's command took half a second longer."""
+    at_work, most = [0], [0]
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(20):
+            at_work[0] += 1
+            most[0] = max(most[0], at_work[0])
+            threading.Event().wait(0.001)
+            at_work[0] -= 1
+            yield b"x"
+
+    async def attack(agent: Agent) -> None:
+        async def read(payer: UUID) -> bytes:
+            return b"".join([piece async for piece in agent.in_turns(payer, pieces())])
+
+        assert await asyncio.gather(*(read(ATTACKER) for _ in range(8))) == [b"x" * 20] * 8
+
+    with _agent(tmp_path) as (agent, _):
+        asyncio.run(attack(agent))
+    assert most[0] == 1
+
+
+def test_a_reader_who_takes_nothing_holds_up_no_other(tmp_path: Path) -> None:
+    async def attack(agent: Agent) -> None:
+        unread = [agent.in_turns(ATTACKER, iter([b"x"] * 5)) for _ in range(LOOKS + 1)]
+        for one in unread:
+            await anext(one)
+        for payer in (ATTACKER, NEIGHBOUR):
+            got = [piece async for piece in agent.in_turns(payer, iter([b"y"] * 5))]
+            assert got == [b"y"] * 5
+
+    with _agent(tmp_path) as (agent, _):
+        asyncio.run(attack(agent))

@@ -23,6 +23,7 @@ _ROWS = 60
 def measure(bench: Bench) -> Iterator[Row | Skipped]:
     worst, victim = _tenant(bench, "worst"), bench.client.create()
     loud = bench.client.create(tenant="worst")
+    snapshot = _filled(bench, loud)
     for _ in range(_ROWS):
         bench.client.post_environment(tenant="worst", is_started=False)
     neighbour = Client(_with_token(bench, _tenant(bench, "bench")))
@@ -34,10 +35,11 @@ def measure(bench: Bench) -> Iterator[Row | Skipped]:
     }
     alone = {label: Series(f"{label}, alone", tails=("p99",)) for label in asks}
     beside = {label: Series(f"{label}, beside", tails=("p99",)) for label in asks}
+    bench.client.rest()
     try:
         for _ in range(_ROUNDS):
             _time(asks, alone, bench.runs)
-            with _doing_his_worst(bench, worst, loud):
+            with _doing_his_worst(bench, worst, loud, snapshot):
                 _time(asks, beside, bench.runs)
     finally:
         neighbour.close()
@@ -47,6 +49,22 @@ def measure(bench: Bench) -> Iterator[Row | Skipped]:
         yield beside[label].row()
         grown = beside[label].row().figure("p99") / alone[label].row().figure("p99")
         yield Row(f"{label}: p99 grows by", [grown], "×", (Goal("median", 2),))
+
+
+def _filled(bench: Bench, environment: str) -> str:
+    """Id of a snapshot with what takes long to list and to read; and its console has said much."""
+    bench.client.sh(
+        environment,
+        "mkdir /root/many /root/links; cd /root/many; seq 20000 | xargs touch; truncate -s 1T /root/huge;"
+        "long=$(head -c 4000 /dev/zero | tr '\\0' x); cd ../links;"
+        "for n in $(seq 1000); do ln -s $long $n; done;"
+        "seq 400000 >/dev/console",
+    )
+    taken = bench.client.call("POST", f"/environments/{environment}/snapshots")
+    assert taken.status == 202, taken.body
+    path = f"/environments/{environment}/snapshots/{taken.body['id']}"
+    bench.client.wait(lambda: bench.client.call("GET", path).body["state"] == "ready")
+    return str(taken.body["id"])
 
 
 def _time(asks: dict[str, Callable[[], Any]], into: dict[str, Series], runs: int) -> None:
@@ -70,9 +88,9 @@ def _with_token(bench: Bench, token: str) -> Installation:
 
 
 @contextmanager
-def _doing_his_worst(bench: Bench, token: str, environment: str) -> Iterator[None]:
+def _doing_his_worst(bench: Bench, token: str, environment: str, snapshot: str) -> Iterator[None]:
     """From a process that stands back for the panel, as one on another machine would."""
-    command = [sys.executable, "-m", "tests.bench.worst", bench.installation.url, token, environment]
+    command = [sys.executable, "-m", "tests.bench.worst", bench.installation.url, token, environment, snapshot]
     process = subprocess.Popen(
         command, cwd=CHECKOUT, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
     )

@@ -145,6 +145,42 @@ async def test_who_doesnt_read_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) 
     assert len(application.closed) == 40
 
 
+async def test_downloads_stand_back_for_who_wants_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four of a file without end, read as fast as may be, made a neighbour's pages take five times as long."""
+    monkeypatch.setattr(serving, "STAND_BACKS", 10_000)
+    halls = Halls()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        while True:
+            await asyncio.sleep(0)
+            yield b"x"
+
+    async def work() -> HttpResponseBase:
+        return StreamingHttpResponse(pieces())
+
+    promised = promising(work)
+
+    def application(environ: Environ, start: Start) -> Iterable[bytes]:
+        chosen = promised if environ["PATH_INFO"] == "/later" else halls
+        answer: Iterable[bytes] = chosen(environ, start)
+        return answer
+
+    server = Server(application)
+    download = Call(server, "/later", on("192.0.2.1"))
+    await until(lambda: len(download.sent) > 100)
+    page = Call(server, "/wait", on("192.0.2.2"))
+    await until(lambda: halls.entered)
+    await asyncio.sleep(0.01)
+    before = len(download.sent)
+    await asyncio.sleep(0.05)
+    assert len(download.sent) == before, "none while a page is being made"
+    halls.door.set()
+    await page.task
+    await until(lambda: len(download.sent) > before + 100)
+    download.hang_up()
+    await asyncio.gather(download.task, return_exceptions=True)
+
+
 async def test_a_reader_who_falls_asleep_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "PIECE_S", 0.05)
 
