@@ -20,6 +20,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 
 from panel.accounts import guesses
+from panel.accounts.provider_session import ProviderSession
 from panel.http.client import client_address
 from panel.rights.asking import actor_of
 
@@ -105,6 +106,9 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
         from panel.accounts.single_sign_on import Provider  # noqa: PLC0415 - models aren't there yet at import
 
         return Provider(request, app=self.get_app(request, provider=provider, client_id=client_id))
+
+    def get_requests_session(self) -> ProviderSession:
+        return ProviderSession()
 
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         """Only with an address that the provider has verified, and where the operator allows it.
