@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 
+from runtime import tenants
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, steps
@@ -166,6 +167,16 @@ class Reconciler:
                 resource.sweep()
             sweep_tombstones(self.node)
             keep_small(self.node.root / "lxcfs.log")
+
+    def forget_tenants(self) -> None:
+        """Of what tenants are held to, what is of none that has an environment here."""
+
+        def living() -> set[UUID]:
+            specs = [self.known(one).wanted() for one in known_environments(self.node)]
+            return {spec.tenant_id for spec in specs if spec is not None}
+
+        with suppress(OSError):
+            tenants.sweep(self.node, living)
 
     def clean_up(self, *, grace_s: float = GRACE_S) -> list[Found]:
         """Takes away what nobody wants and what was seen so for `grace_s` seconds; returns it. Root volumes are

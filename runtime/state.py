@@ -18,6 +18,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from runtime import tenants
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import changes
@@ -297,6 +298,10 @@ class SubjectRecords(Generic[S, T]):
             os.close(fd)
 
 
+#: Specs that are kept as they were sent; only those at work matter.
+_MOST_ASKED = 8
+
+
 class Records(SubjectRecords[EnvironmentSpec, State]):
     """Those of one environment."""
 
@@ -308,9 +313,30 @@ class Records(SubjectRecords[EnvironmentSpec, State]):
             node, environment_id, key=str(environment_id), directory=node.environment(environment_id)
         )
 
+        self._asked: dict[int, EnvironmentSpec] = {}
+        """By generation, what was read as it was sent."""
+        self._laid: tuple[EnvironmentSpec, bytes, EnvironmentSpec] | None = None
+
+    def wanted(self) -> EnvironmentSpec | None:
+        """The newest spec, held to what its tenant is held to (`runtime.tenants`); where its file is lost or
+        damaged, the last one that was brought about."""
+        return self._held(super().wanted())
+
     def applied(self) -> EnvironmentSpec | None:
-        """The last spec that was brought about wholly: what a failed change goes back to."""
-        return self._spec("applied.json")
+        """The last spec that was brought about wholly, held likewise: what a failed change goes back to."""
+        return self._held(self._spec("applied.json"))
+
+    def _held(self, asked: EnvironmentSpec | None) -> EnvironmentSpec | None:
+        """Laid together anew only when either has changed: it is asked before each step."""
+        if asked is None:
+            return None
+        text = tenants.text_of(self.node, asked.tenant_id)
+        if self._laid is None or self._laid[0] is not asked or self._laid[1] != text:
+            if len(self._asked) > _MOST_ASKED:
+                self._asked.clear()
+            self._asked[asked.generation] = asked
+            self._laid = asked, text, tenants.laid_over(asked, tenants.read(text))
+        return self._laid[2]
 
     def standing(self) -> EnvironmentSpec | None:
         """What the environment should be like now: the newest spec, or, while that one counts as failed, the
@@ -321,7 +347,8 @@ class Records(SubjectRecords[EnvironmentSpec, State]):
         return spec
 
     def set_applied(self, spec: EnvironmentSpec) -> None:
-        self._write("applied.json", spec.model_dump_json())
+        """As it was sent: what its tenant is held to may be another by the time that it is gone back to."""
+        self._write("applied.json", self._asked.get(spec.generation, spec).model_dump_json())
 
     def accept(self, spec: EnvironmentSpec) -> bool:
         """Keeps the spec as what is wanted now; False when a newer one (or a deletion) is known.
@@ -329,12 +356,15 @@ class Records(SubjectRecords[EnvironmentSpec, State]):
         On a full disk `OSError`, but for a deletion: that takes the room that it needs from what it deletes.
         """
         try:
-            return self._accept(spec)
+            accepted = self._accept(spec)
+            if accepted:
+                tenants.note(self.node, spec.tenant_id, spec.envelope)
         except OSError as full:
             if spec.desired is not DesiredState.DELETED or not is_full(full):
                 raise
             (self.directory / "journal.jsonl").unlink(missing_ok=True)
             return self._accept(spec, has_no_room=True)
+        return accepted
 
     def about(self, spec: EnvironmentSpec) -> dict[str, object]:
         return {"desired": spec.desired}

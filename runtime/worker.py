@@ -263,9 +263,12 @@ def do(document: dict[str, Any]) -> None:
             return
 
 
-def _tell(report: JobReport) -> None:
+def _tell(report: JobReport | Report) -> None:
     from runtime.jobs.reports import message_of  # noqa: PLC0415
 
+    if isinstance(report, Report):
+        send_report(report)
+        return
     message = message_of(report)
     if message is not None:
         outbox().send(*message)

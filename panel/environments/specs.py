@@ -7,17 +7,17 @@ from panel.environments.features import FEATURES, Parts, merged
 from panel.environments.models import Environment
 from panel.plans.terms import TrafficAction
 from panel.quotas.selectors import envelope_of
-from panel.tenants.models import SuspendedHow, Tenant, TenantState
+from panel.tenants.models import Tenant, TenantState
 from runtime.contract import (
     AppOptions,
     Credentials,
     DesiredState,
-    Device,
     EnvironmentSpec,
     Kernel,
     Kind,
     Limits,
     Network,
+    Suspension,
     TenantEnvelope,
 )
 
@@ -33,18 +33,17 @@ def spec_of(
 ) -> EnvironmentSpec:
     """What the node is told. Queries whatever isn't given; `tenant` and `node` should be selected.
 
-    `parts`: the features', of whoever has them here. A suspended tenant's network is closed: a frozen
-    environment's kernel would still answer.
+    `parts`: the features', of whoever has them here. What a suspension makes of it, the node knows.
     """
     wanted = environment.wanted
-    own = {**environment.intent["network"], "closed": environment.tenant.state == TenantState.SUSPENDED}
+    own = environment.intent["network"]
     given = parts if parts is not None else (one.parts(environment) for one in FEATURES)
     of_features = merged(given, own)
     tenant = environment.tenant
     if environment.stop_within_s is not None:
         wanted = wanted.model_copy(update={"stop_timeout_s": environment.stop_within_s})
     if envelope is None:
-        envelope = envelope_of(tenant.chain)
+        envelope = held_to(tenant)
     return EnvironmentSpec(
         id=environment.pk,
         tenant_id=environment.tenant_id,
@@ -54,7 +53,7 @@ def spec_of(
         kind=Kind(environment.kind),
         kernel=Kernel(environment.kernel),
         image=environment.image,
-        desired=desired_of(environment, tenant),
+        desired=desired_of(environment),
         slot=environment.slot or 0,
         limits=limits_of(environment, wanted.limits),
         envelope=envelope,
@@ -88,13 +87,17 @@ def limits_of(environment: Environment, limits: Limits) -> Limits:
     )
 
 
-def desired_of(environment: Environment, tenant: Tenant) -> DesiredState:
-    """A suspended tenant's environments are stopped or frozen, whatever was wanted of them."""
+def held_to(tenant: Tenant) -> TenantEnvelope:
+    """What nodes hold all environments of the tenant to, together."""
+    is_suspended = tenant.state == TenantState.SUSPENDED
+    suspended = Suspension(tenant.suspended_how) if is_suspended else None
+    more = {"revision": tenant.held_revision, "suspended": suspended}
+    return envelope_of(tenant.chain).model_copy(update=more)
+
+
+def desired_of(environment: Environment) -> DesiredState:
+    """Stopped, whatever was wanted of it, while its traffic is used up and its plan says so."""
     desired = DesiredState(environment.desired_state)
     if environment.traffic_state == TrafficAction.SUSPEND and desired is not DesiredState.DELETED:
         return DesiredState.STOPPED
-    if tenant.state != TenantState.SUSPENDED or desired in (DesiredState.DELETED, DesiredState.STOPPED):
-        return desired
-    # a process that waits for an answer of its own file system can't be frozen, and its owner decides how long
-    may_freeze = tenant.suspended_how == SuspendedHow.FREEZE and Device.FUSE not in environment.wanted.devices
-    return DesiredState.PAUSED if may_freeze else DesiredState.STOPPED
+    return desired

@@ -14,8 +14,9 @@ class JobKind(Protocol):
     def require(self, actor: Actor, operation: Operation) -> None:
         """Raises `Forbidden` for who may not ask for it, nor take it back."""
 
-    def again(self, actor: Actor, operation: Operation) -> Operation:
-        """Asks for the same once more, of one that has failed; `retry_of` is that one. Raises a `Refused`."""
+    def again(self, actor: Actor, operation: Operation) -> Operation | None:
+        """Asks for the same once more, of one that has failed; `retry_of` is that one. None: there is nothing
+        left to be done. Raises a `Refused`."""
 
     def hold(self, operation: Operation) -> None:
         """Locks the row that it is about, if that is still there: always before the job's, so that nobody waits

@@ -1,5 +1,6 @@
 """Taking in what nodes say of their jobs."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -18,22 +19,22 @@ log = structlog.get_logger()
 
 #: Nothing newer for so long: a lower count of the node is a new beginning, not an old message.
 _DEAF_AFTER = timedelta(seconds=60)
-_ENDS = {
-    JobOutcome.SUCCEEDED: OperationState.SUCCEEDED,
-    JobOutcome.FAILED: OperationState.FAILED,
-    JobOutcome.CANCELLED: OperationState.CANCELLED,
-}
+#: Of all jobs of one operation together.
+_MOST_STEPS = 200
 
 
 def observe(report: JobReport) -> bool:
     """False when it was stale, or about a job that this node wasn't asked for."""
     with transaction.atomic():
-        operation = Operation.objects.filter(pk=report.id, job__isnull=False).first()
+        operation = Operation.objects.filter(jobs=report.id).first()
         if operation is None:
             return False
         kind = kind_of(operation)
         kind.hold(operation)
-        job = Job.objects.select_for_update(of=("self",)).select_related("node").get(pk=report.id)
+        # all of them, since two nodes may tell the last of one operation at the same time
+        rows = Job.objects.select_for_update(of=("self",)).filter(operation=operation)
+        jobs = list(rows.select_related("node").order_by("pk"))
+        job = next(one for one in jobs if one.pk == report.id)
         if job.node.name != report.node:
             log.warning("report about another node's job refused", node=report.node, job=str(report.id))
             return False
@@ -41,10 +42,26 @@ def observe(report: JobReport) -> bool:
         if job.is_over or not _is_news(job, report, now):
             return False
         job.sequence, job.heard_at, job.is_over = report.sequence, now, report.outcome is not None
-        job.save(update_fields=["sequence", "heard_at", "is_over"])
+        job.said = report.model_dump(mode="json")
+        job.save(update_fields=["sequence", "heard_at", "is_over", "said"])
         kind.reported(job, report)
-        _move(Operation.objects.select_for_update().get(pk=job.pk), report)
+        _move(Operation.objects.select_for_update().get(pk=operation.pk), _united(jobs, report))
     return True
+
+
+def _united(jobs: Sequence[Job], report: JobReport) -> JobReport:
+    """One report of all jobs of an operation: at work until the last has ended, and failed when one has."""
+    if len(jobs) == 1:
+        return report
+    said = [one for one in (job.report for job in jobs) if one is not None]
+    outcome = None
+    if all(job.is_over for job in jobs):
+        order = (JobOutcome.FAILED, JobOutcome.CANCELLED, JobOutcome.SUCCEEDED)
+        outcome = min((one.outcome for one in said if one.outcome), key=order.index)
+    told = next((one for one in said if outcome is not None and one.outcome is outcome), report)
+    steps = tuple(step for one in said for step in one.steps)[:_MOST_STEPS]
+    progress = sum(one.progress for one in said) / len(jobs)
+    return told.model_copy(update={"outcome": outcome, "steps": steps, "progress": progress})
 
 
 def _is_news(job: Job, report: JobReport, now: datetime) -> bool:

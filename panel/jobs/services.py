@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.utils import timezone
@@ -41,38 +41,42 @@ def ask(
     actor: Actor | None,
     subject: Subject,
     kind: OperationKind,
-    wanted: Wanted,
-    *,
+    *wanted: Wanted,
     details: dict[str, Any] | None = None,
     retry_of: Operation | None = None,
 ) -> Operation:
-    """Opens the operation and sends the job after the commit. Who asks has looked at rights, and writes the
-    audit. Raises `TooMany` when the tenant has as many operations open as it may."""
+    """Opens the operation and sends its jobs, at least one, after the commit. Who asks has looked at rights,
+    and writes the audit. Raises `TooMany` when the tenant has as many operations open as it may."""
     priority = operations.admit(actor, subject.tenant_id)
-    within = timedelta(seconds=wanted.within_s)
+    within = timedelta(seconds=max(one.within_s for one in wanted))
     operation = operations.open_operation(
         actor,
         subject,
         kind,
         within=within,
-        details={"node": wanted.node.name, **(details or {})},
+        details={"node": ", ".join(one.node.name for one in wanted), **(details or {})},
         retry_of=retry_of,
     )
+    operation.save(force_insert=True)
+    for number, one in enumerate(wanted):
+        job = _job_of(operation, one, operation.pk if number == 0 else uuid4())
+        job.save(force_insert=True)
+        send(job, priority)
+    operations.announce(operation)
+    return operation
+
+
+def _job_of(operation: Operation, wanted: Wanted, job_id: UUID) -> Job:
     spec = JobSpec(
         node=wanted.node.name,
-        id=operation.pk,
+        id=job_id,
         operation_id=operation.pk,
         about=wanted.about,
         work=wanted.work,
         deadline_s=wanted.within_s,
     )
-    operation.save(force_insert=True)
-    job = Job(operation=operation, node=wanted.node, spec=spec.model_dump(mode="json"))
-    job.sent_at, job.send_attempts = timezone.now(), 1
-    job.save(force_insert=True)
-    send(job, priority)
-    operations.announce(operation)
-    return operation
+    document, now = spec.model_dump(mode="json"), timezone.now()
+    return Job(id=job_id, operation=operation, node=wanted.node, spec=document, sent_at=now, send_attempts=1)
 
 
 def send(job: Job, priority: int) -> None:
@@ -99,8 +103,7 @@ def withdraw(job: Job) -> None:
 def drop(operation_id: UUID) -> None:
     """Has the node drop what something newer takes the place of; its operation ends when the node has. A no-op
     where nothing is at work."""
-    job = Job.objects.select_for_update().filter(pk=operation_id, is_over=False).first()
-    if job is not None:
+    for job in Job.objects.select_for_update().filter(operation=operation_id, is_over=False).order_by("pk"):
         withdraw(job)
 
 
@@ -109,7 +112,7 @@ class JobControl:
 
     def retry(self, actor: Actor, operation_id: UUID) -> Operation | None:
         with transaction.atomic():
-            operation, job = _locked(actor, operation_id)
+            operation, jobs = _locked(actor, operation_id)
             if operation.is_open:
                 raise Conflict(_("It is still at work; it can be cancelled."), code="still_open")
             if operation.state != OperationState.FAILED:
@@ -118,13 +121,14 @@ class JobControl:
                     % {"state": operation.state},
                     code="not_failed",
                 )
-            withdraw(job)
+            for job in jobs:
+                withdraw(job)
             return kind_of(operation).again(actor, operation)
 
     def cancel(self, actor: Actor, operation_id: UUID) -> Operation | None:
         """It stays open until the node has taken back what was done; one whose last step has begun is done."""
         with transaction.atomic():
-            operation, job = _locked(actor, operation_id)
+            operation, jobs = _locked(actor, operation_id)
             if not operation.is_open:
                 raise Conflict(_("It has %(state)s already.") % {"state": operation.state}, code="not_open")
             if not operation.can_cancel:
@@ -138,7 +142,8 @@ class JobControl:
             operation.code, operation.message = CANCELLING, words.cancelling(actor.name)
             operation.details = {**operation.details, "cancelled_by": actor.name}
             operation.save(update_fields=["code", "message", "details"])
-            withdraw(job)
+            for job in jobs:
+                withdraw(job)
             record(
                 actor,
                 "operation.cancel",
@@ -161,13 +166,13 @@ def done_by_job(kind: JobKind, subject_type: SubjectType, *of: OperationKind) ->
         KINDS[subject_type, one] = kind
 
 
-def _locked(actor: Actor, operation_id: UUID) -> tuple[Operation, Job]:
-    """What it is about first, then the job: see `JobKind.hold`."""
+def _locked(actor: Actor, operation_id: UUID) -> tuple[Operation, list[Job]]:
+    """What it is about first, then its jobs: see `JobKind.hold`."""
     operation = Operation.objects.select_related("tenant").get_for(actor, operation_id)
     actor.require(Permission.OPERATION_CONTROL, operation)
     kind_of(operation).require(actor, operation)
     kind_of(operation).hold(operation)
-    job = Job.objects.select_for_update().filter(pk=operation_id).first()
-    if job is None:
+    jobs = list(Job.objects.select_for_update().filter(operation=operation_id).order_by("pk"))
+    if not jobs:
         raise Conflict(_("Its node is gone."), code="gone")
-    return Operation.objects.select_for_update().get(pk=operation_id), job
+    return Operation.objects.select_for_update().get(pk=operation_id), jobs

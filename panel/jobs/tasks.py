@@ -1,6 +1,8 @@
 """Reports of jobs, and mending what a lost message left behind."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from celery import shared_task
@@ -75,25 +77,25 @@ def _is_due(job: Job, now: datetime) -> bool:
 def end_overdue() -> int:
     """Operations past their deadline have failed, with the likeliest cause. How many."""
     now = timezone.now()
-    overdue = Job.objects.filter(operation__state__in=OPEN_STATES, operation__deadline__lt=now)
+    overdue = Operation.objects.filter(state__in=OPEN_STATES, deadline__lt=now, jobs__isnull=False)
     ended = 0
-    for pk in list(overdue.values_list("pk", flat=True)[:_MOST_PER_TICK]):
+    for pk in list(overdue.order_by().values_list("pk", flat=True).distinct()[:_MOST_PER_TICK]):
         with transaction.atomic():
-            ended += _give_up(
-                Job.objects.select_related("node").select_for_update(of=("self",)).get(pk=pk), now
-            )
+            rows = Job.objects.select_for_update(of=("self",)).filter(operation=pk, is_over=False)
+            ended += _give_up(pk, list(rows.select_related("node").order_by("pk")), now)
     return ended
 
 
-def _give_up(job: Job, now: datetime) -> int:
-    """It is asked on: when the node does it after all, the operation says so."""
-    operation = Operation.objects.select_for_update().get(pk=job.pk)
+def _give_up(operation_id: UUID, waiting: Sequence[Job], now: datetime) -> int:
+    """It is asked on: when the nodes do it after all, the operation says so."""
+    operation = Operation.objects.select_for_update().get(pk=operation_id)
     if not operation.is_open:
         return 0
-    if job.node.is_online(now):
+    silent = next((job.node for job in waiting if not job.node.is_online(now)), None)
+    if silent is None:
         code, message, next_step = "deadline_passed", words.node_late(), words.try_again_or_ask()
     else:
-        code, message = "node_silent", words.node_silent(job.node.name)
+        code, message = "node_silent", words.node_silent(silent.name)
         next_step = words.when_the_node_is_back()
     operations.close(operation, OperationState.FAILED, code=code, message=message, next_step=next_step)
     return 1

@@ -69,6 +69,7 @@ class OperationKind(models.TextChoices):
     UNDELETE = "undelete", _("bring back")
     DELETE = "delete", _("delete")
     BUILD = "build", _("build")
+    QUOTA = "quota", _("change the quota")
 
 
 #: Taken back by asking for what was before. The others are done in a moment, or can't be undone.
@@ -183,7 +184,10 @@ class Operation(models.Model):
 
     @property
     def can_cancel(self) -> bool:
-        return self.is_open and self.kind in CANCELLABLE and self.code != CANCELLING
+        """What a tenant is held to is taken back by another change of the tenant."""
+        if self.subject_type == SubjectType.TENANT or self.code == CANCELLING:
+            return False
+        return self.is_open and self.kind in CANCELLABLE
 
     @property
     def can_retry(self) -> bool:

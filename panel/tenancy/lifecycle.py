@@ -14,13 +14,14 @@ from django.utils.translation import gettext as _
 from panel import events
 from panel.audit.services import record
 from panel.environments.models import Environment
-from panel.environments.services import advance, push_tenant
+from panel.environments.services import advance
 from panel.errors import Conflict, Invalid
 from panel.operations.models import Operation, OperationKind
 from panel.plans.models import Plan
 from panel.quotas import services as quotas
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.tenancy.holding import hold
 from panel.tenancy.services import locked
 from panel.tenants.models import Membership, SuspendedHow, Tenant, TenantState
 from panel.text import line
@@ -78,9 +79,14 @@ def _suspend(actor: Actor, tenant: Tenant, reason: str, how: str) -> None:
     tenant.state, tenant.suspended_reason, tenant.suspended_how = TenantState.SUSPENDED, reason, how
     tenant.version += 1
     tenant.save(update_fields=["state", "suspended_reason", "suspended_how", "version"])
-    push_tenant(ids)
+    operation = hold(actor, tenant, OperationKind.SUSPEND, ids)
     record(
-        actor, "tenant.suspend", tenant_id=tenant.pk, target=tenant, after={"reason": reason, "how": str(how)}
+        actor,
+        "tenant.suspend",
+        tenant_id=tenant.pk,
+        target=tenant,
+        after={"reason": reason, "how": str(how)},
+        operation_id=operation.pk if operation else None,
     )
     events.publish("tenant", tenant.pk, tenant.pk)
 
@@ -113,8 +119,14 @@ def _resume(actor: Actor, tenant: Tenant) -> None:
     tenant.state, tenant.suspended_reason = TenantState.ACTIVE, ""
     tenant.version += 1
     tenant.save(update_fields=["state", "suspended_reason", "version"])
-    push_tenant(ids)
-    record(actor, "tenant.resume", tenant_id=tenant.pk, target=tenant)
+    operation = hold(actor, tenant, OperationKind.RESUME, ids)
+    record(
+        actor,
+        "tenant.resume",
+        tenant_id=tenant.pk,
+        target=tenant,
+        operation_id=operation.pk if operation else None,
+    )
     events.publish("tenant", tenant.pk, tenant.pk)
 
 

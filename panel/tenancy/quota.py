@@ -7,16 +7,16 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from panel.environments.models import Environment
-from panel.environments.services import push_tenant
 from panel.errors import Conflict
+from panel.operations.models import OperationKind
 from panel.quotas import services as quotas
 from panel.quotas.models import Quota, Resource
 from panel.quotas.selectors import envelope_of
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.tenancy.holding import hold
 from panel.tenancy.usage import used_by
 from panel.tenants.models import Tenant
-from runtime.contract import TenantEnvelope
 
 
 class QuotaChanges(TypedDict, total=False):
@@ -32,11 +32,11 @@ class QuotaChanges(TypedDict, total=False):
 def change_quota(actor: Actor, tenant: Tenant, changes: QuotaChanges) -> tuple[dict[str, Any], dict[str, Any]]:
     """Set what is given of a locked tenant; what was and what is, for the audit.
 
-    A limit below what is reserved ends nothing: nothing new fits. Each environment on whose node the
-    kernel now holds the tenant to something else is sent a new intent.
+    A limit below what is reserved ends nothing: nothing new fits. Each node on which the kernel now holds the
+    tenant, or one below it, to something else is told so once.
     """
     actor.require(Permission.TENANT_QUOTA, tenant)
-    below = _lock_environments(tenant)
+    below = _with_environments(tenant)
     before, after = _shown(tenant), dict[str, Any]()
     held = {pk: envelope_of(chain) for pk, chain in below.items()}
     limits = changes.get("quota") or {}
@@ -49,7 +49,8 @@ def change_quota(actor: Actor, tenant: Tenant, changes: QuotaChanges) -> tuple[d
     if changes.get("must_use_plans") is not None:
         tenant.must_use_plans = bool(changes.get("must_use_plans"))
         tenant.save(update_fields=["must_use_plans"])
-    _push_changed(below, held)
+    if changed := [pk for pk, chain in below.items() if envelope_of(chain) != held[pk]]:
+        hold(actor, tenant, OperationKind.QUOTA, changed)
     after = _shown(tenant)
     differing = [key for key in after if after[key] != before[key]]
     return {key: before[key] for key in differing}, {key: after[key] for key in differing}
@@ -66,21 +67,11 @@ def _shown(tenant: Tenant) -> dict[str, Any]:
     }
 
 
-def _lock_environments(tenant: Tenant) -> dict[UUID, list[UUID]]:
-    """Locks every environment before its quota, as all changes do; the tenants concerned, with their chains."""
-    rows = (
-        Environment.objects.living()
-        .filter(tenant__path__startswith=tenant.path)
-        .select_related("tenant")
-        .select_for_update(of=("self",))
-        .order_by("pk")
-        .only("pk", "tenant__path")
-    )
-    return {row.tenant_id: row.tenant.chain for row in rows}
-
-
-def _push_changed(chains: Mapping[UUID, list[UUID]], held: Mapping[UUID, TenantEnvelope]) -> None:
-    push_tenant([pk for pk, chain in chains.items() if envelope_of(chain) != held[pk]])
+def _with_environments(tenant: Tenant) -> dict[UUID, list[UUID]]:
+    """The tenant and those below it that have environments, each with its chain."""
+    there = Environment.objects.living().filter(tenant__path__startswith=tenant.path).order_by()
+    rows = Tenant.objects.filter(pk__in=there.values("tenant"))
+    return {row.pk: row.chain for row in rows}
 
 
 def _refuse_below_used(tenant: Tenant, limits: Mapping[str, float | None]) -> None:

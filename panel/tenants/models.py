@@ -78,6 +78,8 @@ class Tenant(models.Model):
     time_zone = models.CharField(max_length=64, default="UTC")
     version = models.PositiveIntegerField(default=1, db_default=1)
     """Counts up with every change of the tenant or its quota: for `If-Match`."""
+    held_revision = models.PositiveBigIntegerField(default=1)
+    """Counts up with every change of what nodes hold it to: `runtime.contract.TenantEnvelope`."""
     requires_mfa = models.BooleanField(default=False)
     """Its members, and those of tenants below it, need a second factor."""
     created_at = models.DateTimeField(auto_now_add=True)

@@ -309,6 +309,7 @@ class Watcher:
             if time.monotonic() > self._clean_at:
                 self._clean_at = time.monotonic() + CLEAN_UP_EVERY_S
                 self._looks.reconciler.clean_up()
+                self._looks.reconciler.forget_tenants()
                 Jobs(self._node, {}).sweep()
         except Exception:
             log.exception("reconcile failed")

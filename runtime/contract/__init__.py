@@ -22,12 +22,15 @@ from runtime.contract.environment import (
     RestartPolicy,
     SecurityClass,
     SecurityProfile,
+    Suspension,
     TenantEnvelope,
 )
 from runtime.contract.image import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.contract.jobs import (
     BuildImage,
     DeleteImage,
+    HeldTenant,
+    HoldTenants,
     JobOutcome,
     JobReport,
     JobSpec,
@@ -93,6 +96,8 @@ __all__ = [
     "EnvironmentSpec",
     "EventCode",
     "Forward",
+    "HeldTenant",
+    "HoldTenants",
     "ImageConfig",
     "ImageReport",
     "ImageSource",
@@ -128,6 +133,7 @@ __all__ = [
     "Subject",
     "SubjectType",
     "Survey",
+    "Suspension",
     "TenantEnvelope",
     "Ticket",
     "Usage",

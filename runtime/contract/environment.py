@@ -66,8 +66,20 @@ class Limits(Message):
     """From the environment."""
 
 
+class Suspension(StrEnum):
+    """What becomes of a suspended tenant's environments that should run."""
+
+    STOP = "stop"
+    FREEZE = "freeze"
+
+
 class TenantEnvelope(Message):
-    """The sum that all environments of one tenant on this node may hold together; held by the kernel."""
+    """The sum that all environments of one tenant on this node may hold together, held by the kernel; and
+    whether they may run at all."""
+
+    revision: Annotated[int, Field(ge=0)] = 0
+    """Counts up with every change; one that is older than what the node knows of the tenant holds no more."""
+    suspended: Suspension | None = None
 
     cpu: Annotated[float, Field(ge=0.05)] | None = None
     memory_mb: Annotated[int, Field(ge=16)] | None = None

@@ -13,6 +13,7 @@ from pydantic import Field, StringConstraints
 
 from runtime.contract.app import AppOptions, Digest, ImageConfig
 from runtime.contract.base import CONTRACT_VERSION, Message, Name
+from runtime.contract.environment import TenantEnvelope
 from runtime.contract.image import ImageSpec
 from runtime.contract.report import Step
 from runtime.contract.said import NOTHING, Said
@@ -61,8 +62,22 @@ class PullApp(Message):
     """Of its tree."""
 
 
+class HeldTenant(Message):
+    id: UUID
+    envelope: TenantEnvelope
+
+
+class HoldTenants(Message):
+    """Hold these tenants to that, with all environments that they have on the node."""
+
+    kind: Literal["hold_tenants"] = "hold_tenants"
+    tenants: Annotated[tuple[HeldTenant, ...], Field(max_length=10_000)]
+    halts: bool = False
+    """It changes which of their environments run."""
+
+
 #: One model for each kind of job; what it is asked with.
-JobWork = Annotated[BuildImage | DeleteImage | PullApp, Field(discriminator="kind")]
+JobWork = Annotated[BuildImage | DeleteImage | PullApp | HoldTenants, Field(discriminator="kind")]
 
 
 class JobSpec(Message):

@@ -5,10 +5,11 @@ import argparse
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 
 from runtime import logs
-from runtime.contract import JobReport, JobSpec
+from runtime.contract import JobReport, JobSpec, Report
 from runtime.host import libc
 from runtime.jobs.kinds import KINDS
 from runtime.jobs.process import NOT_YET
@@ -37,11 +38,14 @@ def main() -> int:
     libc.end_with_parent(options.parent)
     spec = JobSpec.model_validate_json(sys.stdin.buffer.read())
 
-    def tell(report: JobReport) -> None:
-        os.write(options.reports, report.model_dump_json().encode() + b"\n")
+    one_at_a_time = threading.Lock()
+
+    def tell(report: JobReport | Report) -> None:
+        with one_at_a_time:  # lines longer than PIPE_BUF are written in pieces
+            os.write(options.reports, report.model_dump_json().encode() + b"\n")
 
     try:
-        Jobs(node, KINDS, tell).do(spec)
+        Jobs(node, KINDS, tell, of_environment=tell).do(spec)
     except NotYet:
         return NOT_YET
     return 0

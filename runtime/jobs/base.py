@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
-from runtime.contract import JobSpec
+from runtime.contract import JobSpec, Report
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import jobs as words
 from runtime.errors import RuntimeFault
@@ -28,6 +28,8 @@ class Course:
     tell: Callable[[], object] = lambda: None
     may_go_on: Callable[[], None] = lambda: None
     """Raises `Superseded` when the job is to be cancelled, `DeadlinePassed` when its time is over."""
+    tell_of_environment: Callable[[Report], None] = lambda _: None
+    """What became of an environment, for the panel."""
     share: float = 0.0
     doing: Said = NOTHING
     made: Said = NOTHING

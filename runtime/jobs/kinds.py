@@ -3,5 +3,6 @@
 from runtime.jobs.apps import Pull
 from runtime.jobs.base import Job
 from runtime.jobs.images import Build, Delete
+from runtime.jobs.tenants import Hold
 
-KINDS: dict[str, Job] = {one.kind: one for one in (Build(), Delete(), Pull())}
+KINDS: dict[str, Job] = {one.kind: one for one in (Build(), Delete(), Pull(), Hold())}

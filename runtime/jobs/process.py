@@ -9,14 +9,15 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 import structlog
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from runtime.contract import JobReport, JobSpec
+from runtime.contract import JobReport, JobSpec, Report
 from runtime.jobs.records import JobRecords
-from runtime.jobs.runner import MAX_ATTEMPTS, JobReporter, NotYet
+from runtime.jobs.runner import MAX_ATTEMPTS, NotYet
 from runtime.node import Node
 from runtime.work import HANG_GRACE_S, UNDO_DEADLINE_S
 
@@ -28,10 +29,15 @@ log = structlog.get_logger()
 NOT_YET = 75
 #: It ends itself when a step hangs; after this much more it is ended from outside.
 _GRACE_S = 60.0
+_REPORTS: TypeAdapter[JobReport | Report] = TypeAdapter(JobReport | Report)
 _PROGRAM = (sys.executable, "-m", "runtime.jobs")
 
 
-def do_apart(node: Node, spec: JobSpec, report: JobReporter) -> None:
+#: Told of a job, or of an environment that one has changed.
+Listener = Callable[[JobReport | Report], object]
+
+
+def do_apart(node: Node, spec: JobSpec, report: Listener) -> None:
     """Returns when it has ended, or another process is at work on it. One that was killed is followed by
     another, which goes on with it or takes it back. Raises `NotYet`."""
     records = JobRecords(node, spec.id)
@@ -48,7 +54,7 @@ def do_apart(node: Node, spec: JobSpec, report: JobReporter) -> None:
         log.warning("job cut off", job=str(spec.id), status=status)
 
 
-def _run(node: Node, spec: JobSpec, report: JobReporter) -> int:
+def _run(node: Node, spec: JobSpec, report: Listener) -> int:
     ours, theirs = os.pipe()
     try:
         process = subprocess.Popen(
@@ -77,8 +83,8 @@ def _run(node: Node, spec: JobSpec, report: JobReporter) -> int:
     return process.returncode
 
 
-def _listen(descriptor: int, report: JobReporter) -> None:
+def _listen(descriptor: int, report: Listener) -> None:
     with os.fdopen(descriptor, "rb") as lines:
         for line in lines:
             with suppress(ValidationError):  # cut off in its middle
-                report(JobReport.model_validate_json(line))
+                report(_REPORTS.validate_json(line))

@@ -15,7 +15,7 @@ import structlog
 
 from runtime import faults
 from runtime.clock import sequence
-from runtime.contract import JobOutcome, JobReport, JobSpec
+from runtime.contract import JobOutcome, JobReport, JobSpec, Report
 from runtime.contract.said import NOTHING
 from runtime.contract.words import advice, changes, jobs, steps
 from runtime.errors import HostLacks, RuntimeFault, Superseded
@@ -42,10 +42,18 @@ class NotYet(Exception):
 class Jobs:
     """Does jobs on one node. Cheap to make; may be used by many processes at once."""
 
-    def __init__(self, node: Node, kinds: Mapping[str, Job], report: JobReporter = lambda _: None):
+    def __init__(
+        self,
+        node: Node,
+        kinds: Mapping[str, Job],
+        report: JobReporter = lambda _: None,
+        *,
+        of_environment: Callable[[Report], None] = lambda _: None,
+    ):
         self.node = node
         self._kinds = kinds
         self._report = report
+        self._of_environment = of_environment
 
     def do(self, spec: JobSpec) -> JobReport | None:
         """Does it and returns the last report; of one that has ended already, how that was.
@@ -98,6 +106,7 @@ class Jobs:
     def _once(self, spec: JobSpec, records: JobRecords) -> JobReport:
         state = records.state()
         course = Course(self.node, spec, made=state.made, bytes=state.bytes)
+        course.tell_of_environment = self._of_environment
         if state.outcome is not None:
             return self._tell(course, state, Steps(spec, records, 0.0, lambda _: None))
         work = Steps(

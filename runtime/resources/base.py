@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,10 @@ class Resource(ABC):
 
     def check(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most have nothing to refuse)
         """Raises `RuntimeFault` when `ensure` would have to refuse. Asked of all before any acts."""
+
+    def hold(self, specs: Sequence[EnvironmentSpec]) -> None:  # noqa: B027 (most share nothing)
+        """What the environments of one tenant share is brought to what their specs (all of them, at least one)
+        say of it. A no-op where nothing of it is there."""
 
     def settle(self, spec: EnvironmentSpec) -> Said | None:  # noqa: B027 (most keep nothing)
         """The whole spec was brought about: what was kept to go back to what stood before is let go. Asked of

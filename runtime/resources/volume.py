@@ -7,7 +7,7 @@ groups *above* the one it is made in. That group is a child of the tenant's leve
 import os
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -229,9 +229,17 @@ class RootVolume(Resource):
         wanted = spec.limits.disk_mb * MIB + extra_bytes
         if quotas.limit_bytes(1, number) != wanted:
             btrfs.limit_qgroup(store, group, wanted)
-        envelope = spec.envelope.disk_mb * MIB if spec.envelope.disk_mb else None
-        if quotas.limit_bytes(2, self.number(spec.tenant_id)) != envelope:
-            btrfs.limit_qgroup(store, tenant, envelope)
+        self._limit_tenant(spec)
+
+    def _limit_tenant(self, spec: EnvironmentSpec) -> None:
+        envelope, number = spec.envelope.disk_mb, self.number(spec.tenant_id)
+        most = envelope * MIB if envelope else None
+        if self.quotas.limit_bytes(2, number) != most:
+            btrfs.limit_qgroup(self.node.store, btrfs.qgroup_id(2, number), most)
+
+    def hold(self, specs: Sequence[EnvironmentSpec]) -> None:
+        if self.quotas.used_bytes(2, self.number(specs[0].tenant_id)) is not None:
+            self._limit_tenant(specs[0])
 
     def _note(self, environment_id: UUID) -> Path:
         """Says which root was once whole: one that then isn't there was lost, and no new one takes its place

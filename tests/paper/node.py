@@ -37,6 +37,7 @@ from runtime.contract import (
     BuildImage,
     DeleteImage,
     EnvironmentSpec,
+    HoldTenants,
     JobOutcome,
     JobReport,
     JobSpec,
@@ -53,6 +54,8 @@ from runtime.contract import Kind as KindName
 from runtime.contract.environment import Device, Kernel
 from runtime.contract.transport import CONNECT_S, TakeBack, transport_options
 from runtime.engine import Engine
+from runtime.jobs.runner import Jobs
+from runtime.jobs.tenants import Hold
 from runtime.kinds import Toolbox
 from runtime.known import known_environments
 from runtime.node import Node, NodeSettings, default_settings
@@ -173,6 +176,9 @@ class PaperNode:
             boot_id=uuid5(NAMESPACE_DNS, str(self.node.home)),
         )
 
+    def _tell_of_job(self, report: JobReport) -> None:
+        self.outbox.send(("job", report.id), PANEL_OBSERVE_JOB, report.model_dump(mode="json"))
+
     def do(self, spec: JobSpec) -> None:
         """Three seconds to build an image; none of a name with `fails` is ever made."""
         began = datetime.now(UTC)
@@ -192,13 +198,16 @@ class PaperNode:
                 steps=(step,),
                 **more,
             )
-            self.outbox.send(("job", spec.id), PANEL_OBSERVE_JOB, report.model_dump(mode="json"))
+            self._tell_of_job(report)
 
         if spec.is_cancelled:
             self.cancelled.add(spec.id)
             return
         work = spec.work
-        if isinstance(work, DeleteImage):
+        if isinstance(work, HoldTenants):
+            kinds = {work.kind: Hold(lambda _: self.engine.tools)}
+            Jobs(self.node, kinds, self._tell_of_job, of_environment=self.report).do(spec)
+        elif isinstance(work, DeleteImage):
             if (self.images / work.image.name).exists():
                 (self.images / work.image.name).rmdir()
             tell(JobOutcome.SUCCEEDED, StepState.DONE)

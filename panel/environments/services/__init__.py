@@ -4,7 +4,7 @@ from panel.environments.services.change import update_environment
 from panel.environments.services.create import create_environment
 from panel.environments.services.delete import delete_environment, end_trashed, undelete_environment
 from panel.environments.services.inside import execute, reinstall, set_credentials
-from panel.environments.services.intent import Changed, advance, locked, push_tenant, resend, restore_intent
+from panel.environments.services.intent import Changed, advance, locked, resend, restore_intent
 from panel.environments.services.operations import cancel_operation, retry_operation
 from panel.environments.services.power import POWER, pause, restart, resume, start, stop
 from panel.environments.services.tags import tag_environment
@@ -20,7 +20,6 @@ __all__ = [
     "execute",
     "locked",
     "pause",
-    "push_tenant",
     "reinstall",
     "resend",
     "restart",

@@ -31,7 +31,7 @@ from panel.environments.services.intent import (
     operation_for,
 )
 from panel.environments.services.tags import check_tags, give_tags
-from panel.environments.specs import spec_of
+from panel.environments.specs import held_to, spec_of
 from panel.errors import Conflict
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
@@ -39,7 +39,6 @@ from panel.plans.rules import check_choices
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.quotas.refusals import counting_refusals
-from panel.quotas.selectors import envelope_of
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
@@ -162,7 +161,7 @@ def _place_and_save(
         operation_id=operation.pk,
     )
     dispatch.apply_on_commit(
-        spec_of(environment, parts=[one.parts for one in reserved], envelope=envelope_of(tenant.chain)),
+        spec_of(environment, parts=[one.parts for one in reserved], envelope=held_to(tenant)),
         priority=priority,
         if_lost=lambda: note_unsent(environment),
     )

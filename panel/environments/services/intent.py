@@ -1,6 +1,6 @@
 """The intent of an environment: locked, changed, counted up, sent; and put back when it can't be made so."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -32,7 +32,6 @@ from panel.quotas.models import Resource
 from panel.quotas.refusals import counting_refusals
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.tenants.models import TenantState
 from panel.tenants.selectors import refuse_suspended
 from runtime.contract import DesiredState, Limits
 from runtime.contract.transport import AGAIN
@@ -312,23 +311,6 @@ def restore_intent(environment: Environment, before: Mapping[str, Any], *, is_wa
         if field in before:
             value = before[field]
             setattr(environment, field, UUID(value) if field == "plan_version_id" and value else value)
-
-
-def push_tenant(tenant_ids: Iterable[UUID], kind: OperationKind | None = None) -> None:
-    """A new intent for every environment of these tenants: suspension or a quota changed what all get."""
-    rows = (
-        Environment.objects.living()
-        .filter(tenant_id__in=list(tenant_ids))
-        .exclude(desired_state=DesiredState.DELETED)
-        .select_related("tenant", "node")
-        .select_for_update(of=("self",))
-        .order_by("pk")
-    )
-    for environment in rows:
-        default = (
-            OperationKind.SUSPEND if environment.tenant.state == TenantState.SUSPENDED else OperationKind.UPDATE
-        )
-        advance(None, environment, kind or default)
 
 
 def intent_of(environment: Environment) -> dict[str, Any]:

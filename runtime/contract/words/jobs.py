@@ -1,11 +1,15 @@
 """What is said of jobs."""
 
-from runtime.contract.said import says
+from runtime.contract.said import Said, says
 
 
 @says("work on its environment did not end within %(seconds)s s")
 def environment_busy(seconds: float) -> None: ...
 @says("the job was cancelled")
 def cancelled() -> None: ...
+@says("%(done)s of %(all)s environments")
+def environments_done(done: int, all: int) -> None: ...
+@says("%(count)s environments are not as they should be, the first of them: %(first)s")
+def environments_failed(count: int, first: Said) -> None: ...
 @says("this node does no jobs of the kind %(kind)s")
 def not_offered(kind: str) -> None: ...

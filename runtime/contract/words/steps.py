@@ -32,6 +32,8 @@ NAMES: Final = {
     "image tree": "build of its tree",
     "image check": "check of its tree",
     "image in the pool": "image in the pool",
+    "tenant limits": "limits of the tenant",
+    "tenant environments": "its environments",
     "undo": "taking back",
 }
 for _name, _template in NAMES.items():

@@ -15,6 +15,7 @@ from runtime.contract import (
     JobReport,
     JobSpec,
     PullApp,
+    Report,
     Subject,
     SubjectType,
 )
@@ -146,5 +147,6 @@ class _Pull:
     def _is_cancelled(self) -> bool:
         return JobRecords(self.node, self.job.id).newest_generation() > self.job.generation
 
-    def _hear(self, report: JobReport) -> None:
-        self.last = report
+    def _hear(self, report: JobReport | Report) -> None:
+        if isinstance(report, JobReport):
+            self.last = report

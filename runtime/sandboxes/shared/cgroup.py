@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -122,6 +122,23 @@ class Cgroup(Resource):
             write_iops=limits.disk_write_iops,
             groups=max(LEAST_GROUPS, min(MOST_GROUPS, limits.memory_mb)),
         )
+
+    def hold(self, specs: Sequence[EnvironmentSpec]) -> None:
+        """Environments in between: v1 refuses a tenant less processor time than one of them may use."""
+        parent = self.path(specs[0]).rpartition("/")[0]
+        if not self.groups.has_any(parent):
+            return
+        limits = self.tenant_limits(specs[0].envelope)
+        with suppress(OSError):
+            self.groups.limit(parent, limits)
+        try:
+            for spec in specs:
+                with suppress(FileNotFoundError):  # one that isn't running, or ends in this moment
+                    if self.groups.has_any(self.path(spec)):
+                        self.groups.limit(self.path(spec), self.environment_limits(spec))
+            self.groups.limit(parent, limits)
+        except OSError as refused:
+            raise RuntimeFault(refusals.limit_refused(str(refused)), code="limit_refused") from refused
 
     def freeze(self, environment_id: UUID, frozen: bool, *, within_s: float = FREEZE_DEADLINE_S) -> None:
         """Raises `RuntimeFault` (`busy`) when not all of its processes can be, in time; they run on then."""

@@ -7,9 +7,24 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from runtime.contract import EnvironmentSpec, Limits, TenantEnvelope
+from runtime.contract import (
+    EnvironmentSpec,
+    HeldTenant,
+    HoldTenants,
+    JobOutcome,
+    JobReport,
+    JobSpec,
+    Limits,
+    ObservedState,
+    Subject,
+    SubjectType,
+    Suspension,
+    TenantEnvelope,
+)
 from runtime.engine import Engine
 from runtime.host.cgroup import groups
+from runtime.jobs.kinds import KINDS
+from runtime.jobs.runner import Jobs
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
 from tests.host.conftest import Make
@@ -129,3 +144,42 @@ def test_a_new_envelope_counts_for_all_at_once(
     assert code == 0, said
     for spec in pair:
         sh(node, spec, "rm /root/fill", timeout_s=60)
+
+
+def hold(node: Node, tenant: UUID, envelope: TenantEnvelope, *, halts: bool = False) -> JobReport:
+    """One message about the tenant, as the panel sends it."""
+    work = HoldTenants(tenants=(HeldTenant(id=tenant, envelope=envelope),), halts=halts)
+    about = Subject(type=SubjectType.TENANT, id=str(tenant))
+    report = Jobs(node, KINDS).do(JobSpec(node=node.name, id=uuid4(), about=about, work=work))
+    assert report is not None
+    return report
+
+
+def test_one_message_holds_all_of_them(node: Node, pair: list[EnvironmentSpec], tenant: UUID) -> None:
+    """Less processor time than one may use by itself too, which v1 refuses in the wrong order."""
+    least = TenantEnvelope(revision=1, cpu=0.25, memory_mb=200, swap_mb=16, processes=100, disk_mb=200)
+    report = hold(node, tenant, least)
+    assert report.outcome is JobOutcome.SUCCEEDED, report.message
+    assert swap_of(node, tenant) == told(200, 16)
+    seen = groups().limits(group_of(node, tenant))
+    quota = seen["cpu.max"].split()[0] if groups().version == 2 else seen["cpu.cfs_quota_us"]
+    assert int(quota) == 25_000
+    volume = RootVolume(node)
+    assert volume.quotas.limit_bytes(2, volume.number(tenant)) == 200 * MIB
+    assert Engine(node).reconcile() == {}, "and it stays so"
+    report = hold(node, tenant, ENVELOPE.model_copy(update={"revision": 2}))
+    assert report.outcome is JobOutcome.SUCCEEDED, report.message
+
+
+@pytest.mark.parametrize("how", Suspension)
+def test_one_message_stops_or_freezes_all_of_them_and_lets_them_run_again(
+    node: Node, pair: list[EnvironmentSpec], tenant: UUID, how: Suspension
+) -> None:
+    engine = Engine(node)
+    report = hold(node, tenant, ENVELOPE.model_copy(update={"revision": 1, "suspended": how}), halts=True)
+    assert report.outcome is JobOutcome.SUCCEEDED, report.message
+    there = ObservedState.PAUSED if how is Suspension.FREEZE else ObservedState.STOPPED
+    assert [engine.observe(spec.id)[0] for spec in pair] == [there] * 2
+    report = hold(node, tenant, ENVELOPE.model_copy(update={"revision": 2}), halts=True)
+    assert report.outcome is JobOutcome.SUCCEEDED, report.message
+    assert [engine.observe(spec.id)[0] for spec in pair] == [ObservedState.RUNNING] * 2

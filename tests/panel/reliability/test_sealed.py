@@ -106,7 +106,7 @@ def test_nor_its_facts_its_use_and_its_images(row: Environment, number: int) -> 
     build_image(administrator(), name="debian-13")
     image = NodeImage.objects.get(node=seen, image__name="debian-13")
     assert image.operation is not None
-    asked = image.operation.job.asked
+    asked = image.operation.jobs.get().asked
     done = JobReport(
         node="beta", id=asked.id, about=asked.about, sequence=LATER, at=poor.at, outcome=JobOutcome.SUCCEEDED
     )

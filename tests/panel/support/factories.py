@@ -133,13 +133,19 @@ def reported(row: Environment, state: ObservedState = ObservedState.RUNNING, **f
     observe(Report(**{**values, **fields}))
 
 
-def job_reported(operation: Operation | None, outcome: JobOutcome | None = None, **fields: Any) -> bool:
-    """The node of a job says how far it is with it."""
+def job_reported(
+    operation: Operation | None,
+    outcome: JobOutcome | None = None,
+    *,
+    job_id: uuid.UUID | None = None,
+    **fields: Any,
+) -> bool:
+    """The node of a job says how far it is with it. `job_id`: of another than the operation's first."""
     assert operation is not None
-    job = Job.objects.get(pk=operation.pk).asked
+    job = Job.objects.get(pk=job_id or operation.pk).asked
     now = datetime.now(UTC)
     values = {"node": job.node, "sequence": int(now.timestamp() * 1e9), "at": now, **fields}
-    report = JobReport(id=job.id, about=job.about, operation_id=job.id, outcome=outcome, **values)
+    report = JobReport(id=job.id, about=job.about, operation_id=operation.pk, outcome=outcome, **values)
     return observe_job(report)
 
 
