@@ -11,6 +11,7 @@ from pydantic import Field
 
 from runtime.contract import Device, Limits, RestartPolicy, SecurityProfile
 from runtime.contract.base import Message
+from runtime.contract.environment import Boot
 
 
 class NetworkOptions(Message):
@@ -32,6 +33,7 @@ class Intent(Message):
     security: SecurityProfile = SecurityProfile()
     devices: tuple[Device, ...] = ()
     restart: RestartPolicy = RestartPolicy()
+    boot: Boot = Boot()
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0
     protected: bool = False
     """Neither deleted nor reinstalled, nor is its disk made smaller, until this is taken off."""

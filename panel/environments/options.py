@@ -20,7 +20,8 @@ from panel.errors import Invalid
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from runtime.contract import Device, RestartPolicy, SecurityProfile
+from runtime.contract import Device, Limits, RestartPolicy, SecurityProfile
+from runtime.contract.environment import Boot
 
 
 class Acts(StrEnum):
@@ -113,6 +114,26 @@ def _protection() -> forms.Field:
     )
 
 
+def _boot_order() -> forms.Field:
+    return forms.IntegerField(
+        label=_("Boot order"),
+        required=False,
+        min_value=0,
+        max_value=1000,
+        help_text=_("When its node starts, the highest begins; the same number starts together."),
+    )
+
+
+def _boot_delay() -> forms.Field:
+    return forms.FloatField(
+        label=_("Boot delay (seconds)"),
+        required=False,
+        min_value=0,
+        max_value=600,
+        help_text=_("Lower numbers wait so long after it has started."),
+    )
+
+
 _CHANGE = Permission.ENVIRONMENT_CHANGE
 OPTIONS: dict[str, Option] = {
     "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
@@ -120,6 +141,12 @@ OPTIONS: dict[str, Option] = {
     "security": Option(_CHANGE, Acts.AT_START, _lay_security),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
     "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart")),
+    "boot": Option(
+        _CHANGE,
+        Acts.LIVE,
+        lay_part(Boot, "boot"),
+        {"boot.order": _boot_order, "boot.delay_s": _boot_delay},
+    ),
     "stop_timeout_s": Option(_CHANGE, Acts.LIVE, _lay_stop_timeout),
     "protected": Option(
         Permission.ENVIRONMENT_DELETE, Acts.IN_PANEL, _lay_as_given, {"protected": _protection}
@@ -127,15 +154,27 @@ OPTIONS: dict[str, Option] = {
 }
 
 
+_DEFAULTS = {
+    name: value
+    for name, value in Intent(limits=Limits(cpu=1, memory_mb=64, disk_mb=64)).model_dump(mode="json").items()
+    if name != "limits"
+}
+
+
 def laid_over(
     actor: Actor, tenant: Tenant, known: Mapping[str, Any], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The document with what is given (null: left as it is) laid over it; `limits` stay. Raises a `Refused`."""
-    found = dict(known)
+    found = whole(known)
     for name, option in OPTIONS.items():
         if option.lay is not None and given.get(name) is not None:
-            found[name] = option.lay(actor, tenant, known[name], given[name])
+            found[name] = option.lay(actor, tenant, found[name], given[name])
     return found
+
+
+def whole(document: Mapping[str, Any]) -> dict[str, Any]:
+    """With options that came after it was written, as nobody asked for them."""
+    return {**_DEFAULTS, **document}
 
 
 def fresh(limits: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,12 +184,14 @@ def fresh(limits: Mapping[str, Any]) -> dict[str, Any]:
 
 def of_the_node(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of a document what the node hears of."""
-    return {name: document.get(name) for name, option in OPTIONS.items() if option.acts is not Acts.IN_PANEL}
+    known = whole(document)
+    return {name: known.get(name) for name, option in OPTIONS.items() if option.acts is not Acts.IN_PANEL}
 
 
 def at_start(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of a document what acts at the next start."""
-    return {name: document.get(name) for name, option in OPTIONS.items() if option.acts is Acts.AT_START}
+    known = whole(document)
+    return {name: known.get(name) for name, option in OPTIONS.items() if option.acts is Acts.AT_START}
 
 
 def asked_types() -> dict[str, Any]:

@@ -13,6 +13,7 @@ told.
 
 import asyncio
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from uuid import UUID
 import structlog
 
 from runtime import events
+from runtime.agent.boot_order import BootOrder, Down
 from runtime.agent.init_watch import InitWatch
 from runtime.agent.outbox import Outbox
 from runtime.agent.rounds import Rounds, Stuck
@@ -81,6 +83,8 @@ class Watcher:
         self._rounds = Rounds(self._look_at, self._stuck)
         self._repairs = ThreadPoolExecutor(REPAIRS, thread_name_prefix="repair")
         self._repaired: set[UUID] = set()
+        self._has_looked = False
+        self._boot_order = BootOrder(self._repair_now, self._repairs)
 
     def report(self, report: Report) -> None:
         """Any thread. Of one environment only its newest report is kept while the panel is away, and every one
@@ -107,6 +111,7 @@ class Watcher:
                 )
             undo.callback(self._init_watch.close)
             undo.callback(self._repairs.shutdown, wait=False, cancel_futures=True)
+            undo.callback(self._boot_order.stop)
             undo.callback(lambda: [task.cancel() for task in self._tasks])
             self._all()
             self._start(self._take_up())
@@ -277,6 +282,9 @@ class Watcher:
 
     def _repair(self, environment_id: UUID, because: Said) -> None:
         self._repaired.add(environment_id)
+        spec = self._looks.reconciler.known(environment_id).wanted()
+        if spec is not None and self._boot_order.add(Down(environment_id, because, spec.boot)):
+            return
         with suppress(RuntimeError):  # it is the end of the agent
             self._repairs.submit(self._repair_now, environment_id, because)
 
@@ -305,6 +313,9 @@ class Watcher:
         try:
             self._glance = Glance()
             self._rounds.go(known_environments(self._node))
+            if not self._has_looked:
+                self._has_looked = True
+                threading.Thread(target=self._boot_order.go, name="boot order", daemon=True).start()
             self._looks.reconciler.sweep()
             if time.monotonic() > self._clean_at:
                 self._clean_at = time.monotonic() + CLEAN_UP_EVERY_S

@@ -158,6 +158,15 @@ class RestartPolicy(Message):
     """The delay doubles from first to max, and starts over after ten minutes of running."""
 
 
+class Boot(Message):
+    """When its turn is, at a start of its node."""
+
+    order: Annotated[int, Field(ge=0, le=1000)] = 0
+    """The higher, the earlier; those of one order start together."""
+    delay_s: Annotated[float, Field(ge=0, le=600)] = 0.0
+    """Those of a lower order wait so long after it has started."""
+
+
 class Credentials(Message):
     """How root gets in. Applied when `revision` is newer than what the node last applied."""
 
@@ -202,6 +211,7 @@ class EnvironmentSpec(Message):
     devices: Annotated[tuple[Device, ...], Field(max_length=len(Device))] = ()
     """Given at the next start."""
     restart: RestartPolicy = RestartPolicy()
+    boot: Boot = Boot()
     boots: Annotated[int, Field(ge=0)] = 0
     """Counts asked-for restarts: a higher number than the node last booted means stop, then start."""
     installs: Annotated[int, Field(ge=0)] = 0

@@ -16,7 +16,7 @@ from panel.audit.services import record
 from panel.contract_input import parse_limits
 from panel.environments import placement
 from panel.environments.models import Environment
-from panel.environments.options import of_the_node
+from panel.environments.options import of_the_node, whole
 from panel.environments.selectors import seen_by
 from panel.environments.services.checks import refuse_taken_name
 from panel.environments.specs import spec_of
@@ -342,7 +342,7 @@ def audited(environment: Environment) -> dict[str, Any]:
         "kind": environment.kind,
         "kernel": environment.kernel,
         "desired_state": str(environment.desired_state),
-        **environment.intent,
+        **whole(environment.intent),
         "ssh_keys": len(environment.ssh_keys),
         "credentials_revision": environment.credentials_revision,
     }

@@ -18,6 +18,7 @@ from panel.rights.actor import Actor
 from panel.tenancy.lifecycle import schedule_deletion
 from panel.tenants.models import Tenant
 from runtime.contract import ObservedState
+from runtime.contract.environment import Boot
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -65,6 +66,8 @@ def test_each_field_of_the_document_has_its_line() -> None:
         {"restart": {"mode": "always"}},
         {"stop_timeout_s": 30},
         {"protected": False},
+        {"boot": {"order": 0}},
+        {"boot": {"order": 0, "delay_s": 0}},
         {"ssh_keys": []},
         {"description": ""},
         {"tags": []},
@@ -191,3 +194,35 @@ def test_the_document_of_the_api_has_them_all(tenant: Tenant) -> None:
     schemas = client.get("/api/v1/openapi.json").json()["components"]["schemas"]
     for schema in ("NewEnvironment", "EnvironmentToChange", "ChangedEnvironment"):
         assert set(OPTIONS) <= set(schemas[schema]["properties"]), schema
+
+
+def test_boot_order_and_delay_reach_the_node_by_page_and_api(row: Environment, tenant: Tenant) -> None:
+    client = Client(headers=factories.bearer(factories.administrator(), None, "*"))
+    path = f"/api/v1/environments/{row.pk}"
+    for wrong in ({"order": 1001}, {"order": -1}, {"delay_s": 601}, {"order": "first"}, {"first": True}):
+        answer = client.patch(path, {"boot": wrong}, content_type="application/json")
+        assert answer.status_code == 422, wrong
+        assert "boot" in answer.json()["field"]
+    assert client.patch(path, {"boot": {"order": 7}}, content_type="application/json").status_code == 202
+    row = started(row)
+    browser = Client()
+    browser.force_login(factories.member(tenant).user, "allauth.account.auth_backends.AuthenticationBackend")
+    page = f"/environments/{row.pk}/settings"
+    assert 'name="boot.order" value="7"' in browser.get(page).content.decode()
+    form = {"boot.order": "7", "boot.delay_s": "2.5"}
+    assert browser.post(f"{page}/options", form).status_code == 302
+    row.refresh_from_db()
+    assert spec_of(row).boot == Boot(order=7, delay_s=2.5)
+    assert client.get(path).json()["pending_restart"] == {}
+
+
+def test_an_option_that_came_after_a_row_was_written_counts_as_not_asked_for(
+    row: Environment, root: Actor
+) -> None:
+    del row.intent["boot"]
+    row.save(update_fields=["intent"])
+    before = state_of(row)
+    assert services.update_environment(root, row.pk, {"boot": {"order": 0}}).operation is None
+    assert state_of(row) == before
+    assert services.update_environment(root, row.pk, {"boot": {"delay_s": 3.0}}).operation is not None
+    assert spec_of(Environment.objects.get(pk=row.pk)).boot == Boot(delay_s=3)
