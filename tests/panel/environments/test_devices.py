@@ -15,6 +15,7 @@ from panel.rights.permissions import Permission
 from panel.tenancy.lifecycle import suspend_tenant
 from panel.tenants.models import Tenant
 from runtime.contract import DesiredState, Device
+from runtime.tenants import laid_over as held
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -124,7 +125,7 @@ def test_what_can_not_be_frozen_is_stopped_with_its_tenant(tenant: Tenant) -> No
     suspend_tenant(factories.administrator(), tenant.pk, how="freeze")
     for row, wanted in ((plain, DesiredState.PAUSED), (own, DesiredState.STOPPED)):
         row.refresh_from_db()
-        assert spec_of(row).desired is wanted
+        assert held(spec_of(row), None).desired is wanted
 
 
 def test_pages_offer_what_the_plan_allows(tenant: Tenant) -> None:
