@@ -51,7 +51,8 @@ _ENABLE_SIMPLE_QUOTA = 4
 _LIMIT_MAX_RFER = 1
 _NO_LIMIT = 2**64 - 1
 
-_ROOT_TREE = 1
+_ROOT_TREE, _QUOTA_TREE = 1, 8
+_QGROUP_RELATION_KEY = 246
 _ROOT_BACKREF_KEY = 144
 _ROOT_REF_KEY = 156
 _SUBVOLUME_INODE = 256
@@ -399,6 +400,29 @@ def limit_qgroup(mount_point: Path, qgroup: int, maximum_bytes: int | None) -> N
     value = _NO_LIMIT if maximum_bytes is None else maximum_bytes
     with _directory(mount_point) as fd:
         _ioctl(fd, _QGROUP_LIMIT, struct.pack("=6Q", qgroup, _LIMIT_MAX_RFER, value, 0, 0, 0))
+
+
+def members(mount_point: Path, qgroup: int) -> int:
+    """How many subvolumes a group of level 1 has in it, as of the last commit; those that were deleted and
+    aren't cleaned yet count, since their groups stay."""
+    count, lowest = 0, 0
+    with _directory(mount_point) as fd:
+        while True:
+            key = struct.pack(
+                "=QQQQQQQIIII4Q",
+                *(_QUOTA_TREE, qgroup, qgroup, lowest, qgroup_id(1, 0) - 1, 0, _NO_LIMIT),
+                *(_QGROUP_RELATION_KEY, _QGROUP_RELATION_KEY, 4096, 0, 0, 0, 0, 0),
+            )
+            answer = _ioctl(fd, _TREE_SEARCH, key + bytes(4096 - len(key)))
+            found = struct.unpack_from("=I", answer, 64)[0]
+            if found == 0:
+                return count
+            at = 104
+            for _ in range(found):
+                _, _, offset, _, length = struct.unpack_from("=QQQII", answer, at)
+                at += 32 + length
+                lowest = offset + 1
+            count += found
 
 
 class QuotaTable:

@@ -30,6 +30,11 @@ from runtime.storage.snapshots import Snapshots
 MIB = 2**20
 #: Left free in the pool for metadata before a new root volume is made.
 RESERVE_BYTES = 256 * MIB
+#: Subvolumes that root inside may have, with the option `nesting`: each holds some 4 KiB of the kernel's memory
+#: that nobody is charged for. Who has more gets no further room on his disk until he has fewer, so makes none.
+MOST_SUBVOLUMES = 4096
+#: Left to him all the same, once, to delete in: a group at its very limit refuses that too.
+CROWDED_ROOM_BYTES = 64 * MIB
 OLD_ROOT = "old"
 #: What was installed, on the root's own top directory. Root inside neither sees nor sets trusted.*: xattr(7).
 STAMP = "trusted.wadah.installed"
@@ -226,7 +231,7 @@ class RootVolume(Resource):
                     btrfs.create_qgroup(store, tenant)
                 btrfs.create_qgroup(store, group)
                 btrfs.assign_qgroup(store, group, tenant)
-        wanted = spec.limits.disk_mb * MIB + extra_bytes
+        wanted = self._bound(spec) + extra_bytes
         if quotas.limit_bytes(1, number) != wanted:
             btrfs.limit_qgroup(store, group, wanted)
         self._limit_tenant(spec)
@@ -240,6 +245,18 @@ class RootVolume(Resource):
     def hold(self, specs: Sequence[EnvironmentSpec]) -> None:
         if self.quotas.used_bytes(2, self.number(specs[0].tenant_id)) is not None:
             self._limit_tenant(specs[0])
+
+    def _bound(self, spec: EnvironmentSpec) -> int:
+        """Bytes that its group may hold. While it has too many subvolumes, what it held when that was seen."""
+        wanted, number = spec.limits.disk_mb * MIB, self.number(spec.id)
+        if not spec.security.nesting:
+            return wanted
+        if _stamp(self.node.root_volume(spec.id)) not in (_stamp_of(spec), None):
+            return wanted  # another root is being made
+        if btrfs.members(self.node.store, btrfs.qgroup_id(1, number)) <= MOST_SUBVOLUMES:
+            return wanted
+        now = self.quotas.limit_bytes(1, number) or wanted
+        return min(wanted, now, self.used_bytes(spec.id) + CROWDED_ROOM_BYTES)
 
     def _note(self, environment_id: UUID) -> Path:
         """Says which root was once whole: one that then isn't there was lost, and no new one takes its place
@@ -375,7 +392,7 @@ class RootVolume(Resource):
             return drift.old_root_left()
         if self.snapshots.missing(spec) or self.snapshots.surplus(spec):
             return drift.other_snapshots()
-        if self.quotas.limit_bytes(1, self.number(spec.id)) != spec.limits.disk_mb * MIB:
+        if self.quotas.limit_bytes(1, self.number(spec.id)) != self._bound(spec):
             return drift.disk_limit_changed()
         return None
 

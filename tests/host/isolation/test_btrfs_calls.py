@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from runtime.contract import EnvironmentSpec, Limits, SecurityProfile
+from runtime.engine import Engine
 from runtime.host import btrfs
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
@@ -16,6 +17,8 @@ from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
 from tests.host.support.inside import attempt, sh
 from tests.host.support.laboratory import inside
+from tests.host.support.node import Specs
+from tests.host.support.waiting import wait_until
 
 MIB = 2**20
 Small = Callable[[int], EnvironmentSpec]
@@ -116,6 +119,57 @@ def test_b08_no_subvolume_chooses_its_quota_group(
     held = sum(one.stat().st_blocks for one in node.root_volume(spec.id).glob("hidden/fill")) * 512
     assert 30 * MIB <= held <= 49 * MIB
     assert RootVolume(node).used_bytes(neighbour.id) - theirs < MIB
+
+
+def _many(at_most: int) -> int:
+    """How many subvolumes root inside makes now."""
+    import ctypes
+    import os
+    import struct
+
+    libc, made, turn = ctypes.CDLL(None, use_errno=True), 0, os.getpid()
+    at = os.open("/", os.O_RDONLY)
+    for number in range(at_most):
+        words = struct.pack("=q4088s", 0, f"many-{turn}-{number}".encode())
+        made += (
+            libc.ioctl(at, 1 << 30 | 4096 << 16 | 0x94 << 8 | 14, ctypes.create_string_buffer(words, 4096)) == 0
+        )
+    return made
+
+
+def test_b04_subvolumes_beyond_a_number_get_no_room(
+    node: Node, engine: Engine, specs: Specs, small: Small, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the option, 115,000 in 40 s held 472 MB of the kernel's memory; the disk alone was their bound."""
+    monkeypatch.setattr("runtime.resources.volume.MOST_SUBVOLUMES", 30)
+    monkeypatch.setattr("runtime.resources.volume.CROWDED_ROOM_BYTES", MIB)
+    spec, volume = small(1), RootVolume(node)
+
+    def looked_at() -> int:
+        btrfs.sync(node.store)
+        engine.reconcile()
+        return btrfs.members(node.store, btrfs.qgroup_id(1, volume.number(spec.id)))
+
+    assert inside(node, spec, _many, 20) == 20
+    assert looked_at() == 21
+    assert inside(node, spec, _many, 60) == 60, "they are too many, and nobody has looked yet"
+    looked_at()
+    sh(node, spec, "rmdir /many-*-1")
+    for _ in range(4):
+        inside(node, spec, _many, 100)
+        looked_at()
+    assert looked_at() < 200
+    spec = specs.change(spec, generation=spec.generation + 1, installs=1)
+    report = engine.apply(spec)
+    assert report is not None
+    assert not report.code, report.message
+
+    def has_room() -> bool:
+        looked_at()
+        return volume.quotas.limit_bytes(1, volume.number(spec.id)) == spec.limits.disk_mb * MIB
+
+    wait_until(has_room, "its room", within_s=60)
+    assert inside(node, spec, _many, 5) == 5
 
 
 def test_b08_subvolumes_and_snapshots_that_it_may_make_count_as_its_own(node: Node, small: Small) -> None:
