@@ -114,9 +114,10 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
     # to the browser --------------------------------------------------------------------------
 
     async def _from_agent(self) -> None:
-        assert self.agent is not None
+        agent = self.agent
+        assert agent is not None
         try:
-            async for message in self.agent:
+            async for message in agent:
                 if isinstance(message, bytes):
                     await self.send(bytes_data=message)
                 else:
@@ -124,7 +125,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         except ConnectionClosed:
             log.info("agent went away", environment=str(self.environment_id))
         with suppress(RuntimeError):  # the browser has closed in this moment
-            await self.close(self.agent.close_code or NODE_AWAY)
+            await self.close(agent.close_code or NODE_AWAY)
 
     # from the browser ------------------------------------------------------------------------
 
@@ -138,8 +139,9 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
             await self._take_turn()
         elif text_data is None or len(text_data) > CONTROL_BYTES:
             return
-        with suppress(ConnectionClosed):
-            await self.agent.send(bytes_data if bytes_data is not None else text_data or "")
+        if self.agent is not None:  # he may have been shut out meanwhile
+            with suppress(ConnectionClosed):
+                await self.agent.send(bytes_data if bytes_data is not None else text_data or "")
 
     async def _say(self, code: str, message: str) -> None:
         await self.send(text_data=json.dumps({"type": "error", "code": code, "message": message}))
@@ -170,9 +172,24 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         else:
             self.doubt.cleared()
         if not good:
+            self._end_tasks()
+            await self._let_go()  # first: a client need not answer the closing frame, and may go on to type
             with suppress(RuntimeError):
                 await self.close(CLOSED_BY_RIGHTS)
         return good
+
+    def _end_tasks(self) -> None:
+        for task in self.tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    async def _let_go(self) -> None:
+        """Of the node's end; a no-op when that is gone."""
+        agent, self.agent = self.agent, None
+        if agent is not None:
+            with suppress(RedisError, OSError):
+                await self.channel_layer.group_discard(RIGHTS_GROUP, self.channel_name)
+            await agent.close()
 
     async def wadah_rights(self, message: dict[str, Any]) -> None:
         if self.user is not None and message.get("user") in (None, str(self.user)):
@@ -182,13 +199,8 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         """Events for everybody also come by the group of rights; they are none of a console's business."""
 
     async def disconnect(self, code: int) -> None:
-        for task in self.tasks:
-            if task is not asyncio.current_task():
-                task.cancel()
+        self._end_tasks()
         if self.user is not None:
             PLACES.give_back(self.user, self.tenant_id)
             self.user = None
-        if self.agent is not None:
-            with suppress(RedisError, OSError):
-                await self.channel_layer.group_discard(RIGHTS_GROUP, self.channel_name)
-            await self.agent.close()
+        await self._let_go()

@@ -78,6 +78,29 @@ def test_a_removed_member_s_sockets_close(row: Environment) -> None:
     assert run(watch, lowered, lambda: rows.update(role="viewer")) == 4401
 
 
+def test_who_ignores_that_he_was_shut_out_types_nothing_more(row: Environment) -> None:
+    """A client need not answer the frame that closes its socket; what it sends after that goes nowhere."""
+    member = factories.member(row.tenant, "operator")
+    client = browser(member)
+
+    async def go_on() -> list[bytes]:
+        async with Node().listening() as node:
+            console = socket(f"/ws/environments/{row.pk}/console", client)
+            assert await console.connect(timeout=30) == (True, None)
+            await console.send_to(bytes_data=b"before")
+            async with asyncio.timeout(30):
+                while not node.typed:  # noqa: ASYNC110 (the other end's)
+                    await asyncio.sleep(0.01)
+            await database_sync_to_async(Membership.objects.filter(user=member.user).delete)()
+            assert await closed_with(console) == 4401
+            for _ in range(20):
+                await console.send_to(bytes_data=b"after")
+                await asyncio.sleep(0.01)
+            return node.typed
+
+    assert run(go_on) == [b"before"]
+
+
 def test_events_of_a_tenant_stop_with_the_membership(row: Environment) -> None:
     """F04: the socket stays for his other tenants, but hears nothing of this one any more."""
     from panel.live.consumer import _groups
