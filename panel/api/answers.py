@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field, create_model
 
 from panel.api import answers_people as people
 from panel.api import answers_provider as provider
+from panel.api import answers_storage as storage
 from panel.api.answer import Answer, List
 from panel.environments.document import Intent
 from panel.environments.states import State
@@ -236,56 +237,7 @@ class Terminal(Answer):
     viewers: int
 
 
-class Snapshot(Answer):
-    id: UUID
-    environment: UUID
-    name: str
-    state: Literal["making", "ready", "going"]
-    reason: Literal["asked", "restore", "schedule"]
-    image: str = Field(description="What the root was made from at that time.")
-    created_at: datetime
-    made_at: datetime | None = Field(description="When the node said that it is there.")
-
-
-class Keep(Answer):
-    last: int
-    hourly: int
-    daily: int
-    weekly: int
-    monthly: int
-
-
-class Schedule(Answer):
-    id: UUID
-    environment: UUID
-    tenant: UUID
-    cron: str = Field(description="crontab(5), by the clock of the tenant's time zone.")
-    keep: Keep = Field(description="The newest of each of so many last ones, hours, days, weeks and months.")
-    is_on: bool
-    next_at: datetime | None
-    last_at: datetime | None
-    problem: str = Field(description="Why the last one was not taken; empty when it was.")
-
-
-class FileEntry(Answer):
-    name: str = Field(description="Bytes that are no UTF-8 stand as U+FFFD.")
-    name64: str = Field(description="The name's own bytes, base64.")
-    type: Literal["file", "directory", "link", "other"]
-    size: int
-    mode: str
-    uid: int = Field(description="As inside.")
-    gid: int
-    changed_at: datetime
-    target: str | None = Field(description="Of a link.")
-
-
-class FilePage(Answer):
-    items: list[FileEntry]
-    total: int
-    next: str | None = Field(description="For `after`; null at the end.")
-
-
-class TakenSnapshot(Snapshot):
+class TakenSnapshot(storage.Snapshot):
     operation: Operation | None
 
 
@@ -317,14 +269,17 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "environments_operations": List[ListedOperation],
     "environments_exec": Executed,
     "environments_terminals": List[Terminal],
-    "snapshots_list": List[Snapshot],
+    "snapshots_list": List[storage.Snapshot],
     "snapshots_create": TakenSnapshot,
-    "snapshots_get": Snapshot,
-    "files_list": FilePage,
-    "schedules_list": List[Schedule],
-    "schedules_create": Schedule,
-    "schedules_get": Schedule,
-    "schedules_update": Schedule,
+    "snapshots_get": storage.Snapshot,
+    "files_list": storage.FilePage,
+    "files_put": storage.PutFile,
+    "snapshots_changes": storage.Changes,
+    "snapshots_put_back": storage.PutBack,
+    "schedules_list": List[storage.Schedule],
+    "schedules_create": storage.Schedule,
+    "schedules_get": storage.Schedule,
+    "schedules_update": storage.Schedule,
     **{f"snapshots_{name}": ChangedEnvironment for name in ("delete", "restore", "clone")},
     "operations_list": List[ListedOperation],
     "operations_get": Operation,
@@ -376,7 +331,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "audit_list": List[provider.AuditRecord],
 }
 #: They answer with no document: a text, a stream of lines.
-NO_DOCUMENT = frozenset({"environments_console_log", "audit_export", "files_content"})
+NO_DOCUMENT = frozenset({"environments_console_log", "audit_export", "files_archive", "files_content"})
 
 
 def _name(model: type[BaseModel]) -> str:

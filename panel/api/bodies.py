@@ -41,6 +41,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "schedules_update": {"is_on": False},
     "snapshots_restore": {"keep_current": True},
+    "snapshots_put_back": {"path": "/etc/fstab"},
     "snapshots_clone": {"name": "web-1-copy"},
     "tenants_create": {
         "name": "Acme",

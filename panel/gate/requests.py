@@ -7,6 +7,7 @@ from django.http.request import UnreadablePostError
 from django.template.loader import get_template
 from django.utils.translation import gettext as _
 
+from panel.gate.archives import FILE
 from panel.gate.archives import ROUTES as ARCHIVES
 from panel.gate.text import first_unusable, is_usable, sentence
 from panel.http.problem import problem
@@ -42,7 +43,10 @@ def _refusal(request: HttpRequest) -> HttpResponse | None:
         odd = _odd_field(request)
     if odd is not None:
         return refuse(request, 400, "unusable_text", sentence(), odd)
-    if is_api and request.path_info not in ARCHIVES and not _is_json(request):
+    takes_bytes = request.path_info in ARCHIVES or (
+        request.method == "PUT" and FILE.fullmatch(request.path_info)
+    )
+    if is_api and not takes_bytes and not _is_json(request):
         text = _("The body is JSON, with Content-Type: application/json.")
         return refuse(request, 415, "not_json", text, "Content-Type")
     return None

@@ -5,12 +5,10 @@ Awaited, never waited for by a thread: a command may take ten minutes, and the r
 
 import asyncio
 import json
-from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 import h11
@@ -18,7 +16,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from panel import words
-from panel.errors import Conflict, NodeAway, NotFound, Refused, TooMany
+from panel.errors import Conflict, NodeAway, Refused, TooMany
 from panel.nodes.models import Node
 from panel.said import read, shown
 from runtime.contract import Purpose, Ticket
@@ -34,12 +32,14 @@ class _Exchange:
         self._reader, self._writer = reader, writer
         self._protocol = h11.Connection(h11.CLIENT)
 
-    async def ask(self, method: str, path: str, ticket: str, body: bytes = b"") -> int:
+    async def ask(
+        self, method: str, path: str, ticket: str, body: bytes = b"", kind: str = "application/json"
+    ) -> int:
         """Sends it; the answer's status."""
         headers = [
             ("Host", "agent"),
             ("Authorization", f"Bearer {ticket}"),
-            ("Content-Type", "application/json"),
+            ("Content-Type", kind),
             ("Content-Length", str(len(body))),
             ("Connection", "close"),
         ]
@@ -131,57 +131,19 @@ class Agent:
         """What its console printed, in pieces; `form`: `text` or `cast`. Raises `NodeAway` at once."""
         ticket = self.ticket(environment_id, Purpose.CONSOLE, user, read_only=True, tenant_id=tenant_id)
         path = f"/v1/environments/{environment_id}/console/log?format={form}"
+        return await self.stream(path, ticket)
+
+    async def stream(self, path: str, ticket: str, *, timeout_s: float = _ANSWER_S) -> AsyncIterator[bytes]:
+        """What the agent answers, in pieces. Raises what it refused, and `NodeAway`, at once."""
         async with AsyncExitStack() as stack:
             with self._or_away():
-                async with asyncio.timeout(_ANSWER_S):
+                async with asyncio.timeout(timeout_s):
                     exchange = await stack.enter_async_context(self._exchange())
                     status = await exchange.ask("GET", path, ticket)
+                    text = b"" if status == 200 else b"".join([piece async for piece in exchange.pieces()])
+                document = json.loads(text or b"{}")
             if status != 200:
-                raise self._away()
-            return _with(stack.pop_all(), exchange.pieces())
-        raise AssertionError  # for types: the stack swallows nothing
-
-    async def files(
-        self,
-        environment_id: UUID,
-        snapshot: UUID,
-        path: bytes,
-        *,
-        after: bytes,
-        most: int,
-        user: str,
-        tenant_id: UUID,
-    ) -> dict[str, Any]:
-        """A page of a directory of a snapshot: `{"entries", "total", "next"}`.
-
-        Raises `NotFound` and `NodeAway`.
-        """
-        query = urlencode({"path": b64encode(path), "after": b64encode(after), "most": most})
-        ticket = self.ticket(environment_id, Purpose.FILES, user, read_only=True, tenant_id=tenant_id)
-        at = f"/v1/environments/{environment_id}/snapshots/{snapshot}/files?{query}"
-        try:
-            return await self._ask("GET", at, ticket)
-        except Refused as refusal:
-            if refusal.code == "not_found":
-                raise NotFound(_("This directory")) from refusal
-            raise
-
-    async def content(
-        self, environment_id: UUID, snapshot: UUID, path: bytes, *, user: str, tenant_id: UUID
-    ) -> AsyncIterator[bytes]:
-        """One file of a snapshot, in pieces. Raises `NotFound`, and `NodeAway` at once."""
-        ticket = self.ticket(environment_id, Purpose.FILES, user, read_only=True, tenant_id=tenant_id)
-        query = urlencode({"path": b64encode(path)})
-        at = f"/v1/environments/{environment_id}/snapshots/{snapshot}/content?{query}"
-        async with AsyncExitStack() as stack:
-            with self._or_away():
-                async with asyncio.timeout(_ANSWER_S):
-                    exchange = await stack.enter_async_context(self._exchange())
-                    status = await exchange.ask("GET", at, ticket)
-            if status == 404:
-                raise NotFound(_("This file"))
-            if status != 200:
-                raise self._away()
+                raise self._away() if status >= 500 else _refusal(status, document)
             return _with(stack.pop_all(), exchange.pieces())
         raise AssertionError  # for types: the stack swallows nothing
 
@@ -218,6 +180,12 @@ class Agent:
         timeout_s: float = _ANSWER_S,
     ) -> dict[str, Any]:
         data = b"" if body is None else json.dumps(body).encode()
+        return await self.ask(method, path, ticket, data, timeout_s=timeout_s)
+
+    async def ask(
+        self, method: str, path: str, ticket: str, data: bytes = b"", *, timeout_s: float = _ANSWER_S
+    ) -> dict[str, Any]:
+        """The agent's document. Raises what it refused, and `NodeAway`."""
         with self._or_away():
             async with asyncio.timeout(timeout_s), self._exchange() as exchange:
                 status = await exchange.ask(method, path, ticket, data)

@@ -126,11 +126,11 @@ def clone(request: HttpRequest, pk: str, snapshot: str, payload: Clone) -> Statu
     return accepted(request, changed)
 
 
-# files of a snapshot --------------------------------------------------------------------------------
+# files ----------------------------------------------------------------------------------------------
 
 
 class Files(Parameters):
-    snapshot: str = Field(default="", description="Whose files; needed.")
+    snapshot: str = Field(default="", description="Whose files; empty: the environment's, as they are now.")
     path: str = Field(default="", description="As inside; empty: the top.")
     path64: str = Field(default="", description="In place of `path`: base64 of its bytes.")
 
@@ -140,9 +140,35 @@ class FilesPage(Files):
     limit: int = Field(default=200, ge=1, le=1000)
 
 
+class ThisFile(Parameters):
+    path: str = Field(default="", description="As inside.")
+    path64: str = Field(default="", description="In place of `path`: base64 of its bytes.")
+
+
+class FileToDelete(ThisFile):
+    recursive: bool = Field(default=False, description="A directory with all that is in it.")
+
+
+class Compared(Parameters):
+    to: str = Field(default="", description="Another snapshot; empty: the environment as it is now.")
+    limit: int = Field(default=1000, ge=1, le=5000)
+
+
+class PathToPutBack(Input):
+    path: str = ""
+    path64: str = ""
+
+
+def _answered(request: HttpRequest, asked: files.Asked) -> HttpResponse:
+    async def answer() -> HttpResponse:
+        return document(await asked.result())
+
+    return promised(request, answer, asked.place)
+
+
 @router.get("/{pk}/files", response=Json, operation_id="files_list")
 def list_files(request: HttpRequest, pk: str, page: Query[FilesPage]) -> HttpResponse:
-    """A directory of a snapshot, by name."""
+    """A directory, by name."""
     asked = files.list_files(
         actor(request),
         uuid_of(pk, WHAT),
@@ -152,24 +178,62 @@ def list_files(request: HttpRequest, pk: str, page: Query[FilesPage]) -> HttpRes
         after=page.after,
         most=page.limit,
     )
-
-    async def answer() -> HttpResponse:
-        return document(await asked.result())
-
-    return promised(request, answer, asked.place)
+    return _answered(request, asked)
 
 
 @router.get("/{pk}/files/content", response={200: None}, operation_id="files_content")
 def file_content(request: HttpRequest, pk: str, file: Query[Files]) -> HttpResponse:
-    """One file of a snapshot, byte for byte, as an attachment."""
-    found = files.download_file(
-        actor(request),
-        uuid_of(pk, WHAT),
-        file.snapshot,
-        file.path,
-        file.path64,
-    )
+    """One file, byte for byte, as an attachment."""
+    found = files.download_file(actor(request), uuid_of(pk, WHAT), file.snapshot, file.path, file.path64)
     return promised(request, found.answer, found.place)
+
+
+@router.get("/{pk}/files/archive", response={200: None}, operation_id="files_archive")
+def file_archive(request: HttpRequest, pk: str, file: Query[Files]) -> HttpResponse:
+    """A directory with all that is in it, as a tar archive."""
+    found = files.download_archive(actor(request), uuid_of(pk, WHAT), file.snapshot, file.path, file.path64)
+    return promised(request, found.answer, found.place)
+
+
+@router.put("/{pk}/files/content", response=Json, operation_id="files_put")
+def put_file(request: HttpRequest, pk: str, file: Query[ThisFile]) -> HttpResponse:
+    """The body is the file's content, as application/octet-stream, of 1 MiB at most. Its directory is there;
+    a file that is there keeps owner and mode. It runs or not."""
+    asked = files.put_file(actor(request), uuid_of(pk, WHAT), file.path, file.path64, request.body)
+    return _answered(request, asked)
+
+
+@router.delete("/{pk}/files/content", response={204: None}, operation_id="files_delete")
+def delete_file(request: HttpRequest, pk: str, file: Query[FileToDelete]) -> HttpResponse:
+    """A file, a link or an empty directory."""
+    asked = files.delete_file(
+        actor(request), uuid_of(pk, WHAT), file.path, file.path64, recursive=file.recursive
+    )
+
+    async def answer() -> HttpResponse:
+        await asked.result()
+        return HttpResponse(status=204)
+
+    return promised(request, answer, asked.place)
+
+
+@router.get("/{pk}/snapshots/{snapshot}/changes", response=Json, operation_id="snapshots_changes")
+def changes(request: HttpRequest, pk: str, snapshot: str, asked: Query[Compared]) -> HttpResponse:
+    """What was added, changed and removed after it, and packages that have another version."""
+    found = files.changes(
+        actor(request), uuid_of(pk, WHAT), uuid_of(snapshot, _THIS), asked.to, most=asked.limit
+    )
+    return _answered(request, found)
+
+
+@router.post("/{pk}/snapshots/{snapshot}/put-back", response=Json, operation_id="snapshots_put_back")
+def put_back(request: HttpRequest, pk: str, snapshot: str, payload: PathToPutBack) -> HttpResponse:
+    """A file or directory of it, into the environment as it is now, running or not. What was added to a
+    directory since stays in it."""
+    asked = files.put_back(
+        actor(request), uuid_of(pk, WHAT), uuid_of(snapshot, _THIS), payload.path, payload.path64
+    )
+    return _answered(request, asked)
 
 
 # schedules ----------------------------------------------------------------------------------------

@@ -1,9 +1,12 @@
-"""Files of a snapshot: looked at, and downloaded one by one. The node reads them; nothing is kept here."""
+"""Files of an environment and of its snapshots: looked at, downloaded, compared, put back, written, deleted.
+
+The node does it; nothing is kept here.
+"""
 
 import posixpath
 from base64 import b64decode
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -16,14 +19,18 @@ from django.utils.translation import gettext as _
 from panel.audit.services import record
 from panel.environments.models import Environment
 from panel.environments.selectors import living_one
-from panel.errors import Invalid, NotFound
-from panel.nodes.agent import Agent
+from panel.environments.trash import refuse_trashed
+from panel.errors import Conflict, Invalid, NotFound
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.serving.shares import DOWNLOADS, LOOKS, Place
-from panel.storage.models import Snapshot
+from panel.serving.shares import DOWNLOADS, LOOKS, Place, Shares
+from panel.storage.node_files import NodeFiles
 from panel.storage.services import ready_snapshot
+from panel.tenants.selectors import refuse_suspended
+from runtime.contract import DesiredState
 
+#: Of one file that is written: the front takes bodies of 2 MB.
+MOST_UPLOAD_BYTES = 2**20
 _LONGEST = 4095
 
 
@@ -70,21 +77,17 @@ def list_files(
 ) -> Asked:
     """A page of a directory: `{"items", "total", "next"}`. Who may run commands inside may look; `NotFound`,
     `Forbidden`, `TooMany` else."""
-    environment, snapshot = _seen(actor, environment_id, snapshot_id)
-    raw, begin = raw_path(path, path64), raw_path("", after)
-    agent, payer = Agent(environment.node), environment.tenant.payer
+    of, raw, begin = _seen(actor, environment_id, snapshot_id), raw_path(path, path64), raw_path("", after)
 
     async def result() -> dict[str, Any]:
-        found = await agent.files(
-            environment.pk, snapshot.pk, raw, after=begin, most=most, user=actor.name, tenant_id=payer
-        )
+        found = await of.listed(raw, after=begin, most=most)
         return {
             "items": [_shown(one) for one in found["entries"]],
             "total": found["total"],
             "next": found["next"] or None,
         }
 
-    return Asked(result, LOOKS.take(actor, environment.tenant_id, environment.tenant.path))
+    return Asked(result, _place(actor, of.environment, LOOKS))
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:
@@ -109,42 +112,142 @@ def download_file(
     actor: Actor, environment_id: UUID, snapshot_id: str, path: str, path64: str = ""
 ) -> Download:
     """One file as an attachment, whatever is in it: a browser shows none of it. Audited."""
-    environment, snapshot = _seen(actor, environment_id, snapshot_id)
+    of, raw = _seen(actor, environment_id, snapshot_id), raw_path(path, path64)
+    place = _noted(actor, of, "file_read", raw, DOWNLOADS)
+    return Download(lambda: _attachment(of.content(raw), raw, "", "application/octet-stream"), place)
+
+
+def download_archive(
+    actor: Actor, environment_id: UUID, snapshot_id: str, path: str, path64: str = ""
+) -> Download:
+    """A directory with all that is in it, as a tar archive. Audited."""
+    of, raw = _seen(actor, environment_id, snapshot_id), raw_path(path, path64)
+    place = _noted(actor, of, "file_read", raw, DOWNLOADS)
+    return Download(lambda: _attachment(of.archive(raw), raw, ".tar", "application/x-tar"), place)
+
+
+async def _attachment(
+    coming: Awaitable[AsyncIterator[bytes]], path: bytes, ending: str, kind: str
+) -> HttpResponseBase:
+    made = StreamingHttpResponse(await coming, content_type=kind)
+    name = posixpath.basename(path.decode(errors="replace").rstrip("/"))
+    shown = "".join(one for one in name if one.isprintable()) or ("root" if ending else "file")
+    made["Content-Disposition"] = content_disposition_header(True, f"{shown}{ending}") or "attachment"
+    made["Content-Security-Policy"] = "sandbox; default-src 'none'"
+    return made
+
+
+def put_file(actor: Actor, environment_id: UUID, path: str, path64: str, data: bytes) -> Asked:
+    """A small file with this content: `{"size", "is_new"}`. One that is there keeps owner and mode. Audited."""
+    if len(data) > MOST_UPLOAD_BYTES:
+        raise Invalid(
+            _("A file of at most %(most)s bytes is taken here.") % {"most": MOST_UPLOAD_BYTES},
+            code="too_long",
+        )
+    of, raw = _changeable(actor, environment_id), _named(path, path64)
+    return Asked(lambda: of.put(raw, data), _noted(actor, of, "file_put", raw, LOOKS))
+
+
+def delete_file(
+    actor: Actor, environment_id: UUID, path: str, path64: str = "", *, recursive: bool = False
+) -> Asked:
+    """A file, a link or an empty directory; with `recursive` one with all that is in it. Audited."""
+    of, raw = _changeable(actor, environment_id), _named(path, path64)
+
+    async def result() -> dict[str, Any]:
+        await of.delete(raw, recursive=recursive)
+        return {}
+
+    return Asked(result, _noted(actor, of, "file_delete", raw, LOOKS))
+
+
+def put_back(actor: Actor, environment_id: UUID, snapshot_id: UUID, path: str, path64: str = "") -> Asked:
+    """A file or directory as the snapshot has it, into the environment: `{"entries", "skipped"}`. What was
+    added to a directory since stays in it. Audited."""
+    of, raw = _changeable(actor, environment_id), _named(path, path64)
+    of = replace(of, snapshot=ready_snapshot(of.environment, snapshot_id).pk)
+    return Asked(lambda: of.put_back(raw), _noted(actor, of, "file_put_back", raw, LOOKS))
+
+
+def changes(actor: Actor, environment_id: UUID, snapshot_id: UUID, to: str = "", *, most: int = 1000) -> Asked:
+    """What is different in the snapshot `to`, or (empty) in the environment now: `{"items", "counts",
+    "is_whole", "packages"}`. Who may run commands inside may look."""
+    of = _seen(actor, environment_id, str(snapshot_id))
+    other = _seen(actor, environment_id, to).snapshot if to else None
+
+    async def result() -> dict[str, Any]:
+        found = await of.changes(other, most=most)
+        return {
+            "items": [_change(*one) for one in found["changes"]],
+            "counts": found["counts"],
+            "is_whole": found["is_whole"],
+            "packages": [
+                {"name": name, "before": before, "after": after} for name, before, after in found["packages"]
+            ],
+        }
+
+    return Asked(result, _place(actor, of.environment, LOOKS))
+
+
+def _change(what: str, path64: str, sort: str, before: int | None, after: int | None) -> dict[str, Any]:
+    path = b64decode(path64).decode(errors="replace")
+    return {
+        "change": what,
+        "path": path,
+        "path64": path64,
+        "type": sort,
+        "size_before": before,
+        "size": after,
+    }
+
+
+def _seen(actor: Actor, environment_id: UUID, snapshot_id: str) -> NodeFiles:
+    """Of a snapshot, or of the environment itself where none is named."""
+    environment = living_one(actor, environment_id)
+    actor.require(Permission.ENVIRONMENT_EXEC, environment)
+    if not snapshot_id:
+        return NodeFiles(environment, actor.name)
+    try:
+        return NodeFiles(environment, actor.name, ready_snapshot(environment, UUID(snapshot_id)).pk)
+    except ValueError as error:
+        raise NotFound(_("This snapshot")) from error
+
+
+def _changeable(actor: Actor, environment_id: UUID) -> NodeFiles:
+    of = _seen(actor, environment_id, "")
+    refuse_suspended(of.environment.tenant)
+    refuse_trashed(of.environment)
+    if of.environment.desired_state == DesiredState.DELETED:
+        raise Conflict(_("This environment is being deleted."), code="deleting")
+    return of
+
+
+def _named(path: str, path64: str) -> bytes:
     raw = raw_path(path, path64)
-    agent, payer = Agent(environment.node), environment.tenant.payer
-    place = DOWNLOADS.take(actor, environment.tenant_id, environment.tenant.path)
-    shown = raw.decode(errors="replace")
+    if not raw.strip(b"/"):
+        raise Invalid(_("Say which file or directory."), field="path")
+    return raw
+
+
+def _place(actor: Actor, environment: Environment, shares: Shares) -> Place:
+    return shares.take(actor, environment.tenant_id, environment.tenant.path)
+
+
+def _noted(actor: Actor, of: NodeFiles, what: str, path: bytes, shares: Shares) -> Place:
+    place = _place(actor, of.environment, shares)
+    after = {"path": path.decode(errors="replace")[:400]}
+    if of.snapshot is not None:
+        after["snapshot"] = str(of.snapshot)
     try:
         with transaction.atomic():
             record(
                 actor,
-                "snapshot.read",
-                tenant_id=environment.tenant_id,
-                target=environment,
-                after={"snapshot": str(snapshot.pk), "path": shown[:400]},
+                f"environment.{what}",
+                tenant_id=of.environment.tenant_id,
+                target=of.environment,
+                after=after,
             )
     except BaseException:
         place.give_back()
         raise
-
-    async def answer() -> HttpResponseBase:
-        pieces = await agent.content(environment.pk, snapshot.pk, raw, user=actor.name, tenant_id=payer)
-        made = StreamingHttpResponse(pieces, content_type="application/octet-stream")
-        name = posixpath.basename(shown.rstrip("/")) or "file"
-        shown_name = "".join(one for one in name if one.isprintable()) or "file"
-        made["Content-Disposition"] = content_disposition_header(True, shown_name) or "attachment"
-        made["Content-Security-Policy"] = "sandbox; default-src 'none'"
-        return made
-
-    return Download(answer, place)
-
-
-def _seen(actor: Actor, environment_id: UUID, snapshot_id: str) -> tuple[Environment, Snapshot]:
-    environment = living_one(actor, environment_id)
-    actor.require(Permission.ENVIRONMENT_EXEC, environment)
-    if not snapshot_id:
-        raise Invalid(_("Say of which snapshot."), field="snapshot")
-    try:
-        return environment, ready_snapshot(environment, UUID(snapshot_id))
-    except ValueError as error:
-        raise NotFound(_("This snapshot")) from error
+    return place

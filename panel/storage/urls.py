@@ -8,6 +8,7 @@ urlpatterns = [
     path(_ONE, views.snapshots, name="environment-snapshots"),
     path(f"{_ONE}/take", views.take, name="snapshot-take"),
     path(f"{_ONE}/<uuid:snapshot_id>/files", views.files, name="snapshot-files"),
+    path(f"{_ONE}/<uuid:snapshot_id>/changes", views.changes, name="snapshot-changes"),
     path(f"{_ONE}/schedule", views.set_schedule, name="schedule-set"),
     path(f"{_ONE}/schedule/delete", views.delete_schedule, name="schedule-delete"),
     path(f"{_ONE}/<uuid:snapshot_id>/restore", views.restore, name="snapshot-restore"),

@@ -88,6 +88,18 @@ def files(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> Http
     return page(request, "storage/files.html", {**context_of(request, row, "snapshots"), "snapshot": snapshot})
 
 
+@require_safe
+@signed_in
+def changes(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> HttpResponse:
+    """What changed since a snapshot; the page's script asks for it."""
+    row = get(request, environment_id)
+    request.actor.require(Permission.ENVIRONMENT_EXEC, row)
+    snapshot = services.ready_snapshot(row, snapshot_id)
+    others = Snapshot.objects.wanted().filter(environment=row).exclude(made_at=None).exclude(pk=snapshot.pk)
+    context = {"snapshot": snapshot, "others": others.order_by("-created_at")}
+    return page(request, "storage/changes.html", {**context_of(request, row, "snapshots"), **context})
+
+
 @require_POST
 @signed_in
 def restore(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> HttpResponse:

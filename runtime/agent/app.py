@@ -2,15 +2,12 @@
 
 import asyncio
 import codecs
-import os
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import asdict
 from functools import partial
-from io import FileIO
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import structlog
@@ -21,6 +18,9 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from runtime.agent.bodies import body_of
+from runtime.agent.files import FileRoutes
+from runtime.agent.locks import Locks
 from runtime.agent.session import Session
 from runtime.agent.streams import Streams, TooMany
 from runtime.agent.tickets import TicketOffice, TicketRefused
@@ -31,7 +31,6 @@ from runtime.contract import Purpose, Ticket
 from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.node import Node
-from runtime.storage.files import MOST_ENTRIES, Files
 
 log = structlog.get_logger()
 
@@ -48,7 +47,6 @@ READS = 2
 #: A command is begun by one turn of its tenant at a time. Beginning takes the OCI runtime so long, all of it
 #: processor time of the node's own; what it does afterwards is the environment's.
 BEGIN_S = 0.02
-PIECE_BYTES = 256 * 1024
 MAX_BODY_BYTES = 2 * STDIN_BYTES
 _STATUS = {
     "ticket_refused": 401,
@@ -58,6 +56,9 @@ _STATUS = {
     "too_many": 429,
     "bad_command": 422,
     "bad_name": 422,
+    **dict.fromkeys(
+        ("no_space", "not_empty", "in_the_way", "not_allowed", "too_long", "too_many_entries"), 422
+    ),
 }
 
 
@@ -87,7 +88,6 @@ class Agent:
     ):
         self.node = node
         self.inside = inside or Inside(node)
-        self.kept = Files(node)
         self.tickets = TicketOffice(node)
         self.streams = Streams(node)
         self._pool, self._looks, self._reads = execs, looks, reads or looks
@@ -106,15 +106,14 @@ class Agent:
                 Route(f"{at}/terminals", self.terminals),
                 Route(f"{at}/terminals/{{name}}", self.close_terminal, methods=["DELETE"]),
                 Route(f"{at}/console/log", self.console_log),
-                Route(f"{at}/snapshots/{{snapshot:uuid}}/files", self.files),
-                Route(f"{at}/snapshots/{{snapshot:uuid}}/content", self.content),
+                *FileRoutes(self).routes(at),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),
             ],
             exception_handlers={RuntimeFault: _fault, ValidationError: _invalid},
         )
 
-    def _ticket(self, connection: HTTPConnection, *purposes: Purpose) -> Ticket:
+    def ticket(self, connection: HTTPConnection, *purposes: Purpose) -> Ticket:
         kind, _, token = connection.headers.get("authorization", "").partition(" ")
         if kind.lower() != "bearer":
             raise TicketRefused(agent.no_ticket())
@@ -159,8 +158,8 @@ class Agent:
 
     async def exec(self, request: Request) -> Response:
         """Runs one command and answers with what it said and how it ended."""
-        ticket = self._ticket(request, Purpose.EXEC)
-        wanted = ExecRequest.model_validate_json(await _body(request))
+        ticket = self.ticket(request, Purpose.EXEC)
+        wanted = ExecRequest.model_validate_json(await body_of(request, MAX_BODY_BYTES))
         environment_id: UUID = request.path_params["id"]
         running = self._execs.get(environment_id, 0)
         if running >= EXECS_PER_ENVIRONMENT or sum(self._execs.values()) >= EXECS:
@@ -201,7 +200,7 @@ class Agent:
             return await command
 
     async def terminals(self, request: Request) -> Response:
-        ticket = self._ticket(request, Purpose.TERMINAL)
+        ticket = self.ticket(request, Purpose.TERMINAL)
         environment_id = request.path_params["id"]
         found = await self.look(environment_id, ticket.payer, lambda: self.inside.terminals(environment_id))
         rows = []
@@ -213,7 +212,7 @@ class Agent:
         return JSONResponse({"terminals": rows})
 
     async def close_terminal(self, request: Request) -> Response:
-        ticket = self._ticket(request, Purpose.TERMINAL)
+        ticket = self.ticket(request, Purpose.TERMINAL)
         if ticket.read_only:
             raise TicketRefused(agent.watching_only())
         environment_id, name = request.path_params["id"], request.path_params["name"]
@@ -235,43 +234,12 @@ class Agent:
 
     async def console_log(self, request: Request) -> Response:
         """What its console printed, `?format=text` or `cast`, streamed."""
-        ticket = self._ticket(request, Purpose.CONSOLE)
+        ticket = self.ticket(request, Purpose.CONSOLE)
         write = _RECORDINGS.get(request.query_params.get("format", "text"))
         if write is None:
             raise RuntimeFault(agent.bad_format(tuple(_RECORDINGS)), code="bad_name", retryable=False)
         pieces = write(self.inside.console(request.path_params["id"]).log)
         return StreamingResponse(self.in_turns(ticket.payer, pieces), media_type="application/octet-stream")
-
-    async def files(self, request: Request) -> Response:
-        """A page of a directory of a snapshot: `path`, `after` (both base64 of their bytes) and `most`."""
-        ticket = self._ticket(request, Purpose.FILES)
-        environment_id, snapshot = request.path_params["id"], request.path_params["snapshot"]
-        path, after = _bytes_of(request, "path"), _bytes_of(request, "after")
-        most = request.query_params.get("most", "")
-        count = int(most) if most.isdecimal() and len(most) <= len(str(MOST_ENTRIES)) else MOST_ENTRIES
-        found = await self.look_long(
-            environment_id,
-            ticket.payer,
-            lambda: JSONResponse(
-                asdict(self.kept.listed(environment_id, snapshot, path, after=after, most=count))
-            ),
-        )
-        return cast("Response", found)
-
-    async def content(self, request: Request) -> Response:
-        """One file of a snapshot, as it is. Its size is in `Content-Length`."""
-        ticket = self._ticket(request, Purpose.FILES)
-        environment_id, snapshot = request.path_params["id"], request.path_params["snapshot"]
-        path = _bytes_of(request, "path")
-        fd, size = await self.look(
-            environment_id, ticket.payer, lambda: self.kept.opened(environment_id, snapshot, path)
-        )
-        file = os.fdopen(fd, "rb", buffering=0)  # closed by itself when nobody begins to read
-        return StreamingResponse(
-            self.in_turns(ticket.payer, _pieces(file, size)),
-            media_type="application/octet-stream",
-            headers={"Content-Length": str(size)},
-        )
 
     async def terminal(self, socket: WebSocket) -> None:
         """A named root shell; made when there is none of that name."""
@@ -304,7 +272,7 @@ class Agent:
     async def _admitted(self, socket: WebSocket, purpose: Purpose) -> Ticket | None:
         """Accepts the WebSocket for a good ticket; else refuses before that (403) and gives None."""
         try:
-            ticket = self._ticket(socket, purpose)
+            ticket = self.ticket(socket, purpose)
             self.streams.check_room(socket.path_params["id"])
         except (TicketRefused, TooMany, RuntimeFault) as refused:
             log.warning("socket refused", code=refused.code, reason=str(refused))
@@ -313,22 +281,6 @@ class Agent:
         await socket.accept()
         log.info("socket", purpose=purpose, environment=str(ticket.environment_id), user=ticket.user)
         return ticket
-
-
-def _bytes_of(request: Request, name: str) -> bytes:
-    try:
-        return b64decode(request.query_params.get(name, ""), validate=True)
-    except ValueError as error:
-        raise RuntimeFault(agent.bad_name(), code="bad_name", retryable=False) from error
-
-
-def _pieces(file: FileIO, size: int) -> Iterator[bytes]:
-    """Exactly `size` bytes; the file is closed after them, or when nobody wants them any more."""
-    with file:
-        left = size
-        while left > 0 and (piece := file.read(min(left, PIECE_BYTES))):
-            left -= len(piece)
-            yield piece
 
 
 def executed(done: Outcome, encoding: Literal["text", "base64"] = "text") -> dict[str, object]:
@@ -368,45 +320,9 @@ async def _run(session: Session, socket: WebSocket) -> None:
         return  # the other side went away first
 
 
-class Locks:
-    """A semaphore of `most` for each of many; forgotten when nobody uses it."""
-
-    def __init__(self, most: int):
-        self._most = most
-        self._all: dict[UUID, tuple[asyncio.Semaphore, int]] = {}
-
-    @property
-    def are_used(self) -> bool:
-        return bool(self._all)
-
-    @asynccontextmanager
-    async def of(self, whose: UUID) -> AsyncIterator[None]:
-        semaphore, users = self._all.get(whose, (None, 0))
-        semaphore = semaphore or asyncio.Semaphore(self._most)
-        self._all[whose] = semaphore, users + 1
-        try:
-            async with semaphore:
-                yield
-        finally:
-            users = self._all[whose][1] - 1
-            if users:
-                self._all[whose] = semaphore, users
-            else:
-                del self._all[whose]
-
-
 async def _hung_up(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _body(request: Request) -> bytes:
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise RuntimeFault(agent.body_too_long(MAX_BODY_BYTES), code="bad_command")
-    return body
 
 
 async def _fault(request: Request, fault: Exception) -> Response:

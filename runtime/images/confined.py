@@ -10,7 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,10 +43,13 @@ class Program:
     words: Sequence[str]
     trees: Mapping[str, Path]
     """Directories of the pool by where they are seen, writable, with ids as inside."""
-    shown: Mapping[str, Path]
+    shown: Mapping[str, Path] = field(default_factory=dict)
     """Files and directories of the host, read-only."""
-    memory_bytes: int
+    looked_at: Mapping[str, Path] = field(default_factory=dict)
+    """As `trees`, and read-only."""
+    memory_bytes: int = 256 * 2**20
     processes: int = 32
+    open_files: int = 256
     scratch_bytes: int = 0
     """Of a /tmp in memory; 0: there is none."""
     has_proc: bool = False
@@ -63,13 +66,14 @@ def confined(node: Node, program: Program) -> Iterator[Apart]:
         undo.callback(shutil.rmtree, place, ignore_errors=True)
         place.chmod(0o711)
         root, pin = place / "root", place / "users"
-        _skeleton(root, [*program.trees, *program.shown, *(["/tmp"] if program.scratch_bytes else [])])  # noqa: S108
+        pool = {**program.trees, **program.looked_at}
+        _skeleton(root, [*pool, *program.shown, *(["/tmp"] if program.scratch_bytes else [])])  # noqa: S108
         namespace = mounts.user_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
         undo.callback(os.close, namespace)
         mounts.pin_namespace(namespace, pin)
         undo.callback(mounts.unmount, pin)
         shown = {}
-        for number, (target, tree) in enumerate(program.trees.items()):
+        for number, (target, tree) in enumerate(pool.items()):
             shown[target] = place / f"tree{number}"
             shown[target].mkdir()
             shown[target].chmod(0o755)
@@ -120,14 +124,17 @@ def _config(node: Node, place: Path, program: Program, trees: Mapping[str, Path]
                 "ambient": [],
             },
             "rlimits": [
-                {"type": "RLIMIT_NOFILE", "soft": 256, "hard": 256},
+                {"type": "RLIMIT_NOFILE", "soft": program.open_files, "hard": program.open_files},
                 {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
             ],
         },
         "mounts": [
             *(_bind(Path("/", name), f"/{name}", "ro") for name in ("usr", *shared)),
             *(_bind(source, target, "ro") for target, source in program.shown.items()),
-            *(_bind(source, target, "rw") for target, source in trees.items()),
+            *(
+                _bind(source, target, "rw" if target in program.trees else "ro")
+                for target, source in trees.items()
+            ),
             *([_PROC] if program.has_proc else []),
             _in_memory("/dev", 64 * 1024, "noexec"),
             *([_in_memory("/tmp", program.scratch_bytes, "nodev")] if program.scratch_bytes else []),  # noqa: S108

@@ -1,6 +1,6 @@
-"""Files of a snapshot, read from outside: a page of a directory, and one file.
+"""Files of a snapshot or of the environment itself, read from outside: a page of a directory, and one file.
 
-A snapshot is read-only, so nothing in it changes while it is looked at; its names are hostile all the same.
+Names are hostile, and what is no snapshot changes while it is looked at.
 No link is followed, no fifo waited for, no device opened: openat2(2) resolves paths below the snapshot's top.
 """
 
@@ -72,33 +72,37 @@ class Files:
     def __init__(self, node: Node):
         self.snapshots = Snapshots(node)
 
-    def listed(self, environment_id: UUID, snapshot: UUID, path: bytes, *, after: bytes, most: int) -> Listed:
+    def listed(
+        self, environment_id: UUID, snapshot: UUID | None, path: bytes, *, after: bytes, most: int
+    ) -> Listed:
         """Entries of a directory by name, those that come after `after`. Raises `RuntimeFault` (`not_found`)
         when there is no such snapshot or directory, or a link is on the way; `too_many_entries` for one with
         more than `MOST_NAMES`."""
         with self._tree(environment_id, snapshot) as tree:
-            fd = tree.open_plain(os.fsdecode(_checked(path)), os.O_RDONLY | os.O_DIRECTORY)
+            fd = tree.open_plain(os.fsdecode(checked(path)), os.O_RDONLY | os.O_DIRECTORY)
             try:
                 names = _names(fd)
                 begin = bisect_right(names, after) if after else 0
-                entries = _page(fd, names[begin : begin + max(1, min(most, MOST_ENTRIES))])
+                entries, looked_at = _page(fd, names[begin : begin + max(1, min(most, MOST_ENTRIES))])
             finally:
                 os.close(fd)
-        is_last = begin + len(entries) >= len(names)
-        return Listed(entries, len(names), "" if is_last else entries[-1].raw)
+        end = begin + looked_at
+        return Listed(entries, len(names), "" if end >= len(names) else b64encode(names[end - 1]).decode())
 
-    def opened(self, environment_id: UUID, snapshot: UUID, path: bytes) -> tuple[int, int]:
+    def opened(self, environment_id: UUID, snapshot: UUID | None, path: bytes) -> tuple[int, int]:
         """A descriptor to read a plain file by, which the caller closes, and its size in bytes. Raises
         `RuntimeFault` (`not_found`) for anything else."""
         with self._tree(environment_id, snapshot) as tree:
-            fd = tree.open_plain(os.fsdecode(_checked(path)), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            fd = tree.open_plain(os.fsdecode(checked(path)), os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
         seen = os.fstat(fd)
         if not stat.S_ISREG(seen.st_mode):
             os.close(fd)
             raise _missing()
         return fd, seen.st_size
 
-    def _tree(self, environment_id: UUID, snapshot: UUID) -> "_Tree":
+    def _tree(self, environment_id: UUID, snapshot: UUID | None) -> "_Tree":
+        if snapshot is None:
+            return _Tree(self.snapshots.node.root_volume(environment_id))
         return _Tree(self.snapshots.path(environment_id, snapshot))
 
 
@@ -121,7 +125,8 @@ class _Tree:
             raise _missing() from error
 
 
-def _checked(path: bytes) -> bytes:
+def checked(path: bytes) -> bytes:
+    """Relative to the top; `.` for the top itself. `RuntimeFault` (`not_found`) for what can't be a path."""
     if len(path) > LONGEST_PATH_BYTES or b"\0" in path or b".." in path.split(b"/"):
         raise _missing()
     return path.strip(b"/") or b"."
@@ -139,21 +144,27 @@ def _names(directory: int) -> list[bytes]:
     return names
 
 
-def _page(directory: int, names: list[bytes]) -> list[Entry]:
-    """As many of them as are a page, one at least."""
-    entries, size = list[Entry](), 0
+def _page(directory: int, names: list[bytes]) -> tuple[list[Entry], int]:
+    """As many of them as are a page, without those that are gone by now; how many were looked at."""
+    entries, size, looked_at = list[Entry](), 0, 0
     for name in names:
-        entries.append(_entry(directory, name))
-        size += len(name) + len(entries[-1].target)
+        looked_at += 1
+        if (entry := _entry(directory, name)) is not None:
+            entries.append(entry)
+            size += len(name) + len(entry.target)
         if size >= MOST_PAGE_BYTES:
             break
-    return entries
+    return entries, looked_at
 
 
-def _entry(directory: int, name: bytes) -> Entry:
-    seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    sort = _SORTS.get(stat.S_IFMT(seen.st_mode), Sort.OTHER)
-    target = os.readlink(name, dir_fd=directory) if sort is Sort.LINK else b""
+def _entry(directory: int, name: bytes) -> Entry | None:
+    """None of what is gone by now."""
+    try:
+        seen = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        sort = _SORTS.get(stat.S_IFMT(seen.st_mode), Sort.OTHER)
+        target = os.readlink(name, dir_fd=directory) if sort is Sort.LINK else b""
+    except OSError:
+        return None
     return Entry(
         name=name.decode(errors="replace"),
         raw=b64encode(name).decode(),

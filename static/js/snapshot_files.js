@@ -1,4 +1,5 @@
 /** The files of a snapshot: one directory at a time, a page of it at a time, each file a download. */
+import { putBackButton } from "./put_back.js";
 import { iconElement } from "./words.js";
 
 const place = document.getElementById("snapshot-files");
@@ -70,6 +71,18 @@ function entryRow(entry) {
   cell(row, entry.mode, "small muted mono");
   cell(row, `${entry.uid}:${entry.gid}`);
   cell(row, new Date(entry.changed_at).toLocaleString(document.documentElement.lang));
+  const acts = document.createElement("div");
+  acts.className = "row-flex";
+  if (entry.type === "directory") {
+    const link = document.createElement("a");
+    link.className = "btn btn-sm";
+    link.href = address("/archive", names);
+    link.textContent = place.dataset.archive;
+    link.setAttribute("download", "");
+    acts.append(link);
+  }
+  if (entry.type !== "other") acts.append(putBackButton(place, entry.name, joined(names)));
+  cell(row, acts, "corner");
   return row;
 }
 

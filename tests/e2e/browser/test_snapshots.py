@@ -23,6 +23,16 @@ def test_taken_broken_gone_back_and_cloned(page: Page, wadah: Installation, envi
     page.get_by_role("link", name="Snapshots").last.click()
 
     wadah.sh(environment, "echo broken > /root/note")
+    line.get_by_role("link", name="What changed").click()
+    changed = page.get_by_role("row", name="/root/note")
+    expect(changed.get_by_text("changed")).to_be_visible()
+    changed.get_by_role("button", name="Put back").click()
+    page.get_by_role("dialog").get_by_role("button", name="Put back").click()
+    expect(page.get_by_text("Put back: /root/note")).to_be_visible()
+    assert wadah.sh(environment, "cat /root/note").strip() == "good"
+    page.get_by_role("link", name="Snapshots").last.click()
+
+    wadah.sh(environment, "echo broken > /root/note")
     line.get_by_role("button", name="Go back").click()
     page.get_by_role("dialog").get_by_role("button", name="Go back").click()
     kept = page.get_by_role("row", name="before before the upgrade")

@@ -112,6 +112,7 @@ NO_PAGES: dict[str, str] = {
     "forward-remove": _FORM,
     "api-reference-group": "as api-reference",
     "snapshot-take": _FORM,
+    "snapshot-changes": "looked at by test_snapshots",
     "snapshot-files": "looked at by test_snapshots",
     "snapshot-restore": _FORM,
     "snapshot-clone": _FORM,

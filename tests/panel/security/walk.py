@@ -58,6 +58,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/environments/<pk>/addresses": {"family": 6},
     "POST /api/v1/environments/<pk>/forwards": {"port": 443},
     "POST /api/v1/environments/<pk>/snapshots/<snapshot>/clone": {"name": "walked"},
+    "POST /api/v1/environments/<pk>/snapshots/<snapshot>/put-back": {"path": "/etc/hosts"},
     "POST /environments/<uuid:environment_id>/snapshots/<uuid:snapshot_id>/clone": {"name": "walked"},
     "POST /api/v1/schedules": {"environment": "{environment}", "cron": "0 4 * * *"},
     "PATCH /api/v1/schedules/<pk>": {"is_on": False},

@@ -1,0 +1,94 @@
+"""Asking a node's agent about files of one environment, or of one of its snapshots."""
+
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from panel.environments.models import Environment
+from panel.errors import NotFound, Refused
+from panel.nodes.agent import Agent
+from runtime.contract import Purpose
+
+#: What is done in a container of its own, behind others.
+_LONG_S = 100.0
+
+
+@dataclass(frozen=True)
+class NodeFiles:
+    """Every verb raises `NotFound`, `NodeAway`, and what the node refuses else."""
+
+    environment: Environment
+    user: str
+    snapshot: UUID | None = None
+    """None: of the environment as it is now."""
+
+    async def listed(self, path: bytes, *, after: bytes, most: int) -> dict[str, Any]:
+        """A page of a directory: `{"entries", "total", "next"}`."""
+        query = {"path": b64encode(path), "after": b64encode(after), "most": most}
+        return await self._ask("GET", "files", query, _("This directory"))
+
+    async def content(self, path: bytes) -> AsyncIterator[bytes]:
+        return await self._stream("content", path, _("This file"))
+
+    async def archive(self, path: bytes) -> AsyncIterator[bytes]:
+        """A directory as a tar stream."""
+        return await self._stream("archive", path, _("This directory"))
+
+    async def changes(self, to: UUID | None, *, most: int) -> dict[str, Any]:
+        return await self._ask("GET", "changes", {"to": str(to or ""), "most": most}, _("This snapshot"))
+
+    async def put_back(self, path: bytes) -> dict[str, Any]:
+        return await self._ask("POST", "put-back", {"path": b64encode(path)}, _("This path"), writes=True)
+
+    async def put(self, path: bytes, data: bytes) -> dict[str, Any]:
+        query = {"path": b64encode(path)}
+        return await self._ask("PUT", "content", query, _("This directory"), data, writes=True)
+
+    async def delete(self, path: bytes, *, recursive: bool) -> None:
+        query = {"path": b64encode(path), "recursive": int(recursive)}
+        await self._ask("DELETE", "content", query, _("This file"), writes=True)
+
+    def _ticket(self, *, writes: bool) -> str:
+        return Agent(self.environment.node).ticket(
+            self.environment.pk,
+            Purpose.FILES,
+            self.user,
+            read_only=not writes,
+            tenant_id=self.environment.tenant.payer,
+        )
+
+    def _address(self, verb: str, query: dict[str, Any]) -> str:
+        of = f"/snapshots/{self.snapshot}" if self.snapshot else ""
+        return f"/v1/environments/{self.environment.pk}{of}/{verb}?{urlencode(query)}"
+
+    async def _ask(
+        self,
+        method: str,
+        verb: str,
+        query: dict[str, Any],
+        what: str,
+        data: bytes = b"",
+        *,
+        writes: bool = False,
+    ) -> dict[str, Any]:
+        agent, at = Agent(self.environment.node), self._address(verb, query)
+        try:
+            return await agent.ask(method, at, self._ticket(writes=writes), data, timeout_s=_LONG_S)
+        except Refused as refusal:
+            raise _missing(refusal, what) from refusal
+
+    async def _stream(self, verb: str, path: bytes, what: str) -> AsyncIterator[bytes]:
+        agent, at = Agent(self.environment.node), self._address(verb, {"path": b64encode(path)})
+        try:
+            return await agent.stream(at, self._ticket(writes=False), timeout_s=_LONG_S)
+        except Refused as refusal:
+            raise _missing(refusal, what) from refusal
+
+
+def _missing(refusal: Refused, what: str) -> Refused:
+    return NotFound(what) if refusal.code == "not_found" else refusal

@@ -1,0 +1,182 @@
+"""The agent's addresses for files of environments and of their snapshots.
+
+Paths are base64 of their bytes. Without a snapshot the environment's own disk is meant.
+"""
+
+import asyncio
+import os
+from base64 import b64decode
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, ExitStack
+from dataclasses import asdict
+from io import FileIO
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from runtime.agent.bodies import body_of
+from runtime.agent.locks import Locks
+from runtime.agent.tickets import TicketRefused
+from runtime.contract import Purpose, Ticket
+from runtime.contract.words import agent as words
+from runtime.errors import RuntimeFault
+from runtime.storage.files import MOST_ENTRIES, Files
+from runtime.storage.trees import MOST_CHANGES, MOST_UPLOAD_BYTES, Trees
+
+if TYPE_CHECKING:
+    from runtime.agent.app import Agent
+
+#: Directories that are packed at once, of the node and of one tenant: each is a container while it is read.
+PACKS, PACKS_PER_TENANT = 6, 2
+_PIECE_BYTES = 256 * 1024
+
+
+class FileRoutes:
+    def __init__(self, agent: "Agent"):
+        self.agent = agent
+        self.kept, self.trees = Files(agent.node), Trees(agent.node)
+        self._packing, self._packing_of_tenant = asyncio.Semaphore(PACKS), Locks(PACKS_PER_TENANT)
+
+    def routes(self, at: str) -> list[Route]:
+        of = f"{at}/snapshots/{{snapshot:uuid}}"
+        return [
+            *(Route(f"{one}/files", self.files) for one in (at, of)),
+            *(Route(f"{one}/content", self.content, methods=["GET"]) for one in (at, of)),
+            *(Route(f"{one}/archive", self.archive) for one in (at, of)),
+            Route(f"{at}/content", self.put, methods=["PUT"]),
+            Route(f"{at}/content", self.delete, methods=["DELETE"]),
+            Route(f"{of}/changes", self.changes),
+            Route(f"{of}/put-back", self.put_back, methods=["POST"]),
+        ]
+
+    async def files(self, request: Request) -> Response:
+        """A page of a directory: `path`, `after` and `most`."""
+        ticket, environment_id, snapshot = self._asked(request)
+        path, after = _bytes_of(request, "path"), _bytes_of(request, "after")
+        most = _number(request, "most", MOST_ENTRIES)
+        found = await self.agent.look_long(
+            environment_id,
+            ticket.payer,
+            lambda: JSONResponse(
+                asdict(self.kept.listed(environment_id, snapshot, path, after=after, most=most))
+            ),
+        )
+        return cast("Response", found)
+
+    async def content(self, request: Request) -> Response:
+        """One file, as it is. Its size is in `Content-Length`."""
+        ticket, environment_id, snapshot = self._asked(request)
+        path = _bytes_of(request, "path")
+        fd, size = await self.agent.look(
+            environment_id, ticket.payer, lambda: self.kept.opened(environment_id, snapshot, path)
+        )
+        file = os.fdopen(fd, "rb", buffering=0)  # closed by itself when nobody begins to read
+        return StreamingResponse(
+            self.agent.in_turns(ticket.payer, _pieces(file, size)),
+            media_type="application/octet-stream",
+            headers={"Content-Length": str(size)},
+        )
+
+    async def archive(self, request: Request) -> Response:
+        """A directory as a tar stream."""
+        ticket, environment_id, snapshot = self._asked(request)
+        path, container = _bytes_of(request, "path"), ExitStack()
+        async with AsyncExitStack() as undo:
+            await undo.enter_async_context(self._packing_of_tenant.of(ticket.payer))
+            await undo.enter_async_context(self._packing)
+            undo.push_async_callback(asyncio.to_thread, container.close)
+            pieces = await self.agent.look(
+                environment_id,
+                ticket.payer,
+                lambda: container.enter_context(self.trees.packed(environment_id, snapshot, path)),
+            )
+            return _Streamed(self.agent.in_turns(ticket.payer, pieces), undo.pop_all().aclose)
+        raise AssertionError  # for types: the stack swallows nothing
+
+    async def changes(self, request: Request) -> Response:
+        """What is different in the snapshot `to`, or, without, in the environment now: `most` of it."""
+        ticket, environment_id, snapshot = self._asked(request)
+        assert snapshot is not None
+        other, most = request.query_params.get("to", ""), _number(request, "most", MOST_CHANGES)
+        try:
+            to = UUID(other) if other else None
+        except ValueError as error:
+            raise RuntimeFault(words.no_snapshot(), code="not_found", retryable=False) from error
+        found = await self.agent.look_long(
+            environment_id,
+            ticket.payer,
+            lambda: self.trees.compare(environment_id, snapshot, to, most=most).model_dump_json(),
+        )
+        return Response(found, media_type="application/json")
+
+    async def put_back(self, request: Request) -> Response:
+        ticket, environment_id, snapshot = self._asked(request, writes=True)
+        path = _bytes_of(request, "path")
+        assert snapshot is not None
+        done = await self.agent.look_long(
+            environment_id, ticket.payer, lambda: self.trees.put_back(environment_id, snapshot, path)
+        )
+        return JSONResponse(done.model_dump())
+
+    async def put(self, request: Request) -> Response:
+        ticket, environment_id, _ = self._asked(request, writes=True)
+        path, data = _bytes_of(request, "path"), await body_of(request, MOST_UPLOAD_BYTES)
+        done = await self.agent.look_long(
+            environment_id, ticket.payer, lambda: self.trees.put(environment_id, path, data)
+        )
+        return JSONResponse(done.model_dump())
+
+    async def delete(self, request: Request) -> Response:
+        ticket, environment_id, _ = self._asked(request, writes=True)
+        path, recursive = _bytes_of(request, "path"), request.query_params.get("recursive") == "1"
+        await self.agent.look_long(
+            environment_id,
+            ticket.payer,
+            lambda: self.trees.delete(environment_id, path, recursive=recursive),
+        )
+        return Response(status_code=204)
+
+    def _asked(self, request: Request, *, writes: bool = False) -> tuple[Ticket, UUID, UUID | None]:
+        ticket = self.agent.ticket(request, Purpose.FILES)
+        if writes and ticket.read_only:
+            raise TicketRefused(words.watching_only())
+        return ticket, request.path_params["id"], request.path_params.get("snapshot")
+
+
+class _Streamed(StreamingResponse):
+    """Pieces of something that is closed after them, or when nobody wants them any more."""
+
+    def __init__(self, pieces: AsyncIterator[bytes], close: Callable[[], Awaitable[Any]]):
+        super().__init__(pieces, media_type="application/x-tar")
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await asyncio.shield(asyncio.ensure_future(self._close()))
+
+
+def _bytes_of(request: Request, name: str) -> bytes:
+    try:
+        return b64decode(request.query_params.get(name, ""), validate=True)
+    except ValueError as error:
+        raise RuntimeFault(words.bad_name(), code="bad_name", retryable=False) from error
+
+
+def _number(request: Request, name: str, most: int) -> int:
+    text = request.query_params.get(name, "")
+    return min(int(text), most) if text.isdecimal() and len(text) <= len(str(most)) else most
+
+
+def _pieces(file: FileIO, size: int) -> Iterator[bytes]:
+    """Exactly `size` bytes; the file is closed after them, or when nobody wants them any more."""
+    with file:
+        left = size
+        while left > 0 and (piece := file.read(min(left, _PIECE_BYTES))):
+            left -= len(piece)
+            yield piece

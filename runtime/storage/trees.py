@@ -1,0 +1,238 @@
+"""What is done to trees of environments in a confined container: compare, put back, write, delete, pack."""
+
+import json
+import subprocess
+import threading
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field, ValidationError
+
+from runtime.contract.words import agent as words
+from runtime.errors import RuntimeFault
+from runtime.images.confined import Program, confined
+from runtime.node import Node
+from runtime.sandboxes.base import Apart
+from runtime.storage import tree_program
+from runtime.storage.files import checked
+from runtime.storage.snapshots import Snapshots
+
+#: Of paths in one answer.
+MOST_CHANGES = 5000
+#: Of one file that is written.
+MOST_UPLOAD_BYTES = 2**20
+_COMPARE_S, _WRITE_S, _PACK_S = 20.0, 60.0, 3600.0
+#: To begin and to end the container.
+_AROUND_S = 15.0
+_MEMORY_BYTES = 384 * 2**20
+_MOST_ANSWER_BYTES = 16 * 2**20
+_PIECE_BYTES = 256 * 1024
+_Size = Annotated[int, Field(ge=0)] | None
+
+
+class Compared(BaseModel):
+    """What the container says; one that was led astray may say anything, so it is looked through."""
+
+    changes: Annotated[
+        list[
+            tuple[
+                Literal["added", "changed", "removed"],
+                Annotated[str, Field(max_length=3 * 2**20)],
+                Literal["file", "directory", "link", "other"],
+                _Size,
+                _Size,
+            ]
+        ],
+        Field(max_length=MOST_CHANGES),
+    ]
+    """What became of it, its path as base64, what it is (or was), and its size before and after."""
+    counts: dict[Literal["added", "changed", "removed"], Annotated[int, Field(ge=0)]]
+    """Of all, also of those that aren't listed."""
+    is_whole: bool
+    """False: time or depth didn't suffice for all of it."""
+    packages: Annotated[
+        list[
+            tuple[
+                Annotated[str, Field(max_length=200)],
+                Annotated[str, Field(max_length=200)] | None,
+                Annotated[str, Field(max_length=200)] | None,
+            ]
+        ],
+        Field(max_length=tree_program.MOST_PACKAGES),
+    ]
+    """Name and version before and after; None: it wasn't there."""
+
+
+class PutBack(BaseModel):
+    entries: Annotated[int, Field(ge=0)]
+    skipped: Annotated[int, Field(ge=0)]
+    """Fifos, sockets and devices."""
+
+
+class Written(BaseModel):
+    size: Annotated[int, Field(ge=0)]
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Trees:
+    node: Node
+
+    def compare(self, environment_id: UUID, snapshot: UUID, to: UUID | None, *, most: int) -> Compared:
+        """What is different in another snapshot, or (None) in the environment as it is now. Bounded in time and
+        length; `RuntimeFault` (`not_found`) when one of the two isn't there."""
+        trees = {
+            tree_program.BEFORE: self._snapshot(environment_id, snapshot),
+            tree_program.AFTER: self._snapshot(environment_id, to) if to else self._root(environment_id),
+        }
+        asked = {"verb": "compare", "most": min(most, MOST_CHANGES), "seconds": _COMPARE_S}
+        return Compared.model_validate(self._done(trees, {}, asked))
+
+    def put_back(self, environment_id: UUID, snapshot: UUID, path: bytes) -> PutBack:
+        """A file, a link, or a directory with all that is in it, as the snapshot has it. What was added to a
+        directory since stays."""
+        before = {tree_program.BEFORE: self._snapshot(environment_id, snapshot)}
+        after = {tree_program.AFTER: self._root(environment_id)}
+        asked = {"verb": "put_back", "path": _base64(path), "seconds": _WRITE_S}
+        return PutBack.model_validate(self._done(before, after, asked))
+
+    def put(self, environment_id: UUID, path: bytes, data: bytes) -> Written:
+        """A file with this content, in a directory that is there; owner and mode of one that was there stay."""
+        after = {tree_program.AFTER: self._root(environment_id)}
+        asked = {"verb": "put", "path": _base64(path), "size": len(data), "seconds": _WRITE_S}
+        return Written.model_validate(self._done({}, after, asked, data))
+
+    def delete(self, environment_id: UUID, path: bytes, *, recursive: bool) -> None:
+        """A file, a link or an empty directory; with `recursive`, one with all that is in it."""
+        after = {tree_program.AFTER: self._root(environment_id)}
+        asked = {"verb": "delete", "path": _base64(path), "recursive": recursive, "seconds": _WRITE_S}
+        self._done({}, after, asked)
+
+    @contextmanager
+    def packed(self, environment_id: UUID, snapshot: UUID | None, path: bytes) -> Iterator[Iterator[bytes]]:
+        """A directory as a tar stream, in pieces; refused before the first one."""
+        source = self._snapshot(environment_id, snapshot) if snapshot else self._root(environment_id)
+        asked = {"verb": "pack", "path": _base64(path)}
+        with self._running({tree_program.BEFORE: source}, {}, asked, _PACK_S) as (process, _within):
+            assert isinstance(process.stdout, BufferedReader)
+            first = process.stdout.read1(_PIECE_BYTES)
+            if not first:
+                raise _refused(process)
+            yield _pieces(first, process)
+
+    def _done(
+        self,
+        looked_at: Mapping[str, Path],
+        changed: Mapping[str, Path],
+        asked: dict[str, Any],
+        data: bytes = b"",
+    ) -> Any:
+        with self._running(looked_at, changed, asked, asked["seconds"] + _AROUND_S) as (process, within):
+            assert process.stdout is not None
+            threading.Thread(target=_feed, args=(process, data), daemon=True).start()
+            answer = process.stdout.read(_MOST_ANSWER_BYTES)
+            if process.stdout.read(1):
+                within.end()
+            if process.wait() != 0:
+                raise _refused(process)
+        try:
+            return json.loads(answer)
+        except (ValueError, ValidationError) as error:
+            raise RuntimeFault(words.trees_not_read(), code="failed") from error
+
+    @contextmanager
+    def _running(
+        self,
+        looked_at: Mapping[str, Path],
+        changed: Mapping[str, Path],
+        asked: Mapping[str, Any],
+        seconds: float,
+    ) -> Iterator[tuple["subprocess.Popen[bytes]", Apart]]:
+        """Ended at the deadline, and when who asked goes away."""
+        source = Path(tree_program.__file__).read_text()
+        program = Program(
+            words=["/usr/bin/python3", "-I", "-S", "-c", source, json.dumps(asked)],
+            trees=changed,
+            looked_at=looked_at,
+            memory_bytes=_MEMORY_BYTES,
+            open_files=2 * tree_program.DEEPEST + 100,
+        )
+        with ExitStack() as undo:
+            within = undo.enter_context(confined(self.node, program))
+            process = subprocess.Popen(
+                within.words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=within.environment,
+                cwd="/",
+                start_new_session=True,
+            )
+            undo.callback(process.wait)
+            undo.callback(process.kill)
+            undo.callback(within.end)
+            watchdog = threading.Timer(seconds, within.end)
+            watchdog.start()
+            undo.callback(watchdog.cancel)
+            yield process, within
+
+    def _snapshot(self, environment_id: UUID, snapshot: UUID) -> Path:
+        path = Snapshots(self.node).path(environment_id, snapshot)
+        if not path.is_dir():
+            raise RuntimeFault(words.no_snapshot(), code="not_found", retryable=False)
+        return path
+
+    def _root(self, environment_id: UUID) -> Path:
+        path = self.node.root_volume(environment_id)
+        if not path.is_dir():
+            raise RuntimeFault(words.no_root(), code="not_found", retryable=False)
+        return path
+
+
+def _base64(path: bytes) -> str:
+    return b64encode(checked(path)).decode()
+
+
+def _feed(process: "subprocess.Popen[bytes]", data: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(data)
+        process.stdin.close()
+    except OSError:
+        return  # it has refused before it read
+
+
+def _pieces(first: bytes, process: "subprocess.Popen[bytes]") -> Iterator[bytes]:
+    yield first
+    assert isinstance(process.stdout, BufferedReader)
+    while piece := process.stdout.read1(_PIECE_BYTES):
+        yield piece
+
+
+_SAID = {
+    "not_found": words.no_such_path,
+    "no_space": words.no_space,
+    "not_empty": words.not_empty,
+    "in_the_way": words.in_the_way,
+    "not_allowed": words.not_changeable,
+    "too_long": words.trees_too_long,
+}
+
+
+def _refused(process: "subprocess.Popen[bytes]") -> RuntimeFault:
+    """By the word that it said; one of ours, whatever that was."""
+    assert process.stderr is not None
+    said = process.stderr.read(4096)
+    try:
+        code = str(json.loads(said)["refused"])
+    except (ValueError, KeyError, TypeError):
+        code = ""
+    if code not in _SAID:
+        return RuntimeFault(words.trees_not_read(), code="failed")
+    return RuntimeFault(_SAID[code](), code=code, retryable=False)
