@@ -14,10 +14,11 @@ class Snapshot(Answer):
     environment: UUID
     name: str
     state: Literal["making", "ready", "going"]
-    reason: Literal["asked", "restore", "schedule"]
+    reason: Literal["asked", "restore", "reinstall", "schedule"]
     image: str = Field(description="What the root was made from at that time.")
     created_at: datetime
     made_at: datetime | None = Field(description="When the node said that it is there.")
+    expires_at: datetime | None = Field(description="When it is deleted by itself; null: never.")
 
 
 class Keep(Answer):

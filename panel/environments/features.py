@@ -90,6 +90,11 @@ class Feature:
         feature is written down anew; the details of the new operation, laid over the old ones'."""
         return {}
 
+    def replaced(self, actor: "Actor", environment: "Environment") -> Mapping[str, Any]:
+        """A locked row gets a fresh root with its next change: what there is to go back to, for the operation's
+        details."""
+        return {}
+
     def trashed(self, environment: "Environment") -> Mapping[Resource, int]:
         """It rests in the trash: lets go what somebody else may have meanwhile, and notes in the row's `trash`
         what it takes to get it back; what goes back to the quota. The row is locked; the caller saves it."""

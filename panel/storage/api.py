@@ -70,6 +70,7 @@ def show(row: Snapshot) -> Json:
         "image": row.image,
         "created_at": row.created_at.isoformat(),
         "made_at": row.made_at.isoformat() if row.made_at else None,
+        "expires_at": row.expires_at.isoformat() if row.expires_at else None,
     }
 
 

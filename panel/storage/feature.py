@@ -85,9 +85,11 @@ class Storage(Feature):
         if report.generation >= origin.generation:
             Origin.objects.filter(pk=origin.pk).update(before=None)
         elif gave_up(report, origin.generation):
-            before = origin.before
+            before = dict(origin.before)
             environment.installs = before["installs"]
-            Environment.objects.filter(pk=environment.pk).update(installs=environment.installs)
+            environment.image = before.pop("image", environment.image)
+            was = {"installs": environment.installs, "image": environment.image}
+            Environment.objects.filter(pk=environment.pk).update(**was)
             if before.get("snapshot"):
                 Origin.objects.filter(pk=origin.pk).update(**before, before=None)
             else:
@@ -102,6 +104,9 @@ class Storage(Feature):
             return services.restore_again(actor, environment, details)
         return {}
 
+    def replaced(self, actor: Actor, environment: Environment) -> Mapping[str, Any]:
+        return services.keep_undo(actor, environment)
+
     def gone(self, environment: Environment) -> Mapping[Resource, int]:
         rows = Snapshot.objects.filter(environment=environment)
         count = rows.count()
@@ -112,6 +117,7 @@ class Storage(Feature):
 
     def swept(self) -> None:
         schedules.run_due()
+        services.expire()
 
     def held(self) -> Iterator[tuple[UUID, Resource, int]]:
         for tenant_id, count in Snapshot.objects.values_list("tenant_id").annotate(n=Count("pk")).order_by():

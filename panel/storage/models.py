@@ -19,6 +19,7 @@ class Reason(models.TextChoices):
 
     ASKED = "asked", _("asked for")
     RESTORE = "restore", _("before a restore")
+    REINSTALL = "reinstall", _("before a reinstall")
     SCHEDULE = "schedule", _("by the schedule")
 
 
@@ -64,6 +65,8 @@ class Snapshot(models.Model):
     """Of the environment, with which it was asked for."""
     made_at = models.DateTimeField(null=True, blank=True)
     """When the node said that it is there."""
+    expires_at = models.DateTimeField(null=True, blank=True)
+    """When it is deleted by itself; None: never."""
     removal = models.PositiveBigIntegerField(null=True, blank=True)
     """Of the environment, with which its removal was asked for."""
 
@@ -76,7 +79,12 @@ class Snapshot(models.Model):
                 fields=["environment"],
                 name="snapshot_waits",
                 condition=Q(made_at=None) | Q(removal__isnull=False),
-            )
+            ),
+            models.Index(
+                fields=["expires_at"],
+                name="snapshot_expires",
+                condition=Q(expires_at__isnull=False, removal__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,16 +1,19 @@
 """Snapshots asked for, restored, cloned, deleted. Each is an operation of the environment."""
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from panel.audit.services import record
 from panel.environments.models import Environment
 from panel.environments.services import Changed, create_environment
-from panel.environments.services.intent import change, refuse_protected
-from panel.errors import Conflict, NotFound
+from panel.environments.services.intent import advance, change, refuse_protected
+from panel.errors import Conflict, NotFound, Refused
 from panel.operations.models import OperationKind
 from panel.plans.rules import check_allowance
 from panel.quotas import services as quotas
@@ -19,7 +22,10 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.storage.models import Origin, Reason, Snapshot, SnapshotState
 from panel.text import line
-from runtime.contract import MOST_SNAPSHOTS
+from runtime.contract import MOST_SNAPSHOTS, DesiredState
+
+#: Environments of one look of the beat.
+_MOST_AT_ONCE = 100
 
 
 def take_snapshot(actor: Actor, environment_id: UUID, *, name: str = "") -> tuple[Snapshot, Changed]:
@@ -63,6 +69,50 @@ def add_snapshot(actor: Actor | None, row: Environment, name: str, reason: Reaso
     )
 
 
+def keep_undo(actor: Actor, row: Environment) -> dict[str, Any]:
+    """Before a locked row gets a fresh root: a snapshot that can be gone back to for its tenant's days in the
+    trash. `undo` is None where there is no room for one: who reinstalls is not kept from it."""
+    days = row.tenant.trash_days
+    if not days or row.observed_generation == 0:
+        return {}
+    try:
+        with transaction.atomic():
+            made = add_snapshot(actor, row, _("before the reinstall"), Reason.REINSTALL)
+    except Refused:
+        return {"undo": None}
+    Snapshot.objects.filter(pk=made.pk).update(expires_at=timezone.now() + timedelta(days=days))
+    return {"undo": str(made.pk)}
+
+
+def expire(now: datetime | None = None) -> int:
+    """Has those deleted whose time is over; of how many environments. What is in the trash keeps its own."""
+    at = now or timezone.now()
+    due = Snapshot.objects.wanted().filter(expires_at__lte=at).exclude(made_at=None)
+    due = due.filter(environment__trashed_at=None)
+    done = 0
+    for pk in list(due.order_by().values_list("environment_id", flat=True).distinct()[:_MOST_AT_ONCE]):
+        with transaction.atomic():
+            rows = Environment.objects.in_use().exclude(desired_state=DesiredState.DELETED)
+            row = rows.select_related("tenant", "node").select_for_update(of=("self",)).filter(pk=pk).first()
+            if row is None:
+                continue
+            count = due.filter(environment=row).update(removal=row.generation + 1)
+            if not count:
+                continue
+            details = {"expired": count}
+            operation = advance(None, row, OperationKind.SNAPSHOT, details=details)
+            record(
+                None,
+                "environment.snapshot",
+                tenant_id=row.tenant_id,
+                target=row,
+                after=details,
+                operation_id=operation.pk,
+            )
+            done += 1
+    return done
+
+
 def delete_snapshot(actor: Actor, environment_id: UUID, snapshot_id: UUID) -> Changed:
     """Its space comes back a little after the node took it away; until then it counts."""
 
@@ -98,6 +148,7 @@ def _restore(actor: Actor, row: Environment, snapshot_id: UUID, *, keeps_current
     else:
         kept = add_snapshot(actor, row, (_("before %(name)s") % {"name": found.name})[:63], Reason.RESTORE)
     _set_origin(row, found)
+    row.image = found.image
     row.installs += 1
     row.keep_old_root = False
     return {"restore": str(found.pk), "name": found.name, "kept": str(kept.pk) if kept else None}
@@ -119,7 +170,7 @@ def restore_again(actor: Actor, row: Environment, details: Mapping[str, Any]) ->
 def _set_origin(row: Environment, snapshot: Snapshot) -> None:
     """For the next count of installs, with what to go back to where the node refuses."""
     known = Origin.objects.filter(environment=row).first()
-    before: dict[str, Any] = {"installs": row.installs}
+    before: dict[str, Any] = {"installs": row.installs, "image": row.image}
     if known is not None and known.installs == row.installs:
         before |= {"source": str(known.source), "snapshot": str(known.snapshot)}
     Origin.objects.update_or_create(

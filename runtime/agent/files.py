@@ -7,6 +7,7 @@ import asyncio
 import os
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from dataclasses import asdict
 from io import FileIO
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 #: Directories that are packed at once, of the node and of one tenant: each is a container while it is read.
 PACKS, PACKS_PER_TENANT = 6, 2
+#: Trees that are compared or written into at once, of the node, and one of a tenant: each is a container for
+#: seconds. They have threads of their own, so that nobody's look at a directory waits behind them.
+WORKS = 4
 _PIECE_BYTES = 256 * 1024
 
 
@@ -40,6 +44,8 @@ class FileRoutes:
         self.agent = agent
         self.kept, self.trees = Files(agent.node), Trees(agent.node)
         self._packing, self._packing_of_tenant = asyncio.Semaphore(PACKS), Locks(PACKS_PER_TENANT)
+        self._working, self._working_of_tenant = asyncio.Semaphore(WORKS), Locks(1)
+        self._threads = ThreadPoolExecutor(WORKS + PACKS, thread_name_prefix="trees")
 
     def routes(self, at: str) -> list[Route]:
         of = f"{at}/snapshots/{{snapshot:uuid}}"
@@ -89,9 +95,8 @@ class FileRoutes:
             await undo.enter_async_context(self._packing_of_tenant.of(ticket.payer))
             await undo.enter_async_context(self._packing)
             undo.push_async_callback(asyncio.to_thread, container.close)
-            pieces = await self.agent.look(
-                environment_id,
-                ticket.payer,
+            pieces = await asyncio.get_running_loop().run_in_executor(
+                self._threads,
                 lambda: container.enter_context(self.trees.packed(environment_id, snapshot, path)),
             )
             return _Streamed(self.agent.in_turns(ticket.payer, pieces), undo.pop_all().aclose)
@@ -106,9 +111,8 @@ class FileRoutes:
             to = UUID(other) if other else None
         except ValueError as error:
             raise RuntimeFault(words.no_snapshot(), code="not_found", retryable=False) from error
-        found = await self.agent.look_long(
-            environment_id,
-            ticket.payer,
+        found = await self._work(
+            ticket,
             lambda: self.trees.compare(environment_id, snapshot, to, most=most).model_dump_json(),
         )
         return Response(found, media_type="application/json")
@@ -117,28 +121,24 @@ class FileRoutes:
         ticket, environment_id, snapshot = self._asked(request, writes=True)
         path = _bytes_of(request, "path")
         assert snapshot is not None
-        done = await self.agent.look_long(
-            environment_id, ticket.payer, lambda: self.trees.put_back(environment_id, snapshot, path)
-        )
+        done = await self._work(ticket, lambda: self.trees.put_back(environment_id, snapshot, path))
         return JSONResponse(done.model_dump())
 
     async def put(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
         path, data = _bytes_of(request, "path"), await body_of(request, MOST_UPLOAD_BYTES)
-        done = await self.agent.look_long(
-            environment_id, ticket.payer, lambda: self.trees.put(environment_id, path, data)
-        )
+        done = await self._work(ticket, lambda: self.trees.put(environment_id, path, data))
         return JSONResponse(done.model_dump())
 
     async def delete(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
         path, recursive = _bytes_of(request, "path"), request.query_params.get("recursive") == "1"
-        await self.agent.look_long(
-            environment_id,
-            ticket.payer,
-            lambda: self.trees.delete(environment_id, path, recursive=recursive),
-        )
+        await self._work(ticket, lambda: self.trees.delete(environment_id, path, recursive=recursive))
         return Response(status_code=204)
+
+    async def _work(self, ticket: Ticket, work: Callable[[], Any]) -> Any:
+        async with self._working_of_tenant.of(ticket.payer), self._working:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _asked(self, request: Request, *, writes: bool = False) -> tuple[Ticket, UUID, UUID | None]:
         ticket = self.agent.ticket(request, Purpose.FILES)

@@ -119,6 +119,11 @@ def snapshot(source: Path, path: Path, *, readonly: bool = False, qgroups: Seque
         _ioctl(parent, _SNAP_CREATE_V2, arguments)
 
 
+#: On a nested subvolume of a snapshot: where it came from it was read-only. Root inside neither sees nor sets
+#: trusted.*: xattr(7).
+_LOCKED = "trusted.wadah.locked"
+
+
 class TooManyNested(Exception):
     """More subvolumes in one another than are taken along."""
 
@@ -127,7 +132,14 @@ class TooManyNested(Exception):
 _CHANGED = {errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY, errno.ESTALE}
 
 
-def snapshot_all(source: Path, path: Path, qgroups: Sequence[int] = (), *, most: int | None = None) -> int:
+def snapshot_all(
+    source: Path,
+    path: Path,
+    qgroups: Sequence[int] = (),
+    *,
+    most: int | None = None,
+    notes_locked: bool = True,
+) -> int:
     """A read-only snapshot of the subvolume `source` with every subvolume nested in it, each at its own place;
     how many that are. FileExistsError when something is at `path`. Raises `TooManyNested` when there come to
     be more than `most` of them: whoever makes them may be faster than they are taken.
@@ -135,7 +147,8 @@ def snapshot_all(source: Path, path: Path, qgroups: Sequence[int] = (), *, most:
     The kernel's own snapshot leaves an empty directory where another subvolume was. Nested ones are opened by
     their ids and put in place by the number of their directory: no name of a tenant's is followed. Each is of
     one moment; several are of moments a little apart, and one that came or went between these is not in it.
-    What was cut off leaves a part at `path`.
+    What was cut off leaves a part at `path`. With `notes_locked` each has a note of
+    whether it was read-only, for `copy_all`; else the notes of `source`, which is a snapshot, stay.
     """
     snapshot(source, path, qgroups=qgroups)
     copies = [(subvolume_id(source), subvolume_id(path))]
@@ -145,7 +158,10 @@ def snapshot_all(source: Path, path: Path, qgroups: Sequence[int] = (), *, most:
                 if most is not None and len(copies) > most:
                     raise TooManyNested
                 try:
-                    copies.append((nested, _copy_nested(fd, nested, copy, (directory, name), qgroups)))
+                    made = _copy_nested(fd, nested, copy, (directory, name), qgroups)
+                    copies.append((nested, made))
+                    if notes_locked:
+                        _note_locked(fd, nested, made)
                 except OSError as error:
                     if error.errno not in _CHANGED:
                         raise
@@ -174,9 +190,21 @@ def _copy_nested(fd: int, nested: int, copy: int, at: tuple[int, bytes], qgroups
             os.close(made)
 
 
+def _note_locked(fd: int, nested: int, copy: int) -> None:
+    """On a copy that is writable still, whether the subvolume that it is of is read-only."""
+    with _by_number(fd, nested) as origin, _by_number(fd, copy) as made:
+        flags = struct.unpack("=Q", _ioctl(origin, _SUBVOL_GETFLAGS, bytes(8)))[0]
+        if flags & _SUBVOL_RDONLY:
+            os.setxattr(made, _LOCKED, b"1")
+        else:
+            with suppress(OSError):
+                os.removexattr(made, _LOCKED)
+
+
 def copy_all(source: Path, path: Path, qgroups: Sequence[int] = ()) -> int:
-    """As `snapshot_all`, and writable: a root of its own. How many subvolumes that are."""
-    count = snapshot_all(source, path, qgroups)
+    """As `snapshot_all`, and writable: a root of its own, in which those nested are read-only that were so
+    where the snapshot was taken. How many subvolumes that are."""
+    count = snapshot_all(source, path, qgroups, notes_locked=False)
     tree = subvolume_id(path)
     with _directory(path.parent) as fd:
         order = [tree]
@@ -184,7 +212,18 @@ def copy_all(source: Path, path: Path, qgroups: Sequence[int] = ()) -> int:
             order.extend(_nested(fd, parent))
         for one in order:
             _make_writable(fd, one)
+        for one in order[1:]:
+            _lock_again(fd, one)
     return count
+
+
+def _lock_again(fd: int, tree: int) -> None:
+    with _by_number(fd, tree) as found:
+        try:
+            os.removexattr(found, _LOCKED)
+        except OSError:
+            return  # it was writable
+        _ioctl(found, _SUBVOL_SETFLAGS, struct.pack("=Q", _SUBVOL_RDONLY))
 
 
 def is_subvolume(path: Path) -> bool:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
 from panel.environments import credentials, placement
+from panel.environments.features import FEATURES
 from panel.environments.models import Environment
 from panel.environments.services.create import set_password
 from panel.environments.services.intent import Changed, change
@@ -46,6 +47,9 @@ def reinstall(
     shown: list[str | None] = [None]
 
     def mutate(row: Environment) -> dict[str, Any]:
+        details: dict[str, Any] = {}
+        for feature in FEATURES:
+            details |= feature.replaced(actor, row)
         if image and image != row.image:
             found = placement.candidates_for(image, timezone.now())
             if not any(c.has_image and c.node.pk == row.node_id for c in found):
@@ -62,7 +66,7 @@ def reinstall(
         if root_password or not row.ssh_keys:
             shown[0] = set_password(row, root_password)
         row.credentials_revision += 1
-        return {"image": row.image, "keep_old": keep_old}
+        return {**details, "image": row.image, "keep_old": keep_old}
 
     changed = change(actor, environment_id, Permission.ENVIRONMENT_REINSTALL, OperationKind.REINSTALL, mutate)
     return Changed(changed.environment, changed.operation, shown[0])

@@ -100,6 +100,8 @@ def test_subvolumes_made_inside_are_in_it_and_come_back(
     btrfs.delete_subvolume(root / "var" / "outer")
     spec = _good(engine, specs, spec, installs=1, origin=Origin(environment_id=spec.id, snapshot=one))
     assert sh(node, spec, "cat /var/outer/deep/a*b/file") == "kept"
+    assert attempt(node, spec, "echo more > /var/outer/deep/new")[0] != 0  # as its owner had it
+    btrfs.set_readonly(root / "var" / "outer", False)
     sh(node, spec, "echo more > /var/outer/deep/new")
 
 
@@ -257,3 +259,33 @@ def test_subvolumes_made_faster_than_they_are_taken_come_to_an_end(
     _, report = _apply(engine, specs, spec, snapshots=(uuid4(),))
     assert report.code == "too_many_subvolumes"
     assert btrfs.subvolume_count(node.store) == count
+
+
+def test_subvolumes_that_were_read_only_are_so_after_going_back(
+    node: Node, engine: Engine, specs: Specs, make: Make, snapshots: Snapshots
+) -> None:
+    spec, one, two = make(), uuid4(), uuid4()
+    home = node.root_volume(spec.id) / "root"
+    for name in ("locked", "open"):
+        btrfs.create_subvolume(home / name)
+        (home / name / "file").write_text(name)
+    btrfs.create_subvolume(home / "locked" / "inner")
+    btrfs.set_readonly(home / "locked", True)
+    spec = _good(engine, specs, spec, snapshots=(one,))
+    for snapshot in (one, two):  # and again, from a snapshot of what was gone back to
+        origin = Origin(environment_id=spec.id, snapshot=snapshot)
+        spec = _good(engine, specs, spec, snapshots=(one, two), origin=origin, installs=spec.installs + 1)
+        found = {name: btrfs.is_readonly(home / name) for name in ("locked", "open", "locked/inner")}
+        assert found == {"locked": True, "open": False, "locked/inner": False}
+        assert (home / "locked" / "file").read_text() == "locked"
+    assert "trusted.wadah.locked" not in os.listxattr(home / "locked")
+
+
+def test_a_reinstall_leaves_a_snapshot_of_what_was_there(
+    node: Node, engine: Engine, specs: Specs, make: Make, snapshots: Snapshots
+) -> None:
+    spec, one = make(), uuid4()
+    sh(node, spec, "echo mine > /root/note")
+    spec = _good(engine, specs, spec, snapshots=(one,), installs=spec.installs + 1)
+    assert not (node.root_volume(spec.id) / "root/note").exists()
+    assert (snapshots.path(spec.id, one) / "root/note").read_text() == "mine\n"

@@ -2,10 +2,12 @@
 
 import json
 import re
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from panel.environments.consistency import examine
 from panel.environments.models import Environment
@@ -17,8 +19,15 @@ from panel.operations.models import OperationState
 from panel.people.roles import create_role
 from panel.quotas.models import Quota, Resource
 from panel.rights.actor import Actor
-from panel.storage.models import Origin, Snapshot, SnapshotState
-from panel.storage.services import clone_snapshot, delete_snapshot, restore_snapshot, take_snapshot
+from panel.storage.models import Origin, Reason, Snapshot, SnapshotState
+from panel.storage.services import (
+    clone_snapshot,
+    delete_snapshot,
+    expire,
+    restore_snapshot,
+    take_snapshot,
+)
+from panel.tenancy.services import update_tenant
 from panel.tenants.models import Membership
 from tests.panel.support import factories
 
@@ -257,3 +266,45 @@ def test_a_protected_disk_is_not_replaced_without_a_way_back(row: Environment, a
     with pytest.raises(Conflict, match="protected"):
         restore_snapshot(actor, row.pk, made.pk, keeps_current=False)
     restore_snapshot(actor, row.pk, made.pk)
+
+
+def _with_days(actor: Actor, row: Environment) -> None:
+    update_tenant(actor, row.tenant_id, trash_days=7)
+    row.refresh_from_db()
+
+
+def test_a_reinstall_can_be_undone_for_the_days_of_the_trash(actor: Actor, row: Environment) -> None:
+    assert reinstall(actor, row.pk).operation is not None
+    _done(row)
+    assert not Snapshot.objects.exists()  # a tenant without days
+    _with_days(actor, row)
+    changed = reinstall(actor, row.pk, image="debian-12")
+    row.refresh_from_db()
+    kept = Snapshot.objects.get()
+    assert (kept.reason, kept.image) == (Reason.REINSTALL, "busybox")
+    assert changed.operation is not None
+    assert changed.operation.details["undo"] == str(kept.pk)
+    assert spec_of(row).snapshots == (kept.pk,)
+    _done(row)
+    restore_snapshot(actor, row.pk, kept.pk, keeps_current=False)
+    row.refresh_from_db()
+    assert row.image == "busybox"  # the name of what is there
+    _refused(row)
+    row.refresh_from_db()
+    assert row.image == "debian-12"
+    assert expire() == 0
+    assert expire(timezone.now() + timedelta(days=8)) == 1
+    _done(row)
+    assert not Snapshot.objects.exists()
+    assert _reserved(row) == 0
+    assert examine() == []
+
+
+def test_no_room_for_the_undo_keeps_nobody_from_reinstalling(actor: Actor, row: Environment) -> None:
+    _with_days(actor, row)
+    Quota.objects.filter(tenant=row.tenant, resource=Resource.SNAPSHOTS).update(limit=0)
+    changed = reinstall(actor, row.pk)
+    assert changed.operation is not None
+    assert changed.operation.details["undo"] is None
+    assert not Snapshot.objects.exists()
+    assert examine() == []
