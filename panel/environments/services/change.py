@@ -55,22 +55,26 @@ def update_environment(
     than what is on it) refuses, and the row goes back to what was. `version`: what the asker has read; `Stale`
     when it was changed since.
     """
-    with transaction.atomic():
-        environment = locked(actor, environment_id)
-        for permission in needed(changes):
-            actor.require(permission, environment)
-        refuse_stale(environment, version)
-        refuse_trashed(environment)
-        if changes and set(changes) <= {"tags"}:
-            if replace_tags(actor, environment, changes["tags"] or []):
-                environment.version += 1
-                environment.save(update_fields=["version"])
-            return Changed(environment, None)
+    if changes and set(changes) <= {"tags"}:
+        return _retag(actor, environment_id, changes["tags"] or [], version)
 
     def mutate(row: Environment) -> dict[str, Any]:
         return lay_over(actor, row, changes)
 
     return change(actor, environment_id, needed(changes)[0], OperationKind.UPDATE, mutate, version=version)
+
+
+def _retag(actor: Actor, environment_id: UUID, tags: Sequence[str], version: int | None) -> Changed:
+    """Words of the panel's own: they may be changed whatever becomes of the environment."""
+    with transaction.atomic():
+        environment = locked(actor, environment_id)
+        actor.require(Permission.ENVIRONMENT_CHANGE, environment)
+        refuse_stale(environment, version)
+        refuse_trashed(environment)
+        if replace_tags(actor, environment, tags):
+            environment.version += 1
+            environment.save(update_fields=["version"])
+        return Changed(environment, None)
 
 
 def needed(changes: Mapping[str, Any]) -> list[Permission]:
