@@ -8,5 +8,8 @@ class NodesConfig(AppConfig):
     def ready(self) -> None:
         from panel.clock.stamps import happened  # noqa: PLC0415 (models are there only now)
         from panel.nodes.models import Node  # noqa: PLC0415
+        from panel.nodes.selectors import abilities  # noqa: PLC0415
+        from panel.plans.offered import knows_what_there_is  # noqa: PLC0415
 
         happened(Node, "last_seen_at")
+        knows_what_there_is(abilities)

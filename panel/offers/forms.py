@@ -6,6 +6,8 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from panel.images.models import Image
+from panel.images.selectors import ready_names
+from panel.nodes.selectors import abilities
 from panel.plans.models import PlanVersion
 from panel.ui.number_field import NumberField
 from runtime.contract import Device, Kernel, Kind
@@ -77,11 +79,11 @@ class PlanForm(forms.Form):
     snapshots = _number(_("Snapshots"))
     backups = _number(_("Backups"))
     kinds = forms.MultipleChoiceField(
-        label=_("Kinds"), required=False, choices=[(k.value, k.value) for k in Kind],
+        label=_("Kinds"), required=False,
         widget=forms.SelectMultiple(attrs={"size": 4}), help_text=_("None chosen: all."),
     )  # fmt: skip
     kernels = forms.MultipleChoiceField(
-        label=_("Kernels"), required=False, choices=[(k.value, k.value) for k in Kernel],
+        label=_("Kernels"), required=False,
         widget=forms.SelectMultiple(attrs={"size": 4}), help_text=_("None chosen: all."),
     )  # fmt: skip
     images = forms.MultipleChoiceField(
@@ -90,7 +92,7 @@ class PlanForm(forms.Form):
     )  # fmt: skip
 
     devices = forms.MultipleChoiceField(
-        label=_("Devices"), required=False, choices=[(d.value, d.value) for d in Device],
+        label=_("Devices"), required=False,
         widget=forms.SelectMultiple(attrs={"size": 4}), help_text=_("None chosen: no device."),
     )  # fmt: skip
 
@@ -98,9 +100,18 @@ class PlanForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        images = self.fields["images"]
-        assert isinstance(images, forms.MultipleChoiceField)
-        images.choices = [(image.name, str(image)) for image in Image.objects.all()]
+        there = abilities()
+        titles = {image.name: str(image) for image in Image.objects.all()}
+        for name, values in (
+            ("kinds", [one.value for one in Kind if one in there["kinds"]]),
+            ("kernels", [one.value for one in Kernel if one in there["kernels"]]),
+            ("devices", [one.value for one in Device if one in there["devices"]]),
+            ("images", sorted(ready_names())),
+        ):
+            field = self.fields[name]
+            assert isinstance(field, forms.MultipleChoiceField)
+            kept = [one for one in self.initial.get(name) or () if one not in values]
+            field.choices = [(one, titles.get(one, one)) for one in (*values, *kept)]
 
     def terms(self) -> dict[str, dict[str, Any]]:
         """As `plans.services` takes them; an empty field is no limit, or the contract's own value."""

@@ -13,6 +13,7 @@ from panel.audit.services import record
 from panel.contract_input import parse, parse_limits
 from panel.errors import Conflict, Invalid, NotFound, Stale
 from panel.plans.models import Plan, PlanVersion
+from panel.plans.offered import refuse_what_no_node_has
 from panel.plans.terms import Allowances, Choices
 from panel.plans.versions import tell_of_version
 from panel.rights.actor import Actor
@@ -46,6 +47,7 @@ def create_plan(
     name, description = _check_text(name, description)
     _check_position(position)
     terms = parse_terms({"limits": limits, "allowances": allowances or {}, "choices": choices or {}})
+    refuse_what_no_node_has(terms["choices"], {})
     with transaction.atomic():
         if Plan.objects.filter(slug=wanted).exists():
             raise Conflict(
@@ -82,13 +84,14 @@ def parse_terms(terms: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def changed_terms(plan: Plan, changes: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The newest version's terms with `changes` laid over them; None when nothing differs."""
+    """The newest version's terms with `changes` laid over them; None when nothing differs. Raises `Invalid`."""
     last = plan.versions.order_by("-number").first()
     now = {name: getattr(last, name) if last else {} for name in TERMS}
     asked = {name: {**now[name], **(changes.get(name) or {})} for name in TERMS}
     if last is None and not changes.get("limits"):
         return None
     wanted = parse_terms(asked)
+    refuse_what_no_node_has(wanted["choices"], now["choices"])
     return None if last is not None and wanted == parse_terms(now) else wanted
 
 

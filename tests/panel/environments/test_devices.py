@@ -108,8 +108,9 @@ def test_a_plan_without_it_is_refused_and_named_in_the_preview(tenant: Tenant) -
 
 
 def test_a_node_that_has_none_is_not_chosen() -> None:
-    node = factories.node(devices=())
+    node = factories.node()
     create_plan(factories.administrator(), name="Vpn", limits=factories.LIMITS, choices={"devices": [_TUN]})
+    factories.node(node.name, devices=())
     tenant = factories.tenant()
     with pytest.raises(Invalid, match="No node has the devices /dev/net/tun"):
         made(tenant, devices=[_TUN])

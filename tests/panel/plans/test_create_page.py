@@ -53,8 +53,9 @@ def test_a_plan_that_no_node_has_room_for() -> None:
 
 
 def test_a_plan_whose_images_are_not_ready() -> None:
-    factories.node(images=("busybox",))
+    there = factories.node()
     plan("Debian only", choices={"images": ["debian-12"]})
+    factories.node(there.name, images=("busybox",))
     assert cards(factories.tenant()) == {"Debian only": "none of its images is ready: debian-12"}
 
 
