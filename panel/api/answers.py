@@ -177,6 +177,26 @@ class ChangedEnvironment(Environment):
         description="To be watched at /operations/{id}; none when it was so already."
     )
     root_password: str | None = Field(default=None, description="Shown this once, where one was made.")
+    left_plan: str | None = Field(
+        default=None, description="Slug of the plan that it follows no more since this change."
+    )
+
+
+class EnvironmentPreview(Answer):
+    fits: bool
+    code: str = Field(description="Why it can't be made; empty when it can.")
+    field: str = Field(description="Which one is refused.")
+    why: str
+    next_step: str
+    changes: dict[str, list[Any]] = Field(
+        description="Now, and then, by place: `plan`, `limits.memory_mb`, `allowances.forwards`."
+    )
+    at_next_start: list[str] = Field(description="Places that act at its next start only.")
+    restarts: bool = Field(description="It would be started anew for it.")
+    left_plan: str | None = Field(description="Slug of the plan that it would no longer follow.")
+    quota_left: dict[str, float | None] = Field(
+        description="Of each resource afterwards, or now where it is refused; null: no limit."
+    )
 
 
 class Executed(Answer):
@@ -267,6 +287,7 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "environments_forwards": List[Forward],
     "environments_add_forward": AddedForward,
     "environments_operations": List[ListedOperation],
+    "environments_preview": EnvironmentPreview,
     "environments_exec": Executed,
     "environments_terminals": List[Terminal],
     "snapshots_list": List[storage.Snapshot],

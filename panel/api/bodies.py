@@ -26,6 +26,7 @@ EXAMPLES: dict[str, Any] = {
         "restart": {"mode": "always"},
     },
     "environments_update": {"limits": {"memory_mb": 1024}, "description": "The shop's front"},
+    "environments_preview": {"plan": "small"},
     "environments_stop": {"timeout_s": 20},
     "environments_undelete": {"name": "web-1-again"},
     "environments_reinstall": {"image": "debian-12", "keep_old": True},

@@ -30,6 +30,8 @@ def accepted(request: HttpRequest, changed: services.Changed) -> Status[Json]:
     else:
         document = selectors.show(row, changed.new.shown, tags=changed.new.tags, is_new=True)
     document["operation"] = show_operation(changed.operation) if changed.operation else None
+    if changed.left_plan:
+        document["left_plan"] = changed.left_plan
     if changed.root_password:
         document["root_password"] = changed.root_password
     return Status(202, document)

@@ -146,6 +146,14 @@ def update(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Statu
     return accepted(request, changed)
 
 
+@router.post("/{pk}/preview", response=Json, operation_id="environments_preview")
+def preview(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Json:
+    """What the same body would do as a PATCH: each value now and then, what waits for the next start, what the
+    quota has left, or why it can't be. Nothing is changed."""
+    changes = payload.model_dump(exclude_unset=True)
+    return services.preview_change(actor(request), uuid_of(pk, WHAT), changes).show()
+
+
 @router.delete("/{pk}", response={202: Json}, operation_id="environments_delete")
 def delete(request: HttpRequest, pk: str, now: bool = False) -> Status[Json]:
     """Into the trash, where its tenant has days for that (`trash_days`); with `now`, for good at once.

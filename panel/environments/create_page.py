@@ -18,9 +18,10 @@ from panel.environments.models import Environment
 from panel.images.models import Image, NodeImage
 from panel.nodes.models import Node, NodeState
 from panel.operations.models import OperationKind, OperationState
-from panel.plans.models import Plan, PlanVersion
+from panel.plans.models import PlanVersion
+from panel.plans.selectors import offered_to
 from panel.quotas import services as quotas
-from panel.quotas.models import Quota, Resource
+from panel.quotas.selectors import room_of
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant, TenantState
@@ -86,19 +87,8 @@ class CreatePage:
 
     @cached_property
     def room(self) -> dict[str, int | None]:
-        """What is left per resource, in stored units, of the first quota upwards that has a limit."""
-        if self.tenant is None:
-            return {}
-        rows = {(q.tenant_id, q.resource): q for q in Quota.objects.filter(tenant_id__in=self.tenant.chain)}
-        room: dict[str, int | None] = {}
-        for resource in Resource.values:
-            upwards = [rows.get((one, resource)) for one in reversed(self.tenant.chain)]
-            first = next((q for q in upwards if q is not None and q.limit is not None), None)
-            room[resource] = None
-            if first is not None and first.limit is not None:
-                most = first.limit * first.overbook_percent // 100
-                room[resource] = max(most - first.reserved, 0)
-        return room
+        """What is left per resource, in stored units; None: no limit."""
+        return {} if self.tenant is None else room_of(self.tenant)
 
     @cached_property
     def capacities(self) -> list[Capacity]:
@@ -127,18 +117,14 @@ class CreatePage:
 
     @cached_property
     def plans(self) -> list[PlanCard]:
-        rows = Plan.objects.for_actor(self.actor).filter(retired_at=None).prefetch_related("versions")
         cards = []
-        for plan in rows:
-            if plan.tenant_id is not None and (self.tenant is None or plan.tenant_id not in self.tenant.chain):
-                continue
-            version = max(plan.versions.all(), key=lambda v: v.number, default=None)
-            if version is not None:
-                why = self.why_not(version.limits) or self._why_not_images(version)
-                images = " ".join(version.parsed_choices.images or ())
-                devices = " ".join(version.parsed_choices.devices)
-                card = PlanCard(plan.slug, plan.name, plan.description, version.limits, why, images, devices)
-                cards.append(card)
+        for plan, version in offered_to(self.actor, self.tenant):
+            why = self.why_not(version.limits) or self._why_not_images(version)
+            images = " ".join(version.parsed_choices.images or ())
+            devices = " ".join(version.parsed_choices.devices)
+            cards.append(
+                PlanCard(plan.slug, plan.name, plan.description, version.limits, why, images, devices)
+            )
         return cards
 
     @cached_property

@@ -67,6 +67,10 @@ class LimitsForm(forms.Form):
         return {name: self.cleaned_data[name] for name in names if self.cleaned_data.get(name) is not None}
 
 
+class PlanForm(forms.Form):
+    plan = forms.CharField(label=_("Plan"), max_length=63)
+
+
 #: What people want a device for.
 WHAT_FOR = {
     Device.TUN: _("tunnels of its own (VPN)"),

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from panel.errors import Invalid, NotFound
 from panel.plans.models import Plan, PlanVersion
 from panel.rights.actor import Actor
+from panel.tenants.models import Tenant
 from runtime.contract import Limits
 
 
@@ -19,6 +20,14 @@ def limits_named(actor: Actor, slug: str) -> Limits:
     if version is None:
         raise Invalid(_("There is no plan %(slug)s.") % {"slug": slug[:63]}, field="plan", code="unknown_plan")
     return Limits.model_validate(version.limits)
+
+
+def offered_to(actor: Actor, tenant: Tenant | None) -> list[tuple[Plan, PlanVersion]]:
+    """The plans that this tenant may use, each with its newest version, in their order."""
+    chain = [None, *(tenant.chain if tenant is not None else ())]
+    rows = Plan.objects.for_actor(actor).filter(retired_at=None).prefetch_related("versions")
+    newest = ((plan, max(plan.versions.all(), key=lambda v: v.number, default=None)) for plan in rows)
+    return [(plan, version) for plan, version in newest if version is not None and plan.tenant_id in chain]
 
 
 def plan_of(actor: Actor, plan_id: UUID) -> Plan:

@@ -44,6 +44,20 @@ def usage_of(tenant: Tenant, used: Mapping[str, float]) -> dict[str, dict[str, A
     return {r: answer[r] for r in Resource.values if r in answer}
 
 
+def room_of(tenant: Tenant) -> dict[str, int | None]:
+    """What is left per resource, in stored units, of the first quota upwards that has a limit; None: no limit."""
+    rows = {(q.tenant_id, q.resource): q for q in Quota.objects.filter(tenant_id__in=tenant.chain)}
+    room: dict[str, int | None] = {}
+    for resource in Resource.values:
+        upwards = [rows.get((one, resource)) for one in reversed(tenant.chain)]
+        first = next((q for q in upwards if q is not None and q.limit is not None), None)
+        room[resource] = None
+        if first is not None and first.limit is not None:
+            most = first.limit * first.overbook_percent // 100
+            room[resource] = max(most - first.reserved, 0)
+    return room
+
+
 def _held(of: Q) -> "QuerySet[Quota, tuple[str, int | None, int, int]]":
     rows = Quota.objects.filter(of, resource__in=_HELD, limit__isnull=False)
     return rows.values_list("resource", "limit", "reserved", "overbook_percent")

@@ -7,11 +7,13 @@ from panel.environments.services.inside import execute, reinstall, set_credentia
 from panel.environments.services.intent import Changed, advance, locked, resend, restore_intent
 from panel.environments.services.operations import cancel_operation, retry_operation
 from panel.environments.services.power import POWER, pause, restart, resume, start, stop
+from panel.environments.services.preview import Preview, preview_change
 from panel.environments.services.tags import tag_environment
 
 __all__ = [
     "POWER",
     "Changed",
+    "Preview",
     "advance",
     "cancel_operation",
     "create_environment",
@@ -20,6 +22,7 @@ __all__ = [
     "execute",
     "locked",
     "pause",
+    "preview_change",
     "reinstall",
     "resend",
     "restart",

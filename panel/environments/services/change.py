@@ -1,6 +1,7 @@
 """Changing what an environment has: limits, name, keys, options; live where it runs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -58,10 +59,24 @@ def update_environment(
     if changes and set(changes) <= {"tags"}:
         return _retag(actor, environment_id, changes["tags"] or [], version)
 
-    def mutate(row: Environment) -> dict[str, Any]:
-        return lay_over(actor, row, changes)
+    left = ""
 
-    return change(actor, environment_id, needed(changes)[0], OperationKind.UPDATE, mutate, version=version)
+    def mutate(row: Environment) -> dict[str, Any]:
+        nonlocal left
+        was = row.plan_version, row.follows_plan
+        details = lay_over(actor, row, changes)
+        left = left_plan(*was, row)
+        return {**details, "left_plan": left} if left else details
+
+    changed = change(actor, environment_id, needed(changes)[0], OperationKind.UPDATE, mutate, version=version)
+    return replace(changed, left_plan=left)
+
+
+def left_plan(version: PlanVersion | None, followed: bool, row: Environment) -> str:  # noqa: FBT001
+    """Slug of the plan that a changed row followed and follows no more; empty: there is none."""
+    if version is None or not followed:
+        return ""
+    return "" if row.follows_plan and row.plan_version_id is not None else version.plan.slug
 
 
 def _retag(actor: Actor, environment_id: UUID, tags: Sequence[str], version: int | None) -> Changed:

@@ -81,6 +81,8 @@ class Changed:
     """Made by the panel; shown once and kept nowhere."""
     new: "New | None" = None
     """Of one that was made just now: all that belongs to it, so that nobody has to look."""
+    left_plan: str = ""
+    """Slug of the plan that it follows no more since this change."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from runtime.contract import DesiredState
 from runtime.contract.said import NOTHING
 
 #: Fields of an update's details that are tried again; the rest of them are the panel's own notes.
-_CHANGES = ("name", "description", "plan", *OPTIONS)
+_CHANGES = ("name", "description", "plan", "follows_plan", *OPTIONS)
 _WANTED = {
     OperationKind.START: DesiredState.RUNNING,
     OperationKind.RESUME: DesiredState.RUNNING,

@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -17,6 +18,7 @@ from panel.environments.models import Environment
 from panel.environments.services import Changed
 from panel.environments.views.changing import Part, change_part
 from panel.environments.views.once import secret_of
+from panel.environments.views.plans import plan_context
 from panel.environments.views.one import context_of, get, usage_of
 from panel.errors import Refused
 from panel.images.models import Image
@@ -32,6 +34,7 @@ def _forms(row: Environment) -> dict[str, Form]:
     limits = row.limits
     return {
         "resize": forms.LimitsForm(initial=limits),
+        "plan": forms.PlanForm(),
         "general": forms.GeneralForm(
             initial={
                 "name": row.name,
@@ -60,6 +63,7 @@ def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], st
     context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
     context["secret"] = secret_of(request, row)
     usage = usage_of(row)
+    context |= plan_context(request, row, request.GET.get("plan", "") or request.POST.get("plan", ""))
     context["disk_used_mb"] = None if usage is None else -(-usage.disk_bytes // _MIB)
     return page(request, "environments/settings.html", context, status)
 
@@ -71,7 +75,14 @@ def settings(request: PageRequest, environment_id: UUID) -> HttpResponse:
 
 
 def _resize(request: PageRequest, row: Environment, form: forms.LimitsForm) -> Changed:
-    return services.update_environment(request.actor, row.pk, {"limits": form.limits()})
+    changed = services.update_environment(request.actor, row.pk, {"limits": form.limits()})
+    if changed.left_plan:
+        messages.info(request, _("It follows the plan %(plan)s no more.") % {"plan": row.plan_version.plan})
+    return changed
+
+
+def _plan(request: PageRequest, row: Environment, form: forms.PlanForm) -> Changed:
+    return services.update_environment(request.actor, row.pk, {"plan": form.cleaned_data["plan"]})
 
 
 def _general(request: PageRequest, row: Environment, form: forms.GeneralForm) -> Changed | None:
@@ -143,6 +154,7 @@ def _reinstall(request: PageRequest, row: Environment, form: forms.ReinstallForm
 
 _PARTS = {
     "resize": Part(lambda r, _row: forms.LimitsForm(r.POST), _resize, gettext_lazy("New size asked for")),
+    "plan": Part(lambda r, _row: forms.PlanForm(r.POST), _plan, gettext_lazy("New plan asked for")),
     "general": Part(
         lambda r, _row: forms.GeneralForm(r.POST), _general, gettext_lazy("Name and description saved")
     ),

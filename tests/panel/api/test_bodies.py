@@ -93,6 +93,7 @@ def test_the_panel_takes_each_example(client: Client) -> None:
     one = f"/environments/{made}"
     factories.reported(Environment.objects.get(pk=made))
     send(client, "environments_update", one, "PATCH")
+    send(client, "environments_preview", f"{one}/preview")
     send(client, "environments_credentials", f"{one}/credentials")
     send(client, "environments_add_forward", f"{one}/forwards")
     send(client, "shares_create", f"{one}/shares")

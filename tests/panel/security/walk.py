@@ -54,6 +54,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "tenant": "{tenant}",
     },
     "PATCH /api/v1/environments/<pk>": {"description": "walked"},
+    "POST /api/v1/environments/<pk>/preview": {"description": "walked"},
     "POST /api/v1/environments/<pk>/credentials": {"ssh_keys": []},
     "POST /api/v1/environments/<pk>/addresses": {"family": 6},
     "POST /api/v1/environments/<pk>/forwards": {"port": 443},
