@@ -122,9 +122,7 @@ class CreatePage:
             why = self.why_not(version.limits) or self._why_not_images(version)
             images = " ".join(version.parsed_choices.images or ())
             devices = " ".join(version.parsed_choices.devices)
-            cards.append(
-                PlanCard(plan.slug, plan.name, plan.description, version.limits, why, images, devices)
-            )
+            cards.append(PlanCard(plan.slug, plan.name, plan.description, version.limits, why, images, devices))
         return cards
 
     @cached_property

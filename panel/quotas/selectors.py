@@ -45,7 +45,7 @@ def usage_of(tenant: Tenant, used: Mapping[str, float]) -> dict[str, dict[str, A
 
 
 def room_of(tenant: Tenant) -> dict[str, int | None]:
-    """What is left per resource, in stored units, of the first quota upwards that has a limit; None: no limit."""
+    """What is left per resource, in stored units, of the first quota upwards that has one; None: no limit."""
     rows = {(q.tenant_id, q.resource): q for q in Quota.objects.filter(tenant_id__in=tenant.chain)}
     room: dict[str, int | None] = {}
     for resource in Resource.values:

@@ -72,7 +72,7 @@ def update_environment(
     return replace(changed, left_plan=left)
 
 
-def left_plan(version: PlanVersion | None, followed: bool, row: Environment) -> str:  # noqa: FBT001
+def left_plan(version: PlanVersion | None, followed: bool, row: Environment) -> str:
     """Slug of the plan that a changed row followed and follows no more; empty: there is none."""
     if version is None or not followed:
         return ""

@@ -54,7 +54,7 @@ class Preview:
 
 
 def preview_change(actor: Actor, environment_id: UUID, changes: Mapping[str, Any]) -> Preview:
-    """What `update_environment` would do, by doing it and taking it back: by the same rules, and with their words.
+    """What `update_environment` would do, by doing it and taking it back: by its rules, and in their words.
 
     Who may not make the change may not ask. Whatever else speaks against it is the preview's `refusal`.
     """

@@ -18,8 +18,8 @@ from panel.environments.models import Environment
 from panel.environments.services import Changed
 from panel.environments.views.changing import Part, change_part
 from panel.environments.views.once import secret_of
-from panel.environments.views.plans import plan_context
 from panel.environments.views.one import context_of, get, usage_of
+from panel.environments.views.plans import plan_context
 from panel.errors import Refused
 from panel.images.models import Image
 from panel.plans.rules import why_no_device

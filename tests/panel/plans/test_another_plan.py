@@ -56,7 +56,7 @@ def test_a_preview_tells_each_value_and_changes_nothing(row: Environment) -> Non
     assert told["changes"]["plan"] == ["small", "medium"]
     assert told["changes"]["allowances.forwards"] == [None, 2]
     assert "limits.disk_mb" not in told["changes"]
-    assert told["at_next_start"] == ["/dev/shm"]  # noqa: S108
+    assert told["at_next_start"] == ["/dev/shm"]
     assert told["restarts"] is False
     assert told["left_plan"] is None, "it goes from one plan to another"
     assert told["quota_left"]["memory_mb"] == 1000 - 128
