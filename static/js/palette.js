@@ -8,25 +8,39 @@ const list = dialog?.querySelector("ul");
 let items = [];
 let at = 0;
 let asked = 0;
+/** Until what was typed last has its answer: Enter waits for it, and acts on nothing older. */
+let loading = Promise.resolve();
 let prefix = "";
+const said = dialog?.querySelector("[role=status]");
 
 function open() {
   if (!dialog || dialog.open) return;
   dialog.showModal();
   input.value = "";
+  items = [];
+  draw();
   load();
 }
 
-async function load() {
-  const mine = ++asked;
-  const answer = await fetch(`${document.body.dataset.palette}?q=${encodeURIComponent(input.value)}`);
-  if (mine !== asked || !answer.ok) return;
-  items = (await answer.json()).items;
-  at = 0;
-  draw();
+function load() {
+  loading = find(++asked);
 }
 
-function draw() {
+async function find(mine) {
+  let found = null;
+  try {
+    const answer = await fetch(`${document.body.dataset.palette}?q=${encodeURIComponent(input.value)}`);
+    if (answer.redirected) return location.assign(answer.url);
+    if (answer.ok) found = (await answer.json()).items;
+  } catch { /* no network: said below */ }
+  if (mine !== asked) return;
+  items = found ?? [];
+  at = 0;
+  draw(found ? "nothing" : "failed");
+  said.textContent = items.length ? `${items.length} ${word("results")}` : word(found ? "nothing" : "failed");
+}
+
+function draw(empty = "") {
   list.replaceChildren(...items.map((item, index) => {
     const row = document.createElement("li");
     row.id = `palette-${index}`;
@@ -42,11 +56,11 @@ function draw() {
     row.addEventListener("click", () => run(item));
     return row;
   }));
-  if (!items.length) {
+  if (!items.length && empty) {
     const none = document.createElement("li");
     none.setAttribute("role", "option");
     none.setAttribute("aria-disabled", "true");
-    none.textContent = word("nothing");
+    none.textContent = word(empty);
     list.append(none);
   }
   mark();
@@ -55,7 +69,9 @@ function draw() {
 function mark() {
   [...list.children].forEach((row, index) => row.setAttribute("aria-selected", String(index === at)));
   list.children[at]?.scrollIntoView({ block: "nearest" });
-  input.setAttribute("aria-activedescendant", items.length ? `palette-${at}` : "");
+  input.setAttribute("aria-expanded", String(items.length > 0));
+  if (items.length) input.setAttribute("aria-activedescendant", `palette-${at}`);
+  else input.removeAttribute("aria-activedescendant");
 }
 
 function run(item) {
@@ -76,14 +92,20 @@ function run(item) {
 }
 
 input?.addEventListener("input", load);
-input?.addEventListener("keydown", (event) => {
-  if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+/** How far a key moves among the results. */
+const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: 8, PageUp: -8 };
+input?.addEventListener("keydown", async (event) => {
+  if (event.isComposing) return;
+  const step = STEPS[event.key];
+  if (step) {
     event.preventDefault();
-    at = items.length ? (at + (event.key === "ArrowDown" ? 1 : items.length - 1)) % items.length : 0;
+    const last = items.length - 1;
+    at = Math.abs(step) > 1 ? Math.max(0, Math.min(last, at + step)) : (at + step + items.length) % (items.length || 1);
     mark();
   } else if (event.key === "Enter") {
     event.preventDefault();
-    run(items[at]);
+    await loading;
+    if (dialog.open) run(items[at]);
   }
 });
 dialog?.addEventListener("click", (event) => event.target === dialog && dialog.close());
