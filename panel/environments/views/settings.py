@@ -77,7 +77,8 @@ def settings(request: PageRequest, environment_id: UUID) -> HttpResponse:
 def _resize(request: PageRequest, row: Environment, form: forms.LimitsForm) -> Changed:
     changed = services.update_environment(request.actor, row.pk, {"limits": form.limits()})
     if changed.left_plan:
-        messages.info(request, _("It follows the plan %(plan)s no more.") % {"plan": row.plan_version.plan})
+        plan = row.plan_version.plan if row.plan_version is not None else changed.left_plan
+        messages.info(request, _("It follows the plan %(plan)s no more.") % {"plan": plan})
     return changed
 
 
