@@ -257,6 +257,34 @@ class Terminal(Answer):
     viewers: int
 
 
+class Walls(Answer):
+    """Of the first process, as the kernel has it."""
+
+    kernel: str
+    namespaces: dict[str, int] = Field(description="Inode numbers, as `/proc/self/ns` inside shows them.")
+    ids: int = Field(description="User ids that are nobody else's.")
+    capabilities: list[str]
+    filters: int = Field(description="Of system calls (seccomp); 0: all of the kernel's are open.")
+    no_new_privileges: bool
+
+
+class Isolation(Answer):
+    kind: Kind
+    kernel: Kernel
+    security: dict[str, Any]
+    walls: Walls | None = Field(description="Null while it doesn't run.")
+
+
+class Beancounter(Answer):
+    resource: str
+    unit: str
+    held: int
+    maxheld: int | None
+    barrier: int | None
+    limit: int | None
+    failcnt: int | None
+
+
 class TakenSnapshot(storage.Snapshot):
     operation: Operation | None
 
@@ -290,6 +318,8 @@ ANSWERS: dict[str, type[BaseModel]] = {
     "environments_preview": EnvironmentPreview,
     "environments_exec": Executed,
     "environments_terminals": List[Terminal],
+    "environments_isolation": Isolation,
+    "environments_beancounters": List[Beancounter],
     "snapshots_list": List[storage.Snapshot],
     "snapshots_create": TakenSnapshot,
     "snapshots_get": storage.Snapshot,

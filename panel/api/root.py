@@ -25,6 +25,7 @@ from panel.gate.bodies import StrictJson
 from panel.gate.parameters import known_only
 from panel.http.problem import CONTENT_TYPE, problem, refused
 from panel.images.api import router as images
+from panel.isolation.api import router as of_isolation
 from panel.networks.api import router as addresses
 from panel.networks.environment_api import router as of_networks
 from panel.offers.api import router as plans
@@ -173,6 +174,7 @@ def _add_routers() -> None:
         ("environments", of_networks),
         ("environments", of_consoles),
         ("snapshots", of_storage),
+        ("environments", of_isolation),
         ("people", environment_router),
     ):
         api.add_router("/environments", router, tags=[name])

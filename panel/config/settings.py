@@ -67,6 +67,7 @@ INSTALLED_APPS = [
     "panel.environments",
     "panel.metering",
     "panel.storage",
+    "panel.isolation",
     "panel.operations",
     "panel.access",
     "panel.audit",

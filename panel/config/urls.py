@@ -19,6 +19,7 @@ _PAGES = [
     "panel.networks",
     "panel.metering",
     "panel.storage",
+    "panel.isolation",
     "panel.environments",
     "panel.operations",
     "panel.people",

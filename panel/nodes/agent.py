@@ -125,6 +125,11 @@ class Agent:
             if refusal.code != "not_found":
                 raise
 
+    async def kernel(self, environment_id: UUID, *, user: str, tenant_id: UUID) -> dict[str, Any]:
+        """`{"walls": {…} or None, "counters": {name: {…}}}`, as the kernel has them. Raises `NodeAway`."""
+        ticket = self.ticket(environment_id, Purpose.KERNEL, user, read_only=True, tenant_id=tenant_id)
+        return await self._ask("GET", f"/v1/environments/{environment_id}/kernel", ticket)
+
     async def console_log(
         self, environment_id: UUID, form: str, *, user: str, tenant_id: UUID
     ) -> AsyncIterator[bytes]:

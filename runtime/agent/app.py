@@ -31,6 +31,7 @@ from runtime.contract import Purpose, Ticket
 from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.node import Node
+from runtime.sandboxes import sandbox_of
 
 log = structlog.get_logger()
 
@@ -107,6 +108,7 @@ class Agent:
                 Route(f"{at}/terminals/{{name}}", self.close_terminal, methods=["DELETE"]),
                 Route(f"{at}/console/log", self.console_log),
                 *FileRoutes(self).routes(at),
+                Route(f"{at}/kernel", self.kernel),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),
             ],
@@ -240,6 +242,22 @@ class Agent:
             raise RuntimeFault(agent.bad_format(tuple(_RECORDINGS)), code="bad_name", retryable=False)
         pieces = write(self.inside.console(request.path_params["id"]).log)
         return StreamingResponse(self.in_turns(ticket.payer, pieces), media_type="application/octet-stream")
+
+    async def kernel(self, request: Request) -> Response:
+        """What the kernel counts of it (`counters`), and what stands between it and the host (`walls`)."""
+        ticket = self.ticket(request, Purpose.KERNEL)
+        environment_id = request.path_params["id"]
+        sandbox = sandbox_of(self.node)
+
+        def seen() -> dict[str, object]:
+            walls = sandbox.walls(environment_id)
+            counters = sandbox.counters(environment_id)
+            return {
+                "walls": None if walls is None else asdict(walls),
+                "counters": {name: asdict(one) for name, one in counters.items()},
+            }
+
+        return JSONResponse(await self.look(environment_id, ticket.payer, seen))
 
     async def terminal(self, socket: WebSocket) -> None:
         """A named root shell; made when there is none of that name."""

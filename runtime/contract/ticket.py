@@ -29,6 +29,8 @@ class Purpose(StrEnum):
     """One command, its output and exit code."""
     FILES = "files"
     """Look at files of a snapshot."""
+    KERNEL = "kernel"
+    """What the kernel counts of it, and which walls it has."""
     IMAGE = "image"
     """Hand in an image archive; the subject is no environment then."""
 

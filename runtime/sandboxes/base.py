@@ -21,6 +21,7 @@ from uuid import UUID
 from runtime.contract import EnvironmentSpec, Usage
 from runtime.contract import Kernel as KernelName
 from runtime.contract.said import Said
+from runtime.host.cgroup.base import Counter
 from runtime.host.processes import Identity
 from runtime.node import Node
 from runtime.resources.base import Resource
@@ -132,6 +133,23 @@ class Console:
     """Directory of the socket and fifos of what keeps it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Walls:
+    """What the kernel says of a first process. Nothing in it is a number of the host's own."""
+
+    kernel: str
+    """Release of the kernel that answers its system calls."""
+    namespaces: Mapping[str, int]
+    """Inode numbers, as `/proc/self/ns` inside shows them; one that it shares with the node isn't in it."""
+    ids: int
+    """User ids that it has, none of which is anybody else's."""
+    capabilities: tuple[str, ...]
+    """Of its bounding set, within its own user namespace."""
+    filters: int
+    """Of its system calls (seccomp(2)); 0: all of the kernel's are open to it."""
+    no_new_privileges: bool
+
+
 class Sandbox(ABC):
     """One per kernel and node. Every verb reads the kernel, none a memory of this process; but a start that is
     under way is known to the one that began it."""
@@ -233,6 +251,15 @@ class Sandbox(ABC):
     def oom_kills(self, environment_id: UUID) -> int:
         """Of `usage`, the processes that were killed for lack of memory."""
         return self.usage(environment_id).oom_kills
+
+    def counters(self, environment_id: UUID) -> Mapping[str, Counter]:
+        """What is counted and bounded of it, by OpenVZ's names; empty where nothing is, or when it doesn't
+        run."""
+        return {}
+
+    def walls(self, environment_id: UUID) -> Walls | None:
+        """What stands between it and the host, as the kernel has it; None when it is gone."""
+        return None
 
     @abstractmethod
     def was_first(self, environment_id: UUID, pid: int) -> bool:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.host.cgroup.base import MOST_DEPTH, GroupLimits
+from runtime.host.cgroup.base import MOST_DEPTH, Counter, GroupLimits
 from runtime.host.cgroup.unified import UnifiedGroups
-from tests.unit.cgroup2 import Cgroup2, cgroup2
+from tests.unit.cgroup2 import PAGE, Cgroup2, cgroup2
 
 PATH = "wadah/tenant/environment"
 LIMITS = GroupLimits(
@@ -138,6 +138,29 @@ def test_all_environments_together_are_bounded_from_the_top(tree: Cgroup2) -> No
     assert groups.bound_tasks("wadah", 28_000)
     assert not groups.bound_tasks("wadah", 28_000)
     assert _read(tree, "wadah/pids.max") == "28000"
+
+
+def test_what_is_counted_has_openvz_names_and_the_kernels_numbers(tree: Cgroup2) -> None:
+    groups = UnifiedGroups(tree.root)
+    assert groups.counters(PATH) == {}
+    groups.create(PATH)
+    groups.limit(PATH, LIMITS)
+    for name, text in {
+        "pids.current": "7",
+        "pids.peak": "12",
+        "pids.events": "max 3",
+        "memory.current": str(5 * PAGE),
+        "memory.peak": str(9 * PAGE),
+        "memory.events": "low 0\nhigh 0\nmax 4\noom 0\noom_kill 0",
+        "memory.stat": "anon 1\nkernel 8192\nsock 4096",
+        "memory.swap.current": "0",
+    }.items():
+        (tree.root / PATH / name).write_text(f"{text}\n")
+    found = groups.counters(PATH)
+    assert found["numproc"] == Counter("tasks", held=7, maxheld=12, limit=100, failcnt=3)
+    assert found["physpages"] == Counter("pages", held=5, maxheld=9, limit=64 * 2**20 // PAGE, failcnt=4)
+    assert found["swappages"] == Counter("pages", held=0, limit=0)
+    assert (found["kmemsize"].held, found["tcpbuf"].held) == (8192, 4096)
 
 
 def test_usage_of_what_is_gone_is_nothing(tree: Cgroup2) -> None:

@@ -48,6 +48,23 @@ class GroupUsage:
     oom_kills: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """One thing that the kernel counts and bounds, as OpenVZ's table of user beancounters has it. None: not
+    counted here, or no bound."""
+
+    unit: str
+    """`bytes`, `pages` of the machine's page size, or `tasks`."""
+    held: int
+    maxheld: int | None = None
+    """The most since the group was made."""
+    barrier: int | None = None
+    """From here on the kernel takes back what it can."""
+    limit: int | None = None
+    failcnt: int | None = None
+    """How often more was asked for than may be, since the group was made."""
+
+
 class Groups(ABC):
     """What the runtime needs of cgroups, whatever their version."""
 
@@ -91,6 +108,10 @@ class Groups(ABC):
     @abstractmethod
     def usage(self, path: str) -> GroupUsage:
         """All zeros when the group is gone."""
+
+    @abstractmethod
+    def counters(self, path: str) -> dict[str, Counter]:
+        """Everything that is counted of the group, by OpenVZ's name for it; empty when the group is gone."""
 
     @abstractmethod
     def oom_kills(self, path: str) -> int:

@@ -35,6 +35,18 @@ def number(path: Path | str) -> int:
     return int(text) if text.isdigit() else 0
 
 
+def bound(path: Path | str) -> int | None:
+    """A limit; None where there is no file, or `max`, or what stands for none on v1 (over 2^62)."""
+    text = read(path).strip()
+    return int(text) if text.isdigit() and int(text) < 2**62 else None
+
+
+def known(path: Path | str) -> int | None:
+    """A number; None where the kernel has no such file."""
+    text = read(path).strip()
+    return int(text) if text.isdigit() else None
+
+
 def fields(path: Path | str) -> dict[str, int]:
     """A file of `name value` lines."""
     found = {}

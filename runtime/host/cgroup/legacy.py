@@ -8,9 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from runtime.host.cgroup.base import PERIOD_US, GroupLimits, Groups, GroupUsage
+from runtime.host.cgroup.base import PERIOD_US, Counter, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import (
+    bound,
     fields,
+    known,
     number,
     open_to_users,
     or_max,
@@ -20,7 +22,7 @@ from runtime.host.cgroup.files import (
     write,
 )
 from runtime.host.cgroup.trees import pids_below, remove_tree, two_below
-from runtime.host.cgroup.unified import bound_groups, hand_over, mount
+from runtime.host.cgroup.unified import bound_groups, hand_over, mount, of_tasks
 from runtime.host.processes import kill_members
 
 #: Where the hierarchy of cgroup2 is mounted, in the node's own mount namespace at least.
@@ -206,6 +208,29 @@ class LegacyGroups(Groups):
             oom_kills=self.oom_kills(path),
         )
 
+    def counters(self, path: str) -> dict[str, Counter]:
+        if not self.has_any(path):
+            return {}
+        memory, pids = self._at("memory", path), self._at("pids", path)
+        found = {"numproc": of_tasks(pids)}
+        for name, files, page in (
+            ("physpages", "memory", _PAGE),
+            ("kmemsize", "memory.kmem", 1),
+            ("tcpbuf", "memory.kmem.tcp", 1),
+        ):
+            if (memory / f"{files}.usage_in_bytes").exists():
+                found[name] = _counter(memory, files, page)
+        both = memory / "memory.memsw.usage_in_bytes"
+        if both.exists():
+            all_of_it, ram = (bound(memory / name) for name in _OF_MEMORY[::-1])
+            found["swappages"] = Counter(
+                "pages",
+                held=max(0, number(both) - number(memory / "memory.usage_in_bytes")) // _PAGE,
+                limit=None if all_of_it is None or ram is None else (all_of_it - ram) // _PAGE,
+                failcnt=known(memory / "memory.memsw.failcnt"),
+            )
+        return found
+
     def oom_kills(self, path: str) -> int:
         return fields(f"{self.root}/memory/{path}/memory.oom_control").get("oom_kill", 0)
 
@@ -244,3 +269,17 @@ class LegacyGroups(Groups):
 
     def processes(self, path: str) -> list[int]:
         return pids_below(self._at("pids", path))
+
+
+def _counter(group: Path, name: str, page: int) -> Counter:
+    """Of the files that begin so: bytes, or pages of that many of them."""
+    barrier = bound(group / "memory.soft_limit_in_bytes") if name == "memory" else None
+    most, limit = known(group / f"{name}.max_usage_in_bytes"), bound(group / f"{name}.limit_in_bytes")
+    return Counter(
+        "bytes" if page == 1 else "pages",
+        held=number(group / f"{name}.usage_in_bytes") // page,
+        maxheld=None if most is None else most // page,
+        barrier=None if barrier is None else barrier // page,
+        limit=None if limit is None else limit // page,
+        failcnt=known(group / f"{name}.failcnt"),
+    )

@@ -7,9 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from runtime.host.cgroup.base import MOST_DEPTH, PERIOD_US, GroupLimits, Groups, GroupUsage
+from runtime.host.cgroup.base import MOST_DEPTH, PERIOD_US, Counter, GroupLimits, Groups, GroupUsage
 from runtime.host.cgroup.files import (
+    bound,
     fields,
+    known,
     number,
     open_to_users,
     or_max,
@@ -20,6 +22,8 @@ from runtime.host.cgroup.files import (
 )
 from runtime.host.cgroup.trees import pids_below, remove_tree, two_below
 from runtime.host.processes import kill_members
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def mount(kind: str, options: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -41,6 +45,17 @@ def hand_over(group: Path, uid: int) -> None:
         with suppress(FileNotFoundError):
             os.chown(group / name if name else group, uid, uid)
     open_to_users(group)
+
+
+def of_tasks(group: Path) -> Counter:
+    """The controller has the same files in both versions; `pids.peak` since Linux 6.1."""
+    return Counter(
+        "tasks",
+        held=number(group / "pids.current"),
+        maxheld=known(group / "pids.peak"),
+        limit=bound(group / "pids.max"),
+        failcnt=fields(group / "pids.events").get("max"),
+    )
 
 
 class UnifiedGroups(Groups):
@@ -143,6 +158,20 @@ class UnifiedGroups(Groups):
             oom_kills=memory_events.get("oom_kill", 0),
         )
 
+    def counters(self, path: str) -> dict[str, Counter]:
+        group = self._at(path)
+        if not group.is_dir():
+            return {}
+        events, kept = fields(group / "memory.events"), fields(group / "memory.stat")
+        swap_events = fields(group / "memory.swap.events")
+        return {
+            "numproc": of_tasks(group),
+            "physpages": _pages(group, "memory", events.get("max")),
+            "swappages": _pages(group, "memory.swap", swap_events.get("max", swap_events.get("fail"))),
+            "kmemsize": Counter("bytes", held=kept.get("kernel", kept.get("slab", 0))),
+            "tcpbuf": Counter("bytes", held=kept.get("sock", 0)),
+        }
+
     def delegate(self, path: str, uid: int) -> None:
         hand_over(self._at(path) / "payload", uid)
 
@@ -175,3 +204,19 @@ class UnifiedGroups(Groups):
 
     def processes(self, path: str) -> list[int]:
         return pids_below(self._at(path))
+
+
+def _pages(group: Path, name: str, failed: int | None) -> Counter:
+    """Of the files that begin so, in pages of this machine."""
+
+    def pages(value: int | None) -> int | None:
+        return None if value is None else value // _PAGE
+
+    return Counter(
+        "pages",
+        held=number(group / f"{name}.current") // _PAGE,
+        maxheld=pages(known(group / f"{name}.peak")),
+        barrier=pages(bound(group / f"{name}.high")),
+        limit=pages(bound(group / f"{name}.max")),
+        failcnt=failed,
+    )

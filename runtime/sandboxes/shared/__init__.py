@@ -15,6 +15,7 @@ from runtime.contract.said import Said
 from runtime.contract.words import refusals
 from runtime.errors import RuntimeFault
 from runtime.host.cgroup import warm
+from runtime.host.cgroup.base import Counter
 from runtime.host.processes import Identity
 from runtime.node import Node
 from runtime.sandboxes.base import (
@@ -30,6 +31,7 @@ from runtime.sandboxes.base import (
     SandboxState,
     Seen,
     Shell,
+    Walls,
     no_config,
 )
 from runtime.sandboxes.shared import container, ending, inner, program
@@ -37,6 +39,7 @@ from runtime.sandboxes.shared.apart import apart
 from runtime.sandboxes.shared.bundle import Bundle, booted
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.making import Makings
+from runtime.sandboxes.shared.walls import walls_of
 from runtime.sandboxes.steps import Finish
 
 
@@ -129,6 +132,14 @@ class SharedSandbox(Sandbox):
 
     def usage(self, environment_id: UUID) -> Usage:
         return self._cgroup.usage(environment_id)
+
+    def counters(self, environment_id: UUID) -> Mapping[str, Counter]:
+        path = self._cgroup.find(environment_id)
+        return {} if path is None else self._cgroup.groups.counters(path)
+
+    def walls(self, environment_id: UUID) -> Walls | None:
+        first = container.init(self.node, environment_id)
+        return None if first is None else walls_of(first)
 
     def oom_kills(self, environment_id: UUID) -> int:
         path = self._cgroup.find(environment_id)

@@ -18,6 +18,7 @@ PAGES: dict[str, str] = {
     "environment-console-window": "/environments/{environment}/console/window",
     "environment-console-replay": "/environments/{environment}/console/replay",
     "environment-create": "/environments/create",
+    "environment-isolation": "/environments/{environment}/isolation",
     "environment-network": "/environments/{environment}/network",
     "environment-settings": "/environments/{environment}/settings",
     "environment-shares": "/environments/{environment}/shares",

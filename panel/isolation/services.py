@@ -1,0 +1,60 @@
+"""Asks a node what its kernel has of an environment. Whoever sees the environment may see it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from panel.environments.models import Environment, EnvironmentUsage
+from panel.environments.selectors import living_one
+from panel.nodes.agent import Agent
+from panel.rights.actor import Actor
+from panel.serving.shares import LOOKS, Place
+
+_BLOCKS_OF_A_MIB = 1024
+#: The order of OpenVZ's table (proc_user_beancounters), and the disk, which vzquota counts in such blocks.
+ORDER = ("kmemsize", "numproc", "physpages", "swappages", "tcpbuf", "diskspace")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a node will say, and the place that the question takes until then. Awaited, raises `NodeAway`."""
+
+    environment: Environment
+    result: Callable[[], Awaitable["Seen"]]
+    place: Place
+
+
+@dataclass(frozen=True)
+class Seen:
+    walls: dict[str, Any] | None
+    """`{"kernel", "namespaces", "ids", "capabilities", "filters", "no_new_privileges"}` of its first process;
+    None when it doesn't run."""
+    counters: list[dict[str, Any]]
+    """`{"resource", "unit", "held", "maxheld", "barrier", "limit", "failcnt"}` of each, in OpenVZ's order; of
+    what was never started, the disk alone."""
+
+
+def look(actor: Actor, environment_id: UUID) -> Asked:
+    """Raises `NotFound`, and `TooMany` when the actor or his tenant asks as much as may be."""
+    row = living_one(actor, environment_id)
+    agent, payer, disk = Agent(row.node), row.tenant.payer, _disk(row)
+
+    async def result() -> Seen:
+        found = await agent.kernel(row.pk, user=actor.name, tenant_id=payer)
+        counted = {**found["counters"], "diskspace": disk}
+        return Seen(found["walls"], [{"resource": name, **counted[name]} for name in ORDER if name in counted])
+
+    return Asked(row, result, LOOKS.take(actor, row.tenant_id, row.tenant.path))
+
+
+def _disk(row: Environment) -> dict[str, Any]:
+    usage = EnvironmentUsage.objects.filter(environment=row).first()
+    return {
+        "unit": "1k-blocks",
+        "held": usage.disk_bytes // 1024 if usage is not None else 0,
+        "maxheld": None,
+        "barrier": None,
+        "limit": row.contract_limits().disk_mb * _BLOCKS_OF_A_MIB,
+        "failcnt": None,
+    }
