@@ -125,6 +125,42 @@ def test_the_api_sets_changes_and_deletes_it(row: Environment, client: Client, a
     assert client.get(url, headers=headers).status_code == 404
 
 
+def test_thousands_of_one_tenant_hold_up_no_other(
+    row: Environment, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedules, "_MOST_AT_ONCE", 2)
+    many = [row, *(factories.environment(row.tenant) for _ in range(3))]
+    other = factories.environment(factories.tenant())
+    for one in (*many, other):
+        factories.reported(one)
+        set_schedule(actor, one.pk, cron="0 3 * * *")
+        _due(one)
+    Schedule.objects.filter(environment=other).update(next_at=timezone.now() - timedelta(minutes=1))
+    assert run_due() == 2
+    assert Snapshot.objects.filter(environment=other).exists()
+
+
+def test_one_that_always_fails_keeps_no_place(
+    row: Environment, actor: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = factories.environment(factories.tenant())
+    factories.reported(other)
+    for one in (row, other):
+        set_schedule(actor, one.pk, cron="0 3 * * *")
+        _due(one)
+    Schedule.objects.filter(environment=other).update(next_at=timezone.now() - timedelta(minutes=1))
+    take = schedules._take
+
+    def broken(schedule: Schedule, environment: Environment) -> None:
+        if environment.pk == row.pk:
+            raise RuntimeError("broken")
+        take(schedule, environment)
+
+    monkeypatch.setattr(schedules, "_take", broken)
+    monkeypatch.setattr(schedules, "_MOST_AT_ONCE", 1)
+    assert [run_due(), run_due()] == [0, 1]
+
+
 def test_those_that_wait_for_a_node_and_those_that_fail_hold_up_no_other(
     row: Environment, actor: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
