@@ -218,6 +218,8 @@ class Engine:
         """The spec's resources in order, stopped and started where that is wanted."""
         spec = work.spec
         resources = self.tools.of(spec.kind)
+        if self._hand_over is not None and not work.undoes and any(one.waits(spec) for one in resources):
+            raise _MustWait
         is_half_made = self.sandbox.is_half_made(spec.id)
         runs = self.sandbox.look(spec.id).is_there and not is_half_made
         wants_run = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.stays_off

@@ -77,6 +77,11 @@ class Resource(ABC):
     def check(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most have nothing to refuse)
         """Raises `RuntimeFault` when `ensure` would have to refuse. Asked of all before any acts."""
 
+    def waits(self, spec: EnvironmentSpec) -> bool:
+        """Whether `ensure` waits for what an environment has still to do, at its pace: that isn't done where
+        others wait behind it."""
+        return False
+
     def hold(self, specs: Sequence[EnvironmentSpec]) -> None:  # noqa: B027 (most share nothing)
         """What the environments of one tenant share is brought to what their specs (all of them, at least one)
         say of it. A no-op where nothing of it is there."""

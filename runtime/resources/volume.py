@@ -71,6 +71,11 @@ class RootVolume(Resource):
         if not root.exists() or _stamp(root) not in (_stamp_of(spec), None):
             self._check_pool(spec)
 
+    def waits(self, spec: EnvironmentSpec) -> bool:
+        """A snapshot is of what is on the disk: first the kernel writes what the environment has not, as slowly
+        as its limits of the disk's rate say."""
+        return bool(self.snapshots.missing(spec)) and self.node.root_volume(spec.id).exists()
+
     def _check_pool(self, spec: EnvironmentSpec) -> None:
         if spec.origin is not None:
             if not self._source(spec).is_dir():

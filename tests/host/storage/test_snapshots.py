@@ -289,3 +289,48 @@ def test_a_reinstall_leaves_a_snapshot_of_what_was_there(
     spec = _good(engine, specs, spec, snapshots=(one,), installs=spec.installs + 1)
     assert not (node.root_volume(spec.id) / "root/note").exists()
     assert (snapshots.path(spec.id, one) / "root/note").read_text() == "mine\n"
+
+
+def test_a_snapshot_is_not_taken_where_others_wait_behind_it(
+    node: Node, engine: Engine, specs: Specs, make: Make, snapshots: Snapshots
+) -> None:
+    """It waits for what the environment has not written yet; with four of those the node did nothing else."""
+    spec, one = make(), uuid4()
+    handed_over: list[EnvironmentSpec] = []
+
+    def take(wanted: EnvironmentSpec) -> bool:
+        handed_over.append(wanted)
+        return True
+
+    changed = specs.change(spec, generation=spec.generation + 1, snapshots=(one,))
+    assert Engine(node, hand_over=take).apply(changed) is None
+    assert handed_over == [changed]
+    assert snapshots.there(spec.id) == []
+    report = engine.apply(changed)
+    assert report is not None
+    assert not report.code, report.message
+    assert snapshots.there(spec.id) == [one]
+    again = specs.change(changed, generation=changed.generation + 1)
+    assert Engine(node, hand_over=take).apply(again) is not None, "there is nothing to wait for"
+
+
+def test_a_root_that_its_owner_locked_is_taken_restored_reinstalled_and_deleted(
+    node: Node, engine: Engine, specs: Specs, make: Make, snapshots: Snapshots
+) -> None:
+    """As root inside may by BTRFS_IOC_SUBVOL_SETFLAGS."""
+    spec, one, two = make(), uuid4(), uuid4()
+    sh(node, spec, "echo kept > /root/note")
+    spec = _good(engine, specs, spec, snapshots=(one,))
+    btrfs.set_readonly(node.root_volume(spec.id), True)
+    assert attempt(node, spec, "echo more > /root/note")[0] != 0
+    spec = _good(engine, specs, spec, snapshots=(one, two))
+    origin = Origin(environment_id=spec.id, snapshot=two)
+    spec = _good(engine, specs, spec, installs=1, origin=origin)
+    assert sh(node, spec, "cat /root/note; echo again > /root/note; cat /root/note") == "kept\nagain"
+    btrfs.set_readonly(node.root_volume(spec.id), True)
+    spec = _good(engine, specs, spec, installs=2, origin=None, keep_old_root=True)
+    assert sh(node, spec, "cat /old/root/note") == "again"
+    btrfs.set_readonly(node.root_volume(spec.id), True)
+    _, report = _apply(engine, specs, spec, desired=DesiredState.DELETED)
+    assert report.state is ObservedState.DELETED
+    assert not node.volume(spec.id).exists()
