@@ -16,7 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ from runtime.contract import (
     slow_queue,
 )
 from runtime.contract.transport import CONNECT_S, TakeBack, transport_options
+from runtime.jobs.in_hand import InHand
 from runtime.node import DEFAULT_HOME, Node
 from runtime.prepare import enter
 
@@ -140,7 +141,7 @@ def outbox() -> Outbox:
     return _outbox_of(os.getpid())
 
 
-def hand_over(task: str, *arguments: dict[str, Any]) -> bool:
+def hand_over(task: str, *arguments: Any) -> bool:
     """Leave it to the slow worker; False when the broker can't be told, so that it must be done here."""
     try:
         app.send_task(task, args=list(arguments), queue=slow_queue(this_node().name), declare=[], retry=False)
@@ -205,6 +206,7 @@ class SlowPlaces:
 
 
 SLOW = SlowPlaces()
+IN_HAND = InHand()
 
 
 @app.task(name=NODE_LOOK, shared=False)
@@ -240,9 +242,11 @@ def survey() -> None:
 
 
 @app.task(name=NODE_JOB, shared=False)
-def do(document: dict[str, Any]) -> None:
-    """Does a job, in a process of its own."""
+def do(document: dict[str, Any], has_waited: bool = False) -> None:
+    """Does a job, in a process of its own. `has_waited`: it was handed over, since it wasn't its turn."""
     from runtime.jobs.process import NotYet, do_apart  # noqa: PLC0415
+    from runtime.jobs.records import JobRecords  # noqa: PLC0415
+    from runtime.jobs.reports import waiting  # noqa: PLC0415
 
     try:
         spec = JobSpec.model_validate(document)
@@ -254,13 +258,24 @@ def do(document: dict[str, Any]) -> None:
         return
     if not _slow and hand_over(NODE_JOB, document):
         return
-    while True:
-        with suppress(NotYet):
+    while IN_HAND.take(spec.id, has_waited=has_waited):
+        try:
             do_apart(this_node(), spec, _tell)
+        except NotYet:
+            IN_HAND.waits(spec.id)
+        except BaseException:
+            IN_HAND.ends(spec.id)
+            raise
+        else:
+            IN_HAND.ends(spec.id)
             return
+        if not has_waited:
+            _tell(waiting(this_node(), spec))
         time.sleep(SLOW_TURN_S)
-        if _slow and hand_over(NODE_JOB, document):
+        has_waited = True
+        if _slow and hand_over(NODE_JOB, document, has_waited):
             return
+    JobRecords(this_node(), spec.id).accept(spec)  # who has it in hand hears of a cancel
 
 
 def _tell(report: JobReport | Report) -> None:
