@@ -21,7 +21,8 @@ export function ask(title, text, act) {
 function chosenNames() {
   const names = [...document.querySelectorAll("input[data-row]:checked")].map((row) => row.dataset.name || row.value);
   const shown = names.slice(0, NAMES_SHOWN).join(", ");
-  return `${names.length}: ${shown}${names.length > NAMES_SHOWN ? ", …" : ""}`;
+  const all = Number(document.querySelector("[data-bulk] [data-count]")?.textContent || names.length);
+  return `${all}: ${shown}${all > Math.min(names.length, NAMES_SHOWN) ? ", …" : ""}`;
 }
 
 document.addEventListener("submit", (event) => {

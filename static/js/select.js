@@ -1,12 +1,23 @@
-/** Choosing rows: all of the page, a range with Shift, and the bar with what can be done to them. */
+/** Choosing rows: all of the page, all that match, a range with Shift, and the bar with what can be done to them. */
 let last = null;
+/** All that the filter finds are meant, on whatever page they are. */
+let isMatch = false;
 
 function count() {
   const bar = document.querySelector("[data-bulk]");
   if (!bar) return;
+  const onPage = document.querySelectorAll("input[data-row]").length;
   const chosen = document.querySelectorAll("input[data-row]:checked").length;
+  const match = bar.querySelector("[data-match]");
+  const isPage = chosen > 0 && chosen === onPage;
+  isMatch &&= isPage && Boolean(match);
   bar.hidden = chosen === 0;
-  bar.querySelector("[data-count]").textContent = chosen;
+  bar.querySelector("[data-count]").textContent = isMatch ? match.dataset.match : chosen;
+  bar.querySelector("[name=all]").value = isMatch ? "1" : "";
+  if (match) {
+    match.hidden = isMatch || !isPage;
+    bar.querySelector("[data-match-page]").hidden = !isMatch;
+  }
   offer(bar);
   const all = document.querySelector("[data-all]");
   if (all) {
@@ -23,6 +34,14 @@ function offer(bar) {
     one.hidden = !rows.every((may) => may.includes(one.dataset.needs));
   }
 }
+
+document.addEventListener("click", (event) => {
+  const toggle = event.target.closest?.("[data-match], [data-match-page]");
+  if (!toggle) return;
+  isMatch = toggle.dataset.match !== undefined;
+  count();
+  document.querySelector(isMatch ? "[data-match-page]" : "[data-match]")?.focus();
+});
 
 document.addEventListener("click", (event) => {
   const box = event.target;
@@ -50,8 +69,8 @@ const KEY = "bulk-chosen";
 document.addEventListener("submit", ({ target: form, defaultPrevented }) => {
   if (defaultPrevented || !form.querySelector("[data-bulk]")) return;
   const ids = [...form.querySelectorAll("input[data-row]:checked")].map((row) => row.value);
-  const typed = [...form.querySelectorAll("[data-bulk] input")].map((input) => [input.name, input.value]);
-  sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, ids, typed }));
+  const typed = [...form.querySelectorAll("[data-bulk] input:not([type=hidden])")].map((input) => [input.name, input.value]);
+  sessionStorage.setItem(KEY, JSON.stringify({ path: location.pathname, ids, typed, isMatch }));
 });
 
 function restore() {
@@ -62,6 +81,7 @@ function restore() {
     const row = document.querySelector(`input[data-row][value="${CSS.escape(id)}"]`);
     if (row) row.checked = true;
   }
+  isMatch = Boolean(kept.isMatch);
   for (const [name, value] of kept.typed) {
     const input = document.querySelector(`[data-bulk] input[name="${CSS.escape(name)}"]`);
     if (input) input.value = value;
