@@ -16,6 +16,7 @@ from panel.prepared import Given, Prepared
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.storage import schedules, services
 from panel.storage.models import Origin, Schedule, Snapshot
 from runtime.contract import Origin as OriginPart
@@ -45,7 +46,10 @@ class FromSnapshot(Reserved):
 
 
 class Storage(Feature):
-    tabs = (Tab("snapshots", gettext_lazy("Snapshots"), 30),)
+    tabs = (
+        Tab("snapshots", gettext_lazy("Snapshots"), 30),
+        Tab("files", gettext_lazy("Files"), 35, Permission.ENVIRONMENT_EXEC),
+    )
 
     def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
         source: Snapshot | None = asked.get("snapshot")

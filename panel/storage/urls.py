@@ -6,6 +6,7 @@ _ONE = "environments/<uuid:environment_id>/snapshots"
 
 urlpatterns = [
     path(_ONE, views.snapshots, name="environment-snapshots"),
+    path("environments/<uuid:environment_id>/files", views.files_now, name="environment-files"),
     path(f"{_ONE}/take", views.take, name="snapshot-take"),
     path(f"{_ONE}/<uuid:snapshot_id>/files", views.files, name="snapshot-files"),
     path(f"{_ONE}/<uuid:snapshot_id>/changes", views.changes, name="snapshot-changes"),

@@ -17,6 +17,7 @@ from panel.storage import schedules, services
 from panel.storage.forms import CloneForm, ScheduleForm, SnapshotForm
 from panel.storage.models import Schedule, Snapshot
 from panel.ui.web import PageRequest, blame, page, signed_in
+from runtime.contract import DesiredState
 
 
 def _tab(
@@ -86,6 +87,17 @@ def files(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> Http
     request.actor.require(Permission.ENVIRONMENT_EXEC, row)
     snapshot = services.ready_snapshot(row, snapshot_id)
     return page(request, "storage/files.html", {**context_of(request, row, "snapshots"), "snapshot": snapshot})
+
+
+@require_safe
+@signed_in
+def files_now(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    """Files of the environment as they are; the page's script asks for them."""
+    row = get(request, environment_id)
+    request.actor.require(Permission.ENVIRONMENT_EXEC, row)
+    may_write = row.trashed_at is None and row.desired_state != DesiredState.DELETED
+    context = {**context_of(request, row, "files"), "snapshot": None, "may_write": may_write}
+    return page(request, "storage/files.html", context)
 
 
 @require_safe

@@ -1,6 +1,8 @@
-/** The files of a snapshot: one directory at a time, a page of it at a time, each file a download. */
+/** Files of a snapshot or of an environment: a directory at a time, a page of it at a time, each file a download. */
+import { ask } from "./confirm.js";
 import { putBackButton } from "./put_back.js";
-import { iconElement } from "./words.js";
+import { toast } from "./toasts.js";
+import { csrfToken, iconElement } from "./words.js";
 
 const place = document.getElementById("snapshot-files");
 const { api, snapshot, top: topName, failed } = place.dataset;
@@ -25,7 +27,7 @@ function joined(names) {
 }
 
 function address(kind, names, extra = {}) {
-  const query = new URLSearchParams({ snapshot, ...(names.length ? { path64: joined(names) } : {}), ...extra });
+  const query = new URLSearchParams({ ...(snapshot ? { snapshot } : {}), ...(names.length ? { path64: joined(names) } : {}), ...extra });
   return `${api}${kind}?${query}`;
 }
 
@@ -46,6 +48,42 @@ function cell(row, content, css = "small muted") {
   made.append(content);
   row.append(made);
 }
+
+/** Sends a change of a file, and shows the directory anew. */
+async function change(method, names, options = {}, extra = {}) {
+  const answer = await fetch(address("/content", names, extra), {
+    method,
+    credentials: "same-origin",
+    ...options,
+    headers: { "X-CSRFToken": csrfToken(), ...options.headers },
+  });
+  if (answer.ok) show(path);
+  else toast((await answer.json()).detail, "alert-triangle");
+}
+
+function deleteButton(entry, names) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "btn btn-sm";
+  button.textContent = place.dataset.delete;
+  button.addEventListener("click", () => ask(
+    `${place.dataset.delete}: ${entry.name}`,
+    place.dataset.deleteAsk,
+    () => change("DELETE", names, {}, { recursive: true }),
+  ));
+  return button;
+}
+
+place.querySelector("[data-upload]")?.addEventListener("change", async (event) => {
+  const [file] = event.target.files;
+  event.target.value = "";
+  if (!file) return;
+  if (file.size > 2 ** 20) toast(place.dataset.tooLong, "alert-triangle");
+  else {
+    const raw = base64Of(new TextEncoder().encode(file.name));
+    await change("PUT", [...path, [file.name, raw]], { body: file, headers: { "Content-Type": "application/octet-stream" } });
+  }
+});
 
 function entryRow(entry) {
   const row = document.createElement("tr");
@@ -81,6 +119,7 @@ function entryRow(entry) {
     link.setAttribute("download", "");
     acts.append(link);
   }
+  if (place.dataset.delete) acts.append(deleteButton(entry, names));
   if (entry.type !== "other") acts.append(putBackButton(place, entry.name, joined(names)));
   cell(row, acts, "corner");
   return row;

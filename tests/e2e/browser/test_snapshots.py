@@ -74,3 +74,20 @@ def test_deleted_and_brought_back(page: Page, wadah: Installation) -> None:
     assert wadah.sh(environment, "cat /root/note") == "good"
     assert wadah.call("DELETE", f"/environments/{environment}?now=true").status == 202
     wadah.wait_gone(environment)
+
+
+def test_files_are_uploaded_and_deleted_on_their_page(
+    page: Page, wadah: Installation, environment: str
+) -> None:
+    page.goto(f"/environments/{environment}/files")
+    page.get_by_role("button", name="root", exact=True).click()
+    page.locator("[data-upload]").set_input_files(
+        {"name": "n&te.txt", "mimeType": "text/plain", "buffer": b"hello"}
+    )
+    line = page.get_by_role("row", name="n&te.txt")
+    expect(line).to_be_visible()
+    assert wadah.sh(environment, "cat '/root/n&te.txt'") == "hello"
+    line.get_by_role("button", name="Delete").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete: n&te.txt").click()
+    expect(line).to_be_hidden()
+    assert "txt" not in wadah.sh(environment, "ls /root")

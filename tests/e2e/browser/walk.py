@@ -19,6 +19,7 @@ PAGES: dict[str, str] = {
     "environment-console-replay": "/environments/{environment}/console/replay",
     "environment-create": "/environments/create",
     "environment-isolation": "/environments/{environment}/isolation",
+    "environment-files": "/environments/{environment}/files",
     "environment-network": "/environments/{environment}/network",
     "environment-settings": "/environments/{environment}/settings",
     "environment-shares": "/environments/{environment}/shares",
