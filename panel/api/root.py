@@ -32,6 +32,7 @@ from panel.offers.api import router as plans
 from panel.operations.api import router as operations
 from panel.people.api import environment_router, support_router, tenant_router
 from panel.people.tokens_api import router as tokens
+from panel.registries.api import router as registries
 from panel.rights.actor import Actor
 from panel.rights.asking import actor_of, tell_refused
 from panel.storage.api import router as of_storage
@@ -160,6 +161,7 @@ def _add_routers() -> None:
         ("plans", plans),
         ("images", images),
         ("nodes", nodes),
+        ("registries", registries),
         ("capacity", capacity),
         ("addresses", addresses),
         ("audit", audit),

@@ -63,6 +63,7 @@ INSTALLED_APPS = [
     "panel.nodes",
     "panel.jobs",
     "panel.images",
+    "panel.registries",
     "panel.networks",
     "panel.environments",
     "panel.metering",

@@ -26,7 +26,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant, TenantState
 from panel.ui.templatetags.wadah import mib_text
-from runtime.contract import Device, Limits
+from runtime.contract import Device, Kind, Limits
 
 _CUSTOM = ""
 _DEFAULT_LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096, "processes": 512}
@@ -64,8 +64,13 @@ class PlanCard:
 class CreatePage:
     """Made for one request."""
 
-    def __init__(self, actor: Actor, scope: Tenant | None, asked: str) -> None:
+    def __init__(self, actor: Actor, scope: Tenant | None, asked: str, kind: str = "") -> None:
         self.actor, self.scope, self.asked = actor, scope, asked
+        self.is_app = kind == Kind.APP
+
+    @cached_property
+    def offers_apps(self) -> bool:
+        return Kind.APP in self._abilities()[0]
 
     @cached_property
     def tenants(self) -> list[Tenant]:
@@ -180,10 +185,10 @@ class CreatePage:
         plan = next((card.slug for card in self.plans if not card.why_not), _CUSTOM)
         return {
             **_DEFAULT_LIMITS,
-            "name": self.propose_name(image),
-            "image": image,
+            "name": self.propose_name("app" if self.is_app else image),
+            "image": "" if self.is_app else image,
             "plan": plan,
-            "kind": "system",
+            "kind": Kind.APP.value if self.is_app else Kind.SYSTEM.value,
             "kernel": "shared",
             "is_started": True,
             "saved_keys": [str(key.pk) for key in self.ssh_keys],
@@ -201,7 +206,7 @@ class CreatePage:
             return _("No node has joined this installation yet, or all are disabled.")
         if not any(node.is_online() for node in nodes):
             return _("No node was heard of in the last 45 seconds.")
-        if not any(each["is_ready"] for each in self.images):
+        if not self.is_app and not any(each["is_ready"] for each in self.images):
             return _("No image is ready yet. It can be asked for as soon as one is built.")
         if self.room.get("environments") == 0:
             return _("The quota has no environment left.")
@@ -209,7 +214,7 @@ class CreatePage:
 
     def context(self, form: CreateForm) -> dict[str, Any]:
         kinds, kernels, devices = self._abilities()
-        form.fields["kind"].widget.choices = [(k, k) for k in kinds]
+        form.fields["kind"].widget.choices = [(k, k) for k in kinds if (k == Kind.APP) == self.is_app]
         form.fields["kernel"].widget.choices = [(k, k) for k in kernels]
         for resource in _SIZE:
             if (left_here := self.room.get(resource)) is not None:
@@ -248,12 +253,14 @@ class CreatePage:
     def _curl(self, value: dict[str, Any]) -> str:
         """The same as an API call; the page's script keeps it up to date."""
         body: dict[str, Any] = {"name": value["name"], "image": value["image"]}
+        if self.is_app:
+            body["kind"] = Kind.APP.value
         if value.get("plan"):
             body["plan"] = value["plan"]
         else:
             body["limits"] = {k: value[k] for k in _DEFAULT_LIMITS if value.get(k)}
         chosen = [key.text for key in self.ssh_keys if str(key.pk) in (value.get("saved_keys") or ())]
-        if chosen:
+        if chosen and not self.is_app:
             body["ssh_keys"] = chosen
         if self.tenant is not None:
             body["tenant"] = str(self.tenant.pk)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runtime.contract import Device, Limits, RestartPolicy, SecurityProfile
+from runtime.contract import AppRun, Device, Limits, RestartPolicy, SecurityProfile
 from runtime.contract.base import Message
 from runtime.contract.environment import Boot
 
@@ -34,6 +34,8 @@ class Intent(Message):
     devices: tuple[Device, ...] = ()
     restart: RestartPolicy = RestartPolicy()
     boot: Boot = Boot()
+    app: AppRun | None = None
+    """Of kind `app`: how it is run. Its image is a column."""
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0
     protected: bool = False
     """Neither deleted nor reinstalled, nor is its disk made smaller, until this is taken off."""

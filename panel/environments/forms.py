@@ -1,5 +1,6 @@
 """From what a browser sends to typed values. The rules are the services'."""
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -88,7 +89,63 @@ class DevicesForm(forms.Form):
 _FURTHER = ("kind", "kernel", "ipv4", "ipv6", "description", "tags", "devices")
 
 
-class CreateForm(SavedKeys, LimitsForm, DevicesForm):
+class AppForm(forms.Form):
+    """What is asked of an app alone; the rest, its image says."""
+
+    app_command = forms.CharField(
+        label=_("Command"),
+        required=False,
+        max_length=4000,
+        help_text=_("In place of the image's own, as a shell reads words."),
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
+    )
+    app_args = forms.CharField(
+        label=_("Arguments"),
+        required=False,
+        max_length=4000,
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
+    )
+    app_env = forms.CharField(
+        label=_("Variables"),
+        required=False,
+        help_text=_("One per line: NAME=value."),
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocapitalize": "none"}),
+    )
+    app_user = forms.CharField(
+        label=_("User"),
+        required=False,
+        max_length=128,
+        help_text=_("A name that the image knows, or a number."),
+    )
+    app_read_only = forms.BooleanField(label=_("Its root can't be written to"), required=False)
+    app_init = forms.BooleanField(label=_("A small init before it"), required=False)
+
+    def clean_app_command(self) -> list[str]:
+        return self._words("app_command")
+
+    def clean_app_args(self) -> list[str]:
+        return self._words("app_args")
+
+    def clean_app_env(self) -> dict[str, str]:
+        lines = split_lines(self.cleaned_data["app_env"])
+        for line in lines:
+            if "=" not in line:
+                raise forms.ValidationError(_("Each line is NAME=value."))
+        return dict(line.split("=", 1) for line in lines)
+
+    def _words(self, name: str) -> list[str]:
+        try:
+            return shlex.split(self.cleaned_data[name])
+        except ValueError as odd:
+            raise forms.ValidationError(_("A quotation mark isn't closed.")) from odd
+
+    def app(self) -> dict[str, Any]:
+        """Only what was filled in."""
+        names = ("command", "args", "env", "user", "read_only", "init")
+        return {name: self.cleaned_data[f"app_{name}"] for name in names if self.cleaned_data[f"app_{name}"]}
+
+
+class CreateForm(SavedKeys, LimitsForm, DevicesForm, AppForm):
     name = forms.CharField(
         label=_("Name"),
         max_length=63,
@@ -96,7 +153,7 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm):
         widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false", "autocapitalize": "none"}),
     )
     tenant = forms.CharField(required=False)
-    image = forms.CharField(max_length=64)
+    image = forms.CharField(label=_("Image"), max_length=400)
     plan = forms.CharField(required=False, max_length=63)
     kind = forms.CharField(label=_("Kind"), max_length=16, widget=forms.Select)
     kernel = forms.CharField(label=_("Kernel"), max_length=16, widget=forms.Select)
@@ -166,7 +223,7 @@ class PasswordForm(forms.Form):
 
 
 class ReinstallForm(forms.Form):
-    image = forms.CharField(label=_("Image"), max_length=64)
+    image = forms.CharField(label=_("Image"), max_length=400)
     keep_old = forms.BooleanField(label=_("Keep the old files, under /old"), required=False)
 
 

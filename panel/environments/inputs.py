@@ -1,9 +1,12 @@
 """Checking what people ask for: contract errors become sentences that name the field."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.utils.translation import gettext as _
 
 from panel.errors import Invalid
-from runtime.contract import Kernel, Kind
+from runtime.contract import Kernel, Kind, Reference
 from runtime.contract.base import NAME
 
 
@@ -23,6 +26,32 @@ def check_kind(kind: str) -> Kind:
             field="kind",
         )
     return Kind(kind)
+
+
+def check_app(kind: str, image: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The image as it is kept, and the options with those of an app, which nothing else has."""
+    if kind != Kind.APP:
+        refuse_app(options)
+        return image, dict(options)
+    return check_reference(image), {**options, "app": options.get("app") or {}}
+
+
+def refuse_app(options: Mapping[str, Any]) -> None:
+    if options.get("app") is not None:
+        raise Invalid(_("app: only an environment of kind app takes app options."), field="app")
+
+
+def check_reference(image: str) -> str:
+    """As `docker pull` reads it, written out."""
+    try:
+        return str(Reference.parse(image))
+    except ValueError as odd:
+        raise Invalid(
+            _("%(image)s names no image: %(why)s.") % {"image": image[:100], "why": _(str(odd))},
+            field="image",
+            code="bad_reference",
+            next_step=_("An app's image is named HOST/NAME:TAG or HOST/NAME@sha256:…"),
+        ) from odd
 
 
 def check_kernel(kernel: str) -> Kernel:

@@ -89,13 +89,12 @@ class Environment(models.Model):
     kernel = models.CharField(
         max_length=16, choices=[(k.value, k.value) for k in Kernel], default=Kernel.SHARED
     )
-    image = models.CharField(max_length=64)
+    image = models.CharField(max_length=400)
+    """The name of one; of an app, the reference of its image."""
     slot = models.PositiveIntegerField(null=True, blank=True)
     """Number of its user ids on the node; None once the cool-down after its deletion is over."""
     intent = models.JSONField()
     """As `panel.environments.document.Intent`."""
-    app = models.JSONField(null=True, blank=True)
-    """As `runtime.contract.AppOptions`."""
     ssh_keys = models.JSONField(default=list, blank=True)
     root_password_hash = models.CharField(max_length=256, blank=True, default="")
     """crypt(5); empty: left as it is."""
@@ -113,6 +112,8 @@ class Environment(models.Model):
     """How often this generation was sent."""
 
     # what was seen
+    app = models.JSONField(null=True, blank=True)
+    """As `runtime.contract.AppSeen`; None: of a system, or nothing was resolved yet."""
     held = models.JSONField(default=dict, blank=True)
     """Of the intent what acts at a start, as it was when it last started; empty: that isn't known."""
     observed_state = models.CharField(max_length=16, blank=True, default="")

@@ -45,6 +45,7 @@ _OBSERVED = [
     "exit_code",
     "oom_kills",
     "held",
+    "app",
 ]
 #: Nothing newer for so long: a lower count of the node is a new beginning, not an old message.
 DEAF_AFTER = timedelta(seconds=60)
@@ -55,7 +56,7 @@ FORCED = "forced"
 #: Cause of a report about work that was dropped for a newer intent: says nothing about that intent.
 _SUPERSEDED = "superseded"
 #: Causes that tell how an init ended by itself: nobody gave up on what was asked for because of it.
-_ENDS = frozenset({"init_crashed", "out_of_memory", "halted_inside"})
+_ENDS = frozenset({"init_crashed", "out_of_memory", "halted_inside", "app_done", "app_ended"})
 
 _OBSERVED_ONE = Prepared(
     lambda: (
@@ -131,6 +132,8 @@ def _take_in(environment: Environment, report: Report) -> None:
     environment.restarts = report.restarts
     environment.exit_code = report.exit_code
     environment.oom_kills = report.oom_kills
+    if report.app is not None:
+        environment.app = report.app.model_dump(mode="json")
     is_old_news = report.code == _SUPERSEDED
     environment.code = "" if is_old_news else report.code
     environment.message = NOTHING if is_old_news else report.message

@@ -7,7 +7,8 @@ and from `panel.environments.document.Intent`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any, get_origin
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin
 
 from annotated_types import MaxLen
 from django import forms
@@ -20,7 +21,7 @@ from panel.errors import Invalid
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from runtime.contract import Device, Limits, RestartPolicy, SecurityProfile
+from runtime.contract import AppRun, Device, Limits, RestartPolicy, SecurityProfile
 from runtime.contract.environment import Boot
 
 
@@ -95,6 +96,11 @@ def _lay_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[str]
     return [one.value for one in Device if one in given]
 
 
+def _lay_app(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
+    """Null takes a field back to what its image says."""
+    return parse(AppRun, {**(old or {}), **given}, "app").model_dump(mode="json")
+
+
 def _lay_stop_timeout(_actor: Actor, _tenant: Tenant, _old: Any, given: float) -> float:
     if not 0 <= given <= 600:
         raise Invalid(_("stop_timeout_s is 0 to 600 seconds."), field="stop_timeout_s")
@@ -140,6 +146,7 @@ OPTIONS: dict[str, Option] = {
     "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, _lay_network),
     "security": Option(_CHANGE, Acts.AT_START, _lay_security),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
+    "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app),
     "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart")),
     "boot": Option(
         _CHANGE,
@@ -199,9 +206,17 @@ def asked_types() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field_ in Intent.model_fields.items():
         if name != "limits":
-            is_part = isinstance(field_.annotation, type) and issubclass(field_.annotation, BaseModel)
-            found[name] = ((dict[str, Any] if is_part else _plain(field_.annotation)) | None, None)
+            found[name] = (
+                (dict[str, Any] if _is_part(field_.annotation) else _plain(field_.annotation)) | None,
+                None,
+            )
     return found
+
+
+def _is_part(annotation: Any) -> bool:
+    """A part, or one that may be missing."""
+    each = [one for one in get_args(annotation) if one is not NoneType] or [annotation]
+    return all(isinstance(one, type) and issubclass(one, BaseModel) for one in each)
 
 
 def _plain(annotation: Any) -> Any:

@@ -108,7 +108,7 @@ def choose(
         raise Invalid(
             _("No node has the devices %(devices)s.") % {"devices": ", ".join(devices)}, field="devices"
         )
-    able = [c for c in able if c.has_image]
+    able = [c for c in able if c.has_image or kind is Kind.APP]
     if not able:
         raise Invalid(
             _("The image %(image)s is not ready on any node.") % {"image": image[:64]},

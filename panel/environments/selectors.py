@@ -16,7 +16,7 @@ from panel.prepared import Given, Prepared
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from runtime.contract import EventCode
+from runtime.contract import EventCode, Kind
 
 _ONE = Prepared(
     lambda: Environment.objects.living().select_related("tenant", "node").filter(pk=Given("pk", UUIDField()))
@@ -105,6 +105,16 @@ def happenings(environment: Environment, limit: int = 50) -> list[AuditRecord]:
     return list(records.order_by("-at")[:limit])
 
 
+def shown_app(row: Environment) -> dict[str, Any]:
+    """Of an app the digest that its image was resolved to, and what runs; null until its node said so."""
+    if row.kind != Kind.APP:
+        return {}
+    seen = row.app or {}
+    digest = seen.get("digest") or row.image.partition("@")[2] or None
+    ports = seen.get("ports", [])
+    return {"digest": digest, "command": seen.get("command"), "exposed_ports": ports}
+
+
 def show(
     row: Environment, shown: Mapping[str, Any], *, tags: Sequence[str] | None = None, is_new: bool = False
 ) -> dict[str, Any]:
@@ -128,6 +138,7 @@ def show(
         "image": row.image,
         "tags": [tag.name for tag in row.tags.all()] if tags is None else tags,
         **row.intent,
+        **shown_app(row),
         "plan": row.plan_version.plan.slug if row.plan_version is not None else None,
         "plan_version": row.plan_version.number if row.plan_version is not None else None,
         "follows_plan": row.follows_plan,

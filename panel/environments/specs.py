@@ -7,8 +7,10 @@ from panel.environments.features import FEATURES, Parts, merged
 from panel.environments.models import Environment
 from panel.plans.terms import TrafficAction
 from panel.quotas.selectors import envelope_of
+from panel.registries.selectors import access_of
 from panel.tenants.models import Tenant, TenantState
 from runtime.contract import (
+    APP_IMAGE,
     AppOptions,
     Credentials,
     DesiredState,
@@ -21,8 +23,12 @@ from runtime.contract import (
     TenantEnvelope,
 )
 
+#: An image may come from far, and is then unpacked.
+DEADLINE_S, APP_DEADLINE_S = 300.0, 1800.0
 #: Fields of the document that the node is told as they are.
-_SENT = tuple(sorted(set(Intent.model_fields) & set(EnvironmentSpec.model_fields) - {"limits", "network"}))
+_SENT = tuple(
+    sorted(set(Intent.model_fields) & set(EnvironmentSpec.model_fields) - {"limits", "network", "app"})
+)
 
 
 def spec_of(
@@ -52,7 +58,7 @@ def spec_of(
         generation=environment.generation,
         kind=Kind(environment.kind),
         kernel=Kernel(environment.kernel),
-        image=environment.image,
+        image=APP_IMAGE if wanted.app is not None else environment.image,
         desired=desired_of(environment),
         slot=environment.slot or 0,
         limits=limits_of(environment, wanted.limits),
@@ -67,10 +73,19 @@ def spec_of(
         installs=environment.installs,
         keep_old_root=environment.keep_old_root,
         operation_id=environment.operation_id,
-        app=AppOptions.model_validate(environment.app) if environment.app is not None else None,
+        deadline_s=DEADLINE_S if wanted.app is None else APP_DEADLINE_S,
+        app=_app_of(environment, wanted),
         **{name: getattr(wanted, name) for name in _SENT},
         **of_features,
     )
+
+
+def _app_of(environment: Environment, wanted: Intent) -> AppOptions | None:
+    """With how its registry is asked for this tenant, as it is now. One query, for an app alone."""
+    if wanted.app is None:
+        return None
+    registry = access_of(environment.tenant, environment.image)
+    return AppOptions(image=environment.image, registry=registry, **wanted.app.model_dump())
 
 
 def limits_of(environment: Environment, limits: Limits) -> Limits:

@@ -55,7 +55,7 @@ class Snapshot(models.Model):
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="snapshots")
     name = models.CharField(max_length=63)
     reason = models.CharField(max_length=16, choices=Reason, default=Reason.ASKED)
-    image = models.CharField(max_length=64)
+    image = models.CharField(max_length=400)
     """What the environment's root was made from at that time."""
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(

@@ -217,7 +217,7 @@ def clone_snapshot(
         kind=row.kind,
         kernel=row.kernel,
         ssh_keys=row.ssh_keys,
-        **{name: row.intent[name] for name in ("devices", "restart", "stop_timeout_s")},
+        **{name: row.intent.get(name) for name in ("devices", "restart", "stop_timeout_s", "app")},
         is_started=is_started,
         features={"snapshot": snapshot, "node": row.node_id},
     )

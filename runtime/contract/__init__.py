@@ -4,7 +4,7 @@ Every model is frozen, refuses unknown fields and carries ids, names, numbers an
 path of the host, never a command for it. So whoever takes over the panel can't reach a node's files.
 """
 
-from runtime.contract.app import APP_IMAGE, AppOptions, AppSeen, ImageConfig, Reference, RegistryAccess
+from runtime.contract.app import APP_IMAGE, AppOptions, AppRun, AppSeen, ImageConfig, Reference, RegistryAccess
 from runtime.contract.base import Message
 from runtime.contract.environment import (
     MOST_SNAPSHOTS,
@@ -83,6 +83,7 @@ __all__ = [
     "PANEL_REPORTS",
     "REPORT_QUEUE",
     "AppOptions",
+    "AppRun",
     "AppSeen",
     "ArchiveFile",
     "BuildImage",

@@ -89,11 +89,9 @@ class RegistryAccess(Message):
     """It may lie at an address that nobody from outside reaches: the provider's own."""
 
 
-class AppOptions(Message):
-    """What is asked of an app; of what isn't said, its image's configuration holds."""
+class AppRun(Message):
+    """How an app is run; of what isn't said, its image's configuration holds."""
 
-    image: Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST)]
-    """Its reference: a tag is resolved once for each install."""
     command: Annotated[tuple[Word, ...], Field(max_length=256)] | None = None
     """In place of the image's entrypoint; the image's own arguments don't hold then."""
     args: Annotated[tuple[Word, ...], Field(max_length=256)] | None = None
@@ -115,12 +113,6 @@ class AppOptions(Message):
     init: bool = False
     """A small init before it, which reaps processes and hands signals on."""
     tty: bool = False
-    registry: RegistryAccess = RegistryAccess()
-
-    @field_validator("image")
-    @classmethod
-    def _is_reference(cls, text: str) -> str:
-        return str(Reference.parse(text))
 
     @field_validator("env")
     @classmethod
@@ -140,6 +132,19 @@ class AppOptions(Message):
             if any(part in ("", ".", "..") for part in parts) or parts[0] in ("proc", "sys", "dev"):
                 raise ValueError("a tmpfs has a plain path, which isn't below /proc, /sys or /dev")
         return places
+
+
+class AppOptions(AppRun):
+    """What a node is asked of an app."""
+
+    image: Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST)]
+    """Its reference: a tag is resolved once for each install."""
+    registry: RegistryAccess = RegistryAccess()
+
+    @field_validator("image")
+    @classmethod
+    def _is_reference(cls, text: str) -> str:
+        return str(Reference.parse(text))
 
 
 class ImageConfig(Message):

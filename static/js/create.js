@@ -7,6 +7,19 @@ const idempotency = /Idempotency-Key: ([0-9a-f]+)/.exec(curl.textContent)?.[1] |
 const numbers = ["cpu", "memory_mb", "disk_mb", "processes"];
 const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
+/** Words as a shell has them, which `shlex` on the other side reads in full. */
+const words = (text) => (text.match(/"[^"]*"|'[^']*'|\S+/g) || []).map((word) => word.replace(/^(["'])(.*)\1$/, "$2"));
+
+function app(data) {
+  const value = {};
+  for (const name of ["command", "args"]) if (data.get(`app_${name}`)) value[name] = words(data.get(`app_${name}`));
+  const lines = (data.get("app_env") || "").split("\n").filter((line) => line.includes("="));
+  if (lines.length) value.env = Object.fromEntries(lines.map((line) => [line.trim().split("=")[0], line.trim().split("=").slice(1).join("=")]));
+  if (data.get("app_user")) value.user = data.get("app_user");
+  for (const name of ["read_only", "init"]) if (data.get(`app_${name}`)) value[name] = true;
+  return value;
+}
+
 function body(data) {
   const value = { name: data.get("name"), image: data.get("image") };
   if (data.get("plan")) value.plan = data.get("plan");
@@ -22,6 +35,7 @@ function body(data) {
   const tags = (data.get("tags") || "").split(/[\s,]+/).filter(Boolean);
   if (tags.length) value.tags = tags;
   if (data.getAll("devices").length) value.devices = data.getAll("devices");
+  if (data.get("kind") === "app") value.app = app(data);
   if (data.get("kind") !== "system") value.kind = data.get("kind");
   if (data.get("kernel") !== "shared") value.kernel = data.get("kernel");
   return value;

@@ -36,7 +36,7 @@ from panel.plans.models import PlanVersion
 from panel.plans.rules import check_allowance, check_choices, newest, refuse_own_size
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from runtime.contract import DesiredState, Limits
+from runtime.contract import DesiredState, Kind, Limits
 
 _MIB = 2**20
 _NEEDED = {
@@ -109,11 +109,16 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         row.description = check_text(changes["description"] or "", "description")
     if changes.get("tags") is not None:
         replace_tags(actor, row, changes["tags"])
-    had = row.wanted.devices
+    if row.kind != Kind.APP:
+        inputs.refuse_app(changes)
+    had, ran = row.wanted.devices, row.intent.get("app")
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
     _resize_by(actor, row, changes)
     if row.wanted.devices != had:
         _give_devices(actor, row, had)
+    if row.intent.get("app") != ran and row.desired_state != DesiredState.STOPPED:
+        actor.require(Permission.ENVIRONMENT_POWER, row)
+        row.boots += 1
     if "ssh_keys" in changes and (keys := check_ssh_keys(changes["ssh_keys"] or [])) != row.ssh_keys:
         row.ssh_keys = keys
         row.credentials_revision += 1

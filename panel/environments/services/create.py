@@ -32,7 +32,7 @@ from panel.environments.services.intent import (
 )
 from panel.environments.services.tags import check_tags, give_tags
 from panel.environments.specs import held_to, spec_of
-from panel.errors import Conflict
+from panel.errors import Conflict, Invalid
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
 from panel.plans.rules import check_choices
@@ -43,7 +43,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import locked_state, refuse_suspended
-from runtime.contract import DesiredState, Limits
+from runtime.contract import DesiredState, Kind, Limits
 
 
 def create_environment(
@@ -75,6 +75,10 @@ def create_environment(
     """
     actor.require(Permission.ENVIRONMENT_CREATE, tenant)
     refuse_suspended(tenant)
+    is_app = inputs.check_kind(kind) is Kind.APP
+    image, options = inputs.check_app(kind, image, options)
+    if is_app and (ssh_keys or root_password):
+        raise Invalid(_("An app has no accounts: leave ssh_keys and root_password out."), field="ssh_keys")
     version, wanted = limits_for(actor, tenant, limits, plan)
     check_choices(version, kind=kind, kernel=kernel, image=image)
     environment = Environment(
@@ -95,7 +99,7 @@ def create_environment(
     )
     check_devices(actor, environment)
     words = check_tags(tags) if tags else []
-    shown = set_password(environment, root_password)
+    shown = None if is_app else set_password(environment, root_password)
     asked = {"ipv4": ipv4, "ipv6": ipv6, **(features or {})}
     for feature in FEATURES:
         feature.check_asked(asked)

@@ -13,6 +13,7 @@ from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
 from panel.environments import credentials, placement
 from panel.environments.features import FEATURES
+from panel.environments.inputs import check_reference
 from panel.environments.models import Environment
 from panel.environments.services.create import set_password
 from panel.environments.services.intent import Changed, change
@@ -24,7 +25,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.serving.shares import EXECS, Place
 from panel.tenants.selectors import refuse_suspended
-from runtime.contract import DesiredState
+from runtime.contract import DesiredState, Kind
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,9 @@ def reinstall(
         details: dict[str, Any] = {}
         for feature in FEATURES:
             details |= feature.replaced(actor, row)
-        if image and image != row.image:
+        if row.kind == Kind.APP:
+            row.image = check_reference(image) if image else row.image
+        elif image and image != row.image:
             found = placement.candidates_for(image, timezone.now())
             if not any(c.has_image and c.node.pk == row.node_id for c in found):
                 raise Invalid(
@@ -63,7 +66,7 @@ def reinstall(
         row.installs += 1
         row.keep_old_root = keep_old
         row.desired_state = DesiredState.RUNNING
-        if root_password or not row.ssh_keys:
+        if row.kind != Kind.APP and (root_password or not row.ssh_keys):
             shown[0] = set_password(row, root_password)
         row.credentials_revision += 1
         return {**details, "image": row.image, "keep_old": keep_old}

@@ -19,7 +19,7 @@ from panel.environments.models import Environment
 from panel.environments.options import of_the_node, whole
 from panel.environments.selectors import seen_by
 from panel.environments.services.checks import refuse_taken_name
-from panel.environments.specs import spec_of
+from panel.environments.specs import APP_DEADLINE_S, spec_of
 from panel.environments.trash import refuse_trashed
 from panel.errors import Conflict, Refused, Stale
 from panel.operations import services as operations
@@ -33,7 +33,7 @@ from panel.quotas.refusals import counting_refusals
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
-from runtime.contract import DesiredState, Limits
+from runtime.contract import DesiredState, Kind, Limits
 from runtime.contract.transport import AGAIN
 
 #: Fields of the intent that cancelling or a failed update puts back.
@@ -222,6 +222,8 @@ def operation_for(actor: Actor | None, environment: Environment, kind: Operation
         SubjectType.ENVIRONMENT, str(environment.pk), environment.name, environment.tenant_id, environment.pk
     )
     within = operations.DEADLINE + timedelta(seconds=environment.stop_timeout_s)
+    if environment.kind == Kind.APP:
+        within += timedelta(seconds=APP_DEADLINE_S)
     generation = environment.generation
     return operations.open_operation(actor, subject, kind, generation=generation, within=within, **more)
 
@@ -345,9 +347,15 @@ def audited(environment: Environment) -> dict[str, Any]:
         "kernel": environment.kernel,
         "desired_state": str(environment.desired_state),
         **whole(environment.intent),
+        "app": _audited_app(environment.intent.get("app")),
         "ssh_keys": len(environment.ssh_keys),
         "credentials_revision": environment.credentials_revision,
     }
+
+
+def _audited_app(app: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Of its variables the names: what they hold may be secret."""
+    return None if app is None else {**app, "env": sorted(app["env"])}
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -11,11 +11,14 @@ from panel.environments.views.once import show_once
 from panel.errors import Invalid, NotFound, Refused
 from panel.tenants.chosen import chosen_tenant
 from panel.ui.web import PageRequest, blame, page, signed_in
+from runtime.contract import Kind
 
 
 @signed_in
 def create(request: PageRequest) -> HttpResponse:
-    shown = CreatePage(request.actor, chosen_tenant(request, request.actor), request.POST.get("tenant", ""))
+    shown = CreatePage(
+        request.actor, chosen_tenant(request, request.actor), request.POST.get("tenant", ""), _kind(request)
+    )
     status = 200
     if request.method == "POST":
         form = forms.CreateForm(request.POST)
@@ -39,22 +42,28 @@ def create(request: PageRequest) -> HttpResponse:
     return page(request, "environments/create.html", shown.context(form), status)
 
 
+def _kind(request: PageRequest) -> str:
+    return (request.POST if request.method == "POST" else request.GET).get("kind", "")
+
+
 def _create(request: PageRequest, shown: CreatePage, form: forms.CreateForm) -> Changed:
     values = form.cleaned_data
     if shown.tenant is None:
         raise Invalid(_("Choose the tenant that it belongs to."), field="tenant")
+    is_app = values["kind"] == Kind.APP
     return services.create_environment(
         request.actor,
         shown.tenant,
+        app=form.app() if is_app else None,
         name=values["name"],
         image=values["image"],
         plan=values["plan"],
         limits=form.limits() if not values["plan"] else None,
         kind=values["kind"],
         kernel=values["kernel"],
-        devices=values["devices"],
+        devices=[] if is_app else values["devices"],
         description=values["description"],
-        ssh_keys=form.all_keys(),
+        ssh_keys=[] if is_app else form.all_keys(),
         tags=forms.split_words(values["tags"]),
         ipv4=values["ipv4"],
         ipv6=values["ipv6"],

@@ -52,7 +52,7 @@ class Egress:
     namespace: int
     """Descriptor of the container's network namespace."""
     outside: Path | None
-    """Network namespace that is dialled from; None: that of this process."""
+    """Network namespace that is dialled from; None: that of whoever begins."""
     named: frozenset[tuple[str, int]] = frozenset()
     """Hosts and ports that may lie inward."""
     plain: frozenset[tuple[str, int]] = frozenset()
@@ -65,6 +65,8 @@ class Egress:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open: set[socket.socket] = field(default_factory=set)
     _is_closed: bool = False
+    _dials_from: int | None = None
+    """Threads begin where their maker is, which is the container's network."""
 
     def __enter__(self) -> Self:
         listeners: list[tuple[int, Callable[[socket.socket], None]]] = [(_PORT, self._proxied)]
@@ -72,6 +74,8 @@ class Egress:
         for host, port in self.named:
             if is_loopback(host) and port != _PORT:
                 listeners.append((port, self._straight(host, port)))
+        self._dials_from = os.open(self.outside or "/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._undo.callback(os.close, self._dials_from)
         ready: list[BaseException | None] = []
         thread = threading.Thread(target=self._listen, args=(listeners, ready), daemon=True)
         thread.start()
@@ -205,29 +209,28 @@ class Egress:
 
     def _dial(self, host: str, port: int) -> socket.socket:
         """Connected to an address that may be dialled. Raises `Turned`."""
-        with ExitStack() as stays:
-            if self.outside is not None:
-                there = os.open(self.outside, os.O_RDONLY | os.O_CLOEXEC)
-                stays.callback(os.close, there)
-                libc.setns(there, libc.CLONE_NEWNET)  # of this thread alone, which ends with its connection
+        if self._dials_from is not None:
+            libc.setns(
+                self._dials_from, libc.CLONE_NEWNET
+            )  # of this thread alone, which ends with its connection
+        try:
+            found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as unknown:
+            raise Turned(apps.registry_unknown(host)) from unknown
+        may_be_inward = (host, port) in self.named
+        places = [one for one in found if may_be_inward or is_outward(ip_address(str(one[4][0])))]
+        if not places:
+            raise Turned(apps.registry_inward(host))
+        until = time.monotonic() + CONNECT_S
+        for family, kind, protocol, _, place in places:
+            one = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
+            one.settimeout(max(0.1, until - time.monotonic()))
             try:
-                found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
-            except (OSError, UnicodeError) as unknown:
-                raise Turned(apps.registry_unknown(host)) from unknown
-            may_be_inward = (host, port) in self.named
-            places = [one for one in found if may_be_inward or is_outward(ip_address(str(one[4][0])))]
-            if not places:
-                raise Turned(apps.registry_inward(host))
-            until = time.monotonic() + CONNECT_S
-            for family, kind, protocol, _, place in places:
-                one = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
-                one.settimeout(max(0.1, until - time.monotonic()))
-                try:
-                    one.connect(place)
-                    return one
-                except OSError:
-                    one.close()
-            raise Turned(apps.registry_silent(host))
+                one.connect(place)
+                return one
+            except OSError:
+                one.close()
+        raise Turned(apps.registry_silent(host))
 
 
 _OF_THIS_HOP = frozenset(("connection", "proxy-connection", "proxy-authorization", "keep-alive"))

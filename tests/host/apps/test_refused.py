@@ -18,9 +18,10 @@ from runtime.engine import Engine
 from runtime.host import libc
 from runtime.images.oci import egress
 from runtime.node import Node
-from tests.host.apps.conftest import AppOf, Hub, busybox, file
+from tests.host.apps.conftest import AppOf
 from tests.host.conftest import Make
 from tests.host.support.node import Specs
+from tests.support.registry import Hub, busybox, file
 
 SLEEP = {"Entrypoint": ["/bin/sleep", "3600"]}
 

@@ -15,11 +15,12 @@ from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 from runtime.sandboxes.shared.container import init_pid
-from tests.host.apps.conftest import AppOf, Hub, busybox, file, folder, link
+from tests.host.apps.conftest import AppOf
 from tests.host.conftest import Make
 from tests.host.support.inside import sh
 from tests.host.support.node import Specs
 from tests.host.support.waiting import wait_until
+from tests.support.registry import Hub, busybox, file, folder, link
 
 NEVER = RestartPolicy(mode=RestartMode.NEVER)
 

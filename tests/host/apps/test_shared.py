@@ -7,10 +7,11 @@ from runtime.contract import ObservedState, RegistryAccess, Report
 from runtime.engine import Engine
 from runtime.images.oci.library import Library
 from runtime.node import Node
-from tests.host.apps.conftest import AppOf, Hub, busybox, file
+from tests.host.apps.conftest import AppOf
 from tests.host.conftest import Make
 from tests.host.support.inside import sh
 from tests.host.support.node import Specs
+from tests.support.registry import Hub, busybox, file
 
 SLEEP = {"Entrypoint": ["/bin/sleep", "3600"]}
 

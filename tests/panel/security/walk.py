@@ -33,7 +33,7 @@ SIGN_IN = "in"
 #: Parts of a route that name a row, by the words used for them in `world`.
 _BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
 _BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
-_BY_COLLECTION |= {"ssh-keys": "ssh_key", "sessions": "session", "schedules": "schedule"}
+_BY_COLLECTION |= {"ssh-keys": "ssh_key", "sessions": "session", "schedules": "schedule", "registries": "registry"}
 #: Parts of a route that name no row.
 _PLAIN = {
     "key": "walked",
@@ -113,6 +113,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /nodes/<uuid:node_id>/state": {"state": "disabled"},
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
     "POST /sign-in/": {"requires_mfa": "0"},
+    "POST /api/v1/registries": {"host": "registry.example.com", "tenant": "{tenant}"},
     "POST /api/v1/ssh-keys": {"text": SSH_KEY, "name": "walked"},
     "POST /profile/ssh-keys": {"text": SSH_KEY},
     "POST /nodes/<uuid:node_id>/address": {"public_address": "node.example.org"},

@@ -27,6 +27,7 @@ from panel.people.roles import create_role
 from panel.people.tokens import create_token
 from panel.plans.services import create_plan
 from panel.rights.actor import Actor
+from panel.registries.services import add_registry
 from panel.storage.schedules import set_schedule
 from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
@@ -117,6 +118,7 @@ def _side(platform: Actor, word: str) -> Side:
         "forward": str(forward.pk),
         "snapshot": str(snapshot.pk),
         "schedule": str(set_schedule(owner, environment.pk, cron="0 3 * * *").pk),
+        "registry": str(add_registry(owner, tenant, host=f"{word}.example.com").pk),
         "address": str(address.pk),
         "operation": str(failed.pk),
         "tenant": str(tenant.pk),

@@ -1,0 +1,53 @@
+"""/api/v1/registries: where images of apps come from, and by which name and password."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Status
+from pydantic import Field
+
+from panel.http.inputs import Input, Naming
+from panel.http.pages import Page, page_of
+from panel.http.paths import uuid_of
+from panel.registries import services
+from panel.registries.models import Registry
+from panel.registries.selectors import show
+from panel.rights.asking import actor
+from panel.tenants.selectors import tenant_of
+
+router = Router()
+Json = dict[str, Any]
+
+
+class NewRegistry(Input):
+    host: str = Field(max_length=270, description="With its port, if it has one: `registry.example.com:5000`.")
+    tenant: Naming | None = Field(default=None, description="Null: for all tenants (administrators).")
+    username: str = Field(default="", max_length=255)
+    password: str = Field(default="", max_length=8192)
+    insecure: bool = Field(default=False, description="Without TLS, or with any certificate (administrators).")
+    inward: bool = Field(default=False, description="At an address that is private (administrators).")
+
+
+@router.get("", response=Json, operation_id="registries_list")
+def list_(request: HttpRequest, page: Query[Page]) -> Json:
+    """Passwords are in no answer."""
+    return page_of(Registry.objects.for_actor(actor(request)), page, show)
+
+
+@router.post("", response={201: Json}, operation_id="registries_add")
+def add(request: HttpRequest, payload: NewRegistry) -> Status[Json]:
+    who = actor(request)
+    tenant = tenant_of(who, payload.tenant) if payload.tenant else None
+    values = payload.model_dump(exclude={"tenant"})
+    return Status(201, show(services.add_registry(who, tenant, **values)))
+
+
+@router.get("/{pk}", response=Json, operation_id="registries_get")
+def get(request: HttpRequest, pk: str) -> Json:
+    return show(services.found(actor(request), uuid_of(pk, "This registry")))
+
+
+@router.delete("/{pk}", response={204: None}, operation_id="registries_remove")
+def remove(request: HttpRequest, pk: str) -> Status[None]:
+    services.remove_registry(actor(request), uuid_of(pk, "This registry"))
+    return Status(204, None)

@@ -1,0 +1,41 @@
+"""How a registry is asked for a tenant."""
+
+from typing import Any
+
+from panel.registries.at_rest import plain
+from panel.registries.models import Registry
+from panel.tenants.models import Tenant
+from runtime.contract import Reference, RegistryAccess
+
+
+def access_of(tenant: Tenant, image: str) -> RegistryAccess:
+    """By the nearest row: the tenant's own, one of a tenant above it, the installation's. What an administrator
+    allowed for the host holds for whoever's name is used there."""
+    host = Reference.parse(image).host
+    rows = list(Registry.objects.filter(host=host, tenant_id__in=tenant.chain))
+    rows += list(Registry.objects.filter(host=host, tenant=None))
+    if not rows:
+        return RegistryAccess()
+    place = {pk: number for number, pk in enumerate(reversed(tenant.chain))}
+    rows.sort(key=lambda row: place.get(row.tenant_id, len(place)) if row.tenant_id else len(place))
+    named = next((row for row in rows if row.username or row.password), rows[0])
+    return RegistryAccess(
+        username=named.username,
+        password=plain(named.password),
+        insecure=any(row.insecure for row in rows),
+        inward=any(row.inward for row in rows),
+    )
+
+
+def show(row: Registry) -> dict[str, Any]:
+    """As the API gives it: never the password."""
+    return {
+        "id": str(row.pk),
+        "tenant": str(row.tenant_id) if row.tenant_id else None,
+        "host": row.host,
+        "username": row.username,
+        "has_password": bool(row.password),
+        "insecure": row.insecure,
+        "inward": row.inward,
+        "created_at": row.created_at.isoformat(),
+    }

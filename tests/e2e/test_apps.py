@@ -1,0 +1,104 @@
+"""An app from a registry that an administrator named, over the API, on a real kernel."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.support import Installation
+from tests.support.registry import Hub, busybox, file, registry
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Hub]:
+    with registry(tmp_path) as one:
+        yield one
+
+
+def ended(wadah: Installation, operation: str) -> Any:
+    def look() -> Any:
+        body = wadah.call("GET", f"/operations/{operation}").body
+        return None if body["state"] in ("pending", "running") else body
+
+    return wadah.wait(look, 120)
+
+
+def serves(wadah: Installation, environment: str, words: str) -> None:
+    command = {"command": ["/bin/cat", "/www/index.html"]}
+
+    def look() -> bool:
+        answer = wadah.call("POST", f"/environments/{environment}/exec", command)
+        return answer.status == 200 and words in answer.body["stdout"]
+
+    wadah.wait(look, 30)
+
+
+def test_an_apps_day(wadah: Installation, hub: Hub) -> None:
+    """Named, refused, allowed, run, asked, reached, changed, deleted."""
+    script = "mkdir /www; echo hello $WHO > /www/index.html; echo up; exec httpd -f -p 80 -h /www"
+    image = hub.push(
+        "shop/web:1",
+        busybox(),
+        [file("of-one")],
+        config={"Entrypoint": ["/bin/sh", "-c"], "Cmd": [script], "Env": ["PATH=/bin", "WHO=image"]},
+    )
+    fields = {
+        "kind": "app",
+        "tenant": "demo",
+        "image": image,
+        "limits": {"cpu": 1, "memory_mb": 128, "disk_mb": 256},
+        "restart": {"mode": "never"},
+    }
+    refused = wadah.call("POST", "/environments", {"name": "app-refused", **fields})
+    assert refused.status == 202, refused.body
+    assert ended(wadah, refused.body["operation"]["id"])["code"] == "registry_inward"
+    wadah.delete(refused.body["id"])
+
+    named = wadah.call("POST", "/registries", {"host": hub.host, "insecure": True, "inward": True})
+    assert named.status == 201, named.body
+    made = wadah.call("POST", "/environments", {"name": "app-one", **fields})
+    assert made.status == 202, made.body
+    assert "root_password" not in made.body
+    operation = ended(wadah, made.body["operation"]["id"])
+    assert operation["state"] == "succeeded", operation
+    assert "image fetch" in [step["name"] for step in operation["steps"]]
+    one = made.body["id"]
+    seen = wadah.wait_state(one, "running")
+    assert seen["digest"].startswith("sha256:")
+    assert seen["command"][:2] == ["/bin/sh", "-c"]
+    serves(wadah, one, "hello image")
+
+    forward = wadah.call("POST", f"/environments/{one}/forwards", {"port": 80})
+    assert forward.status == 202, forward.body
+
+    # the same image for a second one is there; by digest nobody is asked
+    by_digest = f"{image.rpartition(':')[0]}@{seen['digest']}"
+    second = wadah.call(
+        "POST",
+        "/environments",
+        {"name": "app-two", **fields, "image": by_digest, "app": {"env": {"WHO": "request"}, "user": "0"}},
+    )
+    assert second.body["digest"] == seen["digest"]
+    operation = ended(wadah, second.body["operation"]["id"])
+    assert "image fetch" not in [step["name"] for step in operation["steps"]]
+    two = second.body["id"]
+    serves(wadah, two, "hello request")
+
+    changed = wadah.call("PATCH", f"/environments/{two}", {"app": {"env": {"WHO": "change"}, "command": None}})
+    assert changed.status == 202, changed.body
+    assert ended(wadah, changed.body["operation"]["id"])["state"] == "succeeded"
+    serves(wadah, two, "hello change")
+
+    # its end is the app's
+    batch = wadah.call(
+        "POST", "/environments", {"name": "app-batch", **fields, "app": {"args": ["echo done; exit 3"]}}
+    )
+    assert batch.status == 202, batch.body
+    ended(wadah, batch.body["operation"]["id"])
+    stopped = wadah.wait_state(batch.body["id"], "stopped")
+    assert (stopped["code"], stopped["exit_code"]) == ("app_ended", 3)
+
+    for each in (one, two, batch.body["id"]):
+        wadah.delete(each)
+    assert wadah.call("DELETE", f"/registries/{named.body['id']}").status == 204
