@@ -33,7 +33,12 @@ SIGN_IN = "in"
 #: Parts of a route that name a row, by the words used for them in `world`.
 _BY_COLLECTION = {"environments": "environment", "operations": "operation", "tenants": "tenant"}
 _BY_COLLECTION |= {"tokens": "token", "plans": "plan", "images": "image", "nodes": "node"}
-_BY_COLLECTION |= {"ssh-keys": "ssh_key", "sessions": "session", "schedules": "schedule", "registries": "registry"}
+_BY_COLLECTION |= {
+    "ssh-keys": "ssh_key",
+    "sessions": "session",
+    "schedules": "schedule",
+    "registries": "registry",
+}
 #: Parts of a route that name no row.
 _PLAIN = {
     "key": "walked",
