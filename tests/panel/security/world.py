@@ -26,8 +26,8 @@ from panel.people import invitations
 from panel.people.roles import create_role
 from panel.people.tokens import create_token
 from panel.plans.services import create_plan
-from panel.rights.actor import Actor
 from panel.registries.services import add_registry
+from panel.rights.actor import Actor
 from panel.storage.schedules import set_schedule
 from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
