@@ -96,3 +96,29 @@ def test_who_hangs_up_ends_his_command(wadah: Installation, environment: str) ->
     answer = _exec(wadah, environment, "sleep 5; echo kept", Idempotency_Key=key)
     assert (answer.status, answer.body["stdout"]) == (200, "kept\n")
     assert answer.headers["Idempotent-Replayed"] == "true", "it didn't run twice"
+
+
+def test_files_of_snapshots_hold_up_nobody(
+    wadah: Installation, environment: str, neighbour: dict[str, str]
+) -> None:
+    """A file that costs nothing and has no end, directories of thousands: more of them than may be at once."""
+    wadah.sh(
+        environment,
+        "dd if=/dev/null of=/root/huge bs=1M seek=1000000; mkdir /root/many; cd /root/many;"
+        "seq 5000 | xargs touch",
+    )
+    path = f"/environments/{environment}/snapshots"
+    taken = wadah.call("POST", path)
+    assert taken.status == 202, taken.body
+    wadah.wait(lambda: wadah.call("GET", f"{path}/{taken.body['id']}").body["state"] == "ready", 30)
+    files = f"GET /api/v1/environments/{environment}/files"
+    of = f"snapshot={taken.body['id']}&path=root"
+    with ExitStack() as stack:
+        downloads = [stack.enter_context(_send(wadah, f"{files}/content?{of}/huge")) for _ in range(MANY)]
+        listings = [stack.enter_context(_send(wadah, f"{files}?{of}/many&limit=1000")) for _ in range(MANY)]
+        assert {one.recv(12) for one in downloads} <= {b"HTTP/1.1 200", b"HTTP/1.1 429"}
+        _is_answered(wadah, neighbour)
+        assert _exec(wadah, environment, "true").status == 200
+        assert {one.recv(12) for one in listings} <= {b"HTTP/1.1 200", b"HTTP/1.1 429"}
+    found = wadah.call("GET", f"/environments/{environment}/files?{of}/many&limit=1000")
+    assert (found.status, found.body["total"]) == (200, 5000)

@@ -55,7 +55,8 @@ def _filled(bench: Bench, environment: str) -> str:
     """Id of a snapshot with what takes long to list and to read; and its console has said much."""
     bench.client.sh(
         environment,
-        "mkdir /root/many /root/links; cd /root/many; seq 20000 | xargs touch; truncate -s 1T /root/huge;"
+        "mkdir /root/many /root/links; cd /root/many; seq 20000 | xargs touch;"
+        "dd if=/dev/null of=/root/huge bs=1M seek=1000000;"
         "long=$(head -c 4000 /dev/zero | tr '\\0' x); cd ../links;"
         "for n in $(seq 1000); do ln -s $long $n; done;"
         "seq 400000 >/dev/console",

@@ -146,7 +146,7 @@ async def test_who_doesnt_read_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_downloads_stand_back_for_who_wants_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four of a file without end, read as fast as may be, made a neighbour's pages take five times as long."""
+    """However fast a file can be read, its next piece waits while somebody's page is being made."""
     monkeypatch.setattr(serving, "STAND_BACKS", 10_000)
     halls = Halls()
 
