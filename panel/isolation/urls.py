@@ -2,6 +2,9 @@ from django.urls import path
 
 from panel.isolation import views
 
+_ONE = "environments/<uuid:environment_id>/isolation"
+
 urlpatterns = [
-    path("environments/<uuid:environment_id>/isolation", views.isolation, name="environment-isolation"),
+    path(_ONE, views.isolation, name="environment-isolation"),
+    path(f"{_ONE}/kernel", views.kernel, name="environment-isolation-kernel"),
 ]

@@ -4,34 +4,36 @@ from functools import partial
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from panel.environments.models import Environment
 from panel.environments.views.one import context_of, get
 from panel.errors import Refused
-from panel.isolation.services import Seen, look
+from panel.isolation.services import look
 from panel.serving.later import in_thread, later
-from panel.ui.web import PageRequest, page, signed_in
+from panel.ui.web import PageRequest, page, refused, signed_in
 
 
 @require_safe
 @signed_in
-def isolation(request: PageRequest, environment_id: UUID) -> HttpResponseBase:
-    """Shown without the kernel's part while the node can't be asked."""
+def isolation(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
+    return page(request, "isolation/isolation.html", context_of(request, row, "isolation"))
+
+
+@require_safe
+@signed_in
+def kernel(request: PageRequest, environment_id: UUID) -> HttpResponseBase:
+    """The node's part of that page, which the page asks for. While the node can't be asked it says so."""
     asked = look(request.actor, environment_id)
 
+    def show(**found: object) -> HttpResponse:
+        return render(request, "isolation/_kernel.html", {"environment": asked.environment, **found})
+
     async def answer() -> HttpResponse:
-        return await in_thread(partial(_page, request, row, await asked.result()))
+        return await in_thread(partial(show, seen=await asked.result()))
 
-    def without(refusal: Refused) -> HttpResponse:
-        return _page(request, row, None, refusal)
+    def away(refusal: Refused) -> HttpResponse:
+        return show(refusal=refusal) if refusal.status >= 500 else refused(request, refusal)
 
-    return later(request, answer, on_refused=without, place=asked.place)
-
-
-def _page(
-    request: PageRequest, row: Environment, seen: Seen | None, refusal: Refused | None = None
-) -> HttpResponse:
-    context = {**context_of(request, row, "isolation"), "seen": seen, "refusal": refusal}
-    return page(request, "isolation/isolation.html", context)
+    return later(request, answer, on_refused=away, place=asked.place)

@@ -107,6 +107,7 @@ NO_PAGES: dict[str, str] = {
     "environment-secret-noted": _FORM,
     "environment-console-log": "a download",
     "environment-terminals": "read by the console's page",
+    "environment-isolation-kernel": "read by the page of isolation",
     "environment-terminal-close": _FORM,
     "environment-power": _FORM,
     "environment-change": _FORM,

@@ -57,7 +57,9 @@ def test_who_sees_it_sees_its_walls_and_its_counters(row: Environment, client: C
 @pytest.mark.usefixtures("node_says")
 def test_the_page_shows_both(row: Environment, client: Client) -> None:
     client.force_login(factories.administrator().user)
-    page = client.get(f"/environments/{row.pk}/isolation").content.decode()
+    url = f"/environments/{row.pk}/isolation"
+    assert f'hx-get="{url}/kernel"' in client.get(url).content.decode()
+    page = client.get(f"{url}/kernel").content.decode()
     assert "4026532001" in page
     assert "CAP_CHOWN" in page
     assert "numproc" in page
@@ -65,6 +67,6 @@ def test_the_page_shows_both(row: Environment, client: Client) -> None:
 
 def test_the_page_is_there_while_the_node_is_away(row: Environment, client: Client) -> None:
     client.force_login(factories.administrator().user)
-    answer = client.get(f"/environments/{row.pk}/isolation")
+    answer = client.get(f"/environments/{row.pk}/isolation/kernel")
     assert answer.status_code == 200
     assert "Not known right now." in answer.content.decode()
