@@ -46,9 +46,9 @@ def _state() -> list[object]:
         list(Environment.objects.order_by("pk").values()),
         list(Tenant.objects.order_by("pk").values()),
         list(Operation.objects.order_by("pk").values_list("pk", "state")),
-        # who reads what a console printed is written down
+        # who reads what a console printed, or what a file holds, is written down
         AuditRecord.objects.exclude(action__startswith="session.")
-        .exclude(action="environment.console_log")
+        .exclude(action__in=["environment.console_log", "environment.file_read"])
         .count(),
     ]
 
