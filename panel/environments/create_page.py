@@ -25,7 +25,7 @@ from panel.quotas.selectors import room_of
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant, TenantState
-from panel.ui.templatetags.wadah import mib_text
+from panel.ui.templatetags.wadah import mib_text, number, spelled
 from runtime.contract import Device, Kind, Limits
 
 _CUSTOM = ""
@@ -44,7 +44,7 @@ _SHOWN = {
 
 def _amount(resource: str, stored: int) -> str:
     value = quotas.shown(resource, stored)
-    return mib_text(value) if resource.endswith("_mb") else f"{value:g}"
+    return mib_text(value) if resource.endswith("_mb") else number(value)
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class CreatePage:
             if (left_here := self.room.get(resource)) is not None:
                 field = form.fields[resource]
                 field.widget.attrs["max"] = f"{quotas.shown(resource, left_here):g}"
-                field.help_text = _("%(left)s left of the quota") % {"left": field.widget.attrs["max"]}
+                field.help_text = _("%(left)s left of the quota") % {"left": spelled(field.widget.attrs["max"])}
         value = {name: form[name].value() for name in form.fields}
         left = [(_SHOWN[r], _amount(r, n)) for r, n in self.room.items() if n is not None and r in _SHOWN]
         return {

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from panel import events, words
 from panel.audit.services import record
@@ -31,8 +32,8 @@ BUILD_WITHIN_S = 2 * 3600.0
 #: What a fresh installation offers: name, title, description.
 CATALOGUE = (
     ("busybox", "BusyBox", "A very small system for tests and tools. Starts in milliseconds."),
-    ("debian-12", "Debian 12", "Bookworm with systemd, sshd and the usual tools."),
-    ("debian-13", "Debian 13", "Trixie with systemd, sshd and the usual tools."),
+    ("debian-12", "Debian 12", gettext_noop("Bookworm with systemd, sshd and the usual tools.")),
+    ("debian-13", "Debian 13", gettext_noop("Trixie with systemd, sshd and the usual tools.")),
 )
 
 

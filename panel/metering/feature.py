@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
+
 from panel.environments.features import Feature
 from panel.environments.models import Environment
 from panel.metering.history import history
@@ -10,7 +12,7 @@ from panel.metering.selectors import traffic_of
 from panel.metering.services import wanted_state
 
 #: Hours that the graphs may show, and how they are called.
-_SPANS = {"1": "1 h", "6": "6 h", "24": "24 h"}
+_SPANS = {"1": _("1 h"), "6": _("6 h"), "24": _("24 h")}
 
 
 class Metering(Feature):

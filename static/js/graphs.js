@@ -3,6 +3,7 @@
  * Each <div data-graph="cpu" data-environment data-limit data-unit> is one; lines mark what was done to it.
  */
 import uPlot from "../vendor/uplot/uplot.mjs";
+import { spelled, word } from "./words.js";
 
 const places = [...document.querySelectorAll("[data-graph]")];
 const id = places[0]?.dataset.environment;
@@ -24,10 +25,10 @@ const text = {
     let unit = 0;
     let amount = value;
     while (amount >= 1024 && unit < 4) { amount /= 1024; unit += 1; }
-    return `${amount.toFixed(amount < 10 && unit ? 1 : 0)} ${BYTES[unit]}`;
+    return spelled(`${amount.toFixed(amount < 10 && unit ? 1 : 0)} ${BYTES[unit]}`);
   },
-  cpu: (value) => value.toFixed(2),
-  bits: (value) => (value >= 1e6 ? `${(value / 1e6).toFixed(1)} Mbit/s` : value >= 1e3 ? `${(value / 1e3).toFixed(0)} kbit/s` : `${value.toFixed(0)} bit/s`),
+  cpu: (value) => spelled(value.toFixed(2)),
+  bits: (value) => spelled(value >= 1e6 ? `${(value / 1e6).toFixed(1)} Mbit/s` : value >= 1e3 ? `${(value / 1e3).toFixed(0)} kbit/s` : `${value.toFixed(0)} bit/s`),
 };
 
 const clock = (seconds, isExact = spanSeconds <= 3600) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...(isExact ? { second: "2-digit" } : {}), hour12: false });
@@ -77,7 +78,7 @@ function build(place) {
     scales: { x: { range: (_, least, most) => (least === null ? [Date.now() / 1000 - 300, Date.now() / 1000] : most - least < 120 ? [most - 120, most] : [least, most]) }, y: { range: (_, __, most) => [0, Math.max(limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0) || { bits: 1000, bytes: 2 ** 20, cpu: 0.1 }[unit]] } },
     hooks: { draw: [drawMarks] },
     legend: { show: true }, axes: [{ ...axis, space: 60, size: 28, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step < 60)) }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : show(tick))) }],
-    series: [{ value: (_, at) => (at ? clock(at) : "–") }, ...keys.map((_, index) => ({
+    series: [{ label: word("time"), value: (_, at) => (at ? clock(at) : "–") }, ...keys.map((_, index) => ({
       label: names[index], stroke: strokes[index], width: 1.5, spanGaps: false, points: { show: points.length < 3 },
       value: (__, value) => (value === null || value === undefined ? "–" : show(value)),
     }))],

@@ -1,4 +1,6 @@
 /** Moves bars as usage comes: <… data-metric="memory_bytes" data-limit="…">, at or within data-usage="<environment>". */
+import { spelled } from "./words.js";
+
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
 
 function bytes(value) {
@@ -16,7 +18,7 @@ document.addEventListener("wadah:usage", (event) => {
     const value = usages[place.closest("[data-usage]").dataset.usage]?.[place.dataset.metric];
     if (value === undefined) continue;
     const now = place.querySelector("[data-now]");
-    if (now) now.textContent = TEXT[place.dataset.metric](value);
+    if (now) now.textContent = spelled(TEXT[place.dataset.metric](value));
     const limit = Number(place.dataset.limit);
     const bar = place.querySelector(".bar");
     if (!bar || !limit) continue;

@@ -2,6 +2,10 @@
 const words = JSON.parse(document.body.dataset.words || "{}");
 export const word = (key) => words[key] || key;
 
+/** A number's text with the decimal sign of the page's language. */
+const SIGN = (1.1).toLocaleString(document.documentElement.lang || "en").charAt(1);
+export const spelled = (text) => text.replace(/(\d)\.(\d)/g, `$1${SIGN}$2`);
+
 const sprite = () => document.querySelector(".icon use")?.getAttribute("href")?.split("#")[0];
 
 /** An icon from the sprite, as an element. */

@@ -9,12 +9,13 @@ import pytest
 from babel.messages.extract import extract_python
 from babel.messages.pofile import read_po
 from django.test import Client
-from django.utils.translation import override
+from django.utils.translation import ngettext, override
 from django.utils.translation.template import templatize
 
 from panel.contract_input import parse_limits
 from panel.errors import Invalid
 from panel.quotas.models import Resource
+from panel.ui.templatetags.wadah import bytes_text, number, took
 from runtime.contract.said import TEMPLATES
 from runtime.install.layout import CHECKOUT
 from tests.panel.support import factories
@@ -94,3 +95,16 @@ def test_states_and_kinds_are_words_of_the_readers_language(client: Client) -> N
         ">Berjalan</option>" in client.get("/environments/", headers={"Accept-Language": "id"}).content.decode()
     )
     assert "Membuat" in client.get("/operations/", headers={"Accept-Language": "id"}).content.decode()
+
+
+@pytest.mark.parametrize(("n", "said"), [(0, "0 menit"), (1, "1 menit"), (27, "27 menit")])
+def test_every_number_of_a_thing_is_in_the_readers_language(n: int, said: str) -> None:
+    """Without a rule for plurals the catalogue had English's, and no word for more than one."""
+    with override("id"):
+        assert ngettext("%(n)d minute", "%(n)d minutes", n) % {"n": n} == said
+
+
+def test_numbers_have_the_decimal_sign_of_the_language() -> None:
+    with override("id"):
+        assert [bytes_text(9.8 * 2**20), number(3.95), took(1.5)] == ["9,8 MiB", "3,95", "1,5 ms"]
+    assert [bytes_text(9.8 * 2**20), number(3.95), took(1.5)] == ["9.8 MiB", "3.95", "1.5 ms"]

@@ -10,6 +10,7 @@ from django.forms import BoundField
 from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils import timezone
+from django.utils.formats import get_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
@@ -108,13 +109,18 @@ def bit_s_text(value: float | None) -> str:
 
 
 def _trim(amount: float) -> str:
-    return f"{amount:.1f}".removesuffix(".0") if amount < 100 else f"{amount:.0f}"
+    return spelled(f"{amount:.1f}".removesuffix(".0") if amount < 100 else f"{amount:.0f}")
+
+
+def spelled(number_text: str) -> str:
+    """With the decimal sign of the reader's language."""
+    return number_text.replace(".", str(get_format("DECIMAL_SEPARATOR")))
 
 
 @register.filter
 def number(value: float | None) -> str:
     """Up to two decimals, no trailing zeros."""
-    return "–" if value is None else f"{float(value):.2f}".rstrip("0").rstrip(".")
+    return "–" if value is None else spelled(f"{float(value):.2f}".rstrip("0").rstrip("."))
 
 
 @register.filter
@@ -128,7 +134,7 @@ def took(ms: float | None) -> str:
     if ms is None:
         return ""
     if ms < 10:
-        return f"{ms:.1f} ms"
+        return spelled(f"{ms:.1f} ms")
     return f"{ms:.0f} ms" if ms < 1000 else span(ms / 1000)
 
 
@@ -139,7 +145,7 @@ def span(seconds: float | None) -> str:
         return ""
     whole = int(seconds)
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return spelled(f"{seconds:.1f} s")
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
     if whole < 86_400:
