@@ -164,3 +164,35 @@ def test_values_of_variables_are_in_no_audit(tenant: Tenant) -> None:
     assert "hunter2-word" not in said
     assert "hunter3-word" not in said
     assert "PASSWORD_OF_DB" in said
+
+
+def test_the_form_asks_what_an_app_needs(tenant: Tenant) -> None:
+    owner = factories.member(tenant)
+    client = Client()
+    client.force_login(owner.user, "allauth.account.auth_backends.AuthenticationBackend")
+    of_system = client.get("/environments/create").content.decode()
+    assert "app_env" not in of_system
+    assert "?kind=app" in of_system
+    of_app = client.get("/environments/create?kind=app").content.decode()
+    assert "app_env" in of_app
+    assert "ssh_keys" not in of_app
+    values = {
+        "name": "web",
+        "tenant": tenant.slug,
+        "kind": "app",
+        "kernel": "shared",
+        "image": "nginx:1.27",
+        "plan": "",
+        **factories.LIMITS,
+        "app_args": "--a 'b c'",
+        "app_env": "A=1\nB=x=y",
+        "app_user": "www",
+        "is_started": "on",
+    }
+    refused = client.post("/environments/create", {**values, "app_env": "A"})
+    assert (refused.status_code, "NAME=value" in refused.content.decode()) == (422, True)
+    assert client.post("/environments/create", values).status_code == 302
+    row = Environment.objects.get()
+    assert row.image == "docker.io/library/nginx:1.27"
+    app = row.intent["app"]
+    assert (app["args"], app["env"], app["user"]) == (["--a", "b c"], {"A": "1", "B": "x=y"}, "www")
