@@ -42,6 +42,19 @@ def test_every_row_has_room_for_its_buttons_and_the_list_for_its_order(
     expect(page).to_have_url(re.compile(r"sort=memory"))
 
 
+def test_the_longest_name_and_tag_leave_every_column_in_sight(page: Page, wadah: Installation) -> None:
+    made = wadah.create("a" * 63, tags=["x" * 32])
+    try:
+        page.goto("/environments/?q=" + "a" * 63)
+        expect(page.get_by_role("link", name="a" * 63, exact=True)).to_be_visible()
+        beyond = "one => one.scrollWidth - one.clientWidth"
+        for width in (360, 768, 1024, 1200, 1280, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert page.locator(".table-list").evaluate(beyond) == 0, width
+    finally:
+        wadah.delete(made)
+
+
 @pytest.mark.parametrize("width", [360, 768, 1200, 1440])
 def test_the_bars_of_a_row_stand_on_one_line(page: Page, quiet: str, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 900})
