@@ -10,6 +10,17 @@ from panel.api.answer import Answer
 from panel.plans.terms import Allowances, Choices
 
 
+class Registry(Answer):
+    id: UUID
+    tenant: UUID | None = Field(description="Null: of all tenants.")
+    host: str
+    username: str
+    has_password: bool
+    insecure: bool
+    inward: bool
+    created_at: datetime
+
+
 class ResourceUsage(Answer):
     limit: float | None
     soft: float | None

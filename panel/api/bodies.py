@@ -89,6 +89,7 @@ EXAMPLES: dict[str, Any] = {
     "plans_update": {"limits": {"memory_mb": 768}},
     "plans_preview": {"limits": {"memory_mb": 768}},
     "images_build": {"name": "busybox"},
+    "registries_add": {"host": "registry.example.org", "username": "acme", "password": "a-read-only-token"},
     "nodes_update": {"overcommit": {"cpu": 8, "memory_mb": 1.2, "disk_mb": None}},
 }
 

@@ -149,9 +149,12 @@ def update(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Statu
 @router.post("/{pk}/preview", response=Json, operation_id="environments_preview")
 def preview(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Json:
     """What the same body would do as a PATCH: each value now and then, what waits for the next start, what the
-    quota has left, or why it can't be. Nothing is changed."""
+    quota has left, or why it can't be. Nothing is changed. What can't be read is refused as the PATCH does."""
     changes = payload.model_dump(exclude_unset=True)
-    return services.preview_change(actor(request), uuid_of(pk, WHAT), changes).show()
+    found = services.preview_change(actor(request), uuid_of(pk, WHAT), changes)
+    if isinstance(found.refusal, Invalid):
+        raise found.refusal
+    return found.show()
 
 
 @router.delete("/{pk}", response={202: Json}, operation_id="environments_delete")

@@ -115,6 +115,7 @@ def test_the_panel_takes_each_example(client: Client) -> None:
     send(client, "support_enter", f"{path}/support")
     send(client, "signin_policy_update", "/sign-in-policy", "PATCH")
     send(client, "images_build", "/images")
+    send(client, "registries_add", "/registries")
     send(client, "nodes_update", f"/nodes/{node.pk}", "PATCH")
     send(client, "tenants_suspend", f"{path}/suspend")
 
