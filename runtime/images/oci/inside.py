@@ -120,12 +120,12 @@ def resolve(asked: dict[str, Any]) -> dict[str, Any]:
 def copy(asked: dict[str, Any]) -> dict[str, Any]:
     how = [f"--src-{one[2:]}" for one in source(asked)]
     place = f"docker://{asked['name']}@{asked['manifest']}"
-    skopeo(asked, "copy", "--quiet", *how, place, "oci:/work/layout:image")
+    skopeo(asked, "copy", "--quiet", *how, place, "oci:/layers/layout:image")
     return {}
 
 
 def unpack(asked: dict[str, Any]) -> dict[str, Any]:
-    program = ["/usr/bin/umoci", "raw", "unpack", "--keep-dirlinks", "--image=/work/layout:image", "/tree"]
+    program = ["/usr/bin/umoci", "raw", "unpack", "--keep-dirlinks", "--image=/layers/layout:image", "/tree"]
     done = run(program, asked)
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()

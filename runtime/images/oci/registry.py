@@ -69,7 +69,7 @@ class Registry:
     def copy(self, found: Resolved, layers: Path, watch: Watch, *, within_s: float, most_bytes: int) -> None:
         """Its layers as they come, into this directory, each checked against its digest."""
         asked = {"task": "copy", "manifest": found.manifest}
-        self._ask(asked, {"/work": layers}, watch, within_s, most_bytes=most_bytes + 64 * MIB)
+        self._ask(asked, {"/layers": layers}, watch, within_s, most_bytes=most_bytes + 64 * MIB)
 
     def _ask(
         self, asked: dict[str, Any], trees: dict[str, Path], watch: Watch, within_s: float, *, most_bytes: int
@@ -145,7 +145,7 @@ class Registry:
 
 def unpack(node: Node, layers: Path, tree: Path, watch: Watch, *, within_s: float) -> None:
     """The layers of `copy` become a tree, without any way out. Raises `RuntimeFault`."""
-    program = _program({"/work": layers, "/tree": tree}, network=None)
+    program = _program({"/layers": layers, "/tree": tree}, network=None)
     asked = {"task": "unpack", "environment": {}, "username": "", "password": "", "host": ""}
     answer = _run(node, program, asked, lambda: watch(0), within_s)
     if "refused" in answer:
@@ -185,7 +185,7 @@ def _run(
     node: Node, program: Program, asked: dict[str, Any], watch: Callable[[], None], within_s: float
 ) -> dict[str, Any]:
     """The one line that comes out of it. Ends it when `watch` raises, and at the deadline."""
-    asked = {"scratch": "/work/.scratch" if "/work" in program.trees else inside.SCRATCH, **asked}
+    asked = {"scratch": "/layers/.scratch" if "/layers" in program.trees else inside.SCRATCH, **asked}
     with confined(node, program) as within:
         process = subprocess.Popen(
             within.words,
