@@ -111,7 +111,7 @@ class Installation:
     def delete(self, environment: str) -> None:
         def asked() -> Answer | None:
             """Not while the panel itself is just being started again."""
-            answer = self.call("DELETE", f"/environments/{environment}")
+            answer = self.call("DELETE", f"/environments/{environment}?now=true")
             return answer if answer.status < 500 else None
 
         answer = self.wait(asked, 30)
