@@ -21,7 +21,7 @@ from pathlib import Path
 from runtime import claims, devices, views
 from runtime.contract.said import plain
 from runtime.errors import HostLacks, RuntimeFault
-from runtime.host import btrfs, cgroup, fuse, libc, loop, mounts, processes, task_room
+from runtime.host import btrfs, cgroup, fuse, libc, loop, mount_namespace, mounts, processes, task_room
 from runtime.host.command import ENVIRONMENT, run
 from runtime.node import FIRST_UID, Node, NodeSettings
 from runtime.sandboxes import sandbox_of
@@ -168,31 +168,10 @@ def pin_mount_namespace(node: Node) -> bool:
         node.host_network.touch(mode=0o600)
         libc.mount("/proc/self/ns/net", str(node.host_network), "", libc.MS_BIND)
     node.mount_namespace.touch(mode=0o600)
-    ready_read, ready_write = os.pipe()
-    hold_read, hold_write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            os.close(ready_read)
-            os.close(hold_write)
-            libc.unshare(libc.CLONE_NEWNS)
-            libc.mount("", "/", "", libc.MS_REC | libc.MS_PRIVATE)
-            os.write(ready_write, b"1")
-            os.read(hold_read, 1)
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(ready_write)
-    os.close(hold_read)
     try:
-        if os.read(ready_read, 1) != b"1":
-            raise HostLacks(plain("a mount namespace for the node can't be made"))
-        libc.mount(f"/proc/{child}/ns/mnt", str(node.mount_namespace), "", libc.MS_BIND)
-    finally:
-        os.close(ready_read)
-        os.close(hold_write)
-        os.waitpid(child, 0)
+        mount_namespace.pin_new(node.mount_namespace)
+    except OSError as refused:
+        raise HostLacks(plain(f"a mount namespace for the node can't be made: {refused.strerror}")) from refused
     return True
 
 
