@@ -369,26 +369,34 @@ def _nested_places(fd: int, tree: int) -> list[tuple[int, int, bytes]]:
     """Direct children of a subvolume, from the ROOT_REF items of the root tree: the child's tree, the inode
     number of the directory that it is in, and its name there (struct btrfs_root_ref)."""
     found: list[tuple[int, int, bytes]] = []
+    for child, item in _items(fd, _ROOT_TREE, tree, _ROOT_REF_KEY):
+        directory, _, name_length = struct.unpack_from("=QQH", item)
+        found.append((child, directory, item[18 : 18 + name_length]))
+    return found
+
+
+def _items(
+    fd: int, tree: int, objectid: int, kind: int, *, last: int = _NO_LIMIT
+) -> Iterator[tuple[int, bytes]]:
+    """(offset, content) of every item of one object and kind, up to the offset `last`."""
     lowest = 0
-    while True:
+    while lowest <= last:
         key = struct.pack(
             "=QQQQQQQIIII4Q",
-            *(_ROOT_TREE, tree, tree, lowest, _NO_LIMIT, 0, _NO_LIMIT),
-            *(_ROOT_REF_KEY, _ROOT_REF_KEY, 4096, 0, 0, 0, 0, 0),
+            *(tree, objectid, objectid, lowest, last, 0, _NO_LIMIT),
+            *(kind, kind, 4096, 0, 0, 0, 0, 0),
         )
         answer = _ioctl(fd, _TREE_SEARCH, key + bytes(4096 - len(key)))
         count = struct.unpack_from("=I", answer, 64)[0]
         if count == 0:
-            return found
+            return
         at = 104
         for _ in range(count):
-            _, objectid, offset, kind, length = struct.unpack_from("=QQQII", answer, at)
+            _, whose, offset, which, length = struct.unpack_from("=QQQII", answer, at)
             at += 32 + length
-            if objectid == tree and kind == _ROOT_REF_KEY:
-                item = answer[at - length : at]
-                directory, _, name_length = struct.unpack_from("=QQH", item)
-                found.append((offset, directory, item[18 : 18 + name_length]))
             lowest = offset + 1
+            if whose == objectid and which == kind:
+                yield offset, answer[at - length : at]
 
 
 # quota groups --------------------------------------------------------------------------------
@@ -444,24 +452,9 @@ def limit_qgroup(mount_point: Path, qgroup: int, maximum_bytes: int | None) -> N
 def members(mount_point: Path, qgroup: int) -> int:
     """How many subvolumes a group of level 1 has in it, as of the last commit; those that were deleted and
     aren't cleaned yet count, since their groups stay."""
-    count, lowest = 0, 0
     with _directory(mount_point) as fd:
-        while True:
-            key = struct.pack(
-                "=QQQQQQQIIII4Q",
-                *(_QUOTA_TREE, qgroup, qgroup, lowest, qgroup_id(1, 0) - 1, 0, _NO_LIMIT),
-                *(_QGROUP_RELATION_KEY, _QGROUP_RELATION_KEY, 4096, 0, 0, 0, 0, 0),
-            )
-            answer = _ioctl(fd, _TREE_SEARCH, key + bytes(4096 - len(key)))
-            found = struct.unpack_from("=I", answer, 64)[0]
-            if found == 0:
-                return count
-            at = 104
-            for _ in range(found):
-                _, _, offset, _, length = struct.unpack_from("=QQQII", answer, at)
-                at += 32 + length
-                lowest = offset + 1
-            count += found
+        last = qgroup_id(1, 0) - 1
+        return sum(1 for _ in _items(fd, _QUOTA_TREE, qgroup, _QGROUP_RELATION_KEY, last=last))
 
 
 class QuotaTable:
