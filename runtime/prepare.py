@@ -350,6 +350,7 @@ def _enable_quota(node: Node) -> None:
 LXCFS_BYTES = 96 * 2**20
 #: Stacks of threads count as well, and would be 8 MiB each.
 _LXCFS_STACK_BYTES = 512 * 2**10
+_LXCFS_ENDS_S = 10
 
 
 def start_lxcfs(node: Node) -> bool:
@@ -449,8 +450,17 @@ def _remove_groups(node: Node) -> None:
 
 
 def _stop_lxcfs(node: Node) -> None:
+    """Its process has ended when this returns: whoever looks after `down` finds nothing."""
+    found = None
     with suppress(OSError, ValueError):
         found = processes.roots(int((node.run / "lxcfs.pid").read_text()), "lxcfs", str(node.lxcfs))
-        if found is not None:
-            found.send(signal.SIGTERM)
+    if found is None:
+        mounts.unmount(node.lxcfs)
+        return
+    with suppress(ProcessLookupError), found.held() as held:
+        held.send(signal.SIGTERM)
+        mounts.unmount(node.lxcfs)  # it waits for those who have it open
+        if not held.ends_within(_LXCFS_ENDS_S):
+            held.send(signal.SIGKILL)
+            held.ends_within(_LXCFS_ENDS_S)
     mounts.unmount(node.lxcfs)

@@ -13,7 +13,9 @@ def main() -> None:
         print("mount", line.split()[4])
     for path in Path("/proc").iterdir():
         if path.name.isdigit() and int(path.name) not in (1, os.getpid(), os.getppid()):
-            print("process", (path / "comm").read_text().strip())
+            name, state = (path / "stat").read_text().partition("(")[2].rpartition(")")[::2]
+            if state.split()[0] != "Z":  # has ended; its parent hasn't looked yet
+                print("process", name)
     for link in os.listdir("/sys/class/net"):
         print("link", link)
     for directory, names, _ in os.walk("/sys/fs/cgroup"):

@@ -264,9 +264,9 @@ def seen(answer: HttpResponse) -> str:
 
 
 def body_without(answer: HttpResponse, ids: dict[str, str]) -> str:
-    """The body with ids, CSRF tokens and nonces made equal."""
+    """The body with ids, CSRF tokens, nonces and ages (a second may pass between two answers) made equal."""
     text = answer.content.decode() if not answer.streaming else b"".join(answer).decode()
     for value in ids.values():
         text = text.replace(f"/{value}/", "/ID/") if value.isdigit() else text.replace(value, "ID")
     text = re.sub(r'(name="csrfmiddlewaretoken" value|name="csrf-token" content|nonce)="[^"]+"', r"\1", text)
-    return text
+    return re.sub(r"\b\d+ (second|minute)s?\b", "AGE", text)
