@@ -81,7 +81,7 @@ class Installation:
     def get(self, environment: str) -> Any:
         return self.call("GET", f"/environments/{environment}").body
 
-    def wait_state(self, environment: str, state: str, seconds: float = 30) -> Any:
+    def wait_state(self, environment: str, state: str, seconds: float = 60) -> Any:
         def look() -> Any:
             seen = self.get(environment)
             settled = seen["observed_generation"] >= seen["generation"]
@@ -89,7 +89,7 @@ class Installation:
 
         return self.wait(look, seconds, lambda: f"not {state}: {self.get(environment)}")
 
-    def wait_gone(self, environment: str, seconds: float = 30) -> None:
+    def wait_gone(self, environment: str, seconds: float = 60) -> None:
         self.wait(lambda: self.call("GET", f"/environments/{environment}").status == 404, seconds)
 
     @staticmethod

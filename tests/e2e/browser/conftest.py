@@ -34,7 +34,8 @@ _FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 #: A loaded machine is slow, not wrong; what is so returns at once.
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
+_CLOSES_S = 30.0
 expect.set_options(timeout=PATIENCE_MS)
 
 Opens = Callable[..., Page]
@@ -67,7 +68,7 @@ class Chromium:
     def close(self, what: BrowserContext | None = None) -> None:
         """One window, or the browser."""
         if what or self._running:
-            with _killed_after(PATIENCE_MS / 1000), suppress(Error):
+            with _killed_after(_CLOSES_S), suppress(Error):
                 (what or self._running).close()
 
 

@@ -6,6 +6,10 @@ from playwright.sync_api import Locator, Page, expect
 READ_ALOUD = "localStorage.setItem('terminal-screen-reader', '1')"
 
 
+#: A boot, or a stop and a boot: seconds on a machine at rest, and beside other tests many more.
+BOOT_MS = 150_000
+
+
 class Screen:
     def __init__(self, page: Page, name: str = "console") -> None:
         self.page = page
@@ -16,9 +20,9 @@ class Screen:
     def is_connected(self) -> None:
         expect(self.place.locator(".terminal-bar")).to_have_attribute("data-state", "open")
 
-    def shows(self, text: str) -> None:
+    def shows(self, text: str, *, within_ms: int | None = None) -> None:
         """Within the rows that are in sight. Spaces at a row's end don't count."""
-        expect(self.rows).to_contain_text(text)
+        expect(self.rows).to_contain_text(text, timeout=within_ms)
 
     def text(self) -> str:
         return self.rows.inner_text().replace("\u00a0", " ")
@@ -31,7 +35,7 @@ class Screen:
         self.type(command + "\n")
 
     def log_in(self, name: str, password: str) -> None:
-        self.shows("login:")
+        self.shows("login:", within_ms=BOOT_MS)
         self.run(name)
         self.shows("Password:")
         self.run(password)

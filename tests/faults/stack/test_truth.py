@@ -9,7 +9,7 @@ from tests.faults.support.sockets import Events
 from tests.faults.support.stack import Stack
 
 
-def _hears_of(events: Events, environment: str, look: Any, seconds: float = 30) -> Any:
+def _hears_of(events: Events, environment: str, look: Any, seconds: float = 60) -> Any:
     """Waits for events of that environment until what a page would fetch then is as `look` wants it."""
     seen: list[Any] = []
 

@@ -27,7 +27,7 @@ def violations(stack: Stack) -> list[str]:
     return found
 
 
-def check_invariants(stack: Stack, seconds: float = 30) -> None:
+def check_invariants(stack: Stack, seconds: float = 60) -> None:
     """Waits until nothing is violated, at most so long; then says what still is.
 
     No leak (what is there = what is wanted), no open operation, no double effect (an address, a slot, a

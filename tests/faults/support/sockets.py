@@ -34,7 +34,7 @@ class Terminal:
     def offset(self) -> int:
         return (self.first or 0) + len(self.text)
 
-    def open(self, seconds: float = 30) -> None:
+    def open(self, seconds: float = 60) -> None:
         until = time.monotonic() + seconds
         while True:
             try:
@@ -100,7 +100,7 @@ class Terminal:
                 self.open()
         raise AssertionError("could not be typed")
 
-    def until(self, wanted: bytes, seconds: float = 30) -> None:
+    def until(self, wanted: bytes, seconds: float = 60) -> None:
         end = time.monotonic() + seconds
         while wanted not in self.text:
             assert time.monotonic() < end, f"{wanted!r} did not come; the last is {self.text[-300:]!r}"
@@ -146,7 +146,7 @@ class Events:
                 return True
         return False
 
-    def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 30) -> None:
+    def until(self, wanted: Callable[[dict[str, Any]], bool], seconds: float = 60) -> None:
         assert self.heard(wanted, seconds), "the event did not come"
 
     def close(self) -> None:

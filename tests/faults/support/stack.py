@@ -103,7 +103,7 @@ class Stack:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def wait_back(self, role: str, before: int, seconds: float = 30) -> int:
+    def wait_back(self, role: str, before: int, seconds: float = 60) -> int:
         return int(self.wadah.wait(lambda: (p := self.processes()[role]) not in (None, before) and p, seconds))
 
     @contextmanager

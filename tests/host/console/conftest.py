@@ -74,7 +74,7 @@ class Screen:
     async def type(self, text: bytes) -> None:
         await self.socket.send(text)
 
-    async def until(self, wanted: bytes, limit_s: float = 10.0) -> bytes:
+    async def until(self, wanted: bytes, limit_s: float = 30.0) -> bytes:
         """What came up to and with `wanted`; it is taken from `text`."""
         until = time.monotonic() + limit_s
         while wanted not in self.text:
@@ -89,7 +89,7 @@ class Screen:
         del self.text[:end]
         return taken
 
-    async def message(self, kind: str, limit_s: float = 10.0) -> dict[str, Any]:
+    async def message(self, kind: str, limit_s: float = 30.0) -> dict[str, Any]:
         """The first control message of that kind from now or before."""
         until = time.monotonic() + limit_s
         while True:

@@ -108,7 +108,7 @@ def test_d01_nothing_is_written_through_what_lies_in_the_way(
             (place.parent / f"{place.name}.other").unlink(missing_ok=True)
             if there:
                 aside.rename(place)
-        assert time.monotonic() - began < 5, target
+        assert time.monotonic() - began < 30, target
         assert sum_of(canary) == before, target
     assert not [one for one in tree.rglob(".*.*") if len(one.name) > 14 and one.parent.name in ("etc", ".ssh")]
 
@@ -131,7 +131,7 @@ def test_d03_at_most_a_mebibyte_is_read_and_nothing_waits(
             tree.read("/etc/odd")
     finally:
         place.unlink()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_d03_a_host_name_of_the_tenants_own_is_never_read(

@@ -59,7 +59,7 @@ def picture(node: Node) -> Picture:
 
 
 @contextmanager
-def nothing_left(node: Node, *, within_s: float = 10.0) -> Iterator[None]:
+def nothing_left(node: Node, *, within_s: float = 30.0) -> Iterator[None]:
     """What happens inside leaves everything as it was; the kernel has some seconds to clean up, also what was
     deleted before."""
     until = time.monotonic() + within_s
