@@ -167,6 +167,17 @@ class CreatePage:
             for image in Image.objects.all()
         ]
 
+    @property
+    def known_ports(self) -> str:
+        """What images expose by the apps that the actor sees, by name as typed and as written out: JSON."""
+        rows = Environment.objects.for_actor(self.actor).living().filter(kind=Kind.APP).exclude(app=None)
+        found: dict[str, list[str]] = {}
+        for image, seen in rows.order_by("-created_at").values_list("image", "app")[:200]:
+            if seen is not None and seen.get("ports"):
+                for name in (image, image.removeprefix("docker.io/library/"), image.removeprefix("docker.io/")):
+                    found.setdefault(name, seen["ports"])
+        return json.dumps(found)
+
     def propose_name(self, image: str) -> str:
         """`debian-3`: the image's first word and the lowest free number."""
         word = (image or "ve").split("-")[0].split(".")[0].replace("_", "")

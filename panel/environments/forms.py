@@ -117,6 +117,13 @@ class AppForm(forms.Form):
         max_length=128,
         help_text=_("A name that the image knows, or a number."),
     )
+    app_ports = forms.CharField(
+        label=_("Published ports"),
+        required=False,
+        max_length=1000,
+        help_text=_("80 takes a free port of the node, 20080:80/tcp that one."),
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
+    )
     app_read_only = forms.BooleanField(label=_("Its root can't be written to"), required=False)
     app_init = forms.BooleanField(label=_("A small init before it"), required=False)
 
@@ -125,6 +132,9 @@ class AppForm(forms.Form):
 
     def clean_app_args(self) -> list[str]:
         return self._words("app_args")
+
+    def clean_app_ports(self) -> list[str]:
+        return split_words(self.cleaned_data["app_ports"])
 
     def clean_app_env(self) -> dict[str, str]:
         lines = split_lines(self.cleaned_data["app_env"])
@@ -141,7 +151,7 @@ class AppForm(forms.Form):
 
     def app(self) -> dict[str, Any]:
         """Only what was filled in."""
-        names = ("command", "args", "env", "user", "read_only", "init")
+        names = ("command", "args", "env", "user", "ports", "read_only", "init")
         return {name: self.cleaned_data[f"app_{name}"] for name in names if self.cleaned_data[f"app_{name}"]}
 
 

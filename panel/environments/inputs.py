@@ -36,6 +36,16 @@ def check_app(kind: str, image: str, options: Mapping[str, Any]) -> tuple[str, d
     return check_reference(image), {**options, "app": options.get("app") or {}}
 
 
+def published(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
+    """The options of a new app without the ports that it is published by, and those: the node knows them as
+    forwards. Raises `Invalid` for what is no list."""
+    app = dict(options["app"])
+    ports = app.pop("ports", None) or []
+    if not isinstance(ports, list):
+        raise Invalid(_("app.ports is a list: 80, 8080:80 or 8080:80/udp."), field="app.ports")
+    return {**options, "app": app}, ports
+
+
 def refuse_app(options: Mapping[str, Any]) -> None:
     if options.get("app") is not None:
         raise Invalid(_("app: only an environment of kind app takes app options."), field="app")

@@ -98,6 +98,12 @@ def _lay_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[str]
 
 def _lay_app(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
     """Null takes a field back to what its image says."""
+    if "ports" in given:
+        raise Invalid(
+            _("Ports are published with a new app; those of one that is there are its forwards."),
+            field="app.ports",
+            next_step=_("Add a forward, or remove one."),
+        )
     return parse(AppRun, {**(old or {}), **given}, "app").model_dump(mode="json")
 
 

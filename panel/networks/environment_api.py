@@ -13,6 +13,7 @@ from panel.http.paths import uuid_of
 from panel.networks import addresses as addresses_
 from panel.networks import forwards as forwards_
 from panel.networks.api import show
+from panel.networks.feature import as_shown
 from panel.networks.models import Address, PortForward
 from panel.operations.selectors import show as show_operation
 from panel.rights.asking import actor
@@ -31,16 +32,6 @@ class NewForward(Input):
 class NewAddresses(Input):
     family: int = 4
     count: int = 1
-
-
-def show_forward(row: PortForward) -> dict[str, Any]:
-    return {
-        "id": str(row.pk),
-        "protocol": row.protocol,
-        "node_port": row.node_port,
-        "port": row.port,
-        "description": row.description,
-    }
 
 
 @router.get("/{pk}/addresses", response=Json, operation_id="environments_addresses")
@@ -68,13 +59,13 @@ def remove_address(request: HttpRequest, pk: str, address: str) -> Status[Json]:
 def forwards(request: HttpRequest, pk: str) -> Json:
     row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
     found = PortForward.objects.filter(environment=row)
-    return {"items": [show_forward(one) for one in found], "count": len(found)}
+    return {"items": [as_shown(one) for one in found], "count": len(found)}
 
 
 @router.post("/{pk}/forwards", response={202: Json}, operation_id="environments_add_forward")
 def add_forward(request: HttpRequest, pk: str, payload: NewForward) -> Status[Json]:
     forward, operation = forwards_.add_forward(actor(request), uuid_of(pk, WHAT), **payload.model_dump())
-    shown = show_forward(forward)
+    shown = as_shown(forward)
     return Status(202, {**shown, "operation": show_operation(operation) if operation else None})
 
 

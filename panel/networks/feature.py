@@ -16,6 +16,7 @@ from panel.errors import Invalid
 from panel.networks import back, services
 from panel.networks.addresses import check_count
 from panel.networks.models import Address, PortForward
+from panel.networks.published import FIELD, Published, offered, publish, published
 from panel.networks.reach import public_address, ways
 from panel.plans.rules import check_allowance
 from panel.prepared import Given, Prepared
@@ -28,12 +29,14 @@ _FIELDS = {4: "ipv4", 6: "ipv6"}
 
 
 class Leases(Reserved):
-    """Addresses for a new environment."""
+    """Addresses for a new environment, and the ports that lead to the first of them."""
 
-    def __init__(self, environment: Environment, wanted: Mapping[int, int]) -> None:
-        self._environment, self._wanted = environment, wanted
+    def __init__(
+        self, environment: Environment, wanted: Mapping[int, int], ports: Sequence[Published] = ()
+    ) -> None:
+        self._environment, self._wanted, self._ports = environment, wanted, ports
         self._made: list[Address] = []
-        self.amounts = {Resource.ADDRESSES: wanted[4]}
+        self.amounts = {Resource.ADDRESSES: wanted[4], **({Resource.FORWARDS: len(ports)} if ports else {})}
 
     def take(self) -> None:
         environment = self._environment
@@ -52,6 +55,12 @@ class Leases(Reserved):
 
     def save(self) -> None:
         Address.objects.bulk_create(self._made)
+        if self._ports:
+            forwards = list(publish(self._environment, self._ports))
+            self.parts = {"network": part_of(self._made, forwards)}
+            told = [str(one) for one in forwards]
+            self.audited = {**self.audited, "forwards": told}
+            self.shown = {**self.shown, "forwards": [as_shown(one) for one in forwards]}
 
 
 class Networks(Feature):
@@ -60,6 +69,7 @@ class Networks(Feature):
     def check_asked(self, asked: Mapping[str, Any]) -> None:
         for field in _FIELDS.values():
             check_count(asked.get(field), field)
+        published(asked.get("ports") or ())
 
     def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
         """As many as were asked for; else one of each family that the node has and the plan allows."""
@@ -72,7 +82,10 @@ class Networks(Feature):
             most = version.parsed_allowances.addresses
             wanted[4] = wanted[4] if most is None else min(wanted[4], most)
         check_allowance(version, "addresses", wanted[4], field="ipv4")
-        return Leases(environment, wanted)
+        ports = published(asked.get("ports") or ())
+        if ports:
+            check_allowance(version, "forwards", len(ports), field=FIELD)
+        return Leases(environment, wanted, ports)
 
     def parts(self, environment: Environment) -> Parts:
         addresses = _ADDRESSES.all(environment=environment.pk)
@@ -119,12 +132,16 @@ class Networks(Feature):
                 "address": public_address(environment.node),
                 "ways": ways(environment, forwards),
                 "has_ssh": any(one.protocol == "tcp" and one.port == 22 for one in forwards),
+                "offered": offered((environment.app or {}).get("ports", ()), forwards),
             }
         }
 
     def shown_alone(self, environment: Environment) -> Mapping[str, Any]:
         forwards = list(PortForward.objects.filter(environment=environment))
-        return {"reach": [{"text": way.text, "port": way.port} for way in ways(environment, forwards)]}
+        return {
+            "forwards": [as_shown(one) for one in forwards],
+            "reach": [{"text": way.text, "port": way.port} for way in ways(environment, forwards)],
+        }
 
     def prefetched(self) -> "Sequence[Prefetch[Any] | str]":
         return (Prefetch("addresses", Address.objects.held()), "forwards")
@@ -166,6 +183,16 @@ def part_of(addresses: Sequence[Address], forwards: Sequence[PortForward]) -> di
             Forward.model_validate({"protocol": f.protocol, "node_port": f.node_port, "port": f.port})
             for f in forwards
         ),
+    }
+
+
+def as_shown(row: PortForward) -> dict[str, Any]:
+    return {
+        "id": str(row.pk),
+        "protocol": row.protocol,
+        "node_port": row.node_port,
+        "port": row.port,
+        "description": row.description,
     }
 
 

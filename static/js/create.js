@@ -15,6 +15,8 @@ function app(data) {
   for (const name of ["command", "args"]) if (data.get(`app_${name}`)) value[name] = words(data.get(`app_${name}`));
   const lines = (data.get("app_env") || "").split("\n").filter((line) => line.includes("="));
   if (lines.length) value.env = Object.fromEntries(lines.map((line) => [line.trim().split("=")[0], line.trim().split("=").slice(1).join("=")]));
+  const ports = (data.get("app_ports") || "").split(/[\s,]+/).filter(Boolean);
+  if (ports.length) value.ports = ports;
   if (data.get("app_user")) value.user = data.get("app_user");
   for (const name of ["read_only", "init"]) if (data.get(`app_${name}`)) value[name] = true;
   return value;
@@ -54,6 +56,27 @@ function show() {
     `  -H 'Content-Type: application/json'`, `  -d ${quote(JSON.stringify(body(data), null, 2))}`,
   ].join(" \\\n");
 }
+/** Ports that the image is known to expose, each a button that publishes it. */
+const exposed = document.getElementById("exposed");
+function exposes() {
+  if (!exposed) return;
+  const image = form.querySelector("[name=image]").value.trim();
+  const field = form.querySelector("[name=app_ports]");
+  const ports = JSON.parse(exposed.dataset.known)[image] || [];
+  exposed.hidden = !ports.length;
+  exposed.querySelector("span").replaceChildren(...ports.map((port) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "btn btn-sm mono";
+    button.textContent = port;
+    button.addEventListener("click", () => {
+      if (!field.value.split(/[\s,]+/).includes(port)) field.value = `${field.value} ${port}`.trim();
+      show();
+    });
+    return button;
+  }));
+}
+
 /** What the chosen plan leaves out can't be chosen, and says why. */
 function leaveOut(input, isOut, text) {
   const choice = input.closest("label");
@@ -93,6 +116,8 @@ function offer() {
 form.addEventListener("change", offer);
 offer();
 form.addEventListener("input", show);
+form.addEventListener("input", exposes);
+exposes();
 form.addEventListener("change", (event) => {
   if (event.target.matches("select[name=tenant]")) location.assign(`?tenant=${encodeURIComponent(event.target.value)}`);
 });

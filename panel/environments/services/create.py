@@ -77,6 +77,9 @@ def create_environment(
     refuse_suspended(tenant)
     is_app = inputs.check_kind(kind) is Kind.APP
     image, options = inputs.check_app(kind, image, options)
+    options, ports = inputs.published(options) if is_app else (options, [])
+    if ports:
+        actor.require(Permission.FORWARD_CHANGE, tenant)
     if is_app and (ssh_keys or root_password):
         raise Invalid(_("An app has no accounts: leave ssh_keys and root_password out."), field="ssh_keys")
     version, wanted = limits_for(actor, tenant, limits, plan)
@@ -100,7 +103,7 @@ def create_environment(
     check_devices(actor, environment)
     words = check_tags(tags) if tags else []
     shown = None if is_app else set_password(environment, root_password)
-    asked = {"ipv4": ipv4, "ipv6": ipv6, **(features or {})}
+    asked = {"ipv4": ipv4, "ipv6": ipv6, "ports": ports, **(features or {})}
     for feature in FEATURES:
         feature.check_asked(asked)
     with counting_refusals(), transaction.atomic():
