@@ -94,11 +94,11 @@ class Tally:
 #: Quick ones first.
 GROUPS = (
     Group("tests/unit", 300, processes=2, needs_node=False),
-    Group("tests/panel", 600, processes=2, needs_node=False),
-    Group("tests/panel", 600, processes=2, database="postgresql", needs_node=False),
-    Group("tests/host", 900, processes=3),
-    Group("tests/e2e", 900, processes=2),
-    Group("tests/faults", 900, processes=3),
+    Group("tests/panel", 1200, processes=2, needs_node=False),
+    Group("tests/panel", 1200, processes=2, database="postgresql", needs_node=False),
+    Group("tests/host", 1200, processes=3),
+    Group("tests/e2e", 1500, processes=2),
+    Group("tests/faults", 1500, processes=3),
     Group("tests/fresh", 900),
 )
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
