@@ -47,7 +47,10 @@ _CODES = {
     **dict.fromkeys((errno.EISDIR, errno.EEXIST), "in_the_way"),
     **dict.fromkeys((errno.EPERM, errno.EACCES, errno.EROFS), "not_allowed"),
     errno.ENOTEMPTY: "not_empty",
+    errno.EMFILE: "too_long",
 }
+#: Of what is gone by now, or is something else.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 
 
 class Refused(Exception):
@@ -398,25 +401,48 @@ def _pack(archive: tarfile.TarFile, place: int, at: str, depth: int) -> None:
     archive.addfile(_described(at, os.fstat(place)))
     for name in sorted(os.listdir(place)):
         path = f"{at}/{name}"
-        with contextlib.suppress(FileNotFoundError):  # gone meanwhile
-            seen = os.stat(name, dir_fd=place, follow_symlinks=False)
-            if stat.S_ISDIR(seen.st_mode):
-                if depth < DEEPEST:
-                    with closing(os.open(name, _DIRECTORY, dir_fd=place)) as inner:
-                        _pack(archive, inner, path, depth + 1)
-            elif stat.S_ISLNK(seen.st_mode):
+        found = _opened(place, name)
+        if found is None:
+            continue
+        seen, opened = found
+        if stat.S_ISDIR(seen.st_mode):
+            if depth >= DEEPEST:
+                os.close(opened)
+                raise Refused("too_long")
+            with closing(opened):
+                _pack(archive, opened, path, depth + 1)
+        elif stat.S_ISREG(seen.st_mode):
+            _pack_file(archive, opened, path)
+        else:
+            with closing(opened):
                 info = _described(path, seen)
-                info.linkname = os.readlink(name, dir_fd=place)
+                info.linkname = os.readlink("", dir_fd=opened)
                 archive.addfile(info)
-            elif stat.S_ISREG(seen.st_mode):
-                _pack_file(archive, place, name, path)
 
 
-def _pack_file(archive: tarfile.TarFile, place: int, name: str, path: str) -> None:
+def _opened(place: int, name: str) -> tuple[os.stat_result, int] | None:
+    """What has this name, with a descriptor: of a link one by which only that is known. None of what is gone
+    by now, or no directory, file or link."""
     try:
-        opened = os.open(name, _FILE, dir_fd=place)
-    except OSError:
-        return
+        seen = os.stat(name, dir_fd=place, follow_symlinks=False)
+        if stat.S_ISLNK(seen.st_mode):
+            opened = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=place)
+        elif stat.S_ISDIR(seen.st_mode) or stat.S_ISREG(seen.st_mode):
+            opened = os.open(name, _DIRECTORY if stat.S_ISDIR(seen.st_mode) else _FILE, dir_fd=place)
+        else:
+            return None
+    except OSError as error:
+        if error.errno in _GONE:
+            return None
+        raise
+    now = os.fstat(opened)
+    if stat.S_IFMT(now.st_mode) != stat.S_IFMT(seen.st_mode):
+        os.close(opened)
+        return None
+    return now, opened
+
+
+def _pack_file(archive: tarfile.TarFile, opened: int, path: str) -> None:
     with os.fdopen(opened, "rb", buffering=0) as file:
         seen = os.fstat(file.fileno())
         if stat.S_ISREG(seen.st_mode):

@@ -27,7 +27,9 @@ from runtime.storage.snapshots import Snapshots
 MOST_CHANGES = 5000
 #: Of one file that is written.
 MOST_UPLOAD_BYTES = 2**20
-_COMPARE_S, _WRITE_S, _PACK_S = 20.0, 60.0, 3600.0
+_COMPARE_S, _WRITE_S = 20.0, 60.0
+#: However slowly it is read.
+PACK_S = 3600.0
 #: To begin and to end the container.
 _AROUND_S = 15.0
 _MEMORY_BYTES = 384 * 2**20
@@ -116,10 +118,11 @@ class Trees:
 
     @contextmanager
     def packed(self, environment_id: UUID, snapshot: UUID | None, path: bytes) -> Iterator[Iterator[bytes]]:
-        """A directory as a tar stream, in pieces; refused before the first one."""
+        """A directory as a tar stream, in pieces; refused before the first one. Raises `RuntimeFault` in place of
+        an end when what came isn't whole."""
         source = self._snapshot(environment_id, snapshot) if snapshot else self._root(environment_id)
         asked = {"verb": "pack", "path": _base64(path)}
-        with self._running({tree_program.BEFORE: source}, {}, asked, _PACK_S) as (process, _within):
+        with self._running({tree_program.BEFORE: source}, {}, asked, PACK_S) as (process, _within):
             assert isinstance(process.stdout, BufferedReader)
             first = process.stdout.read1(_PIECE_BYTES)
             if not first:
@@ -213,6 +216,8 @@ def _pieces(first: bytes, process: "subprocess.Popen[bytes]") -> Iterator[bytes]
     assert isinstance(process.stdout, BufferedReader)
     while piece := process.stdout.read1(_PIECE_BYTES):
         yield piece
+    if process.wait() != 0:
+        raise _refused(process)
 
 
 _SAID = {

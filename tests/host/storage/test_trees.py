@@ -1,9 +1,11 @@
 """What changed since a snapshot, and files taken back out of it: from outside, in a container of their own."""
 
+import ctypes
 import io
 import os
 import socket
 import tarfile
+import threading
 from base64 import b64decode
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,7 @@ from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.node import Node
+from runtime.storage import tree_program
 from runtime.storage.trees import Compared, Trees
 from tests.host.conftest import Make
 from tests.host.support.node import Specs
@@ -271,6 +274,64 @@ def test_a_directory_comes_as_an_archive(trees: Trees, spec: EnvironmentSpec, ro
     with pytest.raises(RuntimeFault) as refused, trees.packed(spec.id, first, b"root/site/out"):
         pass
     assert refused.value.code == "not_found"
+
+
+def test_an_archive_that_is_not_whole_does_not_end_as_if_it_were(
+    trees: Trees, spec: EnvironmentSpec, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory too deep was left out, and one that took too long was cut off, without a word."""
+    deep = os.open(root / "root", os.O_RDONLY)
+    for _ in range(tree_program.DEEPEST + 5):
+        os.mkdir("d", dir_fd=deep)
+        inner = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = inner
+    os.close(deep)
+    with pytest.raises(RuntimeFault) as refused, trees.packed(spec.id, None, b"/root") as pieces:
+        list(pieces)
+    assert refused.value.code == "too_long"
+    endless = root / "srv"
+    endless.mkdir(exist_ok=True)
+    with (endless / "file").open("wb") as file:
+        file.truncate(10 * 2**40)
+    monkeypatch.setattr("runtime.storage.trees.PACK_S", 2.0)
+    with pytest.raises(RuntimeFault) as refused, trees.packed(spec.id, None, b"/srv") as pieces:
+        for _ in pieces:
+            pass
+    assert refused.value.code == "failed"
+
+
+def test_what_changes_its_kind_meanwhile_costs_no_archive(
+    trees: Trees, spec: EnvironmentSpec, root: Path
+) -> None:
+    home = root / "root" / "busy"
+    home.mkdir()
+    for number in range(0, 300, 3):
+        (home / f"{number:03}").mkdir()
+        (home / f"{number + 1:03}").symlink_to("/etc")
+        (home / f"{number + 2:03}").write_text("file")
+    (home / "last").write_text("last")
+    over, exchange = threading.Event(), ctypes.CDLL(None).renameat2
+
+    def swap() -> None:
+        directory = os.open(home, os.O_RDONLY)
+        while not over.is_set():
+            for number in range(299):
+                x, y = (b"%03d" % one for one in (number, number + 1))
+                exchange(directory, x, directory, y, 2)  # RENAME_EXCHANGE
+        os.close(directory)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    try:
+        for _ in range(4):
+            with trees.packed(spec.id, None, b"/root/busy") as pieces:
+                stream = io.BytesIO(b"".join(pieces))
+            with tarfile.open(fileobj=stream) as archive:
+                assert archive.getnames()[-1] == "busy/last"
+    finally:
+        over.set()
+        swapping.join()
 
 
 def test_nothing_of_the_containers_is_left(trees: Trees, spec: EnvironmentSpec, node: Node, take: Take) -> None:
