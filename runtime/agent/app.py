@@ -13,12 +13,12 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from runtime.agent.bodies import body_of
+from runtime.agent.bodies import body_of, hung_up
 from runtime.agent.files import FileRoutes
 from runtime.agent.locks import Locks
 from runtime.agent.session import Session
@@ -112,7 +112,7 @@ class Agent:
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),
             ],
-            exception_handlers={RuntimeFault: _fault, ValidationError: _invalid},
+            exception_handlers={RuntimeFault: _fault, ValidationError: _invalid, ClientDisconnect: _unheard},
         )
 
     def ticket(self, connection: HTTPConnection, *purposes: Purpose) -> Ticket:
@@ -191,7 +191,7 @@ class Agent:
             async with self._beginning.of(payer):
                 command = asyncio.get_running_loop().run_in_executor(self._pool, work)
                 await asyncio.wait({command}, timeout=BEGIN_S)
-            gone: asyncio.Future[Any] = asyncio.ensure_future(_hung_up(request))
+            gone: asyncio.Future[Any] = asyncio.ensure_future(hung_up(request))
             try:
                 await asyncio.wait({command, gone}, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -338,16 +338,16 @@ async def _run(session: Session, socket: WebSocket) -> None:
         return  # the other side went away first
 
 
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 async def _fault(request: Request, fault: Exception) -> Response:
     assert isinstance(fault, RuntimeFault)
     status = _STATUS.get(fault.code, 500)
     said = {"code": fault.code, "message": fault.said.told(), "next_step": fault.next_step.told()}
     return JSONResponse(said, status_code=status)
+
+
+async def _unheard(request: Request, gone: Exception) -> Response:
+    """Nobody reads it."""
+    return Response(status_code=499)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

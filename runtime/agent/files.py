@@ -19,14 +19,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from runtime.agent.bodies import body_of
+from runtime.agent.bodies import body_of, entered
 from runtime.agent.locks import Locks
 from runtime.agent.tickets import TicketRefused
 from runtime.contract import Purpose, Ticket
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
 from runtime.storage.files import MOST_ENTRIES, Files
-from runtime.storage.trees import MOST_CHANGES, MOST_UPLOAD_BYTES, Trees
+from runtime.storage.trees import MOST_CHANGES, MOST_UPLOAD_BYTES, PACK_S, Trees
 
 if TYPE_CHECKING:
     from runtime.agent.app import Agent
@@ -92,8 +92,7 @@ class FileRoutes:
         ticket, environment_id, snapshot = self._asked(request)
         path, container = _bytes_of(request, "path"), ExitStack()
         async with AsyncExitStack() as undo:
-            await undo.enter_async_context(self._packing_of_tenant.of(ticket.payer))
-            await undo.enter_async_context(self._packing)
+            await entered(request, undo, self._packing_of_tenant.of(ticket.payer), self._packing)
             undo.push_async_callback(asyncio.to_thread, container.close)
             pieces = await asyncio.get_running_loop().run_in_executor(
                 self._threads,
@@ -112,6 +111,7 @@ class FileRoutes:
         except ValueError as error:
             raise RuntimeFault(words.no_snapshot(), code="not_found", retryable=False) from error
         found = await self._work(
+            request,
             ticket,
             lambda: self.trees.compare(environment_id, snapshot, to, most=most).model_dump_json(),
         )
@@ -121,24 +121,27 @@ class FileRoutes:
         ticket, environment_id, snapshot = self._asked(request, writes=True)
         path = _bytes_of(request, "path")
         assert snapshot is not None
-        done = await self._work(ticket, lambda: self.trees.put_back(environment_id, snapshot, path))
+        done = await self._work(request, ticket, lambda: self.trees.put_back(environment_id, snapshot, path))
         return JSONResponse(done.model_dump())
 
     async def put(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
         path, data = _bytes_of(request, "path"), await body_of(request, MOST_UPLOAD_BYTES)
-        done = await self._work(ticket, lambda: self.trees.put(environment_id, path, data))
+        done = await self._work(request, ticket, lambda: self.trees.put(environment_id, path, data))
         return JSONResponse(done.model_dump())
 
     async def delete(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
         path, recursive = _bytes_of(request, "path"), request.query_params.get("recursive") == "1"
-        await self._work(ticket, lambda: self.trees.delete(environment_id, path, recursive=recursive))
+        await self._work(request, ticket, lambda: self.trees.delete(environment_id, path, recursive=recursive))
         return Response(status_code=204)
 
-    async def _work(self, ticket: Ticket, work: Callable[[], Any]) -> Any:
-        async with self._working_of_tenant.of(ticket.payer), self._working:
+    async def _work(self, request: Request, ticket: Ticket, work: Callable[[], Any]) -> Any:
+        """What was begun goes on to its end; of who hangs up before that nothing is begun."""
+        async with AsyncExitStack() as undo:
+            await entered(request, undo, self._working_of_tenant.of(ticket.payer), self._working)
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        raise AssertionError  # for types: the stack swallows nothing
 
     def _asked(self, request: Request, *, writes: bool = False) -> tuple[Ticket, UUID, UUID | None]:
         ticket = self.agent.ticket(request, Purpose.FILES)
@@ -148,7 +151,8 @@ class FileRoutes:
 
 
 class _Streamed(StreamingResponse):
-    """Pieces of something that is closed after them, or when nobody wants them any more."""
+    """Pieces of something that is closed after them, when nobody wants them any more, and after its time: who
+    takes a byte now and then keeps no place of it from others."""
 
     def __init__(self, pieces: AsyncIterator[bytes], close: Callable[[], Awaitable[Any]]):
         super().__init__(pieces, media_type="application/x-tar")
@@ -156,7 +160,8 @@ class _Streamed(StreamingResponse):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await super().__call__(scope, receive, send)
+            async with asyncio.timeout(PACK_S):
+                await super().__call__(scope, receive, send)
         finally:
             await asyncio.shield(asyncio.ensure_future(self._close()))
 

@@ -5,9 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
 
+from runtime.contract.words import advice, agent
+from runtime.errors import RuntimeFault
+
+#: The panel lets tenants that hang together ask half as much at once; whoever hangs up and asks again doesn't
+#: come beyond this.
+MOST_WAITING = 128
+
 
 class Locks:
-    """A semaphore of `most` for each of many; forgotten when nobody uses it."""
+    """A semaphore of `most` for each of many; forgotten when nobody uses it. Raises `RuntimeFault`
+    (`too_many`) for who already has `MOST_WAITING` that wait."""
 
     def __init__(self, most: int):
         self._most = most
@@ -20,6 +28,9 @@ class Locks:
     @asynccontextmanager
     async def of(self, whose: UUID) -> AsyncIterator[None]:
         semaphore, users = self._all.get(whose, (None, 0))
+        if users >= self._most + MOST_WAITING:
+            waiting = users - self._most
+            raise RuntimeFault(agent.too_many_waiting(waiting), code="too_many", next_step=advice.try_later())
         semaphore = semaphore or asyncio.Semaphore(self._most)
         self._all[whose] = semaphore, users + 1
         try:

@@ -118,8 +118,8 @@ class Trees:
 
     @contextmanager
     def packed(self, environment_id: UUID, snapshot: UUID | None, path: bytes) -> Iterator[Iterator[bytes]]:
-        """A directory as a tar stream, in pieces; refused before the first one. Raises `RuntimeFault` in place of
-        an end when what came isn't whole."""
+        """A directory as a tar stream, in pieces; refused before the first one. Raises `RuntimeFault` in place
+        of an end when what came isn't whole."""
         source = self._snapshot(environment_id, snapshot) if snapshot else self._root(environment_id)
         asked = {"verb": "pack", "path": _base64(path)}
         with self._running({tree_program.BEFORE: source}, {}, asked, PACK_S) as (process, _within):
