@@ -20,7 +20,7 @@ from runtime.contract import DesiredState, EnvironmentEvent, EnvironmentSpec, Ev
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import advice, changes, steps
 from runtime.errors import RuntimeFault, Superseded
-from runtime.exits import note_exit
+from runtime.exits import end_unhealthy, note_exit
 from runtime.images.patience import Patience
 from runtime.kinds import Toolbox
 from runtime.node import Node
@@ -470,6 +470,21 @@ class Engine:
             delay = note_exit(records, exit_code, self.reports)
         if records.newest_generation() > seen:
             # whoever brought a newer spec found the lock taken, and left it to us
+            self._take_up(records)
+            return None
+        return delay
+
+    def end_unhealthy(self, environment_id: UUID, started_at: float) -> float | None:
+        """Its health says that it is to be started anew: shuts down what was started then. Reports it and
+        returns the seconds until `again` should be called; None: it isn't what runs any more, or a newer spec
+        came."""
+        records = Records(self.node, environment_id)
+        seen, delay = records.newest_generation(), None
+        with records.lock(), suppress(Superseded):
+            delay = end_unhealthy(
+                records, self.reports, started_at, interrupted=lambda: records.newest_generation() > seen
+            )
+        if records.newest_generation() > seen:
             self._take_up(records)
             return None
         return delay

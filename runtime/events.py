@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
-from runtime.contract import EnvironmentEvent, EventCode
+from runtime.contract import EnvironmentEvent, EventCode, HealthSeen, HealthState
 from runtime.contract.said import Said
-from runtime.contract.words import ends
+from runtime.contract.words import ends, health
 from runtime.glance import Glance
 from runtime.reports import Reports
 from runtime.sandboxes.steps import first_process
@@ -56,6 +56,16 @@ def note_lost_monitor(records: Records, reports: Reports, glance: Glance | None 
         records.set_state(state)
     _tell(records, reports, EventCode.CONSOLE_LOST, ends.console_lost())
     return True
+
+
+def note_health(records: Records, reports: Reports, seen: HealthSeen, failed: int) -> None:
+    """An app is another than it was: told, and as an event when it became unhealthy.
+
+    `failed`: checks in a row."""
+    if seen.state is HealthState.UNHEALTHY:
+        _tell(records, reports, EventCode.UNHEALTHY, health.unhealthy(failed, seen.output))
+    elif (spec := records.wanted()) is not None:
+        reports.tell(reports.of(spec, records.state(), final=True))
 
 
 def note_stuck(records: Records, reports: Reports) -> None:

@@ -1,12 +1,13 @@
 """What follows when an init ends without being asked to: a report, and a restart by its policy."""
 
 import time
+from collections.abc import Callable
 
 import structlog
 
 from runtime.contract import DesiredState, EnvironmentSpec, RestartMode
 from runtime.contract.said import NOTHING, Said
-from runtime.contract.words import advice, apps, ends
+from runtime.contract.words import advice, apps, ends, health
 from runtime.kinds.base import Ending
 from runtime.reports import Reports
 from runtime.state import Records, State
@@ -44,6 +45,38 @@ def note_exit(records: Records, exit_code: int | None, reports: Reports) -> floa
     return delay
 
 
+def end_unhealthy(
+    records: Records, reports: Reports, started_at: float, *, interrupted: Callable[[], bool]
+) -> float | None:
+    """Shuts down an app whose health said so, and reports it; to be called under the environment's lock. The
+    seconds until it should start again, whatever `restart` says: the health check's own word counts. None, and
+    nothing is done, when it isn't what was started then, or isn't to run any more. Raises `Superseded`."""
+    spec, state = records.standing(), records.state()
+    if spec is None or spec.desired is not DesiredState.RUNNING or state.stays_off:
+        return None
+    if state.started_at != started_at or state.restart_at is not None:
+        return None
+    reports.sandbox.stop(records.id, timeout_s=spec.stop_timeout_s, interrupted=interrupted)
+    state.restarts += 1
+    delay = _next_delay(spec, state)
+    state.code, state.next_step = "unhealthy", NOTHING
+    state.message = health.started_anew(delay)
+    state.restart_at = time.time() + delay
+    records.set_state(state)
+    reports.tell(reports.of(records.wanted() or spec, state, final=True))
+    return delay
+
+
+def _next_delay(spec: EnvironmentSpec, state: State) -> float:
+    """Doubles from one end to the next, unless it ran long in between."""
+    if time.time() - (state.started_at or 0) > STEADY_S:
+        state.crashes_in_a_row = 0
+    policy = spec.restart
+    delay: float = min(policy.max_delay_s, policy.first_delay_s * 2**state.crashes_in_a_row)
+    state.crashes_in_a_row = min(state.crashes_in_a_row + 1, 30)
+    return delay
+
+
 def decide_restart(
     spec: EnvironmentSpec,
     state: State,
@@ -54,7 +87,6 @@ def decide_restart(
 ) -> float | None:
     """Writes into `state` what the end means; the seconds until it should start again, None: never."""
     state.exit_code = exit_code
-    lived = time.time() - (state.started_at or 0)
     if ending is Ending.POWER_OFF:
         state.started_at, state.halted = None, True
         state.code, state.message = "halted_inside", ends.powered_off()
@@ -64,8 +96,6 @@ def decide_restart(
     if ending is Ending.REBOOT:
         state.code, state.message, state.next_step = "", NOTHING, NOTHING
         return 0.0
-    if lived > STEADY_S:
-        state.crashes_in_a_row = 0
     state.code, cause = _cause(spec, exit_code, out_of_memory=out_of_memory)
     policy = spec.restart
     never = policy.mode is RestartMode.NEVER or (policy.mode is RestartMode.ON_FAILURE and exit_code == 0)
@@ -74,8 +104,7 @@ def decide_restart(
         state.message = ends.rests(cause, _POLICIES[policy.mode]())
         state.next_step = advice.press_start()
         return None
-    delay: float = min(policy.max_delay_s, policy.first_delay_s * 2**state.crashes_in_a_row)
-    state.crashes_in_a_row = min(state.crashes_in_a_row + 1, 30)
+    delay = _next_delay(spec, state)
     state.message = ends.starts_again(cause, delay)
     state.next_step = NOTHING
     return delay

@@ -7,11 +7,12 @@ from uuid import UUID
 import structlog
 
 from runtime.clock import sequence
-from runtime.contract import EnvironmentSpec, ObservedState, Report, Step
+from runtime.contract import AppSeen, EnvironmentSpec, ObservedState, Report, Step
 from runtime.contract import Kind as KindName
 from runtime.contract.said import NOTHING
 from runtime.contract.words import advice, ends
 from runtime.errors import RuntimeFault
+from runtime.health import noted
 from runtime.kinds import Toolbox
 from runtime.sandboxes import SandboxState
 from runtime.state import Failure, State
@@ -87,8 +88,15 @@ class Reports:
             restarts=state.restarts,
             exit_code=state.exit_code,
             oom_kills=state.ooms,
-            app=self.tools.kind(spec.kind).seen(self.node, spec) if spec.app is not None else None,
+            app=self._app(spec, state, runs=pid is not None) if spec.app is not None else None,
         )
+
+    def _app(self, spec: EnvironmentSpec, state: State, *, runs: bool) -> AppSeen | None:
+        kind = self.tools.kind(spec.kind)
+        seen = kind.seen(self.node, spec)
+        if seen is None or not runs or kind.health(self.node, spec) is None:
+            return seen
+        return seen.model_copy(update={"health": noted(self.node, spec.id, state.started_at)})
 
     def of_refused(self, spec: EnvironmentSpec, state: State, fault: RuntimeFault) -> Report:
         """Not even taken in: what stands is what stood."""

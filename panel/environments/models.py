@@ -5,6 +5,7 @@ cause (`UNHEARD`), when a node says nothing, is `environments.tasks.end_overdue`
 """
 
 import uuid
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -208,6 +209,23 @@ class Environment(models.Model):
     def state(self) -> State:
         """Costs a query when `tenant` was not selected with it."""
         return states.of(self)
+
+    @property
+    def health(self) -> dict[str, Any] | None:
+        """As `runtime.contract.HealthSeen`; None: nobody says how to ask it, or it doesn't run."""
+        if self.observed_state != ObservedState.RUNNING or self.app is None:
+            return None
+        found: dict[str, Any] | None = self.app.get("health")
+        return found
+
+    @property
+    def healthiness(self) -> states.Healthiness | None:
+        return None if self.health is None else states.Healthiness(self.health["state"])
+
+    @property
+    def health_since(self) -> datetime | None:
+        since = (self.health or {}).get("since")
+        return None if since is None else datetime.fromisoformat(since)
 
     @property
     def is_settled(self) -> bool:

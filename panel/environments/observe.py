@@ -56,7 +56,7 @@ FORCED = "forced"
 #: Cause of a report about work that was dropped for a newer intent: says nothing about that intent.
 _SUPERSEDED = "superseded"
 #: Causes that tell how an init ended by itself: nobody gave up on what was asked for because of it.
-_ENDS = frozenset({"init_crashed", "out_of_memory", "halted_inside", "app_done", "app_ended"})
+_ENDS = frozenset({"init_crashed", "out_of_memory", "halted_inside", "app_done", "app_ended", "unhealthy"})
 
 _OBSERVED_ONE = Prepared(
     lambda: (

@@ -112,7 +112,12 @@ def shown_app(row: Environment) -> dict[str, Any]:
     seen = row.app or {}
     digest = seen.get("digest") or row.image.partition("@")[2] or None
     ports = seen.get("ports", [])
-    return {"digest": digest, "command": seen.get("command"), "exposed_ports": ports}
+    return {
+        "digest": digest,
+        "command": seen.get("command"),
+        "exposed_ports": ports,
+        "health": row.health,
+    }
 
 
 def show(

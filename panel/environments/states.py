@@ -50,6 +50,18 @@ _TONES = {
 }
 
 
+class Healthiness(TextChoices):
+    """What an app's checks say of it, while it runs."""
+
+    STARTING = "starting", _("starting")
+    HEALTHY = "healthy", _("healthy")
+    UNHEALTHY = "unhealthy", _("unhealthy")
+
+    @property
+    def tone(self) -> Tone:
+        return {"starting": Tone.BUSY, "healthy": Tone.OK, "unhealthy": Tone.BAD}[self.value]
+
+
 #: The newest intent was tried to its end, or not heard of before its deadline, and is not so.
 FAILED = (
     ~Q(code="")

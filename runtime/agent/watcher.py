@@ -25,6 +25,7 @@ import structlog
 
 from runtime import events
 from runtime.agent.boot_order import BootOrder, Down
+from runtime.agent.health import HealthWatch
 from runtime.agent.init_watch import InitWatch
 from runtime.agent.outbox import Outbox
 from runtime.agent.rounds import Rounds, Stuck
@@ -84,6 +85,7 @@ class Watcher:
         self._repairs = ThreadPoolExecutor(REPAIRS, thread_name_prefix="repair")
         self._repaired: set[UUID] = set()
         self._has_looked = False
+        self._health = HealthWatch(node, self._engine, self._start_later)
         self._boot_order = BootOrder(self._repair_now, self._repairs)
 
     def report(self, report: Report) -> None:
@@ -112,6 +114,8 @@ class Watcher:
             undo.callback(self._init_watch.close)
             undo.callback(self._repairs.shutdown, wait=False, cancel_futures=True)
             undo.callback(self._boot_order.stop)
+            self._health.start()
+            undo.callback(self._health.close)
             undo.callback(lambda: [task.cancel() for task in self._tasks])
             self._all()
             self._start(self._take_up())
@@ -152,9 +156,26 @@ class Watcher:
                 self._all()
             elif watch == self._pending_watch:
                 with suppress(ValueError):
-                    self._look(UUID(name))  # somebody has just finished work on it
+                    self._worked_on(UUID(name))
             else:
                 self._ended(name)
+
+    def _worked_on(self, environment_id: UUID) -> None:
+        """Somebody has just finished work on it."""
+        self._look(environment_id)
+        records = Records(self._node, environment_id)
+        self._start(self._in_thread("health not looked at", environment_id, lambda: self._health.look(records)))
+
+    def _start_later(self, environment_id: UUID, delay_s: float) -> None:
+        """Any thread: one that was ended for its health."""
+
+        async def later() -> None:
+            await asyncio.sleep(delay_s)
+            engine = self._engine()
+            await self._in_thread("not started again", environment_id, lambda: engine.again(environment_id))
+
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: self._start(later()))
 
     def _all(self) -> None:
         for entry in os.scandir(self._sandbox.ends):
@@ -277,6 +298,7 @@ class Watcher:
         records = reconciler.known(environment_id)
         events.note_lost_monitor(records, reports, glance)
         events.note_unnamed_ooms(records, reports)
+        self._health.look(records)
         # last: what takes the environment's lock now would be in the way of the repair
         reconciler.look(environment_id, glance, self._repair, self._has_ended)
 

@@ -25,6 +25,16 @@ from runtime.contract.environment import (
     Suspension,
     TenantEnvelope,
 )
+from runtime.contract.health import (
+    Health,
+    HealthAction,
+    HealthCheck,
+    HealthSeen,
+    HealthState,
+    HttpProbe,
+    ImageHealth,
+    check_of,
+)
 from runtime.contract.image import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.contract.jobs import (
     BuildImage,
@@ -97,9 +107,16 @@ __all__ = [
     "EnvironmentSpec",
     "EventCode",
     "Forward",
+    "Health",
+    "HealthAction",
+    "HealthCheck",
+    "HealthSeen",
+    "HealthState",
     "HeldTenant",
     "HoldTenants",
+    "HttpProbe",
     "ImageConfig",
+    "ImageHealth",
     "ImageReport",
     "ImageSource",
     "ImageSpec",
@@ -139,6 +156,7 @@ __all__ = [
     "Ticket",
     "Usage",
     "UsageReport",
+    "check_of",
     "node_queue",
     "slow_queue",
 ]

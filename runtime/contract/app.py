@@ -7,6 +7,7 @@ from typing import Annotated, Final, Self
 from pydantic import Field, StringConstraints, field_validator
 
 from runtime.contract.base import Message, Port
+from runtime.contract.health import Health, HealthSeen, ImageHealth
 
 #: As in `EnvironmentSpec.image` of an app, whose image has a reference in place of a name.
 APP_IMAGE: Final = "app"
@@ -113,6 +114,8 @@ class AppRun(Message):
     init: bool = False
     """A small init before it, which reaps processes and hands signals on."""
     tty: bool = False
+    health: Health | None = None
+    """How it is asked how it is; acts at once, without a restart."""
 
     @field_validator("env")
     @classmethod
@@ -159,6 +162,7 @@ class ImageConfig(Message):
     ports: tuple[str, ...] = ()
     """That it exposes: `80/tcp`."""
     volumes: tuple[str, ...] = ()
+    health: ImageHealth | None = None
 
 
 class AppSeen(Message):
@@ -174,6 +178,8 @@ class AppSeen(Message):
     user: Annotated[str, StringConstraints(max_length=128)] = ""
     workdir: Annotated[str, StringConstraints(max_length=1024)] = ""
     ports: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    health: HealthSeen | None = None
+    """None: nobody says how to ask it, or it doesn't run."""
 
 
 def port_of(text: str) -> tuple[str, Port] | None:

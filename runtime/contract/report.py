@@ -55,6 +55,8 @@ class EventCode(StrEnum):
     """What kept its console was killed; it runs on, the console is back after its next start."""
     STUCK = "stuck"
     """A look at it waited for a file system that it serves itself; its processes were ended."""
+    UNHEALTHY = "unhealthy"
+    """So many checks of its health failed in a row as make it so."""
 
 
 class EnvironmentEvent(Message):

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtime.contract import AppSeen, EnvironmentSpec
+from runtime.contract import AppSeen, EnvironmentSpec, HealthCheck, check_of
 from runtime.contract import Kind as KindName
 from runtime.contract.said import Said
 from runtime.contract.words import apps
@@ -70,6 +70,12 @@ class App(Kind):
         except RuntimeFault:
             words = []
         return library.seen(spec.id, tuple(words))
+
+    def health(self, node: Node, spec: EnvironmentSpec) -> HealthCheck | None:
+        chosen = Library(node).chosen(spec.id)
+        if chosen is None or spec.app is None:
+            return None
+        return check_of(spec.app.health, chosen.config.health)
 
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
         chosen = Library(node).chosen(spec.id)

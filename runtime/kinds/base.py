@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from runtime.contract import AppSeen, EnvironmentSpec
+from runtime.contract import AppSeen, EnvironmentSpec, HealthCheck
 from runtime.contract import Kind as KindName
 from runtime.contract.said import NOTHING, Said
 from runtime.host.safetree import SafeTree
@@ -72,6 +72,10 @@ class Kind(ABC):
 
     def seen(self, node: Node, spec: EnvironmentSpec) -> AppSeen | None:
         """What reports tell of its image; None where there is nothing to tell."""
+        return None
+
+    def health(self, node: Node, spec: EnvironmentSpec) -> HealthCheck | None:
+        """How it is asked how it is; None: nobody says how."""
         return None
 
     @abstractmethod

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
+from runtime import health
 from runtime.contract import EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.glance import Glance
@@ -22,6 +23,7 @@ class AppImage(Resource):
 
     def remove(self, environment_id: UUID) -> Said | None:
         Library(self.node).forget(environment_id)
+        health.forget(self.node, environment_id)
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:

@@ -111,18 +111,24 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         replace_tags(actor, row, changes["tags"])
     if row.kind != Kind.APP:
         inputs.refuse_app(changes)
-    had, ran = row.wanted.devices, row.intent.get("app")
+    had, ran = row.wanted.devices, started_with(row.intent)
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
     _resize_by(actor, row, changes)
     if row.wanted.devices != had:
         _give_devices(actor, row, had)
-    if row.intent.get("app") != ran and row.desired_state != DesiredState.STOPPED:
+    if started_with(row.intent) != ran and row.desired_state != DesiredState.STOPPED:
         actor.require(Permission.ENVIRONMENT_POWER, row)
         row.boots += 1
     if "ssh_keys" in changes and (keys := check_ssh_keys(changes["ssh_keys"] or [])) != row.ssh_keys:
         row.ssh_keys = keys
         row.credentials_revision += 1
     return {key: value for key, value in changes.items() if key != "ssh_keys"}
+
+
+def started_with(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an app what its first process is made from: a change of it starts it anew. How it is asked how it is
+    acts at once."""
+    return {name: value for name, value in (document.get("app") or {}).items() if name != "health"}
 
 
 def _give_devices(actor: Actor, row: Environment, had: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from runtime.contract import AppOptions, ImageConfig, Reference
+from runtime.contract import AppOptions, ImageConfig, ImageHealth, Reference
 from runtime.contract.said import Said
 from runtime.contract.words import apps
 from runtime.errors import CommandFailed, RuntimeFault
@@ -345,4 +345,26 @@ def _config_of(document: dict[str, Any]) -> ImageConfig:
         stop_signal=str(config.get("StopSignal") or ""),
         ports=tuple(sorted(config.get("ExposedPorts") or ())),
         volumes=tuple(sorted(config.get("Volumes") or ())),
+        health=_health_of(config.get("Healthcheck")),
     )
+
+
+def _health_of(said: Any) -> ImageHealth | None:
+    """Of Docker's `Healthcheck`, which OCI's own images lack: Test is NONE, CMD and words, or CMD-SHELL and
+    text; durations are nanoseconds. None for what can't be asked: an image is not refused for that."""
+    try:
+        how, *words = said["Test"]
+        command = tuple(words) if how == "CMD" else ("/bin/sh", "-c", words[0])
+        if how not in ("CMD", "CMD-SHELL"):
+            return None
+        seconds = {
+            field: float(said.get(name) or 0) / 1e9
+            for field, name in (
+                ("interval_s", "Interval"),
+                ("timeout_s", "Timeout"),
+                ("start_period_s", "StartPeriod"),
+            )
+        }
+        return ImageHealth(command=command, retries=int(said.get("Retries") or 0), **seconds)
+    except (TypeError, KeyError, ValueError, IndexError, AttributeError, OverflowError):
+        return None
