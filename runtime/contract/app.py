@@ -1,10 +1,11 @@
 """Kind `app`: one application from an image of an OCI registry, and what is asked of it beside its image."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Self
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from runtime.contract.base import Message, Port
 from runtime.contract.health import Health, HealthSeen, ImageHealth
@@ -25,7 +26,14 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _LONGEST: Final = 400
 #: Of variables and words together: what execve(2) takes at once is 2 MiB less than the stack's quarter.
 _MOST_BYTES: Final = 128 * 1024
+#: Of words and variables of an image together; execve takes twice as much.
+_MOST_OF_IMAGE: Final = 1024 * 1024
+#: Of what is told of a command to people.
+_MOST_SHOWN_BYTES, _MOST_SHOWN_WORDS = 8 * 1024, 512
 
+#: As an image's configuration has them: one, or a range of them.
+EXPOSED_PORT: Final = r"^[0-9]{1,5}(?:-[0-9]{1,5})?(?:/[a-z]{1,8})?$"
+ExposedPort = Annotated[str, StringConstraints(pattern=EXPOSED_PORT)]
 Word = Annotated[str, StringConstraints(max_length=32_768, pattern=r"^[^\x00]*$")]
 Digest = Annotated[str, StringConstraints(pattern=rf"^{_DIGEST}$")]
 
@@ -151,18 +159,29 @@ class AppOptions(AppRun):
 
 
 class ImageConfig(Message):
-    """Of an image's own configuration (OCI image-spec, config.md) what is used of it."""
+    """Of an image's own configuration (OCI image-spec, config.md) what is used of it. Whoever made the image
+    wrote it: no text has control characters, and all of it together an end."""
 
     entrypoint: tuple[Word, ...] = ()
     cmd: tuple[Word, ...] = ()
     env: tuple[Word, ...] = ()
-    user: Annotated[str, StringConstraints(max_length=128)] = ""
-    workdir: Annotated[str, StringConstraints(max_length=1024)] = ""
-    stop_signal: Annotated[str, StringConstraints(max_length=16)] = ""
-    ports: tuple[str, ...] = ()
+    user: Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00-\x20\x7f]*$")] = ""
+    workdir: Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    stop_signal: Annotated[str, StringConstraints(max_length=16, pattern=r"^[A-Za-z0-9+-]*$")] = ""
+    ports: Annotated[tuple[ExposedPort, ...], Field(max_length=64)] = ()
     """That it exposes: `80/tcp`."""
-    volumes: tuple[str, ...] = ()
+    volumes: Annotated[
+        tuple[Annotated[str, StringConstraints(max_length=1024, pattern=r"^[^\x00-\x1f\x7f]*$")], ...],
+        Field(max_length=256),
+    ] = ()
     health: ImageHealth | None = None
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        words = (*self.entrypoint, *self.cmd, *self.env)
+        if len(words) > 4096 or sum(len(one.encode()) + 1 for one in words) > _MOST_OF_IMAGE:
+            raise ValueError("words and variables together have 4096 parts and 1 MiB at most")
+        return self
 
 
 class AppSeen(Message):
@@ -173,13 +192,25 @@ class AppSeen(Message):
     """Of what the reference led to: a manifest, or an index of several platforms."""
     bytes: Annotated[int, Field(ge=0)] = 0
     """Of its tree, unpacked."""
-    command: Annotated[tuple[Word, ...], Field(max_length=512)] = ()
-    """What its first process runs."""
+    command: Annotated[tuple[Word, ...], Field(max_length=_MOST_SHOWN_WORDS)] = ()
+    """What its first process runs, as much of it as people read: each report carries it."""
     user: Annotated[str, StringConstraints(max_length=128)] = ""
     workdir: Annotated[str, StringConstraints(max_length=1024)] = ""
     ports: Annotated[tuple[str, ...], Field(max_length=64)] = ()
     health: HealthSeen | None = None
     """None: nobody says how to ask it, or it doesn't run."""
+
+
+def shown_command(words: Sequence[str]) -> tuple[str, ...]:
+    """The beginning of a command, in `AppSeen`; what was left out is `…`."""
+    shown, left = list[str](), _MOST_SHOWN_BYTES
+    for word in words:
+        if len(word.encode()) > left or len(shown) == _MOST_SHOWN_WORDS - 1:
+            cut = word.encode()[:left].decode(errors="ignore") if len(word.encode()) > left else ""
+            return (*shown, f"{cut}…")
+        shown.append(word)
+        left -= len(word.encode())
+    return tuple(shown)
 
 
 def port_of(text: str) -> tuple[str, Port] | None:

@@ -16,6 +16,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runtime.contract import AppSeen, EnvironmentSpec, ImageConfig, Reference
+from runtime.contract.app import shown_command
 from runtime.files import exclusive, replace_file
 from runtime.host import btrfs
 from runtime.known import known_environments
@@ -186,10 +187,10 @@ class Library:
             image=chosen.image,
             digest=chosen.digest,
             bytes=chosen.bytes,
-            command=command,
+            command=shown_command(command),
             user=chosen.config.user,
             workdir=chosen.config.workdir,
-            ports=chosen.config.ports[:64],
+            ports=chosen.config.ports,
         )
 
     # room ------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import re
 import subprocess
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from runtime.contract import AppOptions, ImageConfig, ImageHealth, Reference
+from runtime.contract.app import EXPOSED_PORT
 from runtime.contract.said import Said
 from runtime.contract.words import apps
 from runtime.errors import CommandFailed, RuntimeFault
@@ -336,6 +338,7 @@ def _config_of(document: dict[str, Any]) -> ImageConfig:
             raise TypeError(f"{name} is no list")
         return tuple(found)
 
+    ports = [one for one in sorted(config.get("ExposedPorts") or ()) if re.fullmatch(EXPOSED_PORT, one)]
     return ImageConfig(
         entrypoint=words("Entrypoint"),
         cmd=words("Cmd"),
@@ -343,7 +346,7 @@ def _config_of(document: dict[str, Any]) -> ImageConfig:
         user=str(config.get("User") or ""),
         workdir=str(config.get("WorkingDir") or ""),
         stop_signal=str(config.get("StopSignal") or ""),
-        ports=tuple(sorted(config.get("ExposedPorts") or ())),
+        ports=tuple(ports[:64]),
         volumes=tuple(sorted(config.get("Volumes") or ())),
         health=_health_of(config.get("Healthcheck")),
     )
