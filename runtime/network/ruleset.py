@@ -13,7 +13,7 @@ import hashlib
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import pairwise
 
-from runtime.network.addressing import GATEWAY4
+from runtime.network.addressing import CLOUD4, CLOUD6, GATEWAY4
 
 #: Tracked flows that one environment may have opened at once, and as many that others opened to it. They are
 #: counted in parts, since the kernel looks at each that it counts: 2 ms of processor for one packet at 8,000.
@@ -32,8 +32,9 @@ PRIVATE4 = (
     "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16, 100.64.0.0/10, 127.0.0.0/8, 0.0.0.0/8, "
     "192.0.0.0/24, 198.18.0.0/15, 240.0.0.0/4"
 )
-#: Unique local, link-local, and the ways to put an IPv4 address into an IPv6 one (RFC 6052, RFC 3056).
-PRIVATE6 = "fc00::/7, fe80::/10, 64:ff9b::/96, 2002::/16"
+#: Unique local, link-local, site-local, and the ways to put an IPv4 address into an IPv6 one
+#: (RFC 6052, RFC 8215, RFC 3056).
+PRIVATE6 = "fc00::/7, fe80::/10, fec0::/10, 64:ff9b::/96, 64:ff9b:1::/48, 2002::/16"
 
 Address = IPv4Address | IPv6Address
 
@@ -163,6 +164,8 @@ update @neighbour_pace {{ iifname limit rate 50/second }} accept
     ip6 daddr {METADATA6} drop
     ip daddr {{ {names4} }} meta l4proto {{ tcp, udp }} th dport 53 goto admit
     ip6 daddr {{ {names6} }} meta l4proto {{ tcp, udp }} th dport 53 goto admit
+    ip daddr {{ {", ".join(map(str, CLOUD4))} }} drop
+    ip6 daddr {{ {", ".join(map(str, CLOUD6))} }} drop
     ip daddr {{ {PRIVATE4} }} iifname != @may_private drop
     ip6 daddr {{ {PRIVATE6} }} iifname != @may_private drop
     tcp dport 25 iifname != @may_smtp reject with tcp reset

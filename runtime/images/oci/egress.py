@@ -22,6 +22,7 @@ from typing import Self
 from runtime.contract.said import Said
 from runtime.contract.words import apps
 from runtime.host import libc
+from runtime.network.addressing import CLOUD4
 
 CONNECT_S = 10.0
 #: A registry that says nothing for so long is gone.
@@ -34,6 +35,8 @@ _MOST_CONNECTIONS = 64
 _SET_FLAGS, _UP = 0x8914, 1
 #: RFC 6052: an IPv4 address in an IPv6 one, which a gateway takes apart.
 _NAT64 = IPv6Network("64:ff9b::/96")
+#: All that IANA gives to anybody (RFC 4291, 2.4); and of it what it keeps for documents (RFC 9637).
+_UNICAST6, _DOCUMENTS6 = IPv6Network("2000::/3"), IPv6Network("3fff::/20")
 Address = IPv4Address | IPv6Address
 
 
@@ -257,7 +260,13 @@ def is_outward(address: Address) -> bool:
             inner = IPv4Address(int(address) & 0xFFFFFFFF)
     if inner is not None:
         return is_outward(inner)
+    if address in CLOUD4 or (isinstance(address, IPv6Address) and not _is_given(address)):
+        return False
     return address.is_global and not address.is_multicast and not _is_own(address)
+
+
+def _is_given(address: IPv6Address) -> bool:
+    return address in _UNICAST6 and address not in _DOCUMENTS6
 
 
 def _is_own(address: Address) -> bool:

@@ -9,6 +9,8 @@ import pytest
 from runtime.network.addressing import GATEWAY4, HOST_MAC
 from tests.host.support import frames as f
 from tests.host.support.network import (
+    CLOUD4,
+    CLOUD6,
     METADATA4,
     METADATA6,
     NODE_OUTSIDE4,
@@ -88,13 +90,16 @@ def test_c05_nothing_arrives_on_the_nodes_udp_ports(lab: Lab, mine: StandIn) -> 
         assert gets(listening) is None
 
 
-@pytest.mark.parametrize("address", [METADATA4, METADATA6, PRIVATE4, PRIVATE6])
+@pytest.mark.parametrize("address", [METADATA4, METADATA6, PRIVATE4, PRIVATE6, *CLOUD4, *CLOUD6])
 def test_c07_metadata_and_private_ranges_are_closed(lab: Lab, mine: StandIn, address: str) -> None:
     with closing(lab.outside.listener(address, 80)):
         assert not mine.reaches(address, 80)
 
 
-@pytest.mark.parametrize(("metadata", "private"), [(METADATA4, PRIVATE4), (METADATA6, PRIVATE6)])
+@pytest.mark.parametrize(
+    ("metadata", "private"),
+    [(METADATA4, PRIVATE4), (METADATA6, PRIVATE6), *((one, PRIVATE4) for one in CLOUD4), (CLOUD6[0], PRIVATE6)],
+)
 def test_c07_metadata_stays_closed_where_private_ranges_are_opened(
     lab: Lab, metadata: str, private: str
 ) -> None:

@@ -41,6 +41,8 @@ NODE_OUTSIDE6, OUTSIDE6 = "2001:db8:1::1", "2001:db8:1::2"
 PRIVATE4, PRIVATE6 = "172.20.0.9", "fd77::9"
 RESOLVER4 = "172.20.0.53"
 METADATA4, METADATA6 = "169.254.169.254", "fd00:ec2::254"
+#: Of other clouds; the first one is a resolver too.
+CLOUD4, CLOUD6 = ("168.63.129.16", "100.100.100.200", "192.0.0.192"), ("fd20:ce::254", "fd00:42::42")
 
 
 class Namespace:
@@ -324,10 +326,10 @@ def _wire(lab: Lab) -> None:
     outside.ip("link set wan up")
     outside.ip(f"addr add {OUTSIDE4}/24 dev wan")
     outside.ip(f"addr add {OUTSIDE6}/64 dev wan nodad")
-    for address in (PRIVATE4, RESOLVER4, METADATA4):
+    for address in (PRIVATE4, RESOLVER4, METADATA4, *CLOUD4):
         outside.ip(f"addr add {address}/32 dev lo")
         here.ip(f"route add {address}/32 via {OUTSIDE4}")
-    for address in (PRIVATE6, METADATA6):
+    for address in (PRIVATE6, METADATA6, *CLOUD6):
         outside.ip(f"addr add {address}/128 dev lo nodad")
         here.ip(f"route add {address}/128 via {OUTSIDE6}")
 

@@ -1,4 +1,4 @@
-"""An image's configuration is somebody's: what is told of it has neither characters nor size of his choosing."""
+"""What is told of an app's image has neither characters nor size of its maker's choosing."""
 
 import platform
 from pathlib import Path
