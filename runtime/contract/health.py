@@ -64,6 +64,8 @@ class HealthAction(StrEnum):
     RESTART = "restart"
 
 
+#: JSON has no other numbers; but `1e999` is read as infinite, and `NaN` as such.
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
 HealthWord = Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")]
 Command = Annotated[tuple[HealthWord, ...], BeforeValidator(_words), Field(min_length=1, max_length=64)]
 Interval = Annotated[float, BeforeValidator(_seconds), Field(ge=LEAST_INTERVAL_S, le=MOST_PERIOD_S)]
@@ -104,10 +106,10 @@ class ImageHealth(Message):
     """Of an image's HEALTHCHECK what is used of it; it may say anything."""
 
     command: Annotated[tuple[HealthWord, ...], Field(min_length=1, max_length=64)]
-    interval_s: float = 0.0
+    interval_s: Seconds = 0.0
     """0: it doesn't say."""
-    timeout_s: float = 0.0
-    start_period_s: float = 0.0
+    timeout_s: Seconds = 0.0
+    start_period_s: Seconds = 0.0
     retries: int = 0
 
 

@@ -1,5 +1,6 @@
 """What is told of an app's image has neither characters nor size of its maker's choosing."""
 
+import json
 import platform
 from pathlib import Path
 from types import SimpleNamespace
@@ -90,3 +91,11 @@ def test_what_is_short_is_told_whole(tmp_path: Path) -> None:
     seen = _seen(tmp_path, Cmd=["-c", "daemon off;"], ExposedPorts={"80/tcp": {}, "53/udp": {}, "9-11": {}})
     assert seen.command == ("/a", "-c", "daemon off;")
     assert seen.ports == ("53/udp", "80/tcp", "9-11")
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-1e999"])
+def test_a_check_with_a_time_that_is_none_is_no_check(number: str, tmp_path: Path) -> None:
+    """The note of what was chosen had null there and couldn't be read again: the app never started."""
+    interval = json.loads(number)
+    seen = _seen(tmp_path, Healthcheck={"Test": ["CMD", "a"], "Interval": interval})
+    assert seen.command == ("/a",)
