@@ -16,6 +16,7 @@ from runtime.errors import RuntimeFault
 from runtime.files import replace_file
 from runtime.glance import Glance
 from runtime.host.logfile import keep_small
+from runtime.images import confined
 from runtime.kinds import Toolbox
 from runtime.known import buried_lately, known_environments, pending_environments, sweep_tombstones
 from runtime.resources.base import Found
@@ -159,13 +160,15 @@ class Reconciler:
         return tuple(steps.named(one) for one in left)
 
     def sweep(self) -> None:
-        """Takes away what deletions left of records and quota groups; what can't go now goes another time."""
+        """Takes away what deletions left of records and quota groups, and killed processes of their containers;
+        what can't go now goes another time."""
         with suppress(RuntimeFault, OSError):
             for environment_id in known_environments(self.node):
                 Records(self.node, environment_id).sweep()
             for resource in self._tools.all():
                 resource.sweep()
             sweep_tombstones(self.node)
+            confined.sweep(self.node)
             keep_small(self.node.root / "lxcfs.log")
 
     def forget_tenants(self) -> None:

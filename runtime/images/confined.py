@@ -5,11 +5,13 @@ those to own files, the seccomp filter of an environment, a memory and a task li
 and the directories that are given to it. So a parser that is led astray has led itself astray.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,11 @@ from runtime.oci.seccomp import profile
 from runtime.sandboxes import sandbox_of
 from runtime.sandboxes.base import Apart
 
+#: Begins the names of what is made; of pins of network namespaces, with process and thread.
+PREFIX, PIN_PREFIX = "import-", "import-net-"
+#: Locked by the process whose container it is, for as long as that lives.
+_OWNER = "owner"
+_BEING_MADE_S = 60.0
 _OWNING = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"]
 _OF_USR = ("bin", "sbin", "lib", "lib64")
 
@@ -62,9 +69,12 @@ class Program:
 def confined(node: Node, program: Program) -> Iterator[Apart]:
     """What runs it, and ends it at once; all that it was made of is gone afterwards."""
     with ExitStack() as undo:
-        place = Path(tempfile.mkdtemp(prefix="import-", dir=node.mounts))
-        undo.callback(shutil.rmtree, place, ignore_errors=True)
+        place = Path(tempfile.mkdtemp(prefix=PREFIX, dir=node.mounts))
         place.chmod(0o711)
+        owner = os.open(place / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        undo.callback(os.close, owner)
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        undo.callback(_remove, place)
         root, pin = place / "root", place / "users"
         pool = {**program.trees, **program.looked_at}
         _skeleton(root, [*pool, *program.shown, *(["/tmp"] if program.scratch_bytes else [])])  # noqa: S108
@@ -84,6 +94,47 @@ def confined(node: Node, program: Program) -> Iterator[Apart]:
             place, config, memory_bytes=program.memory_bytes, processes=program.processes
         )
         yield undo.enter_context(made)
+
+
+def sweep(node: Node) -> None:
+    """Takes away what a process that was killed left of its containers: they run on, and show trees that may
+    have been deleted since. A no-op for those that are used."""
+    for place in node.mounts.glob(f"{PREFIX}*"):
+        if place.is_dir():
+            _sweep(node, place)
+        elif place.name.startswith(PIN_PREFIX) and not _is_thread(place.name.removeprefix(PIN_PREFIX)):
+            mounts.unmount(place)
+            place.unlink(missing_ok=True)
+
+
+def _sweep(node: Node, place: Path) -> None:
+    with ExitStack() as undo:
+        try:
+            owner = os.open(place / _OWNER, os.O_RDWR | os.O_CLOEXEC)
+            undo.callback(os.close, owner)
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        except FileNotFoundError:
+            with suppress(FileNotFoundError):
+                if abs(time.time() - place.stat().st_mtime) < _BEING_MADE_S:
+                    return
+        sandbox_of(node).end_apart(place.name)
+        for one in place.iterdir():
+            mounts.unmount(one)
+        _remove(place)
+
+
+def _is_thread(name: str) -> bool:
+    process, _, thread = name.partition("-")
+    return Path("/proc", process, "task", thread).exists()
+
+
+def _remove(place: Path) -> None:
+    """Not while anything is mounted there: what would be deleted is somebody's tree."""
+    with suppress(FileNotFoundError):
+        if not any(one.is_mount() for one in place.iterdir()):
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _skeleton(root: Path, targets: Sequence[str]) -> None:

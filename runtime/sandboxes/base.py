@@ -363,6 +363,10 @@ class Sandbox(ABC):
         runtime-spec 1.0.2. `place`: a directory for it alone. Everything of it is gone afterwards."""
         raise NotImplementedError(f"{self.kernel} runs nothing apart")
 
+    def end_apart(self, name: str) -> None:
+        """What still runs in a directory of this name that nobody has any more. A no-op when nothing does."""
+        raise NotImplementedError(f"{self.kernel} runs nothing apart")
+
 
 @dataclass(frozen=True)
 class Apart:

@@ -21,7 +21,7 @@ from runtime.contract.said import Said
 from runtime.contract.words import apps
 from runtime.errors import CommandFailed, RuntimeFault
 from runtime.host import mounts
-from runtime.images.confined import Program, confined
+from runtime.images.confined import PIN_PREFIX, Program, confined
 from runtime.images.oci import inside
 from runtime.images.oci.egress import Egress, is_loopback, place_of_registry
 from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
@@ -172,7 +172,7 @@ def _program(trees: dict[str, Path], *, network: Path | None) -> Program:
 def _network(node: Node) -> Iterator[tuple[int, Path]]:
     """A network namespace with nothing in it, and where it is pinned."""
     user, network = mounts.user_and_network_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
-    pin = node.mounts / f"import-net-{os.getpid()}-{threading.get_native_id()}"
+    pin = node.mounts / f"{PIN_PREFIX}{os.getpid()}-{threading.get_native_id()}"
     try:
         mounts.pin_namespace(network, pin)
         yield network, pin

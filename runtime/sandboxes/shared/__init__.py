@@ -35,7 +35,7 @@ from runtime.sandboxes.base import (
     no_config,
 )
 from runtime.sandboxes.shared import container, ending, inner, program
-from runtime.sandboxes.shared.apart import apart
+from runtime.sandboxes.shared.apart import apart, end_apart
 from runtime.sandboxes.shared.bundle import Bundle, booted
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.making import Makings
@@ -244,3 +244,6 @@ class SharedSandbox(Sandbox):
         self, place: Path, config: Mapping[str, Any], *, memory_bytes: int, processes: int
     ) -> AbstractContextManager[Apart]:
         return apart(self.node, place, config, memory_bytes=memory_bytes, processes=processes)
+
+    def end_apart(self, name: str) -> None:
+        end_apart(self.node, name)

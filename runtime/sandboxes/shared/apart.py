@@ -19,7 +19,7 @@ def apart(
 ) -> Iterator[Apart]:
     """As `Sandbox.apart`."""
     with ExitStack() as undo:
-        control, group = groups(), f"{node.cgroup_name}-import/{place.name}"
+        control, group = groups(), _group(node, place.name)
         undo.callback(_remove_groups, group)
         control.create(group)
         control.limit(group, GroupLimits(memory_bytes=memory_bytes, processes=processes))
@@ -34,6 +34,15 @@ def apart(
         file.chmod(0o600)
         run_it = [*words, "run", "--bundle", str(place), place.name]
         yield Apart(run_it, program.ENVIRONMENT, lambda: control.kill(group))
+
+
+def end_apart(node: Node, name: str) -> None:
+    """As `Sandbox.end_apart`."""
+    _remove_groups(_group(node, name))
+
+
+def _group(node: Node, name: str) -> str:
+    return f"{node.cgroup_name}-import/{name}"
 
 
 def _remove_groups(group: str) -> None:

@@ -3,6 +3,7 @@
 import ctypes
 import io
 import os
+import signal
 import socket
 import tarfile
 import threading
@@ -17,6 +18,7 @@ from runtime.contract import EnvironmentSpec
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
+from runtime.host.cgroup import groups
 from runtime.node import Node
 from runtime.storage import tree_program
 from runtime.storage.trees import Compared, Trees
@@ -339,3 +341,33 @@ def test_nothing_of_the_containers_is_left(trees: Trees, spec: EnvironmentSpec, 
     with trees.packed(spec.id, None, b"/usr") as pieces:
         next(pieces)  # who asked has hung up
     assert not list(node.mounts.glob("import-*"))
+
+
+def test_what_a_killed_process_left_of_a_container_goes(
+    trees: Trees, spec: EnvironmentSpec, root: Path, node: Node, engine: Engine
+) -> None:
+    """It ran on, and kept the tree that it shows from being freed, until the next boot."""
+    endless = root / "root" / "endless"
+    with endless.open("wb") as file:
+        file.truncate(10 * 2**40)
+    here, there = os.pipe()
+    child = os.fork()
+    if not child:
+        with trees.packed(spec.id, None, b"/root") as pieces:
+            os.write(there, b"1" if next(pieces) else b"0")
+            signal.pause()
+        os._exit(1)
+    os.close(there)
+    try:
+        assert os.read(here, 1) == b"1"
+        engine.reconciler.sweep()
+        assert len(list(node.mounts.glob("import-*"))) == 1, "it is used"
+        assert groups().processes(f"{node.cgroup_name}-import")
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(here)
+    engine.reconciler.sweep()
+    assert not list(node.mounts.glob("import-*"))
+    assert not groups().exists(f"{node.cgroup_name}-import")
+    assert endless.exists()
