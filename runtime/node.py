@@ -211,6 +211,11 @@ class Node:
         """Nodes of the devices that environments may be given, in the node's mount namespace."""
         return self.mounts / "devices"
 
+    @cached_property
+    def secrets(self) -> Path:
+        """Secrets of apps, in memory alone, in the node's mount namespace."""
+        return self.mounts / "secrets"
+
     @property
     def fuse(self) -> Path:
         """The kernel's control file system of FUSE, in the node's mount namespace."""

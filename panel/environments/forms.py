@@ -232,6 +232,37 @@ class PasswordForm(forms.Form):
     )
 
 
+class _Unshown(forms.Textarea):
+    """What is typed isn't sent back to the browser."""
+
+    def format_value(self, value: Any) -> str:
+        return ""
+
+
+class SecretForm(forms.Form):
+    secret_name = forms.CharField(
+        label=_("Name"),
+        max_length=64,
+        help_text=_("Of the file below /run/secrets."),
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}),
+    )
+    value = forms.CharField(
+        label=_("Value"),
+        required=False,
+        strip=False,
+        max_length=65_536,
+        help_text=_("It is shown nowhere any more. One that is there is replaced without a restart."),
+        widget=_Unshown(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "none"}),
+    )
+    remove = forms.BooleanField(required=False, widget=forms.HiddenInput)
+
+    def secrets(self) -> dict[str, str | None]:
+        """A browser ends lines as HTTP does."""
+        values = self.cleaned_data
+        text = values["value"].replace("\r\n", "\n")
+        return {values["secret_name"]: None if values["remove"] else text}
+
+
 class ReinstallForm(forms.Form):
     image = forms.CharField(label=_("Image"), max_length=400)
     keep_old = forms.BooleanField(label=_("Keep the old files, under /old"), required=False)

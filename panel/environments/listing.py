@@ -121,7 +121,7 @@ def list_environments(actor: Actor, tenant: Tenant | None, query: QueryDict) -> 
         _filtered(actor, tenant, query, wanted)
         .select_related("tenant", "node", "usage")
         .prefetch_related(*(one for feature in FEATURES for one in feature.prefetched()), "tags")
-        .defer("ssh_keys", "root_password_hash")
+        .defer("ssh_keys", "secrets", "root_password_hash")
     )
     text, state, tag = wanted
     node = query.get("node", "")

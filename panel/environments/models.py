@@ -96,6 +96,8 @@ class Environment(models.Model):
     """Number of its user ids on the node; None once the cool-down after its deletion is over."""
     intent = models.JSONField()
     """As `panel.environments.document.Intent`."""
+    secrets = models.JSONField(default=dict, blank=True, db_default={})
+    """Of an app, encrypted (`panel.environments.secret_values`): each value by name and count."""
     ssh_keys = models.JSONField(default=list, blank=True)
     root_password_hash = models.CharField(max_length=256, blank=True, default="")
     """crypt(5); empty: left as it is."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from panel import events, words
 from panel.audit.services import record
-from panel.environments import placement, services, trash
+from panel.environments import placement, secret_values, services, trash
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.options import at_start
@@ -96,6 +96,8 @@ def observe(report: Report) -> bool:
         for feature in FEATURES:
             feature.reported(environment, report)
         trash.settle(environment, report)
+        if environment.secrets and environment.is_settled and secret_values.prune(environment):
+            environment.save(update_fields=["secrets"])
         _move_operations(environment, report)
         events.publish(
             "environment",
@@ -200,8 +202,9 @@ def _finish_deletion(environment: Environment) -> None:
     EnvironmentUsage.objects.filter(environment=environment).delete()
     environment.deleted_at = timezone.now()
     environment.ssh_keys = []
+    environment.secrets = {}
     environment.root_password_hash = ""
-    environment.save(update_fields=[*_OBSERVED, "deleted_at", "ssh_keys", "root_password_hash"])
+    environment.save(update_fields=[*_OBSERVED, "deleted_at", "ssh_keys", "secrets", "root_password_hash"])
 
 
 def _move_operations(environment: Environment, report: Report) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from panel.environments.document import Intent
 from panel.environments.features import FEATURES, Parts, merged
 from panel.environments.models import Environment
+from panel.environments.secret_values import values_of
+from panel.nodes.sealed import key_of
 from panel.plans.terms import TrafficAction
 from panel.quotas.selectors import envelope_of
 from panel.registries.selectors import access_of
@@ -18,6 +20,7 @@ from runtime.contract import (
     Kernel,
     Kind,
     Limits,
+    LockedSecrets,
     Network,
     Suspension,
     TenantEnvelope,
@@ -85,7 +88,16 @@ def _app_of(environment: Environment, wanted: Intent) -> AppOptions | None:
     if wanted.app is None:
         return None
     registry = access_of(environment.tenant, environment.image)
-    return AppOptions(image=environment.image, registry=registry, **wanted.app.model_dump())
+    locked = _locked(environment) if wanted.app.secrets else None
+    return AppOptions(image=environment.image, registry=registry, locked=locked, **wanted.app.model_dump())
+
+
+def _locked(environment: Environment) -> LockedSecrets | None:
+    """Its secrets, for its node alone. None, which the node refuses by name, for one whose key is gone."""
+    try:
+        return LockedSecrets.of(values_of(environment), environment.pk, key=key_of(environment.node.name))
+    except ValueError:
+        return None
 
 
 def limits_of(environment: Environment, limits: Limits) -> Limits:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from panel.audit.services import record
 from panel.environments.models import Environment
+from panel.environments.secret_values import values_of
 from panel.environments.services import Changed, create_environment
 from panel.environments.services.intent import advance, change, refuse_protected
 from panel.errors import Conflict, NotFound, Refused
@@ -207,6 +208,9 @@ def clone_snapshot(
         follows = row.plan_version is not None and row.follows_plan
         plan = row.plan_version.plan.slug if follows and row.plan_version is not None else ""
         limits = None if plan else row.limits
+    options = {one: row.intent.get(one) for one in ("devices", "restart", "stop_timeout_s", "app")}
+    if options["app"]:
+        options["app"] = {**options["app"], "secrets": values_of(row)}
     return create_environment(
         actor,
         row.tenant,
@@ -217,7 +221,7 @@ def clone_snapshot(
         kind=row.kind,
         kernel=row.kernel,
         ssh_keys=row.ssh_keys,
-        **{name: row.intent.get(name) for name in ("devices", "restart", "stop_timeout_s", "app")},
+        **options,
         is_started=is_started,
         features={"snapshot": snapshot, "node": row.node_id},
     )

@@ -61,6 +61,7 @@ from runtime.contract.report import (
     UsageReport,
 )
 from runtime.contract.seal import Sealed
+from runtime.contract.secret import LockedSecrets
 from runtime.contract.task_names import (
     NODE_APPLY,
     NODE_JOB,
@@ -130,6 +131,7 @@ __all__ = [
     "Lacking",
     "Leak",
     "Limits",
+    "LockedSecrets",
     "Message",
     "Network",
     "NodeFacts",

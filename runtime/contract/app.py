@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from runtime.contract.base import Message, Port
 from runtime.contract.health import Health, HealthSeen, ImageHealth
+from runtime.contract.secret import MOST, LockedSecrets, SecretName
 
 #: As in `EnvironmentSpec.image` of an app, whose image has a reference in place of a name.
 APP_IMAGE: Final = "app"
@@ -124,6 +125,8 @@ class AppRun(Message):
     tty: bool = False
     health: Health | None = None
     """How it is asked how it is; acts at once, without a restart."""
+    secrets: Annotated[dict[SecretName, Annotated[int, Field(ge=1)]], Field(max_length=MOST)] = {}
+    """Files below /run/secrets, by name, with how often each was given; what they hold travels locked."""
 
     @field_validator("env")
     @classmethod
@@ -151,6 +154,8 @@ class AppOptions(AppRun):
     image: Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST)]
     """Its reference: a tag is resolved once for each install."""
     registry: RegistryAccess = RegistryAccess()
+    locked: LockedSecrets | None = None
+    """What `secrets` hold."""
 
     @field_validator("image")
     @classmethod

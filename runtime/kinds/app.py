@@ -16,6 +16,7 @@ from runtime.oci.app import app_config, stop_signal_of, words_of
 from runtime.resources.addresses import Addresses
 from runtime.resources.app_files import AppFiles
 from runtime.resources.app_image import AppImage
+from runtime.resources.app_secrets import AppSecrets
 from runtime.resources.firewall import Firewall
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
@@ -37,6 +38,7 @@ class App(Kind):
         RootVolume,
         Namespaces,
         RootMount,
+        AppSecrets,
         Part.DESCRIPTION,
         Make,
         # while the container is being made:

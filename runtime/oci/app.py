@@ -25,6 +25,8 @@ CAPABILITIES = frozenset(
 )
 #: Of the host, shown to the app as its first process.
 _INIT_PROGRAM, _INIT = Path("/usr/bin/catatonit"), "/dev/init"
+#: As Docker and Compose have it.
+_SECRETS = "/run/secrets"
 _OF_A_SYSTEM = frozenset(("/run", "/run/systemd/system/service.d"))
 
 
@@ -62,6 +64,7 @@ def app_config(
         user = user_of(tree, image.user if app.user is None else app.user)
         directory = _made(tree, app.workdir or image.workdir or "/")
         tmpfs = [_made(tree, place) for place in app.tmpfs]
+        secrets = _made(tree, _SECRETS) if app.secrets else ""
     config = system_config(node, spec, command)
     own = [one for one in capabilities_of(spec.security.confinement) if one in CAPABILITIES]
     for_root = own if user.uid == 0 else []
@@ -83,6 +86,10 @@ def app_config(
     config["root"]["readonly"] = app.read_only
     config["annotations"][KIND] = "app"
     config["mounts"] = _mounts(app, tmpfs, config["mounts"])
+    if secrets:
+        source = str(node.secrets / str(spec.id))
+        options = ["bind", "ro", "nosuid", "nodev", "noexec"]
+        config["mounts"].append({"destination": secrets, "type": "bind", "source": source, "options": options})
     return config
 
 

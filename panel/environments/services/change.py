@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.contract_input import parse_limits
-from panel.environments import inputs
+from panel.environments import inputs, secret_values
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.options import OPTIONS, laid_over
@@ -111,6 +111,7 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         replace_tags(actor, row, changes["tags"])
     if row.kind != Kind.APP:
         inputs.refuse_app(changes)
+    changes = secret_values.take(row, changes)
     had, ran = row.wanted.devices, started_with(row.intent)
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
     _resize_by(actor, row, changes)
@@ -127,8 +128,10 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
 
 def started_with(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of an app what its first process is made from: a change of it starts it anew. How it is asked how it is
-    acts at once."""
-    return {name: value for name, value in (document.get("app") or {}).items() if name != "health"}
+    acts at once, and so do secrets where there are some."""
+    app = dict(document.get("app") or {})
+    app.pop("health", None)
+    return {**app, "secrets": bool(app.get("secrets"))}
 
 
 def _give_devices(actor: Actor, row: Environment, had: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from panel import dispatch
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments import credentials, inputs, placement
+from panel.environments import credentials, inputs, placement, secret_values
 from panel.environments.features import FEATURES, Reserved
 from panel.environments.models import Environment
 from panel.environments.options import fresh, laid_over
@@ -94,12 +94,13 @@ def create_environment(
         kernel=inputs.check_kernel(kernel),
         plan_version=version,
         follows_plan=version is not None and not limits,
-        intent=laid_over(actor, tenant, fresh(wanted.model_dump()), options),
+        intent=fresh(wanted.model_dump()),
         ssh_keys=check_ssh_keys(ssh_keys),
         desired_state=DesiredState.RUNNING if is_started else DesiredState.STOPPED,
         created_by=actor.user,
         credentials_revision=1,
     )
+    environment.intent = laid_over(actor, tenant, environment.intent, secret_values.take(environment, options))
     check_devices(actor, environment)
     words = check_tags(tags) if tags else []
     shown = None if is_app else set_password(environment, root_password)

@@ -247,6 +247,7 @@ def save_intent(environment: Environment) -> None:
                     "version",
                     "generation",
                     "ssh_keys",
+                    "secrets",
                     "root_password_hash",
                     "credentials_revision",
                     "installs",

@@ -48,6 +48,7 @@ def _forms(row: Environment) -> dict[str, Form]:
         "options": forms.OptionsForm(document=row.wanted.model_dump(mode="json")),
         "devices": forms.DevicesForm(),
         "password": forms.PasswordForm(),
+        "secrets": forms.SecretForm(),
         "reinstall": forms.ReinstallForm(initial={"image": row.image}),
         "delete": forms.DeleteForm(),
     }
@@ -148,6 +149,10 @@ def _password(request: PageRequest, row: Environment, form: forms.PasswordForm) 
     return services.set_credentials(request.actor, row.pk, root_password=form.cleaned_data["root_password"])
 
 
+def _secret(request: PageRequest, row: Environment, form: forms.SecretForm) -> Changed:
+    return services.update_environment(request.actor, row.pk, {"app": {"secrets": form.secrets()}})
+
+
 def _reinstall(request: PageRequest, row: Environment, form: forms.ReinstallForm) -> Changed:
     values = form.cleaned_data
     return services.reinstall(request.actor, row.pk, image=values["image"], keep_old=values["keep_old"])
@@ -170,6 +175,7 @@ _PARTS = {
     "password": Part(
         lambda r, _row: forms.PasswordForm(r.POST), _password, gettext_lazy("Root password changed")
     ),
+    "secrets": Part(lambda r, _row: forms.SecretForm(r.POST), _secret, gettext_lazy("Secrets saved")),
     "reinstall": Part(
         lambda r, _row: forms.ReinstallForm(r.POST), _reinstall, gettext_lazy("Reinstall asked for")
     ),
