@@ -1,8 +1,10 @@
 """The API object: who asks, how errors look, what the document says; each domain adds its own router."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.translation import get_language
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
@@ -55,6 +57,22 @@ _PROBLEMS = {
 }
 
 
+def made_once(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """The document is the same for everybody, known or not, and takes half a second to make.
+
+    A process makes one for each language.
+    """
+    texts: dict[str, bytes] = {}
+
+    def kept(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        language = get_language() or ""
+        if language not in texts:
+            texts[language] = view(request, **kwargs).content
+        return HttpResponse(texts[language], content_type="application/json; charset=utf-8")
+
+    return kept
+
+
 class Token(HttpBearer):
     """`Authorization: Bearer wdh_…`"""
 
@@ -101,6 +119,7 @@ api = Api(
     auth=[Token(), Session()],
     openapi_url="/openapi.json",
     docs_url=None,
+    docs_decorator=made_once,
     urls_namespace="api",
     parser=StrictJson(),
 )

@@ -3,11 +3,13 @@
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from panel.serving.rests import Rests
 from panel.serving.turns import Asker, Bounds, Turns
 
 Result = TypeVar("Result")
@@ -21,6 +23,7 @@ class Full(Exception):
 class _Job:
     work: Callable[[], Any]
     future: "asyncio.Future[Any]"
+    took_s: float = 0.0
 
 
 class Lane:
@@ -28,13 +31,23 @@ class Lane:
 
     Work goes to the thread that was busy last, so that what is kept per thread (connections, answers) stays
     warm in one as long as there is no need of more. `nice`: how far its threads stand back for others
-    (setpriority(2) knows threads on Linux).
+    (setpriority(2) knows threads on Linux). `rests`: who may not start for a moment; lanes may share them.
     """
 
-    def __init__(self, name: str, threads: int, bounds: Bounds | None = None, *, nice: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        bounds: Bounds | None = None,
+        *,
+        nice: int = 0,
+        rests: Rests | None = None,
+    ) -> None:
         self.name = name
         self.turns: Turns[_Job] = Turns(bounds or Bounds())
+        self.rests = rests or Rests()
         self._nice = nice
+        self._alarm: asyncio.TimerHandle | None = None
         self._unborn = threads
         self._idle: list[SimpleQueue[tuple[Asker, _Job]]] = []
 
@@ -44,16 +57,27 @@ class Lane:
         job = _Job(work, asyncio.get_running_loop().create_future())
         if not self.turns.ask(asker, job, goes_on=goes_on):
             raise Full(self.name)
+        self.rests.asked(asker.tree)
         self._start()
         result: Result = await job.future
         return result
 
     def _start(self) -> None:
         while self._idle or self._unborn:
-            found = self.turns.next(is_wanted=lambda job: not job.future.done())
+            found = self.turns.next(is_wanted=lambda job: not job.future.done(), may_start=self.rests.may_start)
             if found is None:
+                self._start_after_rest()
                 return
             self._a_thread().put(found)
+
+    def _start_after_rest(self) -> None:
+        over_in_s = self.rests.over_in_s(self.turns.waiting)
+        if over_in_s is not None and self._alarm is None:
+            self._alarm = asyncio.get_running_loop().call_later(over_in_s, self._wake)
+
+    def _wake(self) -> None:
+        self._alarm = None
+        self._start()
 
     def _a_thread(self) -> "SimpleQueue[tuple[Asker, _Job]]":
         if self._idle:
@@ -69,11 +93,12 @@ class Lane:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
         while True:
             asker, job = inbox.get()
-            result, error = None, None
+            result, error, began = None, None, time.monotonic()
             try:
                 result = job.work()
             except BaseException as raised:  # whatever it is belongs to who waits for it
                 error = raised
+            job.took_s = time.monotonic() - began
             job.future.get_loop().call_soon_threadsafe(self._ended, inbox, asker, job, result, error)
             del asker, job, result, error
 
@@ -87,6 +112,7 @@ class Lane:
     ) -> None:
         self._idle.append(inbox)
         self.turns.done(asker)
+        self.rests.ended(asker.tree, job.took_s, has_more=self.turns.has_more(asker.tree))
         self._start()
         if job.future.done():
             return

@@ -17,6 +17,7 @@ from panel.serving.askers import Askers
 from panel.serving.bridge import Environ, Gone, Receive, Scope, Send, TooLong, body_of, environ_of, start_of
 from panel.serving.lane import Full, Lane
 from panel.serving.later import Later
+from panel.serving.rests import Rests
 from panel.serving.turns import Asker, Bounds
 
 log = structlog.get_logger()
@@ -31,9 +32,6 @@ BODY_S = 30.0
 PIECE_S, PIECE_BYTES = 60.0, 64 * 1024
 #: Long answers that are being sent, of one person and of all.
 MOST_READ, MOST_READ_BY_ALL = 16, 256
-#: A piece of what a node sends waits for requests that run, so often and so long each time: a download comes
-#: with 3 MB a second while others ask for pages without a pause.
-STAND_BACKS, STAND_BACK_S = 10, 0.002
 #: Who is told that he asks too much is told so after a moment, in which he doesn't ask again.
 PAUSE_S, MOST_PAUSING = 1.0, 256
 
@@ -64,12 +62,14 @@ class Server:
     def __init__(self, application: Application) -> None:
         self.application = application
         self.askers = Askers()
-        self.pages = Lane("pages", 3)
+        self.rests = Rests()
+        self.pages = Lane("pages", 3, rests=self.rests)
         self.sign_in = Lane(
             "sign-in",
             2,
             Bounds(running_of_tree=1, waiting_of_person=16, waiting_of_tree=16, waiting=128),
             nice=10,
+            rests=self.rests,
         )
         self.probes = Lane("probes", 1, Bounds(running_of_tree=1))
         self._pausing = 0
@@ -105,7 +105,7 @@ class Server:
             return
         in_thread = partial(lane.run, asker, goes_on=True)
         try:
-            await self._finish(exchange, answer, answer.rest, in_thread)
+            await self._finish(exchange, answer, answer.rest, in_thread, asker)
         finally:
             await asyncio.shield(in_thread(answer.rest.close))
 
@@ -148,7 +148,7 @@ class Server:
                 found.close()
 
     async def _finish(
-        self, exchange: Exchange, answer: Answer, rest: HttpResponseBase, in_thread: InThread
+        self, exchange: Exchange, answer: Answer, rest: HttpResponseBase, in_thread: InThread, asker: Asker
     ) -> None:
         """Waits for what was promised, and sends it; no longer than its client is there."""
         gone = asyncio.ensure_future(_gone(exchange.receive))
@@ -161,34 +161,35 @@ class Server:
             if not isinstance(rest, StreamingHttpResponse):
                 await _send_whole(exchange, answer)
                 return
-            sending = asyncio.ensure_future(self._send_pieces(exchange.send, answer, rest, in_thread))
+            sending = asyncio.ensure_future(self._send_pieces(exchange.send, answer, rest, in_thread, asker))
             await _first(sending, gone)
             await _ended(sending)
         finally:
             gone.cancel()
 
     async def _send_pieces(
-        self, send: Send, answer: Answer, stream: StreamingHttpResponse, in_thread: InThread
+        self,
+        send: Send,
+        answer: Answer,
+        stream: StreamingHttpResponse,
+        in_thread: InThread,
+        asker: Asker,
     ) -> None:
-        """Each piece is made when the one before is taken: by a turn of its asker, or awaited."""
+        """Each piece is made when the one before is taken: by a turn of its asker, or awaited.
+
+        What comes from a node comes as fast as its disk: it lets those go first who want a page.
+        """
         await send(start_of(answer.status, answer.headers))
         if stream.is_async:
             async for piece in stream.streaming_content:  # type: ignore[union-attr]
                 await _send_piece(send, piece)
-                await self._stand_back()
+                if (pause_s := self.rests.before_piece_s(asker.tree)) > 0:
+                    await asyncio.sleep(pause_s)
         else:
             pieces: Iterator[bytes] = iter(stream.streaming_content)  # type: ignore[arg-type]
             while (piece := await in_thread(lambda: next(pieces, None))) is not None:
                 await _send_piece(send, piece)
         await send({"type": "http.response.body", "body": b""})
-
-    async def _stand_back(self) -> None:
-        """Before the next piece of what comes from a node, as fast as its disk: lets those go first who want a
-        moment of this process."""
-        for _ in range(STAND_BACKS):
-            if not self.pages.turns.is_running:
-                return
-            await asyncio.sleep(STAND_BACK_S)
 
     async def _awaited(
         self, promised: Later, in_thread: InThread, gone: "asyncio.Future[None]"

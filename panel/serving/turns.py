@@ -1,7 +1,7 @@
 """Whose turn it is: a queue in which nobody can stand before everybody else."""
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -58,13 +58,18 @@ class Turns(Generic[Work]):
         self._count[asker.tree] += 1
         return True
 
-    def next(self, *, is_wanted: Callable[[Work], bool] = lambda _: True) -> tuple[Asker, Work] | None:
+    def next(
+        self,
+        *,
+        is_wanted: Callable[[Work], bool] = lambda _: True,
+        may_start: Callable[[str], bool] = lambda _: True,
+    ) -> tuple[Asker, Work] | None:
         """Takes the next one out, and counts it as running until `done`. None: nobody may start now.
 
-        What isn't wanted any more is thrown away on the way.
+        What isn't wanted any more is thrown away on the way. Trees that may not start keep their place.
         """
         for tree in list(self._waiting):
-            if self._running[tree] >= self.bounds.running_of_tree:
+            if not may_start(tree) or self._running[tree] >= self.bounds.running_of_tree:
                 continue
             for person in list(self._waiting[tree]):
                 asker = Asker(tree, person)
@@ -96,9 +101,13 @@ class Turns(Generic[Work]):
         return work
 
     @property
-    def is_running(self) -> bool:
-        """Whether anybody's is at work."""
-        return bool(self._running)
+    def waiting(self) -> Collection[str]:
+        """Trees of which something waits."""
+        return self._waiting
+
+    def has_more(self, tree: str) -> bool:
+        """Whether anything of the tree waits or runs."""
+        return tree in self._waiting or tree in self._running
 
     def done(self, asker: Asker) -> None:
         self._less(self._running, asker.tree)

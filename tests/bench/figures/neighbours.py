@@ -93,7 +93,11 @@ def _doing_his_worst(bench: Bench, token: str, environment: str, snapshot: str) 
     """From a process that stands back for the panel, as one on another machine would."""
     command = [sys.executable, "-m", "tests.bench.worst", bench.installation.url, token, environment, snapshot]
     process = subprocess.Popen(
-        command, cwd=CHECKOUT, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(CHECKOUT)}
+        command,
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        start_new_session=True,
     )
     try:
         assert process.stdout is not None

@@ -9,6 +9,7 @@ from django.test import Client
 from panel.api.answers import ANSWERS, NO_DOCUMENT
 from panel.api.bodies import EXAMPLES
 from panel.api.headers import TAKES_IF_MATCH
+from panel.api.root import api
 from panel.environments.models import Environment
 from panel.images.services import ensure_catalogue
 from panel.tenants.models import Tenant
@@ -25,6 +26,15 @@ def client() -> Client:
 def operations(client: Client) -> dict[str, dict[str, Any]]:
     document = client.get("/api/v1/openapi.json").json()
     return {one["operationId"]: one for path in document["paths"].values() for one in path.values()}
+
+
+def test_the_document_is_made_once(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes half a second, and strangers get it."""
+    before = client.get("/api/v1/openapi.json")
+    monkeypatch.setattr(api, "get_openapi_schema", lambda **_: pytest.fail("it is made anew"))
+    again = Client().get("/api/v1/openapi.json")
+    assert again.status_code == 200 and again.content == before.content
+    assert again["Content-Type"] == before["Content-Type"]
 
 
 def test_every_body_has_an_example_and_every_document_a_shape(client: Client) -> None:
