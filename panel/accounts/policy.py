@@ -1,10 +1,9 @@
 """What administrators ask of everybody's sign-in."""
 
-from typing import Any
-
 from django.conf import settings
 from django.db import transaction
 
+from panel.accounts import answers
 from panel.accounts.models import SignInPolicy, User
 from panel.audit.services import record
 from panel.rights.actor import Actor
@@ -15,7 +14,7 @@ def policy() -> SignInPolicy:
     return SignInPolicy.objects.first() or SignInPolicy()
 
 
-def show(row: SignInPolicy) -> dict[str, Any]:
+def show(row: SignInPolicy) -> answers.SignInPolicy:
     """The policy, and what is set from outside (see `docs/people-and-access.md`)."""
     wadah = settings.WADAH
     return {

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from panel import events
+from panel.accounts import answers
 from panel.audit.services import record
 from panel.errors import NotFound, Refused
 from panel.rights.actor import Actor
@@ -44,7 +44,7 @@ def id_of(row: UserSession) -> str:
     return hashlib.sha256(f"wadah.session-id {row.session_key}".encode()).hexdigest()[:32]
 
 
-def show(row: UserSession, current_key: str | None) -> dict[str, Any]:
+def show(row: UserSession, current_key: str | None) -> answers.Session:
     return {
         "id": id_of(row),
         "ip": row.ip,

@@ -1,7 +1,10 @@
 """Request headers in the API's description, and names of its schemas, as generators of clients need them."""
 
+import json
+import re
 from typing import Any
 
+_LIST = re.compile(r"\bListOf_(\w+?)_\b")
 _UNSAFE = frozenset({"post", "put", "patch", "delete"})
 #: Operations that take `If-Match` (`panel.http.versions`).
 TAKES_IF_MATCH = frozenset(
@@ -39,7 +42,10 @@ def describe_headers(document: dict[str, Any]) -> None:
             known.extend(dict(one) for one in wanted if one["name"] not in there)
 
 
-def name_schemas(document: dict[str, Any]) -> None:
-    """Each schema has its own name as its title: two with one title are one class to a generator."""
-    for name, schema in document["components"]["schemas"].items():
+def name_schemas(document: dict[str, Any]) -> dict[str, Any]:
+    """`ListOf_Tenant_` is `TenantList`, and each schema has its own name as its title: two with one title are
+    one class to a generator."""
+    named: dict[str, Any] = json.loads(_LIST.sub(r"\1List", json.dumps(document, default=str)))
+    for name, schema in named["components"]["schemas"].items():
         schema["title"] = name
+    return named

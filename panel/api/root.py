@@ -9,12 +9,12 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import HttpBearer
 from ninja.security.apikey import APIKeyCookie
+from pydantic import TypeAdapter
 
 from panel.accounts.api import policy_router, sessions_router
 from panel.accounts.guesses import may_show_bad_token
 from panel.accounts.ssh_keys_api import router as ssh_keys
-from panel.api.answers import describe
-from panel.api.bodies import describe_bodies
+from panel.api.examples import show_examples
 from panel.api.headers import describe_headers, name_schemas
 from panel.api.links import link
 from panel.audit.api import router as audit
@@ -23,8 +23,10 @@ from panel.environments.api import router as environments
 from panel.errors import Forbidden, Refused
 from panel.fleet.api import router as nodes
 from panel.fleet.capacity_api import router as capacity
+from panel.gate.answers import as_built
 from panel.gate.bodies import StrictJson
 from panel.gate.parameters import known_only
+from panel.http.answers import Problem
 from panel.http.problem import CONTENT_TYPE, problem, refused
 from panel.images.api import router as images
 from panel.isolation.api import router as of_isolation
@@ -94,21 +96,20 @@ class Session(APIKeyCookie):
 
 class Api(NinjaAPI):
     def get_openapi_schema(self, *args: Any, **kwargs: Any) -> Any:
-        """Adds what answers hold, what ids are good for, and the problems that any operation may give."""
+        """Adds examples, what ids are good for, headers, and the problems that any operation may give."""
 
         schema = super().get_openapi_schema(*args, **kwargs)
-        describe(schema)
-        describe_bodies(schema)
+        schema["components"]["schemas"]["Problem"] = TypeAdapter(Problem).json_schema()
+        show_examples(schema)
         link(schema)
         describe_headers(schema)
-        name_schemas(schema)
         body = {"$ref": "#/components/schemas/Problem"}
         for path in schema["paths"].values():
             for operation in path.values():
                 for status, words in _PROBLEMS.items():
                     answer = {"description": words, "content": {CONTENT_TYPE: {"schema": body}}}
                     operation["responses"].setdefault(status, answer)
-        return schema
+        return name_schemas(schema)
 
 
 api = Api(
@@ -124,6 +125,7 @@ api = Api(
     parser=StrictJson(),
 )
 api.add_decorator(known_only, mode="view")
+api.add_decorator(as_built(api))
 
 
 @api.exception_handler(Refused)

@@ -1,19 +1,18 @@
 """/api/v1/audit"""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
+from panel.audit import answers
 from panel.audit.export import download
 from panel.audit.selectors import records, show
+from panel.http.answers import ListOf
 from panel.http.pages import Page, page_of
 from panel.rights.asking import actor
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import tenant_of
 
 router = Router()
-Json = dict[str, Any]
 
 
 class Filters(Page):
@@ -36,8 +35,8 @@ def _tenant(request: HttpRequest, filters: Filters) -> Tenant | None:
     return tenant_of(actor(request), filters.tenant) if filters.tenant else None
 
 
-@router.get("", response=Json, operation_id="audit_list")
-def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
+@router.get("", response=ListOf[answers.AuditRecord], operation_id="audit_list")
+def list_(request: HttpRequest, filters: Query[Filters]) -> ListOf[answers.AuditRecord]:
     """Newest first. `action` may be a beginning with a dot (`environment.`); `denied=1`, `support=1`."""
     rows = records(actor(request), filters.model_dump(exclude={"limit", "offset"}), _tenant(request, filters))
     return page_of(rows, filters, show)

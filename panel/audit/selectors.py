@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from panel.audit import answers
 from panel.audit.models import AuditRecord, AuditRecords
 from panel.errors import Invalid
 from panel.folding import finds
@@ -69,7 +70,7 @@ def _moment(text: str, field: str, at: time) -> datetime:
         raise Invalid(_("%(field)s is a date, as 2026-01-31.") % {"field": field}, field=field) from error
 
 
-def show(row: AuditRecord) -> dict[str, Any]:
+def show(row: AuditRecord) -> answers.AuditRecord:
     return {
         # not the row's number, which counts what everybody does
         "id": f"{row.chain}:{row.sequence}",
@@ -108,7 +109,7 @@ def as_csv(rows: AuditRecords) -> Iterator[str]:
     writer = csv.writer(_Line())
     yield writer.writerow(COLUMNS)
     for some in _in_pieces(rows):
-        shown = (show(row) for row in some)
+        shown: Iterator[Mapping[str, object]] = (show(row) for row in some)
         yield "".join(writer.writerow([_cell(one[name]) for name in COLUMNS]) for one in shown)
 
 

@@ -1,18 +1,17 @@
 """/api/v1/environments/{id}/{console,terminals}"""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
+from panel.console import answers
 from panel.console.services import close_terminal, console_log, list_terminals
 from panel.environments.accepted import WHAT
+from panel.http.answers import ListOf
 from panel.http.paths import uuid_of
 from panel.rights.asking import actor
 from panel.serving.promised import document, promised
 
 router = Router()
-Json = dict[str, Any]
 
 
 @router.get("/{pk}/console/log", response={200: None}, operation_id="environments_console_log")
@@ -22,7 +21,7 @@ def download_console(request: HttpRequest, pk: str, format: str = "text") -> Htt
     return promised(request, record.answer, record.place)
 
 
-@router.get("/{pk}/terminals", response=Json, operation_id="environments_terminals")
+@router.get("/{pk}/terminals", response=ListOf[answers.Terminal], operation_id="environments_terminals")
 def terminals(request: HttpRequest, pk: str) -> HttpResponse:
     """Root shells that run inside; `/ws/environments/{pk}/terminals/{name}` goes on with one."""
     looked = list_terminals(actor(request), uuid_of(pk, WHAT))

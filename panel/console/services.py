@@ -12,6 +12,7 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
 from panel.audit.services import record
+from panel.console.answers import Terminal
 from panel.console.places import PLACES
 from panel.environments.models import Environment
 from panel.environments.selectors import living_one
@@ -108,7 +109,7 @@ def console_log(actor: Actor, environment_id: UUID, form: str) -> Record:
     return Record(answer, place)
 
 
-def list_terminals(actor: Actor, environment_id: UUID) -> Asked[list[dict[str, Any]]]:
+def list_terminals(actor: Actor, environment_id: UUID) -> Asked[list[Terminal]]:
     """Shells that run inside, by age: `{"name", "created_at", "viewers"}`. Each may be gone on with anywhere.
 
     Raises as `open_console`, and `TooMany`.
@@ -116,9 +117,13 @@ def list_terminals(actor: Actor, environment_id: UUID) -> Asked[list[dict[str, A
     environment = _visible(actor, environment_id)
     agent = Agent(environment.node)
 
-    async def result() -> list[dict[str, Any]]:
+    async def result() -> list[Terminal]:
         found = await agent.terminals(environment.pk, user=actor.name, tenant_id=environment.tenant.payer)
-        return [{key: one[key] for key in ("name", "created_at", "viewers")} for one in found if one["running"]]
+        return [
+            {"name": one["name"], "created_at": one["created_at"], "viewers": one["viewers"]}
+            for one in found
+            if one["running"]
+        ]
 
     return Asked(result, LOOKS.take(actor, environment.tenant_id, environment.tenant.path))
 

@@ -1,33 +1,35 @@
 """/api/v1/environments: one call for everything that a page can do. Only translates; services decide."""
 
-from typing import Any, Literal
+from typing import Annotated, Literal, cast
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import Field, create_model
 
-from panel.environments import selectors, services
+from panel.environments import answers, selectors, services
 from panel.environments.accepted import WHAT, accepted, show
 from panel.environments.features import FEATURES, shown_of
 from panel.environments.models import Environment
 from panel.environments.options import asked_types
 from panel.errors import Invalid, NotFound
-from panel.http.inputs import Input, Naming
+from panel.http.answers import Json, ListOf
+from panel.http.inputs import CheckedAs, Input, Naming, in_part
 from panel.http.pages import Page, cut, page_of
 from panel.http.paths import uuid_of
 from panel.http.versions import expected_version
 from panel.nodes.agent import Agent
+from panel.operations.answers import ListedOperation
 from panel.operations.models import Operation
-from panel.operations.selectors import show as show_operation
+from panel.operations.selectors import show_listed
 from panel.rights.asking import actor
 from panel.rights.permissions import Permission
 from panel.serving.promised import document, promised
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import tenant_of
+from runtime.contract import Limits
 
 router = Router()
-Json = dict[str, Any]
 
 
 #: Each option as a request may have it; what isn't said, or null, stays as it is.
@@ -39,7 +41,7 @@ class NewEnvironment(_Options):
     image: str = Field(max_length=4096)
     tenant: Naming | None = None
     plan: str = ""
-    limits: Json | None = None
+    limits: Annotated[Json, CheckedAs(Limits)] | None = None
     kind: str = "system"
     kernel: str = "shared"
     description: str = ""
@@ -56,7 +58,7 @@ class EnvironmentToChange(_Options):
     description: str | None = None
     plan: str | None = None
     follows_plan: bool | None = None
-    limits: Json | None = None
+    limits: Annotated[Json, CheckedAs(in_part(Limits))] | None = None
     ssh_keys: list[str] | None = None
     tags: list[str] | None = Field(default=None, max_length=100)
 
@@ -112,8 +114,8 @@ def _default_tenant(request: HttpRequest, given: str | None) -> Tenant:
     raise Invalid(_("Say in which tenant: its id or slug."), field="tenant")
 
 
-@router.get("", response=Json, operation_id="environments_list")
-def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
+@router.get("", response=ListOf[answers.ListedEnvironment], operation_id="environments_list")
+def list_(request: HttpRequest, filters: Query[Filters]) -> ListOf[answers.ListedEnvironment]:
     values = filters.model_dump(exclude={"limit", "offset"})
     rows = selectors.environments(actor(request), values)
     found, count = cut(rows, filters)
@@ -121,24 +123,24 @@ def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
     return {"items": [selectors.show(row, of_features(row.pk)) for row in found], **count}
 
 
-@router.post("", response={202: Json}, operation_id="environments_create")
-def create(request: HttpRequest, payload: NewEnvironment) -> Status[Json]:
+@router.post("", response={202: answers.Accepted}, operation_id="environments_create")
+def create(request: HttpRequest, payload: NewEnvironment) -> Status[answers.Accepted]:
     tenant = _default_tenant(request, payload.tenant)
     values = payload.model_dump(exclude={"tenant"})
     return accepted(request, services.create_environment(actor(request), tenant, **values))
 
 
-@router.get("/{pk}", response=Json, operation_id="environments_get")
-def get(request: HttpRequest, pk: str) -> Json:
+@router.get("/{pk}", response=answers.OneEnvironment, operation_id="environments_get")
+def get(request: HttpRequest, pk: str) -> answers.OneEnvironment:
     row = selectors.environments(actor(request)).filter(pk=uuid_of(pk, WHAT)).first()
     if row is None:
         raise NotFound(WHAT)
     alone = {key: value for feature in FEATURES for key, value in feature.shown_alone(row).items()}
-    return {**show(row), **alone}
+    return {**show(row), **cast("answers.OfFeaturesAlone", alone)}
 
 
-@router.patch("/{pk}", response={202: Json}, operation_id="environments_update")
-def update(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Status[Json]:
+@router.patch("/{pk}", response={202: answers.Accepted}, operation_id="environments_update")
+def update(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Status[answers.Accepted]:
     """`If-Match` with the version that you have read: 412 when it was changed since."""
     changes = payload.model_dump(exclude_unset=True)
     version = expected_version(request)
@@ -146,8 +148,8 @@ def update(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Statu
     return accepted(request, changed)
 
 
-@router.post("/{pk}/preview", response=Json, operation_id="environments_preview")
-def preview(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Json:
+@router.post("/{pk}/preview", response=answers.EnvironmentPreview, operation_id="environments_preview")
+def preview(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> answers.EnvironmentPreview:
     """What the same body would do as a PATCH: each value now and then, what waits for the next start, what the
     quota has left, or why it can't be. Nothing is changed. What can't be read is refused as the PATCH does."""
     changes = payload.model_dump(exclude_unset=True)
@@ -157,8 +159,8 @@ def preview(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> Json
     return found.show()
 
 
-@router.delete("/{pk}", response={202: Json}, operation_id="environments_delete")
-def delete(request: HttpRequest, pk: str, now: bool = False) -> Status[Json]:
+@router.delete("/{pk}", response={202: answers.Accepted}, operation_id="environments_delete")
+def delete(request: HttpRequest, pk: str, now: bool = False) -> Status[answers.Accepted]:
     """Into the trash, where its tenant has days for that (`trash_days`); with `now`, for good at once.
 
     `If-Match` with the version that you have read: 412 when it was changed since.
@@ -168,8 +170,8 @@ def delete(request: HttpRequest, pk: str, now: bool = False) -> Status[Json]:
     return accepted(request, changed)
 
 
-@router.post("/{pk}/undelete", response={202: Json}, operation_id="environments_undelete")
-def undelete(request: HttpRequest, pk: str, payload: Undelete | None = None) -> Status[Json]:
+@router.post("/{pk}/undelete", response={202: answers.Accepted}, operation_id="environments_undelete")
+def undelete(request: HttpRequest, pk: str, payload: Undelete | None = None) -> Status[answers.Accepted]:
     """Out of the trash, running where it ran. Its addresses, if they still rest; else others."""
     name = payload.name if payload is not None else ""
     version = expected_version(request)
@@ -177,52 +179,52 @@ def undelete(request: HttpRequest, pk: str, payload: Undelete | None = None) -> 
     return accepted(request, changed)
 
 
-@router.post("/{pk}/start", response={202: Json}, operation_id="environments_start")
-def start(request: HttpRequest, pk: str) -> Status[Json]:
+@router.post("/{pk}/start", response={202: answers.Accepted}, operation_id="environments_start")
+def start(request: HttpRequest, pk: str) -> Status[answers.Accepted]:
     return accepted(request, services.start(actor(request), uuid_of(pk, WHAT)))
 
 
-@router.post("/{pk}/stop", response={202: Json}, operation_id="environments_stop")
-def stop(request: HttpRequest, pk: str, payload: Stop | None = None) -> Status[Json]:
+@router.post("/{pk}/stop", response={202: answers.Accepted}, operation_id="environments_stop")
+def stop(request: HttpRequest, pk: str, payload: Stop | None = None) -> Status[answers.Accepted]:
     timeout_s = payload.timeout_s if payload else None
     return accepted(request, services.stop(actor(request), uuid_of(pk, WHAT), timeout_s=timeout_s))
 
 
-@router.post("/{pk}/restart", response={202: Json}, operation_id="environments_restart")
-def restart(request: HttpRequest, pk: str) -> Status[Json]:
+@router.post("/{pk}/restart", response={202: answers.Accepted}, operation_id="environments_restart")
+def restart(request: HttpRequest, pk: str) -> Status[answers.Accepted]:
     return accepted(request, services.restart(actor(request), uuid_of(pk, WHAT)))
 
 
-@router.post("/{pk}/pause", response={202: Json}, operation_id="environments_pause")
-def pause(request: HttpRequest, pk: str) -> Status[Json]:
+@router.post("/{pk}/pause", response={202: answers.Accepted}, operation_id="environments_pause")
+def pause(request: HttpRequest, pk: str) -> Status[answers.Accepted]:
     return accepted(request, services.pause(actor(request), uuid_of(pk, WHAT)))
 
 
-@router.post("/{pk}/resume", response={202: Json}, operation_id="environments_resume")
-def resume(request: HttpRequest, pk: str) -> Status[Json]:
+@router.post("/{pk}/resume", response={202: answers.Accepted}, operation_id="environments_resume")
+def resume(request: HttpRequest, pk: str) -> Status[answers.Accepted]:
     return accepted(request, services.resume(actor(request), uuid_of(pk, WHAT)))
 
 
-@router.post("/{pk}/reinstall", response={202: Json}, operation_id="environments_reinstall")
-def reinstall(request: HttpRequest, pk: str, payload: Reinstall | None = None) -> Status[Json]:
+@router.post("/{pk}/reinstall", response={202: answers.Accepted}, operation_id="environments_reinstall")
+def reinstall(request: HttpRequest, pk: str, payload: Reinstall | None = None) -> Status[answers.Accepted]:
     values = (payload or Reinstall()).model_dump()
     return accepted(request, services.reinstall(actor(request), uuid_of(pk, WHAT), **values))
 
 
-@router.post("/{pk}/credentials", response={202: Json}, operation_id="environments_credentials")
-def credentials(request: HttpRequest, pk: str, payload: Credentials) -> Status[Json]:
+@router.post("/{pk}/credentials", response={202: answers.Accepted}, operation_id="environments_credentials")
+def credentials(request: HttpRequest, pk: str, payload: Credentials) -> Status[answers.Accepted]:
     values = payload.model_dump()
     return accepted(request, services.set_credentials(actor(request), uuid_of(pk, WHAT), **values))
 
 
-@router.get("/{pk}/operations", response=Json, operation_id="environments_operations")
-def operations(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
+@router.get("/{pk}/operations", response=ListOf[ListedOperation], operation_id="environments_operations")
+def operations(request: HttpRequest, pk: str, page: Query[Page]) -> ListOf[ListedOperation]:
     row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
     rows = Operation.objects.for_actor(actor(request)).filter(environment=row)
-    return page_of(rows, page, lambda one: show_operation(one, with_steps=False))
+    return page_of(rows, page, show_listed)
 
 
-@router.post("/{pk}/exec", response=Json, operation_id="environments_exec")
+@router.post("/{pk}/exec", response=answers.Executed, operation_id="environments_exec")
 def execute(request: HttpRequest, pk: str, payload: Exec) -> HttpResponse:
     """Runs one command as root inside; its output and exit code.
 

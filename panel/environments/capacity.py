@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from uuid import UUID
 
 from django.db.models import Sum
 from django.utils.translation import gettext as _
 
+from panel.environments import capacity_answers as answers
 from panel.environments.models import EnvironmentUsage
 from panel.environments.placement import POOL_RESERVE
 from panel.nodes.models import Node, NodeState
@@ -60,7 +60,7 @@ class Share:
         used = self.used / self.physical if self.physical else 0.0
         return used if self.most is None else max(used, self.fill)
 
-    def show(self) -> dict[str, Any]:
+    def show(self) -> answers.CapacityShare:
         return {
             "physical": self.physical,
             "ratio": self.ratio,
@@ -84,7 +84,7 @@ class Capacity:
     def __post_init__(self) -> None:
         self.tone, self.words = verdict(self)
 
-    def show(self) -> dict[str, Any]:
+    def show(self) -> answers.NodeCapacity:
         return {
             "id": str(self.node.pk),
             "name": self.node.name,
@@ -193,7 +193,7 @@ class WhatIf:
     short_of: str = ""
     """What runs out first on the nodes that could take one more; empty when all fit."""
 
-    def show(self) -> dict[str, Any]:
+    def show(self) -> answers.WhatIf:
         return {
             "asked": self.asked,
             "fitting": self.fitting,

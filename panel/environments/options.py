@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from panel.contract_input import parse
 from panel.environments.document import Intent, NetworkOptions
 from panel.errors import Invalid
+from panel.http.inputs import CheckedAs, in_part
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
@@ -208,23 +209,16 @@ def at_start(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def asked_types() -> dict[str, Any]:
-    """Fields of a request's model for the options but `limits`. Parts are plain objects: `lay` checks them."""
-    found: dict[str, Any] = {}
-    for name, field_ in Intent.model_fields.items():
-        if name != "limits":
-            found[name] = (
-                (dict[str, Any] if _is_part(field_.annotation) else _plain(field_.annotation)) | None,
-                None,
-            )
-    return found
+    """Fields of a request's model for the options but `limits`. `lay` checks parts, and the words of enums."""
+    fields = Intent.model_fields.items()
+    return {name: (_asked(field_.annotation) | None, None) for name, field_ in fields if name != "limits"}
 
 
-def _is_part(annotation: Any) -> bool:
-    """A part, or one that may be missing."""
-    each = [one for one in get_args(annotation) if one is not NoneType] or [annotation]
-    return all(isinstance(one, type) and issubclass(one, BaseModel) for one in each)
-
-
-def _plain(annotation: Any) -> Any:
-    """As JSON has it: the words of an enum are text, whose meaning `lay` checks."""
-    return Annotated[list[str], MaxLen(20)] if get_origin(annotation) is tuple else annotation
+def _asked(annotation: Any) -> Any:
+    if get_origin(annotation) is tuple:
+        return Annotated[list[Annotated[str, CheckedAs(get_args(annotation)[0])]], MaxLen(20)]
+    if NoneType in get_args(annotation):
+        return dict[str, Any]  # `app`, which takes more than is kept of it
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return Annotated[dict[str, Any], CheckedAs(in_part(annotation))]
+    return annotation

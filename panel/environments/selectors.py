@@ -1,13 +1,14 @@
 """Reads of environments: what lists and pages need, in a fixed number of queries."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import Q, UUIDField
 from django.utils.translation import gettext as _
 
 from panel.audit.models import AuditRecord
+from panel.environments import answers
 from panel.environments.models import Environment, Environments, EnvironmentTag
 from panel.environments.search import matching
 from panel.environments.states import State
@@ -105,7 +106,7 @@ def happenings(environment: Environment, limit: int = 50) -> list[AuditRecord]:
     return list(records.order_by("-at")[:limit])
 
 
-def shown_app(row: Environment) -> dict[str, Any]:
+def shown_app(row: Environment) -> answers.OfApp:
     """Of an app the digest that its image was resolved to, and what runs; null until its node said so."""
     if row.kind != Kind.APP:
         return {}
@@ -122,7 +123,7 @@ def shown_app(row: Environment) -> dict[str, Any]:
 
 def show(
     row: Environment, shown: Mapping[str, Any], *, tags: Sequence[str] | None = None, is_new: bool = False
-) -> dict[str, Any]:
+) -> answers.ListedEnvironment:
     """An environment as the API gives it, with what features have `shown` of it.
 
     No query when `tenant`, `node`, `plan_version`, `usage` and `tags` came with it, or when it `is_new` (nobody
@@ -141,15 +142,15 @@ def show(
         "kind": row.kind,
         "kernel": row.kernel,
         "image": row.image,
-        "tags": [tag.name for tag in row.tags.all()] if tags is None else tags,
-        **row.intent,
+        "tags": [tag.name for tag in row.tags.all()] if tags is None else list(tags),
+        **cast("answers.Options", row.intent),
         **shown_app(row),
         "plan": row.plan_version.plan.slug if row.plan_version is not None else None,
         "plan_version": row.plan_version.number if row.plan_version is not None else None,
         "follows_plan": row.follows_plan,
         "plan_problem": row.plan_problem,
         "traffic_state": row.traffic_state or None,
-        **shown,
+        **cast("answers.OfFeatures", shown),
         "ssh_keys": row.ssh_keys,
         "pending_restart": row.pending,
         "version": row.version,

@@ -1,13 +1,12 @@
 """/api/v1/nodes: for administrators of the installation; to everybody else there are none."""
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 
 from panel.errors import NotFound
-from panel.fleet import leaks
+from panel.fleet import answers, leaks
+from panel.http.answers import Json, ListOf
 from panel.http.inputs import Input
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
@@ -20,7 +19,6 @@ from panel.rights.permissions import Permission
 from panel.said import read
 
 router = Router()
-Json = dict[str, Any]
 
 
 class ChangedNode(Input):
@@ -29,7 +27,7 @@ class ChangedNode(Input):
     public_address: str | None = None
 
 
-def show(row: Node) -> Json:
+def show(row: Node) -> answers.Node:
     return {
         "id": str(row.pk),
         "name": row.name,
@@ -61,14 +59,14 @@ def _seen_by(who: Actor) -> Actor:
     return who
 
 
-@router.get("", response=Json, operation_id="nodes_list")
-def list_(request: HttpRequest, page: Query[Page]) -> Json:
+@router.get("", response=ListOf[answers.Node], operation_id="nodes_list")
+def list_(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Node]:
     _seen_by(actor(request))
     return page_of(Node.objects.order_by("name"), page, show)
 
 
-@router.get("/{pk}", response=Json, operation_id="nodes_get")
-def get(request: HttpRequest, pk: str) -> Json:
+@router.get("/{pk}", response=answers.Node, operation_id="nodes_get")
+def get(request: HttpRequest, pk: str) -> answers.Node:
     _seen_by(actor(request))
     row = Node.objects.filter(pk=uuid_of(pk, "This node")).first()
     if row is None:
@@ -76,8 +74,8 @@ def get(request: HttpRequest, pk: str) -> Json:
     return show(row)
 
 
-@router.get("/{pk}/leaks", response=Json, operation_id="nodes_leaks")
-def leaks_(request: HttpRequest, pk: str) -> Json:
+@router.get("/{pk}/leaks", response=answers.NodeLeaks, operation_id="nodes_leaks")
+def leaks_(request: HttpRequest, pk: str) -> answers.NodeLeaks:
     """Objects that nobody wants, environments that only one side knows, and those that are behind."""
     _seen_by(actor(request))
     row = Node.objects.filter(pk=uuid_of(pk, "This node")).first()
@@ -86,15 +84,15 @@ def leaks_(request: HttpRequest, pk: str) -> Json:
     return leaks.show(row)
 
 
-@router.post("/{pk}/survey", response={202: Json}, operation_id="nodes_survey")
-def survey(request: HttpRequest, pk: str) -> Status[Json]:
+@router.post("/{pk}/survey", response={202: answers.Node}, operation_id="nodes_survey")
+def survey(request: HttpRequest, pk: str) -> Status[answers.Node]:
     """Have the node look for leaks now."""
     who = _seen_by(actor(request))
     return Status(202, show(services.look_around(who, uuid_of(pk, "This node"))))
 
 
-@router.patch("/{pk}", response=Json, operation_id="nodes_update")
-def update(request: HttpRequest, pk: str, payload: ChangedNode) -> Json:
+@router.patch("/{pk}", response=answers.Node, operation_id="nodes_update")
+def update(request: HttpRequest, pk: str, payload: ChangedNode) -> answers.Node:
     """`state`, and `overcommit`: how many times what it has it may promise of `cpu`, `memory_mb`, `disk_mb`.
 
     `If-Match` with the version that you have read: 412 when it was changed since.

@@ -1,7 +1,5 @@
 """/api/v1/capacity: what the nodes can still take, for administrators of the installation."""
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router
@@ -9,14 +7,15 @@ from pydantic import Field
 
 from panel.contract_input import parse_limits
 from panel.environments.capacity import MOST_TRIED, capacities, overall, what_if
+from panel.environments.capacity_answers import Capacity
 from panel.errors import NotFound
+from panel.http.answers import Json
 from panel.http.inputs import Query as Asked
 from panel.plans.selectors import limits_named
 from panel.rights.asking import actor
 from panel.rights.permissions import Permission
 
 router = Router()
-Json = dict[str, Any]
 
 
 class Ask(Asked):
@@ -29,14 +28,14 @@ class Ask(Asked):
     disk_mb: int | None = None
 
 
-@router.get("", response=Json, operation_id="capacity_get")
-def get(request: HttpRequest, ask: Query[Ask]) -> Json:
+@router.get("", response=Capacity, operation_id="capacity_get")
+def get(request: HttpRequest, ask: Query[Ask]) -> Capacity:
     """Per node and for all: physical, ratio, promised, used, left and a verdict. With `count`: what if."""
     who = actor(request)
     if not who.can(Permission.NODE_VIEW):
         raise NotFound(_("The capacity"))
     found = capacities()
-    answer: Json = {
+    answer: Capacity = {
         "nodes": [one.show() for one in found],
         "overall": {name: share.show() for name, share in overall(found).items()},
     }

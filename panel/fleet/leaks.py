@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db.models import F
 from django.utils import timezone
 
 from panel.environments.models import Environment
 from panel.environments.observe import LOST, note_lost
+from panel.fleet import answers
 from panel.nodes.models import Node
 from panel.said import read
 from runtime.contract import NodeReport, Survey
@@ -78,7 +79,7 @@ def findings(node: Node) -> Findings:
     return Findings(**{key: value for key, value in node.found.items() if key in Findings.__annotations__})
 
 
-def behind(node: Node) -> list[dict[str, Any]]:
+def behind(node: Node) -> list[answers.LateEnvironment]:
     """Environments whose newest intent the node has not brought about for a minute, and why."""
     rows = Environment.objects.living().filter(
         node=node, observed_generation__lt=F("generation"), changed_at__lt=timezone.now() - BEHIND
@@ -95,11 +96,13 @@ def behind(node: Node) -> list[dict[str, Any]]:
     ]
 
 
-def show(node: Node) -> dict[str, Any]:
+def show(node: Node) -> answers.NodeLeaks:
     """As the API gives it."""
-    found = asdict(findings(node))
-    found["lacking"] = [{**one, "why": str(read(one["why"]))} for one in found["lacking"]]
-    return {**found, "behind": behind(node)}
+    found = cast("answers.NodeLeaks", asdict(findings(node)))
+    lacking: list[answers.LackingEnvironment] = [
+        {**one, "why": str(read(one["why"]))} for one in found["lacking"]
+    ]
+    return {**found, "lacking": lacking, "behind": behind(node)}
 
 
 def take_in(node: Node, report: NodeReport) -> None:

@@ -3,10 +3,13 @@
 Pydantic would otherwise take `true` for the number 1, `"1"` for both, and 1 for `true`.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from functools import cache
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidatorFunctionWrapHandler
+from pydantic_core import CoreConfig, CoreSchema, SchemaValidator, core_schema
 
 #: JSON has no times of its own: they are text (RFC 3339).
 Moment = Annotated[datetime, Field(strict=False)]
@@ -26,3 +29,30 @@ class Query(BaseModel):
     """Parameters of an address, which are all text there."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class CheckedAs:
+    """In an `Annotated`: taken as what stands before, and checked later, in a service, as this type. The
+    document of the API has the fields and words of that."""
+
+    shape: Any
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        taken = SchemaValidator(handler(source), CoreConfig(strict=True))
+
+        def take(value: Any, _handler: ValidatorFunctionWrapHandler) -> Any:
+            return taken.validate_python(value)
+
+        return core_schema.no_info_wrap_validator_function(
+            take, handler.generate_schema(self.shape), serialization=core_schema.simple_ser_schema("any")
+        )
+
+
+@cache
+def in_part(model: type[BaseModel]) -> type[BaseModel]:
+    """The same fields, none of which must be given: of a change, which leaves the rest as it is."""
+    config = ConfigDict(json_schema_extra=lambda schema: schema.pop("required", None))
+    body = {"__doc__": model.__doc__, "__module__": model.__module__, "model_config": config}
+    made: type[BaseModel] = type(f"{model.__name__}InPart", (model,), body)
+    return made

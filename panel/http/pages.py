@@ -1,17 +1,24 @@
 """Lists of the API: cut into pages, with the number of all."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import models
 from pydantic import Field
+from typing_extensions import TypedDict
 
+from panel.http.answers import ListOf, ShownT
 from panel.http.inputs import Query
 from panel.paging import LOOK_AHEAD, count_up_to
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
 MAX_LIMIT = 500
+
+
+class Count(TypedDict):
+    count: int
+    count_is_exact: bool
 
 
 class Page(Query):
@@ -21,15 +28,13 @@ class Page(Query):
     offset: int = Field(default=0, ge=0, le=10_000_000)
 
 
-def page_of(
-    rows: "models.QuerySet[ModelT]", page: Page, show: Callable[[ModelT], dict[str, Any]]
-) -> dict[str, Any]:
-    """`{"items", "count", "count_is_exact"}`: see `cut`."""
+def page_of(rows: "models.QuerySet[ModelT]", page: Page, show: Callable[[ModelT], ShownT]) -> ListOf[ShownT]:
+    """See `cut`."""
     found, count = cut(rows, page)
     return {"items": [show(row) for row in found], **count}
 
 
-def cut(rows: "models.QuerySet[ModelT]", page: Page) -> tuple[list[ModelT], dict[str, Any]]:
+def cut(rows: "models.QuerySet[ModelT]", page: Page) -> tuple[list[ModelT], Count]:
     """The rows of one page and how many there are. One query, and one for the count where the page is full.
 
     Counted is up to 1,000 rows beyond the page; where there are more, `count_is_exact` is false.

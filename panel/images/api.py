@@ -1,24 +1,22 @@
 """/api/v1/images"""
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 
 from panel.errors import Invalid, Refused
+from panel.http.answers import ListOf
 from panel.http.inputs import Input
 from panel.http.inputs import Query as Asked
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
-from panel.images import services
+from panel.images import answers, services
 from panel.images.archives import Staged, drain, take_in
 from panel.images.models import Image
 from panel.rights.actor import Actor
 from panel.rights.asking import actor
 
 router = Router()
-Json = dict[str, Any]
 
 
 class Build(Input):
@@ -26,8 +24,8 @@ class Build(Input):
     source: str = ""
 
 
-def show(row: Image) -> Json:
-    nodes = [
+def show(row: Image) -> answers.Image:
+    nodes: list[answers.ImageOnNode] = [
         {
             "node": one.node.name,
             "state": one.state,
@@ -51,14 +49,14 @@ def show(row: Image) -> Json:
     }
 
 
-@router.get("", response=Json, operation_id="images_list")
-def list_(request: HttpRequest, page: Query[Page]) -> Json:
+@router.get("", response=ListOf[answers.Image], operation_id="images_list")
+def list_(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Image]:
     actor(request)
     return page_of(Image.objects.order_by("name"), page, show)
 
 
-@router.post("", response={202: Json}, operation_id="images_build")
-def build(request: HttpRequest, payload: Build) -> Status[Json]:
+@router.post("", response={202: answers.Image}, operation_id="images_build")
+def build(request: HttpRequest, payload: Build) -> Status[answers.Image]:
     row = services.build_image(actor(request), name=payload.name, source=payload.source)
     return Status(202, show(row))
 
@@ -79,7 +77,7 @@ def may_import(request: HttpRequest, wanted: Query[Import]) -> Status[None]:
 
 @router.post(
     "/archive",
-    response={202: Json},
+    response={202: answers.Image},
     operation_id="images_import",
     openapi_extra={
         "requestBody": {
@@ -88,7 +86,7 @@ def may_import(request: HttpRequest, wanted: Query[Import]) -> Status[None]:
         }
     },
 )
-def import_(request: HttpRequest, wanted: Query[Import]) -> Status[Json]:
+def import_(request: HttpRequest, wanted: Query[Import]) -> Status[answers.Image]:
     """The body is a tar archive of a root file system, plain or packed by gzip, xz, zstd or bzip2.
 
     `sha256`, when given, is what the archive must have. Only an archive that reaches nothing outside of its own
@@ -117,7 +115,7 @@ def _taken_in(request: HttpRequest, who: Actor, wanted: Import) -> Staged:
     return take_in(request.read, length, sha256=wanted.sha256)
 
 
-@router.delete("/{pk}", response={202: Json}, operation_id="images_delete")
-def delete(request: HttpRequest, pk: str) -> Status[Json]:
+@router.delete("/{pk}", response={202: answers.RemovedImage}, operation_id="images_delete")
+def delete(request: HttpRequest, pk: str) -> Status[answers.RemovedImage]:
     row = services.delete_image(actor(request), uuid_of(pk, "This image"))
     return Status(202, {"id": str(row.pk), "name": row.name})

@@ -1,21 +1,20 @@
 """/api/v1/environments/{id}/{isolation,beancounters}"""
 
-from typing import Any
-
 from django.http import HttpRequest, HttpResponse
 from ninja import Router
 
 from panel.environments.accepted import WHAT
+from panel.http.answers import ListOf
 from panel.http.paths import uuid_of
+from panel.isolation import answers
 from panel.isolation.services import look
 from panel.rights.asking import actor
 from panel.serving.promised import document, promised
 
 router = Router()
-Json = dict[str, Any]
 
 
-@router.get("/{pk}/isolation", response=Json, operation_id="environments_isolation")
+@router.get("/{pk}/isolation", response=answers.Isolation, operation_id="environments_isolation")
 def isolation(request: HttpRequest, pk: str) -> HttpResponse:
     """What stands between it and the host, as the kernel has it now; `walls` is null while it doesn't run."""
     asked = look(actor(request), uuid_of(pk, WHAT))
@@ -24,12 +23,20 @@ def isolation(request: HttpRequest, pk: str) -> HttpResponse:
     async def answer() -> HttpResponse:
         seen = await asked.result()
         security = row.wanted.security.model_dump(mode="json")
-        return document({"kind": row.kind, "kernel": row.kernel, "security": security, "walls": seen.walls})
+        shown: answers.Isolation = {
+            "kind": row.kind,
+            "kernel": row.kernel,
+            "security": security,
+            "walls": seen.walls,
+        }
+        return document(shown)
 
     return promised(request, answer, asked.place)
 
 
-@router.get("/{pk}/beancounters", response=Json, operation_id="environments_beancounters")
+@router.get(
+    "/{pk}/beancounters", response=ListOf[answers.Beancounter], operation_id="environments_beancounters"
+)
 def beancounters(request: HttpRequest, pk: str) -> HttpResponse:
     """What the kernel counts and bounds of it, in the words of OpenVZ's table."""
     asked = look(actor(request), uuid_of(pk, WHAT))

@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.selectors import living_one
+from panel.isolation.answers import Beancounter, Walls
 from panel.nodes.agent import Agent
 from panel.rights.actor import Actor
 from panel.serving.shares import LOOKS, Place
@@ -27,10 +28,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Seen:
-    walls: dict[str, Any] | None
+    walls: Walls | None
     """`{"kernel", "namespaces", "ids", "capabilities", "filters", "no_new_privileges"}` of its first process;
     None when it doesn't run."""
-    counters: list[dict[str, Any]]
+    counters: list[Beancounter]
     """`{"resource", "unit", "held", "maxheld", "barrier", "limit", "failcnt"}` of each, in OpenVZ's order; of
     what was never started, the disk alone."""
 
@@ -43,7 +44,8 @@ def look(actor: Actor, environment_id: UUID) -> Asked:
     async def result() -> Seen:
         found = await agent.kernel(row.pk, user=actor.name, tenant_id=payer)
         counted = {**found["counters"], "diskspace": disk}
-        return Seen(found["walls"], [{"resource": name, **counted[name]} for name in ORDER if name in counted])
+        counters = [{"resource": name, **counted[name]} for name in ORDER if name in counted]
+        return Seen(found["walls"], cast("list[Beancounter]", counters))
 
     return Asked(row, result, LOOKS.take(actor, row.tenant_id, row.tenant.path))
 

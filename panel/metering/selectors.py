@@ -1,17 +1,17 @@
 """Reads of traffic."""
 
 from datetime import datetime, time
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 
+from panel.environments.answers import Traffic
 from panel.environments.models import Environment
 from panel.metering.counters import GIGABYTE, month_of, next_month
 from panel.metering.models import TrafficMonth
 
 
-def traffic_of(environment: Environment) -> dict[str, Any]:
+def traffic_of(environment: Environment) -> Traffic:
     """This month's, as the API shows it. Costs a query, and one for the plan when it wasn't selected."""
     zone = environment.tenant.time_zone
     month = month_of(timezone.now(), zone)

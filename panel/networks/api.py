@@ -1,19 +1,18 @@
 """/api/v1/addresses"""
 
-from typing import Any
-
 from django.http import HttpRequest
 from ninja import Query, Router
 
+from panel.http.answers import ListOf
 from panel.http.pages import Page, page_of
+from panel.networks import answers
 from panel.networks.models import Address
 from panel.rights.asking import actor
 
 router = Router()
-Json = dict[str, Any]
 
 
-def show(row: Address) -> Json:
+def show(row: Address) -> answers.Address:
     return {
         "id": str(row.pk),
         "address": row.address,
@@ -25,6 +24,6 @@ def show(row: Address) -> Json:
     }
 
 
-@router.get("", response=Json, operation_id="addresses_list")
-def list_(request: HttpRequest, page: Query[Page]) -> Json:
+@router.get("", response=ListOf[answers.Address], operation_id="addresses_list")
+def list_(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Address]:
     return page_of(Address.objects.for_actor(actor(request)).order_by("family", "offset"), page, show)

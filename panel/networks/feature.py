@@ -9,6 +9,7 @@ from django.db.models import Count, Prefetch, Q, QuerySet, UUIDField
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from panel.environments import answers
 from panel.environments.features import Feature, Parts, Reserved, Tab
 from panel.environments.models import Environment
 from panel.environments.search import is_address
@@ -186,7 +187,7 @@ def part_of(addresses: Sequence[Address], forwards: Sequence[PortForward]) -> di
     }
 
 
-def as_shown(row: PortForward) -> dict[str, Any]:
+def as_shown(row: PortForward) -> answers.Forward:
     return {
         "id": str(row.pk),
         "protocol": row.protocol,

@@ -1,31 +1,35 @@
 """/api/v1/plans"""
 
-from typing import Any
+from typing import Annotated, cast
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 
-from panel.http.inputs import Input, Naming
+from panel.http.answers import Json, ListOf
+from panel.http.inputs import CheckedAs, Input, Naming, in_part
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.http.versions import expected_version
+from panel.offers import answers
 from panel.offers.preview import preview_update
+from panel.plans import answers as terms
 from panel.plans import services
 from panel.plans.models import Plan
 from panel.plans.selectors import plan_of, show_version, versions_of
+from panel.plans.terms import Allowances, Choices
 from panel.rights.asking import actor
 from panel.rights.permissions import Permission
 from panel.tenants.selectors import tenant_of
+from runtime.contract import Limits
 
 router = Router()
-Json = dict[str, Any]
 
 
 class NewPlan(Input):
     name: str
-    limits: Json
-    allowances: Json = {}
-    choices: Json = {}
+    limits: Annotated[Json, CheckedAs(Limits)]
+    allowances: Annotated[Json, CheckedAs(in_part(Allowances))] = {}
+    choices: Annotated[Json, CheckedAs(in_part(Choices))] = {}
     slug: str = ""
     description: str = ""
     tenant: Naming | None = None
@@ -36,12 +40,12 @@ class ChangedPlan(Input):
     name: str | None = None
     description: str | None = None
     position: int | None = None
-    limits: Json | None = None
-    allowances: Json | None = None
-    choices: Json | None = None
+    limits: Annotated[Json, CheckedAs(in_part(Limits))] | None = None
+    allowances: Annotated[Json, CheckedAs(in_part(Allowances))] | None = None
+    choices: Annotated[Json, CheckedAs(in_part(Choices))] | None = None
 
 
-def show(row: Plan) -> Json:
+def show(row: Plan) -> terms.Plan:
     version = row.versions.first()
     return {
         "id": str(row.pk),
@@ -58,38 +62,38 @@ def show(row: Plan) -> Json:
     }
 
 
-@router.get("", response=Json, operation_id="plans_list")
-def list_(request: HttpRequest, page: Query[Page]) -> Json:
+@router.get("", response=ListOf[terms.Plan], operation_id="plans_list")
+def list_(request: HttpRequest, page: Query[Page]) -> ListOf[terms.Plan]:
     return page_of(Plan.objects.for_actor(actor(request)).filter(retired_at=None), page, show)
 
 
-@router.post("", response={201: Json}, operation_id="plans_create")
-def create(request: HttpRequest, payload: NewPlan) -> Status[Json]:
+@router.post("", response={201: terms.Plan}, operation_id="plans_create")
+def create(request: HttpRequest, payload: NewPlan) -> Status[terms.Plan]:
     who = actor(request)
     tenant = tenant_of(who, payload.tenant) if payload.tenant else None
     row = services.create_plan(who, tenant=tenant, **payload.model_dump(exclude={"tenant"}))
     return Status(201, show(row))
 
 
-@router.get("/{pk}", response=Json, operation_id="plans_get")
-def get(request: HttpRequest, pk: str) -> Json:
+@router.get("/{pk}", response=terms.OnePlan, operation_id="plans_get")
+def get(request: HttpRequest, pk: str) -> terms.OnePlan:
     """With `versions` for who manages plans: what each gives, and how many environments have it."""
     who = actor(request)
     row = plan_of(who, uuid_of(pk, "This plan"))
     if not who.can(Permission.PLAN_MANAGE):
-        return show(row)
+        return cast("terms.OnePlan", show(row))
     return {**show(row), "versions": [show_version(one) for one in versions_of(row)]}
 
 
-@router.patch("/{pk}", response=Json, operation_id="plans_update")
-def update(request: HttpRequest, pk: str, payload: ChangedPlan) -> Json:
+@router.patch("/{pk}", response=terms.Plan, operation_id="plans_update")
+def update(request: HttpRequest, pk: str, payload: ChangedPlan) -> terms.Plan:
     """`If-Match` with the `revision` that you have read: 412 when it was changed since."""
     changes, revision = payload.model_dump(exclude_unset=True), expected_version(request)
     return show(services.update_plan(actor(request), uuid_of(pk, "This plan"), changes, revision))
 
 
-@router.post("/{pk}/preview", response=Json, operation_id="plans_preview")
-def preview(request: HttpRequest, pk: str, payload: ChangedPlan) -> Json:
+@router.post("/{pk}/preview", response=answers.PlanPreview, operation_id="plans_preview")
+def preview(request: HttpRequest, pk: str, payload: ChangedPlan) -> answers.PlanPreview:
     """What the same body would do as a PATCH: who gets it, who can't and why, who keeps his version."""
     changes = payload.model_dump(exclude_unset=True)
     return preview_update(actor(request), uuid_of(pk, "This plan"), changes)

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from panel.environments.models import Environment
 from panel.errors import NotFound, Refused
 from panel.networks.models import Address, PortForward
+from panel.offers.answers import PlanPreview
 from panel.offers.rolling import followers
 from panel.plans.models import Plan, PlanVersion
 from panel.plans.rules import check_allowance, check_choices
@@ -27,7 +28,7 @@ _MIB = 2**20
 _MOST_NAMED = 200
 
 
-def preview_update(actor: Actor, plan_id: UUID, changes: Mapping[str, Any]) -> dict[str, Any]:
+def preview_update(actor: Actor, plan_id: UUID, changes: Mapping[str, Any]) -> PlanPreview:
     """`{"version", "changes", "following", "fitting", "staying", "environments"}`.
 
     Followers are gone through in the order of their tenants and names, each against what those before

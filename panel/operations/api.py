@@ -1,22 +1,21 @@
 """/api/v1/operations"""
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 
 from panel.errors import Invalid
+from panel.http.answers import ListOf
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
-from panel.operations import control
+from panel.operations import answers, control
 from panel.operations.models import Operation, Operations, OperationState, SubjectType
-from panel.operations.selectors import show
+from panel.operations.selectors import show, show_listed
 from panel.rights.asking import actor
 
 router = Router()
-Json = dict[str, Any]
 WHAT = "This operation"
+Newer = answers.Operation | answers.NoOperation
 
 
 class Filters(Page):
@@ -26,8 +25,8 @@ class Filters(Page):
     subject: str = ""
 
 
-@router.get("", response=Json, operation_id="operations_list")
-def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
+@router.get("", response=ListOf[answers.ListedOperation], operation_id="operations_list")
+def list_(request: HttpRequest, filters: Query[Filters]) -> ListOf[answers.ListedOperation]:
     rows = Operation.objects.for_actor(actor(request))
     if filters.state:
         if filters.state not in OperationState.values:
@@ -43,7 +42,7 @@ def list_(request: HttpRequest, filters: Query[Filters]) -> Json:
         rows = rows.filter(subject_type=filters.subject_type)
     if filters.subject:
         rows = _about(rows, filters)
-    return page_of(rows, filters, lambda row: show(row, with_steps=False))
+    return page_of(rows, filters, show_listed)
 
 
 def _about(rows: Operations, filters: Filters) -> Operations:
@@ -54,18 +53,18 @@ def _about(rows: Operations, filters: Filters) -> Operations:
     return rows.filter(subject_id=filters.subject)
 
 
-@router.get("/{pk}", response=Json, operation_id="operations_get")
-def get(request: HttpRequest, pk: str) -> Json:
+@router.get("/{pk}", response=answers.Operation, operation_id="operations_get")
+def get(request: HttpRequest, pk: str) -> answers.Operation:
     return show(Operation.objects.get_for(actor(request), uuid_of(pk, WHAT)))
 
 
-@router.post("/{pk}/retry", response={202: Json}, operation_id="operations_retry")
-def retry(request: HttpRequest, pk: str) -> Status[Json]:
+@router.post("/{pk}/retry", response={202: Newer}, operation_id="operations_retry")
+def retry(request: HttpRequest, pk: str) -> Status[Newer]:
     newer = control.retry(actor(request), uuid_of(pk, WHAT))
     return Status(202, show(newer) if newer else {})
 
 
-@router.post("/{pk}/cancel", response={202: Json}, operation_id="operations_cancel")
-def cancel(request: HttpRequest, pk: str) -> Status[Json]:
+@router.post("/{pk}/cancel", response={202: Newer}, operation_id="operations_cancel")
+def cancel(request: HttpRequest, pk: str) -> Status[Newer]:
     newer = control.cancel(actor(request), uuid_of(pk, WHAT))
     return Status(202, show(newer) if newer else {})

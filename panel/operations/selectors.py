@@ -1,13 +1,19 @@
 """Reads of operations."""
 
-from typing import Any
+from typing import cast
 
+from panel.operations import answers
 from panel.operations.models import Operation, SubjectType
 from panel.said import read
 
 
-def show(row: Operation, *, with_steps: bool = True) -> dict[str, Any]:
-    document = {
+def show(row: Operation) -> answers.Operation:
+    steps = [cast("answers.Step", {**step, "detail": str(read(step["detail"]))}) for step in row.steps]
+    return {**show_listed(row), "steps": steps}
+
+
+def show_listed(row: Operation) -> answers.ListedOperation:
+    return {
         "id": str(row.pk),
         "kind": row.kind,
         "state": row.state,
@@ -31,6 +37,3 @@ def show(row: Operation, *, with_steps: bool = True) -> dict[str, Any]:
         "is_retryable": row.is_retryable,
         "retry_of": str(row.retry_of_id) if row.retry_of_id else None,
     }
-    if with_steps:
-        document["steps"] = [{**step, "detail": str(read(step["detail"]))} for step in row.steps]
-    return document

@@ -1,7 +1,5 @@
 """/api/v1/tenants/{id}/{members,roles,invitations,support} and /api/v1/environments/{id}/shares"""
 
-from typing import Any
-
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -11,12 +9,13 @@ from pydantic import Field
 from panel.access.models import Invitation, Share, SupportAccess
 from panel.environments.models import Environment
 from panel.errors import NotFound
+from panel.http.answers import ListOf
 from panel.http.inputs import Input, Moment
 from panel.http.inputs import Query as Asked
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.http.versions import expected_version
-from panel.people import invitations, members, roles, shares, support
+from panel.people import answers, invitations, members, roles, shares, support
 from panel.rights.asking import actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Membership, Role, Tenant
@@ -25,7 +24,6 @@ from panel.tenants.selectors import tenant_of
 tenant_router = Router()
 environment_router = Router()
 support_router = Router()
-Json = dict[str, Any]
 
 
 class SetRole(Input):
@@ -70,7 +68,7 @@ def _tenant(request: HttpRequest, pk: str, permission: Permission) -> Tenant:
     return row
 
 
-def show_member(row: Membership) -> Json:
+def show_member(row: Membership) -> answers.Member:
     return {
         "user": str(row.user_id),
         "username": row.user.username,
@@ -80,11 +78,11 @@ def show_member(row: Membership) -> Json:
     }
 
 
-def show_role(row: Role) -> Json:
+def show_role(row: Role) -> answers.Role:
     return {"id": str(row.pk), "name": row.name, "permissions": row.permissions, "version": row.version}
 
 
-def show_invitation(row: Invitation) -> Json:
+def show_invitation(row: Invitation) -> answers.Invitation:
     """Never its link, which only the mail holds."""
     return {
         "id": str(row.pk),
@@ -97,7 +95,7 @@ def show_invitation(row: Invitation) -> Json:
     }
 
 
-def show_share(row: Share) -> Json:
+def show_share(row: Share) -> answers.Share:
     return {
         "id": str(row.pk),
         "user": str(row.user_id),
@@ -107,7 +105,7 @@ def show_share(row: Share) -> Json:
     }
 
 
-def show_support(row: SupportAccess) -> Json:
+def show_support(row: SupportAccess) -> answers.SupportAccess:
     return {
         "id": str(row.pk),
         "tenant": str(row.tenant_id),
@@ -121,15 +119,15 @@ def show_support(row: SupportAccess) -> Json:
     }
 
 
-@tenant_router.get("/{pk}/members", response=Json, operation_id="members_list")
-def list_members(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
+@tenant_router.get("/{pk}/members", response=ListOf[answers.Member], operation_id="members_list")
+def list_members(request: HttpRequest, pk: str, page: Query[Page]) -> ListOf[answers.Member]:
     tenant = _tenant(request, pk, Permission.MEMBER_VIEW)
     rows = Membership.objects.filter(tenant=tenant).select_related("user").order_by("user__username")
     return page_of(rows, page, show_member)
 
 
-@tenant_router.patch("/{pk}/members/{user}", response=Json, operation_id="members_update")
-def set_role(request: HttpRequest, pk: str, user: str, payload: SetRole) -> Json:
+@tenant_router.patch("/{pk}/members/{user}", response=answers.Member, operation_id="members_update")
+def set_role(request: HttpRequest, pk: str, user: str, payload: SetRole) -> answers.Member:
     """`If-Match` with the version that you have read: 412 when it was changed since."""
     tenant = _tenant(request, pk, Permission.MEMBER_MANAGE)
     rows = Membership.objects.select_related("user").filter(tenant=tenant)
@@ -150,20 +148,20 @@ def remove_member(request: HttpRequest, pk: str, user: str) -> Status[None]:
     return Status(204, None)
 
 
-@tenant_router.get("/{pk}/roles", response=Json, operation_id="roles_list")
-def list_roles(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
+@tenant_router.get("/{pk}/roles", response=ListOf[answers.Role], operation_id="roles_list")
+def list_roles(request: HttpRequest, pk: str, page: Query[Page]) -> ListOf[answers.Role]:
     tenant = _tenant(request, pk, Permission.MEMBER_VIEW)
     return page_of(Role.objects.filter(tenant=tenant).order_by("name"), page, show_role)
 
 
-@tenant_router.post("/{pk}/roles", response={201: Json}, operation_id="roles_create")
-def create_role(request: HttpRequest, pk: str, payload: NewRole) -> Status[Json]:
+@tenant_router.post("/{pk}/roles", response={201: answers.Role}, operation_id="roles_create")
+def create_role(request: HttpRequest, pk: str, payload: NewRole) -> Status[answers.Role]:
     tenant = _tenant(request, pk, Permission.MEMBER_MANAGE)
     return Status(201, show_role(roles.create_role(actor(request), tenant, **payload.model_dump())))
 
 
-@tenant_router.patch("/{pk}/roles/{role}", response=Json, operation_id="roles_update")
-def update_role(request: HttpRequest, pk: str, role: str, payload: ChangedRole) -> Json:
+@tenant_router.patch("/{pk}/roles/{role}", response=answers.Role, operation_id="roles_update")
+def update_role(request: HttpRequest, pk: str, role: str, payload: ChangedRole) -> answers.Role:
     """`If-Match` with the version that you have read: 412 when it was changed since."""
     row = _role(request, pk, role)
     changes = payload.model_dump(exclude_unset=True)
@@ -181,14 +179,14 @@ def _role(request: HttpRequest, pk: str, role: str) -> Role:
     return Role.objects.filter(tenant=tenant).get_for(actor(request), uuid_of(role, "This role"))
 
 
-@tenant_router.get("/{pk}/invitations", response=Json, operation_id="invitations_list")
-def list_invitations(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
+@tenant_router.get("/{pk}/invitations", response=ListOf[answers.Invitation], operation_id="invitations_list")
+def list_invitations(request: HttpRequest, pk: str, page: Query[Page]) -> ListOf[answers.Invitation]:
     tenant = _tenant(request, pk, Permission.MEMBER_MANAGE)
     return page_of(Invitation.objects.open().filter(tenant=tenant), page, show_invitation)
 
 
-@tenant_router.post("/{pk}/invitations", response={201: Json}, operation_id="invitations_create")
-def invite(request: HttpRequest, pk: str, payload: NewInvitation) -> Status[Json]:
+@tenant_router.post("/{pk}/invitations", response={201: answers.Invitation}, operation_id="invitations_create")
+def invite(request: HttpRequest, pk: str, payload: NewInvitation) -> Status[answers.Invitation]:
     """The link goes out by mail, and is in no answer."""
     tenant = _tenant(request, pk, Permission.MEMBER_MANAGE)
     role, custom = members.role_from(tenant, payload.role)
@@ -206,16 +204,16 @@ def revoke_invitation(request: HttpRequest, pk: str, invitation: str) -> Status[
     return Status(204, None)
 
 
-@tenant_router.get("/{pk}/support", response=Json, operation_id="support_list")
-def list_support(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
+@tenant_router.get("/{pk}/support", response=ListOf[answers.SupportAccess], operation_id="support_list")
+def list_support(request: HttpRequest, pk: str, page: Query[Page]) -> ListOf[answers.SupportAccess]:
     """Administrators of the installation in this tenant's view: who, when and why."""
     tenant = _tenant(request, pk, Permission.MEMBER_VIEW)
     rows = SupportAccess.objects.filter(tenant=tenant).select_related("user")
     return page_of(rows, page, show_support)
 
 
-@tenant_router.post("/{pk}/support", response={201: Json}, operation_id="support_enter")
-def enter_support(request: HttpRequest, pk: str, payload: NewSupport) -> Status[Json]:
+@tenant_router.post("/{pk}/support", response={201: answers.EnteredSupport}, operation_id="support_enter")
+def enter_support(request: HttpRequest, pk: str, payload: NewSupport) -> Status[answers.EnteredSupport]:
     """Enter a tenant's view: what the answer's `token` does is marked in the audit record; it ends with it."""
     tenant = _tenant(request, pk, Permission.USER_MANAGE)
     row, text = support.enter_by_token(actor(request), tenant, **payload.model_dump())
@@ -231,8 +229,10 @@ def end_support(request: HttpRequest, pk: str, support_id: str) -> Status[None]:
     return Status(204, None)
 
 
-@support_router.get("", response=Json, operation_id="support_accesses")
-def list_supports(request: HttpRequest, page: Query[Page], filters: Query[Supports]) -> Json:
+@support_router.get("", response=ListOf[answers.SupportAccess], operation_id="support_accesses")
+def list_supports(
+    request: HttpRequest, page: Query[Page], filters: Query[Supports]
+) -> ListOf[answers.SupportAccess]:
     """Of all tenants whose people one sees; of administrators of the installation, all."""
     rows = support.accesses(actor(request), is_running=filters.running, is_own=filters.mine)
     return page_of(rows, page, show_support)
@@ -246,14 +246,14 @@ def _shared(request: HttpRequest, pk: str) -> Environment:
     return row
 
 
-@environment_router.get("/{pk}/shares", response=Json, operation_id="shares_list")
-def list_shares(request: HttpRequest, pk: str, page: Query[Page]) -> Json:
+@environment_router.get("/{pk}/shares", response=ListOf[answers.Share], operation_id="shares_list")
+def list_shares(request: HttpRequest, pk: str, page: Query[Page]) -> ListOf[answers.Share]:
     rows = Share.objects.filter(environment=_shared(request, pk), expires_at__gt=timezone.now())
     return page_of(rows.select_related("user"), page, show_share)
 
 
-@environment_router.post("/{pk}/shares", response={201: Json}, operation_id="shares_create")
-def share(request: HttpRequest, pk: str, payload: NewShare) -> Status[Json]:
+@environment_router.post("/{pk}/shares", response={201: answers.Invitation}, operation_id="shares_create")
+def share(request: HttpRequest, pk: str, payload: NewShare) -> Status[answers.Invitation]:
     """Invites the person by mail; the share begins when the invitation is accepted."""
     row, _link = invitations.invite_to_environment(actor(request), _shared(request, pk), **payload.model_dump())
     return Status(201, show_invitation(row))

@@ -1,21 +1,19 @@
 """/api/v1/tokens"""
 
-from typing import Any
-
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import Field
 
 from panel.accounts.models import Token
+from panel.http.answers import ListOf
 from panel.http.inputs import Input, Moment, Naming
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
-from panel.people import tokens
+from panel.people import answers, tokens
 from panel.rights.asking import actor
 from panel.tenants.selectors import tenant_of
 
 router = Router()
-Json = dict[str, Any]
 
 
 class TokenToCreate(Input):
@@ -28,7 +26,7 @@ class TokenToCreate(Input):
     environments: list[str] = Field(default=[], max_length=200)
 
 
-def _show(row: Token) -> Json:
+def _show(row: Token) -> answers.Token:
     return {
         "id": str(row.pk),
         "name": row.name,
@@ -45,14 +43,14 @@ def _show(row: Token) -> Json:
     }
 
 
-@router.get("", response=Json, operation_id="tokens_list")
-def list_(request: HttpRequest, page: Query[Page]) -> Json:
+@router.get("", response=ListOf[answers.Token], operation_id="tokens_list")
+def list_(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Token]:
     """One's own, and those of the tenants whose tokens one sees."""
     return page_of(tokens.tokens_seen(actor(request)), page, _show)
 
 
-@router.post("", response={201: Json}, operation_id="tokens_create")
-def create(request: HttpRequest, payload: TokenToCreate) -> Status[Json]:
+@router.post("", response={201: answers.NewToken}, operation_id="tokens_create")
+def create(request: HttpRequest, payload: TokenToCreate) -> Status[answers.NewToken]:
     who = actor(request)
     tenant = tenant_of(who, payload.tenant) if payload.tenant else None
     row, text = tokens.create_token(who, tenant=tenant, **payload.model_dump(exclude={"tenant"}))

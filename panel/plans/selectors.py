@@ -7,6 +7,7 @@ from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from panel.errors import Invalid, NotFound
+from panel.plans import answers
 from panel.plans.models import Plan, PlanVersion
 from panel.rights.actor import Actor
 from panel.tenants.models import Tenant
@@ -47,7 +48,7 @@ def versions_of(plan: Plan) -> QuerySet[PlanVersion]:
     )
 
 
-def show_version(row: Any) -> dict[str, Any]:
+def show_version(row: Any) -> answers.PlanVersion:
     """One of `versions_of`."""
     return {
         "number": row.number,

@@ -1,22 +1,20 @@
 """/api/v1/registries: where images of apps come from, and by which name and password."""
 
-from typing import Any
-
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import Field
 
+from panel.http.answers import ListOf
 from panel.http.inputs import Input, Naming
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
-from panel.registries import services
+from panel.registries import answers, services
 from panel.registries.models import Registry
 from panel.registries.selectors import show
 from panel.rights.asking import actor
 from panel.tenants.selectors import tenant_of
 
 router = Router()
-Json = dict[str, Any]
 
 
 class NewRegistry(Input):
@@ -28,22 +26,22 @@ class NewRegistry(Input):
     inward: bool = Field(default=False, description="At an address that is private (administrators).")
 
 
-@router.get("", response=Json, operation_id="registries_list")
-def list_(request: HttpRequest, page: Query[Page]) -> Json:
+@router.get("", response=ListOf[answers.Registry], operation_id="registries_list")
+def list_(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Registry]:
     """Passwords are in no answer."""
     return page_of(Registry.objects.for_actor(actor(request)), page, show)
 
 
-@router.post("", response={201: Json}, operation_id="registries_add")
-def add(request: HttpRequest, payload: NewRegistry) -> Status[Json]:
+@router.post("", response={201: answers.Registry}, operation_id="registries_add")
+def add(request: HttpRequest, payload: NewRegistry) -> Status[answers.Registry]:
     who = actor(request)
     tenant = tenant_of(who, payload.tenant) if payload.tenant else None
     values = payload.model_dump(exclude={"tenant"})
     return Status(201, show(services.add_registry(who, tenant, **values)))
 
 
-@router.get("/{pk}", response=Json, operation_id="registries_get")
-def get(request: HttpRequest, pk: str) -> Json:
+@router.get("/{pk}", response=answers.Registry, operation_id="registries_get")
+def get(request: HttpRequest, pk: str) -> answers.Registry:
     return show(services.found(actor(request), uuid_of(pk, "This registry")))
 
 

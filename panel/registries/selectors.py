@@ -1,7 +1,6 @@
 """How a registry is asked for a tenant."""
 
-from typing import Any
-
+from panel.registries import answers
 from panel.registries.at_rest import plain
 from panel.registries.models import Registry
 from panel.tenants.models import Tenant
@@ -27,7 +26,7 @@ def access_of(tenant: Tenant, image: str) -> RegistryAccess:
     )
 
 
-def show(row: Registry) -> dict[str, Any]:
+def show(row: Registry) -> answers.Registry:
     """As the API gives it: never the password."""
     return {
         "id": str(row.pk),

@@ -1,6 +1,7 @@
 """Answers of the API that come later."""
 
-from typing import Any, cast
+from collections.abc import Mapping
+from typing import cast
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
@@ -9,7 +10,7 @@ from panel.serving.later import Work, later
 from panel.serving.shares import Place
 
 
-def document(body: dict[str, Any]) -> JsonResponse:
+def document(body: Mapping[str, object]) -> JsonResponse:
     """As the API gives all of them."""
     return JsonResponse(body, content_type="application/json; charset=utf-8")
 

@@ -1,26 +1,28 @@
 """/api/v1/environments/{id}/snapshots"""
 
-from typing import Any
+from typing import Annotated, Any, cast
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Status
 
 from panel.environments.accepted import WHAT, accepted
+from panel.environments.answers import Accepted
 from panel.environments.models import Environment
 from panel.errors import NotFound
-from panel.http.inputs import Input
+from panel.http.answers import Json, ListOf
+from panel.http.inputs import CheckedAs, Input
 from panel.http.inputs import Query as Parameters
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.operations.selectors import show as show_operation
 from panel.rights.asking import actor
 from panel.serving.promised import document, promised
-from panel.storage import files, schedules, services
+from panel.storage import answers, files, schedules, services
 from panel.storage.models import KEEPS, Schedule, Snapshot
+from runtime.contract import Limits
 
 router = Router()
 schedules_router = Router()
-Json = dict[str, Any]
 _THIS = "This snapshot"
 
 
@@ -32,7 +34,7 @@ class Restore(Input):
     keep_current: bool = True
 
 
-class Keep(Input):
+class ToKeep(Input):
     last: int = 0
     hourly: int = 0
     daily: int = 0
@@ -43,24 +45,24 @@ class Keep(Input):
 class NewSchedule(Input):
     environment: str
     cron: str
-    keep: Keep = Keep(daily=7, weekly=4)
+    keep: ToKeep = ToKeep(daily=7, weekly=4)
     is_on: bool = True
 
 
 class ScheduleToChange(Input):
     cron: str | None = None
-    keep: Keep | None = None
+    keep: ToKeep | None = None
     is_on: bool | None = None
 
 
 class Clone(Input):
     name: str
-    limits: dict[str, Any] | None = None
+    limits: Annotated[Json, CheckedAs(Limits)] | None = None
     plan: str = ""
     is_started: bool = True
 
 
-def show(row: Snapshot) -> Json:
+def show(row: Snapshot) -> answers.Snapshot:
     return {
         "id": str(row.pk),
         "environment": str(row.environment_id),
@@ -78,14 +80,14 @@ def _environment(request: HttpRequest, pk: str) -> Environment:
     return Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
 
 
-@router.get("/{pk}/snapshots", response=Json, operation_id="snapshots_list")
-def list_(request: HttpRequest, pk: str) -> Json:
+@router.get("/{pk}/snapshots", response=ListOf[answers.Snapshot], operation_id="snapshots_list")
+def list_(request: HttpRequest, pk: str) -> ListOf[answers.Snapshot]:
     found = list(Snapshot.objects.filter(environment=_environment(request, pk)))
     return {"items": [show(one) for one in found], "count": len(found)}
 
 
-@router.post("/{pk}/snapshots", response={202: Json}, operation_id="snapshots_create")
-def create(request: HttpRequest, pk: str, payload: NewSnapshot | None = None) -> Status[Json]:
+@router.post("/{pk}/snapshots", response={202: answers.TakenSnapshot}, operation_id="snapshots_create")
+def create(request: HttpRequest, pk: str, payload: NewSnapshot | None = None) -> Status[answers.TakenSnapshot]:
     """Of the disk as it is when the node comes to it. The environment goes on running."""
     name = payload.name if payload is not None else ""
     made, changed = services.take_snapshot(actor(request), uuid_of(pk, WHAT), name=name)
@@ -93,23 +95,23 @@ def create(request: HttpRequest, pk: str, payload: NewSnapshot | None = None) ->
     return Status(202, {**show(made), "operation": operation})
 
 
-@router.get("/{pk}/snapshots/{snapshot}", response=Json, operation_id="snapshots_get")
-def get(request: HttpRequest, pk: str, snapshot: str) -> Json:
+@router.get("/{pk}/snapshots/{snapshot}", response=answers.Snapshot, operation_id="snapshots_get")
+def get(request: HttpRequest, pk: str, snapshot: str) -> answers.Snapshot:
     found = Snapshot.objects.filter(environment=_environment(request, pk), pk=uuid_of(snapshot, _THIS)).first()
     if found is None:
         raise NotFound(_THIS)
     return show(found)
 
 
-@router.delete("/{pk}/snapshots/{snapshot}", response={202: Json}, operation_id="snapshots_delete")
-def delete(request: HttpRequest, pk: str, snapshot: str) -> Status[Json]:
+@router.delete("/{pk}/snapshots/{snapshot}", response={202: Accepted}, operation_id="snapshots_delete")
+def delete(request: HttpRequest, pk: str, snapshot: str) -> Status[Accepted]:
     return accepted(
         request, services.delete_snapshot(actor(request), uuid_of(pk, WHAT), uuid_of(snapshot, _THIS))
     )
 
 
-@router.post("/{pk}/snapshots/{snapshot}/restore", response={202: Json}, operation_id="snapshots_restore")
-def restore(request: HttpRequest, pk: str, snapshot: str, payload: Restore | None = None) -> Status[Json]:
+@router.post("/{pk}/snapshots/{snapshot}/restore", response={202: Accepted}, operation_id="snapshots_restore")
+def restore(request: HttpRequest, pk: str, snapshot: str, payload: Restore | None = None) -> Status[Accepted]:
     """The disk as it was. With `keep_current` (the default) a snapshot of the disk as it is now is kept."""
     keeps = payload.keep_current if payload is not None else True
     changed = services.restore_snapshot(
@@ -118,8 +120,8 @@ def restore(request: HttpRequest, pk: str, snapshot: str, payload: Restore | Non
     return accepted(request, changed)
 
 
-@router.post("/{pk}/snapshots/{snapshot}/clone", response={202: Json}, operation_id="snapshots_clone")
-def clone(request: HttpRequest, pk: str, snapshot: str, payload: Clone) -> Status[Json]:
+@router.post("/{pk}/snapshots/{snapshot}/clone", response={202: Accepted}, operation_id="snapshots_clone")
+def clone(request: HttpRequest, pk: str, snapshot: str, payload: Clone) -> Status[Accepted]:
     """A new environment of the same tenant from it, on the same node."""
     changed = services.clone_snapshot(
         actor(request), uuid_of(pk, WHAT), uuid_of(snapshot, _THIS), **payload.model_dump()
@@ -160,14 +162,14 @@ class PathToPutBack(Input):
     path64: str = ""
 
 
-def _answered(request: HttpRequest, asked: files.Asked) -> HttpResponse:
+def _answered(request: HttpRequest, asked: files.Asked[Any]) -> HttpResponse:
     async def answer() -> HttpResponse:
         return document(await asked.result())
 
     return promised(request, answer, asked.place)
 
 
-@router.get("/{pk}/files", response=Json, operation_id="files_list")
+@router.get("/{pk}/files", response=answers.FilePage, operation_id="files_list")
 def list_files(request: HttpRequest, pk: str, page: Query[FilesPage]) -> HttpResponse:
     """A directory, by name."""
     asked = files.list_files(
@@ -196,7 +198,7 @@ def file_archive(request: HttpRequest, pk: str, file: Query[Files]) -> HttpRespo
     return promised(request, found.answer, found.place)
 
 
-@router.put("/{pk}/files/content", response=Json, operation_id="files_put")
+@router.put("/{pk}/files/content", response=answers.PutFile, operation_id="files_put")
 def put_file(request: HttpRequest, pk: str, file: Query[ThisFile]) -> HttpResponse:
     """The body is the file's content, as application/octet-stream, of 1 MiB at most. Its directory is there;
     a file that is there keeps owner and mode. It runs or not."""
@@ -218,7 +220,7 @@ def delete_file(request: HttpRequest, pk: str, file: Query[FileToDelete]) -> Htt
     return promised(request, answer, asked.place)
 
 
-@router.get("/{pk}/snapshots/{snapshot}/changes", response=Json, operation_id="snapshots_changes")
+@router.get("/{pk}/snapshots/{snapshot}/changes", response=answers.Changes, operation_id="snapshots_changes")
 def changes(request: HttpRequest, pk: str, snapshot: str, asked: Query[Compared]) -> HttpResponse:
     """What was added, changed and removed after it, and packages that have another version."""
     found = files.changes(
@@ -227,7 +229,7 @@ def changes(request: HttpRequest, pk: str, snapshot: str, asked: Query[Compared]
     return _answered(request, found)
 
 
-@router.post("/{pk}/snapshots/{snapshot}/put-back", response=Json, operation_id="snapshots_put_back")
+@router.post("/{pk}/snapshots/{snapshot}/put-back", response=answers.PutBack, operation_id="snapshots_put_back")
 def put_back(request: HttpRequest, pk: str, snapshot: str, payload: PathToPutBack) -> HttpResponse:
     """A file or directory of it, into the environment as it is now, running or not. What was added to a
     directory since stays in it."""
@@ -242,13 +244,17 @@ def put_back(request: HttpRequest, pk: str, snapshot: str, payload: PathToPutBac
 _THIS_SCHEDULE = "This schedule"
 
 
-def show_schedule(row: Schedule) -> Json:
+def _kept(row: Schedule) -> dict[str, int]:
+    return {name: getattr(row, f"keep_{name}") for name in KEEPS}
+
+
+def show_schedule(row: Schedule) -> answers.Schedule:
     return {
         "id": str(row.pk),
         "environment": str(row.environment_id),
         "tenant": str(row.tenant_id),
         "cron": row.cron,
-        "keep": {name: getattr(row, f"keep_{name}") for name in KEEPS},
+        "keep": cast("answers.Kept", _kept(row)),
         "is_on": row.is_on,
         "next_at": row.next_at.isoformat() if row.is_on else None,
         "last_at": row.last_at.isoformat() if row.last_at else None,
@@ -260,13 +266,13 @@ def _schedule(request: HttpRequest, pk: str) -> Schedule:
     return Schedule.objects.get_for(actor(request), uuid_of(pk, _THIS_SCHEDULE))
 
 
-@schedules_router.get("", response=Json, operation_id="schedules_list")
-def list_schedules(request: HttpRequest, page: Query[Page]) -> Json:
+@schedules_router.get("", response=ListOf[answers.Schedule], operation_id="schedules_list")
+def list_schedules(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Schedule]:
     return page_of(Schedule.objects.for_actor(actor(request)).order_by("next_at", "pk"), page, show_schedule)
 
 
-@schedules_router.post("", response={201: Json}, operation_id="schedules_create")
-def create_schedule(request: HttpRequest, payload: NewSchedule) -> Status[Json]:
+@schedules_router.post("", response={201: answers.Schedule}, operation_id="schedules_create")
+def create_schedule(request: HttpRequest, payload: NewSchedule) -> Status[answers.Schedule]:
     """Of an environment's snapshots, by the clock of its tenant's time zone. It takes the place of the one that
     the environment has."""
     made = schedules.set_schedule(
@@ -279,20 +285,20 @@ def create_schedule(request: HttpRequest, payload: NewSchedule) -> Status[Json]:
     return Status(201, show_schedule(made))
 
 
-@schedules_router.get("/{pk}", response=Json, operation_id="schedules_get")
-def get_schedule(request: HttpRequest, pk: str) -> Json:
+@schedules_router.get("/{pk}", response=answers.Schedule, operation_id="schedules_get")
+def get_schedule(request: HttpRequest, pk: str) -> answers.Schedule:
     return show_schedule(_schedule(request, pk))
 
 
-@schedules_router.patch("/{pk}", response=Json, operation_id="schedules_update")
-def update_schedule(request: HttpRequest, pk: str, payload: ScheduleToChange) -> Json:
+@schedules_router.patch("/{pk}", response=answers.Schedule, operation_id="schedules_update")
+def update_schedule(request: HttpRequest, pk: str, payload: ScheduleToChange) -> answers.Schedule:
     row = _schedule(request, pk)
     known = show_schedule(row)
     changed = schedules.set_schedule(
         actor(request),
         row.environment_id,
         cron=known["cron"] if payload.cron is None else payload.cron,
-        keep=known["keep"] if payload.keep is None else payload.keep.model_dump(),
+        keep=_kept(row) if payload.keep is None else payload.keep.model_dump(),
         is_on=known["is_on"] if payload.is_on is None else payload.is_on,
     )
     return show_schedule(changed)

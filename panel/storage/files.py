@@ -8,7 +8,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 from django.db import transaction
@@ -24,6 +24,7 @@ from panel.errors import Conflict, Invalid, NotFound
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.serving.shares import DOWNLOADS, LOOKS, Place, Shares
+from panel.storage import answers
 from panel.storage.node_files import NodeFiles
 from panel.storage.services import ready_snapshot
 from panel.tenants.selectors import refuse_suspended
@@ -34,12 +35,15 @@ MOST_UPLOAD_BYTES = 2**20
 _LONGEST = 4095
 
 
+ShownT = TypeVar("ShownT")
+
+
 @dataclass(frozen=True)
-class Asked:
+class Asked(Generic[ShownT]):
     """What a node will say, and the place that the question takes until then. Awaited, raises `NodeAway`, and
     `NotFound` where there is no such file or directory."""
 
-    result: Callable[[], Awaitable[dict[str, Any]]]
+    result: Callable[[], Awaitable[ShownT]]
     place: Place
 
 
@@ -74,12 +78,12 @@ def list_files(
     *,
     after: str = "",
     most: int = 200,
-) -> Asked:
+) -> Asked[answers.FilePage]:
     """A page of a directory: `{"items", "total", "next"}`. Who may run commands inside may look; `NotFound`,
     `Forbidden`, `TooMany` else."""
     of, raw, begin = _seen(actor, environment_id, snapshot_id), raw_path(path, path64), raw_path("", after)
 
-    async def result() -> dict[str, Any]:
+    async def result() -> answers.FilePage:
         found = await of.listed(raw, after=begin, most=most)
         return {
             "items": [_shown(one) for one in found["entries"]],
@@ -90,7 +94,7 @@ def list_files(
     return Asked(result, _place(actor, of.environment, LOOKS))
 
 
-def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+def _shown(entry: dict[str, Any]) -> answers.FileEntry:
     return {
         "name": entry["name"],
         "name64": entry["raw"],
@@ -137,7 +141,7 @@ async def _attachment(
     return made
 
 
-def put_file(actor: Actor, environment_id: UUID, path: str, path64: str, data: bytes) -> Asked:
+def put_file(actor: Actor, environment_id: UUID, path: str, path64: str, data: bytes) -> Asked[answers.PutFile]:
     """A small file with this content: `{"size", "is_new"}`. One that is there keeps owner and mode. Audited."""
     if len(data) > MOST_UPLOAD_BYTES:
         raise Invalid(
@@ -150,18 +154,19 @@ def put_file(actor: Actor, environment_id: UUID, path: str, path64: str, data: b
 
 def delete_file(
     actor: Actor, environment_id: UUID, path: str, path64: str = "", *, recursive: bool = False
-) -> Asked:
+) -> Asked[None]:
     """A file, a link or an empty directory; with `recursive` one with all that is in it. Audited."""
     of, raw = _changeable(actor, environment_id), _named(path, path64)
 
-    async def result() -> dict[str, Any]:
+    async def result() -> None:
         await of.delete(raw, recursive=recursive)
-        return {}
 
     return Asked(result, _noted(actor, of, "file_delete", raw, LOOKS))
 
 
-def put_back(actor: Actor, environment_id: UUID, snapshot_id: UUID, path: str, path64: str = "") -> Asked:
+def put_back(
+    actor: Actor, environment_id: UUID, snapshot_id: UUID, path: str, path64: str = ""
+) -> Asked[answers.PutBack]:
     """A file or directory as the snapshot has it, into the environment: `{"entries", "skipped"}`. What was
     added to a directory since stays in it. Audited."""
     of, raw = _changeable(actor, environment_id), _named(path, path64)
@@ -169,13 +174,15 @@ def put_back(actor: Actor, environment_id: UUID, snapshot_id: UUID, path: str, p
     return Asked(lambda: of.put_back(raw), _noted(actor, of, "file_put_back", raw, LOOKS))
 
 
-def changes(actor: Actor, environment_id: UUID, snapshot_id: UUID, to: str = "", *, most: int = 1000) -> Asked:
+def changes(
+    actor: Actor, environment_id: UUID, snapshot_id: UUID, to: str = "", *, most: int = 1000
+) -> Asked[answers.Changes]:
     """What is different in the snapshot `to`, or (empty) in the environment now: `{"items", "counts",
     "is_whole", "packages"}`. Who may run commands inside may look."""
     of = _seen(actor, environment_id, str(snapshot_id))
     other = _seen(actor, environment_id, to).snapshot if to else None
 
-    async def result() -> dict[str, Any]:
+    async def result() -> answers.Changes:
         found = await of.changes(other, most=most)
         return {
             "items": [_change(*one) for one in found["changes"]],
@@ -189,7 +196,7 @@ def changes(actor: Actor, environment_id: UUID, snapshot_id: UUID, to: str = "",
     return Asked(result, _place(actor, of.environment, LOOKS))
 
 
-def _change(what: str, path64: str, sort: str, before: int | None, after: int | None) -> dict[str, Any]:
+def _change(what: str, path64: str, sort: str, before: int | None, after: int | None) -> answers.Change:
     path = b64decode(path64).decode(errors="replace")
     return {
         "change": what,

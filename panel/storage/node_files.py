@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from panel.environments.models import Environment
 from panel.errors import NotFound, Refused
 from panel.nodes.agent import Agent
+from panel.storage.answers import PutBack, PutFile
 from runtime.contract import Purpose
 
 #: What is done in a container of its own, behind others.
@@ -42,12 +43,14 @@ class NodeFiles:
     async def changes(self, to: UUID | None, *, most: int) -> dict[str, Any]:
         return await self._ask("GET", "changes", {"to": str(to or ""), "most": most}, _("This snapshot"))
 
-    async def put_back(self, path: bytes) -> dict[str, Any]:
-        return await self._ask("POST", "put-back", {"path": b64encode(path)}, _("This path"), writes=True)
-
-    async def put(self, path: bytes, data: bytes) -> dict[str, Any]:
+    async def put_back(self, path: bytes) -> PutBack:
         query = {"path": b64encode(path)}
-        return await self._ask("PUT", "content", query, _("This directory"), data, writes=True)
+        return cast("PutBack", await self._ask("POST", "put-back", query, _("This path"), writes=True))
+
+    async def put(self, path: bytes, data: bytes) -> PutFile:
+        query = {"path": b64encode(path)}
+        found = await self._ask("PUT", "content", query, _("This directory"), data, writes=True)
+        return cast("PutFile", found)
 
     async def delete(self, path: bytes, *, recursive: bool) -> None:
         query = {"path": b64encode(path), "recursive": int(recursive)}

@@ -13,6 +13,7 @@ from panel.quotas.services import check
 from panel.quotas.simulate import Simulation
 from panel.quotas.sums import promised
 from panel.quotas.units import amounts_of, shown, shown_or_none, stored_or_none
+from panel.tenancy.answers import QuotaPreview
 from panel.tenancy.usage import used_by
 from panel.tenants.models import Tenant
 
@@ -20,7 +21,7 @@ from panel.tenants.models import Tenant
 _MOST_NAMED = 100
 
 
-def preview_limits(tenant: Tenant, limits: Mapping[str, float | None]) -> dict[str, Any]:
+def preview_limits(tenant: Tenant, limits: Mapping[str, float | None]) -> QuotaPreview:
     """`{"is_allowed", "refusal", "resources", "environments", "tenants", "sentences"}`; nothing is changed.
 
     `environments`: those that would not fit into the new limits, the newest first, since the oldest

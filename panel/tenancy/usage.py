@@ -1,6 +1,6 @@
 """What tenants really use, by the newest reports of the nodes; all tenants below included."""
 
-from typing import Any
+from typing import cast
 
 from django.db.models import Count, IntegerField, Sum
 from django.db.models.fields.json import KT
@@ -10,6 +10,7 @@ from panel.environments.models import Environment, Environments, EnvironmentUsag
 from panel.networks.models import Address, PortForward
 from panel.quotas import selectors as quotas
 from panel.quotas.models import Resource
+from panel.tenancy import answers
 from panel.tenants.models import Tenant
 
 _MIB = 2**20
@@ -39,9 +40,9 @@ def used_by(tenant: Tenant) -> dict[str, float]:
     }
 
 
-def usage_of(tenant: Tenant) -> dict[str, dict[str, Any]]:
+def usage_of(tenant: Tenant) -> dict[str, answers.ResourceUsage]:
     """Per resource limit, soft, reserved, used, highest, highest_used, hits and what belongs to them."""
-    return quotas.usage_of(tenant, used_by(tenant))
+    return cast("dict[str, answers.ResourceUsage]", quotas.usage_of(tenant, used_by(tenant)))
 
 
 def living_by_node(tenant: Tenant) -> dict[str, int]:
@@ -61,12 +62,12 @@ def takers(tenant: Tenant) -> Environments:
     )
 
 
-def show_taker(row: Environment) -> dict[str, Any]:
+def show_taker(row: Environment) -> answers.Taker:
     """As beancounters of one environment: what is held, the most ever held, the limit, and the hits."""
     usage = getattr(row, "usage", None)
     limits = row.contract_limits()
 
-    def one(limit: float, used: float, **more: float) -> dict[str, float]:
+    def one(limit: float, used: float, **more: float) -> dict[str, float | None]:
         return {"limit": limit, "used": used, **more}
 
     held = usage or EnvironmentUsage()

@@ -1,6 +1,5 @@
 """Reads of tenants."""
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import UUIDField
@@ -9,6 +8,7 @@ from django.utils.translation import gettext as _
 from panel.errors import NotFound, Suspended
 from panel.prepared import Given, Prepared
 from panel.rights.actor import Actor
+from panel.tenants import answers
 from panel.tenants.models import Tenant, TenantState
 
 _LOCKED = Prepared(lambda: Tenant.objects.select_for_update(no_key=True).filter(pk=Given("pk", UUIDField())))
@@ -26,7 +26,7 @@ def tenant_of(actor: Actor, text: str) -> Tenant:
     return found
 
 
-def show(row: Tenant) -> dict[str, Any]:
+def show(row: Tenant) -> answers.Tenant:
     return {
         "id": str(row.pk),
         "name": row.name,

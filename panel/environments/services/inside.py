@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction
@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
 from panel.environments import credentials, placement
+from panel.environments.answers import Executed
 from panel.environments.features import FEATURES
 from panel.environments.inputs import check_reference
 from panel.environments.models import Environment
@@ -32,7 +33,7 @@ from runtime.contract import DesiredState, Kind
 class Running:
     """A command that was let in: what it will have said, and its place among those that run."""
 
-    result: Callable[[], Awaitable[dict[str, Any]]]
+    result: Callable[[], Awaitable[Executed]]
     place: Place
 
 
@@ -138,8 +139,8 @@ def execute(
         place.give_back()
         raise
 
-    async def result() -> dict[str, Any]:
-        return await agent.execute(
+    async def result() -> Executed:
+        found = await agent.execute(
             environment.pk,
             list(command),
             user=actor.name,
@@ -148,5 +149,6 @@ def execute(
             stdin=stdin,
             encoding=encoding,
         )
+        return cast("Executed", found)
 
     return Running(result, place)

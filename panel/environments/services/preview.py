@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from panel.environments.answers import EnvironmentPreview
 from panel.environments.models import Environment
 from panel.environments.options import OPTIONS, Acts
 from panel.environments.services.change import lay_over, left_plan, needed
@@ -36,7 +37,7 @@ class Preview:
     """What the quota would have left, by resource; null: no limit. As it is now where the change is refused."""
     refusal: Refused | None
 
-    def show(self) -> dict[str, Any]:
+    def show(self) -> EnvironmentPreview:
         """As the API has it."""
         why = self.refusal
         return {

@@ -1,15 +1,7 @@
-"""What requests hold, for the OpenAPI document: an example of each, and the fields of what is a plain object in
-the handlers, since the contract checks it."""
+"""An example of each request, for the OpenAPI document."""
 
-from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
-
-from pydantic import BaseModel
-
-from panel.environments.document import Intent
-from panel.plans.terms import Allowances, Choices
-from runtime.contract import Device, Limits
 
 _LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096}
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEVGtcjpm7JpkmpEDzEpMCcYyBGnXMFNXfMbqXgvKAZX me@laptop"
@@ -94,61 +86,11 @@ EXAMPLES: dict[str, Any] = {
 }
 
 
-def _parts() -> Iterator[tuple[str, type[BaseModel]]]:
-    """Options of an environment that have fields of their own."""
-    for name, field in Intent.model_fields.items():
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield name, field.annotation
-
-
-#: Fields that are plain objects in the handlers: by schema and name, the model that checks them, and whether a
-#: part of it is enough.
-_FIELDS: dict[tuple[str, str], tuple[type[BaseModel], bool]] = {
-    ("NewEnvironment", "limits"): (Limits, False),
-    **{("NewEnvironment", name): (model, True) for name, model in _parts() if model is not Limits},
-    **{("EnvironmentToChange", name): (model, True) for name, model in _parts()},
-    ("Clone", "limits"): (Limits, False),
-    ("NewPlan", "limits"): (Limits, False),
-    ("NewPlan", "allowances"): (Allowances, True),
-    ("NewPlan", "choices"): (Choices, True),
-    ("ChangedPlan", "limits"): (Limits, True),
-    ("ChangedPlan", "allowances"): (Allowances, True),
-    ("ChangedPlan", "choices"): (Choices, True),
-}
-
-
-def describe_bodies(document: dict[str, Any]) -> None:
-    """Puts the examples and fields into an OpenAPI document."""
-    schemas = document["components"]["schemas"]
-    for (schema, field), (model, in_part) in _FIELDS.items():
-        name = f"{model.__name__}{'InPart' if in_part else 'ToSet'}"
-        if name not in schemas:
-            made = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(made.pop("$defs", {}))
-            if in_part:
-                made.pop("required", None)
-            schemas[name] = made
-        properties = schemas[schema]["properties"]
-        properties[field] = _reference(properties[field], name)
-    for schema in ("NewEnvironment", "EnvironmentToChange"):
-        _devices(schemas[schema]["properties"]["devices"])
+def show_examples(document: dict[str, Any]) -> None:
+    """Puts them into an OpenAPI document."""
     for path in document["paths"].values():
         for operation in path.values():
             example = EXAMPLES.get(operation.get("operationId", ""))
             for kind in operation.get("requestBody", {}).get("content", {}).values():
                 if example is not None:
                     kind["example"] = example
-
-
-def _reference(known: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """To the schema, or null where that could be sent before."""
-    reference = {"$ref": f"#/components/schemas/{name}"}
-    may_be_null = any(one.get("type") == "null" for one in known.get("anyOf", []))
-    either = [reference, {"type": "null"}] if may_be_null else [reference]
-    return {"title": known.get("title", name), "anyOf": either}
-
-
-def _devices(field: dict[str, Any]) -> None:
-    for one in (field, *field.get("anyOf", [])):
-        if one.get("type") == "array":
-            one["items"] = {"type": "string", "enum": [device.value for device in Device]}

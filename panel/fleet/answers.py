@@ -1,0 +1,76 @@
+"""What the API answers about nodes."""
+
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from panel.http.answers import Id, Json, Moment
+
+
+class NodeAmounts(TypedDict):
+    cpu: float
+    memory_mb: float
+    disk_mb: float
+
+
+class Overcommit(TypedDict):
+    """How many times what it has a node may promise; null: no bound."""
+
+    cpu: float | None
+    memory_mb: float | None
+    disk_mb: float | None
+
+
+class Node(TypedDict):
+    id: Id
+    name: str
+    state: str
+    online: bool
+    last_seen_at: Moment | None
+    facts: Annotated[Json, Field(description="As the node says them: cpus, memory_bytes, kinds, devices, …")]
+    leaks: int
+    environments: int
+    reserved: NodeAmounts
+    overcommit: Overcommit
+    public_address: Annotated[
+        str, Field(description="Under which people reach its port forwards; empty: nobody has said.")
+    ]
+    version: Annotated[
+        int, Field(description="Counts up with every change of state and overcommit; for If-Match.")
+    ]
+
+
+class Leak(TypedDict):
+    resource: str
+    what: str
+    environment_id: Id | None
+
+
+class OddEnvironment(TypedDict):
+    environment_id: Id
+    name: str
+
+
+class LackingEnvironment(OddEnvironment):
+    why: str
+
+
+class LateEnvironment(LackingEnvironment):
+    generation: int
+    observed_generation: int
+
+
+class NodeLeaks(TypedDict):
+    at: Annotated[str, Field(description="When the node looked; empty: it hasn't yet.")]
+    leaks: Annotated[list[Leak], Field(description="With the node's mark, and of no wanted environment.")]
+    lacking: Annotated[
+        list[LackingEnvironment], Field(description="Not as wanted; the node mends these by itself.")
+    ]
+    unknown: Annotated[list[Id], Field(description="Environments that the node has and the panel doesn't.")]
+    lost: Annotated[
+        list[OddEnvironment], Field(description="Environments that the panel has there and the node doesn't.")
+    ]
+    behind: Annotated[
+        list[LateEnvironment], Field(description="Whose newest intent isn't brought about for a minute.")
+    ]
