@@ -12,11 +12,7 @@ doubled, late or out of order changes nothing (security-settings 4.8).
 
 import argparse
 import os
-import threading
 import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +43,7 @@ from runtime.contract import (
 from runtime.contract.transport import CONNECT_S, TakeBack, transport_options
 from runtime.jobs.in_hand import InHand
 from runtime.node import DEFAULT_HOME, Node
+from runtime.places import Places
 from runtime.prepare import enter
 
 log = structlog.get_logger()
@@ -180,32 +177,8 @@ def apply(document: dict[str, Any]) -> None:
         log.warning("left to the panel, which sends it again", environment=str(spec.id))
 
 
-class SlowPlaces:
-    """How many of the slow worker's threads each tenant holds. Never more than are still free: whoever has a
-    hundred environments that won't shut down holds up nobody else's."""
-
-    def __init__(self, places: int = SLOW_THREADS, of_tenant: int = SLOW_OF_TENANT):
-        self._places, self._of_tenant = places, of_tenant
-        self._taken: Counter[UUID] = Counter()
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def place(self, tenant_id: UUID) -> Iterator[bool]:
-        """While it lasts, one place; False when the tenant has its share already."""
-        with self._lock:
-            free = self._places - self._taken.total()
-            is_ours = self._taken[tenant_id] < min(self._of_tenant, free)
-            self._taken[tenant_id] += is_ours
-        try:
-            yield is_ours
-        finally:
-            with self._lock:
-                self._taken[tenant_id] -= is_ours
-                if not self._taken[tenant_id]:
-                    del self._taken[tenant_id]
-
-
-SLOW = SlowPlaces()
+#: Threads of the slow worker.
+SLOW = Places(SLOW_THREADS, SLOW_OF_TENANT)
 IN_HAND = InHand()
 
 

@@ -3,13 +3,13 @@
 from contextlib import ExitStack
 from uuid import UUID
 
-from runtime.worker import SlowPlaces
+from runtime.places import Places
 
 OURS, OTHERS = UUID(int=1), UUID(int=2)
 
 
 def test_a_tenant_with_hundreds_leaves_places_for_others() -> None:
-    slow = SlowPlaces(places=16, of_tenant=6)
+    slow = Places(places=16, of_tenant=6)
     with ExitStack() as stack:
         got = [stack.enter_context(slow.place(OURS)) for _ in range(40)]
         assert got == [True] * 6 + [False] * 34
@@ -18,7 +18,7 @@ def test_a_tenant_with_hundreds_leaves_places_for_others() -> None:
 
 
 def test_the_last_places_are_for_those_who_have_none() -> None:
-    slow = SlowPlaces(places=16, of_tenant=100)
+    slow = Places(places=16, of_tenant=100)
     with ExitStack() as stack:
         got = [sum(stack.enter_context(slow.place(UUID(int=tenant))) for _ in range(40)) for tenant in range(4)]
         assert got == [8, 4, 2, 1]

@@ -6,6 +6,8 @@ It waits for somebody else's registry, so it is done where nobody waits behind i
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 from runtime.contract import (
@@ -28,9 +30,12 @@ from runtime.images.patience import Patience
 from runtime.jobs.process import NotYet, do_apart
 from runtime.jobs.records import JobRecords
 from runtime.node import Node
+from runtime.places import Places
 
 #: Of an image's tree, whatever the tenant may have.
 MOST_BYTES = 16 * 2**30
+#: At once: each is one container after another, of 512 MiB at most, which nobody is charged for.
+FETCHES = Places(places=12, of_tenant=3)
 PROGRAMS = ("skopeo", "umoci", "catatonit")
 _LOOK_S, _TURN_S = 0.2, 0.5
 
@@ -70,19 +75,37 @@ def fetch(node: Node, spec: EnvironmentSpec, patience: Patience) -> Said:
         if patience.interrupted():
             raise Superseded(changes.superseded())
 
-    patience.tell(apps.asking(registry.reference.host))
-    found = registry.resolve(watch)
-    key = key_of(registry.reference.name, found.manifest)
-    known = library.show(key, found.digest, spec.tenant_id)
-    said = apps.already_here(found.digest)
-    if known is None:
-        _Pull(node, spec, found, key, patience).until(until)
+    with _place(spec, patience, until):
+        patience.tell(apps.asking(registry.reference.host))
+        found = registry.resolve(watch)
+        key = key_of(registry.reference.name, found.manifest)
         known = library.show(key, found.digest, spec.tenant_id)
+        said = apps.already_here(found.digest)
         if known is None:
-            raise RuntimeFault(apps.image_gone(), code="image_missing")
-        said = apps.fetched(found.digest, found.packed_bytes // MIB)
-    library.choose(spec, known, found.digest)
-    return said
+            _Pull(node, spec, found, key, patience).until(until)
+            known = library.show(key, found.digest, spec.tenant_id)
+            if known is None:
+                raise RuntimeFault(apps.image_gone(), code="image_missing")
+            said = apps.fetched(found.digest, found.packed_bytes // MIB)
+        library.choose(spec, known, found.digest)
+        return said
+
+
+@contextmanager
+def _place(spec: EnvironmentSpec, patience: Patience, until: float) -> Iterator[None]:
+    """Waits for its turn. Raises `Superseded` when it is interrupted, or no time is left."""
+    is_told = False
+    while True:
+        with FETCHES.place(spec.tenant_id) as is_ours:
+            if is_ours:
+                yield
+                return
+        if not is_told:
+            patience.tell(apps.waiting_for_others())
+            is_told = True
+        if patience.interrupted() or time.monotonic() > until:
+            raise Superseded(changes.superseded())
+        time.sleep(_TURN_S)
 
 
 class _Pull:
