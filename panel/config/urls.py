@@ -16,6 +16,7 @@ _PAGES = [
     "panel.offers",
     "panel.fleet",
     "panel.images",
+    "panel.registries",
     "panel.networks",
     "panel.metering",
     "panel.storage",

@@ -176,6 +176,7 @@ def _pages(shell: Shell, text: str) -> list[Item]:
         (_("Environments"), "environments", "server-2", True),
         (_("Operations"), "operations", "activity", True),
         (_("Images"), "images", "package", True),
+        (_("Registries"), "registries", "stack-2", True),
         (_("Addresses"), "addresses", "network", True),
         (_("Tenants and quotas"), "tenants", "building", True),
         (_("API tokens"), "tokens", "key", True),
