@@ -111,7 +111,7 @@ def decide_restart(
 
 
 def _cause(spec: EnvironmentSpec, exit_code: int | None, *, out_of_memory: bool) -> tuple[str, Said]:
-    if spec.app is not None and exit_code is not None and not out_of_memory:
+    if spec.runs_app and exit_code is not None and not out_of_memory:
         if exit_code == 0:
             return "app_done", apps.done()
         return "app_ended", apps.ended_by(exit_code - 128) if exit_code > 128 else apps.ended(exit_code)

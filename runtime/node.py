@@ -256,6 +256,10 @@ class Node:
         """Where the id-mapped view of the root volume is mounted, in the node's mount namespace."""
         return self.mounts / "roots" / str(environment_id)
 
+    def disk_point(self, environment_id: UUID) -> Path:
+        """As `mount_point`, beside the rescue system that an environment is started with."""
+        return self.mounts / "disks" / str(environment_id)
+
     def user_namespace(self, environment_id: UUID) -> Path:
         """Pin of the VE's user namespace, in the node's mount namespace."""
         return self.mounts / "users" / str(environment_id)

@@ -132,7 +132,7 @@ def _directories(node: Node) -> None:
     for name in ("ns", "store", "environments", "slots", "tombstones", "images"):
         (node.root / name).mkdir(mode=0o700, exist_ok=True)
     node.run.mkdir(mode=0o755, exist_ok=True)
-    pins = (node.mounts / name for name in ("roots", "users", "networks", "times"))
+    pins = (node.mounts / name for name in ("roots", "disks", "users", "networks", "times"))
     for path in (node.mounts, *pins, node.devices, node.views, node.lxcfs, node.temporary):
         path.mkdir(mode=0o711, exist_ok=True)
         if path not in (node.lxcfs, node.devices, node.views):  # what is mounted there has a mode of its own

@@ -82,6 +82,10 @@ class Undelete(Input):
     name: str = Field(default="", description="Another one, where somebody has its own by now.")
 
 
+class ToRescue(Input):
+    network: bool = Field(default=True, description="Off: nothing goes in or out on its addresses meanwhile.")
+
+
 class Exec(Input):
     command: list[str] = Field(min_length=1, max_length=1000)
     timeout_s: float = Field(default=60, gt=0, le=600)
@@ -203,6 +207,19 @@ def pause(request: HttpRequest, pk: str) -> Status[answers.Accepted]:
 @router.post("/{pk}/resume", response={202: answers.Accepted}, operation_id="environments_resume")
 def resume(request: HttpRequest, pk: str) -> Status[answers.Accepted]:
     return accepted(request, services.resume(actor(request), uuid_of(pk, WHAT)))
+
+
+@router.post("/{pk}/rescue", response={202: answers.Accepted}, operation_id="environments_rescue")
+def rescue(request: HttpRequest, pk: str, payload: ToRescue | None = None) -> Status[answers.Accepted]:
+    """Starts it, anew where it runs, with a small system of the node's in memory: its disk is at /mnt."""
+    values = (payload or ToRescue()).model_dump()
+    return accepted(request, services.rescue(actor(request), uuid_of(pk, WHAT), **values))
+
+
+@router.delete("/{pk}/rescue", response={202: answers.Accepted}, operation_id="environments_leave_rescue")
+def leave_rescue(request: HttpRequest, pk: str) -> Status[answers.Accepted]:
+    """Back to its own system: at once where it runs, at the next start where it doesn't."""
+    return accepted(request, services.leave_rescue(actor(request), uuid_of(pk, WHAT)))
 
 
 @router.post("/{pk}/reinstall", response={202: answers.Accepted}, operation_id="environments_reinstall")

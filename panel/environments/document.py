@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runtime.contract import AppRun, Device, Limits, RestartPolicy, SecurityProfile
+from runtime.contract import AppRun, Device, Limits, Rescue, RestartPolicy, SecurityProfile
 from runtime.contract.base import Message
 from runtime.contract.environment import Boot
 
@@ -34,6 +34,8 @@ class Intent(Message):
     devices: tuple[Device, ...] = ()
     restart: RestartPolicy = RestartPolicy()
     boot: Boot = Boot()
+    rescue: Rescue = Rescue.OFF
+    """Whether it is started with a small system of the node's, its disk at /mnt, in place of its own."""
     app: AppRun | None = None
     """Of kind `app`: how it is run. Its image is a column."""
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0

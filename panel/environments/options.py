@@ -22,7 +22,7 @@ from panel.http.inputs import CheckedAs, in_part
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from runtime.contract import AppRun, Device, Limits, RestartPolicy, SecurityProfile
+from runtime.contract import AppRun, Device, Limits, Rescue, RestartPolicy, SecurityProfile
 from runtime.contract.environment import Boot
 
 
@@ -108,6 +108,12 @@ def _lay_app(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any])
     return parse(AppRun, {**(old or {}), **given}, "app").model_dump(mode="json")
 
 
+def _lay_rescue(_actor: Actor, _tenant: Tenant, _old: Any, given: str) -> str:
+    if given not in set(Rescue):
+        raise Invalid(_("rescue is one of %(words)s.") % {"words": ", ".join(Rescue)}, field="rescue")
+    return str(given)
+
+
 def _lay_stop_timeout(_actor: Actor, _tenant: Tenant, _old: Any, given: float) -> float:
     if not 0 <= given <= 600:
         raise Invalid(_("stop_timeout_s is 0 to 600 seconds."), field="stop_timeout_s")
@@ -154,6 +160,7 @@ OPTIONS: dict[str, Option] = {
     "security": Option(_CHANGE, Acts.AT_START, _lay_security),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app),
+    "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, _lay_rescue),
     "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart")),
     "boot": Option(
         _CHANGE,
@@ -206,6 +213,16 @@ def at_start(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of a document what acts at the next start."""
     known = whole(document)
     return {name: known.get(name) for name, option in OPTIONS.items() if option.acts is Acts.AT_START}
+
+
+def by_restart(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a document what one that runs is started anew for. How an app is asked how it is acts at once, and so
+    do secrets where there are some."""
+    known = whole(document)
+    if known.get("app"):
+        app = {name: value for name, value in known["app"].items() if name != "health"}
+        known["app"] = {**app, "secrets": bool(app.get("secrets"))}
+    return {name: known.get(name) for name, option in OPTIONS.items() if option.acts is Acts.BY_RESTART}
 
 
 def asked_types() -> dict[str, Any]:

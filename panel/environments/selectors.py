@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from panel.audit.models import AuditRecord
 from panel.environments import answers
 from panel.environments.models import Environment, Environments, EnvironmentTag
+from panel.environments.options import whole
 from panel.environments.search import matching
 from panel.environments.states import State
 from panel.errors import Invalid, NotFound
@@ -143,7 +144,7 @@ def show(
         "kernel": row.kernel,
         "image": row.image,
         "tags": [tag.name for tag in row.tags.all()] if tags is None else list(tags),
-        **cast("answers.Options", row.intent),
+        **cast("answers.Options", whole(row.intent)),
         **shown_app(row),
         "plan": row.plan_version.plan.slug if row.plan_version is not None else None,
         "plan_version": row.plan_version.number if row.plan_version is not None else None,

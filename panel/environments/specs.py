@@ -1,6 +1,7 @@
 """From a row to the contract's spec."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from panel.environments.document import Intent
 from panel.environments.features import FEATURES, Parts, merged
@@ -22,6 +23,7 @@ from runtime.contract import (
     Limits,
     LockedSecrets,
     Network,
+    Rescue,
     Suspension,
     TenantEnvelope,
 )
@@ -66,7 +68,7 @@ def spec_of(
         slot=environment.slot or 0,
         limits=limits_of(environment, wanted.limits),
         envelope=envelope,
-        network=Network.model_validate(of_features.pop("network")),
+        network=_network_of(wanted, of_features.pop("network")),
         credentials=Credentials(
             revision=environment.credentials_revision,
             ssh_keys=tuple(environment.ssh_keys),
@@ -81,6 +83,11 @@ def spec_of(
         **{name: getattr(wanted, name) for name in _SENT},
         **of_features,
     )
+
+
+def _network_of(wanted: Intent, known: Mapping[str, Any]) -> Network:
+    is_closed = known.get("closed", False) or wanted.rescue is Rescue.OFFLINE
+    return Network.model_validate({**known, "closed": is_closed})
 
 
 def _app_of(environment: Environment, wanted: Intent) -> AppOptions | None:

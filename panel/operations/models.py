@@ -58,6 +58,8 @@ class OperationKind(models.TextChoices):
     RESTART = "restart", _("restart")
     PAUSE = "pause", _("pause")
     RESUME = "resume", _("resume")
+    RESCUE = "rescue", _("start the rescue system")
+    LEAVE_RESCUE = "leave_rescue", _("leave the rescue system")
     REINSTALL = "reinstall", _("reinstall")
     CREDENTIALS = "credentials", _("change credentials")
     FORWARDS = "forwards", _("change port forwards")
@@ -82,6 +84,8 @@ CANCELLABLE = frozenset(
         OperationKind.RESTART,
         OperationKind.PAUSE,
         OperationKind.RESUME,
+        OperationKind.RESCUE,
+        OperationKind.LEAVE_RESCUE,
         OperationKind.BUILD,
     }
 )

@@ -158,6 +158,15 @@ class RestartPolicy(Message):
     """The delay doubles from first to max, and starts over after ten minutes of running."""
 
 
+class Rescue(StrEnum):
+    """What it is started with: its own root, or a small system of the node's, with its disk at /mnt."""
+
+    OFF = "off"
+    ONLINE = "online"
+    OFFLINE = "offline"
+    """As `online`, and nothing goes in or out on its addresses."""
+
+
 class Boot(Message):
     """When its turn is, at a start of its node."""
 
@@ -212,6 +221,8 @@ class EnvironmentSpec(Message):
     """Given at the next start."""
     restart: RestartPolicy = RestartPolicy()
     boot: Boot = Boot()
+    rescue: Rescue = Rescue.OFF
+    """Followed at the next start."""
     boots: Annotated[int, Field(ge=0)] = 0
     """Counts asked-for restarts: a higher number than the node last booted means stop, then start."""
     installs: Annotated[int, Field(ge=0)] = 0
@@ -229,6 +240,11 @@ class EnvironmentSpec(Message):
     """The whole apply ends as failed after this time."""
     operation_id: UUID | None = None
     app: AppOptions | None = None
+
+    @property
+    def runs_app(self) -> bool:
+        """Whether its first process is one application, and no system, neither its own nor one to repair it."""
+        return self.app is not None and self.rescue is Rescue.OFF
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from runtime.contract import ImageSource, ImageSpec
@@ -31,6 +32,7 @@ _FILES = {
     ),
 }
 _EXECUTABLE = ("etc/init.d/rcS",)
+_PROGRAM = Path("/bin/busybox")
 
 
 class Busybox(Source):
@@ -40,27 +42,34 @@ class Busybox(Source):
         return f"{_DIRECTORIES} {_FILES} {_EXECUTABLE}"
 
     def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> Said:
-        program = Path("/bin/busybox")
-        if not program.exists():
-            raise HostLacks(
-                refusals.not_installed("busybox"), next_step=advice.install("apt install busybox-static")
-            )
-        progress(0.1, images.directories())
-        for name in _DIRECTORIES.split():
-            (tree / name).mkdir(parents=True, exist_ok=True)
-        (tree / "tmp").chmod(0o1777)
-        (tree / "root").chmod(0o700)
-        shutil.copy(program, tree / "bin" / "busybox")
-        (tree / "bin" / "busybox").chmod(0o755)
-        progress(0.4, images.programs())
-        for name in run([program, "--list-full"], timeout_s=20).stdout.decode().split():
-            target = tree / name
-            if not os.path.lexists(target):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to("/bin/busybox")
-        progress(0.8, images.files())
-        for name, text in _FILES.items():
-            (tree / name).write_text(text)
-            (tree / name).chmod(0o755 if name in _EXECUTABLE else 0o644)
-        (tree / "etc" / "shadow").chmod(0o640)
+        furnish(tree, {}, progress)
         return NOTHING
+
+
+def furnish(tree: Path, files: Mapping[str, str], progress: Progress = lambda _done, _what: None) -> None:
+    """The system in an empty directory, with `files` beside its own, or in their place, by their paths.
+
+    Raises `HostLacks` where there is no busybox.
+    """
+    if not _PROGRAM.exists():
+        raise HostLacks(
+            refusals.not_installed("busybox"), next_step=advice.install("apt install busybox-static")
+        )
+    progress(0.1, images.directories())
+    for name in _DIRECTORIES.split():
+        (tree / name).mkdir(parents=True, exist_ok=True)
+    (tree / "tmp").chmod(0o1777)
+    (tree / "root").chmod(0o700)
+    shutil.copy(_PROGRAM, tree / "bin" / "busybox")
+    (tree / "bin" / "busybox").chmod(0o755)
+    progress(0.4, images.programs())
+    for name in run([_PROGRAM, "--list-full"], timeout_s=20).stdout.decode().split():
+        target = tree / name
+        if not os.path.lexists(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to("/bin/busybox")
+    progress(0.8, images.files())
+    for name, text in {**_FILES, **files}.items():
+        (tree / name).write_text(text)
+        (tree / name).chmod(0o755 if name in _EXECUTABLE else 0o644)
+    (tree / "etc" / "shadow").chmod(0o640)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
-from runtime.contract import EnvironmentSpec
+from runtime.contract import EnvironmentSpec, Rescue
 from runtime.contract import Kind as KindName
 from runtime.contract.words import refusals
 from runtime.errors import HostLacks
 from runtime.kinds.app import App
 from runtime.kinds.base import Kind
+from runtime.kinds.rescue import rescue_config
 from runtime.kinds.system import System
 from runtime.node import Node
 from runtime.resources.base import Resource
@@ -57,6 +58,8 @@ class Toolbox:
         self._made: dict[type[Resource], Resource] = {}
 
     def _config(self, spec: EnvironmentSpec) -> dict[str, Any]:
+        if spec.rescue is not Rescue.OFF:
+            return rescue_config(self.node, spec)
         return self.kind(spec.kind).config(self.node, spec)
 
     def kind(self, name: KindName) -> Kind:

@@ -32,6 +32,8 @@ class AppFiles(Resource):
         }
 
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
+        if not spec.runs_app:
+            return None  # somebody repairs it: it is told at its next start
         written = False
         with SafeTree.open(self.node.root_volume(spec.id)) as tree:
             if not tree.is_directory("/etc"):

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from runtime.contract import EnvironmentSpec
+from runtime.contract import EnvironmentSpec, Rescue
 from runtime.contract.said import Said
 from runtime.contract.words import steps
 from runtime.errors import RuntimeFault
@@ -53,6 +53,8 @@ class GuestFiles(Sandboxed):
         os.setxattr(self.node.root_volume(environment_id), NOTE, json.dumps(note).encode())
 
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
+        if spec.rescue is not Rescue.OFF:
+            return None  # somebody repairs it: it is told at its next start
         wanted, written = self._wanted(spec), self._written(spec.id)
         before = written.pop("before", None)
         if wanted == written:

@@ -6,7 +6,7 @@ from panel.environments.services.delete import delete_environment, end_trashed, 
 from panel.environments.services.inside import execute, reinstall, set_credentials
 from panel.environments.services.intent import Changed, advance, locked, resend, restore_intent
 from panel.environments.services.operations import cancel_operation, retry_operation
-from panel.environments.services.power import POWER, pause, restart, resume, start, stop
+from panel.environments.services.power import POWER, leave_rescue, pause, rescue, restart, resume, start, stop
 from panel.environments.services.preview import Preview, preview_change
 from panel.environments.services.tags import tag_environment
 
@@ -20,10 +20,12 @@ __all__ = [
     "delete_environment",
     "end_trashed",
     "execute",
+    "leave_rescue",
     "locked",
     "pause",
     "preview_change",
     "reinstall",
+    "rescue",
     "resend",
     "restart",
     "restore_intent",

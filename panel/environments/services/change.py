@@ -13,7 +13,7 @@ from panel.contract_input import parse_limits
 from panel.environments import inputs, secret_values
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
-from panel.environments.options import OPTIONS, laid_over
+from panel.environments.options import OPTIONS, by_restart, laid_over
 from panel.environments.services.checks import (
     check_devices,
     check_text,
@@ -112,12 +112,12 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     if row.kind != Kind.APP:
         inputs.refuse_app(changes)
     changes = secret_values.take(row, changes)
-    had, ran = row.wanted.devices, started_with(row.intent)
+    had, started_with = row.wanted.devices, by_restart(row.intent)
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
     _resize_by(actor, row, changes)
     if row.wanted.devices != had:
         _give_devices(actor, row, had)
-    if started_with(row.intent) != ran and row.desired_state != DesiredState.STOPPED:
+    if by_restart(row.intent) != started_with and row.desired_state != DesiredState.STOPPED:
         actor.require(Permission.ENVIRONMENT_POWER, row)
         row.boots += 1
     if "ssh_keys" in changes and (keys := check_ssh_keys(changes["ssh_keys"] or [])) != row.ssh_keys:
@@ -126,16 +126,9 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     return {key: value for key, value in changes.items() if key != "ssh_keys"}
 
 
-def started_with(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an app what its first process is made from: a change of it starts it anew. How it is asked how it is
-    acts at once, and so do secrets where there are some."""
-    app = dict(document.get("app") or {})
-    app.pop("health", None)
-    return {**app, "secrets": bool(app.get("secrets"))}
-
-
 def _give_devices(actor: Actor, row: Environment, had: Sequence[str]) -> None:
-    """What it has, it has from its start on: it begins anew, so that what is taken away is gone as well."""
+    """Raises a `Refused` for what its plan or its node hasn't. What it has, it has from its start on: it begins
+    anew, so that what is taken away is gone as well."""
     check_devices(actor, row, had)
     lacking = sorted(set(row.wanted.devices) - set(row.node.facts.get("devices", ())))
     if lacking:
@@ -144,9 +137,6 @@ def _give_devices(actor: Actor, row: Environment, had: Sequence[str]) -> None:
             code="device_unavailable",
             field="devices",
         )
-    if row.desired_state != DesiredState.STOPPED:
-        actor.require(Permission.ENVIRONMENT_POWER, row)
-        row.boots += 1
 
 
 def _resize_by(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> None:

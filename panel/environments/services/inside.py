@@ -26,7 +26,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.serving.shares import EXECS, Place
 from panel.tenants.selectors import refuse_suspended
-from runtime.contract import DesiredState, Kind
+from runtime.contract import DesiredState, Kind, Rescue
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def reinstall(
                 )
             check_choices(row.plan_version, kind=row.kind, kernel=row.kernel, image=image)
             row.image = image
+        row.intent = {**row.intent, "rescue": Rescue.OFF.value}
         row.installs += 1
         row.keep_old_root = keep_old
         row.desired_state = DesiredState.RUNNING

@@ -93,7 +93,7 @@ class New:
 
 
 #: Changes that make it run.
-_STARTING = (OperationKind.START, OperationKind.RESTART, OperationKind.RESUME)
+_STARTING = (OperationKind.START, OperationKind.RESTART, OperationKind.RESUME, OperationKind.RESCUE)
 #: Changes that what is being deleted, or whose tenant is suspended, may see.
 _ENDING = (OperationKind.DELETE, OperationKind.TRASH)
 #: Changes that one in the trash may see.

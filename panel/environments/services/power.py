@@ -12,7 +12,7 @@ from panel.errors import Conflict, Invalid
 from panel.operations.models import OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from runtime.contract import DesiredState
+from runtime.contract import DesiredState, Rescue
 
 
 def start(actor: Actor, environment_id: UUID) -> Changed:
@@ -70,6 +70,39 @@ def resume(actor: Actor, environment_id: UUID) -> Changed:
     return change(actor, environment_id, Permission.ENVIRONMENT_POWER, OperationKind.RESUME, mutate)
 
 
+def rescue(actor: Actor, environment_id: UUID, *, network: bool = True) -> Changed:
+    """Start it, anew where it runs, with the rescue system: its disk is at /mnt. Without `network` nothing goes
+    in or out on its addresses meanwhile."""
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        actor.require(Permission.ENVIRONMENT_POWER, row)
+        wanted = Rescue.ONLINE if network else Rescue.OFFLINE
+        if row.wanted.rescue is wanted and row.desired_state == DesiredState.RUNNING:
+            raise Conflict(_("It has been started with the rescue system already."), code="in_rescue")
+        row.intent = {**row.intent, "rescue": wanted.value}
+        row.desired_state = DesiredState.RUNNING
+        row.boots += 1
+        return {"network": network}
+
+    return change(actor, environment_id, Permission.ENVIRONMENT_EXEC, OperationKind.RESCUE, mutate)
+
+
+def leave_rescue(actor: Actor, environment_id: UUID) -> Changed:
+    """Back to its own system: at once where it runs, at the next start where it doesn't."""
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        actor.require(Permission.ENVIRONMENT_POWER, row)
+        if row.wanted.rescue is Rescue.OFF:
+            raise Conflict(_("It isn't in the rescue system."), code="not_in_rescue")
+        row.intent = {**row.intent, "rescue": Rescue.OFF.value}
+        if row.desired_state != DesiredState.STOPPED:
+            row.desired_state = DesiredState.RUNNING
+            row.boots += 1
+        return {}
+
+    return change(actor, environment_id, Permission.ENVIRONMENT_EXEC, OperationKind.LEAVE_RESCUE, mutate)
+
+
 #: By the name that a page's button sends.
 POWER: dict[str, Callable[[Actor, UUID], Changed]] = {
     "start": start,
@@ -77,4 +110,6 @@ POWER: dict[str, Callable[[Actor, UUID], Changed]] = {
     "restart": restart,
     "pause": pause,
     "resume": resume,
+    "rescue": rescue,
+    "leave-rescue": leave_rescue,
 }

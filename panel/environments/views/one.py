@@ -21,7 +21,7 @@ from panel.errors import Invalid
 from panel.operations.models import Operation, Operations
 from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, back, page, signed_in
-from runtime.contract import DesiredState
+from runtime.contract import DesiredState, Rescue
 
 _MIB = 2**20
 _TABS = (
@@ -60,6 +60,10 @@ def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, An
         "memory_limit": row.limits["memory_mb"] * _MIB,
         "disk_limit": row.limits["disk_mb"] * _MIB,
         "may_power": actor.can(Permission.ENVIRONMENT_POWER, row),
+        "may_rescue": all(
+            actor.can(one, row) for one in (Permission.ENVIRONMENT_POWER, Permission.ENVIRONMENT_EXEC)
+        ),
+        "in_rescue": row.intent.get("rescue", Rescue.OFF) != Rescue.OFF,
         "may_change": actor.can(Permission.ENVIRONMENT_CHANGE, row),
         "may_resize": actor.can(Permission.ENVIRONMENT_RESIZE, row),
         "may_credentials": actor.can(Permission.ENVIRONMENT_CREDENTIALS, row),

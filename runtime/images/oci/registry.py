@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -221,9 +221,10 @@ def _answer(
     until = time.monotonic() + within_s
 
     def hear(number: int, stream: Any) -> None:
-        heard[number] = stream.read(_ANSWER_BYTES)
-        while stream.read(65_536):
-            pass
+        with suppress(OSError, ValueError):  # closed, for whoever is ended meanwhile
+            heard[number] = stream.read(_ANSWER_BYTES)
+            while stream.read(65_536):
+                pass
 
     for number, stream in enumerate((process.stdout, process.stderr)):
         threading.Thread(target=hear, args=(number, stream), daemon=True).start()

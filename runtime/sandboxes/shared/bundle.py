@@ -140,7 +140,7 @@ def _fill(node: Node, config: dict[str, Any], spec: EnvironmentSpec) -> None:
     cgroup = Cgroup(node)
     path = cgroup.path(spec)
     config["linux"]["cgroupsPath"] = "/" + cgroup.groups.payload(path)
-    if spec.app is None:  # an app makes no groups of its own
+    if not spec.runs_app:  # an app makes no groups of its own
         config["mounts"] = [*config["mounts"], *cgroup.groups.mounts(path)]
     config["annotations"] = {
         **config.get("annotations", {}),

@@ -48,7 +48,7 @@ class Makings:
             return
         self.forget(spec.id)  # before the limits: a dead container's group goes with it
         self._starting(spec.id).touch(mode=0o600)
-        self._launched[spec.id] = launch_monitor(self.node, spec.id, terminal=spec.app is None or spec.app.tty)
+        self._launched[spec.id] = launch_monitor(self.node, spec.id, terminal=_has_terminal(spec))
 
     def go_on(self, environment_id: UUID) -> None:
         if (launch := self._launched.get(environment_id)) is not None:
@@ -61,9 +61,9 @@ class Makings:
         if launch is None:
             raise RuntimeFault(refusals.init_gone_early(), code="init_gone")
         pid = launch.pid()
-        views.show(self.node, pid, bare=spec.security.nesting, has_run=spec.app is None)
+        views.show(self.node, pid, bare=spec.security.nesting, has_run=not spec.runs_app)
         first = container.note_init(self.node, spec.id, pid)
-        if spec.app is None:  # the terminal of an app is for the app
+        if not spec.runs_app:  # the terminal of an app is for the app
             release_terminal(first)
         self._cgroup.made_anew(spec)
         self._starting(spec.id).unlink(missing_ok=True)
@@ -150,3 +150,7 @@ class Makings:
             self._cgroup.remove(environment_id)
         with suppress(FileNotFoundError):
             shutil.rmtree(state)
+
+
+def _has_terminal(spec: EnvironmentSpec) -> bool:
+    return not spec.runs_app or (spec.app is not None and spec.app.tty)

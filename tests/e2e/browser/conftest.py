@@ -122,10 +122,7 @@ def signed_in(browser: Chromium, wadah: Installation) -> Any:
     page = context.new_page()
     page.set_default_timeout(PATIENCE_MS)
     sign_in(page, wadah.username, wadah.password)
-    page.goto("/accounts/reauthenticate/?next=/environments/")
-    page.fill("input[name=password]", wadah.password)
-    page.press("input[name=password]", "Enter")
-    page.wait_for_url("**/environments/")
+    confirm_password(page, wadah.password)
     state = context.storage_state()
     browser.close(context)
     return state
@@ -134,6 +131,14 @@ def signed_in(browser: Chromium, wadah: Installation) -> Any:
 def sign_in(page: Page, username: str, password: str) -> None:
     page.goto("/accounts/login/")
     page.fill("input[name=login]", username)
+    page.fill("input[name=password]", password)
+    page.press("input[name=password]", "Enter")
+    page.wait_for_url("**/environments/")
+
+
+def confirm_password(page: Page, password: str) -> None:
+    """Some pages want it again after five minutes."""
+    page.goto("/accounts/reauthenticate/?next=/environments/")
     page.fill("input[name=password]", password)
     page.press("input[name=password]", "Enter")
     page.wait_for_url("**/environments/")

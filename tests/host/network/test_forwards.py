@@ -233,7 +233,8 @@ def test_flows_from_outside_end_at_the_cap_and_a_neighbours_forward_answers(
             packet = f.ip4(source, NODE_OUTSIDE4, f.UDP, f.udp(1024 + number // 200, port))
             sender.send(f.ether(own, gateway, f.IP4, packet))
     opened = conntrack.count() - before
-    assert FLOWS_PER_ENVIRONMENT - 500 <= opened <= FLOWS_PER_ENVIRONMENT + 100
+    # those that nobody answered are forgotten after 30 s, which a loaded machine may need for all of them
+    assert FLOWS_PER_ENVIRONMENT // 2 <= opened <= FLOWS_PER_ENVIRONMENT + 100
     lab.outside.sends(NODE_OUTSIDE4, port + 1)
     assert gets(serving, 5) == b"x"
 
