@@ -11,7 +11,6 @@ from tests.e2e.browser.eyes import listen_for_complaints, look
 from tests.e2e.browser.walk import OUTSIDE, PAGES
 from tests.e2e.support import Installation
 
-
 _ASKS_AGAIN = ("mfa_activate", "account_email")
 
 
