@@ -1,7 +1,13 @@
 """What the rest of the panel asks of people (`panel.rights.asking.Door`)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from io import BytesIO
+from typing import Any
 
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -15,6 +21,13 @@ from panel.tenants.selectors import refuse_suspended
 
 class Entrance:
     def actor_of(self, request: HttpRequest) -> Actor | None:
+        return actor_of_request(request)
+
+    def actor_anew(self, environ: Mapping[str, Any]) -> Actor | None:
+        request = WSGIRequest({**environ, "wsgi.input": BytesIO()})
+        key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+        request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+        request.user = get_user(request)
         return actor_of_request(request)
 
     def lacks_second_factor(self, actor: Actor) -> bool:

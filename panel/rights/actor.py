@@ -171,6 +171,19 @@ class Actor:
         ask = {False: self._can_at, True: self._can_give_at}
         return all(ask[need.is_given](need.permission, need.place) for need in needs)
 
+    def lacks_nothing_of(self, before: Actor) -> bool:
+        """Whether he, as he asks now, has all that he had when he asked before: what that took, what he saw by,
+        and the lists of his token."""
+        if self.token is not None and before.token is not None:
+            lists, listed = (
+                (one.permissions, one.environments, one.tenant_id) for one in (self.token, before.token)
+            )
+            if lists != listed:
+                return False
+        is_same = self.user.pk == before.user.pk and self._is_root >= before._is_root
+        has_grants = self._is_root or set(before.grants) <= set(self.grants)
+        return is_same and has_grants and self.has_still(before.used)
+
     def refuse(self, permission: Permission, on: models.Model | None = None) -> NoReturn:
         place = place_of(on)
         raise Forbidden(permission, tenant_id=place.tenant_id if place else None, target=on)

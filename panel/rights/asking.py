@@ -1,11 +1,12 @@
 """Who asks: found once for each request, by whoever knows people (`panel.access`), and kept on it."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from django.http import HttpRequest
 from ninja.errors import AuthenticationError
 
-from panel.errors import Forbidden
+from panel.errors import Forbidden, Refused
 from panel.rights.actor import Actor
 
 #: Key of a request's META for who asks, once that was looked up.
@@ -17,6 +18,9 @@ class Door(Protocol):
 
     def actor_of(self, request: HttpRequest) -> Actor | None:
         """By bearer token, else by session; None: nobody, or somebody with a bad one."""
+
+    def actor_anew(self, environ: Mapping[str, Any]) -> Actor | None:
+        """The same, of a request that was let in a while ago: session and token are read once more."""
 
     def lacks_second_factor(self, actor: Actor) -> bool:
         """Whether he must set one up before he goes on."""
@@ -70,6 +74,21 @@ def actor(request: HttpRequest) -> Actor:
 def admit(actor: Actor) -> None:
     """Whether the API is open to him at all: before the work, and before a kept answer."""
     _doors[0].admit(actor)
+
+
+def may_go_on(environ: Mapping[str, Any]) -> bool:
+    """Whether who was let in by this request (PEP 3333), and is still being answered, would be let in now."""
+    before: Actor | None = environ.get(ACTOR)
+    if before is None:
+        return True
+    now = _doors[0].actor_anew(environ)
+    if now is None:
+        return False
+    try:
+        admit(now)
+    except Refused:
+        return False
+    return now.lacks_nothing_of(before)
 
 
 def lacks_second_factor(actor: Actor) -> bool:

@@ -1,10 +1,11 @@
 """The web process's application: ASGI outside, Django's threaded application inside, and a line before it."""
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,7 @@ import structlog
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from panel.http.problem import problem
+from panel.rights.asking import may_go_on
 from panel.serving.askers import Askers
 from panel.serving.bridge import Environ, Gone, Receive, Scope, Send, TooLong, body_of, environ_of, start_of
 from panel.serving.lane import Full, Lane
@@ -32,6 +34,8 @@ BODY_S = 30.0
 PIECE_S, PIECE_BYTES = 60.0, 64 * 1024
 #: Long answers that are being sent, of one person and of all.
 MOST_READ, MOST_READ_BY_ALL = 16, 256
+#: Whether who reads a long answer still may is looked at so often.
+LOOK_AGAIN_S = 2.0
 #: Who is told that he asks too much is told so after a moment, in which he doesn't ask again.
 PAUSE_S, MOST_PAUSING = 1.0, 256
 
@@ -53,6 +57,29 @@ class Answer:
     headers: Headers
     body: bytes = b""
     rest: HttpResponseBase | None = None
+
+
+class RightsLost(Exception):
+    """Of who reads an answer, while he does."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """Of an answer that goes on for a while. What opened it may be gone before its end: a token revoked, a role
+    taken away, a session over."""
+
+    asker: Asker
+    environ: Environ
+    in_thread: InThread
+    looked_at: float = field(default_factory=time.monotonic)
+
+    async def still_may(self) -> None:
+        """Looks now and then. Raises `RightsLost`: the answer ends there, and is seen not to be whole."""
+        if time.monotonic() < self.looked_at + LOOK_AGAIN_S:
+            return
+        if not await self.in_thread(partial(may_go_on, self.environ)):
+            raise RightsLost
+        self.looked_at = time.monotonic()
 
 
 class Server:
@@ -105,7 +132,10 @@ class Server:
             return
         in_thread = partial(lane.run, asker, goes_on=True)
         try:
-            await self._finish(exchange, answer, answer.rest, in_thread, asker)
+            await self._finish(exchange, answer, answer.rest, Reader(asker, environ, in_thread))
+        except RightsLost:
+            log.info("answer cut off", path=path, reason="rights lost")
+            raise
         finally:
             await asyncio.shield(in_thread(answer.rest.close))
 
@@ -148,32 +178,27 @@ class Server:
                 found.close()
 
     async def _finish(
-        self, exchange: Exchange, answer: Answer, rest: HttpResponseBase, in_thread: InThread, asker: Asker
+        self, exchange: Exchange, answer: Answer, rest: HttpResponseBase, reader: "Reader"
     ) -> None:
         """Waits for what was promised, and sends it; no longer than its client is there."""
         gone = asyncio.ensure_future(_gone(exchange.receive))
         try:
             if isinstance(rest, Later):
-                found = await self._awaited(rest, in_thread, gone)
+                found = await self._awaited(rest, reader.in_thread, gone)
                 if found is None:
                     return
                 answer, rest = _completed(answer.headers, found), found
             if not isinstance(rest, StreamingHttpResponse):
                 await _send_whole(exchange, answer)
                 return
-            sending = asyncio.ensure_future(self._send_pieces(exchange.send, answer, rest, in_thread, asker))
+            sending = asyncio.ensure_future(self._send_pieces(exchange.send, answer, rest, reader))
             await _first(sending, gone)
             await _ended(sending)
         finally:
             gone.cancel()
 
     async def _send_pieces(
-        self,
-        send: Send,
-        answer: Answer,
-        stream: StreamingHttpResponse,
-        in_thread: InThread,
-        asker: Asker,
+        self, send: Send, answer: Answer, stream: StreamingHttpResponse, reader: "Reader"
     ) -> None:
         """Each piece is made when the one before is taken: by a turn of its asker, or awaited.
 
@@ -183,12 +208,14 @@ class Server:
         if stream.is_async:
             async for piece in stream.streaming_content:  # type: ignore[union-attr]
                 await _send_piece(send, piece)
-                if (pause_s := self.rests.before_piece_s(asker.tree)) > 0:
+                await reader.still_may()
+                if (pause_s := self.rests.before_piece_s(reader.asker.tree)) > 0:
                     await asyncio.sleep(pause_s)
         else:
             pieces: Iterator[bytes] = iter(stream.streaming_content)  # type: ignore[arg-type]
-            while (piece := await in_thread(lambda: next(pieces, None))) is not None:
+            while (piece := await reader.in_thread(lambda: next(pieces, None))) is not None:
                 await _send_piece(send, piece)
+                await reader.still_may()
         await send({"type": "http.response.body", "body": b""})
 
     async def _awaited(
