@@ -231,7 +231,7 @@ def _changeable(actor: Actor, environment_id: UUID) -> NodeFiles:
 
 def _named(path: str, path64: str) -> bytes:
     raw = raw_path(path, path64)
-    if not raw.strip(b"/"):
+    if not set(raw.split(b"/")) - {b"", b"."}:
         raise Invalid(_("Say which file or directory."), field="path")
     return raw
 

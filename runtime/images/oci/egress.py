@@ -270,11 +270,12 @@ def _is_given(address: IPv6Address) -> bool:
 
 
 def _is_own(address: Address) -> bool:
-    """An address that one can listen at is one of this machine."""
+    """What this machine would send there from the same address is to itself. Nothing is sent. Whether one can
+    listen there says nothing: with `ip_nonlocal_bind` (ip(7)) one can anywhere."""
     family = socket.AF_INET if isinstance(address, IPv4Address) else socket.AF_INET6
     with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind((str(address), 0))
-        return True
+        probe.connect((str(address), _PORT))
+        return ip_address(str(probe.getsockname()[0])) == address
     return False
 
 

@@ -2,7 +2,11 @@
 
 import os
 import socket
+import subprocess
+import sys
 import threading
+
+import pytest
 
 from runtime.host import libc
 from runtime.images.oci.egress import Egress
@@ -42,3 +46,32 @@ def test_it_dials_where_it_was_opened(node: Node) -> None:
         ):
             assert _answer_of(port, namespace) == b"outside"
     assert not [one for one in os.listdir(node.mounts) if one.startswith("import-net")]
+
+
+_MACHINE = """
+echo %s | tee /proc/sys/net/ipv4/ip_nonlocal_bind > /proc/sys/net/ipv6/ip_nonlocal_bind
+ip link set lo up && ip link add own0 type veth peer name own1 && ip link set own0 up && ip link set own1 up
+ip addr add 9.9.9.9/24 dev own0 && ip addr add 2606:4700::9/64 dev own0 nodad
+ip route add default via 9.9.9.1 && ip -6 route add default via 2606:4700::1
+exec "$@"
+"""
+_ASK = """
+from ipaddress import ip_address
+from runtime.images.oci.egress import is_outward
+for text in ("9.9.9.9", "2606:4700::9", "::ffff:9.9.9.9", "9.9.9.10", "1.1.1.1", "2606:4700::1111"):
+    print(text, is_outward(ip_address(text)))
+"""
+
+
+@pytest.mark.parametrize("may_bind_any", [0, 1])
+def test_the_machines_own_addresses_are_inward_and_no_others(may_bind_any: int) -> None:
+    """Where one may listen at any address (`ip_nonlocal_bind`), every one was taken for the machine's own."""
+    words = ["unshare", "--net", "sh", "-ec", _MACHINE % may_bind_any, "sh", sys.executable, "-c", _ASK]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True)
+    said = dict(line.split() for line in done.stdout.splitlines())
+    assert {text for text, is_out in said.items() if is_out == "False"} == {
+        "9.9.9.9",
+        "2606:4700::9",
+        "::ffff:9.9.9.9",
+    }
+    assert len(said) == 6

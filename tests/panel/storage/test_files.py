@@ -94,7 +94,7 @@ def test_what_is_written_is_small_and_has_a_name(row: Environment, client: Clien
     headers = factories.bearer(factories.administrator(), None, "*")
     assert _put(client, row, headers, b"\xff\0").status_code == 503  # and no 415: it is a file
     assert _put(client, row, headers, bytes(2**20 + 1)).json()["code"] == "too_long"
-    for path in ("", "/", "//", "../x", "a/../../b"):
+    for path in ("", "/", "//", ".", "/./", "../x", "a/../../b"):
         assert _put(client, row, headers, b"x", path).status_code == 422
         at = f"/api/v1/environments/{row.pk}/files/content?path={path}"
         assert client.delete(at, headers=headers).status_code == 422
