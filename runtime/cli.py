@@ -249,6 +249,67 @@ def image(name: Annotated[str, typer.Argument(help="busybox, debian-12 or debian
         raise typer.Exit(1)
 
 
+backups = typer.Typer(no_args_is_help=True, help="Backups, with repository and password alone.")
+cli.add_typer(backups, name="backup")
+_Repository = Annotated[Path, typer.Option(help="Directory with the file “config” in it.")]
+_PasswordFile = Annotated[
+    Path | None, typer.Option(help="It is asked for (or taken from RESTIC_PASSWORD) where no file has it.")
+]
+
+
+def _named(path: Path) -> Path:
+    """As seen from where the command was called."""
+    return Path(os.environ.get("WADAH_FROM", ".")).absolute() / path
+
+
+def _password(file: Path | None) -> str:
+    if file is not None:
+        return _named(file).read_text().strip()
+    return os.environ.get("RESTIC_PASSWORD") or str(typer.prompt("Password", hide_input=True, err=True))
+
+
+@backups.command("list")
+def backup_list(repository: _Repository, password_file: _PasswordFile = None, json_: Json = False) -> None:
+    """What is in a repository, oldest first."""
+    from runtime.backups.by_hand import listed
+
+    repository, password = _named(repository), _password(password_file)
+    found = listed(_node(), repository, password)
+    if json_:
+        _print(found)
+        return
+    for one in found:
+        print(f"{one['id']}  {one['at']}  {one.get('name', '?'):24} {one.get('environment', '?')}")
+
+
+@backups.command("about")
+def backup_about(
+    backup: Annotated[str, typer.Argument(help="Its id, as the list has it.")],
+    repository: _Repository,
+    password_file: _PasswordFile = None,
+) -> None:
+    """What the environment was: image, limits, plan, SSH keys."""
+    from runtime.backups.by_hand import about
+
+    repository, password = _named(repository), _password(password_file)
+    _print(about(_node(), repository, password, backup))
+
+
+@backups.command("restore")
+def backup_restore(
+    backup: Annotated[str, typer.Argument(help="Its id, as the list has it.")],
+    to: Annotated[Path, typer.Argument(help="A new directory.")],
+    repository: _Repository,
+    password_file: _PasswordFile = None,
+) -> None:
+    """All files of a backup, with the owners that they had inside, into a new directory."""
+    from runtime.backups.by_hand import restore
+
+    repository, to, password = _named(repository), _named(to), _password(password_file)
+    restore(_node(), repository, password, backup, to)
+    print(f"restored into {to}")
+
+
 @cli.command()
 def reconcile() -> None:
     """Compares what is wanted with the kernel and mends what drifted."""

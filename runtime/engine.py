@@ -205,7 +205,9 @@ class Engine:
             raise _MustWait
         within_s = max(0.0, work.until - time.monotonic())
         patience = Patience(work.is_superseded, work.say, within_s)
-        work.run("image fetch", "wait", lambda: kind.get_ready(self.node, spec, patience))
+        from_backup = spec.origin is not None and spec.origin.backup is not None
+        name = "backup fetch" if from_backup else "image fetch"
+        work.run(name, "wait", lambda: kind.get_ready(self.node, spec, patience))
 
     def _commit(self, work: Work, state: State) -> None:
         """From here on this is what a later failure goes back to."""

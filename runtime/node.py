@@ -58,8 +58,17 @@ class NodeSettings(BaseModel):
     forward_ports: tuple[Port, Port] | None = None
     """The first and the last port of the node that may lead into environments; None: by its block, see
     `default_forward_ports`. Nothing of the host should listen there."""
+    backup_directory: str | None = None
+    """Where tenants of this node may have their backups in directories; None: nowhere here."""
     redis_url: str = ""
     """Broker; empty: the installation's own Redis on HOME/run/redis.sock."""
+
+    @field_validator("backup_directory")
+    @classmethod
+    def _is_absolute(cls, path: str | None) -> str | None:
+        if path is not None and not Path(path).is_absolute():
+            raise ValueError("backup_directory is an absolute path")
+        return path
 
     @field_validator("forward_ports")
     @classmethod

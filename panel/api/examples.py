@@ -35,6 +35,10 @@ EXAMPLES: dict[str, Any] = {
     },
     "schedules_update": {"is_on": False},
     "snapshots_restore": {"keep_current": True},
+    "backup_targets_add": {"tenant": "acme", "name": "nightly"},
+    "environment_backups_create": {"target": "nightly", "name": "before the upgrade"},
+    "environment_backups_restore": {"as": "new", "name": "web-1-again"},
+    "backups_restore": {"as": "in_place"},
     "snapshots_put_back": {"path": "/etc/fstab"},
     "snapshots_clone": {"name": "web-1-copy"},
     "tenants_create": {

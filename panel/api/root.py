@@ -18,6 +18,9 @@ from panel.api.examples import show_examples
 from panel.api.headers import describe_headers, name_schemas
 from panel.api.links import link
 from panel.audit.api import router as audit
+from panel.backups.api import of_environment as of_backups
+from panel.backups.api import router as backups
+from panel.backups.api import targets_router as backup_targets
 from panel.console.environment_api import router as of_consoles
 from panel.environments.api import router as environments
 from panel.errors import Forbidden, Refused
@@ -190,6 +193,8 @@ def _add_routers() -> None:
         ("sign-in-policy", policy_router),
         ("sessions", sessions_router),
         ("schedules", schedules),
+        ("backup-targets", backup_targets),
+        ("backups", backups),
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])
@@ -197,6 +202,7 @@ def _add_routers() -> None:
         ("environments", of_networks),
         ("environments", of_consoles),
         ("snapshots", of_storage),
+        ("backups", of_backups),
         ("environments", of_isolation),
         ("people", environment_router),
     ):

@@ -12,6 +12,7 @@ from panel.accounts import factors_at_rest
 from panel.api.models import IdempotencyRecord
 from panel.audit.models import AuditHead
 from panel.audit.seal import is_sealed, seal_of
+from panel.backups import at_rest as backups_at_rest
 from panel.config.secrets import Secrets
 from panel.environments import secret_values
 from panel.registries import at_rest as registries_at_rest
@@ -26,6 +27,7 @@ def rotate(home: Path, window_s: float) -> tuple[int, int]:
         factors_at_rest.encrypt_anew(secrets.field_keys)
         registries_at_rest.encrypt_anew(secrets.field_keys)
         secret_values.encrypt_anew(secrets.field_keys)
+        backups_at_rest.encrypt_anew(secrets.field_keys)
         ends = _seal_anew(secrets.field_keys)
     Secrets.keep(home, secrets.model_copy(update={"field_keys": secrets.field_keys[:1]}))
     return answers, ends

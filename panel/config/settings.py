@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "panel.environments",
     "panel.metering",
     "panel.storage",
+    "panel.backups",
     "panel.isolation",
     "panel.operations",
     "panel.access",

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from panel.environments.features import FEATURES
@@ -18,9 +19,6 @@ from panel.operations.models import OPEN_STATES, Operation
 from panel.quotas.models import Quota, Resource
 from panel.quotas.recount import Sums, expected
 from panel.tenants.models import Tenant
-
-#: Counted from rows that this room doesn't know.
-_ELSEWHERE = (Resource.BACKUPS,)
 
 
 def examine() -> list[str]:
@@ -41,7 +39,7 @@ def _quotas(living: list[Environment]) -> Iterator[str]:
     tenants = Tenant.objects.values_list("pk", "parent_id", "path")
     limits = Quota.objects.values_list("tenant_id", "resource", "limit", "overbook_percent")
     sums = expected(tenants, own, limits)
-    for quota in Quota.objects.exclude(resource__in=_ELSEWHERE).select_related("tenant"):
+    for quota in Quota.objects.select_related("tenant"):
         wanted = sums[quota.tenant_id, quota.resource]
         if quota.reserved != wanted:
             yield (
@@ -70,11 +68,17 @@ def _features(living: list[Environment]) -> Iterator[str]:
         yield from feature.examine(living)
 
 
+def _of_the_gone() -> QuerySet[Operation]:
+    """Changes of environments that are gone; what a job does about one may outlast it."""
+    gone = Operation.objects.filter(environment__deleted_at__isnull=False)
+    return gone.filter(state__in=OPEN_STATES, generation__gt=0)
+
+
 def _operations() -> Iterator[str]:
     now = timezone.now()
     for row in Operation.objects.filter(state__in=OPEN_STATES, deadline__lt=now):
         yield f"operation {row.pk} ({row}) is open past its deadline"
-    for row in Operation.objects.filter(state__in=OPEN_STATES, environment__deleted_at__isnull=False):
+    for row in _of_the_gone():
         yield f"operation {row.pk} ({row}) is open though its environment is gone"
     for row in Operation.objects.filter(state="failed", code=""):
         yield f"operation {row.pk} ({row}) failed without a cause"

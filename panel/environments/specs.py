@@ -23,6 +23,7 @@ from runtime.contract import (
     Limits,
     LockedSecrets,
     Network,
+    Origin,
     Rescue,
     Suspension,
     TenantEnvelope,
@@ -30,6 +31,8 @@ from runtime.contract import (
 
 #: An image may come from far, and is then unpacked.
 DEADLINE_S, APP_DEADLINE_S = 300.0, 1800.0
+#: All that a backup holds comes from elsewhere first.
+RESTORE_DEADLINE_S = 3600.0
 #: Fields of the document that the node is told as they are.
 _SENT = tuple(
     sorted(set(Intent.model_fields) & set(EnvironmentSpec.model_fields) - {"limits", "network", "app"})
@@ -78,7 +81,7 @@ def spec_of(
         installs=environment.installs,
         keep_old_root=environment.keep_old_root,
         operation_id=environment.operation_id,
-        deadline_s=DEADLINE_S if wanted.app is None else APP_DEADLINE_S,
+        deadline_s=_deadline_s(wanted, of_features.get("origin")),
         app=_app_of(environment, wanted),
         **{name: getattr(wanted, name) for name in _SENT},
         **of_features,
@@ -88,6 +91,12 @@ def spec_of(
 def _network_of(wanted: Intent, known: Mapping[str, Any]) -> Network:
     is_closed = known.get("closed", False) or wanted.rescue is Rescue.OFFLINE
     return Network.model_validate({**known, "closed": is_closed})
+
+
+def _deadline_s(wanted: Intent, origin: Origin | None) -> float:
+    if origin is not None and origin.backup is not None:
+        return RESTORE_DEADLINE_S
+    return DEADLINE_S if wanted.app is None else APP_DEADLINE_S
 
 
 def _app_of(environment: Environment, wanted: Intent) -> AppOptions | None:

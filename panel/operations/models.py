@@ -65,7 +65,9 @@ class OperationKind(models.TextChoices):
     FORWARDS = "forwards", _("change port forwards")
     ADDRESSES = "addresses", _("change addresses")
     SNAPSHOT = "snapshot", _("change snapshots")
-    RESTORE = "restore", _("restore a snapshot")
+    RESTORE = "restore", _("restore")
+    BACKUP = "backup", _("back up")
+    DELETE_BACKUP = "delete_backup", _("delete a backup")
     SUSPEND = "suspend", _("suspend")
     TRASH = "trash", _("put into the trash")
     UNDELETE = "undelete", _("bring back")
@@ -87,6 +89,7 @@ CANCELLABLE = frozenset(
         OperationKind.RESCUE,
         OperationKind.LEAVE_RESCUE,
         OperationKind.BUILD,
+        OperationKind.BACKUP,
     }
 )
 

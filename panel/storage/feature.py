@@ -19,6 +19,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.storage import schedules, services
 from panel.storage.models import Origin, Schedule, Snapshot
+from panel.storage.origins import source_of
 from runtime.contract import Origin as OriginPart
 from runtime.contract import Report
 
@@ -64,7 +65,9 @@ class Storage(Feature):
             found["snapshots"] = wanted
         origin = _ORIGIN.first(environment=environment.pk)
         if origin is not None and origin.installs == environment.installs:
-            found["origin"] = OriginPart(environment_id=origin.source, snapshot=origin.snapshot)
+            backup = source_of(origin.backup) if origin.backup else None
+            part = OriginPart(environment_id=origin.source, snapshot=origin.snapshot, backup=backup)
+            found["origin"] = part
         return found
 
     def counted(self, environment: Environment) -> Mapping[str, int]:
@@ -104,7 +107,7 @@ class Storage(Feature):
     ) -> Mapping[str, Any]:
         if kind == OperationKind.SNAPSHOT and "snapshot" in details:
             return services.add_again(actor, environment, details)
-        if kind == OperationKind.RESTORE:
+        if kind == OperationKind.RESTORE and "restore" in details:
             return services.restore_again(actor, environment, details)
         return {}
 

@@ -147,6 +147,8 @@ class Origin(models.Model):
     source = models.UUIDField()
     """Environment whose snapshot it was."""
     snapshot = models.UUIDField()
+    backup = models.UUIDField(null=True, blank=True)
+    """It comes from this backup, and `snapshot` is its id too."""
     installs = models.PositiveIntegerField()
     """The count of installs that it belongs to."""
     generation = models.PositiveBigIntegerField()

@@ -148,7 +148,7 @@ def _restore(actor: Actor, row: Environment, snapshot_id: UUID, *, keeps_current
         refuse_protected(row)
     else:
         kept = add_snapshot(actor, row, (_("before %(name)s") % {"name": found.name})[:63], Reason.RESTORE)
-    _set_origin(row, found)
+    set_origin(row, source=row.pk, snapshot=found.pk)
     row.image = found.image
     row.installs += 1
     row.keep_old_root = False
@@ -168,17 +168,19 @@ def restore_again(actor: Actor, row: Environment, details: Mapping[str, Any]) ->
     return _restore(actor, row, UUID(details["restore"]), keeps_current=bool(details.get("kept")))
 
 
-def _set_origin(row: Environment, snapshot: Snapshot) -> None:
+def set_origin(row: Environment, *, source: UUID, snapshot: UUID, backup: UUID | None = None) -> None:
     """For the next count of installs, with what to go back to where the node refuses."""
     known = Origin.objects.filter(environment=row).first()
     before: dict[str, Any] = {"installs": row.installs, "image": row.image}
     if known is not None and known.installs == row.installs:
         before |= {"source": str(known.source), "snapshot": str(known.snapshot)}
+        before["backup"] = str(known.backup) if known.backup else None
     Origin.objects.update_or_create(
         environment=row,
         defaults={
-            "source": row.pk,
-            "snapshot": snapshot.pk,
+            "source": source,
+            "snapshot": snapshot,
+            "backup": backup,
             "installs": row.installs + 1,
             "generation": row.generation + 1,
             "before": before,

@@ -5,6 +5,7 @@ path of the host, never a command for it. So whoever takes over the panel can't 
 """
 
 from runtime.contract.app import APP_IMAGE, AppOptions, AppRun, AppSeen, ImageConfig, Reference, RegistryAccess
+from runtime.contract.backup import BackupMade, BackupSecrets, BackupSource, Locked, Repository
 from runtime.contract.base import Message
 from runtime.contract.environment import (
     MOST_SNAPSHOTS,
@@ -38,8 +39,11 @@ from runtime.contract.health import (
 )
 from runtime.contract.image import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.contract.jobs import (
+    BackUp,
     BuildImage,
     DeleteImage,
+    FetchBackup,
+    ForgetBackup,
     HeldTenant,
     HoldTenants,
     JobOutcome,
@@ -98,6 +102,10 @@ __all__ = [
     "AppRun",
     "AppSeen",
     "ArchiveFile",
+    "BackUp",
+    "BackupMade",
+    "BackupSecrets",
+    "BackupSource",
     "BuildImage",
     "Check",
     "CheckLevel",
@@ -108,6 +116,8 @@ __all__ = [
     "EnvironmentEvent",
     "EnvironmentSpec",
     "EventCode",
+    "FetchBackup",
+    "ForgetBackup",
     "Forward",
     "Health",
     "HealthAction",
@@ -132,6 +142,7 @@ __all__ = [
     "Lacking",
     "Leak",
     "Limits",
+    "Locked",
     "LockedSecrets",
     "Message",
     "Network",
@@ -144,6 +155,7 @@ __all__ = [
     "Reference",
     "RegistryAccess",
     "Report",
+    "Repository",
     "Rescue",
     "RestartMode",
     "RestartPolicy",

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from runtime.contract.app import APP_IMAGE, AppOptions
+from runtime.contract.backup import BackupSource
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name, Port
 
 
@@ -193,6 +194,9 @@ class Origin(Message):
     environment_id: UUID
     """Whose: its own, or another environment of the same tenant on the same node."""
     snapshot: UUID
+    """With `backup`: the id of that."""
+    backup: BackupSource | None = None
+    """It is no snapshot of this node: it comes from a repository first."""
 
 
 class EnvironmentSpec(Message):

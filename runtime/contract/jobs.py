@@ -12,6 +12,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from runtime.contract.app import AppOptions, Digest, ImageConfig
+from runtime.contract.backup import BackupMade, BackupSource, Locked, Repository, RepositoryId, SnapshotId
 from runtime.contract.base import CONTRACT_VERSION, Message, Name
 from runtime.contract.environment import TenantEnvelope
 from runtime.contract.image import ImageSpec
@@ -76,8 +77,48 @@ class HoldTenants(Message):
     """It changes which of their environments run."""
 
 
+Tag = Annotated[str, StringConstraints(pattern=r"^[^,\x00-\x1f]{1,200}$")]
+
+
+class BackUp(Message):
+    """Have the disk of an environment, as it is now, in a repository."""
+
+    kind: Literal["back_up"] = "back_up"
+    environment_id: UUID
+    backup: UUID
+    repository: Repository
+    repository_id: RepositoryId | None
+    """None: it may have to be made, it is the first backup."""
+    secrets: Locked
+    tags: Annotated[dict[Name, Tag], Field(max_length=16)]
+    """By which it is found again in the repository, by people too."""
+
+
+class ForgetBackup(Message):
+    """Have it gone from its repository, with what it alone held there."""
+
+    kind: Literal["forget_backup"] = "forget_backup"
+    repository: Repository
+    secrets: Locked
+    snapshot: SnapshotId
+
+
+class FetchBackup(Message):
+    """Have the files of a backup on the node, where a root of the environment can be made from them."""
+
+    kind: Literal["fetch_backup"] = "fetch_backup"
+    environment_id: UUID
+    tenant_id: UUID
+    backup: UUID
+    source: BackupSource
+    most_bytes: Annotated[int, Field(ge=1)]
+
+
 #: One model for each kind of job; what it is asked with.
-JobWork = Annotated[BuildImage | DeleteImage | PullApp | HoldTenants, Field(discriminator="kind")]
+JobWork = Annotated[
+    BuildImage | DeleteImage | PullApp | HoldTenants | BackUp | ForgetBackup | FetchBackup,
+    Field(discriminator="kind"),
+]
 
 
 class JobSpec(Message):
@@ -126,3 +167,4 @@ class JobReport(Message):
     steps: Annotated[tuple[Step, ...], Field(max_length=200)] = ()
     bytes: Annotated[int, Field(ge=0)] = 0
     """Size of what was made; 0 where that has none."""
+    backup: BackupMade | None = None

@@ -47,9 +47,14 @@ class LockedSecrets(Message):
 
 
 def _box(key: bytes, environment_id: UUID) -> "Fernet":
+    return box_for(f"secrets of an app\n{environment_id}", key=key)
+
+
+def box_for(purpose: str, *, key: bytes) -> "Fernet":
+    """What was put in for one purpose can't be taken out for another. Raises `ValueError` without a key."""
     from cryptography.fernet import Fernet  # noqa: PLC0415
 
     if not key:
         raise ValueError("there is no key")
-    derived = hmac.new(key, f"secrets of an app\n{environment_id}".encode(), hashlib.sha256).digest()
+    derived = hmac.new(key, purpose.encode(), hashlib.sha256).digest()
     return Fernet(base64.urlsafe_b64encode(derived))

@@ -63,6 +63,9 @@ class Program:
     """A /proc of its own processes, by which some see that they are no real root."""
     network: Path | None = None
     """A network namespace in place of an empty one."""
+    hostname: str = "import"
+    is_background: bool = False
+    """Where environments want the processors too, these go before it."""
 
 
 @contextmanager
@@ -91,7 +94,11 @@ def confined(node: Node, program: Program) -> Iterator[Apart]:
             undo.callback(mounts.unmount, shown[target])
         config = _config(node, place, program, shown)
         made = sandbox_of(node).apart(
-            place, config, memory_bytes=program.memory_bytes, processes=program.processes
+            place,
+            config,
+            memory_bytes=program.memory_bytes,
+            processes=program.processes,
+            is_background=program.is_background,
         )
         yield undo.enter_context(made)
 
@@ -159,7 +166,7 @@ def _config(node: Node, place: Path, program: Program, trees: Mapping[str, Path]
     network = {"path": str(program.network)} if program.network else {}
     return {
         "ociVersion": "1.0.2",
-        "hostname": "import",
+        "hostname": program.hostname,
         "root": {"path": str(root), "readonly": True},
         "process": {
             "terminal": False,

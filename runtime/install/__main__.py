@@ -195,11 +195,13 @@ def _node(options: argparse.Namespace) -> int:
         home = arguments[at + 1]
         del arguments[at : at + 2]
     layout = Layout.of(home)
-    _need_root("node")
+    _need_root(options.verb)
     if not Path(layout.python).exists():
         raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
-    os.chdir(layout.app)
     environment = {**os.environ, "PYTHONPATH": str(layout.app)}
+    os.chdir(layout.app)
+    if options.verb == "backup":
+        arguments = ["backup", *(arguments or ["--help"])]
     words = [layout.python, "-m", "runtime.cli", "--home", str(layout.home), *(arguments or ["--help"])]
     os.execve(layout.python, words, environment)  # noqa: S606
 
@@ -287,10 +289,11 @@ def parser() -> argparse.ArgumentParser:
     hard.add_argument("--dry-run", action="store_true", help="only show them")
     for name, act, words in (
         ("node", _node, "the node's own command line: list, inspect, enter, logs, leaks"),
+        ("backup", _node, "backups with repository and password alone: list, about, restore"),
         ("test", _test, "run every test (or pytest with these arguments)"),
         ("bench", _bench, "measure"),
     ):
-        one = verb(name, act, words, home=name == "node")
+        one = verb(name, act, words, home=name in ("node", "backup"))
         one.add_argument("arguments", nargs=argparse.REMAINDER)
     looked = verb("check", _check, "look at the code: types, style, imports, migrations, scripts", home=False)
     looked.add_argument("--fix", action="store_true", help="mend what can be mended by itself first")

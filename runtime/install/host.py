@@ -27,6 +27,7 @@ NODE_PACKAGES = {
     "skopeo": "skopeo",  # images of apps: asked for and fetched,
     "umoci": "umoci",  # unpacked,
     "catatonit": "catatonit",  # and run under a small init
+    "restic": "restic",  # backups
     "zstd": "zstd",
     "xz": "xz-utils",
     "bzip2": "bzip2",

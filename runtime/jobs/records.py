@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from runtime.contract import JobOutcome, JobSpec
+from runtime.contract import BackupMade, JobOutcome, JobSpec
 from runtime.contract.said import NOTHING, Said
 from runtime.known import JOB
 from runtime.node import Node
@@ -28,6 +28,7 @@ class JobState(BaseModel):
     made: Said = NOTHING
     """What became of it, for people."""
     bytes: int = 0
+    backup: BackupMade | None = None
     ended_at: float = 0
     """Seconds since the epoch."""
 

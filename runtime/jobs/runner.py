@@ -105,7 +105,7 @@ class Jobs:
 
     def _once(self, spec: JobSpec, records: JobRecords) -> JobReport:
         state = records.state()
-        course = Course(self.node, spec, made=state.made, bytes=state.bytes)
+        course = Course(self.node, spec, made=state.made, bytes=state.bytes, backup=state.backup)
         course.tell_of_environment = self._of_environment
         if state.outcome is not None:
             return self._tell(course, state, Steps(spec, records, 0.0, lambda _: None))
@@ -182,6 +182,7 @@ class Jobs:
             failure=Failure.of(fault) if fault else None,
             made=course.made if course else NOTHING,
             bytes=course.bytes if course else 0,
+            backup=course.backup if course else None,
             ended_at=time.time(),
         )
         self._note(records, state)
@@ -225,6 +226,7 @@ class Jobs:
             retryable=failure.retryable if failure else True,
             steps=tuple(work.steps),
             bytes=course.bytes,
+            backup=course.backup,
         )
 
     def _send(self, report: JobReport) -> JobReport:

@@ -57,10 +57,11 @@ class App(Kind):
         return apps.lacks(", ".join(lacking)) if lacking else None
 
     def is_ready(self, node: Node, spec: EnvironmentSpec) -> bool:
-        return errand.is_there(node, spec)
+        return errand.is_there(node, spec) and super().is_ready(node, spec)
 
     def get_ready(self, node: Node, spec: EnvironmentSpec, patience: Patience) -> Said | None:
-        return errand.fetch(node, spec, patience)
+        said = None if errand.is_there(node, spec) else errand.fetch(node, spec, patience)
+        return super().get_ready(node, spec, patience) or said
 
     def seen(self, node: Node, spec: EnvironmentSpec) -> AppSeen | None:
         library = Library(node)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar
 
+from runtime.backups import fetched
 from runtime.contract import AppSeen, EnvironmentSpec, HealthCheck
 from runtime.contract import Kind as KindName
 from runtime.contract.said import NOTHING, Said
@@ -62,13 +63,14 @@ class Kind(ABC):
         return None
 
     def is_ready(self, node: Node, spec: EnvironmentSpec) -> bool:
-        """Whether all that such an environment is made from is on the node. As a rule it is asked for apart."""
-        return True
+        """Whether all that such an environment is made from is on the node: as a rule its image is asked for
+        apart, and only a backup comes from elsewhere."""
+        return fetched.is_there(node, spec)
 
     def get_ready(self, node: Node, spec: EnvironmentSpec, patience: Patience) -> Said | None:
         """Brings what isn't there yet, which may take long. Raises `RuntimeFault`; `Superseded` when it was
         interrupted."""
-        return None
+        return fetched.fetch(node, spec, patience)
 
     def seen(self, node: Node, spec: EnvironmentSpec) -> AppSeen | None:
         """What reports tell of its image; None where there is nothing to tell."""

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from runtime.backups.fetched import Fetched
 from runtime.contract import EnvironmentSpec, Origin
 from runtime.contract.said import Said
-from runtime.contract.words import advice, drift, refusals, steps
+from runtime.contract.words import advice, backups, drift, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.files import exclusive, replace_file
 from runtime.glance import Glance
@@ -80,7 +81,7 @@ class RootVolume(Resource):
         if spec.origin is not None:
             if not self._source(spec).is_dir():
                 raise RuntimeFault(
-                    refusals.snapshot_missing(),
+                    backups.backup_not_there() if spec.origin.backup else refusals.snapshot_missing(),
                     code="snapshot_missing",
                     next_step=advice.choose_another_one(),
                     retryable=False,
@@ -144,6 +145,8 @@ class RootVolume(Resource):
         try:
             if spec.origin is None:
                 btrfs.snapshot(self._image(spec), fresh, qgroups=[group])
+            elif spec.origin.backup is not None:
+                self._from_backup(spec, fresh, group)
             else:
                 self._from_snapshot(spec, spec.origin, fresh, group)
             os.setxattr(fresh, STAMP, wanted.encode())
@@ -161,6 +164,8 @@ class RootVolume(Resource):
         return (
             steps.snapshot(spec.app.image if spec.app else spec.image)
             if spec.origin is None
+            else backups.from_a_backup()
+            if spec.origin.backup is not None
             else steps.from_a_snapshot()
         )
 
@@ -174,6 +179,8 @@ class RootVolume(Resource):
     def _source(self, spec: EnvironmentSpec) -> Path:
         if spec.origin is None:
             return self._image(spec)
+        if spec.origin.backup is not None:
+            return Fetched(self.node).path(spec.id, spec.origin.snapshot)
         return self.snapshots.path(spec.origin.environment_id, spec.origin.snapshot)
 
     def _from_snapshot(self, spec: EnvironmentSpec, origin: Origin, fresh: Path, group: int) -> None:
@@ -185,6 +192,27 @@ class RootVolume(Resource):
             os.setxattr(self.node.volume(origin.environment_id), CLONED, b"1")
             with suppress(OSError):
                 os.removexattr(fresh, NOTE)
+
+    def _from_backup(self, spec: EnvironmentSpec, fresh: Path, group: int) -> None:
+        """What came becomes the root as it is, and is charged to the environment from here on. In the place of
+        another root it is the same environment, with its names and keys; else it begins as a new one."""
+        came = self._source(spec)
+        number = btrfs.subvolume_id(came)
+        for tenant in self.groups_of_tenant(spec.tenant_id):
+            btrfs.unassign_qgroup(self.node.store, btrfs.qgroup_id(0, number), tenant)
+        btrfs.assign_qgroup(self.node.store, btrfs.qgroup_id(0, number), group)
+        root = self.node.root_volume(spec.id)
+        with suppress(OSError):
+            os.setxattr(came, NOTE, os.getxattr(root, NOTE))
+        came.rename(fresh)
+
+    def groups_of_tenant(self, tenant_id: UUID) -> list[int]:
+        """The quota group of all that it has on this node, made where there is none; in a list of one."""
+        group = btrfs.qgroup_id(2, self.number(tenant_id))
+        with exclusive(self.node, "quota"):
+            if self.quotas.used_bytes(2, self.number(tenant_id)) is None:
+                btrfs.create_qgroup(self.node.store, group)
+        return [group]
 
     def _make_snapshots(self, spec: EnvironmentSpec) -> Said | None:
         """Those that are wanted and were never made, of the root as it is now. A full disk takes one too."""
@@ -204,6 +232,8 @@ class RootVolume(Resource):
         if self._known(spec.id) != _stamp_of(spec):
             replace_file(self._note(spec.id), _stamp_of(spec))
         self._delete_tree(root.with_name("root.new"))
+        if spec.origin is not None and spec.origin.backup is not None:
+            Fetched(self.node).forget(spec.id)
         said = self.snapshots.keep(spec)
         if not retired.exists():
             return said
@@ -285,6 +315,7 @@ class RootVolume(Resource):
         number = self.number(environment_id)
         group = btrfs.qgroup_id(1, number)
         deleted = 0
+        Fetched(self.node).forget(environment_id)
         if self.quotas.used_bytes(1, number) is not None:
             # at its limit a group refuses even the deletion of a subvolume
             btrfs.limit_qgroup(self.node.store, group, None)
@@ -333,7 +364,7 @@ class RootVolume(Resource):
         """Removes quota groups that nothing belongs to any more, now that their space is cleaned; how many. Of
         environments first, then of tenants that have none left."""
         wanted = {self.number(one) for one in self._owners()}
-        swept = 0
+        swept = Fetched(self.node).sweep()
         for number in self.quotas.numbers(0):
             # of a subvolume that was deleted while snapshots held its extents: even an empty one uses some
             if self.quotas.used_bytes(0, number) == 0:

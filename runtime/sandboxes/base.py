@@ -357,10 +357,17 @@ class Sandbox(ABC):
     # work of the node's own ----------------------------------------------------------------------
 
     def apart(
-        self, place: Path, config: Mapping[str, Any], *, memory_bytes: int, processes: int
+        self,
+        place: Path,
+        config: Mapping[str, Any],
+        *,
+        memory_bytes: int,
+        processes: int,
+        is_background: bool = False,
     ) -> AbstractContextManager["Apart"]:
         """Where a program of the node's own runs that reads what strangers sent, from a configuration of
-        runtime-spec 1.0.2. `place`: a directory for it alone. Everything of it is gone afterwards."""
+        runtime-spec 1.0.2. `place`: a directory for it alone. Everything of it is gone afterwards.
+        `is_background`: environments go before it, where both want the processors."""
         raise NotImplementedError(f"{self.kernel} runs nothing apart")
 
     def end_apart(self, name: str) -> None:

@@ -62,7 +62,7 @@ class Snapshots:
         """What one of its root takes at first. Raises `RuntimeFault` when there is too much nested in it."""
         nested = len(btrfs.nested_subvolumes(self.node.root_volume(environment_id)))
         if nested > MOST_NESTED:
-            raise _too_many()
+            raise too_many_nested()
         return (nested + 1) * ROOM_BYTES
 
     def make(self, spec: EnvironmentSpec, snapshot: UUID, group: int) -> None:
@@ -75,7 +75,7 @@ class Snapshots:
             btrfs.snapshot_all(root, unfinished, qgroups=[group], most=MOST_NESTED)
         except btrfs.TooManyNested as error:
             btrfs.delete_subvolume(unfinished)
-            raise _too_many() from error
+            raise too_many_nested() from error
         except OSError as error:
             with suppress(OSError):
                 btrfs.delete_subvolume(unfinished)
@@ -132,7 +132,8 @@ class Snapshots:
         replace_file(self._noted(environment_id), "".join(f"{one}\n" for one in ids))
 
 
-def _too_many() -> RuntimeFault:
+def too_many_nested() -> RuntimeFault:
+    """For a root with more subvolumes than are taken."""
     return RuntimeFault(
         refusals.too_many_subvolumes(MOST_NESTED),
         code="too_many_subvolumes",

@@ -241,9 +241,22 @@ class SharedSandbox(Sandbox):
     # work of the node's own ----------------------------------------------------------------------
 
     def apart(
-        self, place: Path, config: Mapping[str, Any], *, memory_bytes: int, processes: int
+        self,
+        place: Path,
+        config: Mapping[str, Any],
+        *,
+        memory_bytes: int,
+        processes: int,
+        is_background: bool = False,
     ) -> AbstractContextManager[Apart]:
-        return apart(self.node, place, config, memory_bytes=memory_bytes, processes=processes)
+        return apart(
+            self.node,
+            place,
+            config,
+            memory_bytes=memory_bytes,
+            processes=processes,
+            is_background=is_background,
+        )
 
     def end_apart(self, name: str) -> None:
         end_apart(self.node, name)

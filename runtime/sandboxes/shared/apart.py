@@ -12,17 +12,28 @@ from runtime.node import Node
 from runtime.sandboxes.base import Apart
 from runtime.sandboxes.shared import program
 
+#: Of all that is done behind environments together; theirs is 100 and more.
+BACKGROUND_WEIGHT = 20
+
 
 @contextmanager
 def apart(
-    node: Node, place: Path, config: Mapping[str, Any], *, memory_bytes: int, processes: int
+    node: Node,
+    place: Path,
+    config: Mapping[str, Any],
+    *,
+    memory_bytes: int,
+    processes: int,
+    is_background: bool,
 ) -> Iterator[Apart]:
     """As `Sandbox.apart`."""
     with ExitStack() as undo:
-        control, group = groups(), _group(node, place.name)
+        control, group = groups(), _group(node, place.name, is_background)
         undo.callback(_remove_groups, group)
         control.create(group)
         control.limit(group, GroupLimits(memory_bytes=memory_bytes, processes=processes))
+        if is_background:
+            control.limit(group.partition("/")[0], GroupLimits(cpu_weight=BACKGROUND_WEIGHT))
         state = place / "state"
         state.mkdir(mode=0o700)
         words = [program.path(node), f"--root={state}"]
@@ -38,11 +49,12 @@ def apart(
 
 def end_apart(node: Node, name: str) -> None:
     """As `Sandbox.end_apart`."""
-    _remove_groups(_group(node, name))
+    for is_background in (False, True):
+        _remove_groups(_group(node, name, is_background))
 
 
-def _group(node: Node, name: str) -> str:
-    return f"{node.cgroup_name}-import/{name}"
+def _group(node: Node, name: str, is_background: bool) -> str:
+    return f"{node.cgroup_name}-{'background' if is_background else 'import'}/{name}"
 
 
 def _remove_groups(group: str) -> None:

@@ -38,6 +38,8 @@ _BY_COLLECTION |= {
     "sessions": "session",
     "schedules": "schedule",
     "registries": "registry",
+    "backup-targets": "target",
+    "backups": "backup",
 }
 #: Parts of a route that name no row.
 _PLAIN = {
@@ -119,6 +121,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
     "POST /sign-in/": {"requires_mfa": "0"},
     "POST /api/v1/registries": {"host": "registry.example.com", "tenant": "{tenant}"},
+    "POST /api/v1/backup-targets": {"tenant": "{tenant}", "name": "walked"},
+    "POST /api/v1/environments/<pk>/backups": {"target": "{target}"},
+    "POST /api/v1/backups/<pk>/restore": {"as": "new", "name": "walked"},
+    "POST /api/v1/environments/<pk>/backups/<backup>/restore": {"as": "new", "name": "walked"},
     "POST /api/v1/ssh-keys": {"text": SSH_KEY, "name": "walked"},
     "POST /profile/ssh-keys": {"text": SSH_KEY},
     "POST /nodes/<uuid:node_id>/address": {"public_address": "node.example.org"},

@@ -15,6 +15,9 @@ from django.utils import timezone
 from panel.access.models import Share, SupportAccess
 from panel.accounts.models import SshKey, User
 from panel.accounts.signed_in import id_of
+from panel.backups.about import document_of
+from panel.backups.models import Backup, Target
+from panel.backups.targets import add_target
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.images.models import Image
@@ -113,11 +116,14 @@ def _side(platform: Actor, word: str) -> Side:
     Operation.objects.filter(pk=failed.pk).update(state="failed", code="walked")
     environment.refresh_from_db()
     token, _ = create_token(owner, tenant=tenant, role="viewer", name=f"token-{word}")
+    target, _ = add_target(owner, tenant, name=f"target-{word}")
     ids = {
         "environment": str(environment.pk),
         "forward": str(forward.pk),
         "snapshot": str(snapshot.pk),
         "schedule": str(set_schedule(owner, environment.pk, cron="0 3 * * *").pk),
+        "target": str(target.pk),
+        "backup": str(_backed_up(owner, environment, target).pk),
         "registry": str(add_registry(owner, tenant, host=f"{word}.example.com").pk),
         "address": str(address.pk),
         "operation": str(failed.pk),
@@ -154,6 +160,21 @@ def _people(tenant: Tenant, environment: Environment, owner: Actor, word: str) -
         "share": str(share.pk),
         "support": str(support.pk),
     }
+
+
+def _backed_up(owner: Actor, environment: Environment, target: Target) -> Backup:
+    return Backup.objects.create(
+        tenant=environment.tenant,
+        target=target,
+        environment=environment,
+        of=environment.pk,
+        of_name=environment.name,
+        name=f"backup-of-{environment.name}",
+        document=document_of(environment),
+        snapshot="ab" * 32,
+        made_at=timezone.now(),
+        created_by=owner.user,
+    )
 
 
 def _ssh_key(user: User, word: str) -> uuid.UUID:

@@ -1,0 +1,48 @@
+"""What the API answers about backups and their targets."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from panel.http.answers import As, Id, Moment
+from panel.operations.answers import Operation
+
+
+class BackupTarget(TypedDict):
+    id: Id
+    tenant: Id
+    name: str
+    kind: Annotated[str, As(Literal["directory"])]
+    node: Annotated[
+        Id, Field(description="Whose directory it is; environments of this node are backed up there.")
+    ]
+    is_made: Annotated[bool, Field(description="A backup has gone there.")]
+    created_at: Moment
+
+
+class NewBackupTarget(BackupTarget):
+    password: Annotated[str | None, Field(description="Made here, and never shown again; null: it was given.")]
+
+
+class Backup(TypedDict):
+    id: Id
+    environment: Annotated[Id, Field(description="It may be gone.")]
+    environment_name: str
+    tenant: Id
+    target: Id
+    name: str
+    state: Annotated[str, As(Literal["making", "ready", "going"])]
+    image: Annotated[str, Field(description="What the root was made from at that time.")]
+    snapshot: Annotated[
+        str, Field(description="In its repository, as restic calls it; empty while it is being made.")
+    ]
+    bytes: Annotated[int, Field(description="Of its files, unpacked.")]
+    added_bytes: Annotated[int, Field(description="By which the repository grew.")]
+    files: int
+    created_at: Moment
+    made_at: Moment | None
+
+
+class ChangedBackup(Backup):
+    operation: Operation

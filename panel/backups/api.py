@@ -1,0 +1,200 @@
+"""/api/v1/backup-targets, /backups, /environments/{id}/backups"""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from ninja import Query, Router, Status
+from pydantic import Field
+
+from panel.backups import answers, services, targets
+from panel.backups import restore as restoring
+from panel.backups.models import Backup, Target
+from panel.environments.accepted import WHAT, accepted
+from panel.environments.answers import Accepted
+from panel.environments.models import Environment
+from panel.errors import Invalid, NotFound
+from panel.http.answers import Json, ListOf
+from panel.http.inputs import CheckedAs, Input, Naming
+from panel.http.pages import Page, page_of
+from panel.http.paths import uuid_of
+from panel.operations.selectors import show as show_operation
+from panel.rights.actor import Actor
+from panel.rights.asking import actor
+from panel.tenants.selectors import tenant_of
+from runtime.contract import Limits
+
+targets_router = Router()
+router = Router()
+of_environment = Router()
+_THIS, _THIS_TARGET = "This backup", "This target"
+
+
+class NewTarget(Input):
+    tenant: Naming
+    name: str = Field(max_length=255, description="As environments are named; the directory is called by it.")
+    kind: str = "directory"
+    node: str = Field(default="", max_length=255, description="By name or id; empty: the only one there is.")
+    password: str = Field(
+        default="", max_length=1024, description="Empty: one is made, and is in this answer alone."
+    )
+
+
+class NewBackup(Input):
+    target: str = Field(max_length=255, description="By id, or by its name within the environment's tenant.")
+    name: str = ""
+
+
+class RestoredFrom(Input):
+    as_: Literal["new", "in_place"] = Field(default="in_place", alias="as")
+    name: str = Field(default="", description="Of the new environment.")
+    limits: Annotated[Json, CheckedAs(Limits)] | None = Field(
+        default=None, description="Of the new one; null: those of the one backed up."
+    )
+    plan: str = ""
+    is_started: bool = True
+
+
+def show(row: Backup) -> answers.Backup:
+    return {
+        "id": str(row.pk),
+        "environment": str(row.of),
+        "environment_name": row.of_name,
+        "tenant": str(row.tenant_id),
+        "target": str(row.target_id),
+        "name": row.name,
+        "state": str(row.state),
+        "image": row.document["image"],
+        "snapshot": row.snapshot,
+        "bytes": row.bytes,
+        "added_bytes": row.added_bytes,
+        "files": row.files,
+        "created_at": row.created_at.isoformat(),
+        "made_at": row.made_at.isoformat() if row.made_at else None,
+    }
+
+
+@targets_router.get("", response=ListOf[answers.BackupTarget], operation_id="backup_targets_list")
+def list_targets(request: HttpRequest, page: Query[Page]) -> ListOf[answers.BackupTarget]:
+    """Passwords are in no answer but that of the making."""
+    return page_of(Target.objects.for_actor(actor(request)), page, targets.show)
+
+
+@targets_router.post("", response={201: answers.NewBackupTarget}, operation_id="backup_targets_add")
+def add_target(request: HttpRequest, payload: NewTarget) -> Status[answers.NewBackupTarget]:
+    """A password that was made here is in the answer once: whoever has lost it and the panel has lost the
+    backups."""
+    who = actor(request)
+    tenant = tenant_of(who, payload.tenant)
+    row, made = targets.add_target(who, tenant, **payload.model_dump(exclude={"tenant"}))
+    return Status(201, {**targets.show(row), "password": made or None})
+
+
+@targets_router.get("/{pk}", response=answers.BackupTarget, operation_id="backup_targets_get")
+def get_target(request: HttpRequest, pk: str) -> answers.BackupTarget:
+    return targets.show(targets.found(actor(request), uuid_of(pk, _THIS_TARGET)))
+
+
+@targets_router.delete("/{pk}", response={204: None}, operation_id="backup_targets_remove")
+def remove_target(request: HttpRequest, pk: str) -> Status[None]:
+    """What lies there stays, and opens with its password; the panel forgets it."""
+    targets.remove_target(actor(request), uuid_of(pk, _THIS_TARGET))
+    return Status(204, None)
+
+
+@router.get("", response=ListOf[answers.Backup], operation_id="backups_list_all")
+def list_all(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Backup]:
+    """Of all environments, also of those that are gone."""
+    return page_of(Backup.objects.for_actor(actor(request)), page, show)
+
+
+@router.get("/{pk}", response=answers.Backup, operation_id="backups_get")
+def get(request: HttpRequest, pk: str) -> answers.Backup:
+    return show(_found(actor(request), pk))
+
+
+@router.delete("/{pk}", response={202: answers.ChangedBackup}, operation_id="backups_delete")
+def delete(request: HttpRequest, pk: str) -> Status[answers.ChangedBackup]:
+    operation = services.delete_backup(actor(request), uuid_of(pk, _THIS))
+    return Status(202, {**show(_found(actor(request), pk)), "operation": show_operation(operation)})
+
+
+@router.post("/{pk}/restore", response={202: Accepted}, operation_id="backups_restore")
+def restore(request: HttpRequest, pk: str, payload: RestoredFrom | None = None) -> Status[Accepted]:
+    """In the place of the environment's disk, of which a snapshot is kept, or as a new environment."""
+    return _restore(request, uuid_of(pk, _THIS), payload or RestoredFrom())
+
+
+@of_environment.get("/{pk}/backups", response=ListOf[answers.Backup], operation_id="environment_backups_list")
+def list_(request: HttpRequest, pk: str) -> ListOf[answers.Backup]:
+    found = list(Backup.objects.for_actor(actor(request)).filter(of=_environment(request, pk).pk))
+    return {"items": [show(one) for one in found], "count": len(found)}
+
+
+@of_environment.post(
+    "/{pk}/backups", response={202: answers.ChangedBackup}, operation_id="environment_backups_create"
+)
+def create(request: HttpRequest, pk: str, payload: NewBackup) -> Status[answers.ChangedBackup]:
+    """Of the disk as it is when the node comes to it. The environment goes on running."""
+    row = _environment(request, pk)
+    target = _target_of(row, payload.target)
+    made, operation = services.back_up(actor(request), row.pk, target, name=payload.name)
+    return Status(202, {**show(made), "operation": show_operation(operation)})
+
+
+@of_environment.get("/{pk}/backups/{backup}", response=answers.Backup, operation_id="environment_backups_get")
+def get_of(request: HttpRequest, pk: str, backup: str) -> answers.Backup:
+    return show(_found(actor(request), backup, uuid_of(pk, WHAT)))
+
+
+@of_environment.delete(
+    "/{pk}/backups/{backup}", response={202: answers.ChangedBackup}, operation_id="environment_backups_delete"
+)
+def delete_of(request: HttpRequest, pk: str, backup: str) -> Status[answers.ChangedBackup]:
+    _found(actor(request), backup, uuid_of(pk, WHAT))
+    return delete(request, backup)
+
+
+@of_environment.post(
+    "/{pk}/backups/{backup}/restore", response={202: Accepted}, operation_id="environment_backups_restore"
+)
+def restore_of(
+    request: HttpRequest, pk: str, backup: str, payload: RestoredFrom | None = None
+) -> Status[Accepted]:
+    """In the place of the environment's disk, of which a snapshot is kept, or as a new environment."""
+    found = _found(actor(request), backup, uuid_of(pk, WHAT))
+    return _restore(request, found.pk, payload or RestoredFrom())
+
+
+def _restore(request: HttpRequest, backup: UUID, asked: RestoredFrom) -> Status[Accepted]:
+    who = actor(request)
+    if asked.as_ == "in_place":
+        if asked.name or asked.limits or asked.plan:
+            raise Invalid(_('Name, limits and plan are of a new environment: say "as": "new".'), field="as")
+        return accepted(request, restoring.restore_in_place(who, backup))
+    values = asked.model_dump(exclude={"as_"})
+    return accepted(request, restoring.restore_as_new(who, backup, **values))
+
+
+def _environment(request: HttpRequest, pk: str) -> Environment:
+    return Environment.objects.select_related("tenant").get_for(actor(request), uuid_of(pk, WHAT))
+
+
+def _found(who: Actor, pk: str, of: UUID | None = None) -> Backup:
+    row = Backup.objects.for_actor(who).filter(pk=uuid_of(pk, _THIS)).first()
+    if row is None or of not in (None, row.of):
+        raise NotFound(_THIS)
+    return row
+
+
+def _target_of(row: Environment, text: str) -> UUID:
+    """By id, or by name: the tenant's own first, then those above it."""
+    try:
+        return UUID(text)
+    except ValueError:
+        chain = list(reversed(row.tenant.chain))
+        found = list(Target.objects.filter(name=text, tenant_id__in=chain))
+        if not found:
+            raise NotFound(_THIS_TARGET) from None
+        return min(found, key=lambda one: chain.index(one.tenant_id)).pk

@@ -1,0 +1,106 @@
+"""Targets that backups go to, and backups. Both outlive the environments."""
+
+import uuid
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from panel.rights.scope import Scoped
+from panel.states import Tone
+
+
+class Targets(Scoped["Target"]):
+    """Whole tenants' alone: who sees one environment of a tenant sees no target of it."""
+
+
+class Target(models.Model):
+    """Where a tenant's backups are kept: one encrypted repository."""
+
+    class Kind(models.TextChoices):
+        DIRECTORY = "directory", _("directory of a node")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="backup_targets")
+    name = models.CharField(max_length=63)
+    """A name as environments have it: the directory is called by it."""
+    kind = models.CharField(max_length=16, choices=Kind, default=Kind.DIRECTORY)
+    node = models.ForeignKey("nodes.Node", on_delete=models.PROTECT, related_name="backup_targets")
+    """Whose directory it is; environments of this node are backed up there."""
+    password = models.TextField()
+    """Encrypted (`panel.backups.at_rest`)."""
+    repository_id = models.CharField(max_length=64, blank=True, default="")
+    """As the first backup found it; empty: there was none yet."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
+    objects = Targets.as_manager()
+
+    class Meta:
+        ordering = ["name", "pk"]
+        constraints = [models.UniqueConstraint(fields=["tenant", "name"], name="backup_target_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class BackupState(models.TextChoices):
+    MAKING = "making", _("being made")
+    READY = "ready", _("ready")
+    GOING = "going", _("being deleted")
+
+    @property
+    def tone(self) -> Tone:
+        return Tone.OK if self is BackupState.READY else Tone.BUSY
+
+
+class Backups(Scoped["Backup"]):
+    environment_relation = "environment"
+
+
+class Backup(models.Model):
+    """The disk of an environment as it was at one moment, in the repository of a target."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="backups")
+    target = models.ForeignKey(Target, on_delete=models.CASCADE, related_name="backups")
+    environment = models.ForeignKey(
+        "environments.Environment", on_delete=models.SET_NULL, null=True, blank=True, related_name="backups"
+    )
+    of = models.UUIDField()
+    """The environment's id; kept, as its name, after it is gone."""
+    of_name = models.CharField(max_length=63)
+    name = models.CharField(max_length=63)
+    document = models.JSONField()
+    """What the environment was, to make one like it: see `panel.backups.about`."""
+    snapshot = models.CharField(max_length=64, blank=True, default="")
+    """Of the repository; empty while it is being made."""
+    bytes = models.PositiveBigIntegerField(default=0)
+    """Of its files, unpacked."""
+    added_bytes = models.PositiveBigIntegerField(default=0)
+    """By which the repository grew."""
+    files = models.PositiveBigIntegerField(default=0)
+    is_going = models.BooleanField(default=False)
+    """Its removal was asked for."""
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    made_at = models.DateTimeField(null=True, blank=True)
+
+    objects = Backups.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "pk"]
+        indexes = [models.Index(fields=["of", "created_at"], name="backup_of")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> BackupState:
+        if self.is_going:
+            return BackupState.GOING
+        return BackupState.READY if self.made_at is not None else BackupState.MAKING

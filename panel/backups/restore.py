@@ -1,0 +1,141 @@
+"""Backups restored: in the place of the disk that an environment has, or as a new environment."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+
+from panel.backups.at_rest import locked, repository_of
+from panel.backups.models import Backup, BackupState
+from panel.backups.services import not_ready
+from panel.environments.models import Environment
+from panel.environments.services import Changed, create_environment
+from panel.environments.services.intent import change
+from panel.environments.specs import RESTORE_DEADLINE_S
+from panel.errors import Conflict, Invalid, NotFound, Refused
+from panel.operations.models import OperationKind
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.storage.models import Reason
+from panel.storage.services import add_snapshot, set_origin
+from runtime.contract import BackupSource
+
+MIB = 2**20
+
+
+def source_of(backup: UUID) -> BackupSource | None:
+    """For the node that makes a root from it; None: it is gone, or can't be opened any more."""
+    row = Backup.objects.select_related("target__node").filter(pk=backup).first()
+    if row is None or not row.snapshot:
+        return None
+    try:
+        secrets = locked(row.target)
+    except Refused:
+        return None
+    return BackupSource(repository=repository_of(row.target), secrets=secrets, snapshot=row.snapshot)
+
+
+def restore_in_place(actor: Actor, backup_id: UUID) -> Changed:
+    """The disk as it was; what runs goes on until the files are here, and starts again if it ran. A snapshot of
+    the disk as it is now is kept, so that the restore can be undone; it counts as any other."""
+    backup = ready(actor, backup_id)
+    if backup.environment is None or backup.environment.deleted_at is not None:
+        raise Conflict(
+            _("The environment of this backup is gone."),
+            code="gone",
+            next_step=_("Restore it as a new one."),
+        )
+
+    def mutate(row: Environment) -> dict[str, Any]:
+        return restore_now(actor, row, backup)
+
+    changed = change(actor, backup.of, Permission.ENVIRONMENT_REINSTALL, OperationKind.RESTORE, mutate)
+    return _with_time(changed)
+
+
+def _with_time(changed: Changed) -> Changed:
+    """All that a backup holds comes from elsewhere first."""
+    operation = changed.operation
+    if operation is not None:
+        operation.deadline += timedelta(seconds=RESTORE_DEADLINE_S)
+        operation.save(update_fields=["deadline"])
+    return changed
+
+
+def restore_now(actor: Actor, row: Environment, backup: Backup) -> dict[str, Any]:
+    """In a locked row's next change."""
+    actor.require(Permission.BACKUP_MANAGE, row)
+    locked(backup.target)  # refused where nobody can open it
+    if backup.target.node_id != row.node_id:
+        raise Conflict(_("The backup is on another node than the environment."), code="other_node")
+    refuse_what_does_not_fit(backup, row.limits["disk_mb"])
+    kept = add_snapshot(actor, row, (_("before %(name)s") % {"name": backup.name})[:63], Reason.RESTORE)
+    set_origin(row, source=row.pk, snapshot=backup.pk, backup=backup.pk)
+    row.image = backup.document["image"]
+    row.installs += 1
+    row.keep_old_root = False
+    return {"restore_backup": str(backup.pk), "name": backup.name, "kept": str(kept.pk)}
+
+
+def restore_as_new(
+    actor: Actor,
+    backup_id: UUID,
+    *,
+    name: str,
+    limits: Mapping[str, Any] | None = None,
+    plan: str = "",
+    is_started: bool = True,
+) -> Changed:
+    """A new environment of the backup's tenant, on the node that its target is of, with names, addresses,
+    machine id and host keys of its own. Without limits and plan it has those of the one that was backed up.
+    All that was on the disk comes with it, so it takes the right to run commands inside as well."""
+    backup = ready(actor, backup_id)
+    for needed in (Permission.BACKUP_MANAGE, Permission.ENVIRONMENT_EXEC):
+        actor.require(needed, backup.environment or backup.tenant)
+    locked(backup.target)
+    document = backup.document
+    if not limits and not plan:
+        plan, limits = document["plan"], None if document["plan"] else document["limits"]
+    if limits and isinstance(limits.get("disk_mb"), int):
+        refuse_what_does_not_fit(backup, limits["disk_mb"])
+    changed = create_environment(
+        actor,
+        backup.tenant,
+        name=name,
+        image=document["image"],
+        limits=limits,
+        plan=plan,
+        kind=document["kind"],
+        kernel=document["kernel"],
+        ssh_keys=document["ssh_keys"],
+        **document["options"],
+        is_started=is_started,
+        features={"backup": backup, "node": backup.target.node_id},
+    )
+    return _with_time(changed)
+
+
+def ready(actor: Actor, backup_id: UUID) -> Backup:
+    """Raises `NotFound` for one that the actor may not see, `Conflict` for one that isn't whole."""
+    rows = Backup.objects.for_actor(actor).select_related("target__node", "environment", "tenant")
+    row = rows.filter(pk=backup_id).first()
+    if row is None:
+        raise NotFound(_("This backup"))
+    if row.state != BackupState.READY:
+        raise not_ready()
+    return row
+
+
+def refuse_what_does_not_fit(backup: Backup, disk_mb: int) -> None:
+    """What holes take no room for counts here: the node has the last word on what is a little above."""
+    needed = -(-backup.bytes // MIB)
+    if needed > disk_mb:
+        raise Invalid(
+            _("The backup holds %(needed)s MiB in files, and the disk has %(disk)s MiB.")
+            % {"needed": needed, "disk": disk_mb},
+            field="limits.disk_mb",
+            code="does_not_fit",
+            next_step=_("Choose a larger disk."),
+        )

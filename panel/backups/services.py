@@ -1,0 +1,164 @@
+"""Backups asked for and deleted: each is an operation about the environment, done by a job of its node."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from panel.audit.services import record
+from panel.backups import about
+from panel.backups.at_rest import locked, repository_of
+from panel.backups.models import Backup, BackupState, Target
+from panel.environments.models import Environment
+from panel.environments.services.intent import locked as locked_environment
+from panel.environments.trash import refuse_trashed
+from panel.errors import Conflict, NotFound
+from panel.jobs.services import Wanted, ask
+from panel.operations.models import Operation, OperationKind, SubjectType
+from panel.operations.services import Subject
+from panel.plans.rules import check_allowance
+from panel.quotas import services as quotas
+from panel.quotas.models import Resource
+from panel.quotas.refusals import counting_refusals
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.tenants.selectors import refuse_suspended
+from panel.text import line
+from runtime.contract import BackUp, DesiredState, ForgetBackup
+from runtime.contract import Subject as About
+from runtime.contract import SubjectType as AboutType
+
+BACK_UP_S, DELETE_S = 12 * 3600.0, 6 * 3600.0
+
+
+def back_up(
+    actor: Actor, environment_id: UUID, target_id: UUID, *, name: str = "", retry_of: Operation | None = None
+) -> tuple[Backup, Operation]:
+    """The disk as it is when the node comes to it; it may run. Without a name it is called by the time. Raises
+    `QuotaExceeded`, and `Conflict` where the plan gives no more or one is under way."""
+    with counting_refusals(), transaction.atomic():
+        row = locked_environment(actor, environment_id)
+        actor.require(Permission.BACKUP_MANAGE, row)
+        _refuse_what_has_no_disk(row)
+        target = _target_for(actor, row, target_id)
+        known = Backup.objects.filter(of=row.pk)
+        if known.filter(made_at=None).exists():
+            raise Conflict(
+                _("A backup of it is being made."), code="busy", next_step=_("Wait until it has ended.")
+            )
+        check_allowance(row.plan_version, "backups", known.count() + 1)
+        quotas.reserve(row.tenant, {Resource.BACKUPS: 1})
+        made = Backup.objects.create(
+            tenant=row.tenant,
+            target=target,
+            environment=row,
+            of=row.pk,
+            of_name=row.name,
+            name=line(name or f"{timezone.now():%Y-%m-%d %H:%M:%S}", field="name", most=63, least=1),
+            document=about.document_of(row),
+            created_by=actor.user,
+        )
+        work = BackUp(
+            environment_id=row.pk,
+            backup=made.pk,
+            repository=repository_of(target),
+            repository_id=target.repository_id or None,
+            secrets=locked(target, about=about.text_of(row)),
+            tags={"environment": str(row.pk), "name": row.name, "tenant": row.tenant.slug},
+        )
+        details = {"backup": str(made.pk), "name": made.name, "target": str(target.pk)}
+        operation = _ask(actor, made, work, details, retry_of)
+    return made, operation
+
+
+def _refuse_what_has_no_disk(row: Environment) -> None:
+    refuse_suspended(row.tenant)
+    if row.desired_state == DesiredState.DELETED:
+        raise Conflict(_("This environment is being deleted."), code="deleting")
+    refuse_trashed(row)
+    if row.observed_generation == 0:
+        raise Conflict(
+            _("It isn't made yet; there is nothing to back up."),
+            code="not_made",
+            next_step=_("Try again when it is."),
+        )
+
+
+def _target_for(actor: Actor, row: Environment, target_id: UUID) -> Target:
+    """Of its own tenant or one above: who may back up may use them all."""
+    chain = row.tenant.chain
+    rows = Target.objects.select_for_update(of=("self",)).select_related("node", "tenant")
+    target = rows.filter(pk=target_id, tenant_id__in=chain).first()
+    if target is None:
+        raise NotFound(_("This target"))
+    if target.node_id != row.node_id:
+        raise Conflict(
+            _("%(target)s is a directory of %(node)s, and the environment is on another node.")
+            % {"target": target, "node": target.node.name},
+            code="other_node",
+            next_step=_("Choose a target of its own node."),
+        )
+    return target
+
+
+def delete_backup(actor: Actor, backup_id: UUID, *, retry_of: Operation | None = None) -> Operation:
+    """Gone from the list when it is gone from its target; until then it counts."""
+    with transaction.atomic():
+        row = locked_backup(actor, backup_id)
+        actor.require(Permission.BACKUP_MANAGE, row.environment or row.tenant)
+        if row.state != BackupState.READY:
+            raise not_ready()
+        row.is_going = True
+        row.save(update_fields=["is_going"])
+        work = ForgetBackup(
+            repository=repository_of(row.target), secrets=locked(row.target), snapshot=row.snapshot
+        )
+        details = {"delete_backup": str(row.pk), "name": row.name}
+        return _ask(actor, row, work, details, retry_of)
+
+
+def _ask(
+    actor: Actor,
+    row: Backup,
+    work: BackUp | ForgetBackup,
+    details: dict[str, Any],
+    retry_of: Operation | None,
+) -> Operation:
+    makes = isinstance(work, BackUp)
+    kind, within_s = (OperationKind.BACKUP, BACK_UP_S) if makes else (OperationKind.DELETE_BACKUP, DELETE_S)
+    subject = Subject(SubjectType.ENVIRONMENT, str(row.of), row.of_name, row.tenant_id, row.environment_id)
+    wanted = Wanted(row.target.node, work, About(type=AboutType.ENVIRONMENT, id=str(row.of)), within_s)
+    operation = ask(actor, subject, kind, wanted, details=details, retry_of=retry_of)
+    record(
+        actor,
+        f"environment.{kind}",
+        tenant_id=row.tenant_id,
+        target=row.environment or row,
+        after=details,
+        operation_id=operation.pk,
+    )
+    return operation
+
+
+def locked_backup(actor: Actor, backup_id: UUID) -> Backup:
+    """Raises `NotFound` for one that the actor may not see."""
+    seen = Backup.objects.for_actor(actor).filter(pk=backup_id).values_list("pk", flat=True).first()
+    rows = Backup.objects.select_for_update(of=("self",))
+    row = rows.select_related("tenant", "target__node", "environment").filter(pk=seen).first() if seen else None
+    if row is None:
+        raise NotFound(_("This backup"))
+    return row
+
+
+def not_ready() -> Conflict:
+    return Conflict(
+        _("This backup is not ready."), code="backup_not_ready", next_step=_("Wait until it is made.")
+    )
+
+
+def drop(row: Backup) -> None:
+    """It isn't at its target: what it took of the quota goes back."""
+    if Backup.objects.filter(pk=row.pk).delete()[0]:
+        quotas.release(row.tenant, {Resource.BACKUPS: 1})

@@ -1,0 +1,126 @@
+"""Targets made, and taken out again."""
+
+import secrets
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from panel.audit.services import record
+from panel.backups.answers import BackupTarget
+from panel.backups.at_rest import encrypted
+from panel.backups.models import Backup, Target
+from panel.environments.inputs import check_name
+from panel.errors import Conflict, Invalid, NotFound
+from panel.nodes.models import Node
+from panel.quotas import services as quotas
+from panel.quotas.models import Resource
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.tenants.models import Tenant
+from panel.tenants.selectors import refuse_suspended
+
+#: Of one tenant.
+MOST = 50
+#: Of one that is given: what others may read for years is tried at leisure.
+LEAST_PASSWORD, MOST_PASSWORD = 12, 1024
+
+
+def add_target(
+    actor: Actor, tenant: Tenant, *, name: str, kind: str = "directory", node: str = "", password: str = ""
+) -> tuple[Target, str]:
+    """A target, and its password where that was made here: it is shown once, and opens the repository without
+    any panel. With the password of a repository that is there already, that is gone on with."""
+    actor.require(Permission.BACKUP_MANAGE, tenant)
+    refuse_suspended(tenant)
+    if kind not in Target.Kind.values:
+        raise Invalid(_("A target is a %(kinds)s.") % {"kinds": ", ".join(Target.Kind.values)}, field="kind")
+    made = "" if password else secrets.token_urlsafe(32)
+    row = Target(
+        tenant=tenant,
+        name=check_name(name),
+        kind=kind,
+        node=_node(node),
+        password=encrypted(made or _checked(password)),
+        created_by=actor.user,
+    )
+    with transaction.atomic():
+        if Target.objects.filter(tenant=tenant).count() >= MOST:
+            raise Conflict(_("There are %(most)s targets already.") % {"most": MOST}, code="too_many")
+        try:
+            with transaction.atomic():
+                row.save(force_insert=True)
+        except IntegrityError as error:
+            raise Conflict(
+                _("A target is called %(name)s already.") % {"name": row.name}, code="name_taken", field="name"
+            ) from error
+        _record(actor, "backup_target.add", row)
+    return row, made
+
+
+def remove_target(actor: Actor, target_id: UUID) -> None:
+    """The panel forgets it, and the backups at it: what lies there stays, and opens with its password."""
+    row = found(actor, target_id)
+    actor.require(Permission.BACKUP_MANAGE, row.tenant)
+    with transaction.atomic():
+        row = Target.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=row.pk)
+        backups = list(Backup.objects.select_for_update().filter(target=row))
+        if any(one.made_at is None or one.is_going for one in backups):
+            raise Conflict(
+                _("Work on a backup at this target is under way."),
+                code="busy",
+                next_step=_("Wait until it has ended, or cancel it."),
+            )
+        Backup.objects.filter(target=row).delete()
+        if backups:
+            quotas.release(row.tenant, {Resource.BACKUPS: len(backups)})
+        _record(actor, "backup_target.remove", row, backups=len(backups))
+        row.delete()
+
+
+def found(actor: Actor, target_id: UUID) -> Target:
+    """Raises `NotFound` for one that the actor may not see."""
+    row = Target.objects.for_actor(actor).select_related("tenant", "node").filter(pk=target_id).first()
+    if row is None:
+        raise NotFound(_("This target"))
+    return row
+
+
+def show(row: Target) -> BackupTarget:
+    """As the API gives it: never the password."""
+    return {
+        "id": str(row.pk),
+        "tenant": str(row.tenant_id),
+        "name": row.name,
+        "kind": row.kind,
+        "node": str(row.node_id),
+        "is_made": bool(row.repository_id),
+        "created_at": row.created_at.isoformat(),
+    }
+
+
+def _node(text: str) -> Node:
+    """By name or id; the only one there is, where none is named."""
+    nodes = list(Node.objects.all())
+    if not text and len(nodes) == 1:
+        return nodes[0]
+    named = [one for one in nodes if text and text in (one.name, str(one.pk))]
+    if not named:
+        raise Invalid(_("Name the node whose directory it is."), field="node")
+    return named[0]
+
+
+def _checked(password: str) -> str:
+    if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD or not password.isprintable():
+        raise Invalid(
+            _("The password of a repository has %(least)s to %(most)s letters, in one line.")
+            % {"least": LEAST_PASSWORD, "most": MOST_PASSWORD},
+            field="password",
+        )
+    return password
+
+
+def _record(actor: Actor, action: str, row: Target, **more: object) -> None:
+    said = {"kind": row.kind, "node": row.node.name, **more}
+    before, after = (said, {}) if action.endswith("remove") else ({}, said)
+    record(actor, action, tenant_id=row.tenant_id, target=row, before=before, after=after)

@@ -1,0 +1,268 @@
+"""Run by `repository`, inside a confined container, with nothing but Python's own library: has restic work on a
+repository, and says in lines of JSON how far it is and what came of it.
+
+What opens the repository comes on standard input, and goes to restic by its environment: it is on no command
+line and in no file. Whatever this reads may be hostile. What comes out is looked at again outside.
+
+    python3 -I -S -c SOURCE < '{"task": "back_up", …}'
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = "/repository"
+#: Where each backup has its files, so that the next one finds the last one's.
+DISK, NOTES = "/disk", "/wadah"
+TARGET = "/target"
+SCRATCH = "/tmp"  # noqa: S108 (of this container alone)
+#: Of the end of what restic said.
+MOST_SAID = 2000
+#: What may have had holes is looked through for them; shorter files hardly gain.
+LEAST_HOLED_BYTES = 2**20
+#: Somebody else's lock is waited for so long: an hour's prune of a large repository isn't.
+LOCKED_S, TURN_S = 600.0, 3.0
+#: More than a container of ours ever begins before restic.
+_PIDS = 40
+
+
+class Refused(Exception):
+    """By the name of its sentence in `runtime.contract.words.backups`, with what restic said."""
+
+    def __init__(self, sentence: str, said: str = ""):
+        super().__init__(sentence)
+        self.told = sentence, said[-MOST_SAID:]
+
+
+def say(**what: Any) -> None:
+    sys.stdout.write(json.dumps(what) + "\n")
+    sys.stdout.flush()
+
+
+def words_of(*words: str) -> list[str]:
+    return ["/usr/bin/restic", "--no-cache", "--json", *words]
+
+
+def environment(asked: dict[str, Any]) -> dict[str, str]:
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": SCRATCH,
+        "TMPDIR": SCRATCH,
+        "RESTIC_REPOSITORY": REPOSITORY,
+        "RESTIC_PASSWORD": asked["password"],
+        "RESTIC_PROGRESS_FPS": "2",
+        "GOGC": "40",
+    }
+
+
+def restic(asked: dict[str, Any], *words: str) -> str:
+    """What it printed. Raises `Refused`; waits for who has locked the repository."""
+    until = time.monotonic() + LOCKED_S
+    while True:
+        done = subprocess.run(
+            words_of(*words),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            env=environment(asked),
+            check=False,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode == 0:
+            return done.stdout
+        refused = refusal_of(done.stderr + done.stdout, done.returncode)
+        if refused.told[0] != "repository_locked" or time.monotonic() > until:
+            raise refused
+        say(waits=True)
+        time.sleep(TURN_S)
+
+
+def refusal_of(said: str, status: int) -> Refused:
+    text = said.lower()
+    for sentence, signs in (
+        ("wrong_password", ("wrong password", "no key found")),
+        ("repository_locked", ("already locked",)),
+        ("target_full", ("no space left", "disk quota exceeded", "quota exceeded")),
+        ("no_repository", ("unable to open config file", "is there a repository at")),
+        ("no_such_backup", ("no matching id found", "no snapshot found", "invalid id")),
+        (
+            "repository_damaged",
+            ("ciphertext verification failed", "integrity check failed", "invalid data returned"),
+        ),
+    ):
+        if any(sign in text for sign in signs):
+            return Refused(sentence, said)
+    return Refused("tool_refused", said.strip() or f"code {status}")
+
+
+# verbs ---------------------------------------------------------------------------------------------
+
+
+def opened(asked: dict[str, Any]) -> str:
+    """The id of the repository; made where it may be. Raises `Refused` for another one than is known."""
+    try:
+        found = json.loads(restic(asked, "cat", "config"))["id"]
+    except Refused as refused:
+        if refused.told[0] != "no_repository" or not asked["may_make"]:
+            raise
+        if any(
+            one.is_file()
+            for part in ("data", "snapshots", "index")
+            for one in Path(REPOSITORY, part).rglob("*")
+        ):
+            raise
+        shutil.rmtree(Path(REPOSITORY, "keys"), ignore_errors=True)  # of a making that was cut off
+        restic(asked, "init")
+        found = json.loads(restic(asked, "cat", "config"))["id"]
+    if asked["repository_id"] and found != asked["repository_id"]:
+        raise Refused("other_repository")
+    return str(found)
+
+
+def unlock(asked: dict[str, Any]) -> None:
+    """Locks of one that was cut off go: its host had the name of this one, and its process isn't there. Restic
+    asks by number, so that of nobody here may be the same."""
+    for _ in range(_PIDS):
+        os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+    restic(asked, "unlock")
+
+
+def found(asked: dict[str, Any]) -> list[str]:
+    """Snapshots of this backup: of a try that was cut off after it."""
+    listed = json.loads(restic(asked, "snapshots", "--tag", f"backup={asked['backup']}") or "[]") or []
+    return [str(one["id"]) for one in listed]
+
+
+def back_up(asked: dict[str, Any]) -> dict[str, Any]:
+    """Each call of restic derives the key anew, which is made to take its time: so no more than are needed."""
+    if asked["again"]:
+        take_back(asked)
+    repository = opened(asked)
+    tags = [word for name, value in asked["tags"].items() for word in ("--tag", f"{name}={value}")]
+    words = words_of("backup", "--host", asked["host"], *tags, DISK, NOTES)
+    process = subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment(asked),
+        text=True,
+        errors="replace",
+    )
+    summary, said = None, ""
+    for line in lines_of(process):
+        try:
+            told = json.loads(line)
+            kind = told["message_type"]
+        except (ValueError, KeyError, TypeError):
+            said = (said + line)[-MOST_SAID:]
+            continue
+        if kind == "status":
+            say(share=told.get("percent_done", 0), bytes=told.get("bytes_done", 0))
+        elif kind == "summary":
+            summary = told
+        elif kind == "error":
+            said = (said + line)[-MOST_SAID:]
+    status = process.wait()
+    if status or summary is None:
+        if status == 3:
+            raise Refused("files_not_read", said)
+        raise refusal_of(said, status)
+    return {
+        "snapshot": summary["snapshot_id"],
+        "repository_id": repository,
+        "bytes": summary["total_bytes_processed"],
+        "added_bytes": summary["data_added"],
+        "files": summary["total_files_processed"],
+    }
+
+
+def lines_of(process: "subprocess.Popen[str]") -> Iterator[str]:
+    assert process.stdout is not None
+    while line := process.stdout.readline(64 * 1024):
+        yield line
+
+
+def forget(asked: dict[str, Any]) -> dict[str, Any]:
+    """A no-op for one that isn't there any more, but for the room."""
+    if asked["again"]:
+        unlock(asked)
+    restic(asked, "forget", "--prune", asked["snapshot"])
+    return {}
+
+
+def take_back(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a backup that came to no end left: its locks, and its name. Its data serve the next one, or go with
+    the next prune. A no-op where there is no repository."""
+    try:
+        unlock(asked)
+    except Refused as refused:
+        if refused.told[0] != "no_repository":
+            raise
+        return {}
+    left = found(asked)
+    if left:
+        restic(asked, "forget", *left)
+    return {}
+
+
+def list_(asked: dict[str, Any]) -> dict[str, Any]:
+    return {"snapshots": json.loads(restic(asked, "snapshots") or "[]") or []}
+
+
+def about(asked: dict[str, Any]) -> dict[str, Any]:
+    return {"about": restic(asked, "dump", asked["snapshot"], f"{NOTES}/environment.json")}
+
+
+def restore(asked: dict[str, Any]) -> dict[str, Any]:
+    if asked["again"]:
+        unlock(asked)
+    restic(asked, "restore", asked["snapshot"], "--target", TARGET, "--include", DISK)
+    dig(Path(TARGET + DISK))
+    return {}
+
+
+def dig(top: Path) -> None:
+    """Holes, which this version of restic fills: a file of zeros takes no room again. Times stay; what has
+    privileges is left, since writing would take them from it."""
+    for directory, _, names in os.walk(top):
+        for name in names:
+            path = os.path.join(directory, name)  # noqa: PTH118 (many)
+            known = os.lstat(path)
+            if known.st_mode & 0o170000 != 0o100000 or known.st_size < LEAST_HOLED_BYTES:
+                continue
+            if known.st_mode & 0o6000 or "security.capability" in os.listxattr(path, follow_symlinks=False):
+                continue
+            subprocess.run(["/usr/bin/fallocate", "--dig-holes", "--", path], check=False, capture_output=True)
+            os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns), follow_symlinks=False)
+
+
+TASKS = {
+    "back_up": back_up,
+    "forget": forget,
+    "take_back": take_back,
+    "restore": restore,
+    "list": list_,
+    "about": about,
+}
+
+
+def main() -> None:
+    asked = json.loads(sys.stdin.buffer.read())
+    os.umask(0o077)
+    try:
+        say(done=TASKS[asked["task"]](asked))
+    except Refused as refused:
+        say(refused=refused.told)
+    except (OSError, ValueError, KeyError) as odd:
+        say(refused=("tool_refused", f"{type(odd).__name__}: {odd}"[-MOST_SAID:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,319 @@
+"""A repository of backups, as this node asks it: by restic, confined, behind whoever wants the processors."""
+
+import json
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from runtime.backups import inside
+from runtime.contract import BackupMade, BackupSecrets, Locked, Repository
+from runtime.contract.words import backups as words
+from runtime.errors import HostLacks, RuntimeFault
+from runtime.images.confined import Program, confined
+from runtime.node import Node
+from runtime.sandboxes.base import Apart
+
+MIB = 2**20
+#: Left free where a repository lies: it isn't the tenant's disk to fill.
+RESERVE_BYTES = 64 * MIB
+_MEMORY_BYTES, _PROCESSES, _SCRATCH_BYTES, _OPEN_FILES = 1024 * MIB, 256, 192 * MIB, 4096
+_LOOK_S = 0.25
+_MOST_LINE, _MOST_ANSWER = 64 * 1024, 16 * MIB
+#: A word to who works so long that nothing is heard.
+SILENT_S = 3600.0
+
+Watch = Callable[[float, int], None]
+"""Told the share that is done and bytes, several times a second; ends what it watches by raising."""
+
+
+def unwatched(_share: float, _bytes: int) -> None:
+    """Of who doesn't look."""
+
+
+def restic_is_there() -> bool:
+    return Path("/usr/bin/restic").exists()
+
+
+def opened(node: Node, repository: Repository, secrets: Locked) -> BackupSecrets:
+    """Raises `RuntimeFault` for what isn't for this node and this repository."""
+    try:
+        return secrets.opened(repository, key=node.report_key.read_bytes().strip())
+    except (OSError, ValueError) as odd:
+        raise RuntimeFault(words.not_opened(), code="secrets_not_opened", retryable=False) from odd
+
+
+def place_of(node: Node, repository: Repository, *, makes: bool) -> Path:
+    """Its directory. Raises `RuntimeFault` when that isn't there, or the node gives none for backups."""
+    given = node.settings.backup_directory
+    if not given:
+        raise RuntimeFault(
+            words.no_directory_given(node.name),
+            code="no_backup_directory",
+            next_step=words.give_a_directory(),
+            retryable=False,
+        )
+    root = Path(given)
+    if not root.is_dir():
+        raise _gone()
+    place = root / str(repository.tenant_id) / repository.name
+    try:
+        if makes:
+            place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise RuntimeFault(
+            words.target_not_written(str(error.strerror)), code="target_failed", next_step=words.look_at_it()
+        ) from error
+    if not place.is_dir():
+        raise _gone()
+    return place
+
+
+def notes_of(node: Node, job: str) -> Path:
+    """Where a job has its word about the environment for restic to read; gone after it, and after its undo."""
+    return node.mounts / f"backup-{job}"
+
+
+@dataclass(frozen=True)
+class Restic:
+    """On one repository, in the name of one job: what that left locked when it was cut off, it unlocks."""
+
+    node: Node
+    place: Path
+    password: str = field(repr=False)
+    job: str
+    repository_id: str | None = None
+    is_again: bool = False
+    """An earlier try of the job was cut off."""
+
+    def back_up(
+        self, tree: Path, about: str, *, host: UUID, backup: UUID, tags: Mapping[str, str], watch: Watch
+    ) -> BackupMade:
+        """The tree, read-only, and beside it what it is of."""
+        self._has_room()
+        with self._notes(about) as notes:
+            asked = {
+                "task": "back_up",
+                "host": str(host),
+                "backup": str(backup),
+                "tags": {**tags, "backup": str(backup)},
+                "may_make": self.repository_id is None,
+            }
+            answer = self._ask(
+                asked,
+                self._room_watched(watch),
+                looked_at={inside.DISK: tree},
+                shown={inside.NOTES: notes},
+            )
+        try:
+            return BackupMade.model_validate(answer)
+        except ValidationError as odd:
+            raise _refused("tool_refused", "?") from odd
+
+    def restore(self, snapshot: str, tree: Path, watch: Watch) -> None:
+        """Its files, into an empty directory of the pool."""
+        asked = {"task": "restore", "snapshot": snapshot}
+        self._ask(asked, watch, trees={inside.TARGET + inside.DISK: tree})
+
+    def forget(self, snapshot: str, watch: Watch) -> None:
+        self._ask({"task": "forget", "snapshot": snapshot}, watch)
+
+    def take_back(self, backup: UUID) -> None:
+        self._ask({"task": "take_back", "backup": str(backup)}, unwatched)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """As `restic snapshots --json` has them."""
+        found = self._ask({"task": "list"}, unwatched).get("snapshots")
+        return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+    def about(self, snapshot: str) -> str:
+        """What a backup is of, as JSON."""
+        return str(self._ask({"task": "about", "snapshot": snapshot}, unwatched).get("about", ""))
+
+    def _has_room(self) -> None:
+        if shutil.disk_usage(self.place).free < RESERVE_BYTES:
+            raise _refused("target_full", "")
+
+    def _room_watched(self, watch: Watch) -> Watch:
+        def watched(share: float, done: int) -> None:
+            if not self.place.is_dir():
+                raise _gone()
+            self._has_room()
+            watch(share, done)
+
+        return watched
+
+    @contextmanager
+    def _notes(self, about: str) -> Iterator[Path]:
+        notes = notes_of(self.node, self.job)
+        shutil.rmtree(notes, ignore_errors=True)
+        try:
+            notes.mkdir()
+            notes.chmod(0o755)
+            (notes / "environment.json").write_text(about)
+            (notes / "environment.json").chmod(0o644)  # for who reads it as nobody, in there alone
+            yield notes
+        finally:
+            shutil.rmtree(notes, ignore_errors=True)
+
+    def _ask(
+        self,
+        asked: dict[str, Any],
+        watch: Watch,
+        *,
+        trees: Mapping[str, Path] | None = None,
+        looked_at: Mapping[str, Path] | None = None,
+        shown: Mapping[str, Path] | None = None,
+    ) -> dict[str, Any]:
+        if not restic_is_there():
+            raise HostLacks(words.lacks("restic"), code="host_lacks", next_step=words.install_it())
+        source = Path(inside.__file__).read_text()
+        program = Program(
+            words=[
+                *("/usr/bin/ionice", "--class", "idle", "--ignore"),
+                *("/usr/bin/python3", "-I", "-S", "-c", source),
+            ],
+            trees={inside.REPOSITORY: self.place, **(trees or {})},
+            looked_at=looked_at or {},
+            shown=shown or {},
+            memory_bytes=_MEMORY_BYTES,
+            processes=_PROCESSES,
+            open_files=_OPEN_FILES,
+            scratch_bytes=_SCRATCH_BYTES,
+            hostname=f"wadah-{self.job}"[:63],
+            is_background=True,
+        )
+        document = {
+            "may_make": False,
+            "again": self.is_again,
+            "repository_id": self.repository_id,
+            **asked,
+            "password": self.password,
+        }
+        with confined(self.node, program) as within:
+            return _Run(within, document, watch).answer()
+
+
+class _Run:
+    """One program in there, until it has said what came of it."""
+
+    def __init__(self, within: Apart, asked: dict[str, Any], watch: Watch):
+        self.within, self.asked, self.watch = within, asked, watch
+        self.share, self.bytes, self.heard_at = 0.0, 0, time.monotonic()
+        self.answered: dict[str, Any] | None = None
+        self.errors = b""
+
+    def answer(self) -> dict[str, Any]:
+        process = subprocess.Popen(
+            self.within.words,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.within.environment,
+            cwd="/",
+            start_new_session=True,
+        )
+        try:
+            with process:
+                self._go(process)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                self.within.end()
+        if self.answered is None:
+            lines = self.errors.decode(errors="replace").strip().splitlines()
+            raise _refused("tool_refused", lines[-1] if lines else f"code {process.returncode}")
+        if "refused" in self.answered:
+            raise _refused(*_told(self.answered["refused"]))
+        done = self.answered.get("done")
+        return done if isinstance(done, dict) else {}
+
+    def _go(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        listeners = [
+            threading.Thread(target=self._hear, args=(process.stdout,), daemon=True),
+            threading.Thread(target=self._hear_errors, args=(process.stderr,), daemon=True),
+        ]
+        for one in listeners:
+            one.start()
+        with suppress(BrokenPipeError), process.stdin as there:
+            there.write(json.dumps(self.asked).encode())
+        try:
+            while True:
+                try:
+                    process.wait(_LOOK_S)
+                    break
+                except subprocess.TimeoutExpired:
+                    self.watch(self.share, self.bytes)
+                    if time.monotonic() > self.heard_at + SILENT_S:
+                        raise _refused("target_silent", "") from None
+        except BaseException:
+            process.kill()
+            self.within.end()
+            raise
+        for one in listeners:
+            one.join(5)
+
+    def _hear(self, stream: Any) -> None:
+        heard = 0
+        while line := stream.readline(_MOST_ANSWER):
+            heard += len(line)
+            self.heard_at = time.monotonic()
+            with suppress(ValueError, TypeError):
+                told = json.loads(line)
+                if "done" in told or "refused" in told:
+                    self.answered = told
+                elif "share" in told and len(line) < _MOST_LINE:
+                    self.share = min(1.0, max(0.0, float(told["share"])))
+                    self.bytes = max(0, int(told["bytes"]))
+
+    def _hear_errors(self, stream: Any) -> None:
+        while piece := stream.read1(_MOST_LINE):
+            self.errors = (self.errors + piece)[-_MOST_LINE:]
+
+
+def _told(told: Any) -> tuple[str, str]:
+    try:
+        name, said = told
+        return str(name), str(said)
+    except (TypeError, ValueError):
+        return "tool_refused", "?"
+
+
+def _gone() -> RuntimeFault:
+    return RuntimeFault(words.target_gone(), code="target_gone", next_step=words.look_at_it())
+
+
+#: Where trying again can't help.
+_FINAL = frozenset(("wrong_password", "other_repository", "no_such_backup"))
+_STEPS = {
+    "wrong_password": words.give_the_right_password,
+    "target_full": words.make_room_there,
+    "repository_locked": words.wait_for_the_other,
+    "no_such_backup": words.choose_another,
+}
+
+
+def _refused(name: str, said: str) -> RuntimeFault:
+    """The words are ours, but for restic's own about what nobody foresaw."""
+    lines = [line for line in said.strip().splitlines() if line.strip()]
+    last = "".join(one for one in (lines[-1] if lines else "?") if one.isprintable())[:300]
+    if name in words.FOUND:
+        sentence = words.FOUND[name]()
+    elif name == "files_not_read":
+        sentence = words.files_not_read(last)
+    else:
+        name, sentence = "tool_refused", words.tool_refused(last)
+    step = _STEPS.get(name, words.look_at_it)()
+    code = {"no_repository": "target_gone", "tool_refused": "backup_failed"}.get(name, name)
+    return RuntimeFault(sentence, code=code, next_step=step, retryable=name not in _FINAL)

@@ -1,0 +1,168 @@
+"""Jobs about backups: to make one, to have one forgotten, to bring the files of one to this node."""
+
+import shutil
+from pathlib import Path
+
+import structlog
+
+from runtime.backups.fetched import Fetched
+from runtime.backups.repository import MIB, Restic, notes_of, opened, place_of
+from runtime.contract import BackUp, FetchBackup, ForgetBackup
+from runtime.contract.said import Said
+from runtime.contract.words import backups as words
+from runtime.errors import RuntimeFault
+from runtime.host import btrfs
+from runtime.jobs.base import Course, Job, Plan, Task
+from runtime.resources.volume import RootVolume
+from runtime.storage.snapshots import MOST_NESTED, too_many_nested
+
+log = structlog.get_logger()
+
+
+class Back(Job):
+    """The disk as it is at one moment; the environment goes on, and may be changed or deleted meanwhile."""
+
+    kind = "back_up"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, BackUp)
+        made = _Backup(course, work)
+        return Plan(
+            [
+                Task("backup snapshot", made.snapshot),
+                Task("backup", made.back_up),
+            ],
+            undo=made.take_back,
+        )
+
+
+class _Backup:
+    def __init__(self, course: Course, work: BackUp):
+        self.course, self.work, self.node = course, work, course.node
+        self.fetched = Fetched(course.node)
+        self.tree = self.fetched.read(course.spec.id)
+        self.is_again = False
+
+    def _restic(self, *, makes: bool) -> Restic:
+        secrets = opened(self.node, self.work.repository, self.work.secrets)
+        place = place_of(self.node, self.work.repository, makes=makes)
+        job = str(self.course.spec.id)
+        return Restic(self.node, place, secrets.password, job, self.work.repository_id, is_again=self.is_again)
+
+    def snapshot(self) -> Said | None:
+        """Before it, that the target is there: who waits hears of it at once. What it holds is charged to whose
+        it is, as with every snapshot; itself, to nobody, so that a full disk has one too."""
+        self._restic(makes=self.work.repository_id is None)
+        self.is_again = self.tree.exists()
+        btrfs.delete_subvolume(self.tree)
+        self.fetched.make_directory()
+        with self.course.moment_of(self.work.environment_id):
+            root = self.node.root_volume(self.work.environment_id)
+            if not btrfs.is_subvolume(root):
+                raise RuntimeFault(words.no_disk(), code="no_disk", retryable=False)
+            try:
+                btrfs.snapshot_all(root, self.tree, most=MOST_NESTED)
+            except btrfs.TooManyNested as error:
+                raise too_many_nested() from error
+        return None
+
+    def back_up(self) -> Said | None:
+        work, restic = self.work, self._restic(makes=self.work.repository_id is None)
+        secrets = opened(self.node, work.repository, work.secrets)
+
+        def watch(share: float, done: int) -> None:
+            self.course.progress(0.05 + 0.9 * share, words.reading(done // MIB))
+
+        made = restic.back_up(
+            self.tree,
+            secrets.about,
+            host=work.environment_id,
+            backup=work.backup,
+            tags=work.tags,
+            watch=watch,
+        )
+        btrfs.delete_subvolume(self.tree)
+        self.course.backup, self.course.bytes = made, made.bytes
+        self.course.made = words.backed_up(made.bytes // MIB, made.files, made.added_bytes // MIB)
+        return self.course.made
+
+    def take_back(self) -> None:
+        """The snapshot in any case; what is at the target as far as that can be reached."""
+        shutil.rmtree(notes_of(self.node, str(self.course.spec.id)), ignore_errors=True)
+        btrfs.delete_subvolume(self.tree)
+        try:
+            self._restic(makes=False).take_back(self.work.backup)
+        except RuntimeFault as fault:
+            log.warning("nothing taken back at the target", backup=str(self.work.backup), code=fault.code)
+
+
+class Forget(Job):
+    kind = "forget_backup"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, ForgetBackup)
+
+        def forget() -> None:
+            secrets = opened(course.node, work.repository, work.secrets)
+            place = place_of(course.node, work.repository, makes=False)
+            restic = Restic(course.node, place, secrets.password, str(course.spec.id), is_again=True)
+            restic.forget(work.snapshot, lambda _share, _done: course.progress(0.5, words.making_room()))
+
+        return Plan([Task("backup removal", forget)])
+
+
+class Fetch(Job):
+    """Asked for by a node of itself, for a root that is to be made (`runtime.backups.fetched`)."""
+
+    kind = "fetch_backup"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, FetchBackup)
+        coming = Fetched(course.node).coming(work.environment_id)
+        return Plan(
+            [Task("backup fetch", lambda: _fetch(course, work, coming))],
+            undo=lambda: btrfs.delete_subvolume(coming),
+        )
+
+
+def _fetch(course: Course, work: FetchBackup, coming: Path) -> Said | None:
+    node, fetched = course.node, Fetched(course.node)
+    ready = fetched.path(work.environment_id, work.backup)
+    if ready.is_dir():
+        return None
+    secrets = opened(node, work.source.repository, work.source.secrets)
+    place = place_of(node, work.source.repository, makes=False)
+    fetched.make_directory()
+    is_again = bool(btrfs.delete_subvolume(coming))
+    fetched.forget(work.environment_id)
+    volume = RootVolume(node)
+    btrfs.create_subvolume(coming, volume.groups_of_tenant(work.tenant_id))
+    coming.chmod(0o755)
+    group = btrfs.subvolume_id(coming)
+    btrfs.limit_qgroup(node.store, btrfs.qgroup_id(0, group), work.most_bytes)
+
+    def watch(_share: float, _done: int) -> None:
+        came = volume.quotas.used_bytes(0, group) or 0
+        course.progress(min(0.95, came / work.most_bytes), words.brought_back(came // MIB))
+
+    restic = Restic(node, place, secrets.password, str(course.spec.id), is_again=is_again)
+    try:
+        restic.restore(work.source.snapshot, coming, watch)
+    except RuntimeFault as fault:
+        if fault.code == "target_full":  # what is full is the disk that it is for
+            raise RuntimeFault(
+                words.disk_too_small(work.most_bytes // MIB),
+                code="disk_too_small",
+                next_step=words.choose_a_larger_disk(),
+                retryable=False,
+            ) from fault
+        raise
+    btrfs.sync(coming)
+    course.bytes = volume.quotas.used_bytes(0, group) or 0
+    btrfs.limit_qgroup(node.store, btrfs.qgroup_id(0, group), None)
+    coming.rename(ready)
+    course.made = words.brought_back(course.bytes // MIB)
+    return course.made
