@@ -25,10 +25,19 @@ class Input(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Query(BaseModel):
-    """Parameters of an address, which are all text there."""
+def _left_out(schema: dict[str, Any]) -> None:
+    for one in schema.get("properties", {}).values():
+        if one.get("default") == "":
+            del one["default"]
 
-    model_config = ConfigDict(extra="forbid")
+
+class Query(BaseModel):
+    """Parameters of an address, which are all text there.
+
+    One that is empty is refused (`panel.gate.parameters`), and so the document has no empty default: generated
+    clients send what they read there."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra=_left_out)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Annotated, cast
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
+from pydantic import Field
 
 from panel.http.answers import Json, ListOf
 from panel.http.inputs import CheckedAs, Input, Naming, in_part
@@ -28,8 +29,8 @@ router = Router()
 class NewPlan(Input):
     name: str
     limits: Annotated[Json, CheckedAs(Limits)]
-    allowances: Annotated[Json, CheckedAs(in_part(Allowances))] = {}
-    choices: Annotated[Json, CheckedAs(in_part(Choices))] = {}
+    allowances: Annotated[Json, CheckedAs(in_part(Allowances))] = Field(default_factory=dict)
+    choices: Annotated[Json, CheckedAs(in_part(Choices))] = Field(default_factory=dict)
     slug: str = ""
     description: str = ""
     tenant: Naming | None = None

@@ -45,7 +45,9 @@ class ToKeep(Input):
 class NewSchedule(Input):
     environment: str
     cron: str
-    keep: ToKeep = ToKeep(daily=7, weekly=4)
+    keep: ToKeep = Field(
+        default_factory=lambda: ToKeep(daily=7, weekly=4), description="Left out: 7 daily and 4 weekly ones."
+    )
     is_on: bool = True
 
 

@@ -60,7 +60,7 @@ def _fill(python: Path, lock: Path, environment: dict[str, str], verb: str) -> N
                 return
     _pip(python)
     run(
-        [str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(lock)],
+        [str(python), "-m", "pip", "install", "-q", "--no-deps", "--require-hashes", "-r", str(lock)],
         timeout_s=1200,
         environment=environment,
     )
