@@ -20,6 +20,7 @@ from panel.rights.actor import Actor
 from panel.tenants.models import Membership
 from runtime.contract import Purpose, Ticket
 from tests.panel.security.sockets import closed_with, handshake, run, socket
+from tests.panel.security.test_long_answers import OF_TOKENS
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -109,6 +110,24 @@ def test_events_of_a_tenant_stop_with_the_membership(row: Environment) -> None:
     assert f"tenant.{row.tenant_id.hex}" in _groups(Actor(member.user))
     Membership.objects.filter(user=member.user).delete()
     assert _groups(Actor(member.user)) == {"rights"}
+
+
+@pytest.mark.parametrize(
+    "way", ["shut out", "gone", "revoked", "expired", "from elsewhere", "another secret", "suspended"]
+)
+def test_a_token_s_events_end_with_it(way: str, row: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """F04: looked at by itself, since nobody tells of a token whose time is over."""
+    monkeypatch.setattr("panel.live.consumer.RECHECK_EVERY_S", 0.05)
+    owner = factories.member(row.tenant)
+    bearer = factories.bearer(owner, row.tenant, role="operator")["Authorization"]
+
+    async def watch() -> int:
+        events = socket("/ws/events", bearer=bearer)
+        assert await events.connect(timeout=30) == (True, None)
+        await database_sync_to_async(OF_TOKENS[way])(owner.user, row)
+        return await closed_with(events)
+
+    assert run(watch) == 4401
 
 
 def test_a_ticket_is_for_one_person_one_environment_one_purpose(row: Environment) -> None:
