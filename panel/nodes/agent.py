@@ -5,10 +5,11 @@ Awaited, never waited for by a thread: a command may take ten minutes, and the r
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 import h11
@@ -137,6 +138,14 @@ class Agent:
         ticket = self.ticket(environment_id, Purpose.CONSOLE, user, read_only=True, tenant_id=tenant_id)
         path = f"/v1/environments/{environment_id}/console/log?format={form}"
         return await self.stream(path, ticket)
+
+    async def log_lines(
+        self, environment_id: UUID, some: Mapping[str, str], *, user: str, tenant_id: UUID
+    ) -> AsyncIterator[bytes]:
+        """Lines of what its console printed, with time and stream; `some`: as the agent's `LinesAsked`."""
+        ticket = self.ticket(environment_id, Purpose.CONSOLE, user, read_only=True, tenant_id=tenant_id)
+        query = urlencode({"format": "lines", **some})
+        return await self.stream(f"/v1/environments/{environment_id}/console/log?{query}", ticket)
 
     async def stream(self, path: str, ticket: str, *, timeout_s: float = _ANSWER_S) -> AsyncIterator[bytes]:
         """What the agent answers, in pieces. Raises what it refused, and `NodeAway`, at once."""

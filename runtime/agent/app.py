@@ -66,6 +66,15 @@ _STATUS = {
 _RECORDINGS = {"text": recording.text, "cast": recording.cast}
 
 
+class LinesAsked(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    stream: Literal["", "stdout", "stderr"] = ""
+    since: Annotated[float, Field(ge=0, le=1e11)] = 0.0
+    """Seconds since the epoch."""
+    words: Annotated[str, Field(max_length=200)] = ""
+
+
 class ExecRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -235,12 +244,18 @@ class Agent:
             await _run(Session(socket, stream, read_only=ticket.read_only), socket)
 
     async def console_log(self, request: Request) -> Response:
-        """What its console printed, `?format=text` or `cast`, streamed."""
+        """What its console printed, `?format=text`, `cast` or `lines` (of which some), streamed."""
         ticket = self.ticket(request, Purpose.CONSOLE)
-        write = _RECORDINGS.get(request.query_params.get("format", "text"))
-        if write is None:
-            raise RuntimeFault(agent.bad_format(tuple(_RECORDINGS)), code="bad_name", retryable=False)
-        pieces = write(self.inside.console(request.path_params["id"]).log)
+        asked = request.query_params
+        place = self.inside.console(request.path_params["id"]).log
+        if asked.get("format") == "lines":
+            some = LinesAsked.model_validate({name: asked[name] for name in asked if name != "format"})
+            pieces = recording.lines(place, **some.model_dump())
+        else:
+            write = _RECORDINGS.get(asked.get("format", "text"))
+            if write is None:
+                raise RuntimeFault(agent.bad_format(tuple(_RECORDINGS)), code="bad_name", retryable=False)
+            pieces = write(place)
         return StreamingResponse(self.in_turns(ticket.payer, pieces), media_type="application/octet-stream")
 
     async def kernel(self, request: Request) -> Response:

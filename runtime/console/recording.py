@@ -14,6 +14,7 @@ from runtime.console.log import HEADER, READ_BYTES, LogFile, decode
 
 #: Length of a record's time.
 _TIME = 35
+_LONGEST_LINE = 64 * 1024
 #: Nobody keeps the size that the terminal had; players wrap at this one.
 _COLUMNS, _ROWS = 80, 24
 
@@ -45,6 +46,31 @@ def cast(directory: Path) -> Iterator[bytes]:
         yield "".join(f"{line}\n" for line in lines).encode()
     if first is None:
         yield f"{_header(0)}\n".encode()
+
+
+def lines(directory: Path, *, stream: str = "", since: float = 0.0, words: str = "") -> Iterator[bytes]:
+    """`TIME stdout text`, a line for each: of one stream (empty: both), from a moment on (seconds since the
+    epoch), with these words in it. Of a line that has no end some 64 KiB make one.
+
+    Of a terminal both streams are stdout.
+    """
+    wanted, begun = words.encode(), {b"stdout": b"", b"stderr": b""}
+    for records in _records(directory):
+        found = []
+        for record in records.split(b"\n"):
+            name = record[_TIME + 1 : _TIME + 7]
+            if len(record) < HEADER or name not in begun:
+                continue
+            begun[name] += record[HEADER:]
+            if record[HEADER - 2 : HEADER - 1] == b"P" and len(begun[name]) < _LONGEST_LINE:
+                continue
+            line, begun[name] = begun[name], b""
+            if (stream and name != stream.encode()) or wanted not in line:
+                continue
+            if since and datetime.fromisoformat(record[:_TIME].decode("ascii", "replace")).timestamp() < since:
+                continue
+            found.append(b"%s %s %s\n" % (record[:_TIME], name, line.rstrip(b"\r")))
+        yield b"".join(found)
 
 
 def _header(at: float) -> str:

@@ -69,6 +69,11 @@ def test_an_apps_day(wadah: Installation, hub: Hub) -> None:
     assert seen["command"][:2] == ["/bin/sh", "-c"]
     serves(wadah, one, "hello image")
 
+    logs = wadah.call("GET", f"/environments/{one}/logs?stream=stdout&since=1h&grep=up")
+    assert logs.status == 200
+    assert logs.body.decode().split()[1:] == ["stdout", "up"]
+    assert wadah.call("GET", f"/environments/{one}/logs?stream=stderr").body == b""
+
     forward = wadah.call("POST", f"/environments/{one}/forwards", {"port": 80})
     assert forward.status == 202, forward.body
 

@@ -1,6 +1,7 @@
 """What a console printed, as a file: as it came, and with its times."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 from runtime.console import recording
@@ -25,6 +26,29 @@ def test_as_a_cast_it_has_its_times_and_a_character_in_two_pieces_stays_whole(tm
     header, *events = [json.loads(line) for line in b"".join(recording.cast(directory)).splitlines()]
     assert header["version"] == 2 and header["timestamp"] > 0
     assert events == [[0, "o", "one\r\n"], [1, "o", "caf"], [3, "o", "é\ufffd"]]
+
+
+def test_as_lines_each_has_its_time_and_stream_and_some_are_chosen(tmp_path: Path) -> None:
+    _log(tmp_path, (1, "F", b"one"), (2, "P", b"tw"), (3, "F", b"o here"))
+    with (tmp_path / "log").open("ab") as log:
+        log.write(_AT.format(4).encode() + b" stderr F bad\n" + _AT.format(5).encode() + b" stdout F x\xff\n")
+    lines = b"".join(recording.lines(tmp_path)).splitlines()
+    assert [line[36:] for line in lines] == [b"stdout one", b"stdout two here", b"stderr bad", b"stdout x\xff"]
+    assert lines[1].startswith(_AT.format(3).encode())
+
+    def some(**asked: object) -> list[bytes]:
+        found = b"".join(recording.lines(tmp_path, **asked))  # type: ignore[arg-type]
+        return [line[43:] for line in found.splitlines()]
+
+    assert some(stream="stderr") == [b"bad"]
+    assert some(words="o h") == [b"two here"]
+    assert some(since=datetime.fromisoformat(_AT.format(4)).timestamp()) == [b"bad", b"x\xff"]
+    assert some(stream="stdout", words="bad") == []
+
+
+def test_a_line_without_an_end_is_cut(tmp_path: Path) -> None:
+    _log(tmp_path, *[(1, "P", b"y" * 8192)] * 20)
+    assert [len(line) > 64 * 1024 for line in b"".join(recording.lines(tmp_path)).splitlines()] == [True, True]
 
 
 def test_a_record_that_is_not_whole_yet_waits(tmp_path: Path) -> None:

@@ -16,7 +16,13 @@ from tests.panel.support import described, factories
 
 pytestmark = pytest.mark.django_db
 #: They answer with no document: a text, a stream of lines.
-NO_DOCUMENT = {"environments_console_log", "audit_export", "files_archive", "files_content"}
+NO_DOCUMENT = {
+    "environments_console_log",
+    "environments_logs",
+    "audit_export",
+    "files_archive",
+    "files_content",
+}
 
 
 @pytest.fixture

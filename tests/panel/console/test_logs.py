@@ -1,0 +1,53 @@
+"""Lines of a log are asked for by stream, time and words; what is none of these is refused."""
+
+import time
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from panel.console.services import _moment
+from panel.environments.models import Environment
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def row() -> Environment:
+    factories.node()
+    return factories.environment(factories.tenant())
+
+
+def ask(row: Environment, headers: dict[str, str] | None = None, **query: str) -> Any:
+    headers = headers or factories.bearer(factories.administrator(), None, "*")
+    return Client().get(f"/api/v1/environments/{row.pk}/logs", query, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"stream": "both"}, "stream"),
+        ({"since": "yesterday"}, "since"),
+        ({"since": "10y"}, "since"),
+        ({"since": "99999999m"}, "since"),
+        ({"grep": "a" * 201}, "grep"),
+        ({"grep": "a\nb"}, "grep"),
+        ({"follow": "1"}, "follow"),
+    ],
+)
+def test_what_cant_be_asked_is_refused_by_its_name(row: Environment, query: Any, field: str) -> None:
+    answer = ask(row, **query)
+    assert (answer.status_code, answer.json()["field"]) == (422, field)
+
+
+def test_a_stranger_finds_nothing(row: Environment) -> None:
+    other = factories.tenant()
+    assert ask(row, factories.bearer(factories.member(other), other, role="owner")).status_code == 404
+
+
+def test_a_moment_is_one_or_so_long_ago() -> None:
+    assert _moment("") == 0
+    assert _moment("1970-01-01T00:01:00Z") == _moment("1970-01-01T00:01:00") == 60
+    assert _moment("1970-01-01T01:00:00+01:00") == 0
+    assert abs(time.time() - 7200 - _moment("2h")) < 60
