@@ -4,6 +4,8 @@ import json
 import os
 import shutil
 import subprocess
+import threading
+import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -190,20 +192,23 @@ def test_a_full_target_is_said_and_keeps_what_it_had(
 def test_cancelled_in_the_middle_it_leaves_neither_lock_nor_snapshot(
     giving: Node, make: Make, desk: Desk
 ) -> None:
-    spec = make()
+    spec = make(limits=Limits(cpu=1, memory_mb=128, disk_mb=512, processes=100))
     desk.back_up(spec)
-    sh(giving, spec, "dd if=/dev/urandom of=/root/large bs=1M count=60 2>/dev/null")
+    sh(giving, spec, "dd if=/dev/urandom of=/root/large bs=1M count=250 2>/dev/null", timeout_s=100)
     job = desk.to_back_up(spec)
     locks = list[str]()
 
-    def tell(report: JobReport) -> None:
-        if report.steps and report.steps[-1].name == "backup" and (desk.place / "locks").is_dir():
+    def cancel() -> None:
+        """As soon as restic has locked the repository."""
+        while not locks:
             locks.extend(os.listdir(desk.place / "locks"))
-            if locks:
-                JobRecords(giving, job.id).accept(job.model_copy(update={"generation": 2}))
+            time.sleep(0.01)
+        JobRecords(giving, job.id).accept(job.model_copy(update={"generation": 2}))
 
-    report = desk.done(job, tell)
-    assert locks
+    canceller = threading.Thread(target=cancel, daemon=True)
+    canceller.start()
+    report = desk.done(job)
+    canceller.join()
     assert report.outcome is JobOutcome.CANCELLED, f"{report.code}: {report.message}"
     assert os.listdir(desk.place / "locks") == []
     assert len(os.listdir(desk.place / "snapshots")) == 1
