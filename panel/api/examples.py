@@ -22,7 +22,6 @@ EXAMPLES: dict[str, Any] = {
     "environments_stop": {"timeout_s": 20},
     "environments_undelete": {"name": "web-1-again"},
     "environments_rescue": {"network": False},
-    "environments_rescue": {"network": False},
     "environments_reinstall": {"image": "debian-12", "keep_old": True},
     "environments_credentials": {"root_password": "correct-horse-battery"},
     "environments_add_addresses": {"family": 4, "count": 1},
