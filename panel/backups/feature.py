@@ -5,10 +5,11 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count
+from django.utils.translation import gettext_lazy
 
 from panel.backups.models import Backup
 from panel.backups.restore import ready, refuse_what_does_not_fit, restore_now, source_of
-from panel.environments.features import Feature, Reserved
+from panel.environments.features import Feature, Reserved, Tab
 from panel.environments.models import Environment
 from panel.operations.models import OperationKind
 from panel.quotas.models import Resource
@@ -38,6 +39,8 @@ class FromBackup(Reserved):
 
 
 class Backups(Feature):
+    tabs = (Tab("backups", gettext_lazy("Backups"), 32),)
+
     def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
         backup: Backup | None = asked.get("backup")
         if backup is None:

@@ -20,6 +20,7 @@ _PAGES = [
     "panel.networks",
     "panel.metering",
     "panel.storage",
+    "panel.backups",
     "panel.isolation",
     "panel.environments",
     "panel.operations",

@@ -125,6 +125,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/environments/<pk>/backups": {"target": "{target}"},
     "POST /api/v1/backups/<pk>/restore": {"as": "new", "name": "walked"},
     "POST /api/v1/environments/<pk>/backups/<backup>/restore": {"as": "new", "name": "walked"},
+    "POST /environments/<uuid:environment_id>/backups/make": {"target": "{target}"},
+    "POST /backups/<uuid:backup_id>/new": {"name": "walked"},
     "POST /api/v1/ssh-keys": {"text": SSH_KEY, "name": "walked"},
     "POST /profile/ssh-keys": {"text": SSH_KEY},
     "POST /nodes/<uuid:node_id>/address": {"public_address": "node.example.org"},

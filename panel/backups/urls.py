@@ -1,0 +1,15 @@
+from django.urls import path
+
+from panel.backups import views
+
+_ONE = "environments/<uuid:environment_id>/backups"
+
+urlpatterns = [
+    path(_ONE, views.of_environment, name="environment-backups"),
+    path(f"{_ONE}/make", views.make, name="backup-make"),
+    path("backups/", views.everywhere, name="backups"),
+    path("backups/<uuid:backup_id>/restore", views.restore_in_place, name="backup-restore"),
+    path("backups/<uuid:backup_id>/new", views.restore_as_new, name="backup-new"),
+    path("backups/<uuid:backup_id>/delete", views.delete, name="backup-delete"),
+    path("backup-targets/<uuid:target_id>/remove", views.remove_target, name="backup-target-remove"),
+]

@@ -1,0 +1,224 @@
+"""Pages of backups: those of one environment, and the targets of tenants with what outlived its environment."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from panel.backups import restore, services, targets
+from panel.backups.forms import BackupForm, NewFromBackupForm, TargetForm
+from panel.backups.models import Backup, Target
+from panel.environments.models import Environment
+from panel.environments.views.once import show_once
+from panel.environments.views.one import context_of, get
+from panel.errors import NotFound, Refused
+from panel.nodes.models import Node
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.tenants.models import Tenant
+from panel.ui.once import keep_once, take_once
+from panel.ui.web import PageRequest, blame, page, signed_in
+
+#: In the field of a form, and on one page.
+_MOST_TENANTS, _MOST_SHOWN = 200, 200
+
+
+def _rows(
+    actor: Actor, rows: Iterable[Backup], of: UUID | None, form: NewFromBackupForm | None
+) -> list[dict[str, Any]]:
+    """Each with its own form for a new environment; `form`: the refused one of the backup `of`."""
+    found = []
+    for row in rows:
+        place = row.environment or row.tenant
+        may = actor.can(Permission.BACKUP_MANAGE, place)
+        may_new = may and actor.can(Permission.ENVIRONMENT_EXEC, place)
+        found.append(
+            {
+                "row": row,
+                "form": form if form is not None and row.pk == of else _new_form(row.pk),
+                "is_open": row.pk == of,
+                "may_delete": may,
+                "may_new": may_new and actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
+                "may_restore": may
+                and row.environment is not None
+                and actor.can(Permission.ENVIRONMENT_REINSTALL, row.environment),
+            }
+        )
+    return found
+
+
+def _new_form(backup: UUID, sent: QueryDict | None = None) -> NewFromBackupForm:
+    """Each row has one: their fields have ids of their own."""
+    return NewFromBackupForm(sent, auto_id=f"id_{backup}_%s")
+
+
+def _tab(
+    request: PageRequest,
+    row: Environment,
+    *,
+    form: BackupForm | None = None,
+    of: UUID | None = None,
+    new: NewFromBackupForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    rows = Backup.objects.filter(of=row.pk).select_related("target", "created_by", "environment", "tenant")
+    usable = _targets_for(row)
+    context = context_of(request, row, "backups")
+    context |= {
+        "backups": _rows(request.actor, rows[:_MOST_SHOWN], of, new),
+        "targets": usable,
+        "form": form or BackupForm(targets=usable),
+        "may_back_up": request.actor.can(Permission.BACKUP_MANAGE, row),
+        "may_target": request.actor.can(Permission.BACKUP_MANAGE, row.tenant),
+    }
+    return page(request, "backups/tab.html", context, status)
+
+
+def _targets_for(row: Environment) -> list[Target]:
+    rows = Target.objects.filter(tenant_id__in=row.tenant.chain, node=row.node)
+    return list(rows.select_related("tenant"))
+
+
+@require_safe
+@signed_in
+def of_environment(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    return _tab(request, get(request, environment_id))
+
+
+@require_POST
+@signed_in
+def make(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    row = get(request, environment_id)
+    request.actor.require(Permission.BACKUP_MANAGE, row)
+    form = BackupForm(request.POST, targets=_targets_for(row))
+    status = 422
+    if form.is_valid():
+        values = form.cleaned_data
+        try:
+            services.back_up(request.actor, row.pk, UUID(values["target"]), name=values["name"])
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("A backup is being made"))
+            return redirect("environment-backups", row.pk)
+    return _tab(request, row, form=form, status=status)
+
+
+@require_POST
+@signed_in
+def restore_in_place(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    changed = restore.restore_in_place(request.actor, backup_id)
+    messages.success(request, _("It goes back to the backup; what it was until now is kept as a snapshot"))
+    return redirect("environment-backups", changed.environment.pk)
+
+
+@require_POST
+@signed_in
+def restore_as_new(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    row = _seen(request.actor, backup_id)
+    form = _new_form(backup_id, request.POST)
+    status = 422
+    if form.is_valid():
+        try:
+            changed = restore.restore_as_new(request.actor, backup_id, name=form.cleaned_data["name"])
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            show_once(request, changed)
+            return redirect("environment", changed.environment.pk)
+    if _lives(row):
+        return _tab(request, get(request, row.of), of=backup_id, new=form, status=status)
+    return _all(request, of=backup_id, new=form, status=status)
+
+
+@require_POST
+@signed_in
+def delete(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    row = _seen(request.actor, backup_id)
+    services.delete_backup(request.actor, backup_id)
+    messages.success(request, _("The backup is being deleted"))
+    return redirect("environment-backups", row.of) if _lives(row) else redirect("backups")
+
+
+def _seen(actor: Actor, backup_id: UUID) -> Backup:
+    row = Backup.objects.for_actor(actor).select_related("environment").filter(pk=backup_id).first()
+    if row is None:
+        raise NotFound(_("This backup"))
+    return row
+
+
+def _lives(row: Backup) -> bool:
+    return row.environment is not None and row.environment.deleted_at is None
+
+
+def _all(
+    request: PageRequest,
+    *,
+    form: TargetForm | None = None,
+    of: UUID | None = None,
+    new: NewFromBackupForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    actor = request.actor
+    known = Target.objects.for_actor(actor).select_related("tenant", "node", "created_by")
+    backups = Backup.objects.for_actor(actor).select_related("target", "created_by", "environment", "tenant")
+    left = [one for one in backups[:_MOST_SHOWN] if not _lives(one)]
+    tenants = _tenants(actor)
+    context = {
+        "section": "backup",
+        "targets": [
+            {"row": one, "may_remove": actor.can(Permission.BACKUP_MANAGE, one.tenant)} for one in known
+        ],
+        "backups": _rows(actor, left, of, new),
+        "form": form or TargetForm(tenants=tenants, nodes=_nodes()),
+        "may_add": bool(tenants),
+        "password": take_once(request, "backup-target"),
+    }
+    return page(request, "backups/targets.html", context, status)
+
+
+def _tenants(actor: Actor) -> list[Tenant]:
+    return list(Tenant.objects.for_actor(actor, Permission.BACKUP_MANAGE)[:_MOST_TENANTS])
+
+
+def _nodes() -> list[Node]:
+    return list(Node.objects.order_by("name"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def everywhere(request: PageRequest) -> HttpResponse:
+    """Targets, and backups of environments that are gone."""
+    if request.method != "POST":
+        return _all(request)
+    tenants = _tenants(request.actor)
+    form = TargetForm(request.POST, tenants=tenants, nodes=_nodes())
+    status = 422
+    if form.is_valid():
+        values = dict(form.cleaned_data)
+        tenant = next(one for one in tenants if str(one.pk) == values.pop("tenant"))
+        try:
+            row, password = targets.add_target(request.actor, tenant, **values)
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            keep_once(request, "backup-target", password)
+            messages.success(request, _("Backups can go to %(name)s") % {"name": row})
+            return redirect("backups")
+    return _all(request, form=form, status=status)
+
+
+@require_POST
+@signed_in
+def remove_target(request: PageRequest, target_id: UUID) -> HttpResponse:
+    targets.remove_target(request.actor, target_id)
+    messages.success(request, _("Taken out"))
+    return redirect("backups")

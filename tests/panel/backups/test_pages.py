@@ -1,0 +1,113 @@
+"""Pages of backups: a person names a target, backs up, goes back, makes a new one, deletes; and who may not."""
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from panel.backups.models import Backup, BackupState, Target
+from panel.backups.targets import add_target
+from panel.environments.models import Environment
+from panel.environments.services import delete_environment
+from panel.operations.models import Operation
+from panel.rights.actor import Actor
+from runtime.contract import BackupMade, JobOutcome
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+MADE = BackupMade(snapshot="ab" * 32, repository_id="cd" * 32, bytes=50 * 2**20, added_bytes=9, files=3)
+
+
+@pytest.fixture
+def actor() -> Actor:
+    return factories.administrator()
+
+
+@pytest.fixture
+def row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
+    node = factories.node()
+    place = tmp_path / "etc" / "nodes"
+    place.mkdir(parents=True)
+    (place / f"{node.name}.key").write_bytes(b"shared with the node")
+    monkeypatch.setattr(settings, "WADAH", settings.WADAH.model_copy(update={"home": tmp_path}))
+    made = factories.environment(factories.tenant())
+    factories.reported(made)
+    return made
+
+
+@pytest.fixture
+def browser(client: Client, actor: Actor) -> Client:
+    client.force_login(actor.user)
+    return client
+
+
+def _made(row: Environment) -> Backup:
+    """The newest of it, once its node has said that it is."""
+    backup = Backup.objects.filter(of=row.pk).first()
+    assert backup is not None
+    operation = Operation.objects.get(kind="backup", details__backup=str(backup.pk))
+    factories.job_reported(operation, JobOutcome.SUCCEEDED, backup=MADE)
+    backup.refresh_from_db()
+    return backup
+
+
+def test_from_a_target_to_a_backup_and_back(browser: Client, row: Environment) -> None:
+    tab = f"/environments/{row.pk}/backups"
+    assert "no target yet" in browser.get(tab).content.decode()
+    sent = {"name": "nightly", "tenant": str(row.tenant_id), "node": str(row.node_id), "password": ""}
+    answer = browser.post("/backups/", sent, follow=True)
+    assert 'id="target-password"' in answer.content.decode()
+    assert 'id="target-password"' not in browser.get("/backups/").content.decode()
+    target = Target.objects.get()
+    answer = browser.post(f"{tab}/make", {"target": str(target.pk), "name": "before"}, follow=True)
+    assert "before" in answer.content.decode()
+    backup = _made(row)
+    page = browser.get(tab).content.decode()
+    assert "50 MiB" in page
+    assert f"/backups/{backup.pk}/restore" in page
+    assert browser.post(f"/backups/{backup.pk}/restore").status_code == 302
+    assert Operation.objects.filter(environment=row, kind="restore").exists()
+    assert browser.post(f"/backups/{backup.pk}/delete")["Location"] == tab
+    backup.refresh_from_db()
+    assert backup.state is BackupState.GOING
+
+
+def test_a_new_one_from_it_and_a_name_that_is_none(browser: Client, actor: Actor, row: Environment) -> None:
+    target = add_target(actor, row.tenant, name="nightly")[0]
+    browser.post(f"/environments/{row.pk}/backups/make", {"target": str(target.pk)})
+    backup = _made(row)
+    wrong = browser.post(f"/backups/{backup.pk}/new", {"name": "No Name"})
+    assert wrong.status_code == 422
+    assert "No Name" in wrong.content.decode()
+    answer = browser.post(f"/backups/{backup.pk}/new", {"name": "again"})
+    made = Environment.objects.get(name="again")
+    assert answer["Location"] == f"/environments/{made.pk}/"
+
+
+def test_what_outlives_its_environment_stands_with_the_targets(
+    browser: Client, actor: Actor, row: Environment
+) -> None:
+    target = add_target(actor, row.tenant, name="nightly")[0]
+    browser.post(f"/environments/{row.pk}/backups/make", {"target": str(target.pk), "name": "the-last"})
+    backup = _made(row)
+    assert "the-last" not in browser.get("/backups/").content.decode()
+    delete_environment(actor, row.pk, now=True)
+    factories.gone(row)
+    page = browser.get("/backups/").content.decode()
+    assert "the-last" in page
+    assert f"/backups/{backup.pk}/new" in page
+    assert f"/backups/{backup.pk}/restore" not in page
+    assert browser.post(f"/backups/{backup.pk}/delete")["Location"] == "/backups/"
+
+
+def test_a_viewer_sees_and_is_offered_nothing(client: Client, actor: Actor, row: Environment) -> None:
+    target = add_target(actor, row.tenant, name="nightly")[0]
+    client.force_login(factories.member(row.tenant, "viewer").user)
+    page = client.get(f"/environments/{row.pk}/backups").content.decode()
+    assert "Back up now" not in page
+    sent = {"target": str(target.pk)}
+    assert client.post(f"/environments/{row.pk}/backups/make", sent).status_code == 403
+    sent = {"name": "x", "tenant": str(row.tenant_id), "node": str(row.node_id)}
+    assert client.post("/backups/", sent).status_code == 422
+    assert not Backup.objects.exists()
