@@ -55,7 +55,7 @@ class TargetForm(forms.Form):
         strip=False,
         max_length=1024,
         help_text=_(
-            "Empty: one is made and shown once. That of a repository that is there: it is gone on with."
+            "Empty: one is made and shown once. With that of a repository that is there, that is gone on with."
         ),
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
