@@ -1,7 +1,7 @@
 """F04: a download that was begun with a right ends with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -11,35 +11,17 @@ from django.test import Client
 from django.utils import timezone
 
 from panel.access.models import Share
-from panel.accounts.models import Token, User
+from panel.accounts.models import User
 from panel.environments.models import Environment
 from panel.http.problem import refused
 from panel.rights.asking import ACTOR, may_go_on
 from panel.serving import server as serving
 from panel.serving.later import Later
 from panel.serving.server import RightsLost, Server
-from panel.tenants.models import Membership, Tenant, TenantState
+from panel.tenants.models import Membership
+from tests.panel.security.losing import OF_TOKENS, WAYS, Way
 from tests.panel.serving.client import Call, Environ, Start
 from tests.panel.support import factories
-
-Way = Callable[[User, Environment], Any]
-
-WAYS: dict[str, Way] = {
-    "removed": lambda user, _: Membership.objects.filter(user=user).delete(),
-    "a viewer now": lambda user, _: Membership.objects.filter(user=user).update(role="viewer"),
-    "shut out": lambda user, _: User.objects.filter(pk=user.pk).update(is_active=False),
-    "gone": lambda user, _: User.objects.filter(pk=user.pk).delete(),
-}
-OF_TOKENS: dict[str, Way] = {
-    **WAYS,
-    "revoked": lambda user, _: Token.objects.update(revoked_at=timezone.now()),
-    "expired": lambda user, _: Token.objects.update(expires_at=timezone.now() - timedelta(seconds=1)),
-    "narrowed": lambda user, _: Token.objects.update(permissions=["environment.view"]),
-    "for other environments": lambda user, row: Token.objects.update(environments=[str(row.tenant_id)]),
-    "from elsewhere": lambda user, _: Token.objects.update(networks=["192.0.2.0/24"]),
-    "another secret": lambda user, _: Token.objects.update(digest="0" * 64),
-    "suspended": lambda _, row: Tenant.objects.filter(pk=row.tenant_id).update(state=TenantState.SUSPENDED),
-}
 
 
 @pytest.fixture

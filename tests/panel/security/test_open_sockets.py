@@ -19,8 +19,8 @@ from panel.environments.models import Environment
 from panel.rights.actor import Actor
 from panel.tenants.models import Membership
 from runtime.contract import Purpose, Ticket
+from tests.panel.security.losing import OF_TOKENS
 from tests.panel.security.sockets import closed_with, handshake, run, socket
-from tests.panel.security.test_long_answers import OF_TOKENS
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
