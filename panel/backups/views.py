@@ -18,6 +18,7 @@ from panel.environments.views.once import show_once
 from panel.environments.views.one import context_of, get
 from panel.errors import NotFound, Refused
 from panel.nodes.models import Node
+from panel.operations.models import Operation, OperationKind, OperationState
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
@@ -73,10 +74,18 @@ def _tab(
         "backups": _rows(request.actor, rows[:_MOST_SHOWN], of, new),
         "targets": usable,
         "form": form or BackupForm(targets=usable),
+        "failed": _last_failed(row),
         "may_back_up": request.actor.can(Permission.BACKUP_MANAGE, row),
         "may_target": request.actor.can(Permission.BACKUP_MANAGE, row.tenant),
     }
     return page(request, "backups/tab.html", context, status)
+
+
+def _last_failed(row: Environment) -> Operation | None:
+    """The newest backup, where it came to nothing: its row is gone, and somebody waits for it."""
+    made = Operation.objects.filter(environment=row, kind=OperationKind.BACKUP)
+    newest = made.order_by("-created_at").first()
+    return newest if newest is not None and newest.state == OperationState.FAILED else None
 
 
 def _targets_for(row: Environment) -> list[Target]:

@@ -37,7 +37,7 @@ def row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Environment:
 
 
 @pytest.fixture
-def browser(client: Client, actor: Actor) -> Client:
+def signed(client: Client, actor: Actor) -> Client:
     client.force_login(actor.user)
     return client
 
@@ -52,53 +52,65 @@ def _made(row: Environment) -> Backup:
     return backup
 
 
-def test_from_a_target_to_a_backup_and_back(browser: Client, row: Environment) -> None:
+def test_from_a_target_to_a_backup_and_back(signed: Client, row: Environment) -> None:
     tab = f"/environments/{row.pk}/backups"
-    assert "no target yet" in browser.get(tab).content.decode()
+    assert "no target yet" in signed.get(tab).content.decode()
     sent = {"name": "nightly", "tenant": str(row.tenant_id), "node": str(row.node_id), "password": ""}
-    answer = browser.post("/backups/", sent, follow=True)
+    answer = signed.post("/backups/", sent, follow=True)
     assert 'id="target-password"' in answer.content.decode()
-    assert 'id="target-password"' not in browser.get("/backups/").content.decode()
+    assert 'id="target-password"' not in signed.get("/backups/").content.decode()
     target = Target.objects.get()
-    answer = browser.post(f"{tab}/make", {"target": str(target.pk), "name": "before"}, follow=True)
+    answer = signed.post(f"{tab}/make", {"target": str(target.pk), "name": "before"}, follow=True)
     assert "before" in answer.content.decode()
     backup = _made(row)
-    page = browser.get(tab).content.decode()
+    page = signed.get(tab).content.decode()
     assert "50 MiB" in page
     assert f"/backups/{backup.pk}/restore" in page
-    assert browser.post(f"/backups/{backup.pk}/restore").status_code == 302
+    assert signed.post(f"/backups/{backup.pk}/restore").status_code == 302
     assert Operation.objects.filter(environment=row, kind="restore").exists()
-    assert browser.post(f"/backups/{backup.pk}/delete")["Location"] == tab
+    assert signed.post(f"/backups/{backup.pk}/delete")["Location"] == tab
     backup.refresh_from_db()
     assert backup.state is BackupState.GOING
 
 
-def test_a_new_one_from_it_and_a_name_that_is_none(browser: Client, actor: Actor, row: Environment) -> None:
+def test_a_new_one_from_it_and_a_name_that_is_none(signed: Client, actor: Actor, row: Environment) -> None:
     target = add_target(actor, row.tenant, name="nightly")[0]
-    browser.post(f"/environments/{row.pk}/backups/make", {"target": str(target.pk)})
+    signed.post(f"/environments/{row.pk}/backups/make", {"target": str(target.pk)})
     backup = _made(row)
-    wrong = browser.post(f"/backups/{backup.pk}/new", {"name": "No Name"})
+    wrong = signed.post(f"/backups/{backup.pk}/new", {"name": "No Name"})
     assert wrong.status_code == 422
     assert "No Name" in wrong.content.decode()
-    answer = browser.post(f"/backups/{backup.pk}/new", {"name": "again"})
+    answer = signed.post(f"/backups/{backup.pk}/new", {"name": "again"})
     made = Environment.objects.get(name="again")
     assert answer["Location"] == f"/environments/{made.pk}/"
 
 
 def test_what_outlives_its_environment_stands_with_the_targets(
-    browser: Client, actor: Actor, row: Environment
+    signed: Client, actor: Actor, row: Environment
 ) -> None:
     target = add_target(actor, row.tenant, name="nightly")[0]
-    browser.post(f"/environments/{row.pk}/backups/make", {"target": str(target.pk), "name": "the-last"})
+    signed.post(f"/environments/{row.pk}/backups/make", {"target": str(target.pk), "name": "the-last"})
     backup = _made(row)
-    assert "the-last" not in browser.get("/backups/").content.decode()
+    assert "the-last" not in signed.get("/backups/").content.decode()
     delete_environment(actor, row.pk, now=True)
     factories.gone(row)
-    page = browser.get("/backups/").content.decode()
+    page = signed.get("/backups/").content.decode()
     assert "the-last" in page
     assert f"/backups/{backup.pk}/new" in page
     assert f"/backups/{backup.pk}/restore" not in page
-    assert browser.post(f"/backups/{backup.pk}/delete")["Location"] == "/backups/"
+    assert signed.post(f"/backups/{backup.pk}/delete")["Location"] == "/backups/"
+
+
+def test_one_that_failed_is_told_of(signed: Client, actor: Actor, row: Environment) -> None:
+    target = add_target(actor, row.tenant, name="nightly")[0]
+    tab = f"/environments/{row.pk}/backups"
+    signed.post(f"{tab}/make", {"target": str(target.pk)})
+    assert "The last backup failed" not in signed.get(tab).content.decode()
+    operation = Operation.objects.get(kind="backup")
+    factories.job_reported(operation, JobOutcome.FAILED)
+    page = signed.get(tab).content.decode()
+    assert "The last backup failed." in page
+    assert f"/operations/{operation.pk}" in page
 
 
 def test_a_viewer_sees_and_is_offered_nothing(client: Client, actor: Actor, row: Environment) -> None:
