@@ -11,7 +11,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from django.core.signals import request_finished, request_started
 from django.core.wsgi import get_wsgi_application
+from django.db import close_old_connections
 
 from panel.api.root import api
 from tests.panel.support import factories
@@ -30,7 +32,7 @@ def _run(*command: str, directory: Path) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=250,
     )
     said = done.stdout + done.stderr
     assert done.returncode == 0, said
@@ -58,7 +60,20 @@ def test_what_a_program_does_with_it_is_typed(directory: Path) -> None:
     _run("mypy", *strict, PROGRAM.name, directory=directory)
 
 
+@pytest.fixture
+def _one_connection() -> Iterator[None]:
+    """Requests leave the database's connection, which has the test's transaction, open; as Django's own test
+    client has it."""
+    each = (request_started, request_finished)
+    for signal in each:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in each:
+        signal.connect(close_old_connections)
+
+
 @pytest.mark.django_db
+@pytest.mark.usefixtures("_one_connection")
 def test_it_makes_lists_changes_and_deletes_an_environment(directory: Path) -> None:
     factories.node()
     tenant = factories.tenant()
