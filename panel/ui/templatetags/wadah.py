@@ -1,12 +1,12 @@
 """Small pieces of pages: icons, times, sizes, bars, states, fields. Each escapes what it is given."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 from django import template
-from django.forms import BoundField
+from django.forms import BooleanField, BoundField, ChoiceField, Form
 from django.http import QueryDict
 from django.templatetags.static import static
 from django.utils import timezone
@@ -227,6 +227,36 @@ def field(bound: BoundField, *, mono: bool = False, suffix: str = "") -> dict[st
     if bound.errors:
         attributes["aria-invalid"] = "true"
     return {"bound": bound, "widget": bound.as_widget(attrs=attributes), "kind": kind, "suffix": suffix}
+
+
+@register.filter
+def values(form: Form, only: str = "") -> list[tuple[str, str]]:
+    """What a form holds, for who may not change it: labels and texts. `only`: names of fields, with spaces
+    between."""
+    chosen = only.split() or list(form.fields)
+    return [(str(form[name].label), _as_text(form[name])) for name in chosen]
+
+
+def _as_text(bound: BoundField) -> str:
+    held = bound.value()
+    if isinstance(bound.field, BooleanField):
+        return _("yes") if held else _("no")
+    if isinstance(bound.field, ChoiceField):
+        known = {str(key): str(label) for key, label in _flat(bound.field.choices)}
+        each = held if isinstance(held, list | tuple) else [held]
+        return ", ".join(known.get(str(one), str(one)) for one in each if one not in (None, ""))
+    if isinstance(held, list | tuple):
+        return ", ".join(str(one) for one in held)
+    return "" if held is None else str(held)
+
+
+def _flat(choices: Any) -> Iterator[tuple[Any, Any]]:
+    """Without their groups."""
+    for key, label in choices:
+        if isinstance(label, list | tuple):
+            yield from label
+        else:
+            yield key, label
 
 
 @register.simple_tag(takes_context=True)
