@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -27,6 +28,8 @@ from panel.ui.web import PageRequest, blame, page, signed_in
 
 #: In the field of a form, and on one page.
 _MOST_TENANTS, _MOST_SHOWN = 200, 200
+#: What a row of the table asks of a backup.
+_SHOWN_WITH = ("target", "created_by", "environment__tenant", "tenant")
 
 
 def _rows(
@@ -67,7 +70,7 @@ def _tab(
     new: NewFromBackupForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    rows = Backup.objects.filter(of=row.pk).select_related("target", "created_by", "environment", "tenant")
+    rows = Backup.objects.filter(of=row.pk).select_related(*_SHOWN_WITH)
     usable = _targets_for(row)
     context = context_of(request, row, "backups")
     context |= {
@@ -177,8 +180,8 @@ def _all(
 ) -> HttpResponse:
     actor = request.actor
     known = Target.objects.for_actor(actor).select_related("tenant", "node", "created_by")
-    backups = Backup.objects.for_actor(actor).select_related("target", "created_by", "environment", "tenant")
-    left = [one for one in backups[:_MOST_SHOWN] if not _lives(one)]
+    is_left = Q(environment=None) | Q(environment__deleted_at__isnull=False)
+    left = Backup.objects.for_actor(actor).filter(is_left).select_related(*_SHOWN_WITH)[:_MOST_SHOWN]
     tenants = _tenants(actor)
     context = {
         "section": "backup",
@@ -212,7 +215,8 @@ def everywhere(request: PageRequest) -> HttpResponse:
     status = 422
     if form.is_valid():
         values = dict(form.cleaned_data)
-        tenant = next(one for one in tenants if str(one.pk) == values.pop("tenant"))
+        chosen = values.pop("tenant")
+        tenant = next(one for one in tenants if str(one.pk) == chosen)
         try:
             row, password = targets.add_target(request.actor, tenant, **values)
         except Refused as refusal:

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from panel.backups.models import Backup, BackupState, Target
 from panel.backups.targets import add_target
@@ -99,6 +101,47 @@ def test_what_outlives_its_environment_stands_with_the_targets(
     assert f"/backups/{backup.pk}/new" in page
     assert f"/backups/{backup.pk}/restore" not in page
     assert signed.post(f"/backups/{backup.pk}/delete")["Location"] == "/backups/"
+
+
+def test_a_target_of_any_of_several_tenants(signed: Client, row: Environment) -> None:
+    tenants = [row.tenant, factories.tenant(), factories.tenant()]
+    for number, one in enumerate(tenants):
+        sent = {"name": f"nightly-{number}", "tenant": str(one.pk), "node": str(row.node_id)}
+        assert signed.post("/backups/", sent).status_code == 302
+    assert {one.tenant_id for one in Target.objects.all()} == {one.pk for one in tenants}
+
+
+def test_those_left_are_shown_however_many_others_there_are(
+    signed: Client, actor: Actor, row: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("panel.backups.views._MOST_SHOWN", 1)
+    target = add_target(actor, row.tenant, name="nightly")[0]
+    gone = factories.environment(row.tenant)
+    for one, name in ((gone, "the-last"), (row, "a-newer-one")):
+        factories.reported(one)
+        signed.post(f"/environments/{one.pk}/backups/make", {"target": str(target.pk), "name": name})
+        _made(one)
+    delete_environment(actor, gone.pk, now=True)
+    factories.gone(gone)
+    page = signed.get("/backups/").content.decode()
+    assert "the-last" in page
+    assert "a-newer-one" not in page
+
+
+def test_more_backups_cost_no_more_queries(signed: Client, actor: Actor, row: Environment) -> None:
+    target = add_target(actor, row.tenant, name="nightly")[0]
+    tab = f"/environments/{row.pk}/backups"
+
+    def queries() -> int:
+        signed.post(f"{tab}/make", {"target": str(target.pk)})
+        _made(row)
+        with CaptureQueriesContext(connection) as seen:
+            assert signed.get(tab).status_code == 200
+        return len(seen.captured_queries)
+
+    few = [queries() for _ in range(2)][-1]
+    many = [queries() for _ in range(4)][-1]
+    assert many <= few
 
 
 def test_one_that_failed_is_told_of(signed: Client, actor: Actor, row: Environment) -> None:
