@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken
 from django.conf import settings
+
+from panel.at_rest import box
 
 #: What is encrypted begins so; neither a TOTP secret (base32) nor a seed (hexadecimal digits) can.
 MARK = "fernet:"
@@ -20,19 +22,15 @@ class MFAAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no typ
         return _plain(encrypted_text, settings.SECRETS.field_keys)
 
 
-def _box(keys: Sequence[str]) -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in keys])
-
-
 def _encrypted(text: str, keys: Sequence[str]) -> str:
-    return MARK + _box(keys).encrypt(text.encode()).decode()
+    return MARK + box(keys).encrypt(text.encode()).decode()
 
 
 def _plain(text: str, keys: Sequence[str]) -> str:
     """What an older version wrote is plain. Raises `InvalidToken` when none of the keys fits."""
     if not text.startswith(MARK):
         return text
-    return _box(keys).decrypt(text.removeprefix(MARK)).decode()
+    return box(keys).decrypt(text.removeprefix(MARK)).decode()
 
 
 def encrypt_anew(keys: Sequence[str], *, only_plain: bool = False) -> int:

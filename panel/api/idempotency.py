@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from django.conf import settings
+from cryptography.fernet import InvalidToken
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
+from panel import at_rest
 from panel.accounts.models import Token
 from panel.api.held import Held, has_died, take
 from panel.api.models import IdempotencyRecord
@@ -229,7 +229,7 @@ class _Attempt:
                 next_step="Look at what was made, or use a new key to ask once more.",
             )
         try:
-            body = _box().decrypt(bytes(row.answer))
+            body = at_rest.box().decrypt(bytes(row.answer))
         except InvalidToken:
             return problem(409, "key_lost", "The answer to this key can't be read any more; use another key.")
         answer = HttpResponse(body, status=row.status, headers=row.headers)
@@ -275,7 +275,8 @@ def keep(held: Held, answer: Any) -> None:
 def _answer(answer: HttpResponse) -> dict[str, Any]:
     return {
         "status": answer.status_code,
-        "answer": _box().encrypt(answer.content),
+        # which may hold a password or token that is shown once
+        "answer": at_rest.box().encrypt(answer.content),
         "headers": {"Content-Type": answer.headers.get("Content-Type", "")},
     }
 
@@ -316,8 +317,3 @@ def _read_place(parts: list[str]) -> Place | None:
         return None
     path, tenant, environment = parts
     return Place(path, UUID(tenant), UUID(environment) if environment else None)
-
-
-def _box() -> MultiFernet:
-    """An answer may hold a password or token that is shown once."""
-    return MultiFernet([Fernet(key) for key in settings.SECRETS.field_keys])

@@ -28,7 +28,7 @@ class Target(models.Model):
     node = models.ForeignKey("nodes.Node", on_delete=models.PROTECT, related_name="backup_targets")
     """Whose directory it is; environments of this node are backed up there."""
     password = models.TextField()
-    """Encrypted (`panel.backups.at_rest`)."""
+    """Encrypted (`panel.at_rest`)."""
     repository_id = models.CharField(max_length=64, blank=True, default="")
     """As the first backup found it; empty: there was none yet."""
     created_at = models.DateTimeField(auto_now_add=True)

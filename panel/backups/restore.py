@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from panel.backups.at_rest import locked, repository_of
+from panel.backups.locked import locked, repository_of
 from panel.backups.models import Backup, BackupState
 from panel.backups.services import not_ready
 from panel.environments.models import Environment

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 from panel.audit.services import record
 from panel.backups import about
-from panel.backups.at_rest import locked, repository_of
+from panel.backups.locked import locked, repository_of
 from panel.backups.models import Backup, BackupState, Target
 from panel.environments.models import Environment
 from panel.environments.services.intent import locked as locked_environment

@@ -6,9 +6,9 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from panel.at_rest import encrypted
 from panel.audit.services import record
 from panel.backups.answers import BackupTarget
-from panel.backups.at_rest import encrypted
 from panel.backups.models import Backup, Target
 from panel.environments.inputs import check_name
 from panel.errors import Conflict, Invalid, NotFound

@@ -5,17 +5,18 @@ Ended at any point, all of it can be read, and the next run goes on from there.
 
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.fernet import InvalidToken
 from django.db import transaction
 
+from panel import at_rest
 from panel.accounts import factors_at_rest
 from panel.api.models import IdempotencyRecord
 from panel.audit.models import AuditHead
 from panel.audit.seal import is_sealed, seal_of
-from panel.backups import at_rest as backups_at_rest
+from panel.backups.models import Target
 from panel.config.secrets import Secrets
 from panel.environments import secret_values
-from panel.registries import at_rest as registries_at_rest
+from panel.registries.models import Registry
 
 
 def rotate(home: Path, window_s: float) -> tuple[int, int]:
@@ -25,9 +26,9 @@ def rotate(home: Path, window_s: float) -> tuple[int, int]:
     with transaction.atomic():
         answers = _encrypt_anew(secrets.field_keys)
         factors_at_rest.encrypt_anew(secrets.field_keys)
-        registries_at_rest.encrypt_anew(secrets.field_keys)
+        at_rest.encrypt_anew(Registry.objects.all(), "password", secrets.field_keys)
         secret_values.encrypt_anew(secrets.field_keys)
-        backups_at_rest.encrypt_anew(secrets.field_keys)
+        at_rest.encrypt_anew(Target.objects.all(), "password", secrets.field_keys)
         ends = _seal_anew(secrets.field_keys)
     Secrets.keep(home, secrets.model_copy(update={"field_keys": secrets.field_keys[:1]}))
     return answers, ends
@@ -35,7 +36,7 @@ def rotate(home: Path, window_s: float) -> tuple[int, int]:
 
 def _encrypt_anew(keys: list[str]) -> int:
     """Answers kept for `Idempotency-Key`; one that nobody can read any more is left as it is."""
-    box = MultiFernet([Fernet(key) for key in keys])
+    box = at_rest.box(keys)
     count = 0
     for row in IdempotencyRecord.objects.exclude(answer=None).iterator():
         try:

@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 from django.utils.translation import gettext as _
 
+from panel.at_rest import encrypted, encrypted_anew, plain
 from panel.environments.models import Environment
 from panel.errors import Invalid
-from panel.registries.at_rest import encrypted, encrypted_anew, plain
 from runtime.contract import secret
 
 FIELD = "app.secrets"

@@ -21,12 +21,13 @@ from runtime.contract import (
     Kernel,
     Kind,
     Limits,
-    LockedSecrets,
+    Locked,
     Network,
     Origin,
     Rescue,
     Suspension,
     TenantEnvelope,
+    lock_secrets,
 )
 
 #: An image may come from far, and is then unpacked.
@@ -108,10 +109,10 @@ def _app_of(environment: Environment, wanted: Intent) -> AppOptions | None:
     return AppOptions(image=environment.image, registry=registry, locked=locked, **wanted.app.model_dump())
 
 
-def _locked(environment: Environment) -> LockedSecrets | None:
+def _locked(environment: Environment) -> Locked | None:
     """Its secrets, for its node alone. None, which the node refuses by name, for one whose key is gone."""
     try:
-        return LockedSecrets.of(values_of(environment), environment.pk, key=key_of(environment.node.name))
+        return lock_secrets(values_of(environment), environment.pk, key=key_of(environment.node.name))
     except ValueError:
         return None
 

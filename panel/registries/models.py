@@ -23,7 +23,7 @@ class Registry(models.Model):
     """With its port, where it has one."""
     username = models.CharField(max_length=255, blank=True, default="")
     password = models.TextField(blank=True, default="")
-    """Encrypted (`panel.registries.at_rest`)."""
+    """Encrypted (`panel.at_rest`)."""
     insecure = models.BooleanField(default=False)
     """May be asked without TLS, or with a certificate that nobody vouches for."""
     inward = models.BooleanField(default=False)

@@ -1,7 +1,7 @@
 """How a registry is asked for a tenant."""
 
+from panel.at_rest import plain
 from panel.registries import answers
-from panel.registries.at_rest import plain
 from panel.registries.models import Registry
 from panel.tenants.models import Tenant
 from runtime.contract import Reference, RegistryAccess

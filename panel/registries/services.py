@@ -6,10 +6,10 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
+from panel.at_rest import encrypted
 from panel.audit.services import record
 from panel.contract_input import parse
 from panel.errors import Conflict, Invalid, NotFound
-from panel.registries.at_rest import encrypted
 from panel.registries.models import Registry
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission

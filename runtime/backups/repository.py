@@ -46,7 +46,7 @@ def restic_is_there() -> bool:
 def opened(node: Node, repository: Repository, secrets: Locked) -> BackupSecrets:
     """Raises `RuntimeFault` for what isn't for this node and this repository."""
     try:
-        return secrets.opened(repository, key=node.report_key.read_bytes().strip())
+        return BackupSecrets.opened(secrets, repository, key=node.report_key.read_bytes().strip())
     except (OSError, ValueError) as odd:
         raise RuntimeFault(words.not_opened(), code="secrets_not_opened", retryable=False) from odd
 

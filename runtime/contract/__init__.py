@@ -5,7 +5,7 @@ path of the host, never a command for it. So whoever takes over the panel can't 
 """
 
 from runtime.contract.app import APP_IMAGE, AppOptions, AppRun, AppSeen, ImageConfig, Reference, RegistryAccess
-from runtime.contract.backup import BackupMade, BackupSecrets, BackupSource, Locked, Repository
+from runtime.contract.backup import BackupMade, BackupSecrets, BackupSource, Repository
 from runtime.contract.base import Message
 from runtime.contract.environment import (
     MOST_SNAPSHOTS,
@@ -54,6 +54,7 @@ from runtime.contract.jobs import (
     Subject,
     SubjectType,
 )
+from runtime.contract.locked import Locked
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.report import (
     EnvironmentEvent,
@@ -66,7 +67,7 @@ from runtime.contract.report import (
     UsageReport,
 )
 from runtime.contract.seal import Sealed
-from runtime.contract.secret import LockedSecrets
+from runtime.contract.secret import lock_secrets, open_secrets
 from runtime.contract.task_names import (
     NODE_APPLY,
     NODE_JOB,
@@ -143,7 +144,6 @@ __all__ = [
     "Leak",
     "Limits",
     "Locked",
-    "LockedSecrets",
     "Message",
     "Network",
     "NodeFacts",
@@ -173,6 +173,8 @@ __all__ = [
     "Usage",
     "UsageReport",
     "check_of",
+    "lock_secrets",
     "node_queue",
+    "open_secrets",
     "slow_queue",
 ]

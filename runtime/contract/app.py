@@ -9,7 +9,8 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from runtime.contract.base import Message, Port
 from runtime.contract.health import Health, HealthSeen, ImageHealth
-from runtime.contract.secret import MOST, LockedSecrets, SecretName
+from runtime.contract.locked import Locked
+from runtime.contract.secret import MOST, SecretName
 
 #: As in `EnvironmentSpec.image` of an app, whose image has a reference in place of a name.
 APP_IMAGE: Final = "app"
@@ -154,7 +155,7 @@ class AppOptions(AppRun):
     image: Annotated[str, StringConstraints(min_length=1, max_length=_LONGEST)]
     """Its reference: a tag is resolved once for each install."""
     registry: RegistryAccess = RegistryAccess()
-    locked: LockedSecrets | None = None
+    locked: Locked | None = None
     """What `secrets` hold."""
 
     @field_validator("image")

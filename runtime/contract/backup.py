@@ -6,16 +6,13 @@ this one node share.
 """
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
 from runtime.contract.base import Message, Name
-from runtime.contract.secret import box_for
-
-if TYPE_CHECKING:  # what most processes never need takes its time to load
-    from cryptography.fernet import Fernet
+from runtime.contract.locked import Locked
 
 #: Of restic's own: SHA-256 in hexadecimal, or its beginning.
 SnapshotId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
@@ -41,29 +38,19 @@ class BackupSecrets(Message):
     about: Annotated[str, StringConstraints(max_length=2**20)] = Field(default="", repr=False)
     """What the environment is, as JSON: it is kept beside its files in each backup."""
 
-
-class Locked(Message):
-    """Something that one node alone can read, and for one repository alone."""
-
-    text: Annotated[str, StringConstraints(max_length=2 * 2**20, pattern=r"^[A-Za-z0-9_=-]*$")]
+    def locked(self, repository: Repository, *, key: bytes) -> Locked:
+        """For one repository alone. Raises `ValueError` without a key."""
+        return Locked.of(self.model_dump_json().encode(), _purpose(repository), key=key)
 
     @classmethod
-    def of(cls, secrets: BackupSecrets, repository: Repository, *, key: bytes) -> "Locked":
-        return cls(text=_box(key, repository).encrypt(secrets.model_dump_json().encode()).decode())
-
-    def opened(self, repository: Repository, *, key: bytes) -> BackupSecrets:
+    def opened(cls, locked: Locked, repository: Repository, *, key: bytes) -> "BackupSecrets":
         """Raises `ValueError` for another key, another repository, or what was changed."""
-        from cryptography.fernet import InvalidToken  # noqa: PLC0415
-
-        try:
-            return BackupSecrets.model_validate_json(_box(key, repository).decrypt(self.text))
-        except InvalidToken:
-            raise ValueError("it can't be opened") from None
+        return cls.model_validate_json(locked.opened(_purpose(repository), key=key))
 
 
-def _box(key: bytes, repository: Repository) -> "Fernet":
+def _purpose(repository: Repository) -> str:
     document: dict[str, Any] = repository.model_dump(mode="json")
-    return box_for("secrets of backups\n" + json.dumps(document, sort_keys=True), key=key)
+    return "secrets of backups\n" + json.dumps(document, sort_keys=True)
 
 
 class BackupSource(Message):

@@ -12,10 +12,11 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from runtime.contract.app import AppOptions, Digest, ImageConfig
-from runtime.contract.backup import BackupMade, BackupSource, Locked, Repository, RepositoryId, SnapshotId
+from runtime.contract.backup import BackupMade, BackupSource, Repository, RepositoryId, SnapshotId
 from runtime.contract.base import CONTRACT_VERSION, Message, Name
 from runtime.contract.environment import TenantEnvelope
 from runtime.contract.image import ImageSpec
+from runtime.contract.locked import Locked
 from runtime.contract.report import Step
 from runtime.contract.said import NOTHING, Said
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runtime.contract import AppOptions, EnvironmentSpec
+from runtime.contract import AppOptions, EnvironmentSpec, open_secrets
 from runtime.contract.said import Said
 from runtime.contract.words import apps, drift, steps
 from runtime.errors import RuntimeFault
@@ -61,7 +61,7 @@ class AppSecrets(Resource):
         try:
             if app.locked is None:
                 raise ValueError("there are none")
-            return app.locked.opened(environment_id, key=self.node.report_key.read_bytes().strip())
+            return open_secrets(app.locked, environment_id, key=self.node.report_key.read_bytes().strip())
         except (OSError, ValueError) as shut:
             raise RuntimeFault(apps.secrets_shut(), code="secrets_shut", next_step=apps.set_anew()) from shut
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from runtime.contract import DesiredState, EnvironmentSpec, LockedSecrets
+from runtime.contract import DesiredState, EnvironmentSpec, lock_secrets
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.glance import Glance
@@ -34,7 +34,7 @@ def _key(node: Node) -> Any:
 
 def holding(spec: EnvironmentSpec, counts: dict[str, int], values: dict[str, str], key: bytes = KEY) -> Any:
     assert spec.app is not None
-    locked = LockedSecrets.of(values, spec.id, key=key)
+    locked = lock_secrets(values, spec.id, key=key)
     return spec.app.model_copy(update={"secrets": counts, "locked": locked})
 
 

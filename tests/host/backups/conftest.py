@@ -74,7 +74,7 @@ class Desk:
 
     def locked(self, about: str = "") -> Locked:
         key = self.node.report_key.read_bytes().strip()
-        return Locked.of(BackupSecrets(password=self.password, about=about), self.repository, key=key)
+        return BackupSecrets(password=self.password, about=about).locked(self.repository, key=key)
 
     def job(self, environment_id: UUID, work: JobWork) -> JobSpec:
         about = Subject(type=SubjectType.ENVIRONMENT, id=str(environment_id))

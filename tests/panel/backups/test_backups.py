@@ -25,7 +25,7 @@ from panel.operations.models import Operation, OperationState
 from panel.quotas.models import Quota, Resource
 from panel.rights.actor import Actor
 from panel.storage.models import Snapshot
-from runtime.contract import BackUp, BackupMade, ForgetBackup, JobOutcome
+from runtime.contract import BackUp, BackupMade, BackupSecrets, ForgetBackup, JobOutcome
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -74,15 +74,15 @@ def test_the_password_is_made_shown_once_and_in_plain_text_nowhere(actor: Actor,
     assert "ssh_keys" not in json.dumps(job.spec)  # what it is of travels locked as well
     work = job.asked.work
     assert isinstance(work, BackUp)
-    opened = work.secrets.opened(work.repository, key=key_of(row.node.name))
+    opened = BackupSecrets.opened(work.secrets, work.repository, key=key_of(row.node.name))
     assert opened.password == password
     about = json.loads(opened.about)
     assert (about["id"], about["name"], about["image"]) == (str(row.pk), row.name, row.image)
     with pytest.raises(ValueError, match="opened"):
-        work.secrets.opened(work.repository, key=b"of another node")
+        BackupSecrets.opened(work.secrets, work.repository, key=b"of another node")
     other = work.repository.model_copy(update={"name": "mine"})
     with pytest.raises(ValueError, match="opened"):
-        work.secrets.opened(other, key=key_of(row.node.name))
+        BackupSecrets.opened(work.secrets, other, key=key_of(row.node.name))
     assert made.state == BackupState.MAKING
 
 

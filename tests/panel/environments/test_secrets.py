@@ -11,6 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
+from panel import at_rest
 from panel.environments import secret_values
 from panel.environments import services as environments
 from panel.environments.models import Environment
@@ -18,9 +19,8 @@ from panel.environments.services.operations import cancel_operation, retry_opera
 from panel.environments.specs import spec_of
 from panel.errors import Invalid
 from panel.operations.models import Operation
-from panel.registries import at_rest
 from panel.tenants.models import Tenant
-from runtime.contract import Kind
+from runtime.contract import Kind, open_secrets
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +57,7 @@ def told(row: Environment) -> dict[str, str]:
     assert spec.app is not None
     assert HIDDEN not in spec.model_dump_json()
     assert HIDDEN not in repr(spec)
-    return {} if spec.app.locked is None else spec.app.locked.opened(row.pk, key=KEY)
+    return {} if spec.app.locked is None else open_secrets(spec.app.locked, row.pk, key=KEY)
 
 
 def everything_at_rest() -> str:
@@ -103,7 +103,7 @@ def test_only_the_node_reads_it(tenant: Tenant, client: Client) -> None:
         spec = spec_of(row)
         assert spec.app is not None
         assert spec.app.locked is not None
-        spec.app.locked.opened(row.pk, key=b"another")
+        open_secrets(spec.app.locked, row.pk, key=b"another")
 
 
 @pytest.mark.parametrize(
@@ -206,4 +206,4 @@ def test_its_key_at_rest_is_exchanged(tenant: Tenant, monkeypatch: pytest.Monkey
     assert secret_values.encrypt_anew(newer) == 1
     row.refresh_from_db()
     assert row.secrets["A"]["1"] != before
-    assert at_rest._box(newer[:1]).decrypt(row.secrets["A"]["1"]) == b"one"
+    assert at_rest.box(newer[:1]).decrypt(row.secrets["A"]["1"]) == b"one"

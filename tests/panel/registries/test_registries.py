@@ -6,9 +6,9 @@ import pytest
 from cryptography.fernet import Fernet
 from django.test import Client
 
+from panel import at_rest
 from panel.audit.models import AuditRecord
 from panel.errors import Conflict, Forbidden, Invalid, NotFound
-from panel.registries import at_rest
 from panel.registries.models import Registry
 from panel.registries.selectors import access_of
 from panel.registries.services import add_registry, found, remove_registry
@@ -109,7 +109,7 @@ def test_twice_is_refused(tenant: Tenant) -> None:
 def test_passwords_are_brought_over_to_new_keys(tenant: Tenant, settings: Any) -> None:
     row = add_registry(factories.member(tenant), tenant, host="registry.example.com", password="open-sesame")
     keys = [Fernet.generate_key().decode(), *settings.SECRETS.field_keys]
-    assert at_rest.encrypt_anew(keys) == 1
+    assert at_rest.encrypt_anew(Registry.objects.all(), "password", keys) == 1
     row.refresh_from_db()
     assert Fernet(keys[0]).decrypt(row.password) == b"open-sesame"
     assert at_rest.plain("gAAAA-nonsense") == ""
