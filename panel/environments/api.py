@@ -41,7 +41,7 @@ class NewEnvironment(_Options):
     image: str = Field(max_length=4096)
     tenant: Naming | None = None
     plan: str = ""
-    limits: Annotated[Json, CheckedAs(Limits)] | None = None
+    limits: Annotated[Json, CheckedAs(in_part(Limits))] | None = None
     kind: str = "system"
     kernel: str = "shared"
     description: str = ""

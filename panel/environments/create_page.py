@@ -26,10 +26,9 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant, TenantState
 from panel.ui.templatetags.wadah import mib_text, number, spelled
-from runtime.contract import Device, Kind, Limits
+from runtime.contract import Device, Kind, Limits, wants_of
 
 _CUSTOM = ""
-_DEFAULT_LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096, "processes": 512}
 #: What one's own size takes of the quota.
 _SIZE = ("cpu", "memory_mb", "disk_mb", "processes")
 _SHOWN = {
@@ -67,6 +66,7 @@ class CreatePage:
     def __init__(self, actor: Actor, scope: Tenant | None, asked: str, kind: str = "") -> None:
         self.actor, self.scope, self.asked = actor, scope, asked
         self.is_app = kind == Kind.APP
+        self.wants = wants_of(Kind.APP if self.is_app else Kind.SYSTEM)
 
     @cached_property
     def offers_apps(self) -> bool:
@@ -195,7 +195,7 @@ class CreatePage:
         image = "debian-12" if "debian-12" in ready else (ready or [""])[0]
         plan = next((card.slug for card in self.plans if not card.why_not), _CUSTOM)
         return {
-            **_DEFAULT_LIMITS,
+            **self.wants.limits.model_dump(include=set(_SIZE)),
             "name": self.propose_name("app" if self.is_app else image),
             "image": "" if self.is_app else image,
             "plan": plan,
@@ -269,7 +269,7 @@ class CreatePage:
         if value.get("plan"):
             body["plan"] = value["plan"]
         else:
-            body["limits"] = {k: value[k] for k in _DEFAULT_LIMITS if value.get(k)}
+            body["limits"] = {k: value[k] for k in _SIZE if value.get(k)}
         chosen = [key.text for key in self.ssh_keys if str(key.pk) in (value.get("saved_keys") or ())]
         if chosen and not self.is_app:
             body["ssh_keys"] = chosen

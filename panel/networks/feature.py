@@ -22,7 +22,7 @@ from panel.networks.reach import public_address, ways
 from panel.plans.rules import check_allowance
 from panel.prepared import Given, Prepared
 from panel.quotas.models import Resource
-from runtime.contract import Forward
+from runtime.contract import Forward, Kind, wants_of
 
 _ADDRESSES = Prepared(lambda: Address.objects.filter(environment=Given("environment", UUIDField())).held())
 _FORWARDS = Prepared(lambda: PortForward.objects.filter(environment=Given("environment", UUIDField())))
@@ -73,11 +73,14 @@ class Networks(Feature):
         published(asked.get("ports") or ())
 
     def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
-        """As many as were asked for; else one of each family that the node has and the plan allows."""
-        wanted = {}
+        """As many as were asked for; else those that its kind wants, of the families that the node has, as far
+        as the plan allows."""
+        wants, wanted = wants_of(Kind(environment.kind)), {}
         for family, field in _FIELDS.items():
             count = asked.get(field)
-            wanted[family] = int(services.has_family(environment.node, family)) if count is None else count
+            if count is None:
+                count = getattr(wants, field) if services.has_family(environment.node, family) else 0
+            wanted[family] = count
         version = environment.plan_version
         if version is not None and asked.get("ipv4") is None:
             most = version.parsed_allowances.addresses

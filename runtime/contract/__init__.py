@@ -54,6 +54,7 @@ from runtime.contract.jobs import (
     Subject,
     SubjectType,
 )
+from runtime.contract.kinds import Wants, wants_of
 from runtime.contract.locked import Locked
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.report import (
@@ -172,9 +173,11 @@ __all__ = [
     "Ticket",
     "Usage",
     "UsageReport",
+    "Wants",
     "check_of",
     "lock_secrets",
     "node_queue",
     "open_secrets",
     "slow_queue",
+    "wants_of",
 ]

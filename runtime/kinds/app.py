@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from runtime.contract import AppSeen, EnvironmentSpec, HealthCheck, check_of
+from runtime.contract import AppSeen, EnvironmentSpec, HealthCheck, ImageConfig, check_of
 from runtime.contract import Kind as KindName
 from runtime.contract.said import Said
 from runtime.contract.words import apps
@@ -80,10 +80,18 @@ class App(Kind):
             return None
         return check_of(spec.app.health, chosen.config.health)
 
-    def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
-        chosen = Library(node).chosen(spec.id)
-        if chosen is None:
-            raise RuntimeFault(apps.image_gone(), code="image_missing")
+    def command(self, node: Node, spec: EnvironmentSpec) -> FirstCommand:
+        """Its image's own, but for what was asked for in place of it."""
         assert spec.app is not None
-        command = FirstCommand(words_of(spec.app, chosen.config), stop_signal_of(spec.app, chosen.config))
-        return app_config(node, spec, chosen.config, command)
+        image = _image_of(node, spec)
+        return FirstCommand(words_of(spec.app, image), stop_signal_of(spec.app, image))
+
+    def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
+        return app_config(node, spec, _image_of(node, spec), self.command(node, spec))
+
+
+def _image_of(node: Node, spec: EnvironmentSpec) -> ImageConfig:
+    chosen = Library(node).chosen(spec.id)
+    if chosen is None:
+        raise RuntimeFault(apps.image_gone(), code="image_missing")
+    return chosen.config

@@ -81,5 +81,9 @@ class Kind(ABC):
         return None
 
     @abstractmethod
+    def command(self, node: Node, spec: EnvironmentSpec) -> FirstCommand:
+        """What its first process runs. Raises `RuntimeFault` while what says so isn't there."""
+
+    @abstractmethod
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
-        """The OCI runtime configuration (runtime-spec 1.0.2)."""
+        """The OCI runtime configuration (runtime-spec 1.0.2) that runs it."""

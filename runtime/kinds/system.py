@@ -1,6 +1,5 @@
 """A whole distribution with its own init, root, users, addresses and disk: what OpenVZ calls a VE."""
 
-from pathlib import Path
 from typing import Any
 
 from runtime.contract import EnvironmentSpec
@@ -57,9 +56,9 @@ class System(Kind):
     def check_image(self, tree: SafeTree) -> Said:
         return check_init(tree)
 
-    def command(self, root: Path) -> FirstCommand:
-        """What the first process of an environment with this root runs."""
-        return FirstCommand(*init_of(root))
+    def command(self, node: Node, spec: EnvironmentSpec) -> FirstCommand:
+        """The init that its own root has."""
+        return FirstCommand(*init_of(node.root_volume(spec.id)))
 
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
-        return system_config(node, spec, self.command(node.root_volume(spec.id)))
+        return system_config(node, spec, self.command(node, spec))

@@ -120,7 +120,7 @@ class PaperKind(Kind):
     def ending_of(self, exit_code: int | None) -> Ending:
         return {129: Ending.REBOOT, 130: Ending.POWER_OFF}.get(exit_code or 0, Ending.ENDED)
 
-    def command(self, root: Path) -> FirstCommand:
+    def command(self, node: Node, spec: EnvironmentSpec) -> FirstCommand:
         return FirstCommand(["paper"], "SIGTERM")
 
     def config(self, node: Node, spec: EnvironmentSpec) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from panel.text import paragraphs
-from runtime.contract import Limits
+from runtime.contract import Kind, Limits, wants_of
 
 _NAMED = Prepared(
     lambda: (
@@ -39,14 +39,12 @@ def refuse_taken_name(tenant: Tenant, name: str) -> None:
 
 
 def limits_for(
-    actor: Actor, tenant: Tenant, limits: Mapping[str, Any] | None, plan: str
+    actor: Actor, tenant: Tenant, kind: Kind, limits: Mapping[str, Any] | None, plan: str
 ) -> tuple[PlanVersion | None, Limits]:
-    """A plan's newest version with `limits` laid over it, or `limits` alone."""
+    """A plan's newest version with `limits` laid over it; without a plan, over those that its kind wants."""
     if not plan:
         refuse_own_size(tenant)
-        if not limits:
-            raise Invalid(_("Give a plan, or limits with cpu, memory_mb and disk_mb."), field="limits")
-        return None, parse_limits(limits)
+        return None, parse_limits({**wants_of(kind).limits.model_dump(), **(limits or {})})
     found = plan_version(actor, tenant, plan)
     if limits:
         refuse_own_size(tenant)

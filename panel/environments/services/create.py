@@ -43,7 +43,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import locked_state, refuse_suspended
-from runtime.contract import DesiredState, Kind, Limits
+from runtime.contract import DesiredState, Kind, Limits, wants_of
 
 
 def create_environment(
@@ -70,19 +70,21 @@ def create_environment(
 
     `features`: what a feature on top asks for itself; with `node` (its key) it is made there and nowhere else.
 
-    Without SSH key and password a root password is made. Refusals change nothing: `Invalid` for a bad
+    What isn't said, its kind says (`runtime.contract.kinds`). Without SSH key and password a root password is
+    made, where it has accounts. Refusals change nothing: `Invalid` for a bad
     value, `QuotaExceeded`, `NoRoom`, `Conflict` for a taken name.
     """
     actor.require(Permission.ENVIRONMENT_CREATE, tenant)
     refuse_suspended(tenant)
-    is_app = inputs.check_kind(kind) is Kind.APP
+    of_kind = inputs.check_kind(kind)
+    is_app, wants = of_kind is Kind.APP, wants_of(of_kind)
     image, options = inputs.check_app(kind, image, options)
     options, ports = inputs.published(options) if is_app else (options, [])
     if ports:
         actor.require(Permission.FORWARD_CHANGE, tenant)
-    if is_app and (ssh_keys or root_password):
+    if not wants.has_accounts and (ssh_keys or root_password):
         raise Invalid(_("An app has no accounts: leave ssh_keys and root_password out."), field="ssh_keys")
-    version, wanted = limits_for(actor, tenant, limits, plan)
+    version, wanted = limits_for(actor, tenant, of_kind, limits, plan)
     check_choices(version, kind=kind, kernel=kernel, image=image)
     environment = Environment(
         id=uuid.uuid4(),
@@ -90,7 +92,7 @@ def create_environment(
         name=inputs.check_name(name),
         description=check_text(description, "description"),
         image=image,
-        kind=inputs.check_kind(kind),
+        kind=of_kind,
         kernel=inputs.check_kernel(kernel),
         plan_version=version,
         follows_plan=version is not None and not limits,
@@ -103,7 +105,7 @@ def create_environment(
     environment.intent = laid_over(actor, tenant, environment.intent, secret_values.take(environment, options))
     check_devices(actor, environment)
     words = check_tags(tags) if tags else []
-    shown = None if is_app else set_password(environment, root_password)
+    shown = set_password(environment, root_password) if wants.has_accounts else None
     asked = {"ipv4": ipv4, "ipv6": ipv6, "ports": ports, **(features or {})}
     for feature in FEATURES:
         feature.check_asked(asked)

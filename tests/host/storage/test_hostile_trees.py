@@ -13,8 +13,8 @@ from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.host.safetree import SafeTree
 from runtime.images.archive import pretty_name
-from runtime.kinds.system import System
 from runtime.node import Node
+from runtime.oci.init import init_of
 from runtime.resources.guest import GuestFiles
 from runtime.sandboxes import sandbox_of
 from tests.host.support.node import Specs
@@ -98,7 +98,7 @@ def test_d01_nothing_is_written_through_what_lies_in_the_way(
                 GuestFiles(node, sandbox_of(node)).ensure(changed)
             except RuntimeFault as fault:
                 assert "inside" in str(fault), fault
-            assert System().command(tree).words == ["/sbin/init"]
+            assert init_of(tree)[0] == ["/sbin/init"]
             pretty_name(tree)
         finally:
             if place.is_dir() and not place.is_symlink():

@@ -63,9 +63,9 @@ def test_every_reference_of_the_document_leads_somewhere(client: Client) -> None
         assert name in document["components"]["schemas"], name
     schemas = document["components"]["schemas"]
     assert set(schemas["Limits"]["required"]) == {"cpu", "memory_mb", "disk_mb"}
-    assert "required" not in schemas["LimitsInPart"], "a change names what it changes"
+    assert "required" not in schemas["LimitsInPart"], "what isn't said stays, or is of the kind"
     for schema, name in (
-        ("NewEnvironment", "Limits"),
+        ("NewEnvironment", "LimitsInPart"),
         ("EnvironmentToChange", "LimitsInPart"),
         ("ChangedPlan", "LimitsInPart"),
     ):

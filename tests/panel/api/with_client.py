@@ -13,7 +13,6 @@ from wadah_client.api.environments import (
 from wadah_client.client import AuthenticatedClient
 from wadah_client.models.changed_environment import ChangedEnvironment
 from wadah_client.models.environment_to_change import EnvironmentToChange
-from wadah_client.models.limits import Limits
 from wadah_client.models.limits_in_part import LimitsInPart
 from wadah_client.models.listed_environment_list import ListedEnvironmentList
 from wadah_client.models.new_environment import NewEnvironment
@@ -24,7 +23,7 @@ from wadah_client.models.state import State
 
 
 def make(client: AuthenticatedClient, tenant: str) -> ChangedEnvironment:
-    limits = Limits(cpu=0.5, memory_mb=64, disk_mb=128)
+    limits = LimitsInPart(cpu=0.5, memory_mb=64, disk_mb=128)
     body = NewEnvironment(name="made-1", image="busybox", tenant=tenant, limits=limits, tags=["made"])
     made = environments_create.sync(client=client, body=body)
     assert isinstance(made, ChangedEnvironment), made
