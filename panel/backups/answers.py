@@ -33,6 +33,7 @@ class Backup(TypedDict):
     target: Id
     name: str
     state: Annotated[str, As(Literal["making", "ready", "going"])]
+    reason: Annotated[str, As(Literal["asked", "schedule"])]
     image: Annotated[str, Field(description="What the root was made from at that time.")]
     snapshot: Annotated[
         str, Field(description="In its repository, as restic calls it; empty while it is being made.")

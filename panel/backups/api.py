@@ -65,6 +65,7 @@ def show(row: Backup) -> answers.Backup:
         "target": str(row.target_id),
         "name": row.name,
         "state": str(row.state),
+        "reason": row.reason,
         "image": row.document["image"],
         "snapshot": row.snapshot,
         "bytes": row.bytes,
@@ -138,8 +139,8 @@ def list_(request: HttpRequest, pk: str) -> ListOf[answers.Backup]:
 def create(request: HttpRequest, pk: str, payload: NewBackup) -> Status[answers.ChangedBackup]:
     """Of the disk as it is when the node comes to it. The environment goes on running."""
     row = _environment(request, pk)
-    target = _target_of(row, payload.target)
-    made, operation = services.back_up(actor(request), row.pk, target, name=payload.name)
+    target = targets.named_target(row, payload.target)
+    made, operation = services.back_up(actor(request), row.pk, target.pk, name=payload.name)
     return Status(202, {**show(made), "operation": show_operation(operation)})
 
 
@@ -186,15 +187,3 @@ def _found(who: Actor, pk: str, of: UUID | None = None) -> Backup:
     if row is None or of not in (None, row.of):
         raise NotFound(_THIS)
     return row
-
-
-def _target_of(row: Environment, text: str) -> UUID:
-    """By id, or by name: the tenant's own first, then those above it."""
-    try:
-        return UUID(text)
-    except ValueError:
-        chain = list(reversed(row.tenant.chain))
-        found = list(Target.objects.filter(name=text, tenant_id__in=chain))
-        if not found:
-            raise NotFound(_THIS_TARGET) from None
-        return min(found, key=lambda one: chain.index(one.tenant_id)).pk

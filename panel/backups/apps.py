@@ -9,12 +9,16 @@ class BackupsConfig(AppConfig):
         from panel.backups.feature import Backups  # noqa: PLC0415 (models are there only now)
         from panel.backups.jobs import BackupJobs  # noqa: PLC0415
         from panel.backups.restore import source_of  # noqa: PLC0415
+        from panel.backups.scheduled import BackupsByTime  # noqa: PLC0415
         from panel.environments.features import plugs_in  # noqa: PLC0415
         from panel.jobs.services import done_by_job  # noqa: PLC0415
         from panel.operations.models import OperationKind, SubjectType  # noqa: PLC0415
+        from panel.storage.models import Takes  # noqa: PLC0415
         from panel.storage.origins import comes_from  # noqa: PLC0415
+        from panel.storage.schedules import SORTS  # noqa: PLC0415
 
         plugs_in(Backups())
+        SORTS[Takes.BACKUPS] = BackupsByTime()
         comes_from(source_of)
         kinds = (OperationKind.BACKUP, OperationKind.DELETE_BACKUP)
         done_by_job(BackupJobs(), SubjectType.ENVIRONMENT, *kinds)

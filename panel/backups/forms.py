@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.backups.models import Target
 from panel.nodes.models import Node
+from panel.storage.forms import ScheduleForm
 from panel.tenants.models import Tenant
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
@@ -29,7 +30,21 @@ class BackupForm(forms.Form):
         super().__init__(*args, **more)
         field = self.fields["target"]
         assert isinstance(field, forms.ChoiceField)
-        field.choices = [(str(one.pk), f"{one.name} ({one.tenant})") for one in targets]
+        field.choices = choices_of(targets)
+
+
+class BackupScheduleForm(ScheduleForm):
+    target = forms.ChoiceField(label=_("To"))
+
+    def __init__(self, *args: Any, targets: Sequence[Target], **more: Any) -> None:
+        super().__init__(*args, **more)
+        field = self.fields["target"]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = choices_of(targets)
+
+
+def choices_of(targets: Sequence[Target]) -> list[tuple[str, str]]:
+    return [(str(one.pk), f"{one.name} ({one.tenant})") for one in targets]
 
 
 class NewFromBackupForm(forms.Form):

@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from panel import events
-from panel.backups import services
-from panel.backups.models import Backup, Target
+from panel.backups import scheduled, services
+from panel.backups.models import Backup, BackupState, Reason, Target
 from panel.jobs.models import Job
 from panel.operations.models import Operation, OperationKind
 from panel.rights.actor import Actor
@@ -26,37 +26,42 @@ class BackupJobs:
                 return None
             target, name = UUID(details["target"]), details["name"]
             return services.back_up(actor, operation.environment_id, target, name=name, retry_of=operation)[1]
-        if not Backup.objects.filter(pk=details["delete_backup"]).exists():
-            return None
-        return services.delete_backup(actor, UUID(details["delete_backup"]), retry_of=operation)
+        rows = [one for one in self._rows(operation) if one.state == BackupState.READY]
+        return services.forget(actor, rows, retry_of=operation) if rows else None
 
     def hold(self, operation: Operation) -> None:
-        self._row(operation)
+        self._rows(operation)
 
     def reported(self, job: Job, report: JobReport) -> None:
         """A no-op for a backup that is gone."""
-        row = self._row(job.operation)
-        if row is None or report.outcome is None:
+        rows = self._rows(job.operation)
+        if not rows or report.outcome is None:
             return
-        if job.operation.kind == OperationKind.BACKUP:
-            self._made(row, job, report)
-        elif report.outcome is JobOutcome.SUCCEEDED:
-            services.drop(row)
-        else:
-            Backup.objects.filter(pk=row.pk).update(is_going=False)
-        events.publish("backup", row.pk, row.tenant_id, environment=str(row.of))
+        for row in rows:
+            if job.operation.kind == OperationKind.BACKUP:
+                self._made(row, job, report)
+            elif report.outcome is JobOutcome.SUCCEEDED:
+                services.drop(row)
+            else:
+                Backup.objects.filter(pk=row.pk).update(is_going=False)
+        first = rows[0]
+        events.publish("backup", first.pk, first.tenant_id, environment=str(first.of))
 
     @staticmethod
-    def _row(operation: Operation) -> Backup | None:
+    def _rows(operation: Operation) -> list[Backup]:
+        """Locked; those that are there still."""
+        details = operation.details
         key = "backup" if operation.kind == OperationKind.BACKUP else "delete_backup"
-        rows = Backup.objects.select_for_update(of=("self",)).select_related("tenant")
-        return rows.filter(pk=operation.details[key]).first()
+        rows = Backup.objects.select_for_update(of=("self",)).select_related("tenant", "target__node")
+        return list(rows.filter(pk__in=[details[key], *details.get("others", ())]).order_by("pk"))
 
     @staticmethod
     def _made(row: Backup, job: Job, report: JobReport) -> None:
         made, work = report.backup, job.asked.work
         if report.outcome is not JobOutcome.SUCCEEDED or made is None:
             services.drop(row)
+            if row.reason == Reason.SCHEDULE:
+                scheduled.failed(row, str(report.message))
             return
         assert isinstance(work, BackUp)
         Backup.objects.filter(pk=row.pk).update(
@@ -67,3 +72,5 @@ class BackupJobs:
             made_at=report.at,
         )
         Target.objects.filter(pk=row.target_id, repository_id="").update(repository_id=made.repository_id)
+        if row.reason == Reason.SCHEDULE:
+            scheduled.retire(row)

@@ -46,6 +46,13 @@ class Target(models.Model):
         return self.name
 
 
+class Reason(models.TextChoices):
+    """Why there is a backup."""
+
+    ASKED = "asked", _("asked for")
+    SCHEDULE = "schedule", _("by the schedule")
+
+
 class BackupState(models.TextChoices):
     MAKING = "making", _("being made")
     READY = "ready", _("ready")
@@ -73,6 +80,7 @@ class Backup(models.Model):
     """The environment's id; kept, as its name, after it is gone."""
     of_name = models.CharField(max_length=63)
     name = models.CharField(max_length=63)
+    reason = models.CharField(max_length=16, choices=Reason, default=Reason.ASKED)
     document = models.JSONField()
     """What the environment was, to make one like it: see `panel.backups.about`."""
     snapshot = models.CharField(max_length=64, blank=True, default="")

@@ -1,5 +1,6 @@
 """Backups asked for and deleted: each is an operation about the environment, done by a job of its node."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from django.utils.translation import gettext as _
 from panel.audit.services import record
 from panel.backups import about
 from panel.backups.locked import locked, repository_of
-from panel.backups.models import Backup, BackupState, Target
+from panel.backups.models import Backup, BackupState, Reason, Target
+from panel.backups.targets import refuse_other_node
 from panel.environments.models import Environment
 from panel.environments.services.intent import locked as locked_environment
 from panel.environments.trash import refuse_trashed
@@ -41,36 +43,49 @@ def back_up(
     with counting_refusals(), transaction.atomic():
         row = locked_environment(actor, environment_id)
         actor.require(Permission.BACKUP_MANAGE, row)
-        _refuse_what_has_no_disk(row)
-        target = _target_for(actor, row, target_id)
-        known = Backup.objects.filter(of=row.pk)
-        if known.filter(made_at=None).exists():
-            raise Conflict(
-                _("A backup of it is being made."), code="busy", next_step=_("Wait until it has ended.")
-            )
-        check_allowance(row.plan_version, "backups", known.count() + 1)
-        quotas.reserve(row.tenant, {Resource.BACKUPS: 1})
-        made = Backup.objects.create(
-            tenant=row.tenant,
-            target=target,
-            environment=row,
-            of=row.pk,
-            of_name=row.name,
-            name=line(name or f"{timezone.now():%Y-%m-%d %H:%M:%S}", field="name", most=63, least=1),
-            document=about.document_of(row),
-            created_by=actor.user,
-        )
-        work = BackUp(
-            environment_id=row.pk,
-            backup=made.pk,
-            repository=repository_of(target),
-            repository_id=target.repository_id or None,
-            secrets=locked(target, about=about.text_of(row)),
-            tags={"environment": str(row.pk), "name": row.name, "tenant": row.tenant.slug},
-        )
-        details = {"backup": str(made.pk), "name": made.name, "target": str(target.pk)}
-        operation = _ask(actor, made, work, details, retry_of)
-    return made, operation
+        return add_backup(actor, row, target_id, name=name, retry_of=retry_of)
+
+
+def add_backup(
+    actor: Actor | None,
+    row: Environment,
+    target_id: UUID,
+    *,
+    name: str = "",
+    reason: Reason = Reason.ASKED,
+    retry_of: Operation | None = None,
+) -> tuple[Backup, Operation]:
+    """Of a locked row. `actor`: None for one that a schedule takes."""
+    _refuse_what_has_no_disk(row)
+    target = _target_for(row, target_id)
+    known = Backup.objects.filter(of=row.pk)
+    if known.filter(made_at=None).exists():
+        raise Conflict(_("A backup of it is being made."), code="busy", next_step=_("Wait until it has ended."))
+    check_allowance(row.plan_version, "backups", known.count() + 1)
+    quotas.reserve(row.tenant, {Resource.BACKUPS: 1})
+    made = Backup.objects.create(
+        tenant=row.tenant,
+        target=target,
+        environment=row,
+        of=row.pk,
+        of_name=row.name,
+        name=line(name or f"{timezone.now():%Y-%m-%d %H:%M:%S}", field="name", most=63, least=1),
+        reason=reason,
+        document=about.document_of(row),
+        created_by=actor.user if actor is not None else None,
+    )
+    work = BackUp(
+        environment_id=row.pk,
+        backup=made.pk,
+        repository=repository_of(target),
+        repository_id=target.repository_id or None,
+        secrets=locked(target, about=about.text_of(row)),
+        tags={"environment": str(row.pk), "name": row.name, "tenant": row.tenant.slug},
+    )
+    details: dict[str, Any] = {"backup": str(made.pk), "name": made.name, "target": str(target.pk)}
+    if reason is Reason.SCHEDULE:
+        details["scheduled"] = True
+    return made, _ask(actor, made, work, details, retry_of)
 
 
 def _refuse_what_has_no_disk(row: Environment) -> None:
@@ -86,20 +101,14 @@ def _refuse_what_has_no_disk(row: Environment) -> None:
         )
 
 
-def _target_for(actor: Actor, row: Environment, target_id: UUID) -> Target:
+def _target_for(row: Environment, target_id: UUID) -> Target:
     """Of its own tenant or one above: who may back up may use them all."""
     chain = row.tenant.chain
     rows = Target.objects.select_for_update(of=("self",)).select_related("node", "tenant")
     target = rows.filter(pk=target_id, tenant_id__in=chain).first()
     if target is None:
         raise NotFound(_("This target"))
-    if target.node_id != row.node_id:
-        raise Conflict(
-            _("%(target)s is a directory of %(node)s, and the environment is on another node.")
-            % {"target": target, "node": target.node.name},
-            code="other_node",
-            next_step=_("Choose a target of its own node."),
-        )
+    refuse_other_node(target, row)
     return target
 
 
@@ -110,17 +119,29 @@ def delete_backup(actor: Actor, backup_id: UUID, *, retry_of: Operation | None =
         actor.require(Permission.BACKUP_MANAGE, row.environment or row.tenant)
         if row.state != BackupState.READY:
             raise not_ready()
-        row.is_going = True
-        row.save(update_fields=["is_going"])
-        work = ForgetBackup(
-            repository=repository_of(row.target), secrets=locked(row.target), snapshot=row.snapshot
-        )
-        details = {"delete_backup": str(row.pk), "name": row.name}
-        return _ask(actor, row, work, details, retry_of)
+        return forget(actor, [row], retry_of=retry_of)
+
+
+def forget(actor: Actor | None, rows: Sequence[Backup], *, retry_of: Operation | None = None) -> Operation:
+    """Locked ones of one environment and target, at least one: they go together."""
+    first = rows[0]
+    Backup.objects.filter(pk__in=[one.pk for one in rows]).update(is_going=True)
+    for one in rows:
+        one.is_going = True
+    work = ForgetBackup(
+        repository=repository_of(first.target),
+        secrets=locked(first.target),
+        snapshot=first.snapshot,
+        others=tuple(one.snapshot for one in rows[1:]),
+    )
+    details: dict[str, Any] = {"delete_backup": str(first.pk), "name": first.name}
+    if rows[1:]:
+        details |= {"others": [str(one.pk) for one in rows[1:]], "deleted": len(rows)}
+    return _ask(actor, first, work, details, retry_of)
 
 
 def _ask(
-    actor: Actor,
+    actor: Actor | None,
     row: Backup,
     work: BackUp | ForgetBackup,
     details: dict[str, Any],

@@ -1,9 +1,11 @@
 """Targets made, and taken out again."""
 
 import secrets
+from contextlib import suppress
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from panel.at_rest import encrypted
@@ -11,12 +13,14 @@ from panel.audit.services import record
 from panel.backups.answers import BackupTarget
 from panel.backups.models import Backup, Target
 from panel.environments.inputs import check_name
+from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NotFound
 from panel.nodes.models import Node
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.storage.models import Schedule
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import refuse_suspended
 
@@ -72,6 +76,8 @@ def remove_target(actor: Actor, target_id: UUID) -> None:
                 next_step=_("Wait until it has ended, or cancel it."),
             )
         Backup.objects.filter(target=row).delete()
+        said = _("The target %(target)s was taken out.") % {"target": row}
+        Schedule.objects.filter(target=row.pk).update(is_on=False, problem=said[:300])
         if backups:
             quotas.release(row.tenant, {Resource.BACKUPS: len(backups)})
         _record(actor, "backup_target.remove", row, backups=len(backups))
@@ -84,6 +90,31 @@ def found(actor: Actor, target_id: UUID) -> Target:
     if row is None:
         raise NotFound(_("This target"))
     return row
+
+
+def named_target(row: Environment, text: str) -> Target:
+    """That the environment can be backed up to, by id or by name: the tenant's own first, then those above it.
+    Raises `NotFound`, and `Conflict` for one of another node."""
+    chain = list(reversed(row.tenant.chain))
+    named = Q(name=text)
+    with suppress(ValueError):
+        named |= Q(pk=UUID(text))
+    rows = list(Target.objects.filter(named, tenant_id__in=chain).select_related("node", "tenant"))
+    if not rows:
+        raise NotFound(_("This target"))
+    target = min(rows, key=lambda one: chain.index(one.tenant_id))
+    refuse_other_node(target, row)
+    return target
+
+
+def refuse_other_node(target: Target, row: Environment) -> None:
+    if target.node_id != row.node_id:
+        raise Conflict(
+            _("%(target)s is a directory of %(node)s, and the environment is on another node.")
+            % {"target": target, "node": target.node.name},
+            code="other_node",
+            next_step=_("Choose a target of its own node."),
+        )
 
 
 def show(row: Target) -> BackupTarget:

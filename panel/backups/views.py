@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from panel.backups import restore, services, targets
-from panel.backups.forms import BackupForm, NewFromBackupForm, TargetForm
+from panel.backups.forms import BackupForm, BackupScheduleForm, NewFromBackupForm, TargetForm
 from panel.backups.models import Backup, Target
 from panel.environments.models import Environment
 from panel.environments.views.once import show_once
@@ -22,6 +22,9 @@ from panel.nodes.models import Node
 from panel.operations.models import Operation, OperationKind, OperationState
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.storage import schedules
+from panel.storage.models import Schedule, Takes
+from panel.storage.views import saved, schedule_context
 from panel.tenants.models import Tenant
 from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, blame, page, signed_in
@@ -68,12 +71,18 @@ def _tab(
     form: BackupForm | None = None,
     of: UUID | None = None,
     new: NewFromBackupForm | None = None,
+    schedule: BackupScheduleForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     rows = Backup.objects.filter(of=row.pk).select_related(*_SHOWN_WITH)
     usable = _targets_for(row)
+    known = Schedule.objects.filter(environment=row, takes=Takes.BACKUPS).first()
     context = context_of(request, row, "backups")
+    context |= schedule_context(row, known, schedule or BackupScheduleForm.of(known, targets=usable))
     context |= {
+        "set_schedule": "backup-schedule-set",
+        "delete_schedule": "backup-schedule-delete",
+        "may_schedule": bool(usable) and request.actor.can(Permission.BACKUP_MANAGE, row),
         "backups": _rows(request.actor, rows[:_MOST_SHOWN], of, new),
         "targets": usable,
         "form": form or BackupForm(targets=usable),
@@ -120,6 +129,26 @@ def make(request: PageRequest, environment_id: UUID) -> HttpResponse:
             messages.success(request, _("A backup is being made"))
             return redirect("environment-backups", row.pk)
     return _tab(request, row, form=form, status=status)
+
+
+@require_POST
+@signed_in
+def set_schedule(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    row = get(request, environment_id)
+    request.actor.require(Permission.BACKUP_MANAGE, row)
+    form = BackupScheduleForm(request.POST, targets=_targets_for(row))
+    status = saved(request, environment_id, form, Takes.BACKUPS)
+    if status == 200:
+        return redirect("environment-backups", environment_id)
+    return _tab(request, row, schedule=form, status=status)
+
+
+@require_POST
+@signed_in
+def delete_schedule(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    schedules.delete_schedule(request.actor, environment_id, Takes.BACKUPS)
+    messages.success(request, _("The schedule is gone; what it took stays"))
+    return redirect("environment-backups", environment_id)
 
 
 @require_POST

@@ -37,6 +37,8 @@ class Schedule(TypedDict):
     id: Id
     environment: Id
     tenant: Id
+    takes: Annotated[str, As(Literal["snapshots", "backups"])]
+    target: Annotated[Id | None, Field(description="Where backups go.")]
     cron: Annotated[str, Field(description="crontab(5), by the clock of the tenant's time zone.")]
     keep: Annotated[
         Kept, Field(description="The newest of each of so many last ones, hours, days, weeks and months.")

@@ -1,6 +1,6 @@
 """/api/v1/environments/{id}/snapshots"""
 
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Status
@@ -18,7 +18,7 @@ from panel.operations.selectors import show as show_operation
 from panel.rights.asking import actor
 from panel.serving.promised import document, promised
 from panel.storage import answers, files, schedules, services
-from panel.storage.models import KEEPS, Schedule, Snapshot
+from panel.storage.models import Schedule, Snapshot
 from runtime.contract import Limits
 
 router = Router()
@@ -49,12 +49,17 @@ class NewSchedule(Input):
         default_factory=lambda: ToKeep(daily=7, weekly=4), description="Left out: 7 daily and 4 weekly ones."
     )
     is_on: bool = True
+    takes: Literal["snapshots", "backups"] = "snapshots"
+    target: str = Field(
+        default="", max_length=255, description="Where backups go: by id, or by name within its tenant."
+    )
 
 
 class ScheduleToChange(Input):
     cron: str | None = None
     keep: ToKeep | None = None
     is_on: bool | None = None
+    target: str | None = Field(default=None, max_length=255)
 
 
 class Clone(Input):
@@ -246,17 +251,15 @@ def put_back(request: HttpRequest, pk: str, snapshot: str, payload: PathToPutBac
 _THIS_SCHEDULE = "This schedule"
 
 
-def _kept(row: Schedule) -> dict[str, int]:
-    return {name: getattr(row, f"keep_{name}") for name in KEEPS}
-
-
 def show_schedule(row: Schedule) -> answers.Schedule:
     return {
         "id": str(row.pk),
         "environment": str(row.environment_id),
         "tenant": str(row.tenant_id),
+        "takes": row.takes,
+        "target": str(row.target) if row.target else None,
         "cron": row.cron,
-        "keep": cast("answers.Kept", _kept(row)),
+        "keep": cast("answers.Kept", schedules.numbers_of(row)),
         "is_on": row.is_on,
         "next_at": row.next_at.isoformat() if row.is_on else None,
         "last_at": row.last_at.isoformat() if row.last_at else None,
@@ -275,14 +278,16 @@ def list_schedules(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Sc
 
 @schedules_router.post("", response={201: answers.Schedule}, operation_id="schedules_create")
 def create_schedule(request: HttpRequest, payload: NewSchedule) -> Status[answers.Schedule]:
-    """Of an environment's snapshots, by the clock of its tenant's time zone. It takes the place of the one that
-    the environment has."""
+    """Of an environment's snapshots or backups, by the clock of its tenant's time zone. It takes the place of
+    the one that the environment has for the same."""
     made = schedules.set_schedule(
         actor(request),
         uuid_of(payload.environment, WHAT),
         cron=payload.cron,
         keep=payload.keep.model_dump(),
         is_on=payload.is_on,
+        takes=payload.takes,
+        target=payload.target,
     )
     return Status(201, show_schedule(made))
 
@@ -300,8 +305,10 @@ def update_schedule(request: HttpRequest, pk: str, payload: ScheduleToChange) ->
         actor(request),
         row.environment_id,
         cron=known["cron"] if payload.cron is None else payload.cron,
-        keep=_kept(row) if payload.keep is None else payload.keep.model_dump(),
+        keep=schedules.numbers_of(row) if payload.keep is None else payload.keep.model_dump(),
         is_on=known["is_on"] if payload.is_on is None else payload.is_on,
+        takes=row.takes,
+        target=(known["target"] or "") if payload.target is None else payload.target,
     )
     return show_schedule(changed)
 
@@ -309,5 +316,6 @@ def update_schedule(request: HttpRequest, pk: str, payload: ScheduleToChange) ->
 @schedules_router.delete("/{pk}", response={204: None}, operation_id="schedules_delete")
 def delete_schedule(request: HttpRequest, pk: str) -> Status[None]:
     """What it took stays."""
-    schedules.delete_schedule(actor(request), _schedule(request, pk).environment_id)
+    row = _schedule(request, pk)
+    schedules.delete_schedule(actor(request), row.environment_id, row.takes)
     return Status(204, None)

@@ -1,3 +1,5 @@
+from typing import Any, Self
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
@@ -54,14 +56,13 @@ class ScheduleForm(forms.Form):
         return {name: self.cleaned_data[name] or 0 for name in KEEPS}
 
     @classmethod
-    def of(cls, schedule: Schedule | None) -> "ScheduleForm":
+    def of(cls, schedule: Schedule | None, **more: Any) -> Self:
         if schedule is None:
-            return cls(initial={"when": "0 3 * * *"})
+            return cls(initial={"when": "0 3 * * *"}, **more)
         known = {cron for cron, _label in PRESETS}
         when = schedule.cron if schedule.cron in known else ""
         keep = {
             name: getattr(schedule, f"keep_{name}") for name in ("last", "hourly", "daily", "weekly", "monthly")
         }
-        return cls(
-            initial={"when": when, "cron": "" if when else schedule.cron, "is_on": schedule.is_on, **keep}
-        )
+        known_now = {"when": when, "cron": "" if when else schedule.cron, "is_on": schedule.is_on, **keep}
+        return cls(initial={**known_now, "target": schedule.target}, **more)

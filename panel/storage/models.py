@@ -97,22 +97,32 @@ class Snapshot(models.Model):
         return SnapshotState.READY if self.made_at is not None else SnapshotState.MAKING
 
 
+class Takes(models.TextChoices):
+    """What a schedule takes."""
+
+    SNAPSHOTS = "snapshots", _("snapshots")
+    BACKUPS = "backups", _("backups")
+
+
 class Schedules(Scoped["Schedule"]):
     environment_relation = "environment"
 
 
 class Schedule(models.Model):
-    """When an environment's snapshots are taken by themselves, and which of them are kept.
+    """When an environment's snapshots or backups are taken by themselves, and which of them are kept.
 
     Times are those of the tenant's zone. As with Debian's cron, a time that the clock's change skips is made up
     right after it, and one that it doubles runs once. What was missed (the panel was down) is made up for once.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    environment = models.OneToOneField(
-        "environments.Environment", on_delete=models.CASCADE, related_name="schedule"
+    environment = models.ForeignKey(
+        "environments.Environment", on_delete=models.CASCADE, related_name="schedules"
     )
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="schedules")
+    takes = models.CharField(max_length=16, choices=Takes, default=Takes.SNAPSHOTS)
+    target = models.UUIDField(null=True, blank=True)
+    """Where backups go; None for snapshots."""
     cron = models.CharField(max_length=100)
     """Five fields: minute, hour, day of the month, month, day of the week (crontab(5))."""
     keep_last = models.PositiveSmallIntegerField(default=0)
@@ -132,6 +142,7 @@ class Schedule(models.Model):
     class Meta:
         ordering = ["next_at"]
         indexes = [models.Index(fields=["next_at"], name="schedule_due", condition=Q(is_on=True))]
+        constraints = [models.UniqueConstraint(fields=["environment", "takes"], name="schedule_once")]
 
     def __str__(self) -> str:
         return self.cron

@@ -4,13 +4,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
 from cronsim import CronSim, CronSimError
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -21,7 +22,7 @@ from panel.errors import Invalid, NotFound, Refused
 from panel.operations.models import OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.storage.models import KEEPS, Reason, Schedule, Snapshot
+from panel.storage.models import KEEPS, Reason, Schedule, Snapshot, Takes
 from panel.storage.retention import kept
 from panel.storage.services import add_snapshot
 from panel.tenants.models import Tenant, TenantState
@@ -35,6 +36,25 @@ MOST_KEPT = 100
 LEAST_MINUTES = 15
 #: Of one look of the beat.
 _MOST_AT_ONCE, _MOST_LOOKED_AT = 100, 20_000
+
+
+class Sort(Protocol):
+    """What schedules of one sort take."""
+
+    permission: Permission
+
+    def target_of(self, row: Environment, text: str) -> UUID | None:
+        """Where it goes, by id or name. Raises a `Refused`."""
+
+    def waiting(self) -> QuerySet[Any, Any]:
+        """Ids of environments of which one is being made: never two at a time."""
+
+    def take(self, schedule: Schedule, row: Environment) -> None:
+        """One more of a locked row. Raises a `Refused`."""
+
+
+#: Filled by whoever has such, when its app is ready.
+SORTS: dict[str, Sort] = {}
 
 
 def next_run(cron: str, zone: str, after: datetime) -> datetime:
@@ -58,10 +78,15 @@ def set_schedule(
     cron: str,
     keep: Mapping[str, int] | None = None,
     is_on: bool = True,
+    takes: str = Takes.SNAPSHOTS,
+    target: str = "",
 ) -> Schedule:
-    """The environment's schedule is this one from now on; what `keep` doesn't name isn't kept for it."""
+    """The environment's schedule is this one from now on; what `keep` doesn't name isn't kept for it. `target`:
+    where backups go, by id or name."""
     row = Environment.objects.select_related("tenant").get_for(actor, environment_id)
-    actor.require(Permission.SNAPSHOT_MANAGE, row)
+    sort = _sort(takes)
+    actor.require(sort.permission, row)
+    to = sort.target_of(row, target)
     text = " ".join(cron.split())
     now = timezone.now()
     first = next_run(text, row.tenant.time_zone, now)
@@ -70,8 +95,10 @@ def set_schedule(
     with transaction.atomic():
         schedule, is_new = Schedule.objects.select_for_update().update_or_create(
             environment=row,
+            takes=takes,
             defaults={
                 "tenant": row.tenant,
+                "target": to,
                 "cron": text,
                 "is_on": is_on,
                 "next_at": first,
@@ -84,9 +111,21 @@ def set_schedule(
             "schedule.create" if is_new else "schedule.update",
             tenant_id=row.tenant_id,
             target=row,
-            after={"cron": text, "keep": numbers, "is_on": is_on},
+            after={
+                "takes": str(takes),
+                "cron": text,
+                "keep": numbers,
+                "is_on": is_on,
+                **({"target": str(to)} if to is not None else {}),
+            },
         )
     return schedule
+
+
+def _sort(takes: str) -> Sort:
+    if takes not in SORTS:
+        raise Invalid(_("A schedule takes %(names)s.") % {"names": ", ".join(SORTS)}, field="takes")
+    return SORTS[takes]
 
 
 def _refuse_often(cron: str, zone: str, first: datetime) -> None:
@@ -113,37 +152,37 @@ def _numbers(keep: Mapping[str, int] | None) -> dict[str, int]:
     return {name: asked.get(name, 0) for name in KEEPS}
 
 
-def delete_schedule(actor: Actor, environment_id: UUID) -> None:
+def delete_schedule(actor: Actor, environment_id: UUID, takes: str = Takes.SNAPSHOTS) -> None:
     """What it took stays. Raises `NotFound` when there is none."""
     row = Environment.objects.get_for(actor, environment_id)
-    actor.require(Permission.SNAPSHOT_MANAGE, row)
+    actor.require(_sort(takes).permission, row)
     with transaction.atomic():
-        if not Schedule.objects.filter(environment=row).delete()[0]:
+        if not Schedule.objects.filter(environment=row, takes=takes).delete()[0]:
             raise NotFound(_("This schedule"))
-        record(actor, "schedule.delete", tenant_id=row.tenant_id, target=row)
+        record(actor, "schedule.delete", tenant_id=row.tenant_id, target=row, before={"takes": str(takes)})
 
 
 def run_due(now: datetime | None = None) -> int:
     """Takes what is due, each once however often it was missed; how many were taken. What is in the trash
     waits: it is made up for once when it is back."""
     at = now or timezone.now()
-    waiting = Snapshot.objects.open().values("environment")  # of nodes that are away: they hold up no others
     due = Schedule.objects.filter(is_on=True, next_at__lte=at, environment__trashed_at=None)
-    due = due.exclude(environment__in=waiting)
+    for takes, sort in SORTS.items():  # of nodes that are away: they hold up no others
+        due = due.exclude(takes=takes, environment__in=sort.waiting())
     taken = 0
-    rows = due.order_by("next_at", "pk").values_list("environment_id", "tenant__path")[:_MOST_LOOKED_AT]
+    rows = due.order_by("next_at", "pk").values_list("pk", "tenant__path")[:_MOST_LOOKED_AT]
     for pk in list(islice(_in_turn(rows), _MOST_AT_ONCE)):
         try:
             taken += _run(pk, at)
         except Exception:  # the edge: one environment's trouble keeps no other from its snapshot
-            log.exception("schedule not run", environment=str(pk))
+            log.exception("schedule not run", schedule=str(pk))
             later = at + timedelta(minutes=LEAST_MINUTES)
-            Schedule.objects.filter(environment=pk).update(next_at=later)
+            Schedule.objects.filter(pk=pk).update(next_at=later)
     return taken
 
 
 def _in_turn(rows: Iterable[tuple[UUID, str]]) -> Iterator[UUID]:
-    """Environments, one of each top tenant in turn: thousands of one's hold up nobody else's."""
+    """Schedules, one of each top tenant in turn: thousands of one's hold up nobody else's."""
     waiting: dict[str, deque[UUID]] = {}
     for pk, path in rows:
         waiting.setdefault(path.partition("/")[0], deque()).append(pk)
@@ -154,18 +193,19 @@ def _in_turn(rows: Iterable[tuple[UUID, str]]) -> Iterator[UUID]:
                 del waiting[top]
 
 
-def _run(environment_id: UUID, now: datetime) -> int:
+def _run(schedule_id: UUID, now: datetime) -> int:
+    of = Schedule.objects.filter(pk=schedule_id).values("environment")
     with transaction.atomic():
         row = (
             Environment.objects.in_use()
             .select_related("tenant", "node", "plan_version__plan")
             .select_for_update(of=("self",))
-            .filter(pk=environment_id)
+            .filter(pk__in=of)
             .first()
         )
-        due = Schedule.objects.select_for_update().filter(environment=row, is_on=True, next_at__lte=now)
+        due = Schedule.objects.select_for_update().filter(pk=schedule_id, is_on=True, next_at__lte=now)
         schedule = due.first() if row is not None else None
-        if row is None or schedule is None or Snapshot.objects.open().filter(environment=row).exists():
+        if row is None or schedule is None or _sort(schedule.takes).waiting().filter(environment=row).exists():
             return 0  # never two at a time: it is looked at again
         schedule.next_at = next_run(schedule.cron, row.tenant.time_zone, now)
         schedule.last_at, schedule.problem = now, ""
@@ -177,17 +217,48 @@ def _run(environment_id: UUID, now: datetime) -> int:
                 taken = 1
             except Refused as refusal:
                 schedule.problem = f"{refusal.message} {refusal.next_step}".strip()[:300]
-                log.warning("scheduled snapshot not taken", environment=str(row.pk), code=refusal.code)
+                log.warning(
+                    "schedule not kept", takes=schedule.takes, environment=str(row.pk), code=refusal.code
+                )
         schedule.save(update_fields=["next_at", "last_at", "problem"])
     return taken
 
 
 def _take(schedule: Schedule, row: Environment) -> None:
+    _sort(schedule.takes).take(schedule, row)
+
+
+class SnapshotsByTime:
+    """The `Sort` of snapshots."""
+
+    permission = Permission.SNAPSHOT_MANAGE
+
+    def target_of(self, row: Environment, text: str) -> None:
+        if text:
+            raise Invalid(
+                _("Snapshots lie on the environment's own node: they have no target."), field="target"
+            )
+
+    def waiting(self) -> QuerySet[Any, Any]:
+        return Snapshot.objects.open().values("environment")
+
+    def take(self, schedule: Schedule, row: Environment) -> None:
+        _take_snapshot(schedule, row)
+
+
+SORTS[Takes.SNAPSHOTS] = SnapshotsByTime()
+
+
+def numbers_of(schedule: Schedule) -> dict[str, int]:
+    """How many of each sort it keeps."""
+    return {name: getattr(schedule, f"keep_{name}") for name in KEEPS}
+
+
+def _take_snapshot(schedule: Schedule, row: Environment) -> None:
     """One more, and those go that are kept for nothing any more: in one change of the environment."""
     made = add_snapshot(None, row, "", Reason.SCHEDULE)
     mine = Snapshot.objects.wanted().filter(environment=row, reason=Reason.SCHEDULE)
-    numbers = {name: getattr(schedule, f"keep_{name}") for name in KEEPS}
-    stay = kept([(one.pk, one.created_at) for one in mine], numbers, row.tenant.time_zone)
+    stay = kept([(one.pk, one.created_at) for one in mine], numbers_of(schedule), row.tenant.time_zone)
     gone = mine.exclude(pk__in=stay).exclude(made_at=None)
     count = gone.update(removal=row.generation + 1)
     details: dict[str, Any] = {"snapshot": str(made.pk), "name": made.name, "scheduled": True, "deleted": count}

@@ -1,5 +1,6 @@
 """The tab of an environment's snapshots: taking one, going back to one, a new environment from one."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -15,7 +16,7 @@ from panel.errors import Refused
 from panel.rights.permissions import Permission
 from panel.storage import schedules, services
 from panel.storage.forms import CloneForm, ScheduleForm, SnapshotForm
-from panel.storage.models import Schedule, Snapshot
+from panel.storage.models import Schedule, Snapshot, Takes
 from panel.ui.web import PageRequest, blame, page, signed_in
 from runtime.contract import DesiredState
 
@@ -33,11 +34,12 @@ def _tab(
     """`clone`: a refused form, of the snapshot `of`."""
     context = context_of(request, row, "snapshots")
     rows = Snapshot.objects.filter(environment=row).select_related("created_by").order_by("-created_at")
-    known = Schedule.objects.filter(environment=row).first()
+    known = Schedule.objects.filter(environment=row, takes=Takes.SNAPSHOTS).first()
+    context |= schedule_context(row, known, schedule or ScheduleForm.of(known))
     context |= {
-        "schedule": known,
-        "schedule_form": schedule or ScheduleForm.of(known),
-        "zone": row.tenant.time_zone,
+        "set_schedule": "schedule-set",
+        "delete_schedule": "schedule-delete",
+        "may_schedule": request.actor.can(Permission.SNAPSHOT_MANAGE, row),
         "snapshots": [
             (one, clone if clone is not None and one.pk == of else _clone_form(one.pk)) for one in rows
         ],
@@ -49,6 +51,11 @@ def _tab(
         and request.actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
     }
     return page(request, "storage/snapshots.html", context, status)
+
+
+def schedule_context(row: Environment, known: Schedule | None, form: ScheduleForm) -> dict[str, Any]:
+    """For `storage/_schedule.html`, which needs the names of its addresses and the right as well."""
+    return {"schedule": known, "schedule_form": form, "zone": row.tenant.time_zone}
 
 
 def _clone_form(snapshot: UUID, sent: QueryDict | None = None) -> CloneForm:
@@ -151,24 +158,32 @@ def delete(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> Htt
 @signed_in
 def set_schedule(request: PageRequest, environment_id: UUID) -> HttpResponse:
     form = ScheduleForm(request.POST)
-    status = 422
-    if form.is_valid():
-        values = form.cleaned_data
-        try:
-            schedules.set_schedule(
-                request.actor,
-                environment_id,
-                cron=values["when"] or values["cron"],
-                keep=form.keep(),
-                is_on=values["is_on"],
-            )
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("The schedule is saved"))
-            return redirect("environment-snapshots", environment_id)
+    status = saved(request, environment_id, form, Takes.SNAPSHOTS)
+    if status == 200:
+        return redirect("environment-snapshots", environment_id)
     return _tab(request, get(request, environment_id), schedule=form, status=status)
+
+
+def saved(request: PageRequest, environment_id: UUID, form: ScheduleForm, takes: str) -> int:
+    """The status: 200, or that of the refusal, which stands in the form then."""
+    if not form.is_valid():
+        return 422
+    values = form.cleaned_data
+    try:
+        schedules.set_schedule(
+            request.actor,
+            environment_id,
+            cron=values["when"] or values["cron"],
+            keep=form.keep(),
+            is_on=values["is_on"],
+            takes=takes,
+            target=values.get("target", ""),
+        )
+    except Refused as refusal:
+        blame(form, refusal)
+        return refusal.status
+    messages.success(request, _("The schedule is saved"))
+    return 200
 
 
 @require_POST

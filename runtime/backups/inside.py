@@ -24,6 +24,8 @@ TARGET = "/target"
 SCRATCH = "/tmp"  # noqa: S108 (of this container alone)
 #: Of the end of what restic said.
 MOST_SAID = 2000
+#: By one prune, during which nobody else works on the repository; as restic takes it.
+MOST_REPACKED = "4G"
 #: What may have had holes is looked through for them; shorter files hardly gain.
 LEAST_HOLED_BYTES = 2**20
 #: Somebody else's lock is waited for so long: an hour's prune of a large repository isn't.
@@ -190,10 +192,11 @@ def lines_of(process: "subprocess.Popen[str]") -> Iterator[str]:
 
 
 def forget(asked: dict[str, Any]) -> dict[str, Any]:
-    """A no-op for one that isn't there any more, but for the room."""
+    """A no-op for those that aren't there any more, but for the room: of which one prune makes so much at most
+    as keeps others from the repository for minutes, not hours. The next one goes on."""
     if asked["again"]:
         unlock(asked)
-    restic(asked, "forget", "--prune", asked["snapshot"])
+    restic(asked, "forget", "--prune", "--max-repack-size", MOST_REPACKED, *asked["snapshots"])
     return {}
 
 

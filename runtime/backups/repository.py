@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,8 +123,8 @@ class Restic:
         asked = {"task": "restore", "snapshot": snapshot}
         self._ask(asked, watch, trees={inside.TARGET + inside.DISK: tree})
 
-    def forget(self, snapshot: str, watch: Watch) -> None:
-        self._ask({"task": "forget", "snapshot": snapshot}, watch)
+    def forget(self, snapshots: Sequence[str], watch: Watch) -> None:
+        self._ask({"task": "forget", "snapshots": list(snapshots)}, watch)
 
     def take_back(self, backup: UUID) -> None:
         self._ask({"task": "take_back", "backup": str(backup)}, unwatched)

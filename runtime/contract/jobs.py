@@ -96,12 +96,13 @@ class BackUp(Message):
 
 
 class ForgetBackup(Message):
-    """Have it gone from its repository, with what it alone held there."""
+    """Have it gone from its repository, and others with it, and what they alone held there."""
 
     kind: Literal["forget_backup"] = "forget_backup"
     repository: Repository
     secrets: Locked
     snapshot: SnapshotId
+    others: Annotated[tuple[SnapshotId, ...], Field(max_length=500)] = ()
 
 
 class FetchBackup(Message):

@@ -108,7 +108,9 @@ class Forget(Job):
             secrets = opened(course.node, work.repository, work.secrets)
             place = place_of(course.node, work.repository, makes=False)
             restic = Restic(course.node, place, secrets.password, str(course.spec.id), is_again=True)
-            restic.forget(work.snapshot, lambda _share, _done: course.progress(0.5, words.making_room()))
+            restic.forget(
+                (work.snapshot, *work.others), lambda _share, _done: course.progress(0.5, words.making_room())
+            )
 
         return Plan([Task("backup removal", forget)])
 

@@ -109,6 +109,8 @@ NO_PAGES: dict[str, str] = {
     "backup-restore": _FORM,
     "backup-new": _FORM,
     "backup-delete": _FORM,
+    "backup-schedule-set": _FORM,
+    "backup-schedule-delete": _FORM,
     "backup-target-remove": _FORM,
     "image-delete": _FORM,
     "environments-bulk": _FORM,

@@ -103,8 +103,11 @@ class Desk:
         self.repository_id = report.backup.repository_id
         return report.backup
 
-    def forget(self, spec: EnvironmentSpec, made: BackupMade) -> JobReport:
-        work = ForgetBackup(repository=self.repository, secrets=self.locked(), snapshot=made.snapshot)
+    def forget(self, spec: EnvironmentSpec, made: BackupMade, *more: BackupMade) -> JobReport:
+        others = tuple(one.snapshot for one in more)
+        work = ForgetBackup(
+            repository=self.repository, secrets=self.locked(), snapshot=made.snapshot, others=others
+        )
         return self.done(self.job(spec.id, work))
 
     def source(self, made: BackupMade) -> BackupSource:

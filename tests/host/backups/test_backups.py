@@ -116,8 +116,10 @@ def test_the_second_takes_what_changed_and_the_repository_speaks_for_itself(
 
     assert f"environment={spec.id}" in asked("snapshots", "--json")
     assert asked("dump", second.snapshot, "/wadah/environment.json") == '{"name": "it"}'
-    assert desk.forget(spec, first).outcome is JobOutcome.SUCCEEDED
-    assert desk.forget(spec, first).outcome is JobOutcome.SUCCEEDED  # it is gone already
+    third, fourth = desk.back_up(spec), desk.back_up(spec)
+    assert third.added_bytes < MIB
+    assert desk.forget(spec, first, third, fourth).outcome is JobOutcome.SUCCEEDED
+    assert desk.forget(spec, first, third).outcome is JobOutcome.SUCCEEDED  # they are gone already
     [kept] = json.loads(asked("snapshots", "--json"))
     assert kept["id"].startswith(second.snapshot)
     asked("check", "--read-data")

@@ -126,6 +126,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/backups/<pk>/restore": {"as": "new", "name": "walked"},
     "POST /api/v1/environments/<pk>/backups/<backup>/restore": {"as": "new", "name": "walked"},
     "POST /environments/<uuid:environment_id>/backups/make": {"target": "{target}"},
+    "POST /environments/<uuid:environment_id>/backups/schedule": {"when": "0 3 * * *", "target": "{target}"},
     "POST /backups/<uuid:backup_id>/new": {"name": "walked"},
     "POST /api/v1/ssh-keys": {"text": SSH_KEY, "name": "walked"},
     "POST /profile/ssh-keys": {"text": SSH_KEY},

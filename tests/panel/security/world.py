@@ -121,6 +121,9 @@ def _side(platform: Actor, word: str) -> Side:
         "environment": str(environment.pk),
         "forward": str(forward.pk),
         "snapshot": str(snapshot.pk),
+        "backup_schedule": str(
+            set_schedule(owner, environment.pk, cron="0 4 * * *", takes="backups", target=str(target.pk)).pk
+        ),
         "schedule": str(set_schedule(owner, environment.pk, cron="0 3 * * *").pk),
         "target": str(target.pk),
         "backup": str(_backed_up(owner, environment, target).pk),
