@@ -53,10 +53,15 @@ _COPIED = """
 #: For all services of systemd. One that asks for a user namespace of its own wouldn't start, since that takes
 #: the option `nesting`; it is confined by all else that it asks for.
 _SERVICES = "[Service]\nPrivateUsers=no\n"
+#: For Docker's daemon where `nesting` lets it run. On btrfs it takes a driver that needs BTRFS_IOC_SNAP_CREATE_V2,
+#: which nobody inside may call (`runtime/oci/seccomp.py`); on any other file system it takes this one by itself.
+_DOCKER = "[Service]\nEnvironment=DOCKER_DRIVER=overlay2\n"
 #: Directories that the OCI runtime makes for what it mounts below them, closed to users as our umask wants it.
 _MADE_ON_THE_WAY = ("dev/net", "run/systemd", "run/systemd/system")
+#: Of drop-ins, as systemd.unit(5) wants it.
+_DROP_IN = "50-wadah.conf"
 #: What earlier versions haven't got.
-_NEWEST = "services/50-wadah.conf"
+_NEWEST = f"docker/{_DROP_IN}"
 _HIDDEN = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
 
 
@@ -67,7 +72,7 @@ def keep(node: Node) -> bool:
     if mounts.is_mounted(node.views) and (node.views / _NEWEST).exists():
         return False
     libc.mount("wadah", str(node.views), "tmpfs", _HIDDEN, "mode=755,size=1m,nr_inodes=1024")
-    for name in ("nothing", "services"):
+    for name in ("nothing", "services", "docker"):
         (node.views / name).mkdir(mode=0o755)
     for name in _DIRECTORIES:
         (node.views / "sys" / name).mkdir(mode=0o755, parents=True)
@@ -75,7 +80,8 @@ def keep(node: Node) -> bool:
         (node.views / "sys/devices/system/cpu" / f"cpu{number}").mkdir(mode=0o755)
     files = {
         "empty": "",
-        _NEWEST: _SERVICES,
+        f"services/{_DROP_IN}": _SERVICES,
+        _NEWEST: _DOCKER,
         "cgroups": _cgroups(),
         "swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
     }

@@ -19,6 +19,7 @@ from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import advice, images, refusals
 from runtime.errors import CommandFailed, HostLacks
 from runtime.host.command import ENVIRONMENT
+from runtime.images import nested
 from runtime.images.base import Progress, Source
 from runtime.node import Node
 
@@ -91,6 +92,7 @@ printf '[Journal]\\nSystemMaxUse=32M\\nRuntimeMaxUse=16M\\n' > /etc/systemd/jour
 passwd --lock root >/dev/null
 printf 'LANG=C.UTF-8\\n' > /etc/default/locale
 cat > /etc/motd <<'TEXT'{_MOTD}TEXT
+{nested.FINISH}
 apt-get clean
 rm -rf /var/cache/apt/*.bin /var/log/*.log /var/log/apt/*
 systemd-sysusers

@@ -101,14 +101,16 @@ GROUPS = (
     Group("tests/faults", 1500, processes=3),
     Group("tests/fresh", 900),
 )
+#: Run when they are asked for: they install hundreds of packages of Debian's, and a mirror has to be reached.
+BY_NAME_ONLY = {"packages"}
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
 #: its patience's end. More are a defect.
 MOST_AGAIN = 5
 
 
 def by_name(arguments: list[str]) -> list[str]:
-    """A group may come first by its name alone: `fresh` is `tests/fresh`."""
-    names = {group.directory.removeprefix("tests/") for group in GROUPS}
+    """A group may come first by its name alone: `fresh` is `tests/fresh`, `packages` `tests/packages`."""
+    names = {group.directory.removeprefix("tests/") for group in GROUPS} | BY_NAME_ONLY
     first = [f"tests/{one}" if one in names else one for one in arguments[:1]]
     return [*first, *arguments[1:]]
 

@@ -188,8 +188,10 @@ def _mounts(node: Node, spec: EnvironmentSpec) -> list[dict[str, Any]]:
 def _service_mounts(node: Node, spec: EnvironmentSpec, stop_signal: str) -> list[dict[str, Any]]:
     """What systemd is told of its services (systemd.unit(5)); to another init nothing below /run may say that
     it is systemd."""
-    if spec.security.nesting or stop_signal != SYSTEMD_HALTS_AT:
+    if stop_signal != SYSTEMD_HALTS_AT:
         return []
+    if spec.security.nesting:
+        return [_bind(node.views / "docker", "/run/systemd/system/docker.service.d")]
     return [_bind(node.views / "services", "/run/systemd/system/service.d")]
 
 

@@ -3,6 +3,7 @@
 import platform
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.packages.catalogue import Group
 from tests.packages.trial import Result
@@ -13,6 +14,9 @@ Made by `./wadah bench packages`: each package was installed by `apt-get install
 tenant gets it, its unit was up, its own client was answered, and so again after a reboot from inside. With
 options: those that an administrator, or a plan, gives (the last column says which).
 """
+
+#: What `./wadah test packages` found, by hand.
+_CONTAINERS = Path(__file__).with_name("containers.md")
 
 
 def page(groups: Sequence[Group], image: str, default: dict[str, Result], options: dict[str, Result]) -> str:
@@ -48,7 +52,7 @@ def page(groups: Sequence[Group], image: str, default: dict[str, Result], option
             notes.append(f"({', '.join(group.options)}){said}")
         note = " ".join(filter(None, notes)).replace("|", "\\|")
         lines.append(f"| {one.name} | {' | '.join(cells)} | {with_options} | {note} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n\n" + _CONTAINERS.read_text()
 
 
 def _word(value: bool) -> str:

@@ -33,9 +33,12 @@ def main(words: Sequence[str]) -> int:
 
     def one(job: tuple[Group, bool]) -> None:
         group, with_options = job
-        results = Trial(made, group, options.image, with_options, say).run()
-        with lock:
-            notes.add(results, with_options)
+
+        def keep(result: Result) -> None:
+            with lock:
+                notes.add(result, with_options)
+
+        Trial(made, group, options.image, with_options, say, keep).run()
 
     jobs = [(group, with_options) for with_options in (False, True) for group in chosen]
     jobs = [(group, more) for group, more in jobs if group.options or not more]
@@ -62,11 +65,11 @@ class _Notes:
 
     def has(self, group: Group, with_options: bool) -> bool:
         known = self.options if with_options else self.default
-        return all(one.name in known for one in group.services)
+        return all(one.name in known and known[one.name].is_finished for one in group.services)
 
-    def add(self, results: list[Result], with_options: bool) -> None:
+    def add(self, result: Result, with_options: bool) -> None:
         known = self.options if with_options else self.default
-        known.update({one.name: one for one in results})
+        known[result.name] = result
         kept = {
             "default": {name: one.document() for name, one in self.default.items()},
             "options": {name: one.document() for name, one in self.options.items()},

@@ -27,6 +27,7 @@ def test_by_its_path(arguments: list[str], node: bool, panel: bool) -> None:
     ("said", "meant"),
     [
         (["fresh"], ["tests/fresh"]),
+        (["packages", "-k", "docker"], ["tests/packages", "-k", "docker"]),
         (["host", "-k", "unit"], ["tests/host", "-k", "unit"]),
         (["tests/unit/test_clock.py"], ["tests/unit/test_clock.py"]),
         (["-k", "host"], ["-k", "host"]),

@@ -107,6 +107,8 @@ def test_services_are_told_to_do_without_user_namespaces(
     assert code != 0
     nesting = make(security={"nesting": True})
     assert attempt(node, nesting, f"cat {file}")[0] != 0, "it can have them"
+    docker = sh(node, nesting, "cat /run/systemd/system/docker.service.d/50-wadah.conf")
+    assert docker == "[Service]\nEnvironment=DOCKER_DRIVER=overlay2", "its own choice on btrfs can't work"
 
 
 def test_renamed_while_it_runs_it_has_the_name_at_once(
