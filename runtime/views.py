@@ -53,8 +53,8 @@ _COPIED = """
 #: For all services of systemd. One that asks for a user namespace of its own wouldn't start, since that takes
 #: the option `nesting`; it is confined by all else that it asks for.
 _SERVICES = "[Service]\nPrivateUsers=no\n"
-#: For Docker's daemon where `nesting` lets it run. On btrfs it takes a driver that needs BTRFS_IOC_SNAP_CREATE_V2,
-#: which nobody inside may call (`runtime/oci/seccomp.py`); on any other file system it takes this one by itself.
+#: For Docker's daemon where `nesting` lets it run. On btrfs it takes a driver that needs a call which nobody
+#: inside may make (`runtime/oci/seccomp.py`); on any other file system it takes this one by itself.
 _DOCKER = "[Service]\nEnvironment=DOCKER_DRIVER=overlay2\n"
 #: Directories that the OCI runtime makes for what it mounts below them, closed to users as our umask wants it.
 _MADE_ON_THE_WAY = ("dev/net", "run/systemd", "run/systemd/system")
