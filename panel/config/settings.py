@@ -150,7 +150,7 @@ if WADAH.database_url:
 else:
     DATABASES = {
         "default": {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "panel.sqlite",
             "NAME": WADAH.panel_home / "db.sqlite3",
             "CONN_MAX_AGE": None,
             "OPTIONS": {

@@ -18,7 +18,7 @@ MEMORY_S = 2.0
 #: Who used so many times as much as somebody else rests for him.
 AS_MUCH = 2.0
 #: A rest, in lengths of the request before; but no longer than this.
-RESTS, MOST_S = 2.0, 1.0
+RESTS, MOST_S = 3.0, 1.0
 #: Between two pieces of all that a tree downloads, while others ask: with 64 KiB each, 3 MB a second.
 BETWEEN_PIECES_S = 0.02
 

@@ -15,6 +15,7 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from panel.http.problem import problem
 from panel.rights.asking import may_go_on
+from panel.serving import standing
 from panel.serving.askers import Askers
 from panel.serving.bridge import Environ, Gone, Receive, Scope, Send, TooLong, body_of, environ_of, start_of
 from panel.serving.lane import Full, Lane
@@ -100,11 +101,14 @@ class Server:
         )
         self.probes = Lane("probes", 1, Bounds(running_of_tree=1))
         self._pausing = 0
+        self._asked = 0
         self._reading: Counter[Asker] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
+        self._asked += 1
+        standing.asked(self._asked)
         exchange = Exchange(scope, receive, send)
         try:
             async with asyncio.timeout(BODY_S):

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import grp
 import os
 import socket
@@ -121,8 +122,10 @@ def main() -> None:
     os.umask(0o077)
     enter(node)
     listener = listen(node.agent_socket)
+    application = build(node)
+    gc.freeze()  # what was loaded stays: to look through it again and again would hold up everybody for as long
     config = uvicorn.Config(
-        build(node),
+        application,
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",

@@ -154,13 +154,16 @@ class Agent:
         threads that compute keep Python's lock from those that only want it for a moment. Commands that begin
         go first."""
         while True:
-            if self._beginning.are_used:
-                await asyncio.sleep(BEGIN_S)
+            await self.stand_back()
             async with self._reading_of_tenant.of(payer):
                 piece = await asyncio.get_running_loop().run_in_executor(self._reads, next, pieces, None)
             if piece is None:
                 return
             yield piece
+
+    async def stand_back(self) -> None:
+        """Lets all else of the loop go first, and commands that begin for a moment."""
+        await asyncio.sleep(BEGIN_S if self._beginning.are_used else 0)
 
     # addresses -------------------------------------------------------------------------------
 
@@ -241,7 +244,7 @@ class Agent:
         environment_id: UUID = socket.path_params["id"]
         console = self.inside.console(environment_id)
         async with self.streams.watching(environment_id, None, console.log, console.keeper) as stream:
-            await _run(Session(socket, stream, read_only=ticket.read_only), socket)
+            await _run(Session(socket, stream, self.stand_back, read_only=ticket.read_only), socket)
 
     async def console_log(self, request: Request) -> Response:
         """What its console printed, `?format=text`, `cast` or `lines` (of which some), streamed."""
@@ -300,7 +303,10 @@ class Agent:
             return now.exit_code if now else None
 
         async with self.streams.watching(environment_id, name, directory, directory) as stream:
-            await _run(Session(socket, stream, read_only=ticket.read_only, exit_code=exit_code), socket)
+            await _run(
+                Session(socket, stream, self.stand_back, read_only=ticket.read_only, exit_code=exit_code),
+                socket,
+            )
 
     async def _admitted(self, socket: WebSocket, purpose: Purpose) -> Ticket | None:
         """Accepts the WebSocket for a good ticket; else refuses before that (403) and gives None."""

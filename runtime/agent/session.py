@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -20,17 +20,28 @@ MAX_CONTROL_BYTES = 1024
 EXIT_STATUS_WITHIN_S = 2.0
 
 Ended = Callable[[], int | None]
+StandBack = Callable[[], Awaitable[None]]
 
 
 class Session:
     """Runs until either side goes away, or the terminal's shell ends."""
 
-    def __init__(self, socket: WebSocket, stream: Stream, *, read_only: bool, exit_code: Ended | None = None):
-        """`exit_code` is asked when the stream has stopped: a terminal ends with its shell, a console
-        (None) goes on over reboots."""
+    def __init__(
+        self,
+        socket: WebSocket,
+        stream: Stream,
+        stand_back: StandBack,
+        *,
+        read_only: bool,
+        exit_code: Ended | None = None,
+    ):
+        """`stand_back` lets others go first; it is awaited between pieces of what was printed long ago, which
+        cost the more of the loop's time the shorter their lines are. `exit_code` is asked when the stream has
+        stopped: a terminal ends with its shell, a console (None) goes on over reboots."""
         self._socket = socket
         self._stream = stream
         self._viewer = Viewer(stream, read_only=read_only)
+        self._stand_back = stand_back
         self._exit_code = exit_code
         self._warned = False
 
@@ -125,6 +136,8 @@ class Session:
                     await self._say({"type": "gap", "from": viewer.cursor, "to": offset})
                 await self._socket.send_bytes(piece)
                 viewer.sent(offset + len(piece))
+                if viewer.cursor < stream.log.end:
+                    await self._stand_back()
                 continue
             if stream.closed or (viewer.may_send and await self._has_ended()):
                 return

@@ -7,7 +7,7 @@ A viewer that makes no progress for `STALL_S` loses that say, so that no dead br
 
 import asyncio
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +30,9 @@ STALL_S = 5.0
 #: Recent content kept decoded for all viewers; who is further behind reads the file.
 RING_BYTES = 2 * LAG_BYTES
 PIECE_BYTES = 128 * 1024
+#: What was read of the file last is kept decoded for the next viewer, so many pieces: a tail of short lines,
+#: which everybody begins with, is ten.
+_KEPT_PIECES = 12
 #: Read and decoded in one turn of the event loop, so that other consoles get theirs.
 _TURN_BYTES = 256 * 1024
 #: Typed, and not yet taken by the environment.
@@ -108,6 +111,7 @@ class Stream:
         self._typed = bytearray()
         self._ring: deque[tuple[int, bytes]] = deque()
         self._ring_size = 0
+        self._pieces: OrderedDict[int, tuple[int, bytes]] = OrderedDict()
         self._inotify: Inotify | None = None
         self._files_moved = 0
         self._inode = 0
@@ -166,7 +170,7 @@ class Stream:
         start = max(begin, end - TAIL_BYTES)
         if start == begin:
             return start
-        at, piece = self.log.content_at(start)
+        at, piece = self._of_file(start)
         return at + piece.find(b"\n") + 1
 
     def leave(self, viewer: Viewer) -> None:
@@ -206,7 +210,19 @@ class Stream:
                 return cursor, b""
             found.reverse()
             return self._cut(first, found, cursor)
-        return self.log.content_at(cursor)
+        return self._of_file(cursor)
+
+    def _of_file(self, cursor: int) -> tuple[int, bytes]:
+        """As `piece`; what many viewers ask for is decoded once. What was printed once stays as it is."""
+        if (kept := self._pieces.get(cursor)) is not None:
+            self._pieces.move_to_end(cursor)
+            return kept
+        found = self.log.content_at(cursor)
+        if found[1]:
+            self._pieces[cursor] = found
+            if len(self._pieces) > _KEPT_PIECES:
+                self._pieces.popitem(last=False)
+        return found
 
     @staticmethod
     def _cut(first: int, chunks: list[bytes], cursor: int) -> tuple[int, bytes]:
