@@ -5,6 +5,7 @@ ten times as long as anybody held the lock: between two of its looks others came
 """
 
 import random
+import sqlite3
 import time
 from contextlib import suppress
 
@@ -32,5 +33,5 @@ class DatabaseWrapper(base.DatabaseWrapper):
                         raise
                 time.sleep(random.uniform(*LOOK_S))  # noqa: S311 (who comes first is no secret)
         finally:
-            with suppress(base.Database.Error):
+            with suppress(sqlite3.Error):
                 self.connection.execute(f"PRAGMA busy_timeout = {int(wait_s * 1000)}")
