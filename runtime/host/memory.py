@@ -25,6 +25,11 @@ def available_bytes(group: str) -> int:
     return max(0, left)
 
 
+def total_bytes() -> int:
+    """What the machine has."""
+    return _field(Path("/proc/meminfo"), "MemTotal:") * 1024
+
+
 def _of_machine() -> int:
     return _field(Path("/proc/meminfo"), "MemAvailable:") * 1024
 

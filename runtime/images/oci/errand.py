@@ -6,7 +6,7 @@ It waits for somebody else's registry, so it is done where nobody waits behind i
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
@@ -30,7 +30,7 @@ from runtime.images.patience import Patience
 from runtime.jobs.process import NotYet, do_apart
 from runtime.jobs.records import JobRecords
 from runtime.node import Node
-from runtime.places import Places
+from runtime.places import Held, Places
 
 #: Of an image's tree, whatever the tenant may have.
 MOST_BYTES = 16 * 2**30
@@ -71,18 +71,16 @@ def fetch(node: Node, spec: EnvironmentSpec, patience: Patience) -> Said:
     until = time.monotonic() + patience.within_s
     library, registry = Library(node), Registry(node, spec.app)
 
-    def watch(_: int = 0) -> None:
-        if patience.interrupted():
-            raise Superseded(changes.superseded())
-
-    with _place(spec, patience, until):
+    with _place(spec, patience, until) as place:
         patience.tell(apps.asking(registry.reference.host))
-        found = registry.resolve(watch)
+        found = registry.resolve(lambda _: _look(patience, place, registry))
         key = key_of(registry.reference.name, found.manifest)
         known = library.show(key, found.digest, spec.tenant_id)
         said = apps.already_here(found.digest)
         if known is None:
-            _Pull(node, spec, found, key, patience).until(until)
+            _Pull(node, spec, found, key, patience).until(
+                until, lambda: _look(patience, place, registry), place
+            )
             known = library.show(key, found.digest, spec.tenant_id)
             if known is None:
                 raise RuntimeFault(apps.image_gone(), code="image_missing")
@@ -91,14 +89,23 @@ def fetch(node: Node, spec: EnvironmentSpec, patience: Patience) -> Said:
         return said
 
 
+def _look(patience: Patience, place: Held, registry: Registry) -> None:
+    """Raises when it isn't to go on: what is wanted is something else by now, or others wait for the place."""
+    if patience.interrupted():
+        raise Superseded(changes.superseded())
+    if place.is_wanted_back:
+        why = apps.gave_way(registry.reference.host, round(time.monotonic() - place.since))
+        raise RuntimeFault(why, code="registry_slow", next_step=apps.look_at_the_registry())
+
+
 @contextmanager
-def _place(spec: EnvironmentSpec, patience: Patience, until: float) -> Iterator[None]:
+def _place(spec: EnvironmentSpec, patience: Patience, until: float) -> Iterator[Held]:
     """Waits for its turn. Raises `Superseded` when it is interrupted, or no time is left."""
     is_told = False
     while True:
-        with FETCHES.place(spec.tenant_id) as is_ours:
-            if is_ours:
-                yield
+        with FETCHES.place(spec.tenant_id) as place:
+            if place is not None:
+                yield place
                 return
         if not is_told:
             patience.tell(apps.waiting_for_others())
@@ -133,15 +140,20 @@ class _Pull:
         self.last: JobReport | None = None
         self.is_over = threading.Event()
 
-    def until(self, until: float) -> None:
-        """Waits for its end. Raises what it failed with."""
+    def until(self, until: float, look: Callable[[], None], place: Held) -> None:
+        """Waits for its end. Raises what it failed with, or what `look` raises."""
         thread = threading.Thread(target=self._do, daemon=True)
         thread.start()
         told: Said | None = None
         while not self.is_over.wait(_LOOK_S):
-            if self.patience.interrupted() or time.monotonic() > until:
+            place.share = self.last.progress if self.last else 0.0
+            try:
+                look()
+                if time.monotonic() > until:
+                    raise Superseded(changes.superseded())
+            except RuntimeFault:
                 JobRecords(self.node, self.job.id).accept(self.job.model_copy(update={"generation": 2}))
-                raise Superseded(changes.superseded())
+                raise
             said = self.last.message if self.last else apps.waiting_for_another()
             if said and said != told:
                 told = said

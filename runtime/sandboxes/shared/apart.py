@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from runtime.host import memory
 from runtime.host.cgroup import GroupLimits, groups
 from runtime.host.command import run
 from runtime.node import Node
@@ -14,6 +15,9 @@ from runtime.sandboxes.shared import program
 
 #: Of all that is done behind environments together; theirs is 100 and more.
 BACKGROUND_WEIGHT = 20
+#: Of the machine's memory, for all that somebody waits for together, and once more for what is done behind
+#: environments: a quarter each, and never less than the largest of them may want.
+MEMORY_PART, LEAST_TOGETHER_BYTES = 4, 2**30
 
 
 @contextmanager
@@ -31,9 +35,8 @@ def apart(
         control, group = groups(), _group(node, place.name, is_background)
         undo.callback(_remove_groups, group)
         control.create(group)
+        control.limit(group.partition("/")[0], _together(is_background))
         control.limit(group, GroupLimits(memory_bytes=memory_bytes, processes=processes))
-        if is_background:
-            control.limit(group.partition("/")[0], GroupLimits(cpu_weight=BACKGROUND_WEIGHT))
         state = place / "state"
         state.mkdir(mode=0o700)
         words = [program.path(node), f"--root={state}"]
@@ -45,6 +48,15 @@ def apart(
         file.chmod(0o600)
         run_it = [*words, "run", "--bundle", str(place), place.name]
         yield Apart(run_it, program.ENVIRONMENT, lambda: control.kill(group))
+
+
+def _together(is_background: bool) -> GroupLimits:
+    """Of all of them: nobody is charged for what they hold. Who wants more than there is loses the largest of
+    them, and the node nothing."""
+    most = max(LEAST_TOGETHER_BYTES, memory.total_bytes() // MEMORY_PART // 2**20 * 2**20)
+    if is_background:
+        return GroupLimits(cpu_weight=BACKGROUND_WEIGHT, memory_bytes=most, swap_bytes=0)
+    return GroupLimits(memory_bytes=most, swap_bytes=0)
 
 
 def end_apart(node: Node, name: str) -> None:

@@ -18,6 +18,7 @@ from runtime.images.oci import errand
 from runtime.images.oci.registry import Registry
 from runtime.images.patience import Patience
 from runtime.node import Node, default_settings
+from runtime.places import Places
 
 OURS, OTHERS = UUID(int=1), UUID(int=2)
 MOST = 3
@@ -66,3 +67,47 @@ def test_a_tenant_has_few_at_once_and_what_waits_can_be_taken_back(
     assert asked == {"ours": MOST, "others": 1}
     assert theirs.result() == "RuntimeFault"
     assert any("turn" in str(one) for one in told)
+
+
+def test_registries_without_end_give_way_to_who_has_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four tenants have all twelve places, for as long as their deadlines would be."""
+    now, begun = [0.0], threading.Semaphore(0)
+    places = Places(places=12, of_tenant=3, spared_s=300, clock=lambda: now[0])
+    asked: list[str] = []
+
+    def resolve(registry: Any, watch: Any) -> None:
+        asked.append(str(registry.reference.repository))
+        begun.release()
+        if asked[-1] == "honest":
+            raise RuntimeFault(Said("fetched"), code="fetched")
+        while True:
+            watch(0)
+            threading.Event().wait(0.01)
+
+    def fetch(tenant: int, whose: str) -> str:
+        app = AppOptions(image=f"registry.example.com/{whose}:1")
+        spec = cast("EnvironmentSpec", SimpleNamespace(app=app, tenant_id=UUID(int=tenant)))
+        try:
+            errand.fetch(Node(tmp_path, default_settings(tmp_path)), spec, Patience(over.is_set, within_s=600))
+        except RuntimeFault as ended:
+            return ended.code
+        return ""
+
+    over = threading.Event()
+    monkeypatch.setattr(errand, "FETCHES", places)
+    monkeypatch.setattr(errand, "_TURN_S", 0.02)
+    monkeypatch.setattr(errand, "lacking_programs", lambda: ())
+    monkeypatch.setattr(Registry, "resolve", resolve)
+    with ThreadPoolExecutor(20) as pool:
+        try:
+            endless = [pool.submit(fetch, 100 + number, "endless") for number in range(12)]
+            for _ in endless:
+                assert begun.acquire(timeout=30)
+            now[0] = 400.0
+            assert pool.submit(fetch, 1, "honest").result(30) == "fetched"
+        finally:
+            over.set()
+    ended = sorted(one.result() for one in endless)
+    assert ended == ["registry_slow", *["superseded"] * 11]
