@@ -49,3 +49,13 @@ def _checked(text: str, field: str, most: int, least: int, *, allowed: str) -> s
 def slug_of(name: str) -> str:
     """A name as a part of an address: lower-case letters, digits and hyphens, never empty."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:63].strip("-") or "tenant"
+
+
+def lines_of(text: str) -> list[str]:
+    """Without empty ones and without space around them."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def words_of(text: str) -> list[str]:
+    """Between spaces or commas."""
+    return text.replace(",", " ").split()

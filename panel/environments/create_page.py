@@ -66,7 +66,8 @@ class CreatePage:
     def __init__(self, actor: Actor, scope: Tenant | None, asked: str, kind: str = "") -> None:
         self.actor, self.scope, self.asked = actor, scope, asked
         self.is_app = kind == Kind.APP
-        self.wants = wants_of(Kind.APP if self.is_app else Kind.SYSTEM)
+        self.kind = Kind.APP if self.is_app else Kind.SYSTEM
+        self.wants = wants_of(self.kind)
 
     @cached_property
     def offers_apps(self) -> bool:
@@ -199,7 +200,7 @@ class CreatePage:
             "name": self.propose_name("app" if self.is_app else image),
             "image": "" if self.is_app else image,
             "plan": plan,
-            "kind": Kind.APP.value if self.is_app else Kind.SYSTEM.value,
+            "kind": self.kind.value,
             "kernel": "shared",
             "is_started": True,
             "saved_keys": [str(key.pk) for key in self.ssh_keys],
@@ -225,8 +226,8 @@ class CreatePage:
 
     def context(self, form: CreateForm) -> dict[str, Any]:
         kinds, kernels, devices = self._abilities()
-        form.fields["kind"].widget.choices = [(k, k) for k in kinds if (k == Kind.APP) == self.is_app]
-        form.fields["kernel"].widget.choices = [(k, k) for k in kernels]
+        form.offer("kind", [k for k in kinds if (k == Kind.APP) == self.is_app])
+        form.offer("kernel", kernels)
         for resource in _SIZE:
             if (left_here := self.room.get(resource)) is not None:
                 field = form.fields[resource]

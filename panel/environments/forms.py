@@ -1,7 +1,6 @@
 """From what a browser sends to typed values. The rules are the services'."""
 
-import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -10,17 +9,11 @@ from django.utils.translation import gettext_lazy as _
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_key_field import ssh_key_field
 from panel.environments.models import Environment
-from panel.environments.options import OPTIONS
+from panel.environments.option_fields import Group
+from panel.environments.options import at, default_at, fields_of, laid_out
+from panel.text import lines_of, words_of
 from panel.ui.number_field import NumberField
-from runtime.contract import Device
-
-
-def split_lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def split_words(text: str) -> list[str]:
-    return text.replace(",", " ").split()
+from runtime.contract import Device, Kind, wants_of
 
 
 def tags_field() -> forms.CharField:
@@ -45,7 +38,7 @@ class SavedKeys(forms.Form):
     def all_keys(self) -> list[str]:
         """The chosen, and the typed."""
         chosen = [self.keys[pk] for pk in self.cleaned_data["saved_keys"]]
-        return [*chosen, *split_lines(self.cleaned_data["ssh_keys"])]
+        return [*chosen, *lines_of(self.cleaned_data["ssh_keys"])]
 
 
 class LimitsForm(forms.Form):
@@ -85,77 +78,13 @@ class DevicesForm(forms.Form):
     )
 
 
-#: Fields of `CreateForm` that are folded up at first.
+#: Fields of `CreateForm` that are folded up at first, beside options.
 _FURTHER = ("kind", "kernel", "ipv4", "ipv6", "description", "tags", "devices")
 
 
-class AppForm(forms.Form):
-    """What is asked of an app alone; the rest, its image says."""
+class CreateForm(SavedKeys, LimitsForm, DevicesForm):
+    """Of one kind: its options are those that the table has for it."""
 
-    app_command = forms.CharField(
-        label=_("Command"),
-        required=False,
-        max_length=4000,
-        help_text=_("In place of the image's own, as a shell reads words."),
-        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
-    )
-    app_args = forms.CharField(
-        label=_("Arguments"),
-        required=False,
-        max_length=4000,
-        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
-    )
-    app_env = forms.CharField(
-        label=_("Variables"),
-        required=False,
-        help_text=_("One per line: NAME=value."),
-        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocapitalize": "none"}),
-    )
-    app_user = forms.CharField(
-        label=_("User"),
-        required=False,
-        max_length=128,
-        help_text=_("A name that the image knows, or a number."),
-    )
-    app_ports = forms.CharField(
-        label=_("Published ports"),
-        required=False,
-        max_length=1000,
-        help_text=_("80 takes a free port of the node, 20080:80/tcp that one."),
-        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
-    )
-    app_read_only = forms.BooleanField(label=_("Its root can't be written to"), required=False)
-    app_init = forms.BooleanField(label=_("A small init before it"), required=False)
-
-    def clean_app_command(self) -> list[str]:
-        return self._words("app_command")
-
-    def clean_app_args(self) -> list[str]:
-        return self._words("app_args")
-
-    def clean_app_ports(self) -> list[str]:
-        return split_words(self.cleaned_data["app_ports"])
-
-    def clean_app_env(self) -> dict[str, str]:
-        lines = split_lines(self.cleaned_data["app_env"])
-        for line in lines:
-            if "=" not in line:
-                raise forms.ValidationError(_("Each line is NAME=value."))
-        return dict(line.split("=", 1) for line in lines)
-
-    def _words(self, name: str) -> list[str]:
-        try:
-            return shlex.split(self.cleaned_data[name])
-        except ValueError as odd:
-            raise forms.ValidationError(_("A quotation mark isn't closed.")) from odd
-
-    def app(self) -> dict[str, Any]:
-        """Only what was filled in."""
-        names = ("command", "args", "env", "user", "ports", "read_only", "init")
-        return {name: self.cleaned_data[f"app_{name}"] for name in names if self.cleaned_data[f"app_{name}"]}
-
-
-class CreateForm(SavedKeys, LimitsForm, DevicesForm, AppForm):
     name = forms.CharField(
         label=_("Name"),
         max_length=63,
@@ -165,8 +94,8 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm, AppForm):
     tenant = forms.CharField(required=False)
     image = forms.CharField(label=_("Image"), max_length=400)
     plan = forms.CharField(required=False, max_length=63)
-    kind = forms.CharField(label=_("Kind"), max_length=16, widget=forms.Select)
-    kernel = forms.CharField(label=_("Kernel"), max_length=16, widget=forms.Select)
+    kind = forms.CharField(label=_("Kind"))
+    kernel = forms.CharField(label=_("Kernel"))
     ssh_keys = ssh_key_field(
         _("SSH public keys"),
         _("One per line, as in ~/.ssh/id_ed25519.pub. Without one, a root password is made."),
@@ -181,6 +110,55 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm, AppForm):
     )
     is_started = forms.BooleanField(label=_("Start it at once"), required=False, initial=True)
 
+    def __init__(self, data: Any = None, *, kind: Kind, initial: dict[str, Any] | None = None) -> None:
+        super().__init__(data, initial=initial)
+        self.wants = wants_of(kind)
+        self.offered = fields_of(kind, is_new=True)
+        for place, one in self.offered.items():
+            made = self.fields[place] = one.make()
+            made.required = False  # what isn't sent isn't asked for
+            if reads := getattr(made, "reads", ""):
+                made.widget.attrs["data-reads"] = reads
+            if isinstance(default := default_at(place), int | float) and not isinstance(default, bool):
+                made.widget.attrs["placeholder"] = f"{default:g}"
+        for name in ("ipv4", "ipv6"):
+            self.fields[name].widget.attrs["placeholder"] = getattr(self.wants, name)
+
+    def offer(self, name: str, words: Sequence[str]) -> None:
+        """What there is to choose from: nothing is asked where that is one."""
+        is_one = len(words) == 1
+        self.fields[name].widget = (
+            forms.HiddenInput() if is_one else forms.Select(choices=[(w, w) for w in words])
+        )
+
+    def grouped(self, *, is_folded: bool) -> list[tuple[Group, list[forms.BoundField]]]:
+        """Options, as they stand together."""
+        found: dict[Group, list[forms.BoundField]] = {}
+        for place, one in self.offered.items():
+            if one.group.is_folded is is_folded:
+                found.setdefault(one.group, []).append(self[place])
+        return list(found.items())
+
+    @property
+    def open_groups(self) -> list[tuple[Group, list[forms.BoundField]]]:
+        return self.grouped(is_folded=False)
+
+    @property
+    def folded(self) -> list[forms.BoundField]:
+        return [field for _group, fields in self.grouped(is_folded=True) for field in fields]
+
+    @property
+    def has_further_errors(self) -> bool:
+        """Whether a field that is folded up was refused: it is opened then."""
+        return any(one.errors for one in (*(self[name] for name in _FURTHER), *self.folded))
+
+    def options(self) -> dict[str, Any]:
+        """Only what was asked for."""
+        given = {place: self.cleaned_data[place] for place in self.offered}
+        return laid_out(
+            {place: value for place, value in given.items() if value and value != default_at(place)}
+        )
+
 
 class GeneralForm(forms.Form):
     name = forms.CharField(
@@ -189,31 +167,11 @@ class GeneralForm(forms.Form):
     description = forms.CharField(label=_("Description"), required=False, max_length=400)
     tags = tags_field()
 
-    @property
-    def has_further_errors(self) -> bool:
-        """Whether a field below *more* was refused: it is opened then."""
-        return any(self[name].errors for name in _FURTHER)
-
     def changes(self, row: Environment) -> dict[str, Any]:
         """Only what isn't so already."""
-        wanted = {**self.cleaned_data, "tags": split_words(self.cleaned_data["tags"])}
+        wanted = {**self.cleaned_data, "tags": words_of(self.cleaned_data["tags"])}
         known = {"name": row.name, "description": row.description, "tags": [t.name for t in row.tags.all()]}
         return {key: value for key, value in wanted.items() if value != known[key]}
-
-
-class RestartForm(forms.Form):
-    mode = forms.ChoiceField(
-        label=_("When its init ends by itself"),
-        choices=[
-            ("always", _("start it again, always")),
-            ("on-failure", _("start it again after a failure")),
-            ("never", _("leave it stopped")),
-        ],
-    )
-    stop_timeout_s = NumberField(
-        label=_("Seconds to stop politely, before force"),
-        widget=forms.NumberInput(attrs={"min": 0, "max": 600}),
-    )
 
 
 class KeysForm(SavedKeys):
@@ -280,33 +238,17 @@ class UndeleteForm(forms.Form):
 
 
 class OptionsForm(forms.Form):
-    """Options without a form of their own, as the table offers them."""
+    """Options of one group, as the table offers them."""
 
-    def __init__(self, data: Any = None, *, document: Mapping[str, Any]) -> None:
-        self.known = {place: _at(document, place) for place in _offered()}
+    def __init__(self, data: Any = None, *, group: Group, kind: Kind, document: Mapping[str, Any]) -> None:
+        offered = fields_of(kind, is_new=False).items()
+        mine = {place: one for place, one in offered if one.group is group}
+        self.known = {place: at(document, place) for place in mine}
         super().__init__(data, initial=self.known)
-        for place, make in _offered().items():
-            self.fields[place] = make()
+        for place, one in mine.items():
+            self.fields[place] = one.make()
 
     def changes(self) -> dict[str, Any]:
         """Of each option what isn't so already."""
-        found: dict[str, Any] = {}
-        for place, value in self.cleaned_data.items():
-            if value is not None and value != self.known[place]:
-                name, _dot, inner = place.partition(".")
-                if inner:
-                    found.setdefault(name, {})[inner] = value
-                else:
-                    found[name] = value
-        return found
-
-
-def _offered() -> dict[str, Callable[[], forms.Field]]:
-    return {place: make for option in OPTIONS.values() for place, make in option.fields.items()}
-
-
-def _at(document: Mapping[str, Any], place: str) -> Any:
-    found: Any = document
-    for name in place.split("."):
-        found = found.get(name) if found else None
-    return found
+        given = self.cleaned_data.items()
+        return laid_out({k: value for k, value in given if value is not None and value != self.known[k]})

@@ -11,18 +11,19 @@ from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
 from annotated_types import MaxLen
-from django import forms
 from django.utils.translation import gettext as _
 from pydantic import BaseModel
 
 from panel.contract_input import parse
+from panel.environments import option_fields as asked
 from panel.environments.document import Intent, NetworkOptions
+from panel.environments.option_fields import Asked, Fields, Group, When
 from panel.errors import Invalid
 from panel.http.inputs import CheckedAs, in_part
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from runtime.contract import AppRun, Device, Limits, Rescue, RestartPolicy, SecurityProfile
+from runtime.contract import AppRun, Device, Kind, Limits, Rescue, RestartPolicy, SecurityProfile
 from runtime.contract.environment import Boot
 
 
@@ -48,8 +49,8 @@ class Option:
     acts: Acts
     lay: Lay | None
     """None: `limits`, which quota, plan and node have a word in (`services.change`)."""
-    fields: Mapping[str, Callable[[], forms.Field]] = field(default_factory=dict)
-    """Fields of the settings page by their place in the document (`boot.order`); none: it has its own form."""
+    fields: Fields = field(default_factory=dict)
+    """On the create page and in the settings, in their order; none: it has a form of its own."""
 
 
 def lay_part(model: type[BaseModel], name: str) -> Lay:
@@ -125,54 +126,56 @@ def _lay_as_given(_actor: Actor, _tenant: Tenant, _old: Any, given: Any) -> Any:
     return given
 
 
-def _protection() -> forms.Field:
-    return forms.BooleanField(
-        label=_("Delete protection"),
-        required=False,
-        help_text=_("Neither deleted nor reinstalled, nor its disk made smaller, until this is off."),
-    )
-
-
-def _boot_order() -> forms.Field:
-    return forms.IntegerField(
-        label=_("Boot order"),
-        required=False,
-        min_value=0,
-        max_value=1000,
-        help_text=_("When its node starts, the highest begins; the same number starts together."),
-    )
-
-
-def _boot_delay() -> forms.Field:
-    return forms.FloatField(
-        label=_("Boot delay (seconds)"),
-        required=False,
-        min_value=0,
-        max_value=600,
-        help_text=_("Lower numbers wait so long after it has started."),
-    )
-
-
 _CHANGE = Permission.ENVIRONMENT_CHANGE
 OPTIONS: dict[str, Option] = {
     "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
     "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, _lay_network),
     "security": Option(_CHANGE, Acts.AT_START, _lay_security),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
-    "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app),
+    "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP),
     "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, _lay_rescue),
-    "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart")),
-    "boot": Option(
-        _CHANGE,
-        Acts.LIVE,
-        lay_part(Boot, "boot"),
-        {"boot.order": _boot_order, "boot.delay_s": _boot_delay},
-    ),
-    "stop_timeout_s": Option(_CHANGE, Acts.LIVE, _lay_stop_timeout),
-    "protected": Option(
-        Permission.ENVIRONMENT_DELETE, Acts.IN_PANEL, _lay_as_given, {"protected": _protection}
-    ),
+    "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart"), asked.RESTARTS),
+    "stop_timeout_s": Option(_CHANGE, Acts.LIVE, _lay_stop_timeout, asked.STOPPING),
+    "boot": Option(_CHANGE, Acts.LIVE, lay_part(Boot, "boot"), asked.BOOT),
+    "protected": Option(Permission.ENVIRONMENT_DELETE, Acts.IN_PANEL, _lay_as_given, asked.PROTECTION),
 }
+
+
+def fields_of(kind: Kind, *, is_new: bool) -> dict[str, Asked]:
+    """What an environment of this kind is asked for, by place: on the create page, or in the settings."""
+    other = When.LATER if is_new else When.NEW
+    every = {place: one for option in OPTIONS.values() for place, one in option.fields.items()}
+    return {place: one for place, one in every.items() if kind in one.kinds and one.when is not other}
+
+
+def groups_of(kind: Kind, *, is_new: bool = False) -> list[Group]:
+    """Of those fields, in their order."""
+    return list(dict.fromkeys(one.group for one in fields_of(kind, is_new=is_new).values()))
+
+
+def default_at(place: str) -> Any:
+    """What an option is when nobody asks for it."""
+    return at(_DEFAULTS, place)
+
+
+def at(document: Mapping[str, Any], place: str) -> Any:
+    """None for what isn't there."""
+    found: Any = document
+    for name in place.split("."):
+        found = found.get(name) if found else None
+    return found
+
+
+def laid_out(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The document's form of values by place."""
+    found: dict[str, Any] = {}
+    for place, value in values.items():
+        name, _dot, inner = place.partition(".")
+        if inner:
+            found.setdefault(name, {})[inner] = value
+        else:
+            found[name] = value
+    return found
 
 
 _DEFAULTS = {

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from panel.environments.forms import split_lines
+from panel.text import lines_of
 
 
 class AddressForm(forms.Form):
@@ -40,4 +40,4 @@ class NetworkForm(forms.Form):
             del self.fields["allow_private"], self.fields["allow_smtp"]
 
     def options(self) -> dict[str, Any]:
-        return {**self.cleaned_data, "nameservers": split_lines(self.cleaned_data["nameservers"])}
+        return {**self.cleaned_data, "nameservers": lines_of(self.cleaned_data["nameservers"])}

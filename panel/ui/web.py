@@ -155,5 +155,5 @@ def version_of(text: str) -> int | None:
 
 def blame(form: Form, refusal: Refused) -> None:
     """Put a refusal beside the field that it is about, or above the form."""
-    named = (part for part in reversed(refusal.field.split(".")) if part in form.fields)
+    named = (part for part in (refusal.field, *reversed(refusal.field.split("."))) if part in form.fields)
     form.add_error(next(named, None), sentence(refusal))

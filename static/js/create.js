@@ -10,15 +10,25 @@ const quote = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 /** Words as a shell has them, which `shlex` on the other side reads in full. */
 const words = (text) => (text.match(/"[^"]*"|'[^']*'|\S+/g) || []).map((word) => word.replace(/^(["'])(.*)\1$/, "$2"));
 
-function app(data) {
+/** What the text of an option is as JSON, by `data-reads`. */
+const reads = {
+  words,
+  list: (text) => text.split(/[\s,]+/).filter(Boolean),
+  pairs: (text) => Object.fromEntries(text.split("\n").filter((line) => line.includes("=")).map((line) => [line.trim().split("=")[0], line.trim().split("=").slice(1).join("=")])),
+};
+
+/** Options that were asked for, laid out by their names: `boot.order`. */
+function options() {
   const value = {};
-  for (const name of ["command", "args"]) if (data.get(`app_${name}`)) value[name] = words(data.get(`app_${name}`));
-  const lines = (data.get("app_env") || "").split("\n").filter((line) => line.includes("="));
-  if (lines.length) value.env = Object.fromEntries(lines.map((line) => [line.trim().split("=")[0], line.trim().split("=").slice(1).join("=")]));
-  const ports = (data.get("app_ports") || "").split(/[\s,]+/).filter(Boolean);
-  if (ports.length) value.ports = ports;
-  if (data.get("app_user")) value.user = data.get("app_user");
-  for (const name of ["read_only", "init"]) if (data.get(`app_${name}`)) value[name] = true;
+  for (const input of form.querySelectorAll(".options [name]")) {
+    const text = input.value.trim();
+    const isBox = input.type === "checkbox";
+    if (isBox ? !input.checked : input.matches("select") ? !input.selectedIndex : !text) continue;
+    const read = isBox || (input.type === "number" ? Number(text) : (reads[input.dataset.reads] || String)(text));
+    const [name, inner] = input.name.split(".");
+    if (inner) (value[name] ||= {})[inner] = read;
+    else value[name] = read;
+  }
   return value;
 }
 
@@ -37,7 +47,7 @@ function body(data) {
   const tags = (data.get("tags") || "").split(/[\s,]+/).filter(Boolean);
   if (tags.length) value.tags = tags;
   if (data.getAll("devices").length) value.devices = data.getAll("devices");
-  if (data.get("kind") === "app") value.app = app(data);
+  Object.assign(value, options());
   if (data.get("kind") !== "system") value.kind = data.get("kind");
   if (data.get("kernel") !== "shared") value.kernel = data.get("kernel");
   return value;
@@ -58,10 +68,11 @@ function show() {
 }
 /** Ports that the image is known to expose, each a button that publishes it. */
 const exposed = document.getElementById("exposed");
+if (exposed) form.querySelector("[name='app.ports']").closest(".field").append(exposed);
 function exposes() {
   if (!exposed) return;
   const image = form.querySelector("[name=image]").value.trim();
-  const field = form.querySelector("[name=app_ports]");
+  const field = form.querySelector("[name='app.ports']");
   const ports = JSON.parse(exposed.dataset.known)[image] || [];
   exposed.hidden = !ports.length;
   exposed.querySelector("span").replaceChildren(...ports.map((port) => {

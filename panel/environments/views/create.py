@@ -10,8 +10,8 @@ from panel.environments.services import Changed
 from panel.environments.views.once import show_once
 from panel.errors import Invalid, NotFound, Refused
 from panel.tenants.chosen import chosen_tenant
+from panel.text import words_of
 from panel.ui.web import PageRequest, blame, page, signed_in
-from runtime.contract import Kind
 
 
 @signed_in
@@ -21,7 +21,7 @@ def create(request: PageRequest) -> HttpResponse:
     )
     status = 200
     if request.method == "POST":
-        form = forms.CreateForm(request.POST)
+        form = forms.CreateForm(request.POST, kind=shown.kind)
         form.offer_keys(shown.ssh_keys)
         if form.is_valid():
             try:
@@ -37,7 +37,7 @@ def create(request: PageRequest) -> HttpResponse:
         else:
             status = 422
     else:
-        form = forms.CreateForm(initial=shown.initial())
+        form = forms.CreateForm(kind=shown.kind, initial=shown.initial())
         form.offer_keys(shown.ssh_keys)
     return page(request, "environments/create.html", shown.context(form), status)
 
@@ -50,22 +50,21 @@ def _create(request: PageRequest, shown: CreatePage, form: forms.CreateForm) -> 
     values = form.cleaned_data
     if shown.tenant is None:
         raise Invalid(_("Choose the tenant that it belongs to."), field="tenant")
-    is_app = values["kind"] == Kind.APP
     return services.create_environment(
         request.actor,
         shown.tenant,
-        app=form.app() if is_app else None,
         name=values["name"],
         image=values["image"],
         plan=values["plan"],
         limits=form.limits() if not values["plan"] else None,
         kind=values["kind"],
         kernel=values["kernel"],
-        devices=[] if is_app else values["devices"],
+        devices=values["devices"] if shown.wants.has_accounts else [],
         description=values["description"],
-        ssh_keys=[] if is_app else form.all_keys(),
-        tags=forms.split_words(values["tags"]),
+        ssh_keys=form.all_keys() if shown.wants.has_accounts else [],
+        tags=words_of(values["tags"]),
         ipv4=values["ipv4"],
         ipv6=values["ipv6"],
         is_started=values["is_started"],
+        **form.options(),
     )

@@ -9,7 +9,6 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from panel.environments.forms import split_words
 from panel.environments.listing import FILTER_STATES, MOST_CHOSEN, ids_of_all, list_environments
 from panel.environments.models import Environment
 from panel.environments.services import POWER, Changed, delete_environment, tag_environment
@@ -18,6 +17,7 @@ from panel.nodes.models import Node
 from panel.rights.actor import Actor
 from panel.tenants.chosen import chosen_tenant
 from panel.tenants.models import Tenant
+from panel.text import words_of
 from panel.ui.web import PageRequest, back, page, sentence, signed_in
 
 #: A sentence with more names says no more.
@@ -27,7 +27,7 @@ _BULK: dict[str, Callable[[Actor, UUID], Changed]] = {**POWER, "delete": delete_
 
 def _act(request: PageRequest) -> Callable[[Actor, UUID], Changed] | None:
     """What the pressed button asks for; None: there is no such action."""
-    action, words = request.POST.get("action", ""), split_words(request.POST.get("tags", ""))
+    action, words = request.POST.get("action", ""), words_of(request.POST.get("tags", ""))
     if action == "tag":
         return lambda actor, pk: tag_environment(actor, pk, add=words)
     if action == "untag":

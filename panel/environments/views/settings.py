@@ -15,6 +15,8 @@ from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import ssh_keys_of
 from panel.environments import forms, services
 from panel.environments.models import Environment
+from panel.environments.option_fields import Group
+from panel.environments.options import groups_of
 from panel.environments.services import Changed
 from panel.environments.views.changing import Part, change_part
 from panel.environments.views.once import secret_of
@@ -25,7 +27,7 @@ from panel.images.models import Image
 from panel.plans.rules import why_no_device
 from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, page, sentence, signed_in
-from runtime.contract import Device
+from runtime.contract import Device, Kind
 
 _MIB = 2**20
 
@@ -42,10 +44,7 @@ def _forms(row: Environment) -> dict[str, Form]:
                 "tags": " ".join(tag.name for tag in row.tags.all()),
             }
         ),
-        "restart": forms.RestartForm(
-            initial={"mode": row.intent["restart"]["mode"], "stop_timeout_s": row.intent["stop_timeout_s"]}
-        ),
-        "options": forms.OptionsForm(document=row.wanted.model_dump(mode="json")),
+        **{one.name: _options_form(row, one) for one in groups_of(Kind(row.kind))},
         "devices": forms.DevicesForm(),
         "password": forms.PasswordForm(),
         "secrets": forms.SecretForm(),
@@ -59,6 +58,7 @@ def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], st
     context["forms"] = {**_forms(row), **bound}
     if "keys" not in bound:
         context["forms"]["keys"] = _keys_form(request, row)
+    context["options"] = [(one, context["forms"][one.name]) for one in groups_of(Kind(row.kind))]
     context["ssh_keys"] = _offered_keys(request, row)
     context["devices"] = _offered_devices(request, row)
     context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
@@ -92,10 +92,9 @@ def _general(request: PageRequest, row: Environment, form: forms.GeneralForm) ->
     return services.update_environment(request.actor, row.pk, changes) if changes else None
 
 
-def _restart(request: PageRequest, row: Environment, form: forms.RestartForm) -> Changed:
-    values = form.cleaned_data
-    changes = {"restart": {"mode": values["mode"]}, "stop_timeout_s": values["stop_timeout_s"]}
-    return services.update_environment(request.actor, row.pk, changes)
+def _options_form(row: Environment, group: Group, data: Any = None) -> forms.OptionsForm:
+    document = row.wanted.model_dump(mode="json")
+    return forms.OptionsForm(data, group=group, kind=Kind(row.kind), document=document)
 
 
 def _options(request: PageRequest, row: Environment, form: forms.OptionsForm) -> Changed:
@@ -158,17 +157,16 @@ def _reinstall(request: PageRequest, row: Environment, form: forms.ReinstallForm
     return services.reinstall(request.actor, row.pk, image=values["image"], keep_old=values["keep_old"])
 
 
+def _part_of(group: Group) -> Part:
+    return Part(lambda r, row: _options_form(row, group, r.POST), _options, group.done)
+
+
 _PARTS = {
+    **{one.name: _part_of(one) for kind in Kind for one in groups_of(kind)},
     "resize": Part(lambda r, _row: forms.LimitsForm(r.POST), _resize, gettext_lazy("New size asked for")),
     "plan": Part(lambda r, _row: forms.PlanForm(r.POST), _plan, gettext_lazy("New plan asked for")),
     "general": Part(
         lambda r, _row: forms.GeneralForm(r.POST), _general, gettext_lazy("Name and description saved")
-    ),
-    "restart": Part(lambda r, _row: forms.RestartForm(r.POST), _restart, gettext_lazy("Restart policy saved")),
-    "options": Part(
-        lambda r, row: forms.OptionsForm(r.POST, document=row.wanted.model_dump(mode="json")),
-        _options,
-        gettext_lazy("Options saved"),
     ),
     "devices": Part(lambda r, _row: forms.DevicesForm(r.POST), _devices, gettext_lazy("Devices saved")),
     "keys": Part(_keys_form, _keys, gettext_lazy("SSH keys replaced")),

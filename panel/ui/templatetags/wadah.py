@@ -219,8 +219,9 @@ def field(bound: BoundField, *, mono: bool = False, suffix: str = "") -> dict[st
         described.append(f"{bound.id_for_label}_error")
     kind = getattr(bound.field.widget, "input_type", "") or type(bound.field.widget).__name__.lower()
     css = {"checkbox": "form-check-input", "select": "form-select"}.get(kind, "form-control")
+    is_mono = mono or getattr(bound.field, "is_mono", False)
     attributes: dict[str, Any] = {
-        "class": css + (" mono" if mono else "") + (" is-invalid" if bound.errors else "")
+        "class": css + (" mono" if is_mono else "") + (" is-invalid" if bound.errors else "")
     }
     if described:
         attributes["aria-describedby"] = " ".join(described)

@@ -171,10 +171,10 @@ def test_the_form_asks_what_an_app_needs(tenant: Tenant) -> None:
     client = Client()
     client.force_login(owner.user, "allauth.account.auth_backends.AuthenticationBackend")
     of_system = client.get("/environments/create").content.decode()
-    assert "app_env" not in of_system
+    assert 'name="app.env"' not in of_system
     assert "?kind=app" in of_system
     of_app = client.get("/environments/create?kind=app").content.decode()
-    assert "app_env" in of_app
+    assert 'name="app.env"' in of_app
     assert "ssh_keys" not in of_app
     values = {
         "name": "web",
@@ -184,12 +184,12 @@ def test_the_form_asks_what_an_app_needs(tenant: Tenant) -> None:
         "image": "nginx:1.27",
         "plan": "",
         **factories.LIMITS,
-        "app_args": "--a 'b c'",
-        "app_env": "A=1\nB=x=y",
-        "app_user": "www",
+        "app.args": "--a 'b c'",
+        "app.env": "A=1\nB=x=y",
+        "app.user": "www",
         "is_started": "on",
     }
-    refused = client.post("/environments/create", {**values, "app_env": "A"})
+    refused = client.post("/environments/create", {**values, "app.env": "A"})
     assert (refused.status_code, "NAME=value" in refused.content.decode()) == (422, True)
     assert client.post("/environments/create", values).status_code == 302
     row = Environment.objects.get()

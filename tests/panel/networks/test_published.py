@@ -156,12 +156,12 @@ def test_the_form_publishes_and_offers_what_the_image_exposes(tenant: Tenant) ->
     assert "Make it reachable by SSH" not in card
     values = {"name": "form", "kind": "app", "kernel": "shared", "image": IMAGE, "is_started": "on"}
     size = {"plan": "", "cpu": "1", "memory_mb": "128", "disk_mb": "256", "processes": "64"}
-    sent = {**values, **size, "tenant": tenant.slug, "app_ports": "20002:80, 53/udp"}
+    sent = {**values, **size, "tenant": tenant.slug, "app.ports": "20002:80, 53/udp"}
     answer = client.post("/environments/create", sent)
     assert answer.status_code == 302, answer.content.decode()
     made = Environment.objects.get(name="form")
     assert {(one.protocol, one.port) for one in made.forwards.all()} == {("tcp", 80), ("udp", 53)}
-    refused = client.post("/environments/create", {**sent, "name": "other", "app_ports": "20002:80"})
+    refused = client.post("/environments/create", {**sent, "name": "other", "app.ports": "20002:80"})
     assert refused.status_code == 409
     assert "taken already" in refused.content.decode()
 

@@ -1,0 +1,197 @@
+"""How options are asked for: fields of the create page and of the settings, by their place in the document.
+
+`panel.environments.options` says which option has which.
+"""
+
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from django import forms
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from panel.text import lines_of, words_of
+from panel.ui.number_field import NumberField
+from runtime.contract import Kind
+
+
+@dataclass(frozen=True)
+class Group:
+    """Fields that stand together, in the order of the table: one panel of the settings, and its form."""
+
+    name: str
+    """Of its address below `settings/`."""
+    title: Promise | str
+    done: Promise | str
+    note: Promise | str = ""
+    is_folded: bool = True
+    """On the create page, below *Advanced*."""
+
+
+RUN = Group("run", _("How it runs"), "", _("What is left empty, the image says."), is_folded=False)
+RESTART = Group("restart", _("Restart policy"), _("Restart policy saved"))
+OPTIONS = Group("options", _("Options"), _("Options saved"))
+
+
+class When(Enum):
+    """On which page an option is asked for."""
+
+    ALWAYS = "on the create page and in the settings"
+    NEW = "on the create page alone"
+    LATER = "in the settings alone"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One field."""
+
+    make: Callable[[], forms.Field]
+    group: Group = OPTIONS
+    kinds: frozenset[Kind] = frozenset(Kind)
+    when: When = When.ALWAYS
+
+
+Fields = Mapping[str, Asked]
+"""By their place in the document: `boot.order`."""
+
+
+class _Typed(forms.CharField):
+    """Read by programs rather than people. `reads`: how the create page's script makes JSON of it."""
+
+    is_mono = True
+    reads = ""
+
+    def __init__(self, **more: Any) -> None:
+        widget = forms.Textarea(attrs={"rows": 4}) if self.reads == "pairs" else forms.TextInput()
+        super().__init__(required=False, widget=widget, **more)
+
+    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
+        quiet = {"spellcheck": "false", "autocapitalize": "none"}
+        return {**super().widget_attrs(widget), **quiet}
+
+
+class WordsField(_Typed):
+    """As a shell reads words."""
+
+    reads = "words"
+
+    def clean(self, value: Any) -> list[str]:
+        try:
+            return shlex.split(super().clean(value))
+        except ValueError as odd:
+            raise forms.ValidationError(_("A quotation mark isn't closed.")) from odd
+
+
+class PairsField(_Typed):
+    """Lines of NAME=value."""
+
+    reads = "pairs"
+
+    def clean(self, value: Any) -> dict[str, str]:
+        lines = lines_of(super().clean(value))
+        if any("=" not in line for line in lines):
+            raise forms.ValidationError(_("Each line is NAME=value."))
+        return dict(line.split("=", 1) for line in lines)
+
+
+class ListField(_Typed):
+    """Words between spaces or commas."""
+
+    reads = "list"
+
+    def clean(self, value: Any) -> list[str]:
+        return words_of(super().clean(value))
+
+
+def _number(
+    field: type[forms.IntegerField | forms.FloatField], most: int, *, label: Any, help_text: Any = ""
+) -> Callable[[], forms.Field]:
+    """From 0."""
+    return lambda: field(label=label, required=False, min_value=0, max_value=most, help_text=help_text)
+
+
+def _flag(label: Any, help_text: Any = "") -> Callable[[], forms.Field]:
+    return lambda: forms.BooleanField(label=label, required=False, help_text=help_text)
+
+
+_APP = frozenset({Kind.APP})
+
+
+def _of_app(make: Callable[[], forms.Field]) -> Asked:
+    return Asked(make, RUN, _APP, when=When.NEW)
+
+
+APP: Fields = {
+    "app.command": _of_app(
+        lambda: WordsField(
+            label=_("Command"),
+            max_length=4000,
+            help_text=_("In place of the image's own, as a shell reads words."),
+        )
+    ),
+    "app.args": _of_app(lambda: WordsField(label=_("Arguments"), max_length=4000)),
+    "app.user": _of_app(
+        lambda: _Typed(
+            label=_("User"), max_length=128, help_text=_("A name that the image knows, or a number.")
+        )
+    ),
+    "app.ports": _of_app(
+        lambda: ListField(
+            label=_("Published ports"),
+            max_length=1000,
+            help_text=_("80 takes a free port of the node, 20080:80/tcp that one."),
+        )
+    ),
+    "app.env": _of_app(lambda: PairsField(label=_("Variables"), help_text=_("One per line: NAME=value."))),
+    "app.read_only": _of_app(_flag(_("Its root can't be written to"))),
+    "app.init": _of_app(_flag(_("A small init before it"))),
+}
+BOOT: Fields = {
+    "boot.order": Asked(
+        _number(
+            forms.IntegerField,
+            1000,
+            label=_("Boot order"),
+            help_text=_("When its node starts, the highest begins; the same number starts together."),
+        ),
+        when=When.LATER,
+    ),
+    "boot.delay_s": Asked(
+        _number(
+            NumberField,
+            600,
+            label=_("Boot delay (seconds)"),
+            help_text=_("Lower numbers wait so long after it has started."),
+        ),
+        when=When.LATER,
+    ),
+}
+PROTECTION: Fields = {
+    "protected": Asked(
+        _flag(
+            _("Delete protection"),
+            _("Neither deleted nor reinstalled, nor its disk made smaller, until this is off."),
+        )
+    )
+}
+RESTARTS: Fields = {
+    "restart.mode": Asked(
+        lambda: forms.ChoiceField(
+            label=_("When its init ends by itself"),
+            choices=[
+                ("always", _("start it again, always")),
+                ("on-failure", _("start it again after a failure")),
+                ("never", _("leave it stopped")),
+            ],
+        ),
+        RESTART,
+    )
+}
+STOPPING: Fields = {
+    "stop_timeout_s": Asked(
+        _number(NumberField, 600, label=_("Seconds to stop politely, before force")), RESTART
+    )
+}
