@@ -38,7 +38,7 @@ def collect(node: Node) -> NodeFacts:
         ipv4_network=settings.ipv4_network,
         ipv6_network=settings.ipv6_network,
         first_slot=settings.first_slot,
-        slots=settings.slots,
+        slots=max(1, settings.slots - 1),  # all but that of the quarantine
         tasks=task_room.for_environments(),
         forward_ports=node.forward_ports,
         kinds=tuple(kinds.available()),

@@ -340,6 +340,11 @@ class Node:
 
     # ids -----------------------------------------------------------------------------------
 
+    @property
+    def quarantine_slot(self) -> int:
+        """The last one of the node's: of what is made of a backup to see whether it starts."""
+        return self.settings.first_slot + self.settings.slots - 1
+
     def first_uid(self, slot: int) -> int:
         """Host uid (and gid) of root inside the VE with this slot."""
         return FIRST_UID + slot * IDS_PER_SLOT

@@ -25,6 +25,14 @@ class NewBackupTarget(BackupTarget):
     password: Annotated[str | None, Field(description="Made here, and never shown again; null: it was given.")]
 
 
+class Proof(TypedDict):
+    at: Moment
+    is_proved: Annotated[bool, Field(description="False: no start, a failed probe, or damaged data.")]
+    message: str
+    screen: Annotated[str, Field(description="The last lines of its console.")]
+    up_after_s: float | None
+
+
 class Backup(TypedDict):
     id: Id
     environment: Annotated[Id, Field(description="It may be gone.")]
@@ -43,6 +51,10 @@ class Backup(TypedDict):
     files: int
     created_at: Moment
     made_at: Moment | None
+    proved_at: Annotated[
+        Moment | None, Field(description="When a system made of it was last seen to start; null: it wasn't.")
+    ]
+    proof: Annotated[Proof | None, Field(description="The newest one that came to an end, well or not.")]
 
 
 class ChangedBackup(Backup):

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from panel.backups import answers, services, targets
+from panel.backups import answers, proving, services, targets
 from panel.backups import restore as restoring
 from panel.backups.models import Backup, Target
 from panel.environments.accepted import WHAT, accepted
@@ -22,6 +22,7 @@ from panel.http.paths import uuid_of
 from panel.operations.selectors import show as show_operation
 from panel.rights.actor import Actor
 from panel.rights.asking import actor
+from panel.said import read, shown
 from panel.tenants.selectors import tenant_of
 from runtime.contract import Limits
 
@@ -56,6 +57,14 @@ class RestoredFrom(Input):
     is_started: bool = True
 
 
+class HowToProve(Input):
+    probe: list[str] = Field(
+        default=[],
+        max_length=64,
+        description="A command that ends with 0 inside when all is well; empty: it has to start.",
+    )
+
+
 def show(row: Backup) -> answers.Backup:
     return {
         "id": str(row.pk),
@@ -73,6 +82,20 @@ def show(row: Backup) -> answers.Backup:
         "files": row.files,
         "created_at": row.created_at.isoformat(),
         "made_at": row.made_at.isoformat() if row.made_at else None,
+        "proved_at": row.proved_at.isoformat() if row.proved_at else None,
+        "proof": show_proof(row),
+    }
+
+
+def show_proof(row: Backup) -> answers.Proof | None:
+    if row.proof is None:
+        return None
+    return {
+        "at": row.proof["at"],
+        "is_proved": row.proof["is_proved"],
+        "message": shown(read(row.proof["said"])),
+        "screen": row.proof["screen"],
+        "up_after_s": row.proof["up_after_s"],
     }
 
 
@@ -121,6 +144,14 @@ def delete(request: HttpRequest, pk: str) -> Status[answers.ChangedBackup]:
     return Status(202, {**show(_found(actor(request), pk)), "operation": show_operation(operation)})
 
 
+@router.post("/{pk}/prove", response={202: answers.ChangedBackup}, operation_id="backups_prove")
+def prove(request: HttpRequest, pk: str, payload: HowToProve | None = None) -> Status[answers.ChangedBackup]:
+    """A system is made of it on its node, apart and without a network, seen to start, and gone again."""
+    probe = (payload or HowToProve()).probe
+    operation = proving.prove(actor(request), uuid_of(pk, _THIS), probe=probe)
+    return Status(202, {**show(_found(actor(request), pk)), "operation": show_operation(operation)})
+
+
 @router.post("/{pk}/restore", response={202: Accepted}, operation_id="backups_restore")
 def restore(request: HttpRequest, pk: str, payload: RestoredFrom | None = None) -> Status[Accepted]:
     """In the place of the environment's disk, of which a snapshot is kept, or as a new environment."""
@@ -155,6 +186,19 @@ def get_of(request: HttpRequest, pk: str, backup: str) -> answers.Backup:
 def delete_of(request: HttpRequest, pk: str, backup: str) -> Status[answers.ChangedBackup]:
     _found(actor(request), backup, uuid_of(pk, WHAT))
     return delete(request, backup)
+
+
+@of_environment.post(
+    "/{pk}/backups/{backup}/prove",
+    response={202: answers.ChangedBackup},
+    operation_id="environment_backups_prove",
+)
+def prove_of(
+    request: HttpRequest, pk: str, backup: str, payload: HowToProve | None = None
+) -> Status[answers.ChangedBackup]:
+    """A system is made of it on its node, apart and without a network, seen to start, and gone again."""
+    _found(actor(request), backup, uuid_of(pk, WHAT))
+    return prove(request, backup, payload)
 
 
 @of_environment.post(

@@ -20,5 +20,5 @@ class BackupsConfig(AppConfig):
         plugs_in(Backups())
         SORTS[Takes.BACKUPS] = BackupsByTime()
         comes_from(source_of)
-        kinds = (OperationKind.BACKUP, OperationKind.DELETE_BACKUP)
+        kinds = (OperationKind.BACKUP, OperationKind.DELETE_BACKUP, OperationKind.PROVE_BACKUP)
         done_by_job(BackupJobs(), SubjectType.ENVIRONMENT, *kinds)

@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db.models import Count
 from django.utils.translation import gettext_lazy
 
+from panel.backups import drills
 from panel.backups.models import Backup
 from panel.backups.restore import ready, refuse_what_does_not_fit, restore_now, source_of
 from panel.environments.features import Feature, Reserved, Tab
@@ -57,6 +58,9 @@ class Backups(Feature):
         if kind == OperationKind.RESTORE and "restore_backup" in details:
             return restore_now(actor, environment, ready(actor, UUID(details["restore_backup"])))
         return {}
+
+    def swept(self) -> None:
+        drills.report_due()
 
     def held(self) -> Iterator[tuple[UUID, Resource, int]]:
         for tenant_id, count in Backup.objects.values_list("tenant_id").annotate(n=Count("pk")).order_by():

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from panel.backups.models import Target
 from panel.nodes.models import Node
 from panel.storage.forms import ScheduleForm
+from panel.storage.models import Proves
 from panel.tenants.models import Tenant
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
@@ -35,6 +36,7 @@ class BackupForm(forms.Form):
 
 class BackupScheduleForm(ScheduleForm):
     target = forms.ChoiceField(label=_("To"))
+    proves = forms.ChoiceField(label=_("Proved by a start"), choices=Proves.choices, required=False)
 
     def __init__(self, *args: Any, targets: Sequence[Target], **more: Any) -> None:
         super().__init__(*args, **more)

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from panel import events
-from panel.backups import scheduled, services
+from panel.backups import proving, scheduled, services
 from panel.backups.models import Backup, BackupState, Reason, Target
 from panel.jobs.models import Job
 from panel.operations.models import Operation, OperationKind
@@ -26,6 +26,11 @@ class BackupJobs:
                 return None
             target, name = UUID(details["target"]), details["name"]
             return services.back_up(actor, operation.environment_id, target, name=name, retry_of=operation)[1]
+        if operation.kind == OperationKind.PROVE_BACKUP:
+            if not self._rows(operation):
+                return None
+            pk, probe = UUID(details["prove_backup"]), details["probe"]
+            return proving.prove(actor, pk, probe=probe, retry_of=operation)
         rows = [one for one in self._rows(operation) if one.state == BackupState.READY]
         return services.forget(actor, rows, retry_of=operation) if rows else None
 
@@ -40,6 +45,8 @@ class BackupJobs:
         for row in rows:
             if job.operation.kind == OperationKind.BACKUP:
                 self._made(row, job, report)
+            elif job.operation.kind == OperationKind.PROVE_BACKUP:
+                proving.proved(row, report)
             elif report.outcome is JobOutcome.SUCCEEDED:
                 services.drop(row)
             else:
@@ -51,7 +58,7 @@ class BackupJobs:
     def _rows(operation: Operation) -> list[Backup]:
         """Locked; those that are there still."""
         details = operation.details
-        key = "backup" if operation.kind == OperationKind.BACKUP else "delete_backup"
+        key = str(operation.kind)
         rows = Backup.objects.select_for_update(of=("self",)).select_related("tenant", "target__node")
         return list(rows.filter(pk__in=[details[key], *details.get("others", ())]).order_by("pk"))
 
@@ -74,3 +81,4 @@ class BackupJobs:
         Target.objects.filter(pk=row.target_id, repository_id="").update(repository_id=made.repository_id)
         if row.reason == Reason.SCHEDULE:
             scheduled.retire(row)
+            scheduled.prove_if_due(row)

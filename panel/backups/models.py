@@ -1,6 +1,7 @@
 """Targets that backups go to, and backups. Both outlive the environments."""
 
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
@@ -53,6 +54,32 @@ class Reason(models.TextChoices):
     SCHEDULE = "schedule", _("by the schedule")
 
 
+class Seal(models.TextChoices):
+    """What is known of a backup: whether a system made of it starts."""
+
+    NONE = "none", _("not proved")
+    PROVED = "proved", _("proved")
+    FAILED = "failed", _("the proof failed")
+
+    @property
+    def tone(self) -> Tone:
+        return {Seal.NONE: Tone.OFF, Seal.PROVED: Tone.OK}.get(self, Tone.BAD)
+
+
+class DrillReport(models.Model):
+    """The letter about a tenant's proofs of one month was written."""
+
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="drill_reports")
+    month = models.DateField()
+    """Its first day."""
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["tenant", "month"], name="drill_report_once")]
+
+    def __str__(self) -> str:
+        return f"{self.month:%Y-%m}"
+
+
 class BackupState(models.TextChoices):
     MAKING = "making", _("being made")
     READY = "ready", _("ready")
@@ -97,6 +124,10 @@ class Backup(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
     made_at = models.DateTimeField(null=True, blank=True)
+    proved_at = models.DateTimeField(null=True, blank=True)
+    """When a system made of it was last seen to start; None: never, or not the last time."""
+    proof = models.JSONField(null=True, blank=True)
+    """Of the newest proof that came to an end: `at`, `is_proved`, `said`, `screen`, `up_after_s`."""
 
     objects = Backups.as_manager()
 
@@ -106,6 +137,16 @@ class Backup(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def proof_at(self) -> datetime | None:
+        return datetime.fromisoformat(self.proof["at"]) if self.proof is not None else None
+
+    @property
+    def seal(self) -> Seal:
+        if self.proof is None:
+            return Seal.NONE
+        return Seal.PROVED if self.proof["is_proved"] else Seal.FAILED
 
     @property
     def state(self) -> BackupState:

@@ -1,5 +1,6 @@
 """Backups by schedules: taken when they are due, and those deleted that are kept for nothing any more."""
 
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -7,16 +8,19 @@ from uuid import UUID
 import structlog
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from panel.backups.models import Backup, Reason
+from panel.backups.proving import prove_locked
 from panel.backups.services import add_backup, forget
 from panel.backups.targets import named_target
 from panel.environments.models import Environment
 from panel.errors import Refused
 from panel.rights.permissions import Permission
-from panel.storage.models import Schedule, Takes
+from panel.storage.models import Proves, Schedule, Takes
 from panel.storage.retention import kept
 from panel.storage.schedules import numbers_of
+from runtime.contract import Kind
 
 log = structlog.get_logger()
 
@@ -54,6 +58,24 @@ def retire(made: Backup) -> None:
                 forget(None, list(together))
         except Refused as refusal:  # the next one makes up for it
             log.warning("backups not retired", environment=str(made.of), code=refusal.code)
+
+
+def prove_if_due(made: Backup) -> None:
+    """As its schedule says; a refusal is said there. A no-op for what is no system."""
+    rows = Schedule.objects.filter(environment=made.environment_id, takes=Takes.BACKUPS)
+    schedule = rows.exclude(proves=Proves.NEVER).first()
+    if schedule is None or made.document["kind"] != Kind.SYSTEM:
+        return
+    lately = timezone.now() - timedelta(days=28)
+    known = Backup.objects.filter(of=made.of, proved_at__gte=lately)
+    if schedule.proves == Proves.MONTHLY and known.exists():
+        return
+    rows_now = Backup.objects.select_related("tenant", "target__node", "environment")
+    try:
+        with transaction.atomic():
+            prove_locked(None, rows_now.get(pk=made.pk))
+    except Refused as refusal:
+        failed(made, f"{refusal.message} {refusal.next_step}".strip())
 
 
 def failed(row: Backup, why: str) -> None:

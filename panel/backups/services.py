@@ -17,7 +17,8 @@ from panel.environments.models import Environment
 from panel.environments.services.intent import locked as locked_environment
 from panel.environments.trash import refuse_trashed
 from panel.errors import Conflict, NotFound
-from panel.jobs.services import Wanted, ask
+from panel.jobs import services as jobs
+from panel.jobs.services import Wanted
 from panel.operations.models import Operation, OperationKind, SubjectType
 from panel.operations.services import Subject
 from panel.plans.rules import check_allowance
@@ -28,11 +29,16 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
 from panel.text import line
-from runtime.contract import BackUp, DesiredState, ForgetBackup
+from runtime.contract import BackUp, DesiredState, ForgetBackup, ProveBackup
 from runtime.contract import Subject as About
 from runtime.contract import SubjectType as AboutType
 
-BACK_UP_S, DELETE_S = 12 * 3600.0, 6 * 3600.0
+#: What the jobs are as operations, and how long they may take.
+_KINDS = {
+    "back_up": (OperationKind.BACKUP, 12 * 3600.0),
+    "forget_backup": (OperationKind.DELETE_BACKUP, 6 * 3600.0),
+    "prove_backup": (OperationKind.PROVE_BACKUP, 6 * 3600.0),
+}
 
 
 def back_up(
@@ -85,7 +91,7 @@ def add_backup(
     details: dict[str, Any] = {"backup": str(made.pk), "name": made.name, "target": str(target.pk)}
     if reason is Reason.SCHEDULE:
         details["scheduled"] = True
-    return made, _ask(actor, made, work, details, retry_of)
+    return made, ask(actor, made, work, details, retry_of)
 
 
 def _refuse_what_has_no_disk(row: Environment) -> None:
@@ -137,21 +143,21 @@ def forget(actor: Actor | None, rows: Sequence[Backup], *, retry_of: Operation |
     details: dict[str, Any] = {"delete_backup": str(first.pk), "name": first.name}
     if rows[1:]:
         details |= {"others": [str(one.pk) for one in rows[1:]], "deleted": len(rows)}
-    return _ask(actor, first, work, details, retry_of)
+    return ask(actor, first, work, details, retry_of)
 
 
-def _ask(
+def ask(
     actor: Actor | None,
     row: Backup,
-    work: BackUp | ForgetBackup,
+    work: BackUp | ForgetBackup | ProveBackup,
     details: dict[str, Any],
     retry_of: Operation | None,
 ) -> Operation:
-    makes = isinstance(work, BackUp)
-    kind, within_s = (OperationKind.BACKUP, BACK_UP_S) if makes else (OperationKind.DELETE_BACKUP, DELETE_S)
+    """An operation about the environment that the backup is of, and its audit."""
+    kind, within_s = _KINDS[work.kind]
     subject = Subject(SubjectType.ENVIRONMENT, str(row.of), row.of_name, row.tenant_id, row.environment_id)
     wanted = Wanted(row.target.node, work, About(type=AboutType.ENVIRONMENT, id=str(row.of)), within_s)
-    operation = ask(actor, subject, kind, wanted, details=details, retry_of=retry_of)
+    operation = jobs.ask(actor, subject, kind, wanted, details=details, retry_of=retry_of)
     record(
         actor,
         f"environment.{kind}",

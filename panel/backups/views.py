@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from panel.backups import restore, services, targets
+from panel.backups import proving, restore, services, targets
 from panel.backups.forms import BackupForm, BackupScheduleForm, NewFromBackupForm, TargetForm
 from panel.backups.models import Backup, Target
 from panel.environments.models import Environment
@@ -28,6 +28,7 @@ from panel.storage.views import saved, schedule_context
 from panel.tenants.models import Tenant
 from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, blame, page, signed_in
+from runtime.contract import Kind
 
 #: In the field of a form, and on one page.
 _MOST_TENANTS, _MOST_SHOWN = 200, 200
@@ -50,6 +51,7 @@ def _rows(
                 "form": form if form is not None and row.pk == of else _new_form(row.pk),
                 "is_open": row.pk == of,
                 "may_delete": may,
+                "may_prove": may_new and row.document["kind"] == Kind.SYSTEM,
                 "may_new": may_new and actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
                 "may_restore": may
                 and row.environment is not None
@@ -94,8 +96,9 @@ def _tab(
 
 
 def _last_failed(row: Environment) -> Operation | None:
-    """The newest backup, where it came to nothing: its row is gone, and somebody waits for it."""
-    made = Operation.objects.filter(environment=row, kind=OperationKind.BACKUP)
+    """The newest backup or proof, where it came to nothing: somebody waits for it."""
+    kinds = (OperationKind.BACKUP, OperationKind.PROVE_BACKUP)
+    made = Operation.objects.filter(environment=row, kind__in=kinds)
     newest = made.order_by("-created_at").first()
     return newest if newest is not None and newest.state == OperationState.FAILED else None
 
@@ -177,6 +180,15 @@ def restore_as_new(request: PageRequest, backup_id: UUID) -> HttpResponse:
     if _lives(row):
         return _tab(request, get(request, row.of), of=backup_id, new=form, status=status)
     return _all(request, of=backup_id, new=form, status=status)
+
+
+@require_POST
+@signed_in
+def prove(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    row = _seen(request.actor, backup_id)
+    proving.prove(request.actor, backup_id)
+    messages.success(request, _("A system is being made of it, apart, to see whether it starts"))
+    return redirect("environment-backups", row.of) if _lives(row) else redirect("backups")
 
 
 @require_POST

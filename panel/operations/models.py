@@ -68,6 +68,7 @@ class OperationKind(models.TextChoices):
     RESTORE = "restore", _("restore")
     BACKUP = "backup", _("back up")
     DELETE_BACKUP = "delete_backup", _("delete a backup")
+    PROVE_BACKUP = "prove_backup", _("prove a backup")
     SUSPEND = "suspend", _("suspend")
     TRASH = "trash", _("put into the trash")
     UNDELETE = "undelete", _("bring back")
@@ -90,6 +91,7 @@ CANCELLABLE = frozenset(
         OperationKind.LEAVE_RESCUE,
         OperationKind.BUILD,
         OperationKind.BACKUP,
+        OperationKind.PROVE_BACKUP,
     }
 )
 

@@ -39,6 +39,9 @@ class Schedule(TypedDict):
     tenant: Id
     takes: Annotated[str, As(Literal["snapshots", "backups"])]
     target: Annotated[Id | None, Field(description="Where backups go.")]
+    proves: Annotated[
+        str, As(Literal["never", "monthly", "each"]), Field(description="Of backups: which are proved.")
+    ]
     cron: Annotated[str, Field(description="crontab(5), by the clock of the tenant's time zone.")]
     keep: Annotated[
         Kept, Field(description="The newest of each of so many last ones, hours, days, weeks and months.")

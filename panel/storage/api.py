@@ -53,6 +53,9 @@ class NewSchedule(Input):
     target: str = Field(
         default="", max_length=255, description="Where backups go: by id, or by name within its tenant."
     )
+    proves: Literal["never", "monthly", "each"] = Field(
+        default="never", description="Which of the backups are proved by themselves."
+    )
 
 
 class ScheduleToChange(Input):
@@ -60,6 +63,7 @@ class ScheduleToChange(Input):
     keep: ToKeep | None = None
     is_on: bool | None = None
     target: str | None = Field(default=None, max_length=255)
+    proves: Literal["never", "monthly", "each"] | None = None
 
 
 class Clone(Input):
@@ -258,6 +262,7 @@ def show_schedule(row: Schedule) -> answers.Schedule:
         "tenant": str(row.tenant_id),
         "takes": row.takes,
         "target": str(row.target) if row.target else None,
+        "proves": row.proves,
         "cron": row.cron,
         "keep": cast("answers.Kept", schedules.numbers_of(row)),
         "is_on": row.is_on,
@@ -288,6 +293,7 @@ def create_schedule(request: HttpRequest, payload: NewSchedule) -> Status[answer
         is_on=payload.is_on,
         takes=payload.takes,
         target=payload.target,
+        proves=payload.proves,
     )
     return Status(201, show_schedule(made))
 
@@ -309,6 +315,7 @@ def update_schedule(request: HttpRequest, pk: str, payload: ScheduleToChange) ->
         is_on=known["is_on"] if payload.is_on is None else payload.is_on,
         takes=row.takes,
         target=(known["target"] or "") if payload.target is None else payload.target,
+        proves=row.proves if payload.proves is None else payload.proves,
     )
     return show_schedule(changed)
 

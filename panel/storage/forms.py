@@ -65,4 +65,4 @@ class ScheduleForm(forms.Form):
             name: getattr(schedule, f"keep_{name}") for name in ("last", "hourly", "daily", "weekly", "monthly")
         }
         known_now = {"when": when, "cron": "" if when else schedule.cron, "is_on": schedule.is_on, **keep}
-        return cls(initial={**known_now, "target": schedule.target}, **more)
+        return cls(initial={**known_now, "target": schedule.target, "proves": schedule.proves}, **more)

@@ -104,6 +104,14 @@ class Takes(models.TextChoices):
     BACKUPS = "backups", _("backups")
 
 
+class Proves(models.TextChoices):
+    """Which backups of a schedule are proved by themselves."""
+
+    NEVER = "never", _("none")
+    MONTHLY = "monthly", _("one a month")
+    EACH = "each", _("each")
+
+
 class Schedules(Scoped["Schedule"]):
     environment_relation = "environment"
 
@@ -123,6 +131,7 @@ class Schedule(models.Model):
     takes = models.CharField(max_length=16, choices=Takes, default=Takes.SNAPSHOTS)
     target = models.UUIDField(null=True, blank=True)
     """Where backups go; None for snapshots."""
+    proves = models.CharField(max_length=16, choices=Proves, default=Proves.NEVER)
     cron = models.CharField(max_length=100)
     """Five fields: minute, hour, day of the month, month, day of the week (crontab(5))."""
     keep_last = models.PositiveSmallIntegerField(default=0)

@@ -22,7 +22,7 @@ from panel.errors import Invalid, NotFound, Refused
 from panel.operations.models import OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.storage.models import KEEPS, Reason, Schedule, Snapshot, Takes
+from panel.storage.models import KEEPS, Proves, Reason, Schedule, Snapshot, Takes
 from panel.storage.retention import kept
 from panel.storage.services import add_snapshot
 from panel.tenants.models import Tenant, TenantState
@@ -80,6 +80,7 @@ def set_schedule(
     is_on: bool = True,
     takes: str = Takes.SNAPSHOTS,
     target: str = "",
+    proves: str = Proves.NEVER,
 ) -> Schedule:
     """The environment's schedule is this one from now on; what `keep` doesn't name isn't kept for it. `target`:
     where backups go, by id or name."""
@@ -87,6 +88,11 @@ def set_schedule(
     sort = _sort(takes)
     actor.require(sort.permission, row)
     to = sort.target_of(row, target)
+    if proves not in Proves.values or (proves != Proves.NEVER and to is None):
+        raise Invalid(
+            _("What is proved of backups is one of %(names)s.") % {"names": ", ".join(Proves.values)},
+            field="proves",
+        )
     text = " ".join(cron.split())
     now = timezone.now()
     first = next_run(text, row.tenant.time_zone, now)
@@ -99,6 +105,7 @@ def set_schedule(
             defaults={
                 "tenant": row.tenant,
                 "target": to,
+                "proves": proves,
                 "cron": text,
                 "is_on": is_on,
                 "next_at": first,
@@ -116,7 +123,7 @@ def set_schedule(
                 "cron": text,
                 "keep": numbers,
                 "is_on": is_on,
-                **({"target": str(to)} if to is not None else {}),
+                **({"target": str(to), "proves": str(proves)} if to is not None else {}),
             },
         )
     return schedule

@@ -16,7 +16,7 @@ from panel.errors import Refused
 from panel.rights.permissions import Permission
 from panel.storage import schedules, services
 from panel.storage.forms import CloneForm, ScheduleForm, SnapshotForm
-from panel.storage.models import Schedule, Snapshot, Takes
+from panel.storage.models import Proves, Schedule, Snapshot, Takes
 from panel.ui.web import PageRequest, blame, page, signed_in
 from runtime.contract import DesiredState
 
@@ -178,6 +178,7 @@ def saved(request: PageRequest, environment_id: UUID, form: ScheduleForm, takes:
             is_on=values["is_on"],
             takes=takes,
             target=values.get("target", ""),
+            proves=values.get("proves") or Proves.NEVER,
         )
     except Refused as refusal:
         blame(form, refusal)

@@ -26,6 +26,8 @@ SCRATCH = "/tmp"  # noqa: S108 (of this container alone)
 MOST_SAID = 2000
 #: By one prune, during which nobody else works on the repository; as restic takes it.
 MOST_REPACKED = "4G"
+#: Of data, by one check; as restic takes it.
+MOST_CHECKED = "512M"
 #: What may have had holes is looked through for them; shorter files hardly gain.
 LEAST_HOLED_BYTES = 2**20
 #: Somebody else's lock is waited for so long: an hour's prune of a large repository isn't.
@@ -219,6 +221,20 @@ def list_(asked: dict[str, Any]) -> dict[str, Any]:
     return {"snapshots": json.loads(restic(asked, "snapshots") or "[]") or []}
 
 
+def check(asked: dict[str, Any]) -> dict[str, Any]:
+    """Its structure, and of what it holds a part drawn by lot."""
+    if asked["again"]:
+        unlock(asked)
+    try:
+        restic(asked, "check", f"--read-data-subset={MOST_CHECKED}")
+    except Refused as refused:
+        name, said = refused.told
+        if name == "tool_refused":  # it counts what it found amiss, and names no single cause
+            raise Refused("repository_damaged", said) from refused
+        raise
+    return {}
+
+
 def about(asked: dict[str, Any]) -> dict[str, Any]:
     return {"about": restic(asked, "dump", asked["snapshot"], f"{NOTES}/environment.json")}
 
@@ -253,6 +269,7 @@ TASKS = {
     "restore": restore,
     "list": list_,
     "about": about,
+    "check": check,
 }
 
 

@@ -123,6 +123,10 @@ class Restic:
         asked = {"task": "restore", "snapshot": snapshot}
         self._ask(asked, watch, trees={inside.TARGET + inside.DISK: tree})
 
+    def check(self, watch: Watch) -> None:
+        """Raises `RuntimeFault` (`repository_damaged`) where what is read isn't what was written."""
+        self._ask({"task": "check"}, watch)
+
     def forget(self, snapshots: Sequence[str], watch: Watch) -> None:
         self._ask({"task": "forget", "snapshots": list(snapshots)}, watch)
 

@@ -5,7 +5,7 @@ path of the host, never a command for it. So whoever takes over the panel can't 
 """
 
 from runtime.contract.app import APP_IMAGE, AppOptions, AppRun, AppSeen, ImageConfig, Reference, RegistryAccess
-from runtime.contract.backup import BackupMade, BackupSecrets, BackupSource, Repository
+from runtime.contract.backup import BackupMade, BackupSecrets, BackupSource, BootSeen, Repository
 from runtime.contract.base import Message
 from runtime.contract.environment import (
     MOST_SNAPSHOTS,
@@ -50,6 +50,7 @@ from runtime.contract.jobs import (
     JobReport,
     JobSpec,
     JobWork,
+    ProveBackup,
     PullApp,
     Subject,
     SubjectType,
@@ -108,6 +109,7 @@ __all__ = [
     "BackupMade",
     "BackupSecrets",
     "BackupSource",
+    "BootSeen",
     "BuildImage",
     "Check",
     "CheckLevel",
@@ -151,6 +153,7 @@ __all__ = [
     "NodeReport",
     "ObservedState",
     "Origin",
+    "ProveBackup",
     "PullApp",
     "Purpose",
     "Reference",

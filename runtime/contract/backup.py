@@ -62,6 +62,15 @@ class BackupSource(Message):
     """Of the repository."""
 
 
+class BootSeen(Message):
+    """What was seen of a backup that was booted."""
+
+    screen: Annotated[str, StringConstraints(max_length=16_384)] = ""
+    """The last lines of its console, as text: letters that are seen, and ends of lines."""
+    up_after_s: Annotated[float, Field(ge=0)] | None = None
+    """None: it didn't come up."""
+
+
 class BackupMade(Message):
     """What became of one."""
 

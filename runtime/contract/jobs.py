@@ -12,9 +12,9 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from runtime.contract.app import AppOptions, Digest, ImageConfig
-from runtime.contract.backup import BackupMade, BackupSource, Repository, RepositoryId, SnapshotId
-from runtime.contract.base import CONTRACT_VERSION, Message, Name
-from runtime.contract.environment import TenantEnvelope
+from runtime.contract.backup import BackupMade, BackupSource, BootSeen, Repository, RepositoryId, SnapshotId
+from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
+from runtime.contract.environment import Kernel, Limits, TenantEnvelope
 from runtime.contract.image import ImageSpec
 from runtime.contract.locked import Locked
 from runtime.contract.report import Step
@@ -105,6 +105,22 @@ class ForgetBackup(Message):
     others: Annotated[tuple[SnapshotId, ...], Field(max_length=500)] = ()
 
 
+class ProveBackup(Message):
+    """Have a system made of a backup, apart and without a network, see it start, and have it gone again."""
+
+    kind: Literal["prove_backup"] = "prove_backup"
+    environment_id: UUID
+    """Its own: of nobody else, and gone with the job."""
+    tenant_id: UUID
+    backup: UUID
+    source: BackupSource
+    kernel: Kernel = Kernel.SHARED
+    image: ImageName
+    limits: Limits
+    probe: Annotated[tuple[Annotated[str, StringConstraints(max_length=4096)], ...], Field(max_length=64)] = ()
+    """A command that ends well inside when all is as it should be; empty: that it has started is enough."""
+
+
 class FetchBackup(Message):
     """Have the files of a backup on the node, where a root of the environment can be made from them."""
 
@@ -118,7 +134,7 @@ class FetchBackup(Message):
 
 #: One model for each kind of job; what it is asked with.
 JobWork = Annotated[
-    BuildImage | DeleteImage | PullApp | HoldTenants | BackUp | ForgetBackup | FetchBackup,
+    BuildImage | DeleteImage | PullApp | HoldTenants | BackUp | ForgetBackup | ProveBackup | FetchBackup,
     Field(discriminator="kind"),
 ]
 
@@ -170,3 +186,4 @@ class JobReport(Message):
     bytes: Annotated[int, Field(ge=0)] = 0
     """Size of what was made; 0 where that has none."""
     backup: BackupMade | None = None
+    boot: BootSeen | None = None

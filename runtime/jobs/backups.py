@@ -1,13 +1,17 @@
 """Jobs about backups: to make one, to have one forgotten, to bring the files of one to this node."""
 
 import shutil
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import structlog
 
 from runtime.backups.fetched import Fetched
+from runtime.backups.quarantine import Quarantine
+from runtime.backups.quarantine import place as quarantine_place
 from runtime.backups.repository import MIB, Restic, notes_of, opened, place_of
-from runtime.contract import BackUp, FetchBackup, ForgetBackup
+from runtime.contract import BackUp, FetchBackup, ForgetBackup, ProveBackup
 from runtime.contract.said import Said
 from runtime.contract.words import backups as words
 from runtime.errors import RuntimeFault
@@ -17,6 +21,8 @@ from runtime.resources.volume import RootVolume
 from runtime.storage.snapshots import MOST_NESTED, too_many_nested
 
 log = structlog.get_logger()
+
+_TURN_S = 1.0
 
 
 class Back(Job):
@@ -95,6 +101,67 @@ class _Backup:
             self._restic(makes=False).take_back(self.work.backup)
         except RuntimeFault as fault:
             log.warning("nothing taken back at the target", backup=str(self.work.backup), code=fault.code)
+
+
+class Prove(Job):
+    """A system is made of it, apart, seen to start, pictured, and gone again."""
+
+    kind = "prove_backup"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, ProveBackup)
+        proof = _Proof(course, work)
+        return Plan(
+            [
+                Task("backup check", proof.check),
+                Task("quarantine", proof.make),
+                Task("quarantine start", proof.see),
+                Task("quarantine removal", proof.remove),
+            ],
+            undo=proof.remove,
+        )
+
+
+class _Proof:
+    def __init__(self, course: Course, work: ProveBackup):
+        self.course, self.work = course, work
+        self.quarantine = Quarantine(course.node, work)
+        self.place = ExitStack()
+
+    def check(self) -> None:
+        source = self.work.source
+        secrets = opened(self.course.node, source.repository, source.secrets)
+        at = place_of(self.course.node, source.repository, makes=False)
+        restic = Restic(self.course.node, at, secrets.password, str(self.course.spec.id), is_again=True)
+        restic.check(lambda _share, _done: self.course.progress(0.1, words.checking()))
+
+    def make(self) -> None:
+        """Files that aren't what was written to the repository are found here, all of this backup's."""
+        while not self.place.enter_context(quarantine_place(self.course.node)):
+            self.place.close()
+            self.course.progress(0.2, words.behind_another_proof())
+            time.sleep(_TURN_S)
+        self.quarantine.make(lambda _: self.course.progress(0.3, words.from_a_backup()))
+
+    def see(self) -> Said:
+        up: float | None = None
+
+        def waiting(seconds: int) -> None:
+            self.course.progress(0.7, words.starting(seconds))
+
+        try:
+            up = self.quarantine.seen_up(waiting)
+            self.quarantine.probed(waiting)
+        finally:
+            self.course.boot = self.quarantine.picture(up)
+        self.course.made = words.proved(max(1, round(up)))
+        return self.course.made
+
+    def remove(self) -> None:
+        """A no-op when nothing was made."""
+        self.quarantine.remove()
+        self.place.close()
 
 
 class Forget(Job):

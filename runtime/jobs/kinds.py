@@ -1,11 +1,11 @@
 """The kinds of job that this version does, by name."""
 
 from runtime.jobs.apps import Pull
-from runtime.jobs.backups import Back, Fetch, Forget
+from runtime.jobs.backups import Back, Fetch, Forget, Prove
 from runtime.jobs.base import Job
 from runtime.jobs.images import Build, Delete
 from runtime.jobs.tenants import Hold
 
 KINDS: dict[str, Job] = {
-    one.kind: one for one in (Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch())
+    one.kind: one for one in (Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch(), Prove())
 }

@@ -105,7 +105,9 @@ class Jobs:
 
     def _once(self, spec: JobSpec, records: JobRecords) -> JobReport:
         state = records.state()
-        course = Course(self.node, spec, made=state.made, bytes=state.bytes, backup=state.backup)
+        course = Course(
+            self.node, spec, made=state.made, bytes=state.bytes, backup=state.backup, boot=state.boot
+        )
         course.tell_of_environment = self._of_environment
         if state.outcome is not None:
             return self._tell(course, state, Steps(spec, records, 0.0, lambda _: None))
@@ -172,17 +174,18 @@ class Jobs:
         except Exception as left:  # the edge: it is tried again, until nothing is left
             log.exception("job not taken back", job=str(work.spec.id))
             raise NotYet from left
-        return self._tell(course, self._decide(records, outcome, fault), work)
+        return self._tell(course, self._decide(records, outcome, fault, course), work)
 
     def _decide(
-        self, records: JobRecords, outcome: JobOutcome, fault: RuntimeFault | None, course: Course | None = None
+        self, records: JobRecords, outcome: JobOutcome, fault: RuntimeFault | None, course: Course
     ) -> JobState:
         state = JobState(
             outcome=outcome,
             failure=Failure.of(fault) if fault else None,
-            made=course.made if course else NOTHING,
-            bytes=course.bytes if course else 0,
-            backup=course.backup if course else None,
+            made=course.made,
+            bytes=course.bytes,
+            backup=course.backup,
+            boot=course.boot,
             ended_at=time.time(),
         )
         self._note(records, state)
@@ -227,6 +230,7 @@ class Jobs:
             steps=tuple(work.steps),
             bytes=course.bytes,
             backup=course.backup,
+            boot=course.boot,
         )
 
     def _send(self, report: JobReport) -> JobReport:
