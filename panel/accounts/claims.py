@@ -5,10 +5,12 @@ Chapters are those of OpenID Connect Core 1.0.
 """
 
 import hashlib
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
+from jwt import PyJWTError, get_unverified_header
 
 from panel.accounts.mail_address import mail_address
 from panel.errors import Invalid
@@ -18,6 +20,8 @@ _LONGEST_SUBJECT = 255
 _LONGEST_UID = 191
 #: `true` is the standard's (5.1); the text is what Cognito, Apple, PayPal and JumpCloud send for it.
 _IS_VERIFIED = (True, "true")
+#: Of a signature's name, its end (RFC 7518, 3.1); of others, as of EdDSA, what their curve hashes with.
+_DIGESTS = {"256": "sha256", "384": "sha384", "512": "sha512", "DSA": "sha512"}
 _NAMES = ("preferred_username", "name")
 
 
@@ -62,6 +66,22 @@ def agreed(id_token: dict[str, Any], userinfo: Any, *, client_id: str, nonce: st
     email, is_verified = _address(documents)
     names = {key: one[key] for one in documents for key in _NAMES if isinstance(one.get(key), str)}
     return Claims(str(id_token["iss"]), _subject(id_token), email, is_verified, names)
+
+
+def check_access_token(id_token: dict[str, Any], text: str, access_token: str) -> None:
+    """3.1.3.8, where the ID token (`text` as it came) says anything of it: that both came together. Raises
+    `BadClaims`."""
+    said = id_token.get("at_hash")
+    if said is None:
+        return
+    try:
+        algorithm = str(get_unverified_header(text)["alg"])
+    except (PyJWTError, KeyError):
+        algorithm = ""
+    digest = hashlib.new(_DIGESTS.get(algorithm[-3:], "sha256"), access_token.encode()).digest()
+    half = urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+    if not isinstance(said, str) or said.rstrip("=") != half:
+        raise BadClaims(_("The provider's ID token belongs to another access token."))
 
 
 def _check_for_us(id_token: dict[str, Any], client_id: str, nonce: str) -> None:

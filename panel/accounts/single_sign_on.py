@@ -6,6 +6,7 @@ Each refusal is a page that says why; `panel.accounts.claims` decides what is be
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 import requests
@@ -22,12 +23,24 @@ from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOA
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 
-from panel.accounts.claims import BadClaims, Claims, agreed
+from panel.accounts.claims import BadClaims, Claims, agreed, check_access_token
 
 log = structlog.get_logger()
 
+#: By the provider's address: until when, and what.
+_DISCOVERED: dict[str, tuple[float, dict[str, Any]]] = {}
+DISCOVERY_KEPT_S = 60.0
 #: A provider that is away, or answers with something else than the standard says, raises these in allauth.
-_ODD_ANSWERS = (requests.RequestException, OAuth2Error, ProviderException, KeyError, ValueError, TypeError)
+_ODD_ANSWERS = (
+    requests.RequestException,
+    OAuth2Error,
+    ProviderException,
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+)
 
 
 class Provider(OpenIDConnectProvider):  # type: ignore[misc]  # allauth has no types
@@ -67,10 +80,16 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
 
     @property
     def openid_config(self) -> dict[str, Any]:
-        config: dict[str, Any] = super().openid_config
+        """What the provider says of itself, asked for once in a while: each stranger who begins a sign-in would
+        have it asked, until it answers nobody."""
         wanted = self.get_provider().app.settings["server_url"].partition("/.well-known/")[0]
+        known: tuple[float, dict[str, Any]] | None = _DISCOVERED.get(wanted)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        config: dict[str, Any] = super().openid_config
         if str(config["issuer"]).rstrip("/") != wanted.rstrip("/"):
             raise BadAnswer(_("The provider calls itself by another address than WADAH_OIDC_URL."))
+        _DISCOVERED[wanted] = time.monotonic() + DISCOVERY_KEPT_S, config
         return config
 
     def complete_login(self, request: HttpRequest, app: SocialApp, token: Any, **kwargs: Any) -> Any:
@@ -79,8 +98,10 @@ class Adapter(OpenIDConnectOAuth2Adapter):  # type: ignore[misc]
             raise BadAnswer(_("The provider sent no ID token."))
         has_more = bool(self.openid_config.get("userinfo_endpoint"))
         try:
+            said = self._decode_id_token(app, text)
+            check_access_token(said, text, token.token)
             claims = agreed(
-                self._decode_id_token(app, text),
+                said,
                 self._fetch_user_info(token.token) if has_more else None,
                 client_id=app.client_id,
                 nonce=self.nonce,

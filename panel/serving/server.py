@@ -60,7 +60,11 @@ class Answer:
     rest: HttpResponseBase | None = None
 
 
-class RightsLost(Exception):
+class CutOff(Exception):
+    """An answer ends before it is whole, which its reader sees; `str` says why, for the log."""
+
+
+class RightsLost(CutOff):
     """Of who reads an answer, while he does."""
 
 
@@ -79,7 +83,7 @@ class Reader:
         if time.monotonic() < self.looked_at + LOOK_AGAIN_S:
             return
         if not await self.in_thread(partial(may_go_on, self.environ)):
-            raise RightsLost
+            raise RightsLost("rights lost")
         self.looked_at = time.monotonic()
 
 
@@ -119,7 +123,10 @@ class Server:
             refusal = problem(413, "too_long", "The body of a request has less than 2 MB here.")
             await _send_whole(exchange, _whole(refusal))
             return
-        await self._serve(exchange, environ_of(scope, body))
+        try:
+            await self._serve(exchange, environ_of(scope, body))
+        except CutOff as why:  # no end is sent, so the server hangs up
+            log.info("answer cut off", path=scope["path"], reason=str(why))
 
     async def _serve(self, exchange: Exchange, environ: Environ) -> None:
         path = exchange.scope["path"]
@@ -137,9 +144,6 @@ class Server:
         in_thread = partial(lane.run, asker, goes_on=True)
         try:
             await self._finish(exchange, answer, answer.rest, Reader(asker, environ, in_thread))
-        except RightsLost:
-            log.info("answer cut off", path=path, reason="rights lost")
-            raise
         finally:
             await asyncio.shield(in_thread(answer.rest.close))
 
@@ -300,5 +304,8 @@ async def _send_whole(exchange: Exchange, answer: Answer) -> None:
 
 
 async def _send_piece(send: Send, piece: bytes) -> None:
-    async with asyncio.timeout(PIECE_S):
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    try:
+        async with asyncio.timeout(PIECE_S):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    except TimeoutError:
+        raise CutOff("its reader takes nothing") from None

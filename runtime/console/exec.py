@@ -27,6 +27,8 @@ MAX_WORDS = 256
 MAX_WORD_BYTES = 128 * 1024
 #: After the command ended, what it left in its pipes is read for so long: a daemon may hold them open.
 _DRAIN_S = 0.1
+#: Between two pieces of what is thrown away, 13 MB/s: the node reads no faster for who prints without end.
+_THROWN_AWAY_S = 0.005
 #: How long a program that was killed is waited for.
 _REAP_S = 5.0
 
@@ -231,6 +233,8 @@ class _Talk:
             self._selector.unregister(fd)
             return
         room = OUTPUT_BYTES - len(self.output[number])
+        if room <= 0:
+            time.sleep(_THROWN_AWAY_S)
         self.output[number].extend(data[:room])
         if len(data) > room:
             self.cut = True

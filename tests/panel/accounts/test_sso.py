@@ -1,11 +1,14 @@
 """Single sign-on with a real OpenID Connect provider on loopback (oidc-provider-mock)."""
 
+import hashlib
 import re
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import jwt
 import pytest
 import requests
 from allauth.mfa.totp.internal import auth as totp
@@ -16,7 +19,7 @@ from oidc_provider_mock import User as Claims
 from oidc_provider_mock import run_server_in_thread
 
 from panel.accounts import single_sign_on
-from panel.accounts.claims import uid_of
+from panel.accounts.claims import BadClaims, check_access_token, uid_of
 from panel.accounts.models import User
 from panel.config.env import PanelEnv
 from panel.config.settings import SOCIALACCOUNT_PROVIDERS
@@ -58,6 +61,7 @@ def configured(provider: str, settings: Any) -> Iterator[None]:
     }
     providers = {"openid_connect": {**SOCIALACCOUNT_PROVIDERS["openid_connect"], "APPS": [app]}}
     wadah = settings.WADAH.model_copy(update={"oidc_url": provider, "oidc_name": "Company"})
+    single_sign_on._DISCOVERED.clear()
     with override_settings(SOCIALACCOUNT_PROVIDERS=providers, WADAH=wadah):
         yield
 
@@ -156,6 +160,79 @@ def test_two_words_that_disagree_let_nobody_in(claims: Any, monkeypatch: pytest.
     assert not is_in(client)
     assert answer.status_code == 403
     assert b"did not sign you in" in answer.content
+
+
+@pytest.mark.usefixtures("configured")
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"iss": "https://id.example"},
+        {"iss": None},
+        {"aud": "another"},
+        {"aud": ["another"]},
+        {"aud": ["wadah", "another"]},
+        {"aud": None},
+        {"azp": "another"},
+        {"exp": 1},
+        {"exp": "never"},
+        {"nonce": None},
+        {"nonce": ""},
+        {"at_hash": "AAAAAAAAAAAAAAAAAAAAAA"},
+        {"at_hash": ""},
+        {"at_hash": 7},
+    ],
+    ids=str,
+)
+def test_a_token_of_something_else_lets_nobody_in(claims: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the provider's TLS brings it; whatever its signature says, which isn't looked at there."""
+    factories.person(username="known", is_superuser=True)
+    decode = single_sign_on.Adapter._decode_id_token
+
+    def forged(self: Any, app: Any, text: str) -> Any:
+        said = {**jwt.decode(text, options={"verify_signature": False}), **claims}
+        said = {name: value for name, value in said.items() if value is not None}
+        return decode(self, app, jwt.encode(said, "k" * 64, algorithm="HS256"))
+
+    monkeypatch.setattr(single_sign_on.Adapter, "_decode_id_token", forged)
+    client = Client()
+    assert come_back(client, "known").status_code == 403
+    assert not is_in(client)
+
+
+@pytest.mark.usefixtures("configured")
+def test_a_token_says_which_access_token_it_came_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """at_hash, where the provider sends one (Core 3.1.3.6): half of the digest."""
+    factories.person(username="known")
+    fetch = single_sign_on.Adapter._fetch_user_info
+    token: list[str] = []
+
+    def kept(self: Any, access_token: str) -> Any:
+        token.append(access_token)
+        return fetch(self, access_token)
+
+    monkeypatch.setattr(single_sign_on.Adapter, "_fetch_user_info", kept)
+    assert come_back(Client(), "known").status_code == 302
+    digest = hashlib.sha256(token[0].encode()).digest()
+    half = urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+    told = jwt.encode({}, "k" * 64, algorithm="HS256")
+    check_access_token({"at_hash": half}, told, token[0])
+    with pytest.raises(BadClaims):
+        check_access_token({"at_hash": half}, told, f"{token[0]}x")
+
+
+@pytest.mark.usefixtures("configured")
+def test_strangers_who_begin_a_sign_in_have_the_provider_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    send = requests.Session.send
+
+    def counted(self: Any, request: Any, **options: Any) -> Any:
+        asked.append(request.url)
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", counted)
+    for _ in range(8):
+        assert Client().post("/accounts/oidc/sso/login/").status_code == 302
+    assert len(asked) == 1
 
 
 @pytest.mark.usefixtures("configured")

@@ -17,7 +17,7 @@ from panel.http.problem import refused
 from panel.rights.asking import ACTOR, may_go_on
 from panel.serving import server as serving
 from panel.serving.later import Later
-from panel.serving.server import RightsLost, Server
+from panel.serving.server import Server
 from panel.tenants.models import Membership
 from tests.panel.security.losing import OF_TOKENS, WAYS, Way
 from tests.panel.serving.client import Call, Environ, Start
@@ -125,7 +125,6 @@ async def test_the_server_looks_and_cuts_it_off(is_awaited: bool, monkeypatch: p
         return StreamingHttpResponse(iter(lambda: b"x", b""))
 
     call = Call(Server(application), "/record")
-    with pytest.raises(RightsLost):
-        await asyncio.wait_for(call.task, 20)
+    await asyncio.wait_for(call.task, 20)  # one line in the log, and no traceback of the server's
     assert call.content == b"xxx" and call.sent[-1]["more_body"], "its reader sees that it isn't whole"
     assert looks == ["/record"] * 3
