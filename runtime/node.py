@@ -254,6 +254,11 @@ class Node:
         """Read-only subvolume of an image."""
         return self.store / "images" / name
 
+    @property
+    def volumes(self) -> Path:
+        """Directory of the volumes, each a subvolume called by its id."""
+        return self.store / "volumes"
+
     def volume(self, environment_id: UUID) -> Path:
         """Directory of the VE in the pool; `root` below it is its root subvolume."""
         return self.store / "environments" / str(environment_id)

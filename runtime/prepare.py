@@ -283,7 +283,7 @@ def _mount_pool(node: Node) -> bool:
         ) from error
     if not node.settings.pool_device:
         loop.release_when_unused(device)
-    for name in ("images", "environments"):
+    for name in ("images", "environments", "volumes"):
         (node.store / name).mkdir(mode=0o711, exist_ok=True)
     node.store.chmod(0o711)
     return True

@@ -10,11 +10,12 @@ import structlog
 
 from runtime.agent import ptys
 from runtime.agent.outbox import Outbox
-from runtime.contract import PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, Survey, Usage, UsageReport
+from runtime.contract import PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, Survey, Usage, UsageReport, VolumeUse
 from runtime.engine import Engine
 from runtime.known import known_environments
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
+from runtime.storage.volumes import Volumes
 from runtime.survey import node_report, survey
 
 log = structlog.get_logger()
@@ -35,6 +36,7 @@ class Sampler:
         self._node = node
         self._outbox = outbox
         self._volume = RootVolume(node)
+        self._volumes = Volumes(node)
         self._leaks = 0
         self._survey: Survey | None = None
         self._engine = Engine(node)
@@ -73,11 +75,15 @@ class Sampler:
     def send_usage(self) -> None:
         self.watch_terminals()
         usages = self.usage()
-        for start in range(0, len(usages), _USAGES_PER_REPORT):
+        volumes = [
+            VolumeUse(volume_id=one, bytes=self._volumes.used_bytes(one)) for one in self._volumes.there()
+        ]
+        for start in range(0, max(len(usages), len(volumes)), _USAGES_PER_REPORT):
             report = UsageReport(
                 node=self._node.name,
                 at=datetime.now(UTC),
                 usages=tuple(usages[start : start + _USAGES_PER_REPORT]),
+                volumes=tuple(volumes[start : start + _USAGES_PER_REPORT]),
             )
             self._outbox.put(
                 ("usage", start), PANEL_OBSERVE_USAGE, report.model_dump(mode="json"), fresh_s=3 * USAGE_EVERY_S

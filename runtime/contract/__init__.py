@@ -42,6 +42,7 @@ from runtime.contract.jobs import (
     BackUp,
     BuildImage,
     DeleteImage,
+    DropVolume,
     FetchBackup,
     ForgetBackup,
     HeldTenant,
@@ -50,6 +51,7 @@ from runtime.contract.jobs import (
     JobReport,
     JobSpec,
     JobWork,
+    KeepVolume,
     ProveBackup,
     PullApp,
     Subject,
@@ -86,9 +88,11 @@ from runtime.contract.task_names import (
     slow_queue,
 )
 from runtime.contract.ticket import Purpose, Ticket
+from runtime.contract.volume import MOST_ATTACHED, AttachedVolume, VolumeUse, check_mount_path
 
 __all__ = [
     "APP_IMAGE",
+    "MOST_ATTACHED",
     "MOST_SNAPSHOTS",
     "NODE_APPLY",
     "NODE_JOB",
@@ -105,6 +109,7 @@ __all__ = [
     "AppRun",
     "AppSeen",
     "ArchiveFile",
+    "AttachedVolume",
     "BackUp",
     "BackupMade",
     "BackupSecrets",
@@ -117,6 +122,7 @@ __all__ = [
     "DeleteImage",
     "DesiredState",
     "Device",
+    "DropVolume",
     "EnvironmentEvent",
     "EnvironmentSpec",
     "EventCode",
@@ -141,6 +147,7 @@ __all__ = [
     "JobReport",
     "JobSpec",
     "JobWork",
+    "KeepVolume",
     "Kernel",
     "Kind",
     "Lacking",
@@ -176,7 +183,9 @@ __all__ = [
     "Ticket",
     "Usage",
     "UsageReport",
+    "VolumeUse",
     "Wants",
+    "check_mount_path",
     "check_of",
     "lock_secrets",
     "node_queue",

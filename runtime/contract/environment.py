@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, model_validator
 from runtime.contract.app import APP_IMAGE, AppOptions
 from runtime.contract.backup import BackupSource
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name, Port
+from runtime.contract.volume import MOST_ATTACHED, AttachedVolume
 
 
 class Kind(StrEnum):
@@ -236,6 +237,8 @@ class EnvironmentSpec(Message):
     snapshots: Annotated[tuple[UUID, ...], Field(max_length=MOST_SNAPSHOTS)] = ()
     """Those that there are to be, oldest first: one that wasn't made yet is of the root as it is at the apply,
     before a new install. One that isn't named any more is deleted."""
+    volumes: Annotated[tuple[AttachedVolume, ...], Field(max_length=MOST_ATTACHED)] = ()
+    """Attached and detached live."""
     keep_old_root: bool = False
     """With a reinstall: the old tree is found under /old in the new one."""
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0
@@ -256,4 +259,7 @@ class EnvironmentSpec(Message):
             raise ValueError("app: only an environment of kind app takes app options")
         if self.kind is Kind.APP and (self.app is None or self.image != APP_IMAGE):
             raise ValueError("app: an environment of kind app names its image there")
+        for what in ("volume_id", "path"):
+            if len({getattr(one, what) for one in self.volumes}) < len(self.volumes):
+                raise ValueError("volumes: each once, and each at a path of its own")
         return self

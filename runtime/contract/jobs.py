@@ -27,6 +27,7 @@ class SubjectType(StrEnum):
     ENVIRONMENT = "environment"
     TENANT = "tenant"
     IMAGE = "image"
+    VOLUME = "volume"
 
 
 class Subject(Message):
@@ -132,9 +133,36 @@ class FetchBackup(Message):
     most_bytes: Annotated[int, Field(ge=1)]
 
 
+class KeepVolume(Message):
+    """Have the volume on the node, of this size: made where it isn't, grown or shrunk where it is."""
+
+    kind: Literal["keep_volume"] = "keep_volume"
+    volume_id: UUID
+    tenant_id: UUID
+    size_mb: Annotated[int, Field(ge=16, le=1_073_741_824)]
+    is_new: bool = False
+    """It was never made. One that was and isn't there is lost, and no empty one takes its place."""
+
+
+class DropVolume(Message):
+    """Have it gone, with all that is on it. Refused while something holds it."""
+
+    kind: Literal["drop_volume"] = "drop_volume"
+    volume_id: UUID
+
+
 #: One model for each kind of job; what it is asked with.
 JobWork = Annotated[
-    BuildImage | DeleteImage | PullApp | HoldTenants | BackUp | ForgetBackup | ProveBackup | FetchBackup,
+    BuildImage
+    | DeleteImage
+    | PullApp
+    | HoldTenants
+    | BackUp
+    | ForgetBackup
+    | ProveBackup
+    | FetchBackup
+    | KeepVolume
+    | DropVolume,
     Field(discriminator="kind"),
 ]
 

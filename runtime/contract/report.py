@@ -10,6 +10,7 @@ from pydantic import Field
 from runtime.contract.app import AppSeen
 from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name
 from runtime.contract.said import NOTHING, Said
+from runtime.contract.volume import VolumeUse
 
 
 class ObservedState(StrEnum):
@@ -134,3 +135,4 @@ class UsageReport(Message):
     node: Name
     at: datetime
     usages: Annotated[tuple[Usage, ...], Field(max_length=10_000)] = ()
+    volumes: Annotated[tuple[VolumeUse, ...], Field(max_length=10_000)] = ()

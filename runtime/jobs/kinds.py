@@ -5,7 +5,9 @@ from runtime.jobs.backups import Back, Fetch, Forget, Prove
 from runtime.jobs.base import Job
 from runtime.jobs.images import Build, Delete
 from runtime.jobs.tenants import Hold
+from runtime.jobs.volumes import Drop, Keep
 
 KINDS: dict[str, Job] = {
-    one.kind: one for one in (Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch(), Prove())
+    one.kind: one
+    for one in (Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch(), Prove(), Keep(), Drop())
 }

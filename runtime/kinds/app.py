@@ -17,6 +17,7 @@ from runtime.resources.addresses import Addresses
 from runtime.resources.app_files import AppFiles
 from runtime.resources.app_image import AppImage
 from runtime.resources.app_secrets import AppSecrets
+from runtime.resources.attached import AttachedVolumes
 from runtime.resources.firewall import Firewall
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
@@ -49,6 +50,7 @@ class App(Kind):
         Shaping,
         # made by now:
         Finish,
+        AttachedVolumes,
         LetGo,
     )
 

@@ -12,6 +12,7 @@ from runtime.node import Node
 from runtime.oci.config import system_config
 from runtime.oci.init import init_of
 from runtime.resources.addresses import Addresses
+from runtime.resources.attached import AttachedVolumes
 from runtime.resources.firewall import Firewall
 from runtime.resources.guest import GuestFiles
 from runtime.resources.ids import IdRange
@@ -47,6 +48,7 @@ class System(Kind):
         Shaping,
         # made by now:
         Finish,
+        AttachedVolumes,
         LetGo,
     )
 

@@ -27,6 +27,7 @@ from runtime.images.oci.library import Library
 from runtime.resources.base import Found, Resource
 from runtime.resources.guest import NOTE
 from runtime.storage.snapshots import Snapshots
+from runtime.storage.volumes import Volumes, number_of
 
 MIB = 2**20
 #: Left free in the pool for metadata before a new root volume is made.
@@ -50,7 +51,7 @@ class RootVolume(Resource):
     @staticmethod
     def number(owner: UUID) -> int:
         """Number of the quota group: the first 48 bits of the id."""
-        return int.from_bytes(owner.bytes[:6], "big") or 1
+        return number_of(owner)
 
     @cached_property
     def snapshots(self) -> Snapshots:
@@ -363,7 +364,7 @@ class RootVolume(Resource):
     def sweep(self) -> int:
         """Removes quota groups that nothing belongs to any more, now that their space is cleaned; how many. Of
         environments first, then of tenants that have none left."""
-        wanted = {self.number(one) for one in self._owners()}
+        wanted = {self.number(one) for one in [*self._owners(), *Volumes(self.node).there()]}
         swept = Fetched(self.node).sweep()
         for number in self.quotas.numbers(0):
             # of a subvolume that was deleted while snapshots held its extents: even an empty one uses some

@@ -43,6 +43,9 @@ NAMES: Final = {
     "image in the pool": "image in the pool",
     "tenant limits": "limits of the tenant",
     "tenant environments": "its environments",
+    "volumes": "volumes",
+    "volume": "volume",
+    "volume removal": "deletion of the volume",
     "undo": "taking back",
 }
 for _name, _template in NAMES.items():

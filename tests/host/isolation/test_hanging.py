@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from runtime.console.exec import run_command
 from runtime.console.terminals import list_terminals, open_terminal
 from runtime.contract import (
+    AttachedVolume,
     Credentials,
     DesiredState,
     Device,
@@ -34,6 +35,7 @@ from runtime.reconciler import Reconciler
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.container import init_pid, monitors
 from runtime.state import Records
+from runtime.storage.volumes import Volumes
 from tests.host.conftest import Make
 from tests.host.support import own_file_system
 from tests.host.support.entries import pids_of
@@ -261,3 +263,20 @@ def test_a_lease_that_is_kept_holds_up_no_change(
     wait_until(lambda: attempt(node, spec, "test -e /leased")[0] == 0, "its lease")
     credentials = Credentials(revision=1, ssh_keys=("ssh-ed25519 AAAA x",), root_password_hash="$6$a$b")
     assert _looks(lambda: engine.apply(specs.change(spec, name="renamed", credentials=credentials)))
+
+
+@pytest.mark.parametrize("covered", ["/mnt", "/"], indirect=True)
+def test_a_volume_is_not_looked_for_in_what_never_answers(
+    node: Node, covered: EnvironmentSpec, engine: Engine, specs: Specs
+) -> None:
+    volume = uuid4()
+    Volumes(node).keep(volume, covered.tenant_id, 32, is_new=True)
+    attached = AttachedVolume(volume_id=volume, path="/mnt/data")
+    try:
+        assert _looks(lambda: engine.apply(specs.change(covered, volumes=(attached,))))
+        report = engine.current_report(covered.id)
+        assert report is not None
+        assert report.code in ("no_place", "root_is_private"), report.message
+        assert report.state is ObservedState.RUNNING
+    finally:
+        Volumes(node).drop(volume)

@@ -1,0 +1,122 @@
+"""The volumes that an environment sees: attached before its first instruction runs, and live from then on."""
+
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any
+from uuid import UUID
+
+from runtime.contract import AttachedVolume, EnvironmentSpec, Rescue
+from runtime.contract.said import Said
+from runtime.contract.words import volumes as words
+from runtime.errors import RuntimeFault
+from runtime.glance import Glance
+from runtime.host.processes import Identity
+from runtime.resources.base import Found, Sandboxed
+from runtime.storage.attaching import (
+    Mounted,
+    Namespaces,
+    attach,
+    covering,
+    detach,
+    elsewhere,
+    holder,
+    mounted,
+    no_place,
+)
+from runtime.storage.volumes import Volumes
+
+
+class AttachedVolumes(Sandboxed):
+    """Nothing of it is kept but the mounts, which go with the environment's mount namespace."""
+
+    name = "volumes"
+
+    def check(self, spec: EnvironmentSpec) -> None:
+        volumes = Volumes(self.node)
+        if not all(volumes.is_there(one.volume_id) for one in spec.volumes):
+            raise RuntimeFault(words.not_there(), code="volume_missing")
+
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
+        process = self._first(spec.id)
+        if process is None or (not spec.volumes and not Volumes(self.node).there()):
+            return None
+        there, wanted = mounted(process), self._wanted(spec)
+        old = [one for one in there if not any(one.is_as(other) for other in wanted)]
+        new = [one for one in wanted if not any(other.is_as(one) for other in there)]
+        if not old and not new:
+            return None
+        self.check(spec)
+        with ExitStack() as undo:
+            inside = self._inside(spec.id, undo)
+            gone = {one.volume_id for one in old} - {one.volume_id for one in there if one not in old}
+            self._detach(spec.id, process, inside, old)
+            for volume_id in gone:
+                self._refuse_elsewhere(spec.id, process, volume_id)
+            for volume in new:
+                if covering(process, volume.path) is not None:
+                    raise no_place(volume.path)
+            if new:
+                attach(self.node, spec.id, inside, new)
+        return _said([one.path for one in new], [one.point for one in old])
+
+    def _inside(self, environment_id: UUID, undo: ExitStack) -> Namespaces:
+        found = []
+        for name in ("mnt", "user"):
+            found.append(self.sandbox.open_namespace(environment_id, name))
+            undo.callback(os.close, found[-1])
+        return Namespaces(*found)
+
+    def _wanted(self, spec: EnvironmentSpec) -> tuple[AttachedVolume, ...]:
+        """A rescue system has the environment's disk alone."""
+        return spec.volumes if spec.rescue is Rescue.OFF else ()
+
+    def _first(self, environment_id: UUID) -> Identity | None:
+        return Identity.parse(self.sandbox.look(environment_id).identity)
+
+    def _detach(
+        self, environment_id: UUID, process: Identity, inside: Namespaces, old: Iterable[Mounted]
+    ) -> None:
+        for one in old:
+            if detach(self.node, environment_id, inside, one.point):
+                continue
+            name = holder(self.sandbox.members(environment_id), one)
+            raise _held(words.held(one.point, name) if name else words.held(one.point, "?"))
+        left = [one for one in mounted(process) if one in old]
+        if left:
+            raise _held(words.also_at(left[0].point))
+
+    def _refuse_elsewhere(self, environment_id: UUID, process: Identity, volume_id: UUID) -> None:
+        found = elsewhere(self.sandbox.members(environment_id), process, volume_id)
+        if found is not None:
+            raise _held(words.held(found[1], found[0]))
+
+    def remove(self, environment_id: UUID) -> Said | None:
+        return None
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        process = self._first(environment_id)
+        there = mounted(process) if process is not None else []
+        return {"mounted": ", ".join(f"{one.volume_id} {one.point}" for one in there)} if there else None
+
+    def inventory(self) -> Iterable[Found]:
+        return ()
+
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
+        process = self._first(spec.id) if spec.volumes else None
+        if process is None:
+            return None
+        there = mounted(process)
+        is_so = all(any(one.is_as(wanted) for one in there) for wanted in self._wanted(spec))
+        return None if is_so else words.others()
+
+
+def _held(said: Said) -> RuntimeFault:
+    return RuntimeFault(said, code="volume_held", next_step=words.end_that())
+
+
+def _said(new: list[str], old: list[str]) -> Said:
+    came, went = tuple(map(Said, new)), tuple(map(Said, old))
+    if came and went:
+        return words.exchanged(came, went)
+    return words.attached(came) if came else words.detached(went)

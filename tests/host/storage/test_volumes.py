@@ -1,0 +1,207 @@
+"""Volumes on a real kernel: attached and detached while environments run, held to their size, no way out."""
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from runtime.contract import AttachedVolume, DesiredState, EnvironmentSpec, ObservedState, Report
+from runtime.engine import Engine
+from runtime.errors import RuntimeFault
+from runtime.jobs.volumes import is_held
+from runtime.node import Node
+from runtime.storage.volumes import Volumes
+from tests.host.conftest import Make
+from tests.host.support.inside import attempt, sh
+from tests.host.support.node import Specs
+
+TENANT = uuid.UUID("5f0c1c1e-0000-4000-8000-00000000c0de")
+
+
+class Disks:
+    """Volumes of a test, and environments that they are attached to."""
+
+    def __init__(self, node: Node, engine: Engine, specs: Specs):
+        self.node, self.engine, self.specs, self.volumes = node, engine, specs, Volumes(node)
+        self.made: list[uuid.UUID] = []
+
+    def new(self, size_mb: int = 64) -> uuid.UUID:
+        volume = uuid.uuid4()
+        self.volumes.keep(volume, TENANT, size_mb, is_new=True)
+        self.made.append(volume)
+        return volume
+
+    def apply(self, spec: EnvironmentSpec, **changes: object) -> tuple[EnvironmentSpec, Report]:
+        changed = self.specs.change(spec, **changes)
+        report = self.engine.apply(changed)
+        assert report is not None
+        return changed, report
+
+    def attach(
+        self, spec: EnvironmentSpec, volume: uuid.UUID, path: str = "/mnt/data", *, read_only: bool = False
+    ) -> EnvironmentSpec:
+        one = AttachedVolume(volume_id=volume, path=path, read_only=read_only)
+        changed, report = self.apply(spec, volumes=(*spec.volumes, one))
+        assert not report.code, f"{report.code}: {report.message}"
+        assert report.state is ObservedState.RUNNING
+        return changed
+
+
+@pytest.fixture
+def disks(node: Node, engine: Engine, specs: Specs) -> Iterator[Disks]:
+    made = Disks(node, engine, specs)
+    yield made
+    for volume in made.made:
+        made.volumes.drop(volume)
+
+
+def test_attached_live_it_keeps_what_is_written_with_the_ids_that_are_seen_inside(
+    disks: Disks, make: Make, node: Node
+) -> None:
+    spec, volume = make(), disks.new()
+    spec = disks.attach(spec, volume)
+    sh(node, spec, "echo kept > /mnt/data/note; touch /mnt/data/his; chown 1000:1000 /mnt/data/his")
+    assert sh(node, spec, "stat -c '%u %a' /mnt/data; stat -c %u /mnt/data/his") == "0 755\n1000"
+    assert (disks.volumes.path(volume) / "his").stat().st_uid == 1000
+    spec, report = disks.apply(spec, volumes=())
+    assert not report.code, report.message
+    assert sh(node, spec, "ls /mnt/data; grep -c data /proc/mounts || true") == "0"
+    other = disks.attach(make(), volume, "/srv/found/again")
+    assert sh(node, other, "cat /srv/found/again/note; stat -c %u /srv/found/again/his") == "kept\n1000"
+
+
+def test_it_is_there_after_a_restart_and_before_anything_runs(disks: Disks, make: Make, node: Node) -> None:
+    spec = disks.attach(make(), disks.new())
+    sh(
+        node,
+        spec,
+        "echo kept > /mnt/data/note; printf '#!/bin/sh\\ncat /mnt/data/note > /seen\\n' > /etc/boot; sync",
+    )
+    spec, report = disks.apply(spec, boots=spec.boots + 1)
+    assert report.state is ObservedState.RUNNING
+    assert sh(node, spec, "cat /mnt/data/note") == "kept"
+    spec, report = disks.apply(spec, desired=DesiredState.STOPPED, stop_timeout_s=0)
+    assert report.state is ObservedState.STOPPED
+    spec, report = disks.apply(spec, desired=DesiredState.RUNNING)
+    assert sh(node, spec, "cat /mnt/data/note") == "kept"
+
+
+def test_its_size_holds_and_grows_live(disks: Disks, make: Make, node: Node) -> None:
+    spec, volume = make(), disks.new(32)
+    spec = disks.attach(spec, volume)
+    code, said = attempt(node, spec, "dd if=/dev/urandom of=/mnt/data/much bs=1M count=48 2>&1; sync")
+    assert "quota" in said.lower() or "space" in said.lower(), said
+    assert disks.volumes.used_bytes(volume) <= 32 * 2**20
+    with pytest.raises(RuntimeFault) as refused:
+        disks.volumes.keep(volume, TENANT, 16, is_new=False)
+    assert refused.value.code == "below_used"
+    disks.volumes.keep(volume, TENANT, 96, is_new=False)
+    code, said = attempt(node, spec, "dd if=/dev/urandom of=/mnt/data/more bs=1M count=40 2>&1 && sync")
+    assert code == 0, said
+
+
+def test_read_only_holds_against_root_inside(disks: Disks, make: Make, node: Node) -> None:
+    volume = disks.new()
+    writer = disks.attach(make(), volume)
+    sh(node, writer, "echo shared > /mnt/data/note")
+    reader = disks.attach(make(), volume, read_only=True)
+    tries = (
+        "echo x > /mnt/data/x",
+        "mount -o remount,rw /mnt/data && echo x > /mnt/data/x",
+        "mount -o remount,bind,rw /mnt/data && echo x > /mnt/data/x",
+        "mkdir /other; mount -o bind /mnt/data /other && mount -o remount,bind,rw /other && echo x > /other/x",
+        "rm -f /mnt/data/note",
+    )
+    for one in tries:
+        code, said = attempt(node, reader, one)
+        assert code != 0, f"{one}: {said}"
+    assert sh(node, reader, "cat /mnt/data/note; ls /mnt/data") == "shared\nnote"
+    assert sh(node, writer, "echo more >> /mnt/data/note; cat /mnt/data/note") == "shared\nmore"
+
+
+@pytest.mark.parametrize("option", ["dev", "suid"])
+def test_neither_devices_nor_set_ids_act_on_it(disks: Disks, make: Make, node: Node, option: str) -> None:
+    spec = disks.attach(make(), disks.new())
+    code, said = attempt(node, spec, f"mount -o remount,bind,{option} /mnt/data")
+    flags = sh(node, spec, "grep ' /mnt/data ' /proc/mounts")
+    assert f"no{option}" in flags.split()[3].split(","), f"{code} {said}"
+
+
+def test_what_is_in_use_is_not_taken_away_and_who_holds_it_is_said(
+    disks: Disks, make: Make, node: Node
+) -> None:
+    spec, volume = make(), disks.new()
+    attached = disks.attach(spec, volume)
+    sh(node, attached, "cd /mnt/data; exec >note 2>&1 </dev/null; sleep 1000 &")
+    spec, report = disks.apply(attached, volumes=())
+    assert report.code == "volume_held"
+    assert str(report.message).startswith("/mnt/data is in use by sleep.")
+    assert report.state is ObservedState.RUNNING
+    assert "note" in sh(node, attached, "ls /mnt/data")
+    assert is_held(node, volume)
+    with pytest.raises(RuntimeFault) as refused:
+        disks.volumes.drop(volume, is_held=lambda one: is_held(node, one))
+    assert refused.value.code == "volume_held"
+    sh(node, attached, "kill $(pidof sleep)")
+    _, report = disks.apply(spec.model_copy(update={"volumes": attached.volumes}), volumes=())
+    assert not report.code, report.message
+
+
+def test_a_namespace_of_ones_own_holds_it_too(disks: Disks, make: Make, node: Node) -> None:
+    spec = disks.attach(make(), disks.new())
+    sh(
+        node,
+        spec,
+        "unshare -m sh -c 'mount --make-rprivate /; exec sleep 1000' >/dev/null 2>&1 </dev/null & sleep 0.5",
+    )
+    _, report = disks.apply(spec, volumes=())
+    assert report.code == "volume_held", report.message
+    assert "in use by sleep" in str(report.message)
+    sh(node, spec, "kill $(pidof sleep); ls /mnt/data")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "ln -s /etc /srv",
+        "ln -s /proc/1/root /srv",
+        "mkfifo /srv",
+        "echo file > /srv",
+        "mkdir /srv; ln -s ../etc /srv/data",
+        "mkdir /srv; mount -t tmpfs none /srv",
+    ],
+)
+def test_a_place_that_is_none_is_refused_and_nothing_changes(
+    disks: Disks, make: Make, node: Node, odd: str
+) -> None:
+    spec = make()
+    sh(node, spec, f"rm -rf /srv; {odd}; find /etc /srv > /before")
+    one = AttachedVolume(volume_id=disks.new(), path="/srv/data")
+    _, report = disks.apply(spec, volumes=(one,))
+    assert report.code == "no_place", report.message
+    assert (
+        sh(node, spec, "find /etc /srv | diff - /before; grep -c /volumes/ /proc/self/mountinfo || true") == "0"
+    )
+
+
+def test_a_root_that_was_made_private_says_so(disks: Disks, make: Make, node: Node) -> None:
+    spec = make()
+    sh(node, spec, "mount --make-rprivate /")
+    spec, report = disks.apply(spec, volumes=(AttachedVolume(volume_id=disks.new(), path="/mnt/data"),))
+    assert report.code == "root_is_private", report.message
+    assert report.state is ObservedState.RUNNING
+
+
+def test_one_that_is_not_there_is_refused(disks: Disks, make: Make, node: Node) -> None:
+    _, report = disks.apply(make(), volumes=(AttachedVolume(volume_id=uuid.uuid4(), path="/mnt/data"),))
+    assert report.code == "volume_missing"
+    with pytest.raises(RuntimeFault) as refused:
+        disks.volumes.keep(uuid.uuid4(), TENANT, 64, is_new=False)
+    assert refused.value.code == "volume_lost"
+
+
+def test_what_was_unmounted_inside_comes_back(disks: Disks, make: Make, node: Node, engine: Engine) -> None:
+    spec = disks.attach(make(), disks.new())
+    sh(node, spec, "umount /mnt/data")
+    engine.reconcile()
+    assert sh(node, spec, "grep -c ' /mnt/data ' /proc/mounts") == "1"
