@@ -41,6 +41,10 @@ EXAMPLES: dict[str, Any] = {
     "backups_prove": {"probe": ["systemctl", "is-active", "--quiet", "nginx"]},
     "environment_backups_prove": {},
     "backups_restore": {"as": "in_place"},
+    "volumes_create": {"tenant": "acme", "name": "data", "size_mb": 10240},
+    "volumes_update": {"size_mb": 20480},
+    "volumes_attach": {"environment": "web-1", "path": "/srv/data"},
+    "volumes_detach": {"environment": "web-1"},
     "snapshots_put_back": {"path": "/etc/fstab"},
     "snapshots_clone": {"name": "web-1-copy"},
     "tenants_create": {

@@ -45,6 +45,7 @@ from panel.rights.asking import actor_of, tell_refused
 from panel.storage.api import router as of_storage
 from panel.storage.api import schedules_router as schedules
 from panel.tenancy.api import router as tenants
+from panel.volumes.api import router as volumes
 
 _PROBLEMS = {
     400: "The request can't be understood.",
@@ -195,6 +196,7 @@ def _add_routers() -> None:
         ("schedules", schedules),
         ("backup-targets", backup_targets),
         ("backups", backups),
+        ("volumes", volumes),
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])

@@ -69,6 +69,7 @@ INSTALLED_APPS = [
     "panel.metering",
     "panel.storage",
     "panel.backups",
+    "panel.volumes",
     "panel.isolation",
     "panel.operations",
     "panel.access",

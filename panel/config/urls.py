@@ -21,6 +21,7 @@ _PAGES = [
     "panel.metering",
     "panel.storage",
     "panel.backups",
+    "panel.volumes",
     "panel.isolation",
     "panel.environments",
     "panel.operations",

@@ -4,8 +4,9 @@ Reservations are moved by conditional UPDATEs so that nothing can race; here the
 this finds is a defect of ours: an administrator asks by `manage.py consistency`, fault tests after each fault.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -49,13 +50,17 @@ def _quotas(living: list[Environment]) -> Iterator[str]:
 
 
 def _nodes(living: list[Environment]) -> Iterator[str]:
+    beside: Counter[UUID] = Counter()
+    for feature in FEATURES:
+        for node_id, disk_mb in feature.placed():
+            beside[node_id] += disk_mb
     for node in Node.objects.all():
         here = [row for row in living if row.node_id == node.pk]
         held = [held_amounts(row) for row in here]
         wanted = {
             "reserved_cpu": sum(one.get(Resource.CPU, 0) for one in held),
             "reserved_memory_mb": sum(one.get(Resource.MEMORY_MB, 0) for one in held),
-            "reserved_disk_mb": sum(one[Resource.DISK_MB] for one in held),
+            "reserved_disk_mb": sum(one[Resource.DISK_MB] for one in held) + beside[node.pk],
             "placed": len(here),
         }
         for field, value in wanted.items():

@@ -18,6 +18,7 @@ from runtime.contract import Report
 if TYPE_CHECKING:  # its querysets ask the features
     from panel.environments.models import Environment
     from panel.rights.actor import Actor
+    from panel.tenants.models import Tenant
 
 #: Fields of `runtime.contract.EnvironmentSpec`; of its `network` the fields of that.
 Parts = Mapping[str, Any]
@@ -109,6 +110,11 @@ class Feature:
         """Nothing is left on the node: lets go what it had; what goes back to the quota."""
         return {}
 
+    def emptied(self, tenant: "Tenant") -> bool:
+        """A tenant is being deleted, and has no environment any more: has the nodes take away what it has
+        beside them. Whether nothing is left; asked again until it is so."""
+        return True
+
     def swept(self) -> None:
         """Every half minute: what has rested long enough is free again."""
 
@@ -134,6 +140,10 @@ class Feature:
 
     def held(self) -> Iterator[tuple[UUID, Resource, int]]:
         """What it holds of the quotas, by tenant, counted from its own rows: for the consistency check."""
+        return iter(())
+
+    def placed(self) -> Iterator[tuple[UUID, int]]:
+        """MiB of disk that it has on nodes, by node, beside environments' own: for the consistency check."""
         return iter(())
 
     def examine(self, living: Sequence["Environment"]) -> Iterator[str]:

@@ -178,6 +178,7 @@ def _pages(shell: Shell, text: str) -> list[Item]:
         (_("Images"), "images", "package", True),
         (_("Registries"), "registries", "stack-2", True),
         (_("Backups"), "backups", "archive", True),
+        (_("Volumes"), "volumes", "database", True),
         (_("Addresses"), "addresses", "network", True),
         (_("Tenants and quotas"), "tenants", "building", True),
         (_("API tokens"), "tokens", "key", True),

@@ -1,7 +1,7 @@
 """Taking in what environments use, and noticing by it when the newest report of one was lost."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -24,6 +24,12 @@ SETTLE = timedelta(seconds=8)
 SETTLE_AT_WORK = timedelta(seconds=60)
 #: Written down in one transaction. SQLite has one writer: 500 at once kept a create waiting for 115 ms.
 _AT_ONCE = 40
+_HEARERS: list[Callable[[Node, UsageReport], None]] = []
+
+
+def hears_usage(hearer: Callable[[Node, UsageReport], None]) -> None:
+    """For an app's `ready()`: it is told of each report of a node that is known."""
+    _HEARERS.append(hearer)
 
 
 def observe_usage(report: UsageReport) -> int:
@@ -35,6 +41,8 @@ def observe_usage(report: UsageReport) -> int:
     node = Node.objects.filter(name=report.node).first()
     if node is None:
         return 0
+    for hearer in _HEARERS:
+        hearer(node, report)
     found = (
         Environment.objects.living()
         .filter(node=node, pk__in=[u.environment_id for u in report.usages])

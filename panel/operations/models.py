@@ -48,6 +48,7 @@ class SubjectType(models.TextChoices):
     ENVIRONMENT = "environment", _("environment")
     TENANT = "tenant", _("tenant")
     IMAGE = "image", _("image")
+    VOLUME = "volume", _("volume")
 
 
 class OperationKind(models.TextChoices):
@@ -69,6 +70,10 @@ class OperationKind(models.TextChoices):
     BACKUP = "backup", _("back up")
     DELETE_BACKUP = "delete_backup", _("delete a backup")
     PROVE_BACKUP = "prove_backup", _("prove a backup")
+    VOLUMES = "volumes", _("change volumes")
+    MAKE_VOLUME = "make_volume", _("make a volume")
+    RESIZE_VOLUME = "resize_volume", _("resize a volume")
+    DELETE_VOLUME = "delete_volume", _("delete a volume")
     SUSPEND = "suspend", _("suspend")
     TRASH = "trash", _("put into the trash")
     UNDELETE = "undelete", _("bring back")

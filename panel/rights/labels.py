@@ -24,6 +24,7 @@ GROUPS: list[tuple[Label, dict[Permission, Label]]] = [
             Permission.ENVIRONMENT_SHARE: _("share with people outside"),
             Permission.SNAPSHOT_MANAGE: _("snapshots"),
             Permission.BACKUP_MANAGE: _("backups"),
+            Permission.VOLUME_MANAGE: _("volumes"),
             Permission.FORWARD_CHANGE: _("port forwards"),
             Permission.NETWORK_CHANGE: _("network options"),
             Permission.OPERATION_VIEW: _("see operations"),

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     NETWORK_CHANGE = "network.change"
     SNAPSHOT_MANAGE = "snapshot.manage"
     BACKUP_MANAGE = "backup.manage"
+    VOLUME_MANAGE = "volume.manage"
     OPERATION_VIEW = "operation.view"
     OPERATION_CONTROL = "operation.control"
     TENANT_VIEW = "tenant.view"
@@ -90,6 +91,7 @@ _OPERATOR = _VIEWER | {
     Permission.NETWORK_CHANGE,
     Permission.SNAPSHOT_MANAGE,
     Permission.BACKUP_MANAGE,
+    Permission.VOLUME_MANAGE,
     Permission.OPERATION_CONTROL,
     Permission.MEMBER_VIEW,
 }

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 
 from panel import events
 from panel.audit.services import record
+from panel.environments.features import FEATURES
 from panel.environments.models import Environment
 from panel.environments.services import advance
 from panel.errors import Conflict, Invalid
@@ -229,7 +230,10 @@ def _empty(tenant: Tenant) -> bool:
                 operation_id=operation.pk,
             )
     rows.filter(deleted_at__isnull=False, slot=None).delete()
-    return not rows.exists()
+    if rows.exists():
+        return False
+    emptied = [feature.emptied(tenant) for feature in FEATURES]
+    return all(emptied)
 
 
 def _remove(tenant: Tenant) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from uuid import UUID
 
 from runtime.contract import AttachedVolume
+from runtime.contract.said import Said
 from runtime.contract.words import volumes as words
 from runtime.errors import RuntimeFault
 from runtime.host import libc
@@ -130,7 +131,7 @@ def detach(node: Node, environment_id: UUID, inside: Namespaces, path: str) -> b
     return done[0]
 
 
-def _in_thread(act: Callable[[ExitStack], None], say: Callable[[str], object]) -> None:
+def _in_thread(act: Callable[[ExitStack], None], say: Callable[[str], Said]) -> None:
     """By a thread whose mount namespace goes with it: nothing is left, however it ends."""
     fault: list[BaseException] = []
 

@@ -56,6 +56,7 @@ _NEEDED = {
     OperationKind.ADDRESSES: Permission.NETWORK_CHANGE,
     OperationKind.SNAPSHOT: Permission.SNAPSHOT_MANAGE,
     OperationKind.RESTORE: Permission.ENVIRONMENT_REINSTALL,
+    OperationKind.VOLUMES: Permission.ENVIRONMENT_CHANGE,
     OperationKind.TRASH: Permission.ENVIRONMENT_DELETE,
     OperationKind.UNDELETE: Permission.ENVIRONMENT_DELETE,
     OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,

@@ -19,6 +19,7 @@ from runtime.contract.words import (
     jobs,
     refusals,
     steps,
+    volumes,
 )
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "jobs",
     "refusals",
     "steps",
+    "volumes",
 ]

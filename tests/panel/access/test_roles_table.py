@@ -24,6 +24,7 @@ forward.change            . . x x x x
 network.change            . . x x x x
 snapshot.manage           . . x x x x
 backup.manage             . . x x x x
+volume.manage             . . x x x x
 operation.view            x . x x x x
 operation.control         . . x x x x
 tenant.view               x x x x x x

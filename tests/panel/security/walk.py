@@ -40,6 +40,7 @@ _BY_COLLECTION |= {
     "registries": "registry",
     "backup-targets": "target",
     "backups": "backup",
+    "volumes": "volume",
 }
 #: Parts of a route that name no row.
 _PLAIN = {
@@ -121,6 +122,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
     "POST /sign-in/": {"requires_mfa": "0"},
     "POST /api/v1/registries": {"host": "registry.example.com", "tenant": "{tenant}"},
+    "POST /api/v1/volumes": {"tenant": "{tenant}", "name": "walked", "size_mb": 16},
+    "PATCH /api/v1/volumes/<pk>": {"name": "walked"},
+    "POST /api/v1/volumes/<pk>/attach": {"environment": "{environment}"},
+    "POST /api/v1/volumes/<pk>/detach": {"environment": "{environment}"},
+    "POST /environments/<uuid:environment_id>/volumes/attach": {"volume": "{volume}"},
+    "POST /volumes/<uuid:volume_id>/resize": {"size_mb": "64"},
     "POST /api/v1/backup-targets": {"tenant": "{tenant}", "name": "walked"},
     "POST /api/v1/environments/<pk>/backups": {"target": "{target}"},
     "POST /api/v1/backups/<pk>/restore": {"as": "new", "name": "walked"},

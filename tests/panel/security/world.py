@@ -34,6 +34,7 @@ from panel.rights.actor import Actor
 from panel.storage.schedules import set_schedule
 from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
+from panel.volumes.models import Volume
 from tests.panel.support import factories
 
 #: One that anybody may add.
@@ -126,6 +127,7 @@ def _side(platform: Actor, word: str) -> Side:
         ),
         "schedule": str(set_schedule(owner, environment.pk, cron="0 3 * * *").pk),
         "target": str(target.pk),
+        "volume": str(_volume(owner, environment, word).pk),
         "backup": str(_backed_up(owner, environment, target).pk),
         "registry": str(add_registry(owner, tenant, host=f"{word}.example.com").pk),
         "address": str(address.pk),
@@ -175,6 +177,17 @@ def _backed_up(owner: Actor, environment: Environment, target: Target) -> Backup
         name=f"backup-of-{environment.name}",
         document=document_of(environment),
         snapshot="ab" * 32,
+        made_at=timezone.now(),
+        created_by=owner.user,
+    )
+
+
+def _volume(owner: Actor, environment: Environment, word: str) -> Volume:
+    return Volume.objects.create(
+        tenant=environment.tenant,
+        node=environment.node,
+        name=f"volume-{word}",
+        size_mb=32,
         made_at=timezone.now(),
         created_by=owner.user,
     )

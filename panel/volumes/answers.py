@@ -1,0 +1,34 @@
+"""What the API answers about volumes."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from panel.http.answers import As, Id, Moment
+from panel.operations.answers import Operation
+
+
+class Attached(TypedDict):
+    environment: Id
+    environment_name: str
+    path: str
+    read_only: bool
+    state: Annotated[str, As(Literal["attaching", "attached", "detaching"])]
+
+
+class Volume(TypedDict):
+    id: Id
+    tenant: Id
+    node: Id
+    name: str
+    size_mb: Annotated[int, Field(description="MiB; counts against the tenant's disk.")]
+    used_bytes: Annotated[int, Field(description="As its node last said.")]
+    is_shared: Annotated[bool, Field(description="Several may have it attached at once, writable.")]
+    state: Annotated[str, As(Literal["making", "ready", "resizing", "going"])]
+    attached: list[Attached]
+    created_at: Moment
+
+
+class ChangedVolume(Volume):
+    operation: Annotated[Operation | None, Field(description="Null: the node has nothing to do.")]

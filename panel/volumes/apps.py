@@ -1,0 +1,20 @@
+from django.apps import AppConfig
+
+
+class VolumesConfig(AppConfig):
+    name = "panel.volumes"
+    label = "volumes"
+
+    def ready(self) -> None:
+        from panel.environments.features import plugs_in  # noqa: PLC0415 (models are there only now)
+        from panel.jobs.services import done_by_job  # noqa: PLC0415
+        from panel.metering.intake import hears_usage  # noqa: PLC0415
+        from panel.operations.models import OperationKind, SubjectType  # noqa: PLC0415
+        from panel.volumes.feature import AttachedVolumes  # noqa: PLC0415
+        from panel.volumes.jobs import VolumeJobs  # noqa: PLC0415
+        from panel.volumes.usage import take_in  # noqa: PLC0415
+
+        plugs_in(AttachedVolumes())
+        hears_usage(take_in)
+        kinds = (OperationKind.MAKE_VOLUME, OperationKind.RESIZE_VOLUME, OperationKind.DELETE_VOLUME)
+        done_by_job(VolumeJobs(), SubjectType.VOLUME, *kinds)

@@ -1,0 +1,185 @@
+"""Pages of volumes: all that a reader sees, and those of one environment."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from panel.environments.models import Environment
+from panel.environments.views.one import context_of, get
+from panel.errors import NotFound, Refused
+from panel.nodes.models import Node
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.tenants.models import Tenant
+from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.volumes import attaching, services
+from panel.volumes.forms import AttachForm, SizeForm, VolumeForm
+from panel.volumes.models import Attachment, Volume
+
+#: In the field of a form, and on one page.
+_MOST_TENANTS, _MOST_SHOWN = 200, 500
+
+
+def _rows(actor: Actor, sized: UUID | None = None, form: SizeForm | None = None) -> list[dict[str, Any]]:
+    """`form`: a refused one, of the volume `sized`."""
+    known = Volume.objects.for_actor(actor).select_related("tenant", "node")
+    rows = known.prefetch_related("attachments__environment__tenant")[:_MOST_SHOWN]
+    return [
+        {
+            "row": row,
+            "attachments": list(row.attachments.all()),
+            "form": form if form is not None and row.pk == sized else _size_form(row),
+            "is_open": row.pk == sized,
+            "may": actor.can(Permission.VOLUME_MANAGE, row.tenant),
+        }
+        for row in rows
+    ]
+
+
+def _size_form(row: Volume, sent: QueryDict | None = None) -> SizeForm:
+    """Each row has one: their fields have ids of their own."""
+    return SizeForm(sent, initial={"size_mb": row.size_mb}, auto_id=f"id_{row.pk}_%s")
+
+
+def _all(
+    request: PageRequest,
+    *,
+    form: VolumeForm | None = None,
+    sized: UUID | None = None,
+    size: SizeForm | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    tenants = _tenants(request.actor)
+    context = {
+        "section": "volume",
+        "volumes": _rows(request.actor, sized, size),
+        "form": form or VolumeForm(tenants=tenants, nodes=_nodes()),
+        "may_add": bool(tenants),
+    }
+    return page(request, "volumes/list.html", context, status)
+
+
+def _tenants(actor: Actor) -> list[Tenant]:
+    return list(Tenant.objects.for_actor(actor, Permission.VOLUME_MANAGE)[:_MOST_TENANTS])
+
+
+def _nodes() -> list[Node]:
+    return list(Node.objects.order_by("name"))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def everywhere(request: PageRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _all(request)
+    tenants = _tenants(request.actor)
+    form = VolumeForm(request.POST, tenants=tenants, nodes=_nodes())
+    status = 422
+    if form.is_valid():
+        values = dict(form.cleaned_data)
+        chosen = values.pop("tenant")
+        tenant = next(one for one in tenants if str(one.pk) == chosen)
+        try:
+            row, _operation = services.create_volume(request.actor, tenant, **values)
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("%(name)s is being made") % {"name": row})
+            return redirect("volumes")
+    return _all(request, form=form, status=status)
+
+
+@require_POST
+@signed_in
+def resize(request: PageRequest, volume_id: UUID) -> HttpResponse:
+    row = _seen(request.actor, volume_id)
+    form, status = _size_form(row, request.POST), 422
+    if form.is_valid():
+        try:
+            _row, operation = services.change_volume(
+                request.actor, volume_id, size_mb=form.cleaned_data["size_mb"]
+            )
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("Being resized") if operation else _("It has that size"))
+            return redirect("volumes")
+    return _all(request, sized=volume_id, size=form, status=status)
+
+
+@require_POST
+@signed_in
+def delete(request: PageRequest, volume_id: UUID) -> HttpResponse:
+    services.delete_volume(request.actor, volume_id)
+    messages.success(request, _("The volume is being deleted"))
+    return redirect("volumes")
+
+
+def _tab(
+    request: PageRequest, row: Environment, *, form: AttachForm | None = None, status: int = 200
+) -> HttpResponse:
+    may_change = request.actor.can(Permission.ENVIRONMENT_CHANGE, row)
+    may = may_change and request.actor.can(Permission.VOLUME_MANAGE, row.tenant)
+    usable = list(_usable(request.actor, row)) if may else []
+    context = context_of(request, row, "volumes")
+    context |= {
+        "attachments": list(Attachment.objects.filter(environment=row).select_related("volume")),
+        "usable": usable,
+        "form": form or AttachForm(volumes=usable),
+        "may_attach": may,
+    }
+    return page(request, "volumes/tab.html", context, status)
+
+
+def _usable(actor: Actor, row: Environment) -> QuerySet[Volume]:
+    """Of its tenant and node, and not its own already."""
+    rows = Volume.objects.for_actor(actor).filter(tenant=row.tenant, node=row.node, is_going=False)
+    return rows.exclude(attachments__environment=row).exclude(made_at=None)[:_MOST_SHOWN]
+
+
+@require_safe
+@signed_in
+def of_environment(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    return _tab(request, get(request, environment_id))
+
+
+@require_POST
+@signed_in
+def attach(request: PageRequest, environment_id: UUID) -> HttpResponse:
+    row = get(request, environment_id)
+    request.actor.require(Permission.ENVIRONMENT_CHANGE, row)
+    form, status = AttachForm(request.POST, volumes=list(_usable(request.actor, row))), 422
+    if form.is_valid():
+        values = dict(form.cleaned_data)
+        try:
+            made, _changed = attaching.attach(request.actor, UUID(values.pop("volume")), row.pk, **values)
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("Being attached at %(path)s") % {"path": made.path})
+            return redirect("environment-volumes", row.pk)
+    return _tab(request, row, form=form, status=status)
+
+
+@require_POST
+@signed_in
+def detach(request: PageRequest, environment_id: UUID, volume_id: UUID) -> HttpResponse:
+    attaching.detach(request.actor, volume_id, environment_id)
+    messages.success(request, _("Being detached"))
+    return redirect("environment-volumes", environment_id)
+
+
+def _seen(actor: Actor, volume_id: UUID) -> Volume:
+    row = Volume.objects.for_actor(actor).filter(pk=volume_id).first()
+    if row is None:
+        raise NotFound(_("This volume"))
+    return row
