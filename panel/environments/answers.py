@@ -135,8 +135,17 @@ class Way(TypedDict):
     port: Annotated[int, Field(description="Inside.")]
 
 
+class HasVolume(TypedDict):
+    volume: Id
+    name: str
+    path: str
+    read_only: bool
+    state: Annotated[str, As(Literal["attaching", "attached", "detaching"])]
+
+
 class OfFeaturesAlone(TypedDict):
     traffic: Traffic
+    volumes: list[HasVolume]
     reach: Annotated[
         list[Way],
         Field(description="By its port forwards, SSH first; none while its node's address isn't known."),

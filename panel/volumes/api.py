@@ -34,7 +34,7 @@ class NewVolume(Input):
     is_shared: bool = False
 
 
-class ChangedVolume(Input):
+class VolumeChange(Input):
     name: str | None = None
     size_mb: int | None = Field(default=None, description="MiB; larger or smaller, live.")
     is_shared: bool | None = None
@@ -98,7 +98,7 @@ def get(request: HttpRequest, pk: str) -> answers.Volume:
 
 
 @router.patch("/{pk}", response={202: answers.ChangedVolume}, operation_id="volumes_update")
-def update(request: HttpRequest, pk: str, payload: ChangedVolume) -> Status[answers.ChangedVolume]:
+def update(request: HttpRequest, pk: str, payload: VolumeChange) -> Status[answers.ChangedVolume]:
     """What is given; the rest stays."""
     who = actor(request)
     row, operation = services.change_volume(who, uuid_of(pk, _THIS), **payload.model_dump())
