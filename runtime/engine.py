@@ -52,7 +52,7 @@ class Engine:
 
     With `hand_over` it never waits for an environment to shut down, nor for what can't be frozen or killed at
     once: it asks somebody patient to go on.
-    `tools`: other kinds, resources and sandbox than the node's own.
+    `tools`: other kinds, resources and sandboxes than the node's own.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class Engine:
         newer = spec.generation > state.applied
         self._get_ready(work)
         if newer:
-            for resource in self.tools.of(spec.kind):
+            for resource in self.tools.of(spec):
                 resource.check(spec)
             state.halted = state.rests = False
             state.crashes_in_a_row = 0
@@ -193,7 +193,7 @@ class Engine:
         state.applied = spec.generation
         state.no_longer(failed=True)
         self._commit(work, state)
-        for resource in self.tools.of(spec.kind):
+        for resource in self.tools.of(spec):
             resource.settle(spec)
 
     def _get_ready(self, work: Work) -> None:
@@ -219,7 +219,7 @@ class Engine:
     def _make_so(self, work: Work, state: State) -> None:
         """The spec's resources in order, stopped and started where that is wanted."""
         spec = work.spec
-        resources = self.tools.of(spec.kind)
+        resources = self.tools.of(spec)
         if self._hand_over is not None and not work.undoes and any(one.waits(spec) for one in resources):
             raise _MustWait
         is_half_made = self.sandbox.is_half_made(spec.id)
@@ -237,7 +237,7 @@ class Engine:
                     work.step(resource, "ensure")
             state.started_at = None
         else:
-            with nullcontext() if runs else self.sandbox.making():
+            with nullcontext() if runs else self.sandbox.making(spec):
                 self._bring_up(work, resources, is_fresh=not runs)
             self._pause(work)
             if not runs or state.started_at is None:
@@ -392,7 +392,7 @@ class Engine:
             else:
                 try:
                     self._make_so(undo, state)
-                    for resource in self.tools.of(before.kind):
+                    for resource in self.tools.of(before):
                         resource.settle(before)
                 except Exception as error:  # the edge: told below, and tried again by the reconciler
                     log.exception("not undone", environment=str(work.spec.id))

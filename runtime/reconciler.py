@@ -142,9 +142,9 @@ class Reconciler:
         if standing.desired is DesiredState.STOPPED or state.stays_off:
             if self._tools.sandbox.look(spec.id).is_there:
                 return drift.runs_though_stopped()
-            resources = [one for one in self._tools.of(standing.kind) if one.lifetime == "environment"]
+            resources = [one for one in self._tools.of(standing) if one.lifetime == "environment"]
         else:
-            resources = self._tools.of(standing.kind)
+            resources = self._tools.of(standing)
         return next((why for why in (one.drifted(standing, glance) for one in resources) if why), None)
 
     def left_of(self, spec: EnvironmentSpec) -> tuple[Said, ...]:

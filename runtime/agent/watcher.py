@@ -99,7 +99,8 @@ class Watcher:
         loop = self._loop = asyncio.get_running_loop()
         with ExitStack() as undo:
             undo.callback(self._inotify.close)
-            self._inotify.watch(self._sandbox.ends, IN_MOVED_TO | IN_CLOSE_WRITE)
+            for place in self._sandbox.ends:
+                self._inotify.watch(place, IN_MOVED_TO | IN_CLOSE_WRITE)
             self._pending_watch = self._inotify.watch(self._node.pending, IN_DELETE)
             self._read(undo, self._inotify.fd, self._noticed)
             links = undo.enter_context(LinkWatch())
@@ -178,8 +179,9 @@ class Watcher:
             self._loop.call_soon_threadsafe(lambda: self._start(later()))
 
     def _all(self) -> None:
-        for entry in os.scandir(self._sandbox.ends):
-            self._ended(entry.name)
+        for place in self._sandbox.ends:
+            for entry in os.scandir(place):
+                self._ended(entry.name)
 
     def _ended(self, name: str) -> None:
         """A file of that name lies among the exits."""

@@ -21,6 +21,8 @@ from uuid import UUID
 from runtime.contract import EnvironmentSpec, Usage
 from runtime.contract import Kernel as KernelName
 from runtime.contract.said import Said
+from runtime.contract.words import refusals
+from runtime.errors import HostLacks
 from runtime.host.cgroup.base import Counter
 from runtime.host.processes import Identity
 from runtime.node import Node
@@ -163,6 +165,12 @@ class Sandbox(ABC):
         self.node = node
         self.config = config
 
+    def of_kernel(self, kernel: KernelName) -> "Sandbox":
+        """The one for environments of this kernel. Raises `HostLacks` for one that this isn't."""
+        if kernel is not self.kernel:
+            raise HostLacks(refusals.kernel_not_offered(kernel), code="kernel_unavailable", retryable=False)
+        return self
+
     # the host ------------------------------------------------------------------------------------
 
     def unavailable(self) -> Said | None:
@@ -179,7 +187,7 @@ class Sandbox(ABC):
         arrival of work, and makes the steps to come quicker. Does nothing by default."""
         return lambda: None
 
-    def making(self) -> AbstractContextManager[object]:
+    def making(self, spec: EnvironmentSpec) -> AbstractContextManager[object]:
         """Entered around the steps of a start; what makes them quicker. Does nothing by default."""
         return nullcontext()
 
@@ -282,8 +290,8 @@ class Sandbox(ABC):
 
     @property
     @abstractmethod
-    def ends(self) -> Path:
-        """Directory in which a file appears when a first process ends by itself."""
+    def ends(self) -> tuple[Path, ...]:
+        """Directories in which a file appears when a first process ends by itself."""
 
     @abstractmethod
     def owner_of_end(self, name: str) -> UUID | None:

@@ -49,11 +49,7 @@ class Prepare(_Step):
 
     def check(self, spec: EnvironmentSpec) -> None:
         """Raises `HostLacks` for a kernel that this node can't offer."""
-        if spec.kernel is not self.sandbox.kernel:
-            raise HostLacks(
-                refusals.kernel_not_offered(spec.kernel), code="kernel_unavailable", retryable=False
-            )
-        reason = self.sandbox.unavailable()
+        reason = self.sandbox.of_kernel(spec.kernel).unavailable()
         if reason:
             why = refusals.kernel_unavailable(spec.kernel, reason)
             raise HostLacks(why, code="kernel_unavailable")

@@ -219,8 +219,8 @@ class PaperSandbox(Sandbox):
         raise RuntimeFault("paper has no namespaces", code="init_gone")
 
     @property
-    def ends(self) -> Path:
-        return self.node.exits
+    def ends(self) -> tuple[Path, ...]:
+        return (self.node.exits,)
 
     def owner_of_end(self, name: str) -> UUID | None:
         return None

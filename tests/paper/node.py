@@ -82,7 +82,7 @@ class PaperNode:
         self.host = Host()
         papers[node.home] = self.host
         self.inside = self.host.inside = PaperInside(node, self._ended)
-        tools = Toolbox(node, kinds={KindName.SYSTEM: DevKind()}, sandbox=DevSandbox(self.host, node))
+        tools = Toolbox(node, kinds={KindName.SYSTEM: DevKind()}, sandboxes=[DevSandbox(self.host, node)])
         self.engine = Engine(node, self.report, tools=tools)
         self.outbox = Outbox(app, node)
         self.images = node.store / "images"

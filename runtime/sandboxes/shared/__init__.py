@@ -64,7 +64,7 @@ class SharedSandbox(Sandbox):
     def keep_ready(self) -> Callable[[], None]:
         return warm.for_children()
 
-    def making(self) -> AbstractContextManager[object]:
+    def making(self, spec: EnvironmentSpec) -> AbstractContextManager[object]:
         return warm.quick_attach()
 
     # making --------------------------------------------------------------------------------------
@@ -167,8 +167,8 @@ class SharedSandbox(Sandbox):
     # how it ended --------------------------------------------------------------------------------
 
     @property
-    def ends(self) -> Path:
-        return self.node.exits
+    def ends(self) -> tuple[Path, ...]:
+        return (self.node.exits,)
 
     def owner_of_end(self, name: str) -> UUID | None:
         with suppress(ValueError):

@@ -138,7 +138,7 @@ def test_host_goes_on_when_everything_inside_is_killed(make: Make, node: Node) -
 def test_reconciling_brings_back_what_should_run(make: Make, node: Node, engine: Engine) -> None:
     """As after a reboot of the node: no process, no mount, no link is left; the files are."""
     spec = make()
-    for resource in reversed(engine.tools.of(spec.kind)):
+    for resource in reversed(engine.tools.of(spec)):
         if resource.lifetime == "boot":
             resource.remove(spec.id)
     mended = engine.reconcile()

@@ -61,3 +61,11 @@ def test_the_page_begins_with_them(client: Client, tenant: Tenant, kind: str) ->
         "memory_mb": wants.memory_mb,
         "disk_mb": wants.disk_mb,
     }
+
+
+@pytest.mark.parametrize("kernel", ["guarded", "own"])
+def test_a_kernel_that_no_node_has_is_refused_by_name(client: Client, tenant: Tenant, kernel: str) -> None:
+    answer = create(client, tenant, name="web", **ASKED["system"], kernel=kernel)
+    assert (answer.status_code, answer.json()["field"]) == (422, "kernel")
+    assert answer.json()["detail"].startswith(f"No node offers the kernel {kernel}.")
+    assert not Environment.objects.exists()

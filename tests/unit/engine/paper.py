@@ -149,5 +149,5 @@ def paper_node(home: Path) -> Iterator[tuple[Node, Paper]]:
 
 def engine(node: Node, paper: Paper, told: Callable[[Report], object]) -> Engine:
     """What a new process of the node begins with."""
-    tools = Toolbox(node, kinds={KindName.SYSTEM: PaperKind()}, sandbox=PaperSandbox(paper, node))
+    tools = Toolbox(node, kinds={KindName.SYSTEM: PaperKind()}, sandboxes=[PaperSandbox(paper, node)])
     return Engine(node, told, tools=tools)
