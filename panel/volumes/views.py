@@ -14,6 +14,7 @@ from panel.environments.models import Environment
 from panel.environments.views.one import context_of, get
 from panel.errors import NotFound, Refused
 from panel.nodes.models import Node
+from panel.operations.models import Operation, OperationKind, OperationState, SubjectType
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
@@ -61,8 +62,23 @@ def _all(
         "volumes": _rows(request.actor, sized, size),
         "form": form or VolumeForm(tenants=tenants, nodes=_nodes()),
         "may_add": bool(tenants),
+        "failed": _last_failed(request.actor),
     }
     return page(request, "volumes/list.html", context, status)
+
+
+def _last_failed(actor: Actor) -> Operation | None:
+    """The newest work on a volume, where it came to nothing: one that could not be made has no row."""
+    newest = Operation.objects.for_actor(actor).filter(subject_type=SubjectType.VOLUME).first()
+    return newest if newest is not None and newest.state == OperationState.FAILED else None
+
+
+def _last_refused(row: Environment) -> Operation | None:
+    newest = Operation.objects.filter(environment=row, kind=OperationKind.VOLUMES).exclude(
+        details__has_key="undoes"
+    )
+    found = newest.order_by("-created_at").first()
+    return found if found is not None and found.state == OperationState.FAILED else None
 
 
 def _tenants(actor: Actor) -> list[Tenant]:
@@ -135,6 +151,7 @@ def _tab(
         "usable": usable,
         "form": form or AttachForm(volumes=usable),
         "may_attach": may,
+        "failed": _last_refused(row),
     }
     return page(request, "volumes/tab.html", context, status)
 

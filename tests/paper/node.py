@@ -36,11 +36,13 @@ from runtime.contract import (
     PANEL_OBSERVE_USAGE,
     BuildImage,
     DeleteImage,
+    DropVolume,
     EnvironmentSpec,
     HoldTenants,
     JobOutcome,
     JobReport,
     JobSpec,
+    KeepVolume,
     NodeFacts,
     NodeReport,
     Report,
@@ -210,6 +212,8 @@ class PaperNode:
         elif isinstance(work, DeleteImage):
             if (self.images / work.image.name).exists():
                 (self.images / work.image.name).rmdir()
+            tell(JobOutcome.SUCCEEDED, StepState.DONE)
+        elif isinstance(work, KeepVolume | DropVolume):
             tell(JobOutcome.SUCCEEDED, StepState.DONE)
         elif isinstance(work, BuildImage):
             for part in range(1, 6):
