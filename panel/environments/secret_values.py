@@ -11,10 +11,14 @@ from django.utils.translation import gettext as _
 
 from panel.at_rest import encrypted, encrypted_anew, plain
 from panel.environments.models import Environment
-from panel.errors import Invalid
+from panel.errors import Conflict, Invalid
 from runtime.contract import secret
 
 FIELD = "app.secrets"
+#: Of a secret's values, besides the one that the node has, so many are kept; of all together these letters,
+#: encrypted: three times as much as an app may have.
+_LAST = 2
+_MOST_KEPT = 3 * (secret.MOST_BYTES_TOGETHER * 4 // 3 + 200 * secret.MOST)
 _NAME = re.compile(get_args(secret.SecretName)[1].pattern)
 
 
@@ -45,9 +49,26 @@ def take(row: Environment, options: Mapping[str, Any]) -> dict[str, Any]:
             kept = values.setdefault(name, {})
             known[name] = max([known.get(name, 0), *map(int, kept)]) + 1
             kept[str(known[name])] = encrypted(value)
-    row.secrets = values
+    row.secrets = _bounded(values, known)
     _check_together(row, known)
     return {**options, "app": {**app, "secrets": known}}
+
+
+def _bounded(values: dict[str, dict[str, str]], known: Mapping[str, int]) -> dict[str, dict[str, str]]:
+    """What may still be gone back to: of each the oldest, which the node has, and the last few. Raises
+    `Conflict` while as much waits as may be: the database keeps no pile for a node that never takes it."""
+    kept = {}
+    for name, counts in values.items():
+        order = sorted(counts, key=int)
+        wanted = {*order[:1], *order[-_LAST:], str(known.get(name, ""))}
+        kept[name] = {count: counts[count] for count in order if count in wanted}
+    if sum(len(text) for counts in kept.values() for text in counts.values()) > _MOST_KEPT:
+        raise Conflict(
+            _("Secrets were set again and again, and the node has not taken them yet."),
+            code="busy",
+            next_step=_("Wait until it has ended, or cancel it."),
+        )
+    return kept
 
 
 def _check(name: Any, value: Any) -> None:
