@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ class Service:
     check: str
     units: str = ""
     setup: str = ""
+    needs: str = ""
+    """Another of its group, that its own check talks to."""
     why: str = ""
     """Why the default class can't, where it can't."""
 
@@ -26,6 +28,12 @@ class Group:
     services: tuple[Service, ...]
     options: tuple[str, ...] = ()
     """That an administrator gives: devices, and switches of the confinement."""
+
+    def without(self, done: frozenset[str]) -> "Group":
+        """Only what isn't done, and what that needs."""
+        lacking = [one for one in self.services if one.name not in done]
+        needed = {one.needs for one in lacking} | {one.name for one in lacking}
+        return replace(self, services=tuple(one for one in self.services if one.name in needed))
 
 
 def groups(only: list[str] | None = None) -> list[Group]:

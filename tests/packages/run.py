@@ -40,11 +40,14 @@ def main(words: Sequence[str]) -> int:
 
         Trial(made, group, options.image, with_options, say, keep).run()
 
-    jobs = [(group, with_options) for with_options in (False, True) for group in chosen]
-    jobs = [(group, more) for group, more in jobs if group.options or not more]
-    jobs = [(group, more) for group, more in jobs if not notes.has(group, more)]
-    with ThreadPoolExecutor(options.at_once) as pool:
-        list(pool.map(one, jobs))
+    for with_options in (False, True):  # options are for what doesn't work without them
+        lacking = [
+            group.without(notes.done(with_options, again=options.again))
+            for group in chosen
+            if group.options or not with_options
+        ]
+        with ThreadPoolExecutor(options.at_once) as pool:
+            list(pool.map(one, [(group, with_options) for group in lacking if group.services]))
     text = page(groups(), options.image, notes.default, notes.options)
     options.out.write_text(text)
     print(f"{options.out}: {text.splitlines()[6]}")
@@ -63,9 +66,13 @@ class _Notes:
             self.default = {name: Result(**one) for name, one in kept["default"].items()}
             self.options = {name: Result(**one) for name, one in kept["options"].items()}
 
-    def has(self, group: Group, with_options: bool) -> bool:
+    def done(self, with_options: bool, *, again: bool) -> frozenset[str]:
+        """Names of services that need no further look. `again`: not those that didn't work."""
         known = self.options if with_options else self.default
-        return all(one.name in known and known[one.name].is_finished for one in group.services)
+        found = {name for name, one in known.items() if one.is_finished and (one.works or not again)}
+        if with_options:  # they are for what doesn't work by default
+            found |= {name for name, one in self.default.items() if one.works}
+        return frozenset(found)
 
     def add(self, result: Result, with_options: bool) -> None:
         known = self.options if with_options else self.default
@@ -86,4 +93,5 @@ def _options(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=PAGE)
     parser.add_argument("--notes", type=Path, default=Path("/tmp/wadah-packages.json"))
     parser.add_argument("--resume", action="store_true", help="leave out what the notes have")
+    parser.add_argument("--again", action="store_true", help="and try once more what didn't work")
     return parser.parse_args(words)
