@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from panel import codes
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_key_field import ssh_key_field
 from panel.environments.models import Environment
@@ -128,7 +129,7 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm):
         """What there is to choose from: nothing is asked where that is one."""
         is_one = len(words) == 1
         self.fields[name].widget = (
-            forms.HiddenInput() if is_one else forms.Select(choices=[(w, w) for w in words])
+            forms.HiddenInput() if is_one else forms.Select(choices=[(w, codes.value(w)) for w in words])
         )
 
     def grouped(self, *, is_folded: bool) -> list[tuple[Group, list[forms.BoundField]]]:

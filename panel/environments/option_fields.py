@@ -13,6 +13,7 @@ from django import forms
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from panel.rights.permissions import Permission
 from panel.text import lines_of, words_of
 from panel.ui.number_field import NumberField
 from runtime.contract import Kind
@@ -29,10 +30,19 @@ class Group:
     note: Promise | str = ""
     is_folded: bool = True
     """On the create page, below *Advanced*."""
+    needs: Permission | None = None
+    """Beside that of the options: who hasn't got it isn't asked."""
 
 
 RUN = Group("run", _("How it runs"), "", _("What is left empty, the image says."), is_folded=False)
 RESTART = Group("restart", _("Restart policy"), _("Restart policy saved"))
+CONFINEMENT = Group(
+    "confinement",
+    _("Confinement"),
+    _("Confinement saved"),
+    _("At its next start. What each opens is the provider's decision."),
+    needs=Permission.SECURITY_MANAGE,
+)
 OPTIONS = Group("options", _("Options"), _("Options saved"))
 
 
@@ -148,6 +158,33 @@ APP: Fields = {
     "app.env": _of_app(lambda: PairsField(label=_("Variables"), help_text=_("One per line: NAME=value."))),
     "app.read_only": _of_app(_flag(_("Its root can't be written to"))),
     "app.init": _of_app(_flag(_("A small init before it"))),
+}
+SECURITY: Fields = {
+    f"security.{name}": Asked(_flag(label, means), CONFINEMENT, when=When.LATER)
+    for name, label, means in (
+        (
+            "nesting",
+            _("Containers inside"),
+            _(
+                "Docker, Podman, LXC and whatever else makes user namespaces. Not even so: Docker's driver for"
+                " btrfs (overlay2 is taken), and limits of single containers on a node with cgroup v1. The"
+                " kernel's bare /proc and /sys are seen inside."
+            ),
+        ),
+        (
+            "firewall",
+            _("Its own firewall"),
+            _(
+                "iptables, nft, ufw, fail2ban's bans, tcpdump, and the networks of Docker and LXC. The part of"
+                " the kernel that has been broken most; its rules bind nobody but the environment itself."
+            ),
+        ),
+        (
+            "compat32",
+            _("32-bit programs"),
+            _("A second way into the kernel; without it they end with “Bad system call”."),
+        ),
+    )
 }
 BOOT: Fields = {
     "boot.order": Asked(

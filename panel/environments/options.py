@@ -130,7 +130,7 @@ _CHANGE = Permission.ENVIRONMENT_CHANGE
 OPTIONS: dict[str, Option] = {
     "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
     "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, _lay_network),
-    "security": Option(_CHANGE, Acts.AT_START, _lay_security),
+    "security": Option(_CHANGE, Acts.AT_START, _lay_security, asked.SECURITY),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP),
     "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, _lay_rescue),

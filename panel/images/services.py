@@ -31,7 +31,7 @@ BUILD_WITHIN_S = 2 * 3600.0
 
 #: What a fresh installation offers: name, title, description.
 CATALOGUE = (
-    ("busybox", "BusyBox", "A very small system for tests and tools. Starts in milliseconds."),
+    ("busybox", "BusyBox", gettext_noop("A very small system for tests and tools. Starts in milliseconds.")),
     ("debian-12", "Debian 12", gettext_noop("Bookworm with systemd, sshd and the usual tools.")),
     ("debian-13", "Debian 13", gettext_noop("Trixie with systemd, sshd and the usual tools.")),
 )

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from panel import codes
 from panel.images.models import Image
 from panel.images.selectors import ready_names
 from panel.nodes.selectors import abilities
@@ -111,7 +112,7 @@ class PlanForm(forms.Form):
             field = self.fields[name]
             assert isinstance(field, forms.MultipleChoiceField)
             kept = [one for one in self.initial.get(name) or () if one not in values]
-            field.choices = [(one, titles.get(one, one)) for one in (*values, *kept)]
+            field.choices = [(one, titles.get(one) or codes.value(one)) for one in (*values, *kept)]
 
     def terms(self) -> dict[str, dict[str, Any]]:
         """As `plans.services` takes them; an empty field is no limit, or the contract's own value."""

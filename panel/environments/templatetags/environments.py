@@ -1,7 +1,5 @@
 """For the list of environments: what they use, and what one may ask of them."""
 
-from typing import Any
-
 from django import template
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -65,11 +63,3 @@ def power_buttons(state: State, name: str, url: str) -> SafeString:
             for action, symbol, title in _POWER.get(state, ())
         ),
     )
-
-
-@register.filter
-def in_words(value: Any) -> str:
-    """A value of an option, of a part its fields: `confinement default, nesting false`."""
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {in_words(one)}" for name, one in value.items())
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,6 +7,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from panel import codes
 from panel.environments.models import Environment
 from panel.environments.services import Preview, preview_change
 from panel.plans.selectors import offered_to
@@ -18,6 +19,10 @@ from panel.ui.web import PageRequest
 
 def _words(value: Any) -> str:
     return ", ".join(str(one) for one in value) or _("none")
+
+
+def _in_words(value: Any) -> str:
+    return ", ".join(codes.value(one) for one in value)
 
 
 def _per_second(value: Any) -> str:
@@ -52,8 +57,8 @@ _SHOWN: dict[str, tuple[Promise | str, Callable[[Any], str]]] = {
     "allowances.snapshots": (gettext_lazy("Snapshots"), number),
     "allowances.backups": (gettext_lazy("Backups"), number),
     "choices.images": (gettext_lazy("Images"), _words),
-    "choices.kernels": (gettext_lazy("Kernels"), _words),
-    "choices.kinds": (gettext_lazy("Kinds"), _words),
+    "choices.kernels": (gettext_lazy("Kernels"), _in_words),
+    "choices.kinds": (gettext_lazy("Kinds"), _in_words),
     "choices.devices": (gettext_lazy("Devices"), _words),
 }
 #: Of these the plan says which; null says that all are meant.

@@ -58,7 +58,7 @@ def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], st
     context["forms"] = {**_forms(row), **bound}
     if "keys" not in bound:
         context["forms"]["keys"] = _keys_form(request, row)
-    context["options"] = [(one, context["forms"][one.name]) for one in groups_of(Kind(row.kind))]
+    context["options"] = [(one, context["forms"][one.name]) for one in _groups(request, row)]
     context["ssh_keys"] = _offered_keys(request, row)
     context["devices"] = _offered_devices(request, row)
     context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
@@ -90,6 +90,14 @@ def _plan(request: PageRequest, row: Environment, form: forms.PlanForm) -> Chang
 def _general(request: PageRequest, row: Environment, form: forms.GeneralForm) -> Changed | None:
     changes = form.changes(row)
     return services.update_environment(request.actor, row.pk, changes) if changes else None
+
+
+def _groups(request: PageRequest, row: Environment) -> list[Group]:
+    """Of its options. Whoever may change nothing reads them all."""
+    actor = request.actor
+    reads = not actor.can(Permission.ENVIRONMENT_CHANGE, row)
+    groups = groups_of(Kind(row.kind))
+    return [one for one in groups if one.needs is None or reads or actor.can(one.needs, row.tenant)]
 
 
 def _options_form(row: Environment, group: Group, data: Any = None) -> forms.OptionsForm:

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from panel import codes
 from panel.states import Shown
 
 register = template.Library()
@@ -300,6 +301,18 @@ def get(mapping: Mapping[str, Any], key: str) -> Any:
 @register.filter
 def words(value: str) -> str:
     return str(value).replace("_", " ").replace("-", " ")
+
+
+@register.filter
+def field_word(code: str) -> str:
+    """What a field of records, plans and settings is called."""
+    return codes.field(code)
+
+
+@register.filter
+def value_word(value: Any) -> str:
+    """A value of such a field, of a part its fields: `confinement default, containers inside no`."""
+    return codes.value(value)
 
 
 @register.simple_tag

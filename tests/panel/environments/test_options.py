@@ -120,6 +120,32 @@ def test_an_option_that_waits_for_a_start_says_what_holds(row: Environment, tena
     assert client.get(path).json()["pending_restart"] == {}
 
 
+def test_who_lifts_the_confinement_is_asked_and_told_what_it_means(row: Environment, tenant: Tenant) -> None:
+    def browser(of: Actor) -> Client:
+        client = Client()
+        client.force_login(of.user, "allauth.account.auth_backends.AuthenticationBackend")
+        return client
+
+    page, change = f"/environments/{row.pk}/settings", f"/environments/{row.pk}/settings/confinement"
+    asked = {"security.nesting": "on", "security.firewall": "on"}
+    root, owner = browser(factories.administrator()), browser(factories.member(tenant))
+    seen = root.get(page).content.decode()
+    assert 'name="security.nesting"' in seen
+    assert "limits of single containers on a node with cgroup v1" in seen
+    assert 'name="security' not in owner.get(page).content.decode(), "he is not asked"
+    assert owner.post(change, asked).status_code == 403
+    row.refresh_from_db()
+    assert not row.wanted.security.nesting
+    root.post(change, asked)
+    row.refresh_from_db()
+    assert (row.wanted.security.nesting, row.wanted.security.firewall) == (True, True)
+    owner.post(f"/environments/{row.pk}/settings/options", {"boot.order": "8"})
+    row.refresh_from_db()
+    assert (row.wanted.security.nesting, row.wanted.boot.order) == (True, 8), "nobody takes it by the way"
+    viewer = browser(factories.member(tenant, "viewer")).get(page).content.decode()
+    assert "<dt>Containers inside</dt>" in viewer, "whoever may change nothing reads it"
+
+
 def test_a_start_by_an_older_intent_holds_the_older_value(row: Environment, root: Actor) -> None:
     services.update_environment(root, row.pk, {"security": {"confinement": "strict"}})
     row.refresh_from_db()
