@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.environments.features import Feature
 from panel.environments.models import Environment
-from panel.metering.history import history
+from panel.metering.history import history, in_lines
 from panel.metering.selectors import traffic_of
 from panel.metering.services import wanted_state
 
@@ -25,4 +25,5 @@ class Metering(Feature):
     def overview(self, environment: Environment, query: Mapping[str, str]) -> Mapping[str, Any]:
         hours = query.get("hours", "1")
         hours = hours if hours in _SPANS else "1"
-        return {"hours": hours, "spans": _SPANS, "history": history(environment, int(hours))}
+        points = history(environment, int(hours))
+        return {"hours": hours, "spans": _SPANS, "history": points, "history_lines": in_lines(points)}

@@ -1,8 +1,9 @@
 """What an environment used by the minute, for the graphs: counters are kept, rates are their differences."""
 
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from statistics import fmean
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +48,20 @@ def history(environment: Environment, hours: float) -> list[dict[str, Any]]:
     step = -(-len(rows) // _MOST_POINTS) or 1
     rows = rows[::step]
     return [_between(before, row) for before, row in pairwise(rows)]
+
+
+def in_lines(points: Sequence[Mapping[str, Any]], most: int = 12) -> list[dict[str, Any]]:
+    """A history in so many lines: rates on an average, sizes as they were at the end of each."""
+    each = -(-len(points) // most) or 1
+    parts = [points[first : first + each] for first in range(0, len(points), each)]
+    return [
+        {
+            "at": datetime.fromtimestamp(part[-1]["at"], UTC),
+            **{name: part[-1][name] for name in ("memory", "disk")},
+            **{name: fmean(one[name] for one in part) for name in ("cpu", "in", "out")},
+        }
+        for part in parts
+    ]
 
 
 def sparks(ids: Iterable[UUID], minutes: int = 30) -> dict[str, list[float]]:

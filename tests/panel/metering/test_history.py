@@ -4,10 +4,11 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from panel.environments.models import Environment, EnvironmentUsage
-from panel.metering.history import forget_past, history, keep_points
+from panel.metering.history import forget_past, history, in_lines, keep_points
 from panel.metering.models import UsagePoint
 from tests.panel.support import factories
 
@@ -63,3 +64,26 @@ def test_a_long_span_is_thinned_out() -> None:
         for minute in range(1, 1400)
     )  # fmt: skip
     assert 300 <= len(history(environment, 24)) <= 360
+
+
+def test_without_a_script_the_graphs_are_a_table(client: Client) -> None:
+    environment = _environment()
+    of = factories.administrator().user
+    client.force_login(of, "allauth.account.auth_backends.AuthenticationBackend")
+    page = client.get(f"/environments/{environment.pk}/").content.decode()
+    assert "Nothing was measured in this time." in page.partition("<noscript>")[2].partition("</noscript>")[0]
+    _keep(*(_usage(environment, 41 - n, cpu_ns=n * 30 * 10**9, memory_bytes=n * 2**20) for n in range(40)))
+    page = client.get(f"/environments/{environment.pk}/").content.decode()
+    table = page.partition('aria-label="Time shown"')[2].partition("<noscript>")[2].partition("</noscript>")[0]
+    assert table.count("<tr>") == 11, "its head, and four minutes a line"
+    assert "<td>0.5</td>" in table
+    assert "<td>39 MiB</td>" in table
+
+
+def test_lines_are_averages_of_all_points() -> None:
+    points = [{"at": n, "cpu": n, "memory": n, "disk": n, "in": 2 * n, "out": 0} for n in range(30)]
+    lines = in_lines(points)
+    assert len(lines) <= 12
+    assert (lines[0]["cpu"], lines[0]["in"], lines[0]["memory"]) == (1, 2, 2)
+    assert lines[-1]["memory"] == 29, "up to the last"
+    assert in_lines([]) == []
