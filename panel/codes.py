@@ -99,6 +99,7 @@ FIELDS = {
     "processes": _("processes"),
     "protected": _("delete protection"),
     "protocol": _("protocol"),
+    "proves": _("proves"),
     "public_address": _("public address"),
     "quota": _("quota"),
     "read_only": _("read-only"),
