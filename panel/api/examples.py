@@ -38,6 +38,7 @@ EXAMPLES: dict[str, Any] = {
     "backup_targets_add": {"tenant": "acme", "name": "nightly"},
     "environment_backups_create": {"target": "nightly", "name": "before the upgrade"},
     "environment_backups_restore": {"as": "new", "name": "web-1-again"},
+    "backups_put_back": {"path": "/etc/fstab"},
     "backups_prove": {"probe": ["systemctl", "is-active", "--quiet", "nginx"]},
     "environment_backups_prove": {},
     "backups_restore": {"as": "in_place"},

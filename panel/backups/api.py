@@ -3,12 +3,12 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from panel.backups import answers, proving, services, targets
+from panel.backups import answers, files, proving, services, targets
 from panel.backups import restore as restoring
 from panel.backups.models import Backup, Target
 from panel.environments.accepted import WHAT, accepted
@@ -17,12 +17,15 @@ from panel.environments.models import Environment
 from panel.errors import Invalid, NotFound
 from panel.http.answers import Json, ListOf
 from panel.http.inputs import CheckedAs, Input, Naming
+from panel.http.inputs import Query as Parameters
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.operations.selectors import show as show_operation
 from panel.rights.actor import Actor
 from panel.rights.asking import actor
 from panel.said import read, shown
+from panel.serving.promised import document, promised
+from panel.storage.answers import FilePage
 from panel.tenants.selectors import tenant_of
 from runtime.contract import Limits
 
@@ -141,6 +144,56 @@ def get(request: HttpRequest, pk: str) -> answers.Backup:
 @router.delete("/{pk}", response={202: answers.ChangedBackup}, operation_id="backups_delete")
 def delete(request: HttpRequest, pk: str) -> Status[answers.ChangedBackup]:
     operation = services.delete_backup(actor(request), uuid_of(pk, _THIS))
+    return Status(202, {**show(_found(actor(request), pk)), "operation": show_operation(operation)})
+
+
+class FilesOf(Parameters):
+    path: str = Field(default="", description="As inside; empty: the top.")
+    path64: str = Field(default="", description="In place of `path`: base64 of its bytes.")
+
+
+class FilesPage(FilesOf):
+    after: str = Field(default="", description="The `next` of the page before.")
+    limit: int = Field(default=200, ge=1, le=1000)
+
+
+class PathToPutBack(Input):
+    path: str = ""
+    path64: str = ""
+
+
+@router.get("/{pk}/files", response=FilePage, operation_id="backups_files")
+def list_files(request: HttpRequest, pk: str, page: Query[FilesPage]) -> HttpResponse:
+    """A directory of it, by name."""
+    asked = files.list_files(
+        actor(request), uuid_of(pk, _THIS), page.path, page.path64, after=page.after, most=page.limit
+    )
+
+    async def answer() -> HttpResponse:
+        return document(await asked.result())
+
+    return promised(request, answer, asked.place)
+
+
+@router.get("/{pk}/files/content", response={200: None}, operation_id="backups_file_content")
+def file_content(request: HttpRequest, pk: str, file: Query[FilesOf]) -> HttpResponse:
+    """One file, byte for byte, as an attachment."""
+    found = files.download(actor(request), uuid_of(pk, _THIS), file.path, file.path64, is_archive=False)
+    return promised(request, found.answer, found.place)
+
+
+@router.get("/{pk}/files/archive", response={200: None}, operation_id="backups_file_archive")
+def file_archive(request: HttpRequest, pk: str, file: Query[FilesOf]) -> HttpResponse:
+    """A directory with all that is in it, as a tar archive."""
+    found = files.download(actor(request), uuid_of(pk, _THIS), file.path, file.path64, is_archive=True)
+    return promised(request, found.answer, found.place)
+
+
+@router.post("/{pk}/put-back", response={202: answers.ChangedBackup}, operation_id="backups_put_back")
+def put_back(request: HttpRequest, pk: str, payload: PathToPutBack) -> Status[answers.ChangedBackup]:
+    """A file or directory of it, into its environment as it is now, running or not. What was added to a
+    directory since stays in it."""
+    operation = files.put_back(actor(request), uuid_of(pk, _THIS), payload.path, payload.path64)
     return Status(202, {**show(_found(actor(request), pk)), "operation": show_operation(operation)})
 
 

@@ -20,5 +20,10 @@ class BackupsConfig(AppConfig):
         plugs_in(Backups())
         SORTS[Takes.BACKUPS] = BackupsByTime()
         comes_from(source_of)
-        kinds = (OperationKind.BACKUP, OperationKind.DELETE_BACKUP, OperationKind.PROVE_BACKUP)
+        kinds = (
+            OperationKind.BACKUP,
+            OperationKind.DELETE_BACKUP,
+            OperationKind.PROVE_BACKUP,
+            OperationKind.PUT_BACK,
+        )
         done_by_job(BackupJobs(), SubjectType.ENVIRONMENT, *kinds)

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from panel import events
-from panel.backups import proving, scheduled, services
+from panel.backups import files, proving, scheduled, services
 from panel.backups.models import Backup, BackupState, Reason, Target
 from panel.jobs.models import Job
 from panel.operations.models import Operation, OperationKind
@@ -26,9 +26,12 @@ class BackupJobs:
                 return None
             target, name = UUID(details["target"]), details["name"]
             return services.back_up(actor, operation.environment_id, target, name=name, retry_of=operation)[1]
+        if operation.kind in (OperationKind.PROVE_BACKUP, OperationKind.PUT_BACK) and not self._rows(operation):
+            return None
+        if operation.kind == OperationKind.PUT_BACK:
+            pk, path = UUID(details["put_back"]), details["path"]
+            return files.put_back(actor, pk, path, retry_of=operation)
         if operation.kind == OperationKind.PROVE_BACKUP:
-            if not self._rows(operation):
-                return None
             pk, probe = UUID(details["prove_backup"]), details["probe"]
             return proving.prove(actor, pk, probe=probe, retry_of=operation)
         rows = [one for one in self._rows(operation) if one.state == BackupState.READY]
@@ -40,7 +43,7 @@ class BackupJobs:
     def reported(self, job: Job, report: JobReport) -> None:
         """A no-op for a backup that is gone."""
         rows = self._rows(job.operation)
-        if not rows or report.outcome is None:
+        if not rows or report.outcome is None or job.operation.kind == OperationKind.PUT_BACK:
             return
         for row in rows:
             if job.operation.kind == OperationKind.BACKUP:

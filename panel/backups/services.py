@@ -29,7 +29,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
 from panel.text import line
-from runtime.contract import BackUp, DesiredState, ForgetBackup, ProveBackup
+from runtime.contract import BackUp, DesiredState, ForgetBackup, ProveBackup, PutBackFiles
 from runtime.contract import Subject as About
 from runtime.contract import SubjectType as AboutType
 
@@ -38,6 +38,7 @@ _KINDS = {
     "back_up": (OperationKind.BACKUP, 12 * 3600.0),
     "forget_backup": (OperationKind.DELETE_BACKUP, 6 * 3600.0),
     "prove_backup": (OperationKind.PROVE_BACKUP, 6 * 3600.0),
+    "put_back_files": (OperationKind.PUT_BACK, 3600.0),
 }
 
 
@@ -149,7 +150,7 @@ def forget(actor: Actor | None, rows: Sequence[Backup], *, retry_of: Operation |
 def ask(
     actor: Actor | None,
     row: Backup,
-    work: BackUp | ForgetBackup | ProveBackup,
+    work: BackUp | ForgetBackup | ProveBackup | PutBackFiles,
     details: dict[str, Any],
     retry_of: Operation | None,
 ) -> Operation:

@@ -11,6 +11,7 @@ urlpatterns = [
     path(f"{_ONE}/schedule/delete", views.delete_schedule, name="backup-schedule-delete"),
     path("backups/", views.everywhere, name="backups"),
     path("backups/<uuid:backup_id>/restore", views.restore_in_place, name="backup-restore"),
+    path("backups/<uuid:backup_id>/files", views.look, name="backup-files"),
     path("backups/<uuid:backup_id>/prove", views.prove, name="backup-prove"),
     path("backups/<uuid:backup_id>/new", views.restore_as_new, name="backup-new"),
     path("backups/<uuid:backup_id>/delete", views.delete, name="backup-delete"),

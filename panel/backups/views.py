@@ -51,6 +51,7 @@ def _rows(
                 "form": form if form is not None and row.pk == of else _new_form(row.pk),
                 "is_open": row.pk == of,
                 "may_delete": may,
+                "may_look": row.environment is not None and actor.can(Permission.ENVIRONMENT_EXEC, place),
                 "may_prove": may_new and row.document["kind"] == Kind.SYSTEM,
                 "may_new": may_new and actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
                 "may_restore": may
@@ -180,6 +181,21 @@ def restore_as_new(request: PageRequest, backup_id: UUID) -> HttpResponse:
     if _lives(row):
         return _tab(request, get(request, row.of), of=backup_id, new=form, status=status)
     return _all(request, of=backup_id, new=form, status=status)
+
+
+@require_safe
+@signed_in
+def look(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    """What is in a backup of an environment that lives; the page's script asks for it."""
+    row = restore.ready(request.actor, backup_id)
+    if not _lives(row):
+        raise NotFound(_("This backup"))
+    environment = get(request, row.of)
+    request.actor.require(Permission.ENVIRONMENT_EXEC, environment)
+    context = {**context_of(request, environment, "backups"), "snapshot": None, "backup": row}
+    at = f"/api/v1/backups/{row.pk}"
+    context |= {"api": f"{at}/files", "put_back": f"{at}/put-back"}
+    return page(request, "storage/files.html", context)
 
 
 @require_POST

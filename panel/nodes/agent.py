@@ -147,13 +147,15 @@ class Agent:
         query = urlencode({"format": "lines", **some})
         return await self.stream(f"/v1/environments/{environment_id}/console/log?{query}", ticket)
 
-    async def stream(self, path: str, ticket: str, *, timeout_s: float = _ANSWER_S) -> AsyncIterator[bytes]:
+    async def stream(
+        self, path: str, ticket: str, *, method: str = "GET", data: bytes = b"", timeout_s: float = _ANSWER_S
+    ) -> AsyncIterator[bytes]:
         """What the agent answers, in pieces. Raises what it refused, and `NodeAway`, at once."""
         async with AsyncExitStack() as stack:
             with self._or_away():
                 async with asyncio.timeout(timeout_s):
                     exchange = await stack.enter_async_context(self._exchange())
-                    status = await exchange.ask("GET", path, ticket)
+                    status = await exchange.ask(method, path, ticket, data)
                     text = b"" if status == 200 else b"".join([piece async for piece in exchange.pieces()])
                 document = json.loads(text or b"{}")
             if status != 200:

@@ -70,6 +70,7 @@ class OperationKind(models.TextChoices):
     BACKUP = "backup", _("back up")
     DELETE_BACKUP = "delete_backup", _("delete a backup")
     PROVE_BACKUP = "prove_backup", _("prove a backup")
+    PUT_BACK = "put_back", _("put back a file")
     VOLUMES = "volumes", _("change volumes")
     MAKE_VOLUME = "make_volume", _("make a volume")
     RESIZE_VOLUME = "resize_volume", _("resize a volume")
@@ -97,6 +98,7 @@ CANCELLABLE = frozenset(
         OperationKind.BUILD,
         OperationKind.BACKUP,
         OperationKind.PROVE_BACKUP,
+        OperationKind.PUT_BACK,
     }
 )
 

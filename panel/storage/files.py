@@ -86,7 +86,7 @@ def list_files(
     async def result() -> answers.FilePage:
         found = await of.listed(raw, after=begin, most=most)
         return {
-            "items": [_shown(one) for one in found["entries"]],
+            "items": [shown(one) for one in found["entries"]],
             "total": found["total"],
             "next": found["next"] or None,
         }
@@ -94,7 +94,7 @@ def list_files(
     return Asked(result, _place(actor, of.environment, LOOKS))
 
 
-def _shown(entry: dict[str, Any]) -> answers.FileEntry:
+def shown(entry: dict[str, Any]) -> answers.FileEntry:
     return {
         "name": entry["name"],
         "name64": entry["raw"],
@@ -118,7 +118,7 @@ def download_file(
     """One file as an attachment, whatever is in it: a browser shows none of it. Audited."""
     of, raw = _seen(actor, environment_id, snapshot_id), raw_path(path, path64)
     place = _noted(actor, of, "file_read", raw, DOWNLOADS)
-    return Download(lambda: _attachment(of.content(raw), raw, "", "application/octet-stream"), place)
+    return Download(lambda: attachment(of.content(raw), raw, "", "application/octet-stream"), place)
 
 
 def download_archive(
@@ -127,10 +127,10 @@ def download_archive(
     """A directory with all that is in it, as a tar archive. Audited."""
     of, raw = _seen(actor, environment_id, snapshot_id), raw_path(path, path64)
     place = _noted(actor, of, "file_read", raw, DOWNLOADS)
-    return Download(lambda: _attachment(of.archive(raw), raw, ".tar", "application/x-tar"), place)
+    return Download(lambda: attachment(of.archive(raw), raw, ".tar", "application/x-tar"), place)
 
 
-async def _attachment(
+async def attachment(
     coming: Awaitable[AsyncIterator[bytes]], path: bytes, ending: str, kind: str
 ) -> HttpResponseBase:
     made = StreamingHttpResponse(await coming, content_type=kind)

@@ -83,15 +83,15 @@ class NodeFiles:
         try:
             return await agent.ask(method, at, self._ticket(writes=writes), data, timeout_s=_LONG_S)
         except Refused as refusal:
-            raise _missing(refusal, what) from refusal
+            raise missing(refusal, what) from refusal
 
     async def _stream(self, verb: str, path: bytes, what: str) -> AsyncIterator[bytes]:
         agent, at = Agent(self.environment.node), self._address(verb, {"path": b64encode(path)})
         try:
             return await agent.stream(at, self._ticket(writes=False), timeout_s=_LONG_S)
         except Refused as refusal:
-            raise _missing(refusal, what) from refusal
+            raise missing(refusal, what) from refusal
 
 
-def _missing(refusal: Refused, what: str) -> Refused:
+def missing(refusal: Refused, what: str) -> Refused:
     return NotFound(what) if refusal.code == "not_found" else refusal

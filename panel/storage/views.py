@@ -93,7 +93,9 @@ def files(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> Http
     row = get(request, environment_id)
     request.actor.require(Permission.ENVIRONMENT_EXEC, row)
     snapshot = services.ready_snapshot(row, snapshot_id)
-    return page(request, "storage/files.html", {**context_of(request, row, "snapshots"), "snapshot": snapshot})
+    at = f"/api/v1/environments/{row.pk}"
+    context = {"api": f"{at}/files", "put_back": f"{at}/snapshots/{snapshot.pk}/put-back", "snapshot": snapshot}
+    return page(request, "storage/files.html", {**context_of(request, row, "snapshots"), **context})
 
 
 @require_safe
@@ -104,6 +106,7 @@ def files_now(request: PageRequest, environment_id: UUID) -> HttpResponse:
     request.actor.require(Permission.ENVIRONMENT_EXEC, row)
     may_write = row.trashed_at is None and row.desired_state != DesiredState.DELETED
     context = {**context_of(request, row, "files"), "snapshot": None, "may_write": may_write}
+    context["api"] = f"/api/v1/environments/{row.pk}/files"
     return page(request, "storage/files.html", context)
 
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from runtime.agent.backups import OF_TARGETS, BackupRoutes
 from runtime.agent.bodies import body_of, hung_up
 from runtime.agent.files import FileRoutes
 from runtime.agent.locks import Locks
@@ -60,6 +61,7 @@ _STATUS = {
     **dict.fromkeys(
         ("no_space", "not_empty", "in_the_way", "not_allowed", "too_long", "too_many_entries"), 422
     ),
+    **dict.fromkeys(OF_TARGETS, 422),
 }
 
 
@@ -108,7 +110,7 @@ class Agent:
         self._listing, self._listing_of_tenant = asyncio.Semaphore(LISTINGS), Locks(1)
 
     def application(self) -> Starlette:
-        at = "/v1/environments/{id:uuid}"
+        at, files = "/v1/environments/{id:uuid}", FileRoutes(self)
         return Starlette(
             routes=[
                 Route("/healthz", self.healthz),
@@ -116,7 +118,8 @@ class Agent:
                 Route(f"{at}/terminals", self.terminals),
                 Route(f"{at}/terminals/{{name}}", self.close_terminal, methods=["DELETE"]),
                 Route(f"{at}/console/log", self.console_log),
-                *FileRoutes(self).routes(at),
+                *files.routes(at),
+                *BackupRoutes(self, files).routes(at),
                 Route(f"{at}/kernel", self.kernel),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),

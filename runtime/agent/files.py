@@ -6,9 +6,9 @@ Paths are base64 of their bytes. Without a snapshot the environment's own disk i
 import asyncio
 import os
 from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
 from dataclasses import asdict
 from io import FileIO
 from typing import TYPE_CHECKING, Any, cast
@@ -45,7 +45,7 @@ class FileRoutes:
         self.kept, self.trees = Files(agent.node), Trees(agent.node)
         self._packing, self._packing_of_tenant = asyncio.Semaphore(PACKS), Locks(PACKS_PER_TENANT)
         self._working, self._working_of_tenant = asyncio.Semaphore(WORKS), Locks(1)
-        self._threads = ThreadPoolExecutor(WORKS + PACKS, thread_name_prefix="trees")
+        self.threads = ThreadPoolExecutor(WORKS + PACKS, thread_name_prefix="trees")
 
     def routes(self, at: str) -> list[Route]:
         of = f"{at}/snapshots/{{snapshot:uuid}}"
@@ -92,13 +92,13 @@ class FileRoutes:
         ticket, environment_id, snapshot = self._asked(request)
         path, container = _bytes_of(request, "path"), ExitStack()
         async with AsyncExitStack() as undo:
-            await entered(request, undo, self._packing_of_tenant.of(ticket.payer), self._packing)
+            await entered(request, undo, *self.packing(ticket.payer))
             undo.push_async_callback(asyncio.to_thread, container.close)
             pieces = await asyncio.get_running_loop().run_in_executor(
-                self._threads,
+                self.threads,
                 lambda: container.enter_context(self.trees.packed(environment_id, snapshot, path)),
             )
-            return _Streamed(self.agent.in_turns(ticket.payer, pieces), undo.pop_all().aclose)
+            return Streamed(self.agent.in_turns(ticket.payer, pieces), undo.pop_all().aclose)
         raise AssertionError  # for types: the stack swallows nothing
 
     async def changes(self, request: Request) -> Response:
@@ -110,7 +110,7 @@ class FileRoutes:
             to = UUID(other) if other else None
         except ValueError as error:
             raise RuntimeFault(words.no_snapshot(), code="not_found", retryable=False) from error
-        found = await self._work(
+        found = await self.work(
             request,
             ticket,
             lambda: self.trees.compare(environment_id, snapshot, to, most=most).model_dump_json(),
@@ -121,26 +121,30 @@ class FileRoutes:
         ticket, environment_id, snapshot = self._asked(request, writes=True)
         path = _bytes_of(request, "path")
         assert snapshot is not None
-        done = await self._work(request, ticket, lambda: self.trees.put_back(environment_id, snapshot, path))
+        done = await self.work(request, ticket, lambda: self.trees.put_back(environment_id, snapshot, path))
         return JSONResponse(done.model_dump())
 
     async def put(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
         path, data = _bytes_of(request, "path"), await body_of(request, MOST_UPLOAD_BYTES)
-        done = await self._work(request, ticket, lambda: self.trees.put(environment_id, path, data))
+        done = await self.work(request, ticket, lambda: self.trees.put(environment_id, path, data))
         return JSONResponse(done.model_dump())
 
     async def delete(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
         path, recursive = _bytes_of(request, "path"), request.query_params.get("recursive") == "1"
-        await self._work(request, ticket, lambda: self.trees.delete(environment_id, path, recursive=recursive))
+        await self.work(request, ticket, lambda: self.trees.delete(environment_id, path, recursive=recursive))
         return Response(status_code=204)
 
-    async def _work(self, request: Request, ticket: Ticket, work: Callable[[], Any]) -> Any:
+    def packing(self, payer: UUID) -> Sequence[AbstractAsyncContextManager[Any]]:
+        """Turns of who reads an archive."""
+        return (self._packing_of_tenant.of(payer), self._packing)
+
+    async def work(self, request: Request, ticket: Ticket, work: Callable[[], Any]) -> Any:
         """What was begun goes on to its end; of who hangs up before that nothing is begun."""
         async with AsyncExitStack() as undo:
             await entered(request, undo, self._working_of_tenant.of(ticket.payer), self._working)
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self.threads, work)
         raise AssertionError  # for types: the stack swallows nothing
 
     def _asked(self, request: Request, *, writes: bool = False) -> tuple[Ticket, UUID, UUID | None]:
@@ -150,7 +154,7 @@ class FileRoutes:
         return ticket, request.path_params["id"], request.path_params.get("snapshot")
 
 
-class _Streamed(StreamingResponse):
+class Streamed(StreamingResponse):
     """Pieces of something that is closed after them, when nobody wants them any more, and after its time: who
     takes a byte now and then keeps no place of it from others."""
 

@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,9 @@ MIB = 2**20
 RESERVE_BYTES = 64 * MIB
 _MEMORY_BYTES, _PROCESSES, _SCRATCH_BYTES, _OPEN_FILES = 1024 * MIB, 256, 192 * MIB, 4096
 _LOOK_S = 0.25
+#: Of a look at a directory: somebody waits for it.
+LOOK_S = 90.0
+_PIECE_BYTES = 256 * 1024
 _MOST_LINE, _MOST_ANSWER = 64 * 1024, 16 * MIB
 #: A word to who works so long that nothing is heard.
 SILENT_S = 3600.0
@@ -127,6 +130,43 @@ class Restic:
         """Raises `RuntimeFault` (`repository_damaged`) where what is read isn't what was written."""
         self._ask({"task": "check"}, watch)
 
+    def files(self, snapshot: str, path: str, *, after: str, most: int) -> dict[str, Any]:
+        """A page of a directory: `entries` as `runtime.storage.files.Entry` has them, `total`, `next`."""
+        asked = {"task": "files", "snapshot": snapshot, "path": path, "after": after, "most": most}
+        return self._ask(asked, _within(time.monotonic() + LOOK_S))
+
+    def restore_path(self, snapshot: str, path: str, tree: Path, watch: Watch) -> None:
+        asked = {"task": "restore_path", "snapshot": snapshot, "path": path}
+        self._ask(asked, watch, trees={inside.TARGET + inside.DISK: tree})
+
+    @contextmanager
+    def dumped(self, snapshot: str, path: str, *, is_archive: bool) -> Iterator[Iterator[bytes]]:
+        """A file, or a directory as a tar archive, in pieces; refused before the first one. Raises
+        `RuntimeFault` in place of an end when what came isn't whole."""
+        asked = {"task": "dump", "snapshot": snapshot, "path": path, "is_archive": is_archive}
+        with ExitStack() as undo:
+            within = undo.enter_context(confined(self.node, self._program({}, {}, {})))
+            process = subprocess.Popen(
+                within.words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=within.environment,
+                cwd="/",
+                start_new_session=True,
+            )
+            undo.callback(process.wait)
+            undo.callback(process.kill)
+            undo.callback(within.end)
+            assert process.stdin
+            assert process.stdout
+            with suppress(BrokenPipeError), process.stdin as there:
+                there.write(json.dumps(self._document(asked)).encode())
+            first = process.stdout.read1(_PIECE_BYTES)  # type: ignore[attr-defined]
+            if not first:
+                _raise_unless_well(process)
+            yield _pieces(first, process)
+
     def forget(self, snapshots: Sequence[str], watch: Watch) -> None:
         self._ask({"task": "forget", "snapshots": list(snapshots)}, watch)
 
@@ -177,17 +217,33 @@ class Restic:
         looked_at: Mapping[str, Path] | None = None,
         shown: Mapping[str, Path] | None = None,
     ) -> dict[str, Any]:
+        program = self._program(trees or {}, looked_at or {}, shown or {})
+        with confined(self.node, program) as within:
+            return _Run(within, self._document(asked), watch).answer()
+
+    def _document(self, asked: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "may_make": False,
+            "again": self.is_again,
+            "repository_id": self.repository_id,
+            **asked,
+            "password": self.password,
+        }
+
+    def _program(
+        self, trees: Mapping[str, Path], looked_at: Mapping[str, Path], shown: Mapping[str, Path]
+    ) -> Program:
         if not restic_is_there():
             raise HostLacks(words.lacks("restic"), code="host_lacks", next_step=words.install_it())
         source = Path(inside.__file__).read_text()
-        program = Program(
+        return Program(
             words=[
                 *("/usr/bin/ionice", "--class", "idle", "--ignore"),
                 *("/usr/bin/python3", "-I", "-S", "-c", source),
             ],
-            trees={inside.REPOSITORY: self.place, **(trees or {})},
-            looked_at=looked_at or {},
-            shown=shown or {},
+            trees={inside.REPOSITORY: self.place, **trees},
+            looked_at=looked_at,
+            shown=shown,
             memory_bytes=_MEMORY_BYTES,
             processes=_PROCESSES,
             open_files=_OPEN_FILES,
@@ -195,15 +251,36 @@ class Restic:
             hostname=f"wadah-{self.job}"[:63],
             is_background=True,
         )
-        document = {
-            "may_make": False,
-            "again": self.is_again,
-            "repository_id": self.repository_id,
-            **asked,
-            "password": self.password,
-        }
-        with confined(self.node, program) as within:
-            return _Run(within, document, watch).answer()
+
+
+def _pieces(first: bytes, process: "subprocess.Popen[bytes]") -> Iterator[bytes]:
+    assert process.stdout
+    piece = first
+    while piece:
+        yield piece
+        piece = process.stdout.read1(_PIECE_BYTES)  # type: ignore[attr-defined]
+    _raise_unless_well(process)
+
+
+def _raise_unless_well(process: "subprocess.Popen[bytes]") -> None:
+    assert process.stderr
+    said = process.stderr.read(_MOST_LINE).decode(errors="replace")
+    if process.wait() == 0:
+        return
+    try:
+        raise _refused(*_told(json.loads(said.strip().splitlines()[-1])))
+    except (ValueError, IndexError):
+        raise _refused("tool_refused", said) from None
+
+
+def _within(until: float) -> Watch:
+    """Of who waits for an answer."""
+
+    def watch(_share: float, _done: int) -> None:
+        if time.monotonic() > until:
+            raise RuntimeFault(words.too_long(), code="too_long", next_step=words.look_at_it())
+
+    return watch
 
 
 class _Run:
@@ -299,7 +376,8 @@ def _gone() -> RuntimeFault:
 
 
 #: Where trying again can't help.
-_FINAL = frozenset(("wrong_password", "other_repository", "no_such_backup"))
+_FINAL = frozenset(("wrong_password", "other_repository", "no_such_backup", "no_such_path"))
+_CODES = {"no_repository": "target_gone", "tool_refused": "backup_failed", "no_such_path": "not_found"}
 _STEPS = {
     "wrong_password": words.give_the_right_password,
     "target_full": words.make_room_there,
@@ -319,5 +397,5 @@ def _refused(name: str, said: str) -> RuntimeFault:
     else:
         name, sentence = "tool_refused", words.tool_refused(last)
     step = _STEPS.get(name, words.look_at_it)()
-    code = {"no_repository": "target_gone", "tool_refused": "backup_failed"}.get(name, name)
+    code = _CODES.get(name, name)
     return RuntimeFault(sentence, code=code, next_step=step, retryable=name not in _FINAL)

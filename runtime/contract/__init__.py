@@ -5,7 +5,7 @@ path of the host, never a command for it. So whoever takes over the panel can't 
 """
 
 from runtime.contract.app import APP_IMAGE, AppOptions, AppRun, AppSeen, ImageConfig, Reference, RegistryAccess
-from runtime.contract.backup import BackupMade, BackupSecrets, BackupSource, BootSeen, Repository
+from runtime.contract.backup import BackupLook, BackupMade, BackupSecrets, BackupSource, BootSeen, Repository
 from runtime.contract.base import Message
 from runtime.contract.environment import (
     MOST_SNAPSHOTS,
@@ -54,6 +54,7 @@ from runtime.contract.jobs import (
     KeepVolume,
     ProveBackup,
     PullApp,
+    PutBackFiles,
     Subject,
     SubjectType,
 )
@@ -111,6 +112,7 @@ __all__ = [
     "ArchiveFile",
     "AttachedVolume",
     "BackUp",
+    "BackupLook",
     "BackupMade",
     "BackupSecrets",
     "BackupSource",
@@ -163,6 +165,7 @@ __all__ = [
     "ProveBackup",
     "PullApp",
     "Purpose",
+    "PutBackFiles",
     "Reference",
     "RegistryAccess",
     "Report",

@@ -62,6 +62,16 @@ class BackupSource(Message):
     """Of the repository."""
 
 
+class BackupLook(Message):
+    """What somebody wants to see of a backup, while he waits."""
+
+    source: BackupSource
+    path: Annotated[str, StringConstraints(max_length=4096, pattern=r"^[^\x00]*$")] = ""
+    """As inside; empty: the top."""
+    after: Annotated[str, StringConstraints(max_length=4096)] = ""
+    most: Annotated[int, Field(ge=1, le=1000)] = 200
+
+
 class BootSeen(Message):
     """What was seen of a backup that was booted."""
 

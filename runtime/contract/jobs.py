@@ -122,6 +122,17 @@ class ProveBackup(Message):
     """A command that ends well inside when all is as it should be; empty: that it has started is enough."""
 
 
+class PutBackFiles(Message):
+    """Have one path of a backup in the environment, as it was then."""
+
+    kind: Literal["put_back_files"] = "put_back_files"
+    environment_id: UUID
+    tenant_id: UUID
+    source: BackupSource
+    path: Annotated[str, StringConstraints(min_length=1, max_length=4096, pattern=r"^[^\x00]+$")]
+    most_bytes: Annotated[int, Field(ge=1)]
+
+
 class FetchBackup(Message):
     """Have the files of a backup on the node, where a root of the environment can be made from them."""
 
@@ -160,6 +171,7 @@ JobWork = Annotated[
     | BackUp
     | ForgetBackup
     | ProveBackup
+    | PutBackFiles
     | FetchBackup
     | KeepVolume
     | DropVolume,

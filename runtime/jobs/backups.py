@@ -11,7 +11,7 @@ from runtime.backups.fetched import Fetched
 from runtime.backups.quarantine import Quarantine
 from runtime.backups.quarantine import place as quarantine_place
 from runtime.backups.repository import MIB, Restic, notes_of, opened, place_of
-from runtime.contract import BackUp, FetchBackup, ForgetBackup, ProveBackup
+from runtime.contract import BackUp, FetchBackup, ForgetBackup, ProveBackup, PutBackFiles
 from runtime.contract.said import Said
 from runtime.contract.words import backups as words
 from runtime.errors import RuntimeFault
@@ -19,6 +19,7 @@ from runtime.host import btrfs
 from runtime.jobs.base import Course, Job, Plan, Task
 from runtime.resources.volume import RootVolume
 from runtime.storage.snapshots import MOST_NESTED, too_many_nested
+from runtime.storage.trees import Trees
 
 log = structlog.get_logger()
 
@@ -195,6 +196,51 @@ class Fetch(Job):
             [Task("backup fetch", lambda: _fetch(course, work, coming))],
             undo=lambda: btrfs.delete_subvolume(coming),
         )
+
+
+class PutBack(Job):
+    """One path comes into a tree of its own, and from there into the environment as it is now."""
+
+    kind = "put_back_files"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, PutBackFiles)
+        tree = Fetched(course.node).read(course.spec.id)
+        return Plan(
+            [
+                Task("backup path", lambda: _fetch_path(course, work, tree)),
+                Task("put back", lambda: _put(course, work, tree)),
+            ],
+            undo=lambda: btrfs.delete_subvolume(tree),
+        )
+
+
+def _fetch_path(course: Course, work: PutBackFiles, tree: Path) -> None:
+    node, fetched = course.node, Fetched(course.node)
+    secrets = opened(node, work.source.repository, work.source.secrets)
+    place = place_of(node, work.source.repository, makes=False)
+    fetched.make_directory()
+    is_again = bool(btrfs.delete_subvolume(tree))
+    btrfs.create_subvolume(tree, RootVolume(node).groups_of_tenant(work.tenant_id))
+    tree.chmod(0o755)
+    group = btrfs.subvolume_id(tree)
+    btrfs.limit_qgroup(node.store, btrfs.qgroup_id(0, group), work.most_bytes)
+
+    def watch(_share: float, _done: int) -> None:
+        came = RootVolume(node).quotas.used_bytes(0, group) or 0
+        course.progress(min(0.9, came / work.most_bytes), words.brought_back(came // MIB))
+
+    restic = Restic(node, place, secrets.password, str(course.spec.id), is_again=is_again)
+    restic.restore_path(work.source.snapshot, work.path, tree, watch)
+
+
+def _put(course: Course, work: PutBackFiles, tree: Path) -> Said:
+    with course.moment_of(work.environment_id):
+        done = Trees(course.node).put_from(tree, work.environment_id, work.path.encode())
+    btrfs.delete_subvolume(tree)
+    course.made = words.put_back(done.entries, done.skipped)
+    return course.made
 
 
 def _fetch(course: Course, work: FetchBackup, coming: Path) -> Said | None:

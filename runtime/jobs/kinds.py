@@ -1,7 +1,7 @@
 """The kinds of job that this version does, by name."""
 
 from runtime.jobs.apps import Pull
-from runtime.jobs.backups import Back, Fetch, Forget, Prove
+from runtime.jobs.backups import Back, Fetch, Forget, Prove, PutBack
 from runtime.jobs.base import Job
 from runtime.jobs.images import Build, Delete
 from runtime.jobs.tenants import Hold
@@ -9,5 +9,8 @@ from runtime.jobs.volumes import Drop, Keep
 
 KINDS: dict[str, Job] = {
     one.kind: one
-    for one in (Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch(), Prove(), Keep(), Drop())
+    for one in (
+        *(Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch(), Prove(), PutBack()),
+        *(Keep(), Drop()),
+    )
 }

@@ -99,7 +99,11 @@ class Trees:
     def put_back(self, environment_id: UUID, snapshot: UUID, path: bytes) -> PutBack:
         """A file, a link, or a directory with all that is in it, as the snapshot has it. What was added to a
         directory since stays."""
-        before = {tree_program.BEFORE: self._snapshot(environment_id, snapshot)}
+        return self.put_from(self._snapshot(environment_id, snapshot), environment_id, path)
+
+    def put_from(self, tree: Path, environment_id: UUID, path: bytes) -> PutBack:
+        """The same from a tree of the pool that is no snapshot."""
+        before = {tree_program.BEFORE: tree}
         after = {tree_program.AFTER: self._root(environment_id)}
         asked = {"verb": "put_back", "path": _base64(path), "seconds": _WRITE_S}
         return PutBack.model_validate(self._done(before, after, asked))

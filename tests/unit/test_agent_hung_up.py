@@ -125,7 +125,7 @@ def test_an_archive_that_is_read_without_end_is_ended(monkeypatch: pytest.Monkey
         async def never(_: object) -> None:
             await asyncio.Event().wait()
 
-        streamed = files._Streamed(pieces(), close)
+        streamed = files.Streamed(pieces(), close)
         reading = asyncio.ensure_future(streamed(client.scope, client.receive, never))
         done, _ = await asyncio.wait({reading}, timeout=10)
         reading.cancel()

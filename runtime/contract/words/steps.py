@@ -28,6 +28,8 @@ NAMES: Final = {
     "backup fetch": "files from the backup",
     "backup snapshot": "snapshot of the disk",
     "backup": "backup",
+    "backup path": "what is put back, from the backup",
+    "put back": "into the environment",
     "backup check": "check of the repository",
     "quarantine": "the backup, apart",
     "quarantine start": "its start",

@@ -45,6 +45,7 @@ PAGES: dict[str, str] = {
     "environment-volumes": "/environments/{environment}/volumes",
     "backups": "/backups/",
     "environment-backups": "/environments/{environment}/backups",
+    "backup-files": "/backups/{backup}/files",
     "role-create": "/tenants/{tenant}/roles/create",
     "sign-in": "/sign-in/",
     "supports": "/support/",

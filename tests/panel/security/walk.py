@@ -130,6 +130,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /volumes/<uuid:volume_id>/resize": {"size_mb": "64"},
     "POST /api/v1/backup-targets": {"tenant": "{tenant}", "name": "walked"},
     "POST /api/v1/environments/<pk>/backups": {"target": "{target}"},
+    "POST /api/v1/backups/<pk>/put-back": {"path": "/etc/fstab"},
     "POST /api/v1/backups/<pk>/restore": {"as": "new", "name": "walked"},
     "POST /api/v1/environments/<pk>/backups/<backup>/restore": {"as": "new", "name": "walked"},
     "POST /environments/<uuid:environment_id>/backups/make": {"target": "{target}"},
