@@ -36,14 +36,18 @@ def check_app(kind: str, image: str, options: Mapping[str, Any]) -> tuple[str, d
     return check_reference(image), {**options, "app": options.get("app") or {}}
 
 
-def published(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Any]]:
-    """The options of a new app without the ports that it is published by, and those: the node knows them as
-    forwards. Raises `Invalid` for what is no list."""
-    app = dict(options["app"])
-    ports = app.pop("ports", None) or []
-    if not isinstance(ports, list):
-        raise Invalid(_("app.ports is a list: 80, 8080:80 or 8080:80/udp."), field="app.ports")
-    return {**options, "app": app}, ports
+def beside(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """The options of a new app without what features make of them (ports that it is published by, volumes that
+    it begins with), and those: the node knows them by other parts. Raises `Invalid` for what is no list."""
+    app, found = dict(options["app"]), {}
+    for name, is_like in (("ports", "80, 8080:80, 8080:80/udp"), ("volumes", "NAME:/path, NAME:/path:ro")):
+        found[name] = app.pop(name, None) or []
+        if not isinstance(found[name], list):
+            raise Invalid(
+                _("%(field)s is a list: %(examples)s.") % {"field": f"app.{name}", "examples": is_like},
+                field=f"app.{name}",
+            )
+    return {**options, "app": app}, found
 
 
 def refuse_app(options: Mapping[str, Any]) -> None:

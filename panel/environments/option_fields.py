@@ -155,6 +155,13 @@ APP: Fields = {
             help_text=_("80 takes a free port of the node, 20080:80/tcp that one."),
         )
     ),
+    "app.volumes": _of_app(
+        lambda: ListField(
+            label=_("Volumes"),
+            max_length=2000,
+            help_text=_("data:/srv/data, or conf:/etc/app:ro for one that is only read."),
+        )
+    ),
     "app.env": _of_app(lambda: PairsField(label=_("Variables"), help_text=_("One per line: NAME=value."))),
     "app.read_only": _of_app(_flag(_("Its root can't be written to"))),
     "app.init": _of_app(_flag(_("A small init before it"))),

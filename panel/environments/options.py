@@ -100,6 +100,11 @@ def _lay_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[str]
 
 def _lay_app(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
     """Null takes a field back to what its image says."""
+    if "volumes" in given:
+        raise Invalid(
+            _("Volumes are named with a new app; one that is there has them attached and detached."),
+            field="app.volumes",
+        )
     if "ports" in given:
         raise Invalid(
             _("Ports are published with a new app; those of one that is there are its forwards."),

@@ -92,22 +92,36 @@ def _is_free(volume: Volume, *, read_only: bool) -> bool:
 
 def _add(actor: Actor, row: Environment, volume_id: UUID, *, path: str, read_only: bool) -> Attachment:
     volume = locked_volume(actor, volume_id)
+    place = check_path(path or f"/mnt/{volume.name}", "path")
+    _refuse_crowded(row, volume, place)
+    check_free(row, volume, read_only=read_only)
+    return Attachment.objects.create(
+        volume=volume, environment=row, path=place, read_only=read_only, generation=row.generation + 1
+    )
+
+
+def check_path(path: str, field: str) -> str:
+    try:
+        return check_mount_path(path)
+    except ValueError as wrong:
+        raise Invalid(
+            _("A path is like /mnt/data: letters, digits and . _ + @ -, and none of the system's own."),
+            field=field,
+        ) from wrong
+
+
+def check_free(row: Environment, volume: Volume, *, read_only: bool) -> None:
+    """Raises `Conflict` for a locked volume that the environment can't have now."""
     refuse_going(volume)
     _refuse_strange(row, volume)
     if volume.state == VolumeState.MAKING:
         raise Conflict(_("This volume isn't made yet."), code="not_made", next_step=_("Try again when it is."))
-    place = path or f"/mnt/{volume.name}"
-    try:
-        check_mount_path(place)
-    except ValueError as wrong:
-        raise Invalid(
-            _("A path is like /mnt/data: letters, digits and . _ + @ -, and none of the system's own."),
-            field="path",
-        ) from wrong
-    _refuse_crowded(row, volume, place, read_only=read_only)
-    return Attachment.objects.create(
-        volume=volume, environment=row, path=place, read_only=read_only, generation=row.generation + 1
-    )
+    if not _is_free(volume, read_only=read_only):
+        raise Conflict(
+            _("It is attached elsewhere: several have it read-only, or as one that is shared."),
+            code="attached_elsewhere",
+            next_step=_("Detach it there, or let it be shared."),
+        )
 
 
 def _refuse_strange(row: Environment, volume: Volume) -> None:
@@ -121,12 +135,12 @@ def _refuse_strange(row: Environment, volume: Volume) -> None:
         )
 
 
-def _refuse_crowded(row: Environment, volume: Volume, path: str, *, read_only: bool) -> None:
-    """What one environment, or one volume, has no place for."""
+def _refuse_crowded(row: Environment, volume: Volume, path: str) -> None:
+    """What one environment has no place for."""
     own = list(Attachment.objects.filter(environment=row))
     if any(one.volume_id == volume.pk for one in own):
         raise Conflict(_("It is attached to this environment already."), code="attached")
-    near = next((one.path for one in own if _overlap(one.path, path)), None)
+    near = next((one.path for one in own if overlap(one.path, path)), None)
     if near is not None:
         raise Conflict(
             _("A volume is attached at %(path)s already.") % {"path": near}, code="path_taken", field="path"
@@ -135,15 +149,9 @@ def _refuse_crowded(row: Environment, volume: Volume, path: str, *, read_only: b
         raise Conflict(
             _("An environment has at most %(most)s volumes.") % {"most": MOST_ATTACHED}, code="too_many"
         )
-    if not _is_free(volume, read_only=read_only):
-        raise Conflict(
-            _("It is attached elsewhere: several have it read-only, or as one that is shared."),
-            code="attached_elsewhere",
-            next_step=_("Detach it there, or let it be shared."),
-        )
 
 
-def _overlap(one: str, other: str) -> bool:
+def overlap(one: str, other: str) -> bool:
     """The one would hide the other, or lie on it."""
     return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
 

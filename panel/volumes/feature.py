@@ -7,7 +7,7 @@ from uuid import UUID
 from django.db.models import F, Sum, UUIDField
 from django.utils.translation import gettext_lazy
 
-from panel.environments.features import Feature, Parts, Tab
+from panel.environments.features import Feature, Parts, Reserved, Tab
 from panel.environments.models import Environment
 from panel.environments.observe import gave_up
 from panel.environments.services.intent import advance
@@ -18,6 +18,7 @@ from panel.rights.actor import Actor
 from panel.tenants.models import Tenant
 from panel.volumes import attaching, services
 from panel.volumes.models import Attachment, Volume
+from panel.volumes.with_create import FromTheStart, named
 from runtime.contract import AttachedVolume, Report
 
 _WANTED = Prepared(lambda: Attachment.objects.wanted().filter(environment=Given("environment", UUIDField())))
@@ -26,6 +27,13 @@ _OPEN = Prepared(lambda: Attachment.objects.open().filter(environment=Given("env
 
 class AttachedVolumes(Feature):
     tabs = (Tab("volumes", gettext_lazy("Volumes"), 33),)
+
+    def check_asked(self, asked: Mapping[str, Any]) -> None:
+        named(asked.get("volumes") or ())
+
+    def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
+        found = named(asked.get("volumes") or ())
+        return FromTheStart(environment, found) if found else Reserved()
 
     def parts(self, environment: Environment) -> Parts:
         wanted = tuple(

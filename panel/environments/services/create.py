@@ -45,6 +45,9 @@ from panel.tenants.models import Tenant
 from panel.tenants.selectors import locked_state, refuse_suspended
 from runtime.contract import DesiredState, Kind, Limits, wants_of
 
+#: What a new app is given beside its own options, and what that takes.
+_OF_FEATURES = {"ports": Permission.FORWARD_CHANGE, "volumes": Permission.VOLUME_MANAGE}
+
 
 def create_environment(
     actor: Actor,
@@ -79,9 +82,10 @@ def create_environment(
     of_kind = inputs.check_kind(kind)
     is_app, wants = of_kind is Kind.APP, wants_of(of_kind)
     image, options = inputs.check_app(kind, image, options)
-    options, ports = inputs.published(options) if is_app else (options, [])
-    if ports:
-        actor.require(Permission.FORWARD_CHANGE, tenant)
+    options, of_features = inputs.beside(options) if is_app else (options, {})
+    for part, permission in _OF_FEATURES.items():
+        if of_features.get(part):
+            actor.require(permission, tenant)
     if not wants.has_accounts and (ssh_keys or root_password):
         raise Invalid(_("An app has no accounts: leave ssh_keys and root_password out."), field="ssh_keys")
     version, wanted = limits_for(actor, tenant, of_kind, limits, plan)
@@ -106,7 +110,7 @@ def create_environment(
     check_devices(actor, environment)
     words = check_tags(tags) if tags else []
     shown = set_password(environment, root_password) if wants.has_accounts else None
-    asked = {"ipv4": ipv4, "ipv6": ipv6, "ports": ports, **(features or {})}
+    asked = {"ipv4": ipv4, "ipv6": ipv6, **of_features, **(features or {})}
     for feature in FEATURES:
         feature.check_asked(asked)
     with counting_refusals(), transaction.atomic():

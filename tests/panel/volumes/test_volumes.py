@@ -7,7 +7,12 @@ from django.test import Client
 
 from panel.environments.consistency import examine
 from panel.environments.models import Environment
-from panel.environments.services import delete_environment, reinstall, undelete_environment
+from panel.environments.services import (
+    delete_environment,
+    reinstall,
+    undelete_environment,
+    update_environment,
+)
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Forbidden, Invalid, NotFound, QuotaExceeded, Refused
 from panel.jobs.models import Job
@@ -20,7 +25,7 @@ from panel.volumes.attaching import attach, detach
 from panel.volumes.models import Attachment, AttachmentState, Volume, VolumeState
 from panel.volumes.services import change_volume, create_volume, delete_volume
 from panel.volumes.usage import take_in
-from runtime.contract import DropVolume, JobOutcome, KeepVolume, ObservedState, UsageReport, VolumeUse
+from runtime.contract import DropVolume, JobOutcome, KeepVolume, Kind, ObservedState, UsageReport, VolumeUse
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -326,3 +331,52 @@ def test_pages_and_api_from_a_volume_to_its_end(client: Client, actor: Actor, ro
     assert client.post(f"/volumes/{volume.pk}/delete").status_code == 302
     factories.job_reported(Operation.objects.get(kind="delete_volume"), JobOutcome.SUCCEEDED)
     assert "No volume yet" in client.get("/volumes/").content.decode()
+
+
+def _app(row: Environment, volumes: object) -> Environment:
+    values = {"kind": "app", "image": "registry.example.com/a/b:1", "is_running": False}
+    return factories.environment(row.tenant, app={"volumes": volumes}, **values)
+
+
+def test_a_new_app_begins_with_volumes(actor: Actor, row: Environment) -> None:
+    factories.node(row.node.name, kinds=(Kind.SYSTEM, Kind.APP))
+    data, conf = _made(actor, row), _made(actor, row, "conf")
+    made = _app(row, ["data:/srv/data", {"volume": str(conf.pk), "path": "/etc/app", "read_only": True}])
+    assert _wanted(made) == [(str(conf.pk), "/etc/app", True), (str(data.pk), "/srv/data", False)]
+    assert "volumes" not in made.intent["app"]
+    factories.reported(made)
+    assert {one.state for one in made.attachments.all()} == {AttachmentState.ATTACHED}
+
+
+@pytest.mark.parametrize(
+    "volumes",
+    [
+        "data:/srv",
+        ["/etc:/etc"],
+        ["./data:/srv"],
+        ["data"],
+        ["data:/srv:rx"],
+        ["nothing:/srv"],
+        ["data:/proc/x"],
+        ["data:/srv", "data:/srv/data"],
+        ["taken:/srv"],
+        [7],
+        [{"volume": "data", "path": "/srv", "mode": "ro"}],
+    ],
+)
+def test_what_names_no_volume_refuses_the_create(actor: Actor, row: Environment, volumes: object) -> None:
+    factories.node(row.node.name, kinds=(Kind.SYSTEM, Kind.APP))
+    _made(actor, row)
+    attach(actor, _made(actor, row, "taken").pk, row.pk)
+    with pytest.raises((Invalid, Conflict)):
+        _app(row, volumes)
+    assert Environment.objects.filter(tenant=row.tenant).count() == 1
+    assert Attachment.objects.count() == 1
+    assert examine() == []
+
+
+def test_those_of_one_that_is_there_are_attached(actor: Actor, row: Environment) -> None:
+    factories.node(row.node.name, kinds=(Kind.SYSTEM, Kind.APP))
+    made = _app(row, [])
+    with pytest.raises(Invalid):
+        update_environment(actor, made.pk, {"app": {"volumes": ["data:/srv"]}})
