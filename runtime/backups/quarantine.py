@@ -57,8 +57,7 @@ class Quarantine:
     node: Node
     work: ProveBackup
 
-    @property
-    def spec(self) -> EnvironmentSpec:
+    def spec(self, generation: int) -> EnvironmentSpec:
         """Nothing of it comes from whoever asked but image, limits, and what the backup holds."""
         work = self.work
         return EnvironmentSpec(
@@ -66,7 +65,7 @@ class Quarantine:
             tenant_id=work.tenant_id,
             node=self.node.name,
             name="proof",
-            generation=1,
+            generation=generation,
             kernel=work.kernel,
             image=work.image,
             desired=DesiredState.RUNNING,
@@ -81,9 +80,14 @@ class Quarantine:
 
     def make(self, go_on: GoOn) -> None:
         """Its files come first, which may take long. Raises `RuntimeFault` with what its apply failed of."""
-        reports = list[Report]()
+        reports, records = list[Report](), Records(self.node, self.work.environment_id)
+        known = records.wanted()
+        if known is not None and known.desired is DesiredState.DELETED:  # cut off while it went
+            self.remove()
+            known = None
+        spec = self.spec(known.generation if known is not None else records.tombstone() + 1)
         engine = Engine(self.node, reports.append)
-        applying = threading.Thread(target=engine.apply, args=(self.spec,), daemon=True)
+        applying = threading.Thread(target=engine.apply, args=(spec,), daemon=True)
         begun = time.monotonic()
         applying.start()
         while applying.is_alive():
@@ -94,9 +98,12 @@ class Quarantine:
     def remove(self) -> None:
         """A no-op when it is gone. Raises `RuntimeFault` for what can't go now."""
         records, until = Records(self.node, self.work.environment_id), time.monotonic() + _REMOVAL_S
-        if records.wanted() is None:
+        known = records.wanted()
+        if known is None:
             return
-        deleted = self.spec.model_copy(update={"generation": 2, "desired": DesiredState.DELETED})
+        is_going = known.desired is DesiredState.DELETED
+        spec = self.spec(known.generation if is_going else known.generation + 1)
+        deleted = spec.model_copy(update={"desired": DesiredState.DELETED})
         _raise_what(Engine(self.node).apply(deleted))
         while records.wanted() is not None:  # who was at work on it takes the deletion up
             if time.monotonic() > until:
