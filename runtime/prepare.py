@@ -18,7 +18,7 @@ from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from runtime import claims, devices, views
+from runtime import answering, claims, devices, views
 from runtime.contract.said import plain
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import btrfs, cgroup, fuse, libc, loop, mount_namespace, mounts, processes, task_room
@@ -76,6 +76,8 @@ def prepare(
         say(f"at most {most} tasks for all environments, the rest is the host's")
     if start_lxcfs(node):
         say("lxcfs (limits seen in /proc)")
+    if answering.start(node):
+        say("answers of sysinfo(2) and statfs(2) with limits")
     from runtime.resources import firewall  # noqa: PLC0415 (loads libnftables)
 
     for changed in firewall.prepare(node):
@@ -421,6 +423,7 @@ def dismantle(node: Node) -> None:
                 firewall.teardown(node)
                 _remove_groups(node)
                 _stop_lxcfs(node)
+                answering.stop(node)
                 mounts.unmount(node.store)
             status = 0
         finally:

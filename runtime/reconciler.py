@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from runtime import tenants
+from runtime import answering, tenants
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, steps
@@ -169,7 +169,9 @@ class Reconciler:
                 resource.sweep()
             sweep_tombstones(self.node)
             confined.sweep(self.node)
-            keep_small(self.node.root / "lxcfs.log")
+            for name in ("lxcfs.log", "answers.log"):
+                keep_small(self.node.root / name)
+            answering.start(self.node)  # only where it was killed: a command in what runs needs somebody there
 
     def forget_tenants(self) -> None:
         """Of what tenants are held to, what is of none that has an environment here."""

@@ -48,12 +48,6 @@ _NO_GENERATORS = (
 )
 #: Started by D-Bus when somebody asks for them first (a login does), not at boot.
 _WHEN_ASKED = "systemd-logind dbus"
-#: At sign-in; why: docs/decisions/0010.
-_MOTD = """
-The disk has a limit of its own that df can't show: df shows the disk of the whole node.
-Limit and use stand on this environment's page.
-
-"""
 _FINISH = f"""
 set -e
 rm -f /etc/apt/apt.conf.d/99mmdebstrap /etc/dpkg/dpkg.cfg.d/99mmdebstrap
@@ -91,7 +85,7 @@ mkdir -p /etc/systemd/journald.conf.d
 printf '[Journal]\\nSystemMaxUse=32M\\nRuntimeMaxUse=16M\\n' > /etc/systemd/journald.conf.d/wadah.conf
 passwd --lock root >/dev/null
 printf 'LANG=C.UTF-8\\n' > /etc/default/locale
-cat > /etc/motd <<'TEXT'{_MOTD}TEXT
+: > /etc/motd
 {nested.FINISH}
 apt-get clean
 rm -rf /var/cache/apt/*.bin /var/log/*.log /var/log/apt/*

@@ -13,8 +13,8 @@ from functools import cache
 from typing import Any
 
 LIBRARY = "libseccomp.so.2"
-#: seccomp.h: SCMP_ACT_ALLOW, SCMP_ACT_ERRNO(x)
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+#: seccomp.h: SCMP_ACT_ALLOW, SCMP_ACT_NOTIFY, SCMP_ACT_ERRNO(x)
+_ALLOW, _NOTIFY, _ERRNO = 0x7FFF0000, 0x7FC00000, 0x00050000
 #: seccomp.h: enum scmp_compare
 _COMPARISONS = {"SCMP_CMP_EQ": 4, "SCMP_CMP_MASKED_EQ": 7}
 #: seccomp.h: __NR_SCMP_ERROR, of a name that this libseccomp doesn't know
@@ -76,7 +76,8 @@ def _exported(library: ctypes.CDLL, context: int) -> bytes:
 
 
 def _action(name: str, number: int | None) -> int:
-    return {"SCMP_ACT_ALLOW": _ALLOW, "SCMP_ACT_ERRNO": _ERRNO | (number or errno.EPERM)}[name]
+    actions = {"SCMP_ACT_ALLOW": _ALLOW, "SCMP_ACT_NOTIFY": _NOTIFY}
+    return {**actions, "SCMP_ACT_ERRNO": _ERRNO | (number or errno.EPERM)}[name]
 
 
 def _must(result: int, what: str, but: int = 0) -> None:

@@ -10,6 +10,7 @@ takes a rule about `socket` for one about every `socketcall` that makes a socket
 import platform
 from typing import Any
 
+from runtime.answers import NAMES as ANSWERED
 from runtime.contract import SecurityProfile
 from runtime.oci.syscalls import ALLOWED
 
@@ -57,11 +58,16 @@ _PERSONALITIES = (0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xFFFFFFFF)
 _ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
 
 
-def profile(security: SecurityProfile, machine: str | None = None) -> dict[str, Any]:
-    """`linux.seccomp` of an OCI configuration. `machine` as by uname(2); KeyError for one not supported."""
-    names = list(ALLOWED)
+def profile(
+    security: SecurityProfile, machine: str | None = None, *, is_answered: bool = False
+) -> dict[str, Any]:
+    """`linux.seccomp` of an OCI configuration. `machine` as by uname(2); KeyError for one not supported.
+
+    `is_answered`: there is who answers what a machine is asked of itself (`runtime.answers`)."""
+    names = [name for name in ALLOWED if not is_answered or name not in ANSWERED]
     rules = [
         _allow(names),
+        *([{"names": list(ANSWERED), "action": "SCMP_ACT_NOTIFY"}] if is_answered else []),
         _errno([name for name in _REFUSED if name not in names], EPERM),
         _errno(_ABSENT, ENOSYS),
         *(_allow(["personality"], _equal(0, value)) for value in _PERSONALITIES),

@@ -20,7 +20,10 @@ def test_the_demo_environment_runs(wadah: Installation) -> None:
     answer = wadah.call("GET", "/environments?name=hello")
     assert answer.body["items"][0]["state"] == "running"
     assert answer.body["items"][0]["image"] == "debian-12"
-    assert "that df can't show" in wadah.sh(answer.body["items"][0]["id"], "cat /etc/motd")
+    hello = wadah.call("GET", f"/environments/{answer.body['items'][0]['id']}").body
+    size_kib = wadah.sh(hello["id"], "df -k --output=size / | tail -n 1; getconf _PHYS_PAGES").split()
+    assert int(size_kib[0]) == hello["limits"]["disk_mb"] * 1024
+    assert int(size_kib[1]) * 4 == hello["limits"]["memory_mb"] * 1024
 
 
 def test_every_role_runs_and_only_the_node_half_is_root(wadah: Installation) -> None:

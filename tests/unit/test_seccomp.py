@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from runtime.answers import NAMES as ANSWERED
 from runtime.contract import SecurityProfile
 from runtime.oci.seccomp import profile
 from runtime.oci.syscalls import ALLOWED
@@ -90,3 +91,10 @@ def test_tables_of_the_old_firewall_are_not_replaced() -> None:
             assert answers("setsockopt", 3, high | level, high | 64) == REFUSE
             assert answers("setsockopt", 3, high | level, high | 65) == REFUSE
             assert answers("setsockopt", 3, high | level, high | 35) == ALLOW
+
+
+@pytest.mark.parametrize("name", ANSWERED)
+def test_what_is_asked_of_the_machine_is_answered_where_somebody_is_there(name: str) -> None:
+    assert answers(name) == ALLOW
+    whole = profile(SecurityProfile(), "x86_64", is_answered=True)
+    assert [rule["action"] for rule in whole["syscalls"] if name in rule["names"]] == ["SCMP_ACT_NOTIFY"]

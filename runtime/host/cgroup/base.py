@@ -49,6 +49,20 @@ class GroupUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRoom:
+    """What a group has of the machine, and how much of it is taken, as a machine would tell it of itself."""
+
+    memory_bytes: int
+    used_bytes: int
+    """With the file cache."""
+    shared_bytes: int
+    swap_bytes: int
+    swap_used_bytes: int
+    tasks: int
+    cpu_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Counter:
     """One thing that the kernel counts and bounds, as OpenVZ's table of user beancounters has it. None: not
     counted here, or no bound."""
@@ -108,6 +122,10 @@ class Groups(ABC):
     @abstractmethod
     def usage(self, path: str) -> GroupUsage:
         """All zeros when the group is gone."""
+
+    @abstractmethod
+    def room(self, path: str) -> GroupRoom | None:
+        """None when the group is gone, or has no limit of memory."""
 
     @abstractmethod
     def counters(self, path: str) -> dict[str, Counter]:

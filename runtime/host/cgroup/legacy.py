@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from runtime.host.cgroup.base import PERIOD_US, Counter, GroupLimits, Groups, GroupUsage
+from runtime.host.cgroup.base import PERIOD_US, Counter, GroupLimits, GroupRoom, Groups, GroupUsage
 from runtime.host.cgroup.files import (
     bound,
     fields,
@@ -206,6 +206,22 @@ class LegacyGroups(Groups):
             processes=number(f"{pids}.current"),
             process_hits=fields(f"{pids}.events").get("max", 0),
             oom_kills=self.oom_kills(path),
+        )
+
+    def room(self, path: str) -> GroupRoom | None:
+        memory = f"{self.root}/memory/{path}/memory"
+        most, both = bound(f"{memory}.limit_in_bytes"), bound(f"{memory}.memsw.limit_in_bytes")
+        if most is None:
+            return None
+        used = number(f"{memory}.usage_in_bytes")
+        return GroupRoom(
+            memory_bytes=most,
+            used_bytes=used,
+            shared_bytes=fields(f"{memory}.stat").get("total_shmem", 0),
+            swap_bytes=0 if both is None else max(0, both - most),
+            swap_used_bytes=max(0, number(f"{memory}.memsw.usage_in_bytes") - used),
+            tasks=number(f"{self.root}/pids/{path}/pids.current"),
+            cpu_ns=number(f"{self.root}/cpuacct/{path}/cpuacct.usage"),
         )
 
     def counters(self, path: str) -> dict[str, Counter]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from runtime.host.cgroup.base import MOST_DEPTH, PERIOD_US, Counter, GroupLimits, Groups, GroupUsage
+from runtime.host.cgroup.base import MOST_DEPTH, PERIOD_US, Counter, GroupLimits, GroupRoom, Groups, GroupUsage
 from runtime.host.cgroup.files import (
     bound,
     fields,
@@ -156,6 +156,21 @@ class UnifiedGroups(Groups):
             processes=number(group / "pids.current"),
             process_hits=fields(group / "pids.events").get("max", 0),
             oom_kills=memory_events.get("oom_kill", 0),
+        )
+
+    def room(self, path: str) -> GroupRoom | None:
+        group = self._at(path)
+        most = bound(group / "memory.max")
+        if most is None:
+            return None
+        return GroupRoom(
+            memory_bytes=most,
+            used_bytes=number(group / "memory.current"),
+            shared_bytes=fields(group / "memory.stat").get("shmem", 0),
+            swap_bytes=bound(group / "memory.swap.max") or 0,
+            swap_used_bytes=number(group / "memory.swap.current"),
+            tasks=number(group / "pids.current"),
+            cpu_ns=fields(group / "cpu.stat").get("usage_usec", 0) * 1000,
         )
 
     def counters(self, path: str) -> dict[str, Counter]:

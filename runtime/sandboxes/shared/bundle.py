@@ -12,6 +12,7 @@ from uuid import UUID
 
 from pydantic_core import to_json
 
+from runtime import answers
 from runtime.contract import EnvironmentSpec, SecurityProfile
 from runtime.contract.said import Said
 from runtime.contract.words import agent, drift, steps
@@ -142,16 +143,23 @@ def _fill(node: Node, config: dict[str, Any], spec: EnvironmentSpec) -> None:
     config["linux"]["cgroupsPath"] = "/" + cgroup.groups.payload(path)
     if not spec.runs_app:  # an app makes no groups of its own
         config["mounts"] = [*config["mounts"], *cgroup.groups.mounts(path)]
+    is_answered = answers.is_there(node.mounts)
+    if is_answered:
+        config["linux"]["seccomp"] = {
+            **profile(spec.security, is_answered=True),
+            "listenerPath": str(answers.socket_below(node.mounts)),
+            "listenerMetadata": f"{spec.tenant_id}/{spec.id}",
+        }
     config["annotations"] = {
         **config.get("annotations", {}),
         "run.oci.keep_original_groups": "0",
-        **_compiled(spec.security),
+        **_compiled(spec.security, is_answered),
     }
 
 
 @cache
-def _compiled(security: SecurityProfile) -> dict[str, str]:
+def _compiled(security: SecurityProfile, is_answered: bool) -> dict[str, str]:
     """The annotation that spares crun the compiling of this filter; nothing where it can't be compiled here.
     Other runtimes don't know it, and compile `linux.seccomp`, which says the same."""
-    made = program(profile(security))
+    made = program(profile(security, is_answered=is_answered))
     return {} if made is None else {"run.oci.seccomp_bpf_data": b64encode(made).decode()}

@@ -102,6 +102,18 @@ def hide_words() -> None:
     libc.mmap(None, 4096, mmap.PROT_READ, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, -1, 0)
 
 
+def ask_behind_a_lock() -> None:
+    """It wants an answer, and nobody gets at its memory (`hide_words`)."""
+    answer = ctypes.create_string_buffer(128)
+
+    def ask() -> None:
+        time.sleep(1)
+        libc.sysinfo(answer)
+
+    threading.Thread(target=ask).start()
+    hide_words()
+
+
 def _view(place: str) -> None:
     """An overlay over it, which asks in its mounter's name, whoever looks. Answers until /silent is there."""
     device = mount("/mnt/own")
