@@ -121,8 +121,8 @@ class Caller:
         return buffer.raw
 
     def _must_be_in_pool(self, fd: int) -> None:
-        """And there in the environment's own root, not in a volume: by its mount's number in the kernel's lists, so
-        that no file system is asked."""
+        """And there in the environment's own root, not in a volume: by its mount's number in the kernel's lists,
+        so that no file system is asked."""
         root = f"/environments/{self._listener.of.rpartition('/')[2]}/".encode()
         with open(f"/proc/thread-self/fdinfo/{fd}", "rb") as file:  # noqa: PTH123 (quick)
             number = next(line.split()[1] for line in file if line.startswith(b"mnt_id:"))
