@@ -121,7 +121,7 @@ class Caller:
         return buffer.raw
 
     def _must_be_in_pool(self, fd: int) -> None:
-        """And there in the environment's own root, not in a volume: by its mount's number in the kernel's lists,
+        """There, in the environment's own root, not in a volume: by its mount's number in the kernel's lists,
         so that no file system is asked."""
         root = f"/environments/{self._listener.of.rpartition('/')[2]}/".encode()
         with open(f"/proc/thread-self/fdinfo/{fd}", "rb") as file:  # noqa: PTH123 (quick)
