@@ -67,9 +67,7 @@ class AppSecrets(Resource):
 
     def _owner(self, spec: EnvironmentSpec) -> int:
         """Host uid of the app's user."""
-        chosen = Library(self.node).chosen(spec.id)
-        assert spec.app is not None
-        wanted = spec.app.user if spec.app.user is not None else chosen.config.user if chosen else ""
+        wanted = Library(self.node).user_name(spec)
         with SafeTree.open(self.node.root_volume(spec.id)) as tree:
             return self.node.first_uid(spec.slot) + user_of(tree, wanted).uid
 

@@ -1,6 +1,7 @@
 """The volumes that an environment sees: attached before its first instruction runs, and live from then on."""
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -12,6 +13,9 @@ from runtime.contract.words import volumes as words
 from runtime.errors import RuntimeFault
 from runtime.glance import Glance
 from runtime.host.processes import Identity
+from runtime.host.safetree import SafeTree
+from runtime.images.oci.library import Library
+from runtime.oci.users import user_of
 from runtime.resources.base import Found, Sandboxed
 from runtime.storage.attaching import (
     Mounted,
@@ -56,6 +60,8 @@ class AttachedVolumes(Sandboxed):
             for volume in new:
                 if covering(process, volume.path) is not None:
                     raise no_place(volume.path)
+            for volume in new:
+                self._give_to_app(spec, volume)
             if new:
                 attach(self.node, spec.id, inside, new)
         return _said([one.path for one in new], [one.point for one in old])
@@ -66,6 +72,27 @@ class AttachedVolumes(Sandboxed):
             found.append(self.sandbox.open_namespace(environment_id, name))
             undo.callback(os.close, found[-1])
         return Namespaces(*found)
+
+    def _give_to_app(self, spec: EnvironmentSpec, one: AttachedVolume) -> None:
+        """A volume that nothing was ever on belongs to whom its place belongs in the app's image, as Docker has
+        it; where its image has no such place, to the app's user."""
+        top = Volumes(self.node).path(one.volume_id)
+        seen = top.lstat()
+        if not spec.runs_app or one.read_only or (seen.st_uid, seen.st_gid) != (0, 0) or any(top.iterdir()):
+            return
+        with SafeTree.open(self.node.root_volume(spec.id)) as tree:
+            try:
+                place = tree.open_plain(one.path.lstrip("/"), os.O_PATH | os.O_DIRECTORY)
+            except OSError:
+                user = user_of(tree, Library(self.node).user_name(spec))
+                os.chown(top, user.uid, user.gid)
+                return
+            try:
+                found = os.fstat(place)
+                os.chown(top, found.st_uid, found.st_gid)
+                top.chmod(stat.S_IMODE(found.st_mode))
+            finally:
+                os.close(place)
 
     def _wanted(self, spec: EnvironmentSpec) -> tuple[AttachedVolume, ...]:
         """A rescue system has the environment's disk alone."""

@@ -169,6 +169,13 @@ class Library:
             return Chosen.model_validate_json((self.node.environment(environment_id) / _NOTE).read_bytes())
         return None
 
+    def user_name(self, spec: EnvironmentSpec) -> str:
+        """Whom an app runs as: who was asked for, else as its image says; empty: root."""
+        if spec.app is not None and spec.app.user is not None:
+            return spec.app.user
+        chosen = self.chosen(spec.id)
+        return chosen.config.user if chosen is not None else ""
+
     def forget(self, environment_id: UUID) -> None:
         (self.node.environment(environment_id) / _NOTE).unlink(missing_ok=True)
 

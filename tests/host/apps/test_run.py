@@ -4,17 +4,26 @@ import os
 import signal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from runtime.console import recording
 from runtime.console.exec import run_command
 from runtime.console.terminals import open_terminal
-from runtime.contract import DesiredState, EnvironmentSpec, ObservedState, RestartMode, RestartPolicy
+from runtime.contract import (
+    AttachedVolume,
+    DesiredState,
+    EnvironmentSpec,
+    ObservedState,
+    RestartMode,
+    RestartPolicy,
+)
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 from runtime.sandboxes.shared.container import init_pid
+from runtime.storage.volumes import Volumes
 from tests.host.apps.conftest import AppOf
 from tests.host.conftest import Make
 from tests.host.support.inside import sh
@@ -255,3 +264,16 @@ def test_a_kill_of_the_app_is_told(
     report = engine.current_report(spec.id)
     assert report is not None
     assert (report.code, report.exit_code) == ("app_ended", 137)
+
+
+@pytest.mark.parametrize("path", ["/data", "/srv/deep/none"])
+def test_a_fresh_volume_can_be_written_by_the_app(
+    make: Make, node: Node, app_of: AppOf, shell_image: str, path: str
+) -> None:
+    """As its place in the image belongs to the app's user, or there is none."""
+    volume, volumes = uuid4(), Volumes(node)
+    volumes.keep(volume, uuid4(), 32, is_new=True)
+    attached = AttachedVolume(volume_id=volume, path=path)
+    spec = make(**app_of(shell_image), volumes=(attached,))
+    assert sh(node, spec, f"stat -c %u {path}; echo kept > {path}/note; cat {path}/note") == "1234\nkept"
+    assert (volumes.path(volume) / "note").read_text() == "kept\n"
