@@ -17,6 +17,7 @@ from runtime.contract.words import backups as words
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.jobs.base import Course, Job, Plan, Task
+from runtime.jobs.records import JobRecords
 from runtime.resources.volume import RootVolume
 from runtime.storage.snapshots import MOST_NESTED, too_many_nested
 from runtime.storage.trees import Trees
@@ -61,7 +62,9 @@ class _Backup:
         """Before it, that the target is there: who waits hears of it at once. What it holds is charged to whose
         it is, as with every snapshot; itself, to nobody, so that a full disk has one too."""
         self._restic(makes=self.work.repository_id is None)
-        self.is_again = self.tree.exists()
+        begun = JobRecords(self.node, self.course.spec.id).directory / "begun"
+        self.is_again = begun.exists()  # the snapshot isn't enough: it goes before the job has ended
+        begun.touch()
         btrfs.delete_subvolume(self.tree)
         self.fetched.make_directory()
         with self.course.moment_of(self.work.environment_id):

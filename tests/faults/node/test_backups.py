@@ -1,4 +1,4 @@
-"""Jobs of backups whose process is killed at their steps: gone on with or taken back, and nothing is left."""
+"""Jobs of backups whose process is killed at their steps: gone on with, once at the target, nothing is left."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import pytest
 
 from runtime.contract import (
     EnvironmentSpec,
+    ForgetBackup,
     JobOutcome,
     JobReport,
     JobSpec,
@@ -50,6 +51,24 @@ def spec(giving: Node, make: Make) -> EnvironmentSpec:
     made = make()
     sh(giving, made, "echo good > /root/note")
     return made
+
+
+def test_one_backup_is_at_its_target_however_often_it_was_killed(
+    giving: Node, spec: EnvironmentSpec, desk: Desk
+) -> None:
+    report = _killed(giving, desk.to_back_up(spec), "backup snapshot", "backup")
+    assert report.outcome is JobOutcome.SUCCEEDED, f"{report.code}: {report.message}"
+    assert report.backup is not None
+    [there] = _at_target(desk)
+    assert there.startswith(report.backup.snapshot)
+    assert os.listdir(desk.place / "locks") == []
+    assert left(giving) == []
+    forgetting = ForgetBackup(
+        repository=desk.repository, secrets=desk.locked(), snapshot=report.backup.snapshot
+    )
+    report = _killed(giving, desk.job(spec.id, forgetting), "backup removal")
+    assert report.outcome is JobOutcome.SUCCEEDED, f"{report.code}: {report.message}"
+    assert _at_target(desk) == []
 
 
 def test_one_that_is_killed_each_time_leaves_nothing(giving: Node, spec: EnvironmentSpec, desk: Desk) -> None:
