@@ -35,6 +35,8 @@ log = structlog.get_logger()
 
 #: So often in a row the process at work may be killed at one generation before it is given up.
 MAX_ATTEMPTS = 3
+#: Between two events that tell of the same repair of one environment, in seconds.
+REPAIR_TOLD_EVERY_S = 600.0
 #: Causes of a start that failed with its monitor, and not with anything that was asked for.
 STARTED_IN_VAIN = frozenset({"console_held", "monitor_failed"})
 #: So long an environment's own processes are waited for where others wait behind it.
@@ -433,17 +435,28 @@ class Engine:
     # -- reports --------------------------------------------------------------------------------
 
     def _tell(self, work: Work, state: State, fault: RuntimeFault | None, because: Said = NOTHING) -> Report:
+        is_repaired = bool(because) and fault is None and self._is_news(state, because)
         if not isinstance(fault, Superseded):
             if fault is None:
                 state.no_longer()
             self._keep(work.records, state)
         report = self.reports.of(work.spec, state, work.steps, final=True, fault=fault)
-        if because and fault is None:
+        if is_repaired:
             said = EnvironmentEvent(code=EventCode.REPAIRED, message=because, at=datetime.now(UTC))
             report = report.model_copy(update={"events": (said,)})
         with suppress(OSError):
             work.records.journal({"end": work.spec.generation, "code": report.code})
         return self.reports.tell(report)
+
+    @staticmethod
+    def _is_news(state: State, because: Said) -> bool:
+        """Whoever undoes the same thing again and again, round after round, is told of now and then: each is a
+        record in the panel."""
+        now = time.time()
+        if state.repaired == because.code and abs(now - state.repaired_at) < REPAIR_TOLD_EVERY_S:
+            return False
+        state.repaired, state.repaired_at = because.code, now
+        return True
 
     def _tell_progress(self, work: Work) -> None:
         self.reports.tell(self.reports.of(work.spec, work.records.state(), work.steps, final=False))

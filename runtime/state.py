@@ -74,6 +74,9 @@ class State(BaseModel):
     """Kills for lack of memory that were told already, of those that its control group counts."""
     console_lost_of: str = ""
     """The init whose monitor's loss was told: its pid is given out again, see `runtime.host.processes`."""
+    repaired: str = ""
+    """Code of the repair that was told last, and when (seconds since the epoch)."""
+    repaired_at: float = 0.0
     code: str = ""
     message: Said = NOTHING
     next_step: Said = NOTHING

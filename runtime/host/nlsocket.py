@@ -111,7 +111,10 @@ class NetlinkSocket:
             yield kind, number, data[offset + _HEADER.size : offset + length]
             offset += length + (-length % 4)
 
-    def _ask(self, kind: int, body: bytes, what: str, *, dump: bool = False, flags: int = 0) -> list[bytes]:
+    def _ask(
+        self, kind: int, body: bytes, what: str, *, dump: bool = False, flags: int = 0, most: int = 2**31
+    ) -> list[bytes]:
+        """`most`: of a dump; when more come, the rest isn't read."""
         number = next(self._numbers)
         flags |= NLM_F_REQUEST | (NLM_F_DUMP if dump else 0)
         self._socket.send(_HEADER.pack(_HEADER.size + len(body), kind, flags, number, 0) + body)
@@ -128,5 +131,7 @@ class NetlinkSocket:
                         raise OSError(code, os.strerror(code), what)
                     return found
                 found.append(data)
+                if len(found) > most:
+                    return found
             if found and not dump:
                 return found

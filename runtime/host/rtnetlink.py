@@ -41,8 +41,9 @@ RTM_GETNSID = 90
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_LINKINFO = 1, 3, 4, 5, 6, 18
 IFLA_IFALIAS, IFLA_STATS64, IFLA_NET_NS_FD, IFLA_LINK_NETNSID = 20, 23, 28, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA, VETH_INFO_PEER = 1, 2, 1
-IFF_UP = 1
-IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_F_NODAD, IFA_F_PERMANENT = 1, 2, 8, 0x02, 0x80
+IFF_UP, IFF_LOWER_UP = 1, 0x10000
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_TARGET_NETNSID = 1, 2, 8, 10
+IFA_F_NODAD, IFA_F_PERMANENT = 0x02, 0x80
 NDA_DST, NDA_LLADDR, NUD_PERMANENT = 1, 2, 0x80
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PREFSRC = 1, 4, 5, 7
 RT_TABLE_MAIN, RTPROT_STATIC, RTN_UNICAST = 254, 4, 1
@@ -86,6 +87,8 @@ class Link:
     def __init__(self, body: bytes):
         _, _, self.index, flags, _ = _IFINFO.unpack_from(body)
         self.up = bool(flags & IFF_UP)
+        self.has_carrier = bool(flags & IFF_LOWER_UP)
+        """Of a veth: both sides are up."""
         values = attributes(body[_IFINFO.size :])
         self.name = values[IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
         self.alias = values.get(IFLA_IFALIAS, b"").rstrip(b"\0").decode(errors="replace")
@@ -163,6 +166,21 @@ class Rtnetlink(NetlinkSocket):
         for body in self._ask(RTM_GETADDR, _IFADDR.pack(socket.AF_UNSPEC, 0, 0, 0, 0), "addresses", dump=True):
             values = attributes(body[_IFADDR.size :])
             yield ip_address(values.get(IFA_LOCAL) or values[IFA_ADDRESS])
+
+    def addresses_at(self, index: int, namespace: int, most: int) -> set[Address] | None:
+        """Of one link of another network namespace, by the kernel's number for that; None where they are more
+        than `most`, or the link is gone. Nothing in there is waited for."""
+        body = _IFADDR.pack(socket.AF_UNSPEC, 0, 0, 0, index) + u32(IFA_TARGET_NETNSID, namespace)
+        try:
+            found = self._ask(RTM_GETADDR, body, "addresses", dump=True, most=most)
+        except OSError as error:
+            if error.errno in {errno.ENODEV, errno.EINVAL}:
+                return None
+            raise
+        if len(found) > most:
+            return None
+        each = (attributes(one[_IFADDR.size :]) for one in found)
+        return {ip_address(one.get(IFA_LOCAL) or one[IFA_ADDRESS]) for one in each}
 
     def token_bucket(self, index: int) -> int | None:
         """Bytes per second of a link's outermost queue, where that is a tc-tbf(8); None otherwise."""

@@ -19,6 +19,8 @@ from runtime.resources.namespaces import network_namespace
 
 Address = IPv4Address | IPv6Address
 _LOOPBACK = 1  # its index in every network namespace
+#: Addresses of one link that are looked through: whoever has more is left with what he has.
+_MOST_INSIDE = 500
 
 
 class Addresses(Sandboxed):
@@ -119,7 +121,20 @@ class Addresses(Sandboxed):
         wanted = {*spec.network.ipv4, *spec.network.ipv6}
         if link is None or routed.get(link.index, set()) != wanted:
             return drift.route_gone()
-        return None
+        return self._drifted_inside(link, wanted)
+
+    @staticmethod
+    def _drifted_inside(link: rtnetlink.Link, wanted: set[Address]) -> Said | None:
+        """What root inside, or a tool of his, took away of what was given."""
+        if not link.has_carrier:
+            return drift.link_down_inside()
+        if not wanted or link.peer_index is None or link.peer_namespace is None:
+            return None
+        with Rtnetlink() as netlink:
+            there = netlink.addresses_at(link.peer_index, link.peer_namespace, _MOST_INSIDE)
+        if there is None or wanted <= there:
+            return None
+        return drift.address_gone_inside(min(str(one) for one in wanted - there))
 
 
 def _host_routes() -> dict[int, set[Address]]:
