@@ -118,7 +118,7 @@ class Addresses(Sandboxed):
     def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
         link = links_by_name(glance).get(self.node.link_name(spec.id))
         routed = glance.once("routes", _host_routes)
-        wanted = {*spec.network.ipv4, *spec.network.ipv6}
+        wanted: set[Address] = {*spec.network.ipv4, *spec.network.ipv6}
         if link is None or routed.get(link.index, set()) != wanted:
             return drift.route_gone()
         return self._drifted_inside(link, wanted)
