@@ -22,6 +22,8 @@ NO_DOCUMENT = {
     "audit_export",
     "files_archive",
     "files_content",
+    "backups_file_archive",
+    "backups_file_content",
 }
 
 
