@@ -95,7 +95,7 @@ class Specs:
 
     def __init__(self, node: Node):
         self.node = node
-        self._next = 0
+        self._next = self._next_slot = 0
 
     def new(self, **fields: object) -> EnvironmentSpec:
         number = self._next
@@ -111,7 +111,7 @@ class Specs:
             "generation": 1,
             "image": "busybox",
             "desired": DesiredState.RUNNING,
-            "slot": settings.first_slot + number % settings.slots,
+            "slot": self._free_slot(),
             "limits": Limits(cpu=1, memory_mb=128, disk_mb=256),
             "network": Network(
                 ipv4=(settings.ipv4_network[10 + number],), ipv6=(settings.ipv6_network[10 + number],)
@@ -119,6 +119,16 @@ class Specs:
             "stop_timeout_s": 5,
         }
         return EnvironmentSpec.model_validate({**values, **fields})
+
+    def _free_slot(self) -> int:
+        """One after the other, and from the beginning again: those that live through many tests keep theirs.
+        The last one of the node is for proofs of backups."""
+        settings = self.node.settings
+        while True:
+            slot = settings.first_slot + self._next_slot % (settings.slots - 1)
+            self._next_slot += 1
+            if not (self.node.root / "slots" / f"{slot:04d}").exists():
+                return slot
 
     @staticmethod
     def change(spec: EnvironmentSpec, **fields: object) -> EnvironmentSpec:
