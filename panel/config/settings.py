@@ -151,7 +151,7 @@ if WADAH.database_url:
 else:
     DATABASES = {
         "default": {
-            "ENGINE": "panel.sqlite",
+            "ENGINE": "django.db.backends.sqlite3",
             "NAME": WADAH.panel_home / "db.sqlite3",
             "CONN_MAX_AGE": None,
             "OPTIONS": {

@@ -30,9 +30,6 @@ if os.environ.get("TEST_DATABASE") == "postgresql":
 Secrets.ensure(HOME)
 _stack.enter_context(redis_on(HOME / "run" / "redis.sock"))
 django.setup()
-if "DATABASE_URL" not in os.environ:
-    # pytest-django knows only of Django's own engine that each process has one in memory
-    import_module("django.conf").settings.DATABASES["default"].setdefault("TEST", {})["NAME"] = ":memory:"
 
 
 @pytest.hookimpl(tryfirst=True)

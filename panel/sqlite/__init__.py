@@ -1,1 +1,0 @@
-"""Django's way to SQLite, on which writers wait no longer than the one before them takes (`base`)."""
