@@ -124,11 +124,13 @@ class Specs:
         """One after the other, and from the beginning again: those that live through many tests keep theirs.
         The last one of the node is for proofs of backups."""
         settings = self.node.settings
-        while True:
+        for _ in range(settings.slots):
             slot = settings.first_slot + self._next_slot % (settings.slots - 1)
             self._next_slot += 1
-            if not (self.node.root / "slots" / f"{slot:04d}").exists():
+            claim = self.node.root / "slots" / f"{slot:04d}"
+            if not claim.exists() or not claim.read_text():  # kept and empty, it is free
                 return slot
+        raise AssertionError("every id range of the node is in use")
 
     @staticmethod
     def change(spec: EnvironmentSpec, **fields: object) -> EnvironmentSpec:
