@@ -46,16 +46,18 @@ class AttachedVolumes(Sandboxed):
         if process is None or (not spec.volumes and not Volumes(self.node).there()):
             return None
         there, wanted = mounted(process), self._wanted(spec)
-        old = [one for one in there if not any(one.is_as(other) for other in wanted)]
+        right = [one for one in there if any(one.is_as(other) for other in wanted)]
+        # of one that is where it belongs, further mounts are the environment's own
+        kept = {one.volume_id for one in right}
+        old = [one for one in there if one.volume_id not in kept]
         new = [one for one in wanted if not any(other.is_as(one) for other in there)]
         if not old and not new:
             return None
         self.check(spec)
         with ExitStack() as undo:
             inside = self._inside(spec.id, undo)
-            gone = {one.volume_id for one in old} - {one.volume_id for one in there if one not in old}
             self._detach(spec.id, process, inside, old)
-            for volume_id in gone:
+            for volume_id in {one.volume_id for one in old}:
                 self._refuse_elsewhere(spec.id, process, volume_id)
             for volume in new:
                 if covering(process, volume.path) is not None:
@@ -104,11 +106,14 @@ class AttachedVolumes(Sandboxed):
     def _detach(
         self, environment_id: UUID, process: Identity, inside: Namespaces, old: Iterable[Mounted]
     ) -> None:
+        own = next((one for one in old if not one.is_whole or not one.point.isprintable()), None)
+        if own is not None:  # who mounted it there ends that himself
+            raise _held(words.also_at("".join(letter if letter.isprintable() else "?" for letter in own.point)))
         for one in old:
             if detach(self.node, environment_id, inside, one.point):
                 continue
             name = holder(self.sandbox.members(environment_id), one)
-            raise _held(words.held(one.point, name) if name else words.held(one.point, "?"))
+            raise _held(words.held(one.point, name or "?"))
         left = [one for one in mounted(process) if one in old]
         if left:
             raise _held(words.also_at(left[0].point))

@@ -81,7 +81,10 @@ def _read(directory: int, name: str) -> str:
 
 def _volumes_in(lines: Iterable[str]) -> Iterator[Mounted]:
     for line in lines:
-        number, _parent, _device, root, point, options = line.split(" ")[:6]
+        fields, _, rest = line.partition(" - ")
+        if not rest.startswith("btrfs "):  # whatever its path, it is none of the pool: nobody inside mounts one
+            continue
+        number, _parent, _device, root, point, options = fields.split(" ")[:6]
         parts = root.removesuffix("//deleted").split("/")
         if parts[1:2] != ["volumes"] or len(parts) < 3:
             continue

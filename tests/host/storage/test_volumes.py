@@ -205,3 +205,37 @@ def test_what_was_unmounted_inside_comes_back(disks: Disks, make: Make, node: No
     sh(node, spec, "umount /mnt/data")
     engine.reconcile()
     assert sh(node, spec, "grep -c ' /mnt/data ' /proc/mounts") == "1"
+
+
+def test_mounts_of_ones_own_on_it_stay_and_hinder_no_other_change(disks: Disks, make: Make, node: Node) -> None:
+    spec = disks.attach(make(), disks.new())
+    sh(
+        node,
+        spec,
+        "mkdir -p /mnt/data/www /srv/www; mount --bind /mnt/data/www /srv/www; mount --bind /mnt/data /opt",
+    )
+    sh(node, spec, "cd /srv/www; exec sleep 1000 >/dev/null 2>&1 </dev/null &")
+    spec, report = disks.apply(spec, limits=spec.limits.model_copy(update={"memory_mb": 100}))
+    assert not report.code, report.message
+    assert sh(node, spec, "grep -c -E ' (/srv/www|/opt) ' /proc/mounts") == "2"
+    _, report = disks.apply(spec, volumes=())
+    assert report.code == "volume_held", report.message
+
+
+def test_a_name_that_cannot_be_told_is_refused_with_a_sentence(disks: Disks, make: Make, node: Node) -> None:
+    spec = disks.attach(make(), disks.new())
+    sh(node, spec, 'd=$(printf \'/odd\\377\\n\'); mkdir "$d"; mount --bind /mnt/data "$d"')
+    _, report = disks.apply(spec, volumes=())
+    assert report.code == "volume_held", report.message
+    assert "also mounted at" in str(report.message)
+
+
+def test_nobody_makes_believe_that_he_has_a_volume(disks: Disks, make: Make, node: Node) -> None:
+    """What a mount is called is its owner's to choose."""
+    volume, spec = disks.new(), make()
+    sh(node, spec, f"mkdir /own; mount -t tmpfs none /own; mkdir -p /own/volumes/{volume} /mnt/data")
+    sh(node, spec, f"mount --bind /own/volumes/{volume} /mnt/data")
+    assert not is_held(node, volume)
+    sh(node, spec, "umount /mnt/data")
+    sh(node, disks.attach(spec, volume), "touch /mnt/data/real")
+    assert (disks.volumes.path(volume) / "real").exists()
