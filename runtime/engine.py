@@ -1,6 +1,7 @@
 """Brings a node from whatever is there to a spec: the single verb `apply`, and what follows from it.
 
-Everything here is said in terms of resources, their verbs and the sandbox; nothing knows what a cgroup is.
+Everything here is said in terms of resources, their verbs and the sandbox; nothing knows what a cgroup is. How
+one work goes step by step is `Convergence`.
 
 What a crash can leave is told by files: the newest spec (`wanted.json`), the last one that was brought about
 (`applied.json`), which generation was given up (`state.json`), how far the work came (`journal.jsonl`), and a
@@ -8,8 +9,8 @@ note that there is something to do (`run/pending`). Whoever comes next goes on f
 """
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -19,15 +20,14 @@ from runtime import faults
 from runtime.contract import DesiredState, EnvironmentEvent, EnvironmentSpec, EventCode, ObservedState, Report
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import advice, changes, steps
+from runtime.convergence import Convergence, MustWait
 from runtime.errors import RuntimeFault, Superseded
 from runtime.exits import end_unhealthy, note_exit
-from runtime.images.patience import Patience
 from runtime.kinds import Toolbox
 from runtime.node import Node
 from runtime.reconciler import Ended, Reconciler
 from runtime.reports import Reporter, Reports
-from runtime.resources.base import Found, Resource
-from runtime.sandboxes import SandboxState
+from runtime.resources.base import Found
 from runtime.state import Failure, Records, State
 from runtime.work import UNDO_DEADLINE_S, Work
 
@@ -37,16 +37,8 @@ log = structlog.get_logger()
 MAX_ATTEMPTS = 3
 #: Between two events that tell of the same repair of one environment, in seconds.
 REPAIR_TOLD_EVERY_S = 600.0
-#: Causes of a start that failed with its monitor, and not with anything that was asked for.
-STARTED_IN_VAIN = frozenset({"console_held", "monitor_failed"})
-#: So long an environment's own processes are waited for where others wait behind it.
-SOON_S = 1.0
 #: Takes over work that has to wait for somebody; False: it can't, the caller waits himself.
 HandOver = Callable[[EnvironmentSpec], bool]
-
-
-class _MustWait(Exception):
-    """What comes next waits for an environment's own pleasure: not here, where others wait behind it."""
 
 
 class Engine:
@@ -115,7 +107,7 @@ class Engine:
                     attempted = spec.generation
                     try:
                         last = self._apply_once(spec, records, because)
-                    except _MustWait:
+                    except MustWait:
                         to_wait_for = spec
                         break
                     self._tidy(spec)
@@ -145,6 +137,9 @@ class Engine:
     def _work(self, spec: EnvironmentSpec, records: Records) -> Work:
         return Work(spec, records, time.monotonic() + spec.deadline_s, tell=self._tell_progress)
 
+    def _converging(self, work: Work) -> Convergence:
+        return Convergence(self.tools, work, waits=self._hand_over is None)
+
     def _apply_once(self, spec: EnvironmentSpec, records: Records, because: Said) -> Report:
         work, state = self._work(spec, records), records.state()
         if spec.desired is DesiredState.DELETED:
@@ -164,7 +159,7 @@ class Engine:
                         next_step=advice.try_again_or_see_the_log(),
                     )
                 self._converge(work, state)
-            except _MustWait:
+            except MustWait:
                 with suppress(OSError):
                     records.journal({"end": spec.generation, "code": "handed_over"})
                 raise
@@ -185,31 +180,19 @@ class Engine:
     def _converge(self, work: Work, state: State) -> None:
         spec = work.spec
         newer = spec.generation > state.applied
-        self._get_ready(work)
+        converging = self._converging(work)
+        converging.get_ready()
         if newer:
             for resource in self.tools.of(spec):
                 resource.check(spec)
             state.halted = state.rests = False
             state.crashes_in_a_row = 0
-        self._make_so(work, state)
+        converging.make_so(state)
         state.applied = spec.generation
         state.no_longer(failed=True)
         self._commit(work, state)
         for resource in self.tools.of(spec):
             resource.settle(spec)
-
-    def _get_ready(self, work: Work) -> None:
-        """What it is made from is brought, as a step of its own; not where others wait behind it."""
-        kind, spec = self.tools.kind(work.spec.kind), work.spec
-        if kind.is_ready(self.node, spec):
-            return
-        if self._hand_over is not None:
-            raise _MustWait
-        within_s = max(0.0, work.until - time.monotonic())
-        patience = Patience(work.is_superseded, work.say, within_s)
-        from_backup = spec.origin is not None and spec.origin.backup is not None
-        name = "backup fetch" if from_backup else "image fetch"
-        work.run(name, "wait", lambda: kind.get_ready(self.node, spec, patience))
 
     def _commit(self, work: Work, state: State) -> None:
         """From here on this is what a later failure goes back to."""
@@ -217,102 +200,6 @@ class Engine:
         work.records.set_applied(work.spec)
         work.records.set_state(state)
         faults.point(self.node, "commit", "after", "records")
-
-    def _make_so(self, work: Work, state: State) -> None:
-        """The spec's resources in order, stopped and started where that is wanted."""
-        spec = work.spec
-        resources = self.tools.of(spec)
-        if self._hand_over is not None and not work.undoes and any(one.waits(spec) for one in resources):
-            raise _MustWait
-        is_half_made = self.sandbox.is_half_made(spec.id)
-        runs = self.sandbox.look(spec.id).is_there and not is_half_made
-        wants_run = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.stays_off
-        reboot = runs and self._is_of_another_boot(spec)
-        if runs and (reboot or not wants_run):
-            self._halt(work)
-            runs = False
-        if not runs and (reboot or is_half_made or not wants_run):
-            self._take_down(work, resources)
-        if not wants_run:
-            for resource in resources:
-                if resource.lifetime == "environment":
-                    work.step(resource, "ensure")
-            state.started_at = None
-        else:
-            with nullcontext() if runs else self.sandbox.making(spec):
-                self._bring_up(work, resources, is_fresh=not runs)
-            self._pause(work)
-            if not runs or state.started_at is None:
-                state.started_at = time.time()
-                state.exit_code = None
-        state.restart_at = None
-
-    def _bring_up(self, work: Work, resources: Sequence[Resource], *, is_fresh: bool) -> None:
-        """All of them in order; once more when what keeps its console was killed while it was being started:
-        nobody has used it yet, and without a console it would stay until its next start."""
-        try:
-            for resource in resources:
-                work.step(resource, "ensure")
-            if not is_fresh or self.sandbox.has_console(work.spec.id):
-                return
-        except RuntimeFault as fault:
-            if fault.code not in STARTED_IN_VAIN:
-                raise
-        log.warning("started once more: its monitor was killed", environment=str(work.spec.id))
-        self._take_down(work, resources)
-        for resource in resources:
-            work.step(resource, "ensure")
-
-    @staticmethod
-    def _take_down(work: Work, resources: Sequence[Resource]) -> None:
-        for resource in reversed(resources):
-            if resource.lifetime == "boot":
-                work.step(resource, "remove")
-
-    def _is_of_another_boot(self, spec: EnvironmentSpec) -> bool:
-        """Whether what runs was started for fewer restarts than the spec counts, or another installation."""
-        seen = self.sandbox.made_for(spec.id)
-        return seen is not None and (seen[0] < spec.boots or seen[1] != spec.installs)
-
-    def _pause(self, work: Work) -> None:
-        wanted = work.spec.desired is DesiredState.PAUSED
-        if (self.sandbox.look(work.spec.id).state is SandboxState.FROZEN) != wanted:
-            name = "pause" if wanted else "resume"
-            work.run(name, "ensure", lambda: self._freeze(work, wanted))
-
-    def _freeze(self, work: Work, wanted: bool) -> None:
-        if self._hand_over is None or work.undoes:
-            self.sandbox.freeze(work.spec.id, wanted)
-            return
-        try:
-            self.sandbox.freeze(work.spec.id, wanted, within_s=SOON_S)
-        except RuntimeFault as busy:
-            raise _MustWait from busy
-
-    def _halt(self, work: Work) -> None:
-        """The polite stop, as a step of its own; at once where work is undone."""
-        if self._hand_over is not None and work.spec.stop_timeout_s > 0 and not work.undoes:
-            raise _MustWait
-
-        def stop() -> Said | None:
-            if self._hand_over is not None and not work.undoes:
-                self._end_soon(work.spec.id)
-                return steps.killed()
-            limit = min(work.spec.stop_timeout_s, max(0.0, work.until - time.monotonic()))
-            return self.sandbox.stop(
-                work.spec.id, timeout_s=0 if work.undoes else limit, interrupted=work.is_superseded
-            )
-
-        work.run("shutdown", "wait", stop)
-
-    def _end_soon(self, environment_id: UUID) -> None:
-        """Killed. What doesn't end at once isn't waited for here, where others wait behind it: `_MustWait`."""
-        try:
-            self.sandbox.stop(environment_id, timeout_s=0, kill_within_s=SOON_S)
-        except RuntimeFault as fault:
-            if fault.code == "unkillable":
-                raise _MustWait from fault
-            raise
 
     def _delete(self, work: Work) -> Report:
         """Everything of it goes, whatever state it is in; retried until nothing is left."""
@@ -322,8 +209,8 @@ class Engine:
             with suppress(OSError):
                 records.begin(spec)
             if self._hand_over is not None:
-                self._end_soon(spec.id)
-            fault = self._remove_all(work) or self._bury(work)
+                self._converging(work).end_soon()
+            fault = self._converging(work).remove_all() or self._bury(work)
         if fault is not None:
             state = records.state()
             state.code, state.message, state.next_step = fault.code, fault.said, fault.next_step
@@ -338,19 +225,6 @@ class Engine:
         except (OSError, RuntimeFault) as error:
             return work.fault_of(error)
         return None
-
-    def _remove_all(self, work: Work) -> RuntimeFault | None:
-        """Every resource's `remove`, each whether or not another failed; the first failure."""
-        first: RuntimeFault | None = None
-        for resource in self.tools.in_order_of_removal():
-            try:
-                work.step(resource, "remove", interruptible=False)
-            except Exception as error:  # the edge: the others are tried all the same
-                log.warning(
-                    "not removed", environment=str(work.spec.id), resource=resource.name, error=str(error)
-                )
-                first = first or work.fault_of(error)
-        return first
 
     # -- what failed ------------------------------------------------------------------------------
 
@@ -390,10 +264,10 @@ class Engine:
         fault: RuntimeFault | None = None
         with undo.watched():
             if before is None:
-                fault = self._remove_all(undo)
+                fault = self._converging(undo).remove_all()
             else:
                 try:
-                    self._make_so(undo, state)
+                    self._converging(undo).make_so(state)
                     for resource in self.tools.of(before):
                         resource.settle(before)
                 except Exception as error:  # the edge: told below, and tried again by the reconciler
