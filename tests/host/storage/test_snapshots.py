@@ -9,6 +9,7 @@ import pytest
 from runtime.contract import DesiredState, EnvironmentSpec, Limits, ObservedState, Origin, Report
 from runtime.engine import Engine
 from runtime.host import btrfs
+from runtime.host.btrfs import subvolumes
 from runtime.node import Node
 from runtime.resources.volume import MIB, RootVolume
 from runtime.storage.snapshots import Snapshots
@@ -223,7 +224,7 @@ def test_subvolumes_that_come_and_go_meanwhile_spoil_no_snapshot(
     for name in ("moved", "deleted", "stays"):
         btrfs.create_subvolume(root / name, group)
     (root / "stays" / "file").write_text("kept")
-    places = btrfs._nested_places
+    places = subvolumes.nested_places
 
     unfinished = snapshots.path(spec.id, one).with_name(f"{one}.new")
 
@@ -233,11 +234,11 @@ def test_subvolumes_that_come_and_go_meanwhile_spoil_no_snapshot(
         btrfs.create_subvolume(root / "late", group)
         (root / "moved").rename(root / "elsewhere")
         found = places(fd, tree)
-        monkeypatch.setattr(btrfs, "_nested_places", places)
+        monkeypatch.setattr(subvolumes, "nested_places", places)
         btrfs.delete_subvolume(root / "deleted")
         return found
 
-    monkeypatch.setattr(btrfs, "_nested_places", raced)
+    monkeypatch.setattr(subvolumes, "nested_places", raced)
     spec = _good(engine, specs, spec, snapshots=(one,))
     assert (root / "late").exists()
     assert (snapshots.path(spec.id, one) / "stays" / "file").read_text() == "kept"
