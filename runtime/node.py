@@ -160,9 +160,11 @@ class Node:
         """Four letters in front of every link of ours."""
         return f"w{self.settings.mark or 'dah'}"
 
-    def link_name(self, environment_id: UUID) -> str:
-        """Host side of the VE's link: prefix and 44 bits of its id, 15 characters (IFNAMSIZ - 1)."""
-        return f"{self.link_prefix}{environment_id.hex[:11]}"
+    def link_name(self, environment_id: UUID, number: int = 0) -> str:
+        """Host side of one of the VE's interfaces: prefix, 40 bits of its id and a letter of its own, 15
+        characters (IFNAMSIZ - 1). The letter of the first is a digit of the id: four bits more."""
+        last = environment_id.hex[10] if number == 0 else "ghijklmnopqrstu"[number - 1]
+        return f"{self.link_prefix}{environment_id.hex[:10]}{last}"
 
     def container_name(self, environment_id: UUID) -> str:
         """The id that conmon and the OCI runtime know it by."""

@@ -144,12 +144,18 @@ def _is_older(before: EnvironmentUsage | None, at: datetime) -> bool:
 
 
 def _row(usage: Usage, before: EnvironmentUsage | None, at: datetime) -> EnvironmentUsage:
-    row = EnvironmentUsage(at=at, **usage.model_dump(exclude={"state", "generation"}))
+    row = EnvironmentUsage(
+        at=at,
+        **usage.model_dump(exclude={"state", "generation", "interfaces"}),
+        network_in_bytes=sum(one.in_bytes for one in usage.interfaces),
+        network_out_bytes=sum(one.out_bytes for one in usage.interfaces),
+        network_link=usage.interfaces[0].link if usage.interfaces else 0,
+    )
     if before is not None:
         seconds = (at - before.at).total_seconds()
         row.cpu = _rate(usage.cpu_ns, before.cpu_ns, seconds) / 1e9
-        row.network_in_bit_s = _rate(usage.network_in_bytes, before.network_in_bytes, seconds) * 8
-        row.network_out_bit_s = _rate(usage.network_out_bytes, before.network_out_bytes, seconds) * 8
+        row.network_in_bit_s = _rate(row.network_in_bytes, before.network_in_bytes, seconds) * 8
+        row.network_out_bit_s = _rate(row.network_out_bytes, before.network_out_bytes, seconds) * 8
     return row
 
 

@@ -22,7 +22,7 @@ from panel.networks.reach import public_address, ways
 from panel.plans.rules import check_allowance
 from panel.prepared import Given, Prepared
 from panel.quotas.models import Resource
-from runtime.contract import Forward, Kind, wants_of
+from runtime.contract import Forward, Interface, Kind, wants_of
 
 _ADDRESSES = Prepared(lambda: Address.objects.filter(environment=Given("environment", UUIDField())).held())
 _FORWARDS = Prepared(lambda: PortForward.objects.filter(environment=Given("environment", UUIDField())))
@@ -181,8 +181,14 @@ class Networks(Feature):
 def part_of(addresses: Sequence[Address], forwards: Sequence[PortForward]) -> dict[str, Any]:
     """Fields of `runtime.contract.Network`."""
     return {
-        "ipv4": tuple(a.address for a in addresses if a.family == 4),
-        "ipv6": tuple(a.address for a in addresses if a.family == 6),
+        "interfaces": (
+            Interface.model_validate(
+                {
+                    name: tuple(one.address for one in addresses if one.family == family)
+                    for family, name in _FIELDS.items()
+                }
+            ),
+        ),
         "forwards": tuple(
             Forward.model_validate({"protocol": f.protocol, "node_port": f.node_port, "port": f.port})
             for f in forwards

@@ -10,7 +10,15 @@ import structlog
 
 from runtime.agent import ptys
 from runtime.agent.outbox import Outbox
-from runtime.contract import PANEL_OBSERVE_NODE, PANEL_OBSERVE_USAGE, Survey, Usage, UsageReport, VolumeUse
+from runtime.contract import (
+    PANEL_OBSERVE_NODE,
+    PANEL_OBSERVE_USAGE,
+    InterfaceUse,
+    Survey,
+    Usage,
+    UsageReport,
+    VolumeUse,
+)
 from runtime.engine import Engine
 from runtime.known import known_environments
 from runtime.node import Node
@@ -59,18 +67,20 @@ class Sampler:
         return found
 
     def _of(self, environment_id: UUID, links: dict[str, tuple[int, int]]) -> Usage:
-        # what the host's side receives, the environment sent
-        sent, received = links.get(self._node.link_name(environment_id), (0, 0))
         return self._reports.sandbox.usage(environment_id).model_copy(
             update={
                 "state": self._reports.observe(environment_id)[0],
                 "generation": self._engine.reconciler.known(environment_id).state().applied,
                 "disk_bytes": self._volume.used_bytes(environment_id),
-                "network_in_bytes": received,
-                "network_out_bytes": sent,
-                "network_link": self._link_numbers.get(self._node.link_name(environment_id), 0),
+                "interfaces": (self._interface_use(environment_id, links),),
             }
         )
+
+    def _interface_use(self, environment_id: UUID, links: dict[str, tuple[int, int]]) -> InterfaceUse:
+        name = self._node.link_name(environment_id)
+        # what the host's side receives, the environment sent
+        sent, received = links.get(name, (0, 0))
+        return InterfaceUse(link=self._link_numbers.get(name, 0), in_bytes=received, out_bytes=sent)
 
     def send_usage(self) -> None:
         self.watch_terminals()

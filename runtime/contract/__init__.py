@@ -13,11 +13,9 @@ from runtime.contract.environment import (
     DesiredState,
     Device,
     EnvironmentSpec,
-    Forward,
     Kernel,
     Kind,
     Limits,
-    Network,
     Origin,
     Rescue,
     RestartMode,
@@ -60,6 +58,7 @@ from runtime.contract.jobs import (
 )
 from runtime.contract.kinds import Wants, wants_of
 from runtime.contract.locked import Locked
+from runtime.contract.network import Forward, Interface, InterfaceUse, Network
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.report import (
     EnvironmentEvent,
@@ -145,6 +144,8 @@ __all__ = [
     "ImageSource",
     "ImageSpec",
     "ImageState",
+    "Interface",
+    "InterfaceUse",
     "JobOutcome",
     "JobReport",
     "JobSpec",

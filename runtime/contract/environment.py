@@ -1,7 +1,6 @@
 """The spec of one environment: everything a node needs to know to make it so."""
 
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -9,7 +8,8 @@ from pydantic import Field, StringConstraints, model_validator
 
 from runtime.contract.app import APP_IMAGE, AppOptions
 from runtime.contract.backup import BackupSource
-from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name, Port
+from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
+from runtime.contract.network import Network
 from runtime.contract.volume import MOST_ATTACHED, AttachedVolume
 
 
@@ -89,30 +89,6 @@ class TenantEnvelope(Message):
     """On top of memory_mb, without which cgroup v1 can't hold it: there one figure holds both together."""
     processes: Annotated[int, Field(ge=16)] | None = None
     disk_mb: Annotated[int, Field(ge=16)] | None = None
-
-
-class Forward(Message):
-    """One port of the node's public side that leads to a port of the environment."""
-
-    protocol: Literal["tcp", "udp"]
-    node_port: Port
-    port: Port
-
-
-class Network(Message):
-    """Addresses and ways in and out. Empty address lists mean: loopback only."""
-
-    ipv4: tuple[IPv4Address, ...] = ()
-    ipv6: tuple[IPv6Address, ...] = ()
-    forwards: tuple[Forward, ...] = ()
-    nameservers: Annotated[tuple[IPv4Address | IPv6Address, ...], Field(max_length=3)] = ()
-    """Resolvers for /etc/resolv.conf; empty: the node's own choice."""
-    allow_private: bool = False
-    """May open connections to private address ranges beyond the node (off: RFC 1918 & co. refused)."""
-    allow_smtp: bool = False
-    """May open connections to port 25."""
-    closed: bool = False
-    """Neither sends nor is led to, whatever else is said here: of somebody who is suspended."""
 
 
 class SecurityClass(StrEnum):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from runtime.contract.app import AppSeen
 from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name
+from runtime.contract.network import MOST_INTERFACES, InterfaceUse
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.volume import VolumeUse
 
@@ -121,10 +122,7 @@ class Usage(Message):
     processes: Annotated[int, Field(ge=0)] = 0
     process_hits: Annotated[int, Field(ge=0)] = 0
     disk_bytes: Annotated[int, Field(ge=0)] = 0
-    network_in_bytes: Annotated[int, Field(ge=0)] = 0
-    network_out_bytes: Annotated[int, Field(ge=0)] = 0
-    network_link: Annotated[int, Field(ge=0)] = 0
-    """Index of the host's side of its link (0: none): with another one, the counters began at zero."""
+    interfaces: Annotated[tuple[InterfaceUse, ...], Field(max_length=MOST_INTERFACES)] = ()
     oom_kills: Annotated[int, Field(ge=0)] = 0
 
 

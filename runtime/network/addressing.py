@@ -9,11 +9,15 @@ GATEWAY4 = IPv4Address("169.254.1.1")
 GATEWAY6 = IPv6Address("fe80::1")
 #: Host side of every link: the same everywhere, since no two links share a segment.
 HOST_MAC = "02:00:00:00:00:01"
-INTERFACE = "eth0"
 #: Where clouds tell a machine of itself, its keys too, beyond link-local and `fd00:ec2::254`: Azure (a resolver
 #: as well), Alibaba, Oracle's old one; Google, Scaleway, Oracle.
 CLOUD4 = tuple(map(IPv4Address, ("168.63.129.16", "100.100.100.200", "192.0.0.192")))
 CLOUD6 = tuple(map(IPv6Address, ("fd20:ce::254", "fd00:42::42", "fd00:c1::a9fe:a9fe")))
+
+
+def interface_name(number: int = 0) -> str:
+    """What an interface is called inside."""
+    return f"eth{number}"
 
 
 def guest_mac(environment_id: UUID) -> str:

@@ -45,7 +45,7 @@ def of_environment(spec: EnvironmentSpec, link: str) -> dict[str, Elements]:
     """
     network = spec.network
     if network.closed:
-        network = Network()
+        network = Network(interfaces=())
     mac = guest_mac(spec.id)
     low, high = tenant_marks(spec.tenant_id)
     # the unspecified address: duplicate address detection and multicast reports of its kernel

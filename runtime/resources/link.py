@@ -14,7 +14,7 @@ from runtime.glance import Glance
 from runtime.host import rtnetlink
 from runtime.host.netlink import Rtnetlink, set_interface
 from runtime.host.rtnetlink import Veth
-from runtime.network.addressing import HOST_MAC, INTERFACE, guest_mac
+from runtime.network.addressing import HOST_MAC, guest_mac, interface_name
 from runtime.resources.base import Found, Sandboxed
 from runtime.resources.namespaces import network_namespace
 
@@ -64,12 +64,13 @@ class Link(Sandboxed):
             # the link of an earlier start, whose namespace the kernel hasn't finished taking away
             netlink.delete_link(there.index)
             netlink.send()
-        netlink.add_veth(Veth(name, HOST_MAC, INTERFACE, guest_mac(environment_id), namespace, MTU, alias))
+        inside = interface_name()
+        netlink.add_veth(Veth(name, HOST_MAC, inside, guest_mac(environment_id), namespace, MTU, alias))
         try:
             netlink.send()
         except OSError as error:
             if error.errno == errno.EEXIST:
-                raise OSError(error.errno, f"there is an interface {INTERFACE} inside already") from error
+                raise OSError(error.errno, f"there is an interface {inside} inside already") from error
             raise
         return True
 
@@ -107,7 +108,7 @@ class Link(Sandboxed):
         return (int(seen["in_bytes"]), int(seen["out_bytes"])) if seen else (0, 0)
 
     def inventory(self) -> Iterable[Found]:
-        ours = re.compile(re.escape(self.node.link_prefix) + "[0-9a-f]{11}")
+        ours = re.compile(re.escape(self.node.link_prefix) + "[0-9a-f]{10}[0-9a-u]")
         with Rtnetlink() as netlink:
             links = netlink.links()
         for link in links:

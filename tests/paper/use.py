@@ -3,7 +3,7 @@
 import math
 from uuid import UUID
 
-from runtime.contract import Limits, Usage
+from runtime.contract import InterfaceUse, Limits, Usage
 
 
 def of(environment_id: UUID, limits: object, *, runs: bool, at: float) -> Usage:
@@ -20,9 +20,13 @@ def of(environment_id: UUID, limits: object, *, runs: bool, at: float) -> Usage:
         memory_max_bytes=int(memory * 1.2),
         processes=12 + int(40 * seed),
         disk_bytes=_disk(environment_id, limits),
-        network_in_bytes=int(2e5 * (0.2 + seed) * _worked(at, 70, seed)),
-        network_out_bytes=int(8e5 * (0.2 + seed) * _worked(at, 110, 1 - seed)),
-        network_link=1,
+        interfaces=(
+            InterfaceUse(
+                link=1,
+                in_bytes=int(2e5 * (0.2 + seed) * _worked(at, 70, seed)),
+                out_bytes=int(8e5 * (0.2 + seed) * _worked(at, 110, 1 - seed)),
+            ),
+        ),
     )
 
 

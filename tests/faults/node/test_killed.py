@@ -7,7 +7,15 @@ import os
 
 import pytest
 
-from runtime.contract import Credentials, DesiredState, EnvironmentSpec, Limits, Network, ObservedState
+from runtime.contract import (
+    Credentials,
+    DesiredState,
+    EnvironmentSpec,
+    Interface,
+    Limits,
+    Network,
+    ObservedState,
+)
 from runtime.engine import Engine
 from runtime.node import Node
 from runtime.sandboxes.shared.bundle import booted
@@ -72,7 +80,7 @@ def test_live_change(make: Make, node: Node, specs: Specs, point: Point) -> None
     changed = specs.change(
         spec,
         limits=Limits(cpu=0.5, memory_mb=96, disk_mb=300),
-        network=Network(ipv4=(spec.network.ipv4[0] + 1000,)),
+        network=Network(interfaces=(Interface(ipv4=(spec.network.ipv4[0] + 1000,)),)),
         credentials=Credentials(revision=1, ssh_keys=("ssh-ed25519 AAAA x",), root_password_hash="$6$a$b"),
     )
     killed_at(node, point, lambda: Engine(node).apply(changed))

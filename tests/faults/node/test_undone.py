@@ -15,6 +15,7 @@ from runtime.contract import (
     Credentials,
     DesiredState,
     EnvironmentSpec,
+    Interface,
     Limits,
     Network,
     ObservedState,
@@ -97,7 +98,7 @@ def changed_all(specs: Specs, spec: EnvironmentSpec) -> EnvironmentSpec:
         spec,
         name="renamed",
         limits=Limits(cpu=0.5, memory_mb=96, disk_mb=300, network_in_bit_s=10_000_000),
-        network=Network(ipv4=(spec.network.ipv4[0] + 1000,)),
+        network=Network(interfaces=(Interface(ipv4=(spec.network.ipv4[0] + 1000,)),)),
         credentials=Credentials(revision=2, ssh_keys=("ssh-ed25519 BBBB new",), root_password_hash="$6$new$b"),
     )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.contract import EnvironmentSpec, EventCode, Network, Report
+from runtime.contract import EnvironmentSpec, EventCode, Interface, Network, Report
 from runtime.engine import Engine
 from runtime.kinds import Toolbox
 from runtime.node import Node
@@ -21,14 +21,16 @@ def test_one_more_and_the_first_one_away_live(make: Make, node: Node, engine: En
     spec = make()
     [first4], [first6] = spec.network.ipv4, spec.network.ipv6
     second4, second6 = first4 + 2000, first6 + 2000
-    more = specs.change(spec, network=Network(ipv4=(first4, second4), ipv6=(first6, second6)))
+    both = Interface(ipv4=(first4, second4), ipv6=(first6, second6))
+    more = specs.change(spec, network=Network(interfaces=(both,)))
     report = engine.apply(more)
     assert report is not None and not report.code, report
     assert _inside(node, spec, 4) == {str(first4), str(second4)}
     assert _inside(node, spec, 6) == {str(first6), str(second6)}
     assert f"src {first4}" in sh(node, spec, "ip -4 route show default")
 
-    report = engine.apply(specs.change(more, network=Network(ipv4=(second4,), ipv6=(second6,))))
+    second = Interface(ipv4=(second4,), ipv6=(second6,))
+    report = engine.apply(specs.change(more, network=Network(interfaces=(second,))))
     assert report is not None and not report.code, report
     assert _inside(node, spec, 4) == {str(second4)}
     assert _inside(node, spec, 6) == {str(second6)}

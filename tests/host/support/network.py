@@ -181,7 +181,10 @@ class StandIn(Namespace):
 
     def change(self, **fields: object) -> None:
         """A live change of the spec's network or limits, carried out."""
-        network = {**self.spec.network.model_dump(), **fields}
+        network = self.spec.network.model_dump(exclude={"interfaces"})
+        addresses = {"ipv4": self.spec.network.ipv4, "ipv6": self.spec.network.ipv6}
+        network["interfaces"] = [{name: fields.pop(name, known) for name, known in addresses.items()}]
+        network.update(fields)
         self.respec(network=network)
 
     def respec(self, **fields: object) -> None:
@@ -231,6 +234,7 @@ class Lab:
         assert settings.ipv4_network is not None
         assert settings.ipv6_network is not None
         addresses = {"ipv4": (settings.ipv4_network[number],), "ipv6": (settings.ipv6_network[number],)}
+        interface = {name: network.pop(name, value) for name, value in addresses.items()}
         return EnvironmentSpec(
             id=uuid.uuid4(),
             tenant_id=uuid.UUID(int=tenant),
@@ -241,7 +245,7 @@ class Lab:
             desired=DesiredState.RUNNING,
             slot=number,
             limits=Limits.model_validate({"cpu": 1, "memory_mb": 64, "disk_mb": 64, **(limits or {})}),
-            network=Network.model_validate({**addresses, **network}),
+            network=Network.model_validate({"interfaces": [interface], **network}),
         )
 
     def new(self, **fields: object) -> StandIn:

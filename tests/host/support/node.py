@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from runtime.contract import DesiredState, EnvironmentSpec, Limits, Network
+from runtime.contract import DesiredState, EnvironmentSpec, Interface, Limits, Network
 from runtime.host import libc
 from runtime.node import Node, default_settings
 from runtime.prepare import dismantle, prepare
@@ -114,7 +114,11 @@ class Specs:
             "slot": self._free_slot(),
             "limits": Limits(cpu=1, memory_mb=128, disk_mb=256),
             "network": Network(
-                ipv4=(settings.ipv4_network[10 + number],), ipv6=(settings.ipv6_network[10 + number],)
+                interfaces=(
+                    Interface(
+                        ipv4=(settings.ipv4_network[10 + number],), ipv6=(settings.ipv6_network[10 + number],)
+                    ),
+                )
             ),
             "stop_timeout_s": 5,
         }

@@ -17,7 +17,7 @@ from panel.offers.rolling import roll
 from panel.operations.models import Operation
 from panel.plans.services import create_plan, update_plan
 from panel.tenants.models import Tenant
-from runtime.contract import DesiredState, Usage, UsageReport
+from runtime.contract import DesiredState, InterfaceUse, Usage, UsageReport
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +36,7 @@ def environment(zone: str = "UTC", **allowances: Any) -> Environment:
 
 def seen(row: Environment, come: int, gone: int = 0, *, at: datetime = START, link: int = 7) -> None:
     """The node reports these counters."""
-    usage = Usage(environment_id=row.pk, network_in_bytes=come, network_out_bytes=gone, network_link=link)
+    usage = Usage(environment_id=row.pk, interfaces=(InterfaceUse(link=link, in_bytes=come, out_bytes=gone),))
     observe_usage(UsageReport(node=row.node.name, at=at, usages=(usage,)))
     row.refresh_from_db()
 
