@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from runtime.contract import DesiredState, EnvironmentSpec, Limits
+from runtime.contract import DesiredState, EnvironmentSpec, Limits, SecurityProfile
 from runtime.engine import Engine
 from runtime.node import Node
+from tests.host.conftest import Make
 from tests.host.support import laboratory
 from tests.host.support.audit import nothing_left
 from tests.host.support.inside import sh
@@ -17,6 +18,7 @@ from tests.host.support.node import Specs
 from tests.host.support.waiting import wait_until
 
 Try = Callable[..., Any]
+Victim = Callable[..., EnvironmentSpec]
 
 
 @contextmanager
@@ -60,3 +62,17 @@ def tries(node: Node, ve: EnvironmentSpec) -> Try:
         return laboratory.inside(node, ve, function, *arguments, timeout_s=timeout_s)
 
     return run
+
+
+@pytest.fixture
+def victim(make: Make, image: str) -> Victim:
+    """An environment with small limits, made for one test."""
+
+    def create(security: SecurityProfile | None = None, **limits: object) -> EnvironmentSpec:
+        return make(
+            image=image,
+            security=security or SecurityProfile(),
+            limits=Limits.model_validate({"cpu": 1, "memory_mb": 64, "disk_mb": 64, "processes": 64, **limits}),
+        )
+
+    return create

@@ -1,6 +1,6 @@
 """All environments of a tenant together never hold more than its envelope, whatever each may hold by itself.
 
-What one environment may hold is tried in `tests/host/isolation/test_exhaustion.py`.
+What one environment may hold is tried in `tests/host/isolation/test_exhaustion_*.py`.
 """
 
 from uuid import UUID, uuid4
