@@ -10,7 +10,8 @@ from runtime.jobs.base import Course, Job, Plan, Task
 from runtime.known import known_environments
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
-from runtime.storage.attaching import mounted
+from runtime.state import Records
+from runtime.storage.mounted import mounts_of
 from runtime.storage.volumes import Volumes
 
 
@@ -46,10 +47,17 @@ class Drop(Job):
 
 
 def is_held(node: Node, volume_id: UUID) -> bool:
-    """Whether an environment that runs has it mounted."""
+    """Whether an environment that was given it runs and has it mounted."""
     sandbox = sandbox_of(node)
     for environment_id in known_environments(node):
+        if not _was_given(Records(node, environment_id), volume_id):
+            continue
         process = Identity.parse(sandbox.look(environment_id).identity)
-        if process is not None and any(one.volume_id == volume_id for one in mounted(process)):
+        if process is not None and any(one.volume_id == volume_id for one in mounts_of(process).volumes):
             return True
     return False
+
+
+def _was_given(records: Records, volume_id: UUID) -> bool:
+    specs = (records.wanted(), records.applied())
+    return any(one.volume_id == volume_id for spec in specs if spec is not None for one in spec.volumes)

@@ -17,17 +17,9 @@ from runtime.host.safetree import SafeTree
 from runtime.images.oci.library import Library
 from runtime.oci.users import user_of
 from runtime.resources.base import Found, Sandboxed
-from runtime.storage.attaching import (
-    Mounted,
-    Namespaces,
-    attach,
-    covering,
-    detach,
-    elsewhere,
-    holder,
-    mounted,
-    no_place,
-)
+from runtime.state import Records
+from runtime.storage.attaching import Namespaces, attach, detach, no_place, root_of
+from runtime.storage.mounted import Mounted, Mounts, elsewhere, holder, mounts_of
 from runtime.storage.volumes import Volumes
 
 
@@ -45,28 +37,50 @@ class AttachedVolumes(Sandboxed):
         process = self._first(spec.id)
         if process is None or (not spec.volumes and not Volumes(self.node).there()):
             return None
-        there, wanted = mounted(process), self._wanted(spec)
-        right = [one for one in there if any(one.is_as(other) for other in wanted)]
+        there, wanted = mounts_of(process), self._wanted(spec)
+        right = [one for one in there.volumes if any(one.is_as(other) for other in wanted)]
         # of one that is where it belongs, further mounts are the environment's own
         kept = {one.volume_id for one in right}
-        old = [one for one in there if one.volume_id not in kept]
-        new = [one for one in wanted if not any(other.is_as(one) for other in there)]
-        if not old and not new:
+        old = [one for one in there.volumes if one.volume_id not in kept]
+        new = [one for one in wanted if not any(other.is_as(one) for other in there.volumes)]
+        went = self._went(spec) | {one.volume_id for one in old}
+        self._refuse_untold(spec, there, is_asked=bool(new or went))
+        if not old and not new and not went:
             return None
-        self.check(spec)
+        if old or new:
+            self.check(spec)
         with ExitStack() as undo:
             inside = self._inside(spec.id, undo)
             self._detach(spec.id, process, inside, old)
-            for volume_id in {one.volume_id for one in old}:
-                self._refuse_elsewhere(spec.id, process, volume_id)
+            self._refuse_elsewhere(spec.id, process, went)
             for volume in new:
-                if covering(process, volume.path) is not None:
+                if there.covering(volume.path) is not None:
                     raise no_place(volume.path)
             for volume in new:
                 self._give_to_app(spec, volume)
             if new:
                 attach(self.node, spec.id, inside, new)
         return _said([one.path for one in new], [one.point for one in old])
+
+    def _went(self, spec: EnvironmentSpec) -> frozenset[UUID]:
+        """What it had when a spec was last brought about, and has no more: somebody inside may have taken it
+        from where it was, and hold it elsewhere."""
+        before = Records(self.node, spec.id).applied()
+        wanted = {one.volume_id for one in self._wanted(spec)}
+        return (
+            frozenset(one.volume_id for one in self._wanted(before) if before) - wanted
+            if before
+            else frozenset()
+        )
+
+    @staticmethod
+    def _refuse_untold(spec: EnvironmentSpec, there: Mounts, *, is_asked: bool) -> None:
+        if not is_asked or spec.rescue is not Rescue.OFF:
+            return
+        if there.top != root_of(spec.id) and there.is_all:
+            raise RuntimeFault(words.root_is_private(), code="root_is_private", next_step=words.restart_it())
+        if not there.is_all:
+            raise _held(words.too_many_mounts())
 
     def _inside(self, environment_id: UUID, undo: ExitStack) -> Namespaces:
         found = []
@@ -114,21 +128,21 @@ class AttachedVolumes(Sandboxed):
                 continue
             name = holder(self.sandbox.members(environment_id), one)
             raise _held(words.held(one.point, name or "?"))
-        left = [one for one in mounted(process) if one in old]
+        left = [one for one in mounts_of(process).volumes if one in old]
         if left:
             raise _held(words.also_at(left[0].point))
 
-    def _refuse_elsewhere(self, environment_id: UUID, process: Identity, volume_id: UUID) -> None:
-        found = elsewhere(self.sandbox.members(environment_id), process, volume_id)
+    def _refuse_elsewhere(self, environment_id: UUID, process: Identity, went: Iterable[UUID]) -> None:
+        found = elsewhere(self.sandbox.members(environment_id), process, went)
         if found is not None:
-            raise _held(words.held(found[1], found[0]))
+            raise _held(words.held(found.point, found.process) if found.point else words.too_many_mounts())
 
     def remove(self, environment_id: UUID) -> Said | None:
         return None
 
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
         process = self._first(environment_id)
-        there = mounted(process) if process is not None else []
+        there = mounts_of(process).volumes if process is not None else ()
         return {"mounted": ", ".join(f"{one.volume_id} {one.point}" for one in there)} if there else None
 
     def inventory(self) -> Iterable[Found]:
@@ -138,8 +152,10 @@ class AttachedVolumes(Sandboxed):
         process = self._first(spec.id) if spec.volumes else None
         if process is None:
             return None
-        there = mounted(process)
-        is_so = all(any(one.is_as(wanted) for one in there) for wanted in self._wanted(spec))
+        there = mounts_of(process)
+        if not there.is_all or there.top != root_of(spec.id):  # nothing could be attached
+            return None
+        is_so = all(any(one.is_as(wanted) for one in there.volumes) for wanted in self._wanted(spec))
         return None if is_so else words.others()
 
 

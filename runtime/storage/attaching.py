@@ -10,9 +10,9 @@ import errno
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from uuid import UUID
 
 from runtime.contract import AttachedVolume
@@ -20,13 +20,10 @@ from runtime.contract.said import Said
 from runtime.contract.words import volumes as words
 from runtime.errors import RuntimeFault
 from runtime.host import libc
-from runtime.host.processes import Identity
 from runtime.host.safetree import SafeTree, open_directory
 from runtime.node import Node
+from runtime.storage.mounted import read_list, top_of
 from runtime.storage.volumes import Volumes
-
-#: In which a holder is looked for; of each so many descriptors.
-_MOST_PROCESSES, _MOST_DESCRIPTORS = 500, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,69 +34,6 @@ class Namespaces:
     users: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mounted:
-    """A mount in an environment that shows a volume, or a part of it."""
-
-    mount: int
-    """Number of the mount in the kernel."""
-    volume_id: UUID
-    point: str
-    """As the environment sees it."""
-    read_only: bool
-    is_whole: bool
-    """It shows the volume from its top."""
-
-    def is_as(self, one: AttachedVolume) -> bool:
-        wanted = (one.volume_id, one.path, one.read_only)
-        return self.is_whole and (self.volume_id, self.point, self.read_only) == wanted
-
-
-def mounted(process: Identity) -> list[Mounted]:
-    """Those in the mount namespace of this process (proc_pid_mountinfo(5)); none when it has ended."""
-    with suppress(OSError), process.directory() as directory:
-        return list(_volumes_in(_read(directory, "mountinfo").splitlines()))
-    return []
-
-
-def covering(process: Identity, path: str) -> str | None:
-    """Where something is mounted inside that hides this path from who looks for it there, or stands in its
-    place; None when nothing does."""
-    with suppress(OSError), process.directory() as directory:
-        points = {_plain(line.split(" ")[4]) for line in _read(directory, "mountinfo").splitlines()}
-        for place in (PurePosixPath(path), *PurePosixPath(path).parents):
-            if str(place) != "/" and str(place) in points:
-                return str(place)
-    return None
-
-
-def _read(directory: int, name: str) -> str:
-    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
-    with os.fdopen(descriptor, errors="surrogateescape") as file:
-        return file.read()
-
-
-def _volumes_in(lines: Iterable[str]) -> Iterator[Mounted]:
-    for line in lines:
-        fields, _, rest = line.partition(" - ")
-        if not rest.startswith("btrfs "):  # whatever its path, it is none of the pool: nobody inside mounts one
-            continue
-        number, _parent, _device, root, point, options = fields.split(" ")[:6]
-        parts = root.removesuffix("//deleted").split("/")
-        if parts[1:2] != ["volumes"] or len(parts) < 3:
-            continue
-        with suppress(ValueError):
-            volume = UUID(parts[2])
-            is_read_only = "ro" in options.split(",")
-            yield Mounted(int(number), volume, _plain(point), is_read_only, is_whole=len(parts) == 3)
-
-
-def _plain(point: str) -> str:
-    for escaped, letter in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        point = point.replace(escaped, letter)
-    return point
-
-
 def attach(node: Node, environment_id: UUID, inside: Namespaces, wanted: Iterable[AttachedVolume]) -> None:
     """Makes the directories that aren't there. Raises `RuntimeFault`; what was attached by then stays."""
     volumes = list(wanted)
@@ -107,6 +41,11 @@ def attach(node: Node, environment_id: UUID, inside: Namespaces, wanted: Iterabl
         for one in volumes:
             _make_place(tree, one.path)
     _in_thread(lambda undo: _Placing(node, environment_id, inside, undo).attach(volumes), words.not_attached)
+
+
+def root_of(environment_id: UUID) -> str:
+    """Its disk, within the pool."""
+    return f"/environments/{environment_id}/root"
 
 
 def _make_place(tree: SafeTree, path: str) -> None:
@@ -190,7 +129,7 @@ class _Placing:
 
     def _is_its_root(self, place: str) -> bool:
         """What somebody mounted above it inside isn't, and one that was made private leads nowhere."""
-        for line in reversed(_read(self._proc, "mountinfo").splitlines()):
+        for line in reversed(read_list(self._proc)[0].splitlines()):
             fields, _, rest = line.partition(" - ")
             words_of = fields.split(" ")
             if words_of[4] == place:
@@ -200,7 +139,7 @@ class _Placing:
 
     @property
     def _root(self) -> str:
-        return f"/environments/{self.environment_id}/root"
+        return root_of(self.environment_id)
 
     def attach(self, wanted: Iterable[AttachedVolume]) -> None:
         top, volumes = self._peer(), Volumes(self.node)
@@ -243,67 +182,5 @@ class _Placing:
 
     def _is_on_its_disk(self, top: int) -> bool:
         """Whether the root that somebody inside sees lies on the environment's own disk: nothing else is looked
-        up in. Asked of the kernel's tables, not of the root."""
-        info = self._keep(os.open(f"fdinfo/{top}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._proc))
-        number = next(
-            line.split()[1] for line in os.read(info, 4096).decode().splitlines() if line.startswith("mnt_id:")
-        )
-        for line in _read(self._proc, "mountinfo").splitlines():
-            fields, _, rest = line.partition(" - ")
-            if fields.split(" ")[0] == number:
-                return rest.startswith("btrfs ") and fields.split(" ")[3] == self._root
-        return False
-
-
-def holder(processes: Iterable[int], one: Mounted) -> str | None:
-    """What a process is called that has something open on this mount, or stands there; None when none was
-    found among the first of them. Nothing of theirs is looked up: links and numbers of /proc alone."""
-    for pid in list(processes)[:_MOST_PROCESSES]:
-        with suppress(OSError):
-            if _holds(Path("/proc") / str(pid), one):
-                return _name(pid)
-    return None
-
-
-def _holds(process: Path, one: Mounted) -> bool:
-    for name in ("cwd", "root"):
-        with suppress(OSError):
-            where = str((process / name).readlink())
-            if where == one.point or where.startswith(f"{one.point}/"):
-                return True
-    wanted = f"mnt_id:\t{one.mount}\n"
-    for entry in list(os.scandir(process / "fdinfo"))[:_MOST_DESCRIPTORS]:
-        with suppress(OSError):
-            if wanted in Path(entry.path).read_text():
-                return True
-    return False
-
-
-def elsewhere(processes: Iterable[int], first: Identity, volume_id: UUID) -> tuple[str, str] | None:
-    """A process with a mount namespace of its own in which the volume is still mounted, and where; None when
-    there is none."""
-    seen = {_namespace(first.pid)}
-    for pid in list(processes)[:_MOST_PROCESSES]:
-        namespace = _namespace(pid)
-        if namespace in seen:
-            continue
-        seen.add(namespace)
-        identity = Identity.of(pid)
-        for one in mounted(identity) if identity is not None else ():
-            if one.volume_id == volume_id:
-                return _name(pid), one.point
-    return None
-
-
-def _namespace(pid: int) -> str:
-    with suppress(OSError):
-        return str(Path(f"/proc/{pid}/ns/mnt").readlink())
-    return ""
-
-
-def _name(pid: int) -> str:
-    """Whatever its owner calls it, in letters that are seen."""
-    with suppress(OSError):
-        text = Path(f"/proc/{pid}/comm").read_bytes().decode(errors="replace")
-        return "".join(one for one in text if one.isprintable()) or "?"
-    return "?"
+        up in."""
+        return top_of(self._proc, top, read_list(self._proc)[0].splitlines()) == self._root
