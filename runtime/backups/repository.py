@@ -15,6 +15,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from runtime.backups import inside
+from runtime.backups.reading import Reading
 from runtime.contract import BackupMade, BackupSecrets, Locked, Repository
 from runtime.contract.words import backups as words
 from runtime.errors import HostLacks, RuntimeFault
@@ -27,9 +28,11 @@ MIB = 2**20
 RESERVE_BYTES = 64 * MIB
 _MEMORY_BYTES, _PROCESSES, _SCRATCH_BYTES, _OPEN_FILES = 1024 * MIB, 256, 192 * MIB, 4096
 _LOOK_S = 0.25
-#: Of a look at a directory: somebody waits for it.
-LOOK_S = 90.0
-_PIECE_BYTES = 256 * 1024
+#: Of a look at a directory, and of each piece of a file: somebody waits for it. A file whole, however slowly
+#: it is read.
+LOOK_S, DUMP_S = 90.0, 3600.0
+#: To take back what a backup left, behind who has locked the repository.
+_TAKE_BACK_S = 900.0
 _MOST_LINE, _MOST_ANSWER = 64 * 1024, 16 * MIB
 #: A word to who works so long that nothing is heard.
 SILENT_S = 3600.0
@@ -154,24 +157,26 @@ class Restic:
                 env=within.environment,
                 cwd="/",
                 start_new_session=True,
+                bufsize=0,
             )
             undo.callback(process.wait)
             undo.callback(process.kill)
             undo.callback(within.end)
             assert process.stdin
-            assert process.stdout
             with suppress(BrokenPipeError), process.stdin as there:
                 there.write(json.dumps(self._document(asked)).encode())
-            first = process.stdout.read1(_PIECE_BYTES)  # type: ignore[attr-defined]
+            reading = Reading(process, within, DUMP_S)
+            first = reading.piece(LOOK_S)
             if not first:
-                _raise_unless_well(process)
-            yield _pieces(first, process)
+                _raise_unless_well(reading)
+            yield _pieces(first, reading)
 
     def forget(self, snapshots: Sequence[str], watch: Watch) -> None:
         self._ask({"task": "forget", "snapshots": list(snapshots)}, watch)
 
     def take_back(self, backup: UUID) -> None:
-        self._ask({"task": "take_back", "backup": str(backup)}, unwatched)
+        watch = _within(time.monotonic() + _TAKE_BACK_S)
+        self._ask({"task": "take_back", "backup": str(backup)}, watch)
 
     def listed(self) -> list[dict[str, Any]]:
         """As `restic snapshots --json` has them."""
@@ -253,23 +258,21 @@ class Restic:
         )
 
 
-def _pieces(first: bytes, process: "subprocess.Popen[bytes]") -> Iterator[bytes]:
-    assert process.stdout
+def _pieces(first: bytes, reading: Reading) -> Iterator[bytes]:
     piece = first
     while piece:
         yield piece
-        piece = process.stdout.read1(_PIECE_BYTES)  # type: ignore[attr-defined]
-    _raise_unless_well(process)
+        piece = reading.piece(LOOK_S)
+    _raise_unless_well(reading)
 
 
-def _raise_unless_well(process: "subprocess.Popen[bytes]") -> None:
-    assert process.stderr
-    said = process.stderr.read(_MOST_LINE).decode(errors="replace")
-    if process.wait() == 0:
+def _raise_unless_well(reading: Reading) -> None:
+    status, said = reading.ended(LOOK_S)
+    if status == 0:
         return
     try:
         raise _refused(*_told(json.loads(said.strip().splitlines()[-1])))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):
         raise _refused("tool_refused", said) from None
 
 
@@ -346,11 +349,10 @@ class _Run:
             one.join(5)
 
     def _hear(self, stream: Any) -> None:
-        heard = 0
+        """A line that is none is let go: who stops to listen holds up who writes."""
         while line := stream.readline(_MOST_ANSWER):
-            heard += len(line)
             self.heard_at = time.monotonic()
-            with suppress(ValueError, TypeError):
+            with suppress(ValueError, TypeError, LookupError, OverflowError, RecursionError):
                 told = json.loads(line)
                 if "done" in told or "refused" in told:
                     self.answered = told
