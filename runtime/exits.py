@@ -16,6 +16,10 @@ log = structlog.get_logger()
 
 #: After running this long, a crash counts as the first one again.
 STEADY_S = 600.0
+#: Whatever its policy says, the node follows so many ends in a row at once; before each further start it waits,
+#: twice as long each time. A start costs the node, not the environment.
+_FREE_STARTS, _FIRST_PAUSE_S = 5, 0.5
+MOST_PAUSE_S = 30.0
 _POLICIES = {RestartMode.NEVER: ends.never, RestartMode.ON_FAILURE: ends.on_failure}
 
 
@@ -67,14 +71,15 @@ def end_unhealthy(
     return delay
 
 
-def _next_delay(spec: EnvironmentSpec, state: State) -> float:
+def _next_delay(spec: EnvironmentSpec, state: State, *, by_policy: bool = True) -> float:
     """Doubles from one end to the next, unless it ran long in between."""
     if time.time() - (state.started_at or 0) > STEADY_S:
         state.crashes_in_a_row = 0
-    policy = spec.restart
-    delay: float = min(policy.max_delay_s, policy.first_delay_s * 2**state.crashes_in_a_row)
-    state.crashes_in_a_row = min(state.crashes_in_a_row + 1, 30)
-    return delay
+    row, policy = state.crashes_in_a_row, spec.restart
+    state.crashes_in_a_row = min(row + 1, 30)
+    asked = min(policy.max_delay_s, policy.first_delay_s * 2**row) if by_policy else 0.0
+    pause = min(MOST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (row - _FREE_STARTS)) if row >= _FREE_STARTS else 0.0
+    return max(asked, pause)
 
 
 def decide_restart(
@@ -94,8 +99,11 @@ def decide_restart(
         return None
     state.restarts += 1
     if ending is Ending.REBOOT:
+        delay = _next_delay(spec, state, by_policy=False)
         state.code, state.message, state.next_step = "", NOTHING, NOTHING
-        return 0.0
+        if delay:
+            state.code, state.message = "init_crashed", ends.starts_again(ends.reboots(), delay)
+        return delay
     state.code, cause = _cause(spec, exit_code, out_of_memory=out_of_memory)
     policy = spec.restart
     never = policy.mode is RestartMode.NEVER or (policy.mode is RestartMode.ON_FAILURE and exit_code == 0)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import structlog
 
-from runtime import answering, tenants
+from runtime import answering, exits, tenants
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, steps
@@ -138,7 +138,8 @@ class Reconciler:
         if state.restart_at is not None:
             # by now, or so far ahead that somebody has set the clock back
             late = time.time() - state.restart_at
-            return drift.restart_due() if late > 2 or late < -standing.restart.max_delay_s - 2 else None
+            most = max(standing.restart.max_delay_s, exits.MOST_PAUSE_S)
+            return drift.restart_due() if late > 2 or late < -most - 2 else None
         if standing.desired is DesiredState.STOPPED or state.stays_off:
             if self._tools.sandbox.look(spec.id).is_there:
                 return drift.runs_though_stopped()

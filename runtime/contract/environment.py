@@ -127,7 +127,8 @@ class RestartMode(StrEnum):
 class RestartPolicy(Message):
     """What the node does when the init process ends without being asked to.
 
-    A reboot from inside always starts again, a power-off from inside never does.
+    A reboot from inside always starts again, a power-off from inside never does. What ends again and again
+    waits for up to half a minute whatever is said here.
     """
 
     mode: RestartMode = RestartMode.ALWAYS
