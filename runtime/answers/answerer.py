@@ -24,6 +24,9 @@ from runtime.answers.register import Register
 HANGS_AFTER_S, DISTRUSTED_FOR_S = 20.0, 60.0
 #: Answers that an environment has in hand at once, and gets in a second: they aren't its own processor time.
 _AT_ONCE, _PER_S = 2000, 200
+#: Seconds of a processor that they may take at once, and the share of one from then on: of an environment, and
+#: of all of a tenant. What one costs is the asker's to choose: by a long path, or a long list of mounts.
+_OF_ENVIRONMENT, _OF_TENANT = (1.0, 0.05), (2.0, 0.10)
 _WORKER_IDLE_S, _LINGERS_MS = 10.0, 5
 _WORKER_STACK_BYTES = 256 * 2**10
 REPLACE_ME = b"r"
@@ -36,6 +39,7 @@ class Answerer:
         self._register, self._environment, self._keeper = register, environment, keeper
         self._poll = select.epoll()
         self._workers: dict[str, Worker] = {}
+        self._of_tenants: dict[str, Budget] = {}
         self._lock = threading.Lock()
 
     def run(self) -> None:
@@ -82,7 +86,9 @@ class Answerer:
         with self._lock:
             worker = self._workers.get(one.of)
             if worker is None:
-                worker = self._workers[one.of] = Worker(self, self._environment(one.of))
+                tenant = one.of.partition("/")[0]
+                budget = self._of_tenants.setdefault(tenant, Budget(*_OF_TENANT))
+                worker = self._workers[one.of] = Worker(self, self._environment(one.of), budget)
                 threading.Thread(target=worker.run, args=(one.of,), daemon=True).start()
             worker.waiting.put(one)
 
@@ -109,13 +115,35 @@ class Answerer:
         os._exit(1)
 
 
+class Budget:
+    """Of processor time: what was spent above it is waited for."""
+
+    def __init__(self, at_once_s: float, share: float):
+        self._most_s = self._left_s = at_once_s
+        self._share, self._at = share, time.monotonic()
+        self._lock = threading.Lock()
+
+    def spend(self, seconds: float) -> None:
+        with self._lock:
+            self._left_s -= seconds
+
+    def pause_s(self) -> float:
+        """Until something is left."""
+        with self._lock:
+            now = time.monotonic()
+            self._left_s = min(self._most_s, self._left_s + (now - self._at) * self._share)
+            self._at = now
+            return max(0.0, -self._left_s / self._share)
+
+
 class Worker:
-    def __init__(self, answerer: Answerer, environment: Environment):
+    def __init__(self, answerer: Answerer, environment: Environment, of_tenant: Budget):
         self.waiting: queue.SimpleQueue[Listener] = queue.SimpleQueue()
         self.since = 0.0
         """When it began with what it is at; zero while it waits."""
         self._answerer, self._environment = answerer, environment
         self._left, self._left_at = float(_AT_ONCE), time.monotonic()
+        self._budgets = (Budget(*_OF_ENVIRONMENT), of_tenant)
 
     def run(self, of: str) -> None:
         while True:
@@ -136,11 +164,13 @@ class Worker:
         """And what comes right after it: who asks once asks again."""
         while True:
             self._wait_for_its_turn()
-            self.since = time.monotonic()
+            self.since, spent = time.monotonic(), time.thread_time()
             call = one.receive()
             if call is not None:
                 answer(one, call, self._environment)
-            self.since = 0.0
+            self.since, spent = 0.0, time.thread_time() - spent
+            for budget in self._budgets:
+                budget.spend(spent)
             if not self.waiting.empty() or not one.has_more(_LINGERS_MS):
                 return
 
@@ -151,6 +181,9 @@ class Worker:
         if self._left < 1:
             time.sleep((1 - self._left) / _PER_S)
         self._left -= 1
+        for budget in self._budgets:
+            while pause_s := budget.pause_s():
+                time.sleep(pause_s)
 
 
 def answer(listener: Listener, call: Call, environment: Environment) -> None:

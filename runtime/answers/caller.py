@@ -126,12 +126,11 @@ class Caller:
         root = f"/environments/{self._listener.of.rpartition('/')[2]}/".encode()
         with open(f"/proc/thread-self/fdinfo/{fd}", "rb") as file:  # noqa: PTH123 (quick)
             number = next(line.split()[1] for line in file if line.startswith(b"mnt_id:"))
-        for line in self._text("mountinfo", _MOUNTS_BYTES).splitlines():
-            if line.startswith(number + b" "):
-                is_pool = line.partition(b" - ")[2].split()[:1] == [POOL]
-                if is_pool and line.split()[3].startswith(root):
-                    return
-                break
+        with self._opened("mountinfo", os.O_RDONLY) as mounts:
+            line = next((one for one in _lines(mounts) if one.startswith(number + b" ")), b"")
+        is_pool = line.partition(b" - ")[2].split()[:1] == [POOL]
+        if is_pool and line.split()[3].startswith(root):
+            return
         raise Unknown
 
     @contextmanager
@@ -160,6 +159,15 @@ class Caller:
         """One below has fewer ids, or was made by its root."""
         words = self._text("uid_map", _PAGE).split()
         return len(words) == 3 and words[0] == b"0" and int(words[2]) == _IDS
+
+
+def _lines(mounts: int) -> Iterator[bytes]:
+    """Of a list of mounts, as far as it is looked through: the kernel makes each piece when it is read."""
+    rest, seen = b"", 0
+    while seen < _MOUNTS_BYTES and (piece := os.read(mounts, _PAGE)):
+        seen += len(piece)
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from whole
 
 
 def _open_from(start: int, path: bytes, resolve: int) -> int:
