@@ -32,6 +32,7 @@ from panel.gate.parameters import known_only
 from panel.http.answers import Problem
 from panel.http.problem import CONTENT_TYPE, problem, refused
 from panel.images.api import router as images
+from panel.inside.api import router as of_inside
 from panel.isolation.api import router as of_isolation
 from panel.networks.api import router as addresses
 from panel.networks.environment_api import router as of_networks
@@ -206,6 +207,7 @@ def _add_routers() -> None:
         ("snapshots", of_storage),
         ("backups", of_backups),
         ("environments", of_isolation),
+        ("environments", of_inside),
         ("people", environment_router),
     ):
         api.add_router("/environments", router, tags=[name])

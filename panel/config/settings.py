@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "panel.backups",
     "panel.volumes",
     "panel.isolation",
+    "panel.inside",
     "panel.operations",
     "panel.access",
     "panel.audit",

@@ -23,6 +23,7 @@ _PAGES = [
     "panel.backups",
     "panel.volumes",
     "panel.isolation",
+    "panel.inside",
     "panel.environments",
     "panel.operations",
     "panel.people",

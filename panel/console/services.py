@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -15,6 +12,7 @@ from django.http import HttpResponseBase, StreamingHttpResponse
 from django.utils.translation import gettext as _
 
 from panel.audit.services import record
+from panel.clock.ago import moment_of
 from panel.console.answers import Terminal
 from panel.console.places import PLACES
 from panel.environments.models import Environment
@@ -37,7 +35,6 @@ Result = TypeVar("Result")
 _FORMS = {"text": ("application/octet-stream", ".log"), "cast": ("application/x-asciicast", ".cast")}
 
 
-_AGO = re.compile(r"([0-9]{1,7})([smhd])")
 _MOST_WORDS = 200
 
 
@@ -126,7 +123,7 @@ def log_lines(
         raise Invalid(_("stream is stdout or stderr."), field="stream")
     if len(grep) > _MOST_WORDS or any(not one.isprintable() for one in grep):
         raise Invalid(_("grep is words of a line, 200 letters at most."), field="grep")
-    some = {"stream": stream, "since": f"{_moment(since):.6f}", "words": grep}
+    some = {"stream": stream, "since": f"{moment_of(since):.6f}", "words": grep}
     agent, payer = Agent(environment.node), environment.tenant.payer
     place = DOWNLOADS.take(actor, environment.tenant_id, environment.tenant.path)
     _note(actor, environment, "environment.console_log", place, after={"format": "lines"})
@@ -138,24 +135,6 @@ def log_lines(
         return made
 
     return Record(answer, place)
-
-
-def _moment(since: str) -> float:
-    """Seconds since the epoch; 0: from the beginning. Raises `Invalid`."""
-    ago = _AGO.fullmatch(since)
-    if not since:
-        return 0.0
-    if ago is not None:
-        return max(0.0, time.time() - int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[ago[2]])
-    try:
-        moment = datetime.fromisoformat(since)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return max(0.0, moment.timestamp())
-    except (ValueError, OverflowError) as odd:
-        raise Invalid(
-            _("since is a moment (2026-01-31T12:00:00Z), or 90s, 15m, 2h, 3d."), field="since"
-        ) from odd
 
 
 def list_terminals(actor: Actor, environment_id: UUID) -> Asked[list[Terminal]]:

@@ -11,7 +11,7 @@ from panel.http.inputs import Query as Asked
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.images import answers, services
-from panel.images.archives import Staged, drain, take_in
+from panel.images.archives import Staged, drain, length_of, take_in
 from panel.images.models import Image
 from panel.rights.actor import Actor
 from panel.rights.asking import actor
@@ -108,11 +108,7 @@ def _taken_in(request: HttpRequest, who: Actor, wanted: Import) -> Staged:
             _("The archive is the request's body, with Content-Type: application/octet-stream."),
             field="Content-Type",
         )
-    try:
-        length = int(request.headers.get("Content-Length", ""))
-    except ValueError as missing:
-        raise Invalid(_("The request says its length: Content-Length."), field="Content-Length") from missing
-    return take_in(request.read, length, sha256=wanted.sha256)
+    return take_in(request.read, length_of(request), sha256=wanted.sha256)
 
 
 @router.delete("/{pk}", response={202: answers.RemovedImage}, operation_id="images_delete")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -52,9 +53,11 @@ def directory() -> Path:
 class Intake:
     """Takes one archive in; `close` throws away what was not finished."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_mb: int | None = None, places: str = "") -> None:
+        """`most_mb`: of this one, where it may have less than any; `places`: whose are counted apart."""
         self._place = directory()
-        self._lock = _one_of_the_places(self._place)
+        self._most_mb = min(settings.WADAH.archive_max_mb, most_mb or settings.WADAH.archive_max_mb)
+        self._lock = _one_of_the_places(self._place, places)
         self.id = uuid.uuid4()
         self._part = self._place / f".{self.id}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -72,7 +75,7 @@ class Intake:
     def write(self, piece: bytes) -> None:
         """Raises `Invalid` or `Conflict` when it becomes too much, or takes too long."""
         self._bytes += len(piece)
-        most = settings.WADAH.archive_max_mb
+        most = self._most_mb
         if self._bytes > most * MIB:
             raise Invalid(_("An archive has at most %(most)s MiB.") % {"most": most}, field="archive")
         took = time.monotonic() - self._began
@@ -125,10 +128,10 @@ class Intake:
         os.close(self._lock)
 
 
-def _one_of_the_places(directory: Path) -> int:
+def _one_of_the_places(directory: Path, of: str) -> int:
     """The lock of a free one. Raises `TooMany` when all are taken."""
     for number in range(AT_ONCE):
-        lock = os.open(directory / f".lock{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = os.open(directory / f".lock{of}{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -142,24 +145,39 @@ def _one_of_the_places(directory: Path) -> int:
 
 
 @contextmanager
-def intake() -> Iterator[Intake]:
-    one = Intake()
+def intake(*, most_mb: int | None = None, places: str = "") -> Iterator[Intake]:
+    one = Intake(most_mb=most_mb, places=places)
     try:
         yield one
     finally:
         one.close()
 
 
-def take_in(read: Callable[[int], bytes], length: int, *, sha256: str = "") -> Staged:
+def length_of(request: HttpRequest) -> int:
+    """Of its body, as it says. Raises `Invalid` when it doesn't."""
+    try:
+        return int(request.headers.get("Content-Length", ""))
+    except ValueError as missing:
+        raise Invalid(_("The request says its length: Content-Length."), field="Content-Length") from missing
+
+
+def take_in(
+    read: Callable[[int], bytes],
+    length: int,
+    *,
+    sha256: str = "",
+    most_mb: int | None = None,
+    places: str = "",
+) -> Staged:
     """All of a request's body of `length` bytes. Raises `Invalid` when less arrives; nothing stays then."""
-    most = settings.WADAH.archive_max_mb
+    most = min(settings.WADAH.archive_max_mb, most_mb or settings.WADAH.archive_max_mb)
     if length > most * MIB:  # before anything is read
         raise Invalid(
             _("An archive has at most %(most)s MiB; this one has %(length)s.")
             % {"most": most, "length": -(-length // MIB)},
             field="archive",
         )
-    with intake() as one:
+    with intake(most_mb=most_mb, places=places) as one:
         done = 0
         while piece := read(PIECE):
             one.write(piece)

@@ -131,6 +131,21 @@ class Agent:
         ticket = self.ticket(environment_id, Purpose.KERNEL, user, read_only=True, tenant_id=tenant_id)
         return await self._ask("GET", f"/v1/environments/{environment_id}/kernel", ticket)
 
+    async def processes(self, environment_id: UUID, *, user: str, tenant_id: UUID) -> dict[str, Any]:
+        """`{"processes": [{…}], "total"}`. Raises `Conflict` when it doesn't run, and `NodeAway`."""
+        ticket = self.ticket(environment_id, Purpose.KERNEL, user, read_only=True, tenant_id=tenant_id)
+        return await self._ask("GET", f"/v1/environments/{environment_id}/processes", ticket)
+
+    async def attach(
+        self, environment_id: UUID, *, stdin: str, timeout_s: float, user: str, tenant_id: UUID
+    ) -> AsyncIterator[bytes]:
+        """Types it at the console, and what the first process writes from then on, in pieces. Raises `Conflict`
+        when it doesn't run, and `NodeAway`."""
+        ticket = self.ticket(environment_id, Purpose.CONSOLE, user, tenant_id=tenant_id)
+        body = json.dumps({"stdin": stdin, "timeout_s": timeout_s}).encode()
+        path = f"/v1/environments/{environment_id}/attach"
+        return await self.stream(path, ticket, method="POST", data=body)
+
     async def console_log(
         self, environment_id: UUID, form: str, *, user: str, tenant_id: UUID
     ) -> AsyncIterator[bytes]:

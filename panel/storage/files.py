@@ -81,7 +81,7 @@ def list_files(
 ) -> Asked[answers.FilePage]:
     """A page of a directory: `{"items", "total", "next"}`. Who may run commands inside may look; `NotFound`,
     `Forbidden`, `TooMany` else."""
-    of, raw, begin = _seen(actor, environment_id, snapshot_id), raw_path(path, path64), raw_path("", after)
+    of, raw, begin = seen(actor, environment_id, snapshot_id), raw_path(path, path64), raw_path("", after)
 
     async def result() -> answers.FilePage:
         found = await of.listed(raw, after=begin, most=most)
@@ -91,7 +91,7 @@ def list_files(
             "next": found["next"] or None,
         }
 
-    return Asked(result, _place(actor, of.environment, LOOKS))
+    return Asked(result, place_of(actor, of.environment, LOOKS))
 
 
 def shown(entry: dict[str, Any]) -> answers.FileEntry:
@@ -116,8 +116,8 @@ def download_file(
     actor: Actor, environment_id: UUID, snapshot_id: str, path: str, path64: str = ""
 ) -> Download:
     """One file as an attachment, whatever is in it: a browser shows none of it. Audited."""
-    of, raw = _seen(actor, environment_id, snapshot_id), raw_path(path, path64)
-    place = _noted(actor, of, "file_read", raw, DOWNLOADS)
+    of, raw = seen(actor, environment_id, snapshot_id), raw_path(path, path64)
+    place = noted(actor, of, "file_read", raw, DOWNLOADS)
     return Download(lambda: attachment(of.content(raw), raw, "", "application/octet-stream"), place)
 
 
@@ -125,8 +125,8 @@ def download_archive(
     actor: Actor, environment_id: UUID, snapshot_id: str, path: str, path64: str = ""
 ) -> Download:
     """A directory with all that is in it, as a tar archive. Audited."""
-    of, raw = _seen(actor, environment_id, snapshot_id), raw_path(path, path64)
-    place = _noted(actor, of, "file_read", raw, DOWNLOADS)
+    of, raw = seen(actor, environment_id, snapshot_id), raw_path(path, path64)
+    place = noted(actor, of, "file_read", raw, DOWNLOADS)
     return Download(lambda: attachment(of.archive(raw), raw, ".tar", "application/x-tar"), place)
 
 
@@ -148,20 +148,20 @@ def put_file(actor: Actor, environment_id: UUID, path: str, path64: str, data: b
             _("A file of at most %(most)s bytes is taken here.") % {"most": MOST_UPLOAD_BYTES},
             code="too_long",
         )
-    of, raw = _changeable(actor, environment_id), _named(path, path64)
-    return Asked(lambda: of.put(raw, data), _noted(actor, of, "file_put", raw, LOOKS))
+    of, raw = changeable(actor, environment_id), _named(path, path64)
+    return Asked(lambda: of.put(raw, data), noted(actor, of, "file_put", raw, LOOKS))
 
 
 def delete_file(
     actor: Actor, environment_id: UUID, path: str, path64: str = "", *, recursive: bool = False
 ) -> Asked[None]:
     """A file, a link or an empty directory; with `recursive` one with all that is in it. Audited."""
-    of, raw = _changeable(actor, environment_id), _named(path, path64)
+    of, raw = changeable(actor, environment_id), _named(path, path64)
 
     async def result() -> None:
         await of.delete(raw, recursive=recursive)
 
-    return Asked(result, _noted(actor, of, "file_delete", raw, LOOKS))
+    return Asked(result, noted(actor, of, "file_delete", raw, LOOKS))
 
 
 def put_back(
@@ -169,9 +169,9 @@ def put_back(
 ) -> Asked[answers.PutBack]:
     """A file or directory as the snapshot has it, into the environment: `{"entries", "skipped"}`. What was
     added to a directory since stays in it. Audited."""
-    of, raw = _changeable(actor, environment_id), _named(path, path64)
+    of, raw = changeable(actor, environment_id), _named(path, path64)
     of = replace(of, snapshot=ready_snapshot(of.environment, snapshot_id).pk)
-    return Asked(lambda: of.put_back(raw), _noted(actor, of, "file_put_back", raw, LOOKS))
+    return Asked(lambda: of.put_back(raw), noted(actor, of, "file_put_back", raw, LOOKS))
 
 
 def changes(
@@ -179,21 +179,24 @@ def changes(
 ) -> Asked[answers.Changes]:
     """What is different in the snapshot `to`, or (empty) in the environment now: `{"items", "counts",
     "is_whole", "packages"}`. Who may run commands inside may look."""
-    of = _seen(actor, environment_id, str(snapshot_id))
-    other = _seen(actor, environment_id, to).snapshot if to else None
+    of = seen(actor, environment_id, str(snapshot_id))
+    other = seen(actor, environment_id, to).snapshot if to else None
 
     async def result() -> answers.Changes:
-        found = await of.changes(other, most=most)
-        return {
-            "items": [_change(*one) for one in found["changes"]],
-            "counts": found["counts"],
-            "is_whole": found["is_whole"],
-            "packages": [
-                {"name": name, "before": before, "after": after} for name, before, after in found["packages"]
-            ],
-        }
+        return shown_changes(await of.changes(other, most=most))
 
-    return Asked(result, _place(actor, of.environment, LOOKS))
+    return Asked(result, place_of(actor, of.environment, LOOKS))
+
+
+def shown_changes(found: dict[str, Any]) -> answers.Changes:
+    return {
+        "items": [_change(*one) for one in found["changes"]],
+        "counts": found["counts"],
+        "is_whole": found["is_whole"],
+        "packages": [
+            {"name": name, "before": before, "after": after} for name, before, after in found["packages"]
+        ],
+    }
 
 
 def _change(what: str, path64: str, sort: str, before: int | None, after: int | None) -> answers.Change:
@@ -208,7 +211,7 @@ def _change(what: str, path64: str, sort: str, before: int | None, after: int | 
     }
 
 
-def _seen(actor: Actor, environment_id: UUID, snapshot_id: str) -> NodeFiles:
+def seen(actor: Actor, environment_id: UUID, snapshot_id: str) -> NodeFiles:
     """Of a snapshot, or of the environment itself where none is named."""
     environment = living_one(actor, environment_id)
     actor.require(Permission.ENVIRONMENT_EXEC, environment)
@@ -220,8 +223,8 @@ def _seen(actor: Actor, environment_id: UUID, snapshot_id: str) -> NodeFiles:
         raise NotFound(_("This snapshot")) from error
 
 
-def _changeable(actor: Actor, environment_id: UUID) -> NodeFiles:
-    of = _seen(actor, environment_id, "")
+def changeable(actor: Actor, environment_id: UUID) -> NodeFiles:
+    of = seen(actor, environment_id, "")
     refuse_suspended(of.environment.tenant)
     refuse_trashed(of.environment)
     if of.environment.desired_state == DesiredState.DELETED:
@@ -236,12 +239,12 @@ def _named(path: str, path64: str) -> bytes:
     return raw
 
 
-def _place(actor: Actor, environment: Environment, shares: Shares) -> Place:
+def place_of(actor: Actor, environment: Environment, shares: Shares) -> Place:
     return shares.take(actor, environment.tenant_id, environment.tenant.path)
 
 
-def _noted(actor: Actor, of: NodeFiles, what: str, path: bytes, shares: Shares) -> Place:
-    place = _place(actor, of.environment, shares)
+def noted(actor: Actor, of: NodeFiles, what: str, path: bytes, shares: Shares) -> Place:
+    place = place_of(actor, of.environment, shares)
     after = {"path": path.decode(errors="replace")[:400]}
     if of.snapshot is not None:
         after["snapshot"] = str(of.snapshot)

@@ -1,5 +1,6 @@
 """Asking a node's agent about files of one environment, or of one of its snapshots."""
 
+import json
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from runtime.contract import Purpose
 
 #: What is done in a container of its own, behind others.
 _LONG_S = 100.0
+#: Of an archive that is unpacked: a node gives up after ten minutes.
+_UNPACK_S = 630.0
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,21 @@ class NodeFiles:
     async def archive(self, path: bytes) -> AsyncIterator[bytes]:
         """A directory as a tar stream."""
         return await self._stream("archive", path, _("This directory"))
+
+    async def copied_out(self, path: bytes) -> AsyncIterator[bytes]:
+        """A directory, a file or a link as a tar stream."""
+        return await self._stream("archive", path, _("This path"), any=1)
+
+    async def copied_in(self, path: bytes, archive: UUID, size: int) -> dict[str, Any]:
+        """What is in an archive that was staged, into a directory: `{"entries", "skipped"}`."""
+        body = json.dumps({"archive": str(archive), "bytes": size}).encode()
+        query = {"path": b64encode(path)}
+        what = _("This directory")
+        return await self._ask("POST", "unpack", query, what, body, writes=True, timeout_s=_UNPACK_S)
+
+    async def changes_of_image(self, *, most: int) -> dict[str, Any]:
+        """What is different from what it was made from."""
+        return await self._ask("GET", "changes", {"most": most}, _("What it was made from"))
 
     async def changes(self, to: UUID | None, *, most: int) -> dict[str, Any]:
         return await self._ask("GET", "changes", {"to": str(to or ""), "most": most}, _("This snapshot"))
@@ -78,15 +96,16 @@ class NodeFiles:
         data: bytes = b"",
         *,
         writes: bool = False,
+        timeout_s: float = _LONG_S,
     ) -> dict[str, Any]:
         agent, at = Agent(self.environment.node), self._address(verb, query)
         try:
-            return await agent.ask(method, at, self._ticket(writes=writes), data, timeout_s=_LONG_S)
+            return await agent.ask(method, at, self._ticket(writes=writes), data, timeout_s=timeout_s)
         except Refused as refusal:
             raise missing(refusal, what) from refusal
 
-    async def _stream(self, verb: str, path: bytes, what: str) -> AsyncIterator[bytes]:
-        agent, at = Agent(self.environment.node), self._address(verb, {"path": b64encode(path)})
+    async def _stream(self, verb: str, path: bytes, what: str, **more: int) -> AsyncIterator[bytes]:
+        agent, at = Agent(self.environment.node), self._address(verb, {"path": b64encode(path), **more})
         try:
             return await agent.stream(at, self._ticket(writes=False), timeout_s=_LONG_S)
         except Refused as refusal:

@@ -22,6 +22,7 @@ from runtime.agent.backups import OF_TARGETS, BackupRoutes
 from runtime.agent.bodies import body_of, hung_up
 from runtime.agent.files import FileRoutes
 from runtime.agent.locks import Locks
+from runtime.agent.looks import LookRoutes
 from runtime.agent.session import Session
 from runtime.agent.streams import Streams, TooMany
 from runtime.agent.tickets import TicketOffice, TicketRefused
@@ -59,7 +60,11 @@ _STATUS = {
     "bad_command": 422,
     "bad_name": 422,
     **dict.fromkeys(
-        ("no_space", "not_empty", "in_the_way", "not_allowed", "too_long", "too_many_entries"), 422
+        (
+            *("no_space", "not_empty", "in_the_way", "not_allowed", "too_long", "too_many_entries"),
+            "bad_archive",
+        ),
+        422,
     ),
     **dict.fromkeys(OF_TARGETS, 422),
 }
@@ -120,6 +125,7 @@ class Agent:
                 Route(f"{at}/console/log", self.console_log),
                 *files.routes(at),
                 *BackupRoutes(self, files).routes(at),
+                *LookRoutes(self, files).routes(at),
                 Route(f"{at}/kernel", self.kernel),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),

@@ -62,8 +62,8 @@ class FileRoutes:
     async def files(self, request: Request) -> Response:
         """A page of a directory: `path`, `after` and `most`."""
         ticket, environment_id, snapshot = self._asked(request)
-        path, after = _bytes_of(request, "path"), _bytes_of(request, "after")
-        most = _number(request, "most", MOST_ENTRIES)
+        path, after = bytes_of(request, "path"), bytes_of(request, "after")
+        most = number_of(request, "most", MOST_ENTRIES)
         found = await self.agent.look_long(
             environment_id,
             ticket.payer,
@@ -76,7 +76,7 @@ class FileRoutes:
     async def content(self, request: Request) -> Response:
         """One file, as it is. Its size is in `Content-Length`."""
         ticket, environment_id, snapshot = self._asked(request)
-        path = _bytes_of(request, "path")
+        path = bytes_of(request, "path")
         fd, size = await self.agent.look(
             environment_id, ticket.payer, lambda: self.kept.opened(environment_id, snapshot, path)
         )
@@ -88,15 +88,18 @@ class FileRoutes:
         )
 
     async def archive(self, request: Request) -> Response:
-        """A directory as a tar stream."""
+        """A directory as a tar stream; with `any=1` a file or a link too."""
         ticket, environment_id, snapshot = self._asked(request)
-        path, container = _bytes_of(request, "path"), ExitStack()
+        path, container = bytes_of(request, "path"), ExitStack()
+        is_any = request.query_params.get("any") == "1"
         async with AsyncExitStack() as undo:
             await entered(request, undo, *self.packing(ticket.payer))
             undo.push_async_callback(asyncio.to_thread, container.close)
             pieces = await asyncio.get_running_loop().run_in_executor(
                 self.threads,
-                lambda: container.enter_context(self.trees.packed(environment_id, snapshot, path)),
+                lambda: container.enter_context(
+                    self.trees.packed(environment_id, snapshot, path, is_any=is_any)
+                ),
             )
             return Streamed(self.agent.in_turns(ticket.payer, pieces), undo.pop_all().aclose)
         raise AssertionError  # for types: the stack swallows nothing
@@ -105,7 +108,7 @@ class FileRoutes:
         """What is different in the snapshot `to`, or, without, in the environment now: `most` of it."""
         ticket, environment_id, snapshot = self._asked(request)
         assert snapshot is not None
-        other, most = request.query_params.get("to", ""), _number(request, "most", MOST_CHANGES)
+        other, most = request.query_params.get("to", ""), number_of(request, "most", MOST_CHANGES)
         try:
             to = UUID(other) if other else None
         except ValueError as error:
@@ -119,20 +122,20 @@ class FileRoutes:
 
     async def put_back(self, request: Request) -> Response:
         ticket, environment_id, snapshot = self._asked(request, writes=True)
-        path = _bytes_of(request, "path")
+        path = bytes_of(request, "path")
         assert snapshot is not None
         done = await self.work(request, ticket, lambda: self.trees.put_back(environment_id, snapshot, path))
         return JSONResponse(done.model_dump())
 
     async def put(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
-        path, data = _bytes_of(request, "path"), await body_of(request, MOST_UPLOAD_BYTES)
+        path, data = bytes_of(request, "path"), await body_of(request, MOST_UPLOAD_BYTES)
         done = await self.work(request, ticket, lambda: self.trees.put(environment_id, path, data))
         return JSONResponse(done.model_dump())
 
     async def delete(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
-        path, recursive = _bytes_of(request, "path"), request.query_params.get("recursive") == "1"
+        path, recursive = bytes_of(request, "path"), request.query_params.get("recursive") == "1"
         await self.work(request, ticket, lambda: self.trees.delete(environment_id, path, recursive=recursive))
         return Response(status_code=204)
 
@@ -147,6 +150,10 @@ class FileRoutes:
             return await asyncio.get_running_loop().run_in_executor(self.threads, work)
         raise AssertionError  # for types: the stack swallows nothing
 
+    def writing(self, request: Request) -> Ticket:
+        """The ticket of who writes."""
+        return self._asked(request, writes=True)[0]
+
     def _asked(self, request: Request, *, writes: bool = False) -> tuple[Ticket, UUID, UUID | None]:
         ticket = self.agent.ticket(request, Purpose.FILES)
         if writes and ticket.read_only:
@@ -158,8 +165,14 @@ class Streamed(StreamingResponse):
     """Pieces of something that is closed after them, when nobody wants them any more, and after its time: who
     takes a byte now and then keeps no place of it from others."""
 
-    def __init__(self, pieces: AsyncIterator[bytes], close: Callable[[], Awaitable[Any]]):
-        super().__init__(pieces, media_type="application/x-tar")
+    def __init__(
+        self,
+        pieces: AsyncIterator[bytes],
+        close: Callable[[], Awaitable[Any]],
+        *,
+        media_type: str = "application/x-tar",
+    ):
+        super().__init__(pieces, media_type=media_type)
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,14 +183,14 @@ class Streamed(StreamingResponse):
             await asyncio.shield(asyncio.ensure_future(self._close()))
 
 
-def _bytes_of(request: Request, name: str) -> bytes:
+def bytes_of(request: Request, name: str) -> bytes:
     try:
         return b64decode(request.query_params.get(name, ""), validate=True)
     except ValueError as error:
         raise RuntimeFault(words.bad_name(), code="bad_name", retryable=False) from error
 
 
-def _number(request: Request, name: str, most: int) -> int:
+def number_of(request: Request, name: str, most: int) -> int:
     text = request.query_params.get(name, "")
     return min(int(text), most) if text.isdecimal() and len(text) <= len(str(most)) else most
 

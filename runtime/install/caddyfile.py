@@ -11,6 +11,8 @@ from runtime.install.front import Front, bracketed
 
 #: Where archives are handed in.
 ARCHIVE_ROUTES = "/api/v1/images/archive /images/import"
+#: Where an archive of files goes into an environment; asked first is the address below it.
+COPY_ROUTE = "^/api/v1/environments/([0-9a-fA-F-]{32,36})/cp$"
 #: The whole of a request is there by then: as long as an archive may take (`panel.images.archives.DEADLINE_S`).
 BODY_DEADLINE = "30m"
 
@@ -195,11 +197,19 @@ def _served(to: Upstreams, static: Path | None, proxies: Sequence[str]) -> str:
     method POST
     path {ARCHIVE_ROUTES}
   }}
+  @copies {{
+    method POST
+    path_regexp copy {COPY_ROUTE}
+  }}
   @long {{
     header_regexp Content-Length ^([2-9][0-9]{{6}}|[0-9]{{8,}})$
     not {{
       method POST
       path {ARCHIVE_ROUTES}
+    }}
+    not {{
+      method POST
+      path_regexp {COPY_ROUTE}
     }}
   }}
   handle @long {{
@@ -217,6 +227,16 @@ def _served(to: Upstreams, static: Path | None, proxies: Sequence[str]) -> str:
     }}
     forward_auth {to.web} {{
       uri {{uri}}{trusted}
+    }}
+    reverse_proxy {to.uploads} {{{trusted}
+    }}
+  }}
+  handle @copies {{
+    request_body {{
+      max_size {archive_max_mb + 1}MiB
+    }}
+    forward_auth {to.web} {{
+      uri /api/v1/environments/{{re.copy.1}}/cp/check?{{query}}{trusted}
     }}
     reverse_proxy {to.uploads} {{{trusted}
     }}

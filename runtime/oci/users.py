@@ -10,6 +10,7 @@ from runtime.node import IDS_PER_SLOT
 
 _FILE_BYTES = 1024 * 1024
 _MOST_GROUPS = 64
+_LONGEST_NUMBER, _LONGEST_NAME = 10, 32
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,15 @@ def user_of(tree: SafeTree, wanted: str) -> User:
         of_name = [one for one in _lines(tree, "/etc/group", 4) if found[0] in one[3].split(",")]
         groups = tuple(_number(one[2], one[0]) for one in of_name[:_MOST_GROUPS])
     return User(uid, gid, groups, (found[5] if found else "") or "/")
+
+
+def names_of(tree: SafeTree) -> dict[int, str]:
+    """Names of the tree's users by number, the first one of each; of what its owner wrote, so it is cut."""
+    found: dict[int, str] = {}
+    for one in _lines(tree, "/etc/passwd", 7):
+        if one[2].isdecimal() and len(one[2]) <= _LONGEST_NUMBER and one[0].isprintable():
+            found.setdefault(int(one[2]), one[0][:_LONGEST_NAME])
+    return found
 
 
 def _group(tree: SafeTree, name: str) -> int:

@@ -40,6 +40,8 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LISTS = ((b"var/lib/dpkg/status", "Package: ", "Version: "), (b"lib/apk/db/installed", "P:", "V:"),
           (b"usr/lib/apk/db/installed", "P:", "V:"))  # fmt: skip
+#: User ids that there are inside.
+IDS = 65_536
 #: What is worth telling of a refusal, by errno.
 _CODES = {
     **dict.fromkeys((errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG), "not_found"),
@@ -388,36 +390,45 @@ def delete(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def pack(asked: dict[str, Any]) -> None:
-    """A directory as a tar stream on stdout."""
+    """A directory as a tar stream on stdout; with `is_any`, whatever has this name."""
     parts = parts_of(b64decode(asked["path"]))
+    name = os.fsdecode(parts[-1]) if parts else "root"
     with (
-        closing(directory(BEFORE, parts)) as top,
+        closing(directory(BEFORE, parts[:-1] if asked.get("is_any") else parts)) as top,
         tarfile.open(fileobj=sys.stdout.buffer, mode="w|", format=tarfile.PAX_FORMAT) as archive,
     ):
-        _pack(archive, top, os.fsdecode(parts[-1]) if parts else "root", 0)
+        if not asked.get("is_any") or not parts:
+            _pack(archive, top, name, 0)
+        elif not _pack_entry(archive, top, name, name, 0):
+            raise Refused("not_found")
 
 
 def _pack(archive: tarfile.TarFile, place: int, at: str, depth: int) -> None:
     archive.addfile(_described(at, os.fstat(place)))
     for name in sorted(os.listdir(place)):
-        path = f"{at}/{name}"
-        found = _opened(place, name)
-        if found is None:
-            continue
-        seen, opened = found
-        if stat.S_ISDIR(seen.st_mode):
-            if depth >= DEEPEST:
-                os.close(opened)
-                raise Refused("too_long")
-            with closing(opened):
-                _pack(archive, opened, path, depth + 1)
-        elif stat.S_ISREG(seen.st_mode):
-            _pack_file(archive, opened, path)
-        else:
-            with closing(opened):
-                info = _described(path, seen)
-                info.linkname = os.readlink("", dir_fd=opened)
-                archive.addfile(info)
+        _pack_entry(archive, place, name, f"{at}/{name}", depth)
+
+
+def _pack_entry(archive: tarfile.TarFile, place: int, name: str, path: str, depth: int) -> bool:
+    """False for what is gone, or isn't packed."""
+    found = _opened(place, name)
+    if found is None:
+        return False
+    seen, opened = found
+    if stat.S_ISDIR(seen.st_mode):
+        if depth >= DEEPEST:
+            os.close(opened)
+            raise Refused("too_long")
+        with closing(opened):
+            _pack(archive, opened, path, depth + 1)
+    elif stat.S_ISREG(seen.st_mode):
+        _pack_file(archive, opened, path)
+    else:
+        with closing(opened):
+            info = _described(path, seen)
+            info.linkname = os.readlink("", dir_fd=opened)
+            archive.addfile(info)
+    return True
 
 
 def _opened(place: int, name: str) -> tuple[os.stat_result, int] | None:
@@ -473,7 +484,126 @@ def _described(path: str, seen: os.stat_result) -> tarfile.TarInfo:
     return info
 
 
-VERBS = {"compare": compare, "put_back": put_back, "put": put, "delete": delete, "pack": pack}
+# unpacking ----------------------------------------------------------------------------------------
+
+
+class Unpacking:
+    """Entries of an archive into a directory. What is there and isn't in the archive stays."""
+
+    def __init__(self, top: int, until: float):
+        self.top, self.until, self.entries, self.skipped = top, until, 0, 0
+
+    def take(self, archive: tarfile.TarFile, info: tarfile.TarInfo) -> None:
+        if time.monotonic() > self.until:
+            raise Refused("too_long")
+        parts = inner_parts(info.name)
+        if not parts:
+            return  # the directory itself
+        with contextlib.ExitStack() as undo:
+            place = self._place(undo, parts[:-1])
+            if info.isdir():
+                self._directory(place, parts[-1], info)
+            elif info.isreg():
+                self._file(place, parts[-1], archive.extractfile(info), info)
+            elif info.issym():
+                _refuse_directory(place, parts[-1])
+                other = aside()
+                os.symlink(os.fsencode(info.linkname), other, dir_fd=place)
+                os.chown(other, *owner_of(info), dir_fd=place, follow_symlinks=False)
+                os.rename(other, parts[-1], src_dir_fd=place, dst_dir_fd=place)
+            elif info.islnk():
+                self._second_name(place, parts[-1], inner_parts(info.linkname))
+            else:
+                self.skipped += 1
+                return
+        self.entries += 1
+
+    def _place(self, undo: contextlib.ExitStack, parts: list[bytes]) -> int:
+        """The directory, made where there is none; no link is followed."""
+        place = self.top
+        for part in parts:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(part, 0o755, dir_fd=place)
+            place = undo.enter_context(closing(opened_directory(part, place)))
+        return place
+
+    def _directory(self, place: int, name: bytes, info: tarfile.TarInfo) -> None:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=place)
+        with closing(opened_directory(name, place)) as made:
+            os.fchown(made, *owner_of(info))
+            os.fchmod(made, stat.S_IMODE(info.mode))
+
+    def _file(self, place: int, name: bytes, data: IO[bytes] | None, info: tarfile.TarInfo) -> None:
+        with replacing(place, name) as new:
+            while data is not None and (piece := data.read(PIECE)):
+                if time.monotonic() > self.until:
+                    raise Refused("too_long")
+                _write(new, piece)
+            os.fchown(new, *owner_of(info))
+            os.fchmod(new, stat.S_IMODE(info.mode))
+            moment = max(0.0, min(float(info.mtime), 2.0**40))
+            os.utime(new, (moment, moment))
+
+    def _second_name(self, place: int, name: bytes, parts: list[bytes]) -> None:
+        """Of a file that came before it."""
+        if not parts:
+            raise Refused("bad_archive")
+        _refuse_directory(place, name)
+        with contextlib.ExitStack() as undo:
+            source, other = self._place(undo, parts[:-1]), aside()
+            if not stat.S_ISREG(os.stat(parts[-1], dir_fd=source, follow_symlinks=False).st_mode):
+                raise Refused("in_the_way")
+            os.link(parts[-1], other, src_dir_fd=source, dst_dir_fd=place, follow_symlinks=False)
+            os.rename(other, name, src_dir_fd=place, dst_dir_fd=place)
+            with contextlib.suppress(FileNotFoundError):  # of two names of one file rename(2) keeps both
+                os.unlink(other, dir_fd=place)
+
+
+def inner_parts(name: str) -> list[bytes]:
+    parts = parts_of(os.fsencode(name))
+    if b".." in parts or len(parts) > DEEPEST:
+        raise Refused("bad_archive")
+    return parts
+
+
+def opened_directory(name: bytes, place: int) -> int:
+    try:
+        return os.open(name, _DIRECTORY, dir_fd=place)
+    except NotADirectoryError as error:  # a link, too
+        raise Refused("in_the_way") from error
+
+
+def owner_of(info: tarfile.TarInfo) -> tuple[int, int]:
+    """As the archive says, where there is such an id inside; else root."""
+    uid, gid = (one if 0 <= one < IDS else 0 for one in (info.uid, info.gid))
+    return uid, gid
+
+
+def unpack(asked: dict[str, Any]) -> dict[str, Any]:
+    """A tar archive from stdin, plain or packed, into a directory that is there."""
+    with closing(directory(AFTER, parts_of(b64decode(asked["path"])))) as top:
+        made = Unpacking(top, time.monotonic() + asked["seconds"])
+        try:
+            with tarfile.open(fileobj=sys.stdin.buffer, mode="r|*") as archive:
+                for info in archive:
+                    made.take(archive, info)
+                    archive.members = []  # type: ignore[attr-defined]  # it would keep all
+        except (Refused, OSError):
+            raise
+        except Exception as error:  # whatever a parser says of what a stranger sent
+            raise Refused("bad_archive") from error
+    return {"entries": made.entries, "skipped": made.skipped}
+
+
+VERBS = {
+    "compare": compare,
+    "put_back": put_back,
+    "put": put,
+    "delete": delete,
+    "pack": pack,
+    "unpack": unpack,
+}
 
 
 def main() -> None:

@@ -17,8 +17,10 @@ from pydantic import BaseModel, Field, ValidationError
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
 from runtime.images.confined import Program, confined
+from runtime.images.oci.library import Library
 from runtime.node import Node
 from runtime.sandboxes.base import Apart
+from runtime.state import Records
 from runtime.storage import tree_program
 from runtime.storage.files import checked
 from runtime.storage.snapshots import Snapshots
@@ -27,7 +29,7 @@ from runtime.storage.snapshots import Snapshots
 MOST_CHANGES = 5000
 #: Of one file that is written.
 MOST_UPLOAD_BYTES = 2**20
-_COMPARE_S, _WRITE_S = 20.0, 60.0
+_COMPARE_S, _WRITE_S, _UNPACK_S = 20.0, 60.0, 600.0
 #: However slowly it is read.
 PACK_S = 3600.0
 #: To begin and to end the container.
@@ -96,6 +98,16 @@ class Trees:
         asked = {"verb": "compare", "most": min(most, MOST_CHANGES), "seconds": _COMPARE_S}
         return Compared.model_validate(self._done(trees, {}, asked))
 
+    def compare_with_image(self, environment_id: UUID, *, most: int) -> Compared:
+        """What is different in the environment now from what it was made from: its image, or the snapshot that
+        it is a clone of. `RuntimeFault` (`not_found`) when that isn't on the node any more."""
+        trees = {
+            tree_program.BEFORE: self._source(environment_id),
+            tree_program.AFTER: self._root(environment_id),
+        }
+        asked = {"verb": "compare", "most": min(most, MOST_CHANGES), "seconds": _COMPARE_S}
+        return Compared.model_validate(self._done(trees, {}, asked))
+
     def put_back(self, environment_id: UUID, snapshot: UUID, path: bytes) -> PutBack:
         """A file, a link, or a directory with all that is in it, as the snapshot has it. What was added to a
         directory since stays."""
@@ -120,12 +132,21 @@ class Trees:
         asked = {"verb": "delete", "path": _base64(path), "recursive": recursive, "seconds": _WRITE_S}
         self._done({}, after, asked)
 
+    def unpack(self, environment_id: UUID, path: bytes, archive: int) -> PutBack:
+        """What is in a tar archive (a descriptor), into a directory that is there. Devices, fifos and sockets
+        are skipped; what came before it was cut off, or turned out to be none, stays."""
+        after = {tree_program.AFTER: self._root(environment_id)}
+        asked = {"verb": "unpack", "path": _base64(path), "seconds": _UNPACK_S}
+        return PutBack.model_validate(self._done({}, after, asked, archive))
+
     @contextmanager
-    def packed(self, environment_id: UUID, snapshot: UUID | None, path: bytes) -> Iterator[Iterator[bytes]]:
-        """A directory as a tar stream, in pieces; refused before the first one. Raises `RuntimeFault` in place
-        of an end when what came isn't whole."""
+    def packed(
+        self, environment_id: UUID, snapshot: UUID | None, path: bytes, *, is_any: bool = False
+    ) -> Iterator[Iterator[bytes]]:
+        """A directory as a tar stream, in pieces; refused before the first one. `is_any`: a file or a link too.
+        Raises `RuntimeFault` in place of an end when what came isn't whole."""
         source = self._snapshot(environment_id, snapshot) if snapshot else self._root(environment_id)
-        asked = {"verb": "pack", "path": _base64(path)}
+        asked = {"verb": "pack", "path": _base64(path), "is_any": is_any}
         with self._running({tree_program.BEFORE: source}, {}, asked, PACK_S) as (process, _within):
             assert isinstance(process.stdout, BufferedReader)
             first = process.stdout.read1(_PIECE_BYTES)
@@ -138,11 +159,15 @@ class Trees:
         looked_at: Mapping[str, Path],
         changed: Mapping[str, Path],
         asked: dict[str, Any],
-        data: bytes = b"",
+        data: bytes | int = b"",
     ) -> Any:
-        with self._running(looked_at, changed, asked, asked["seconds"] + _AROUND_S) as (process, within):
+        """`data`: what it reads, or a descriptor of that."""
+        given = data if isinstance(data, int) else subprocess.PIPE
+        seconds = asked["seconds"] + _AROUND_S
+        with self._running(looked_at, changed, asked, seconds, given) as (process, within):
             assert process.stdout is not None
-            threading.Thread(target=_feed, args=(process, data), daemon=True).start()
+            if not isinstance(data, int):
+                threading.Thread(target=_feed, args=(process, data), daemon=True).start()
             answer = process.stdout.read(_MOST_ANSWER_BYTES)
             if process.stdout.read(1):
                 within.end()
@@ -160,6 +185,7 @@ class Trees:
         changed: Mapping[str, Path],
         asked: Mapping[str, Any],
         seconds: float,
+        stdin: int = subprocess.PIPE,
     ) -> Iterator[tuple["subprocess.Popen[bytes]", Apart]]:
         """Ended at the deadline, and when who asked goes away."""
         source = Path(tree_program.__file__).read_text()
@@ -174,7 +200,7 @@ class Trees:
             within = undo.enter_context(confined(self.node, program))
             process = subprocess.Popen(
                 within.words,
-                stdin=subprocess.PIPE,
+                stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 env=within.environment,
@@ -193,6 +219,20 @@ class Trees:
         path = Snapshots(self.node).path(environment_id, snapshot)
         if not path.is_dir():
             raise RuntimeFault(words.no_snapshot(), code="not_found", retryable=False)
+        return path
+
+    def _source(self, environment_id: UUID) -> Path:
+        """What its root was made from."""
+        spec = Records(self.node, environment_id).standing()
+        path = None
+        if spec is not None and spec.origin is None:
+            chosen = Library(self.node).chosen(environment_id)
+            name = self.node.image(spec.image)
+            path = name if spec.app is None else Library(self.node).tree(chosen.key) if chosen else None
+        elif spec is not None and spec.origin is not None and spec.origin.backup is None:
+            path = Snapshots(self.node).path(spec.origin.environment_id, spec.origin.snapshot)
+        if path is None or not path.is_dir():
+            raise RuntimeFault(words.no_source(), code="not_found", retryable=False)
         return path
 
     def _root(self, environment_id: UUID) -> Path:
@@ -231,6 +271,7 @@ _SAID = {
     "in_the_way": words.in_the_way,
     "not_allowed": words.not_changeable,
     "too_long": words.trees_too_long,
+    "bad_archive": words.bad_archive,
 }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -193,6 +194,15 @@ def test_a_large_body_of_another_method_is_refused_with_the_reason(
     assert json.loads(text)["code"] == "http_405"
     status, text, _ = _ask(running[1], long, method=method, path="/elsewhere")
     assert (status, json.loads(text)["code"]) == (413, "too_long")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/images/archive", f"/api/v1/environments/{uuid4()}/cp?path=/srv"])
+def test_a_long_archive_is_let_through_where_one_is_expected(running: tuple[int, int], path: str) -> None:
+    body = bytes(3 * 2**20)
+    head = f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    assert _raw(running[1], head.encode() + body).startswith(b"HTTP/1.1 200 ")
+    other = head.replace("/cp?", "/cp/more?").replace("/archive ", "/archives ")
+    assert b" 413 " in _raw(running[1], other.encode()).split(b"\r\n")[0]
 
 
 def test_with_tls_it_listens_on_the_named_address_and_speaks_as_named(tmp_path: Path) -> None:

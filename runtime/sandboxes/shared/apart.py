@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from runtime.files import exclusive
 from runtime.host import memory
 from runtime.host.cgroup import GroupLimits, groups
 from runtime.host.command import run
@@ -18,6 +19,7 @@ BACKGROUND_WEIGHT = 20
 #: Of the machine's memory, for all that somebody waits for together, and once more for what is done behind
 #: environments: a quarter each, and never less than the largest of them may want.
 MEMORY_PART, LEAST_TOGETHER_BYTES = 4, 2**30
+_LOCK = "apart"
 
 
 @contextmanager
@@ -33,9 +35,10 @@ def apart(
     """As `Sandbox.apart`."""
     with ExitStack() as undo:
         control, group = groups(), _group(node, place.name, is_background)
-        undo.callback(_remove_groups, group)
-        control.create(group)
-        control.limit(group.partition("/")[0], _together(is_background))
+        undo.callback(_remove_groups, node, group)
+        with exclusive(node, _LOCK):  # whoever is the last to go takes the group of all of them away
+            control.create(group)
+            control.limit(group.partition("/")[0], _together(is_background))
         control.limit(group, GroupLimits(memory_bytes=memory_bytes, processes=processes))
         state = place / "state"
         state.mkdir(mode=0o700)
@@ -62,19 +65,19 @@ def _together(is_background: bool) -> GroupLimits:
 def end_apart(node: Node, name: str) -> None:
     """As `Sandbox.end_apart`."""
     for is_background in (False, True):
-        _remove_groups(_group(node, name, is_background))
+        _remove_groups(node, _group(node, name, is_background))
 
 
 def _group(node: Node, name: str, is_background: bool) -> str:
     return f"{node.cgroup_name}-{'background' if is_background else 'import'}/{name}"
 
 
-def _remove_groups(group: str) -> None:
+def _remove_groups(node: Node, group: str) -> None:
     control = groups()
     control.kill(group)
     with suppress(OSError):
         control.remove(group)
     top = group.partition("/")[0]
-    if not control.children(top):
-        with suppress(OSError):
+    with exclusive(node, _LOCK), suppress(OSError):
+        if not control.children(top):
             control.remove(top)

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from socket import AF_UNIX, SOCK_STREAM, socket
 from typing import Any
@@ -127,16 +127,23 @@ class Client:
         return Ticket.issue(**{**values, **fields}).sign(self.key)
 
     def request(self, method: str, path: str, token: str = "", body: object = None) -> tuple[int, Any]:
+        with self.answer(method, path, token, body) as answer:
+            text = answer.read()
+        return answer.status, json.loads(text) if text else None
+
+    @contextlib.contextmanager
+    def answer(self, method: str, path: str, token: str = "", body: object = None) -> Iterator[HTTPResponse]:
+        """To be read piece by piece."""
         connection = HTTPConnection("localhost", timeout=30)
         connection.sock = socket(AF_UNIX, SOCK_STREAM)
         connection.sock.settimeout(30)
         connection.sock.connect(str(self.node.agent_socket))
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         connection.request(method, path, None if body is None else json.dumps(body), headers)
-        answer = connection.getresponse()
-        text = answer.read()
-        connection.close()
-        return answer.status, json.loads(text) if text else None
+        try:
+            yield connection.getresponse()
+        finally:
+            connection.close()
 
     def exec(self, environment_id: UUID, *command: str, **fields: Any) -> tuple[int, Any]:
         token = self.ticket(environment_id, Purpose.EXEC)

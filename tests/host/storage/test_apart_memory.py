@@ -1,6 +1,7 @@
 """Programs that read what strangers sent: what they hold is charged to nobody, and bounded together."""
 
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from importlib import import_module
 
@@ -51,3 +52,16 @@ def test_all_together_have_a_share_of_the_machine(
         assert heard == b"" or first.wait(30) != 0, "both hold what they want"
         top = f"{node.cgroup_name}-{'background' if is_background else 'import'}"
         assert groups().usage(top).memory_bytes <= 100 * MIB
+
+
+def test_the_last_one_to_go_takes_nothing_from_one_that_comes(node: Node) -> None:
+    """The group of all of them goes with the last one, and comes with the next, whoever begins meanwhile."""
+
+    def comes_and_goes(_: int) -> None:
+        for _ in range(8):
+            with confined(node, Program(words=["/bin/true"], trees={})):
+                pass
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(comes_and_goes, range(4)))
+    assert not groups().exists(f"{node.cgroup_name}-import")

@@ -20,6 +20,8 @@ NO_DOCUMENT = {
     "environments_console_log",
     "environments_logs",
     "audit_export",
+    "environments_attach",
+    "environments_copy_out",
     "files_archive",
     "files_content",
     "backups_file_archive",

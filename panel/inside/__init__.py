@@ -1,0 +1,1 @@
+"""What Docker's words ask of a container, of each environment: top, diff, cp, stats, events, attach."""
