@@ -41,6 +41,7 @@ from panel.operations.api import router as operations
 from panel.people.api import environment_router, support_router, tenant_router
 from panel.people.tokens_api import router as tokens
 from panel.registries.api import router as registries
+from panel.repositories.api import router as repositories
 from panel.rights.actor import Actor
 from panel.rights.asking import actor_of, tell_refused
 from panel.storage.api import router as of_storage
@@ -188,6 +189,7 @@ def _add_routers() -> None:
         ("images", images),
         ("nodes", nodes),
         ("registries", registries),
+        ("repositories", repositories),
         ("capacity", capacity),
         ("addresses", addresses),
         ("audit", audit),

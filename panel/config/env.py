@@ -76,6 +76,8 @@ class PanelEnv(BaseSettings):
     """The same of one person."""
     archive_max_mb: int = Field(default=4096, ge=1, le=1_048_576)
     """MiB of an archive that an image is made from, as it is handed in."""
+    registry_tenant_mb: int = Field(default=10_240, ge=1)
+    """MiB that each tenant may have in the registry of the installation."""
     agent_socket: Path | None = None
     """Socket of the node agent; None: HOME/run/agent.sock."""
 

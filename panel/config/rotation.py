@@ -16,6 +16,7 @@ from panel.audit.seal import is_sealed, seal_of
 from panel.backups.models import Target
 from panel.config.secrets import Secrets
 from panel.environments import secret_values
+from panel.registries import own
 from panel.registries.models import Registry
 
 
@@ -31,6 +32,7 @@ def rotate(home: Path, window_s: float) -> tuple[int, int]:
         at_rest.encrypt_anew(Target.objects.all(), "password", secrets.field_keys)
         ends = _seal_anew(secrets.field_keys)
     Secrets.keep(home, secrets.model_copy(update={"field_keys": secrets.field_keys[:1]}))
+    own.renew_keys(home)
     return answers, ends
 
 

@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "panel.volumes",
     "panel.isolation",
     "panel.inside",
+    "panel.repositories",
     "panel.operations",
     "panel.access",
     "panel.audit",

@@ -17,6 +17,7 @@ _PAGES = [
     "panel.fleet",
     "panel.images",
     "panel.registries",
+    "panel.repositories",
     "panel.networks",
     "panel.metering",
     "panel.storage",

@@ -177,6 +177,7 @@ def _pages(shell: Shell, text: str) -> list[Item]:
         (_("Operations"), "operations", "activity", True),
         (_("Images"), "images", "package", True),
         (_("Registries"), "registries", "stack-2", True),
+        (_("Repositories"), "repositories", "stack-2", True),
         (_("Backups"), "backups", "archive", True),
         (_("Volumes"), "volumes", "database", True),
         (_("Addresses"), "addresses", "network", True),

@@ -1,7 +1,9 @@
 """How a registry is asked for a tenant."""
 
+from django.conf import settings
+
 from panel.at_rest import plain
-from panel.registries import answers
+from panel.registries import answers, own
 from panel.registries.models import Registry
 from panel.tenants.models import Tenant
 from runtime.contract import Reference, RegistryAccess
@@ -9,8 +11,12 @@ from runtime.contract import Reference, RegistryAccess
 
 def access_of(tenant: Tenant, image: str) -> RegistryAccess:
     """By the nearest row: the tenant's own, one of a tenant above it, the installation's. What an administrator
-    allowed for the host holds for whoever's name is used there."""
-    host = Reference.parse(image).host
+    allowed for the host holds for whoever's name is used there. The installation's own is asked by a pass, for
+    what belongs to the tenant or to one above it."""
+    reference = Reference.parse(image)
+    host = reference.host
+    if own.is_offered() and host == own.host():
+        return _own_access(tenant, reference.repository)
     rows = list(Registry.objects.filter(host=host, tenant_id__in=tenant.chain))
     rows += list(Registry.objects.filter(host=host, tenant=None))
     if not rows:
@@ -23,6 +29,18 @@ def access_of(tenant: Tenant, image: str) -> RegistryAccess:
         password=plain(named.password),
         insecure=any(row.insecure for row in rows),
         inward=any(row.inward for row in rows),
+    )
+
+
+def _own_access(tenant: Tenant, repository: str) -> RegistryAccess:
+    """It is this machine's front. Only a certificate for a name is one that others vouch for."""
+    slug = repository.partition("/")[0]
+    is_theirs = Tenant.objects.filter(pk__in=tenant.chain, slug=slug).exists()
+    return RegistryAccess(
+        username=own.NODE if is_theirs else "",
+        password=own.pass_for(tenant.pk, repository) if is_theirs else "",
+        insecure=not (settings.WADAH.is_secure and settings.WADAH.has_name),
+        inward=True,
     )
 
 

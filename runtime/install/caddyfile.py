@@ -49,6 +49,10 @@ class Upstreams:
     web: str
     uploads: str
     ws: str
+    registry: str = ""
+    """Of who reads from the installation's registry; empty: it has none."""
+    registry_gate: str = ""
+    """Of who writes there."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +201,7 @@ def _served(to: Upstreams, static: Path | None, proxies: Sequence[str]) -> str:
     method POST
     path {ARCHIVE_ROUTES}
   }}
-  @copies {{
+{_registry(to)}  @copies {{
     method POST
     path_regexp copy {COPY_ROUTE}
   }}
@@ -242,6 +246,31 @@ def _served(to: Upstreams, static: Path | None, proxies: Sequence[str]) -> str:
     }}
   }}
 {_pages(to, proxies)}"""
+
+
+def _registry(to: Upstreams) -> str:
+    """Where clients of registries expect one (distribution-spec). A layer is as long as it is: who counts it is
+    behind here. `/v2` is under no other address."""
+    if not to.registry:
+        return ""
+    return f"""  @pushed {{
+    path /v2/*
+    method POST PUT PATCH DELETE
+  }}
+  handle @pushed {{
+    request_body {{
+      max_size 1TiB
+    }}
+    reverse_proxy {to.registry_gate}
+  }}
+  @pulled path /v2 /v2/*
+  handle @pulled {{
+    request_body {{
+      max_size 1MiB
+    }}
+    reverse_proxy {to.registry}
+  }}
+"""
 
 
 def _pages(to: Upstreams, proxies: Sequence[str]) -> str:

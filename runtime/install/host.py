@@ -39,6 +39,7 @@ NODE_PACKAGES = {
 PANEL_PACKAGES = {
     "redis-server": "redis-server",
     "caddy": "caddy",
+    "docker-registry": "docker-registry",  # the installation's own
     "setpriv": "util-linux",
     "/usr/share/zoneinfo/UTC": "tzdata",  # Celery's and Django's time zones
 }
@@ -49,7 +50,6 @@ TEST_PACKAGES = {
     "/usr/include/stdio.h": "libc6-dev",
     "/usr/lib/postgresql": "postgresql",
     "docker-compose": "docker-compose",
-    "docker-registry": "docker-registry",
     "strace": "strace",
     "shellcheck": "shellcheck",
     "npm": "npm",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from runtime.install import crowd
+from runtime.install import crowd, registry_config
 from runtime.install.caddyfile import Upstreams, caddyfile, site_of
 from runtime.install.files import put
 from runtime.install.front import Front
@@ -105,6 +105,7 @@ def roles(layout: Layout, front: Front) -> list[Role]:
             [str(venv / "python"), "-m", "panel.live.server", str(run / "ws.sock")],
             ready=run / "ws.sock",
         ),
+        *(_registry(layout) if registry_config.is_there() else []),
         Role(
             "front",
             ["caddy", "run", "--config", str(layout.etc / "Caddyfile"), "--adapter", "caddyfile"],
@@ -113,6 +114,25 @@ def roles(layout: Layout, front: Front) -> list[Role]:
     if os.environ.get("WADAH_REDIS_URL"):
         wanted = [role for role in wanted if role.name != "redis"]
     return wanted
+
+
+def _registry(layout: Layout) -> list[Role]:
+    """The registry of the installation, and what counts and holds back who writes to it."""
+    gate = layout.run / "registry-gate.sock"
+    return [
+        Role(
+            "registry",
+            ["docker-registry", "serve", str(layout.etc / "registry.yml")],
+            ready=layout.run / "registry.sock",
+        ),
+        Role(
+            "registry-gate",
+            [str(layout.venv / "bin" / "granian"), "--interface", "asgi", "--uds", str(gate),
+             "--uds-permissions", "432", "--workers", "1", "--no-ws", "--respawn-failed-workers",
+             "--log-level", "warning", "panel.repositories.gate:application"],
+            ready=gate,
+        ),
+    ]  # fmt: skip
 
 
 def words_of(role: Role, front: Front, *, ends_with_parent: bool = False) -> list[str]:
@@ -161,7 +181,10 @@ def write_configuration(layout: Layout, front: Front) -> None:
     node is prepared."""
     write_redis(layout)
     share_report_key(layout)
-    upstreams = Upstreams(*(f"unix/{layout.run / name}" for name in ("web.sock", "uploads.sock", "ws.sock")))
+    registry_config.write_registry(layout, front)
+    names = ["web.sock", "uploads.sock", "ws.sock"]
+    names += ["registry.sock", "registry-gate.sock"] if registry_config.is_there() else []
+    upstreams = Upstreams(*(f"unix/{layout.run / name}" for name in names))
     text = caddyfile(site_of(front), upstreams, static=layout.panel / "static", proxies=front.proxies)
     put(layout.etc / "Caddyfile", text, mode=0o640, owner=(0, ids()[1]))
     put(crowd.file_of(layout), crowd.rules(crowd.table_of(layout), front, crowd.most()))

@@ -89,7 +89,9 @@ SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 """
 #: What else each may write, below HOME.
-_WRITABLE = {"redis": "redis", "front": "front"}
+_WRITABLE = {"redis": "redis", "front": "front", "registry": "registry", "registry-gate": "registry"}
+#: Those of the panel that write there too, where this installation has it.
+_OF_REGISTRY = ("web", "panel-worker")
 #: Settings of the operator's that may name another machine.
 _ELSEWHERE = ("DATABASE_URL", "WADAH_REDIS_URL")
 
@@ -163,13 +165,14 @@ def _environment(layout: Layout, front: Front) -> str:
 
 
 def _confined(role: Role, layout: Layout, front: Front) -> str:
-    writable = [layout.run, layout.home / _WRITABLE.get(role.name, "panel")]
+    writable = [str(layout.run), str(layout.home / _WRITABLE.get(role.name, "panel"))]
+    writable += [f"-{layout.home / 'registry'}"] if role.name in _OF_REGISTRY else []
     is_front = role.name == "front"
     # pages may send mail and ask providers of sign-in; a database or a broker elsewhere is for all of the panel
     speaks = is_front or role.name in ("web", "panel-worker") or (role.name != "redis" and _has_remote(layout))
     return _UNPRIVILEGED.format(
         user=USER,
-        writable=" ".join(str(path) for path in writable),
+        writable=" ".join(writable),
         capabilities="CAP_NET_BIND_SERVICE" if is_front and front.has_low_port else "",
         families="AF_UNIX AF_INET AF_INET6" if speaks else "AF_UNIX",
     )

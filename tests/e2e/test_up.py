@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.e2e.support import Installation
 
 ROLES = {"front", "web", "uploads", "ws", "panel-worker", "beat", "node-worker", "node-slow", "agent", "redis"}
+ROLES |= {"registry", "registry-gate"}
 
 
 def _processes(wadah: Installation) -> dict[str, dict[str, object]]:

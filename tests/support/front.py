@@ -42,8 +42,8 @@ def front(directory: Path, site: Site, proxies: Sequence[str] = (), *, pages: bo
             for words in ([granian] if pages else []) + [caddy]
         ]
         try:
-            _wait(lambda: not pages or _answers(web), directory)
-            _wait(lambda: b"serving initial configuration" in (directory / "log").read_bytes(), directory)
+            wait_for(lambda: not pages or answers(web), directory)
+            wait_for(lambda: b"serving initial configuration" in (directory / "log").read_bytes(), directory)
             yield running[-1].pid
         finally:
             for process in running:
@@ -54,14 +54,14 @@ def front(directory: Path, site: Site, proxies: Sequence[str] = (), *, pages: bo
                 process.kill()
 
 
-def _answers(path: Path) -> bool:
+def answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
         probe.connect(str(path))
         return True
     return False
 
 
-def _wait(look: Any, directory: Path) -> None:
+def wait_for(look: Any, directory: Path) -> None:
     until = time.monotonic() + 20
     while not look():
         assert time.monotonic() < until, (directory / "log").read_text()

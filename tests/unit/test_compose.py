@@ -19,7 +19,8 @@ SERVICES: dict[str, dict[str, Any]] = DOCUMENT["services"]
 ONCE = {"setup", "demo"}
 #: Its `web` is a development server with a thread for each request: archives need no process of their own.
 ROLES = {role.name for role in roles(Layout(Path("/var/lib/wadah")), Front("http://127.0.0.1:8080"))}
-ROLES -= {"uploads"}
+#: And it has no registry of its own.
+ROLES -= {"uploads", "registry", "registry-gate"}
 
 
 def test_compose_takes_it() -> None:

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
 from panel.accounts import factors_at_rest
+from panel.registries import own
 
 
 class Command(BaseCommand):
@@ -20,6 +21,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, verbosity=0)
+        own.ensure_keys(settings.WADAH.home)
         # those that were set up before they were encrypted
         factors_at_rest.encrypt_anew(settings.SECRETS.field_keys, only_plain=True)
         if settings.STATICFILES_DIRS and not options["keep_static"]:

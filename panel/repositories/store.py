@@ -1,0 +1,205 @@
+"""What lies in the registry, read from where it keeps it (distribution's filesystem driver, version 2).
+
+    repositories/TENANT/NAME/_manifests/tags/TAG/current/link          sha256:…
+    repositories/TENANT/NAME/_manifests/tags/TAG/index/sha256/…/link   each that it was
+    repositories/TENANT/NAME/_layers/sha256/…/link
+    repositories/TENANT/NAME/_uploads/ID/data
+    blobs/sha256/AB/ABCD…/data
+
+The registry alone writes there. Standard library only: the gate reads it too.
+"""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+#: distribution-spec, `<name>`; of a tag.
+NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
+TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MOST_MANIFEST = 4 * 2**20
+#: Of directories within each other in a repository's name, and of layers of one manifest that are counted.
+_DEEPEST, _MOST_LAYERS = 10, 1000
+
+
+@dataclass(frozen=True)
+class Tag:
+    name: str
+    digest: str
+    bytes: int
+    """Of all that its manifest names, for every platform."""
+    pushed_at: datetime
+    before: tuple[str, ...]
+    """Digests that it had once and that are still there, newest first."""
+
+
+@dataclass(frozen=True)
+class Store:
+    root: Path
+    """HOME/registry."""
+
+    @property
+    def _top(self) -> Path:
+        return self.root / "data" / "docker" / "registry" / "v2"
+
+    def directory(self, repository: str) -> Path:
+        """Of a name that was looked at: `NAME`."""
+        return self._top / "repositories" / repository
+
+    def repositories(self, tenant: str) -> list[str]:
+        """Full names, `tenant/name`, of those with a manifest or a layer."""
+        return sorted(f"{tenant}/{one}" for one in self._below(self.directory(tenant), "", 0))
+
+    def _below(self, place: Path, at: str, depth: int) -> Iterator[str]:
+        for entry in _entries(place):
+            if entry.name.startswith("_") or depth > _DEEPEST or not entry.is_dir(follow_symlinks=False):
+                continue
+            name = f"{at}{entry.name}"
+            if (place / entry.name / "_layers").is_dir() or (place / entry.name / "_manifests").is_dir():
+                yield name
+            yield from self._below(place / entry.name, f"{name}/", depth + 1)
+
+    def tags(self, repository: str) -> list[Tag]:
+        """By name. A tag whose manifest is gone isn't one."""
+        found = []
+        for entry in _entries(self.directory(repository) / "_manifests" / "tags"):
+            place = Path(entry.path)
+            digest = _link(place / "current" / "link")
+            if digest and self.blob(digest).is_file():
+                found.append(self._tag(entry.name, place, digest))
+        return sorted(found, key=lambda one: one.name)
+
+    def _tag(self, name: str, place: Path, digest: str) -> Tag:
+        seen = {
+            f"sha256:{one.name}": Path(one.path, "link").stat().st_mtime
+            for one in _entries(place / "index" / "sha256")
+            if Path(one.path, "link").is_file()
+        }
+        before = [
+            one
+            for one in sorted(seen, key=lambda one: -seen[one])
+            if one != digest and self.blob(one).is_file()
+        ]
+        pushed = datetime.fromtimestamp((place / "current" / "link").stat().st_mtime, UTC)
+        return Tag(name, digest, self.bytes_of(digest), pushed, tuple(before))
+
+    def blob(self, digest: str) -> Path:
+        sha = digest.removeprefix("sha256:")
+        return self._top / "blobs" / "sha256" / sha[:2] / sha / "data"
+
+    def bytes_of(self, digest: str) -> int:
+        """Of a manifest with all that it names."""
+        return sum(map(self._size, self._named(digest, 0)))
+
+    def _named(self, digest: str, depth: int) -> set[str]:
+        manifest = self.manifest(digest)
+        found = {digest}
+        if manifest is None or depth > 1:
+            return found
+        for one in [manifest.get("config"), *_rows(manifest, "layers")]:
+            if isinstance(one, dict) and _DIGEST.fullmatch(str(one.get("digest"))):
+                found.add(str(one["digest"]))
+        for one in _rows(manifest, "manifests"):
+            if isinstance(one, dict) and _DIGEST.fullmatch(str(one.get("digest"))):
+                found |= self._named(str(one["digest"]), depth + 1)
+        return found
+
+    def manifest(self, digest: str) -> dict[str, Any] | None:
+        with suppress(OSError, ValueError, RecursionError):
+            path = self.blob(digest)
+            if path.stat().st_size <= _MOST_MANIFEST:
+                found = json.loads(path.read_bytes())
+                return found if isinstance(found, dict) else None
+        return None
+
+    def _size(self, digest: str) -> int:
+        with suppress(OSError):
+            return self.blob(digest).stat().st_size
+        return 0
+
+    def used_bytes(self, tenant: str) -> int:
+        """Of a tenant: each blob that one of its repositories has, once, and what is on its way."""
+        blobs: set[str] = set()
+        coming = 0
+        for repository in self.repositories(tenant):
+            place = self.directory(repository)
+            for kept in (place / "_layers" / "sha256", place / "_manifests" / "revisions" / "sha256"):
+                blobs.update(f"sha256:{one.name}" for one in _entries(kept))
+        for place in self._uploading(self.directory(tenant), 0):
+            for one in _entries(place):
+                with suppress(OSError):
+                    coming += Path(one.path, "data").stat().st_size
+        return coming + sum(map(self._size, blobs))
+
+    def _uploading(self, place: Path, depth: int) -> Iterator[Path]:
+        for entry in _entries(place):
+            if entry.name == "_uploads":
+                yield Path(entry.path)
+            elif not entry.name.startswith("_") and depth <= _DEEPEST and entry.is_dir(follow_symlinks=False):
+                yield from self._uploading(Path(entry.path), depth + 1)
+
+    # whose ----------------------------------------------------------------------------------------
+
+    def take(self, tenant: str, owner: str) -> None:
+        """The name is this owner's from now on. What an earlier one of the same name left is thrown away first:
+        it is nobody's any more. A no-op where it is his already."""
+        note = self.root / "owners" / tenant
+        with suppress(FileNotFoundError):
+            if note.read_text() == owner:
+                return
+        note.parent.mkdir(mode=0o750, exist_ok=True)
+        self.forget(tenant)
+        beside = note.with_name(f".{tenant}.{os.getpid()}")
+        beside.write_text(owner)
+        beside.replace(note)
+
+    def forget(self, tenant: str) -> None:
+        """All of that name; its blobs go with the next collection of garbage."""
+        place = self.directory(tenant)
+        if place.is_dir():
+            aside = self.root / "gone"
+            aside.mkdir(mode=0o750, exist_ok=True)
+            away = aside / f"{tenant}.{os.getpid()}"
+            place.rename(away)
+            shutil.rmtree(away, ignore_errors=True)
+            self.ask_to_collect()
+        (self.root / "owners" / tenant).unlink(missing_ok=True)
+
+    def owners(self) -> dict[str, str]:
+        """Whose each name is."""
+        found = {}
+        for entry in _entries(self.root / "owners"):
+            with suppress(OSError):
+                found[entry.name] = Path(entry.path).read_text()
+        return {name: owner for name, owner in found.items() if not name.startswith(".")}
+
+    def ask_to_collect(self) -> None:
+        """That garbage is collected soon (`gate`)."""
+        (self.root / "collect").touch()
+
+
+def _entries(place: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(place) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _link(path: Path) -> str:
+    with suppress(OSError):
+        text = path.read_text().strip()
+        return text if _DIGEST.fullmatch(text) else ""
+    return ""
+
+
+def _rows(manifest: dict[str, Any], name: str) -> list[Any]:
+    found = manifest.get(name)
+    return found[:_MOST_LAYERS] if isinstance(found, list) else []
