@@ -26,6 +26,7 @@ EXAMPLES: dict[str, Any] = {
     "environments_credentials": {"root_password": "correct-horse-battery"},
     "environments_add_addresses": {"family": 4, "count": 1},
     "environments_add_forward": {"protocol": "tcp", "port": 443, "description": "HTTPS"},
+    "environments_commit": {"name": "web", "tag": "1"},
     "environments_attach": {"timeout_s": 10},
     "environments_exec": {"command": ["uname", "-a"], "timeout_s": 10},
     "snapshots_create": {"name": "before the upgrade"},

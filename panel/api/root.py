@@ -41,6 +41,7 @@ from panel.operations.api import router as operations
 from panel.people.api import environment_router, support_router, tenant_router
 from panel.people.tokens_api import router as tokens
 from panel.registries.api import router as registries
+from panel.repositories.api import of_environment as of_commits
 from panel.repositories.api import router as repositories
 from panel.rights.actor import Actor
 from panel.rights.asking import actor_of, tell_refused
@@ -210,6 +211,7 @@ def _add_routers() -> None:
         ("backups", of_backups),
         ("environments", of_isolation),
         ("environments", of_inside),
+        ("environments", of_commits),
         ("people", environment_router),
     ):
         api.add_router("/environments", router, tags=[name])

@@ -71,6 +71,7 @@ class OperationKind(models.TextChoices):
     DELETE_BACKUP = "delete_backup", _("delete a backup")
     PROVE_BACKUP = "prove_backup", _("prove a backup")
     PUT_BACK = "put_back", _("put back a file")
+    COMMIT = "commit", _("publish as an image")
     VOLUMES = "volumes", _("change volumes")
     MAKE_VOLUME = "make_volume", _("make a volume")
     RESIZE_VOLUME = "resize_volume", _("resize a volume")
@@ -99,6 +100,7 @@ CANCELLABLE = frozenset(
         OperationKind.BACKUP,
         OperationKind.PROVE_BACKUP,
         OperationKind.PUT_BACK,
+        OperationKind.COMMIT,
     }
 )
 

@@ -114,17 +114,17 @@ def token(subject: str, access: list[dict[str, Any]]) -> str:
 # passes -------------------------------------------------------------------------------------------
 
 
-def pass_for(tenant: UUID, repository: str) -> str:
-    """For a node, which pulls this repository for this tenant. The same for all of an hour, so that a spec that
-    is made anew says nothing new."""
+def pass_for(tenant: UUID, repository: str, *, pushes: bool = False) -> str:
+    """For a node, which pulls this repository for this tenant, or pushes there too. The same for all of an
+    hour, so that a spec that is made anew says nothing new."""
     until = (int(time.time()) // _PASS_S + 2) * _PASS_S
-    return signing.Signer(salt=_SALT).sign_object([str(tenant), repository, until])
+    return signing.Signer(salt=_SALT).sign_object([str(tenant), repository, until, pushes])
 
 
-def repository_of_pass(text: str) -> str | None:
-    """Which repository it lets pull; None for one that is forged or over."""
+def read_pass(text: str) -> tuple[str, bool] | None:
+    """Which repository it is for, and whether it lets push; None for one that is forged or over."""
     try:
-        _tenant, repository, until = signing.Signer(salt=_SALT).unsign_object(text)
+        _tenant, repository, until, pushes = signing.Signer(salt=_SALT).unsign_object(text)
     except (signing.BadSignature, ValueError, TypeError):
         return None
-    return str(repository) if isinstance(until, int) and time.time() < until else None
+    return (str(repository), pushes is True) if isinstance(until, int) and time.time() < until else None

@@ -33,12 +33,17 @@ def access_of(tenant: Tenant, image: str) -> RegistryAccess:
 
 
 def _own_access(tenant: Tenant, repository: str) -> RegistryAccess:
-    """It is this machine's front. Only a certificate for a name is one that others vouch for."""
     slug = repository.partition("/")[0]
     is_theirs = Tenant.objects.filter(pk__in=tenant.chain, slug=slug).exists()
+    return own_access(own.pass_for(tenant.pk, repository) if is_theirs else "")
+
+
+def own_access(password: str) -> RegistryAccess:
+    """By a pass, or as nobody. It is this machine's front; only a certificate for a name is one that others
+    vouch for."""
     return RegistryAccess(
-        username=own.NODE if is_theirs else "",
-        password=own.pass_for(tenant.pk, repository) if is_theirs else "",
+        username=own.NODE if password else "",
+        password=password,
         insecure=not (settings.WADAH.is_secure and settings.WADAH.has_name),
         inward=True,
     )

@@ -1,15 +1,26 @@
 """/api/v1/repositories: what lies in the registry of the installation."""
 
 from django.http import HttpRequest
-from ninja import Field, Query, Router
+from ninja import Field, Query, Router, Status
 
+from panel.environments.accepted import WHAT
 from panel.http.answers import ListOf
+from panel.http.inputs import Input
 from panel.http.inputs import Query as Parameters
+from panel.http.paths import uuid_of
+from panel.operations.answers import Operation
+from panel.operations.selectors import show
 from panel.registries import own
-from panel.repositories import answers, services
+from panel.repositories import answers, commit, services
 from panel.rights.asking import actor
 
 router = Router()
+of_environment = Router()
+
+
+class Commit(Input):
+    name: str = Field(max_length=200, description="Within its tenant: `web`, or `team/web`.")
+    tag: str = Field(default="latest", max_length=128)
 
 
 class Named(Parameters):
@@ -71,6 +82,14 @@ def tags(request: HttpRequest, of: Query[Named]) -> ListOf[answers.Tag]:
         for one in found.tags
     ]
     return {"items": shown, "count": len(shown)}
+
+
+@of_environment.post("/{pk}/commit", response={202: Operation}, operation_id="environments_commit")
+def commit_environment(request: HttpRequest, pk: str, payload: Commit) -> Status[Operation]:
+    """An image of its disk as it is now, in the registry of the installation. It goes on. What the node and the
+    kernel write is left out, and so are variables, secrets and volumes that it was given."""
+    asked = commit.commit(actor(request), uuid_of(pk, WHAT), name=payload.name, tag=payload.tag)
+    return Status(202, show(asked))
 
 
 @router.delete("/tags", response=answers.Removed, operation_id="repositories_remove_tag")

@@ -37,10 +37,12 @@ class Asking:
     name: str
     actor: Actor | None = None
     repository: str = ""
+    pushes: bool = False
 
     def may(self, repository: str, tenant: Tenant) -> set[str]:
         if self.actor is None:
-            return {"pull"} if repository == self.repository else set()
+            mine = {"pull", "push"} if self.pushes else {"pull"}
+            return mine if repository == self.repository else set()
         allowed = {"pull"} if self.actor.can(Permission.ENVIRONMENT_VIEW, tenant) else set()
         if tenant.state == TenantState.SUSPENDED or not self.actor.can(Permission.ENVIRONMENT_CREATE, tenant):
             return allowed
@@ -83,10 +85,9 @@ def _pair(header: str) -> tuple[str, str] | None:
 
 def _asking(request: HttpRequest, name: str, password: str) -> Asking | HttpResponse:
     if name == own.NODE:
-        repository = own.repository_of_pass(password)
-        actor = None
-        if repository is not None:
-            return Asking(own.NODE, repository=repository)
+        known, actor = own.read_pass(password), None
+        if known is not None:
+            return Asking(own.NODE, repository=known[0], pushes=known[1])
     else:
         actor = actor_from_token(password, client_address(request.META))
     if actor is None:

@@ -65,6 +65,15 @@ class PullApp(Message):
     """Of its tree."""
 
 
+class PublishImage(Message):
+    """Have an image of the environment's disk, as it is now, in a registry."""
+
+    kind: Literal["publish_image"] = "publish_image"
+    environment_id: UUID
+    app: AppOptions
+    """What it is to be called there, and how the registry is asked."""
+
+
 class HeldTenant(Message):
     id: UUID
     envelope: TenantEnvelope
@@ -167,6 +176,7 @@ JobWork = Annotated[
     BuildImage
     | DeleteImage
     | PullApp
+    | PublishImage
     | HoldTenants
     | BackUp
     | ForgetBackup

@@ -4,6 +4,7 @@ from runtime.jobs.apps import Pull
 from runtime.jobs.backups import Back, Fetch, Forget, Prove, PutBack
 from runtime.jobs.base import Job
 from runtime.jobs.images import Build, Delete
+from runtime.jobs.publish import Publish
 from runtime.jobs.tenants import Hold
 from runtime.jobs.volumes import Drop, Keep
 
@@ -11,6 +12,6 @@ KINDS: dict[str, Job] = {
     one.kind: one
     for one in (
         *(Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch(), Prove(), PutBack()),
-        *(Keep(), Drop()),
+        *(Keep(), Drop(), Publish()),
     )
 }

@@ -39,6 +39,8 @@ NAMES: Final = {
     "app files": "files in /etc",
     "app secrets": "secrets",
     "layers": "layers of the image",
+    "image layer": "packing of its disk",
+    "image push": "into the registry",
     "app tree": "unpacking",
     "image tree": "build of its tree",
     "image check": "check of its tree",

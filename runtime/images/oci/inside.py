@@ -133,7 +133,55 @@ def unpack(asked: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-TASKS = {"resolve": resolve, "copy": copy, "unpack": unpack}
+def tool(asked: dict[str, Any], *words: str) -> None:
+    """Raises `Refused` with its last line."""
+    done = run(list(words), asked)
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise Refused("not_packed", said=(lines[-1] if lines else f"code {done.returncode}")[-600:])
+
+
+#: Fields of a configuration that umoci sets, and whether there are several.
+SET = {
+    "entrypoint": ("entrypoint", True),
+    "cmd": ("cmd", True),
+    "env": ("env", True),
+    "user": ("user", False),
+    "workdir": ("workingdir", False),
+    "stop_signal": ("stopsignal", False),
+    "ports": ("exposedports", True),
+    "volumes": ("volume", True),
+}
+
+
+def pack(asked: dict[str, Any]) -> dict[str, Any]:
+    """The tree as the one layer of a new image."""
+    layer, image = "/layers/layer.tar", "--image=/layers/layout:image"
+    left_out = [f"--exclude=./{one}" for one in asked["left_out"]]
+    attributes = ["--xattrs", "--xattrs-include=security.capability", "--xattrs-include=user.*"]
+    tar = ["--create", f"--file={layer}", "--numeric-owner", "--anchored", *attributes, *left_out]
+    tool(asked, "/usr/bin/tar", *tar, "--directory=/tree", ".")
+    tool(asked, "/usr/bin/umoci", "init", "--layout=/layers/layout")
+    tool(asked, "/usr/bin/umoci", "new", image)
+    tool(asked, "/usr/bin/umoci", "raw", "add-layer", image, layer)
+    Path(layer).unlink()
+    given = []
+    for name, (field, has_several) in SET.items():
+        found = asked["config"][name]
+        given += [f"--config.{field}={one}" for one in (found if has_several else [found]) if one]
+    if given:
+        tool(asked, "/usr/bin/umoci", "config", image, *given)
+    return {}
+
+
+def push(asked: dict[str, Any]) -> dict[str, Any]:
+    how = [f"--dest-{one[2:]}" for one in source(asked)]
+    place = f"docker://{asked['name']}:{asked['tag']}"
+    skopeo(asked, "copy", "--quiet", "--digestfile=/tmp/digest", *how, "oci:/layers/layout:image", place)
+    return {"digest": Path(SCRATCH, "digest").read_text().strip()}
+
+
+TASKS = {"resolve": resolve, "copy": copy, "unpack": unpack, "pack": pack, "push": push}
 
 
 def main() -> dict[str, Any]:

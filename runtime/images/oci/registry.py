@@ -73,6 +73,14 @@ class Registry:
         asked = {"task": "copy", "manifest": found.manifest}
         self._ask(asked, {"/layers": layers}, watch, within_s, most_bytes=most_bytes + 64 * MIB)
 
+    def push(self, layers: Path, watch: Watch, *, within_s: float) -> str:
+        """What `pack` made there, under this name; its digest."""
+        answer = self._ask({"task": "push"}, {"/layers": layers}, watch, within_s, most_bytes=64 * MIB)
+        digest = str(answer.get("digest"))
+        if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
+            raise _found("odd_manifest", {"why": "no digest"})
+        return digest
+
     def _ask(
         self, asked: dict[str, Any], trees: dict[str, Path], watch: Watch, within_s: float, *, most_bytes: int
     ) -> dict[str, Any]:
@@ -154,11 +162,35 @@ def unpack(node: Node, layers: Path, tree: Path, watch: Watch, *, within_s: floa
         raise _found(*_told(answer["refused"]))
 
 
-def _program(trees: dict[str, Path], *, network: Path | None) -> Program:
+def pack(
+    node: Node,
+    tree: Path,
+    layers: Path,
+    watch: Watch,
+    *,
+    config: dict[str, object],
+    left_out: list[str],
+    within_s: float,
+) -> None:
+    """A tree becomes an image of one layer, without any way out. Raises `RuntimeFault`."""
+    program = _program({"/layers": layers}, network=None, looked_at={"/tree": tree})
+    asked = {
+        **{"task": "pack", "config": config, "left_out": left_out, "environment": {}},
+        **{"username": "", "password": "", "host": ""},
+    }
+    answer = _run(node, program, asked, lambda: watch(0), within_s)
+    if "refused" in answer:
+        raise _found(*_told(answer["refused"]))
+
+
+def _program(
+    trees: dict[str, Path], *, network: Path | None, looked_at: dict[str, Path] | None = None
+) -> Program:
     source = Path(inside.__file__).read_text()
     return Program(
         words=["/usr/bin/python3", "-I", "-S", "-c", source],
         trees=trees,
+        looked_at=looked_at or {},
         shown={"/etc/ssl": Path("/etc/ssl")},
         memory_bytes=_MEMORY_BYTES,
         processes=_PROCESSES,

@@ -87,9 +87,10 @@ def test_nobody_gets_none(header: str) -> None:
 
 def test_a_pass_is_for_one_repository_and_ends(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     text = own.pass_for(tenant.pk, "acme/web")
-    assert own.repository_of_pass(text) == "acme/web"
-    assert own.repository_of_pass(text[:-1]) is None
-    assert own.repository_of_pass("") is None
+    assert own.read_pass(text) == ("acme/web", False)
+    assert own.read_pass(own.pass_for(tenant.pk, "acme/web", pushes=True)) == ("acme/web", True)
+    assert own.read_pass(text[:-1]) is None
+    assert own.read_pass("") is None
     now = own.time.time()
     monkeypatch.setattr(own.time, "time", lambda: now + 3 * 3600)
-    assert own.repository_of_pass(text) is None
+    assert own.read_pass(text) is None

@@ -72,6 +72,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/schedules": {"environment": "{environment}", "cron": "0 4 * * *"},
     "PATCH /api/v1/schedules/<pk>": {"is_on": False},
     "POST /environments/<uuid:environment_id>/snapshots/schedule": {"when": "0 3 * * *"},
+    "POST /api/v1/environments/<pk>/commit": {"name": "web"},
     "POST /api/v1/environments/<pk>/exec": {"command": ["true"]},
     "POST /api/v1/tenants": {"name": "walked"},
     "PATCH /api/v1/tenants/<pk>": {"name": "walked"},
