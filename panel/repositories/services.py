@@ -89,6 +89,8 @@ def used_by(actor: Actor | None, found: Repository) -> dict[str, list[UUID]]:
     users: dict[str, list[UUID]] = defaultdict(list)
     for row in rows:
         rest = row.image.removeprefix(found.reference)
+        if rest[:1] not in (":", "@"):
+            continue  # of another one, whose name begins like this one's
         digest = (row.app or {}).get("digest") or rest.partition("@")[2]
         for tag in found.tags:
             if rest == f":{tag.name}" or digest == tag.digest:
@@ -129,8 +131,11 @@ def remove_tag(actor: Actor, name: str, tag: str) -> tuple[str, list[str]]:
 def forget_strangers() -> int:
     """Throws away what tenants left that are gone; of how many."""
     store, known = Store(own.place()), 0
+    owners = store.owners()
+    if not owners:
+        return 0
     there = {slug: str(pk) for slug, pk in Tenant.objects.values_list("slug", "pk")}
-    for slug, owner in store.owners().items():
+    for slug, owner in owners.items():
         if there.get(slug) != owner:
             store.forget(slug)
             known += 1

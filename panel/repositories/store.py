@@ -27,6 +27,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _MOST_MANIFEST = 4 * 2**20
 #: Of directories within each other in a repository's name, and of layers of one manifest that are counted.
 _DEEPEST, _MOST_LAYERS = 10, 1000
+_MOST_TAGS = 1000
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,15 @@ class Store:
             yield from self._below(place / entry.name, f"{name}/", depth + 1)
 
     def tags(self, repository: str) -> list[Tag]:
-        """By name. A tag whose manifest is gone isn't one."""
+        """By name, the first thousand. A tag whose manifest is gone isn't one."""
         found = []
-        for entry in _entries(self.directory(repository) / "_manifests" / "tags"):
+        entries = sorted(_entries(self.directory(repository) / "_manifests" / "tags"), key=lambda one: one.name)
+        for entry in entries[:_MOST_TAGS]:
             place = Path(entry.path)
             digest = _link(place / "current" / "link")
             if digest and self.blob(digest).is_file():
                 found.append(self._tag(entry.name, place, digest))
-        return sorted(found, key=lambda one: one.name)
+        return found
 
     def _tag(self, name: str, place: Path, digest: str) -> Tag:
         seen = {

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET
 
 from panel.access.auth import actor_from_token
@@ -49,6 +50,7 @@ class Asking:
         return {"pull", "push"}
 
 
+@csrf_exempt  # a POST is 405, by which clients know that there is no OAuth2 here, and no form's business
 @require_GET
 def token(request: HttpRequest) -> HttpResponse:
     if not own.is_offered():

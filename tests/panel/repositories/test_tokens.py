@@ -85,6 +85,12 @@ def test_nobody_gets_none(header: str) -> None:
     assert answer.json()["errors"][0]["code"] == "UNAUTHORIZED"
 
 
+def test_who_tries_oauth_first_is_told_that_there_is_none() -> None:
+    """containerd posts first, and asks by GET after a 405."""
+    answer = Client(enforce_csrf_checks=True).post("/registry/token", {"grant_type": "password"})
+    assert answer.status_code == 405
+
+
 def test_a_pass_is_for_one_repository_and_ends(tenant: Tenant, monkeypatch: pytest.MonkeyPatch) -> None:
     text = own.pass_for(tenant.pk, "acme/web")
     assert own.read_pass(text) == ("acme/web", False)
