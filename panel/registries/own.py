@@ -35,7 +35,7 @@ _KEY, _CERTIFICATE = "registry.key", "registry.crt"
 
 def host() -> str:
     """As images are named with it: `panel.example.org`, `127.0.0.1:8080`."""
-    return urlsplit(settings.WADAH.url).netloc
+    return urlsplit(settings.WADAH.url).netloc.lower()
 
 
 def is_offered() -> bool:

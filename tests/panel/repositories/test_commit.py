@@ -22,7 +22,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "registry").mkdir()
-    monkeypatch.setattr(settings, "WADAH", settings.WADAH.model_copy(update={"home": tmp_path}))
+    monkeypatch.setattr(
+        settings, "WADAH", settings.WADAH.model_copy(update={"home": tmp_path, "url": "http://127.0.0.1:8080"})
+    )
     return tmp_path
 
 
