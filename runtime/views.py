@@ -103,9 +103,10 @@ def _cgroups() -> str:
     return "\n".join([lines[0], *("\t".join([*one[:2], "1", *one[3:]]) for one in fields)]) + "\n"
 
 
-def show(node: Node, pid: int, *, bare: bool, has_run: bool = True) -> None:
+def show(node: Node, pid: int, *, bare: bool, has_run: bool = True, is_layered: bool = False) -> None:
     """Shows them to a made init that was not let go yet. `bare`: the kernel's own /proc and /sys as well.
-    `has_run`: its /run was mounted for it, and isn't a directory of its own.
+    `has_run`: its /run was mounted for it, and isn't a directory of its own. `is_layered`: on its root lie
+    mounts that nobody inside may take away.
 
     By a thread with a mount namespace of its own, which goes with it: nothing is left, however it ends. Raises
     `RuntimeFault`.
@@ -115,7 +116,7 @@ def show(node: Node, pid: int, *, bare: bool, has_run: bool = True) -> None:
     def work() -> None:
         try:
             with ExitStack() as undo:
-                _Showing(node, pid, undo).do(bare=bare, has_run=has_run)
+                _Showing(node, pid, undo).do(bare=bare, has_run=has_run, is_layered=is_layered)
         except BaseException as error:
             fault.append(error)
 
@@ -173,17 +174,22 @@ class _Showing:
         finally:
             libc.setns(self._own, libc.CLONE_NEWNS)
 
-    def _clone(self, path: str | int) -> int:
-        return self._keep(libc.open_tree(path, libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC))
+    def _clone(self, path: str | int, *, with_mounts: bool = False) -> int:
+        flags = libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC | (libc.AT_RECURSIVE if with_mounts else 0)
+        return self._keep(libc.open_tree(path, flags))
 
-    def do(self, *, bare: bool, has_run: bool) -> None:
+    def do(self, *, bare: bool, has_run: bool, is_layered: bool) -> None:
         # three directories that are ours, as places in a namespace that nobody else sees
         root, proc, other = (str(self.node.mounts / name) for name in ("roots", "users", "networks"))
         with self._inside() as top:
             there = self._keep(open_directory(top, "proc"))
             libc.mount("", "/", "", libc.MS_SHARED)
-            kernels, bare_proc, peer = self._clone(there), self._clone(there), self._clone(top)
+            kernels, bare_proc = self._clone(there), self._clone(there)
+            # of a root alone the kernel clones nothing that would be seen below what it holds in place
+            peer = self._clone(top, with_mounts=is_layered)
         libc.move_mount(peer, root)
+        if is_layered:  # and by propagation the one that the OCI runtime mounted
+            libc.umount(f"{root}/proc", libc.MNT_DETACH | libc.UMOUNT_NOFOLLOW)
         libc.move_mount(kernels, proc)
         self._cover(Path(proc), Path(other))
         sysfs = self._sysfs(other)
@@ -192,7 +198,8 @@ class _Showing:
         place = self._keep(open_directory(self._open(root, os.O_PATH), "proc", beneath_mounts=True))
         libc.move_mount(whole, place)  # and by propagation below the one that the OCI runtime mounted
         with self._inside() as top:
-            libc.umount("/proc", libc.MNT_DETACH | libc.UMOUNT_NOFOLLOW)
+            if not is_layered:
+                libc.umount("/proc", libc.MNT_DETACH | libc.UMOUNT_NOFOLLOW)
             shown = list(zip(network, OF_THE_NETWORK, strict=True))
             if bare:
                 shown += [(bare_proc, BARE["proc"]), (sysfs, BARE["sysfs"])]

@@ -19,7 +19,9 @@ def document_of(row: Environment) -> dict[str, Any]:
         "plan": plan,
         "limits": row.limits,
         "ssh_keys": row.ssh_keys,
-        "options": {name: row.intent.get(name) for name in ("devices", "restart", "stop_timeout_s", "app")},
+        "options": {
+            name: row.intent.get(name) for name in ("devices", "restart", "stop_timeout_s", "app", "jail")
+        },
     }
 
 

@@ -49,6 +49,13 @@ class OfApp(TypedDict, total=False):
     ]
 
 
+class OfJail(TypedDict, total=False):
+    """Of kind `jail` alone."""
+
+    enforce_statfs: Annotated[int, Field(description="Of a jail: 2, it sees its own mounts alone.")]
+    securelevel: Annotated[int, Field(description="Of a jail: 3, it changes nothing of the kernel.")]
+
+
 class Forward(TypedDict):
     id: Id
     protocol: Annotated[str, As(Literal["tcp", "udp"])]
@@ -66,7 +73,7 @@ class OfFeatures(TypedDict):
     ]
 
 
-class Environment(Options, OfApp, OfFeatures):
+class Environment(Options, OfApp, OfJail, OfFeatures):
     id: Id
     name: str
     description: str

@@ -4,9 +4,10 @@ import json
 import secrets
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -28,6 +29,26 @@ from panel.tenants.models import Tenant, TenantState
 from panel.ui.templatetags.wadah import mib_text, number, spelled
 from runtime.contract import Device, Kind, Limits, wants_of
 
+#: Kinds that have a form, in the order in which they are offered: what each is called, and who would want it.
+WHO_WANTS: Final[dict[Kind, tuple[Promise | str, Promise | str]]] = {
+    Kind.SYSTEM: (
+        gettext_lazy("A whole system"),
+        gettext_lazy(
+            "A machine of your own, with init, users and packages: for whoever runs several services."
+        ),
+    ),
+    Kind.APP: (
+        gettext_lazy("An app"),
+        gettext_lazy("One program from an image of a registry: for whoever would type docker run."),
+    ),
+    Kind.JAIL: (
+        gettext_lazy("A jail"),
+        gettext_lazy(
+            "One service on a base that many share, whose root may do nothing that you don't allow by name: for"
+            " whoever wants many small, walled services, updated together."
+        ),
+    ),
+}
 _CUSTOM = ""
 #: What one's own size takes of the quota.
 _SIZE = ("cpu", "memory_mb", "disk_mb", "processes")
@@ -65,13 +86,20 @@ class CreatePage:
 
     def __init__(self, actor: Actor, scope: Tenant | None, asked: str, kind: str = "") -> None:
         self.actor, self.scope, self.asked = actor, scope, asked
-        self.is_app = kind == Kind.APP
-        self.kind = Kind.APP if self.is_app else Kind.SYSTEM
+        self.kind = Kind(kind) if kind in WHO_WANTS else Kind.SYSTEM
+        self.is_app = self.kind is Kind.APP
         self.wants = wants_of(self.kind)
 
     @cached_property
-    def offers_apps(self) -> bool:
-        return Kind.APP in self._abilities()[0]
+    def kinds(self) -> list[tuple[Kind, Promise | str]]:
+        """Those that can be chosen, each with what it is called."""
+        offered = self._abilities()[0]
+        return [(one, title) for one, (title, _who) in WHO_WANTS.items() if one in offered]
+
+    @property
+    def who_wants(self) -> Promise | str:
+        """One sentence on the kind that is shown."""
+        return WHO_WANTS[self.kind][1]
 
     @cached_property
     def tenants(self) -> list[Tenant]:
@@ -225,8 +253,8 @@ class CreatePage:
         return ""
 
     def context(self, form: CreateForm) -> dict[str, Any]:
-        kinds, kernels, devices = self._abilities()
-        form.offer("kind", [k for k in kinds if (k == Kind.APP) == self.is_app])
+        _kinds, kernels, devices = self._abilities()
+        form.offer("kind", [self.kind.value])
         form.offer("kernel", kernels)
         for resource in _SIZE:
             if (left_here := self.room.get(resource)) is not None:
@@ -265,8 +293,8 @@ class CreatePage:
     def _curl(self, value: dict[str, Any]) -> str:
         """The same as an API call; the page's script keeps it up to date."""
         body: dict[str, Any] = {"name": value["name"], "image": value["image"]}
-        if self.is_app:
-            body["kind"] = Kind.APP.value
+        if self.kind is not Kind.SYSTEM:
+            body["kind"] = self.kind.value
         if value.get("plan"):
             body["plan"] = value["plan"]
         else:

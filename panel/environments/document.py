@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runtime.contract import AppRun, Device, Limits, Rescue, RestartPolicy, SecurityProfile
+from runtime.contract import Allow, AppRun, Device, JailOptions, Limits, Rescue, RestartPolicy, SecurityProfile
 from runtime.contract.base import Message
 from runtime.contract.environment import Boot
 
@@ -38,6 +38,14 @@ class Intent(Message):
     """Whether it is started with a small system of the node's, its disk at /mnt, in place of its own."""
     app: AppRun | None = None
     """Of kind `app`: how it is run. Its image is a column."""
+    jail: JailOptions | None = None
+    """Of kind `jail`: its base, its command, and what is open in it."""
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0
     protected: bool = False
     """Neither deleted nor reinstalled, nor is its disk made smaller, until this is taken off."""
+
+    @property
+    def all_devices(self) -> tuple[Device, ...]:
+        """With those that something else that is wanted is nothing without."""
+        wants_fuse = self.jail is not None and Allow.MOUNT_FUSE in self.jail.allow
+        return tuple(one for one in Device if one in self.devices or (one is Device.FUSE and wants_fuse))

@@ -115,6 +115,7 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm):
         super().__init__(data, initial=initial)
         self.wants = wants_of(kind)
         self.offered = fields_of(kind, is_new=True)
+        self.fields["image"].required = kind is not Kind.JAIL  # one that begins empty has none
         for place, one in self.offered.items():
             made = self.fields[place] = one.make()
             made.required = False  # what isn't sent isn't asked for

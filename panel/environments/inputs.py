@@ -6,7 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from panel.errors import Invalid
-from runtime.contract import Kernel, Kind, Reference
+from runtime.contract import NO_IMAGE, Base, Kernel, Kind, Reference
 from runtime.contract.base import NAME
 
 
@@ -34,6 +34,28 @@ def check_app(kind: str, image: str, options: Mapping[str, Any]) -> tuple[str, d
         refuse_app(options)
         return image, dict(options)
     return check_reference(image), {**options, "app": options.get("app") or {}}
+
+
+def check_jail(kind: str, image: str, options: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """As `check_app`, of a jail: one that begins empty has no image."""
+    if kind != Kind.JAIL:
+        refuse_jail(options)
+        if not image:
+            raise Invalid(_("Name an image."), field="image")
+        return image, dict(options)
+    jail = options.get("jail") or {}
+    if jail.get("base") == Base.EMPTY:
+        if image not in ("", NO_IMAGE):
+            raise Invalid(_("An empty jail has no image."), field="image")
+        image = NO_IMAGE
+    elif not image:
+        raise Invalid(_("Name an image, or ask for an empty jail."), field="image")
+    return image, {**options, "jail": jail}
+
+
+def refuse_jail(options: Mapping[str, Any]) -> None:
+    if options.get("jail") is not None:
+        raise Invalid(_("jail: only an environment of kind jail takes jail options."), field="jail")
 
 
 def beside(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:

@@ -16,7 +16,8 @@ from django.utils.translation import gettext_lazy as _
 from panel.rights.permissions import Permission
 from panel.text import lines_of, words_of
 from panel.ui.number_field import NumberField
-from runtime.contract import Kind
+from runtime.contract import Allow, Kind
+from runtime.contract.jail import MOST_CHILDREN
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,13 @@ class Group:
 
 
 RUN = Group("run", _("How it runs"), "", _("What is left empty, the image says."), is_folded=False)
+SERVICE = Group("jail", _("Jail"), _("Jail saved"), _("At its next start."), is_folded=False)
+WALLS = Group(
+    "walls",
+    _("What its root may do"),
+    _("Walls saved"),
+    _("All off at first; at its next start. It sees its own mounts alone, and changes nothing of the kernel."),
+)
 RESTART = Group("restart", _("Restart policy"), _("Restart policy saved"))
 CONFINEMENT = Group(
     "confinement",
@@ -87,6 +95,9 @@ class WordsField(_Typed):
     """As a shell reads words."""
 
     reads = "words"
+
+    def prepare_value(self, value: Any) -> Any:
+        return shlex.join(value) if isinstance(value, list | tuple) else value
 
     def clean(self, value: Any) -> list[str]:
         try:
@@ -166,8 +177,88 @@ APP: Fields = {
     "app.read_only": _of_app(_flag(_("Its root can't be written to"))),
     "app.init": _of_app(_flag(_("A small init before it"))),
 }
+_JAIL = frozenset({Kind.JAIL})
+JAIL: Fields = {
+    "jail.base": Asked(
+        lambda: forms.ChoiceField(
+            label=_("Base"),
+            choices=[
+                ("thin", _("thin: programs are the image's, read-only and shared")),
+                ("thick", _("thick: all of it is its own")),
+                ("empty", _("empty: directories, to be filled by upload")),
+            ],
+        ),
+        SERVICE,
+        _JAIL,
+        when=When.NEW,
+    ),
+    "jail.command": Asked(
+        lambda: WordsField(
+            label=_("Command"),
+            max_length=4000,
+            help_text=_("What runs in it, as a shell reads words. Empty: the init that its tree has."),
+        ),
+        SERVICE,
+        _JAIL,
+    ),
+    **{
+        f"jail.allow.{word}": Asked(_flag(word.value, means), WALLS, _JAIL)
+        for word, means in (
+            (Allow.RAW_SOCKETS, _("ping and traceroute: it may send any packet from its own addresses.")),
+            (Allow.MOUNT, _("Bind mounts, and mounts moved and taken away, of what it sees; never its base.")),
+            (
+                Allow.MOUNT_TMPFS,
+                _("File systems in its memory, with mount. Each of the two below opens this as well."),
+            ),
+            (Allow.MOUNT_PROC, _("A /proc of its own. The kernel's bare /proc is seen inside, then.")),
+            (Allow.MOUNT_FUSE, _("sshfs and other file systems that programs serve: the device /dev/fuse.")),
+            (
+                Allow.SYSVIPC,
+                _("System V shared memory, semaphores and queues of its own, for old databases."),
+            ),
+            (Allow.SET_HOSTNAME, _("It may change its host name while it runs.")),
+            (Allow.MLOCK, _("Memory that is never swapped, up to its limit and the node's.")),
+            (Allow.RESERVED_PORTS, _("Ports below 1024: for a web server that is reached there.")),
+            (
+                Allow.SOCKET_AF,
+                _("Sockets beyond UNIX, IPv4, IPv6 and routes: netlink, and packets with raw_sockets."),
+            ),
+            (
+                Allow.PROC_DEBUG,
+                _("gdb and strace; and every user sees all of its processes, not his own alone."),
+            ),
+            (
+                Allow.SUSER,
+                _(
+                    "Root has root's rights over its files, users and processes, and set-user-id programs give"
+                    " them: for an init like systemd, for sudo, and for services that change their user."
+                ),
+            ),
+        )
+    },
+    "jail.children_max": Asked(
+        _number(
+            forms.IntegerField,
+            MOST_CHILDREN,
+            label=_("Containers inside"),
+            help_text=_(
+                "So many user namespaces may be made in it, with mounts in them; all share its limits."
+            ),
+        ),
+        CONFINEMENT,
+        _JAIL,
+        when=When.LATER,
+    ),
+}
+_BUT_JAIL = frozenset(Kind) - _JAIL
 SECURITY: Fields = {
-    f"security.{name}": Asked(_flag(label, means), CONFINEMENT, when=When.LATER)
+    f"security.{name}": Asked(
+        _flag(label, means),
+        CONFINEMENT,
+        # of a jail its own words say so
+        frozenset(Kind) if name == "compat32" else _BUT_JAIL,
+        when=When.LATER,
+    )
     for name, label, means in (
         (
             "nesting",

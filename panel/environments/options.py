@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from panel.contract_input import parse
 from panel.environments import option_fields as asked
 from panel.environments.document import Intent, NetworkOptions
+from panel.environments.jail_options import lay_jail
 from panel.environments.option_fields import Asked, Fields, Group, When
 from panel.errors import Invalid
 from panel.http.inputs import CheckedAs, in_part
@@ -138,6 +139,7 @@ OPTIONS: dict[str, Option] = {
     "security": Option(_CHANGE, Acts.AT_START, _lay_security, asked.SECURITY),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP),
+    "jail": Option(_CHANGE, Acts.AT_START, lay_jail, asked.JAIL),
     "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, _lay_rescue),
     "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart"), asked.RESTARTS),
     "stop_timeout_s": Option(_CHANGE, Acts.LIVE, _lay_stop_timeout, asked.STOPPING),
@@ -166,7 +168,10 @@ def default_at(place: str) -> Any:
 def at(document: Mapping[str, Any], place: str) -> Any:
     """None for what isn't there."""
     found: Any = document
-    for name in place.split("."):
+    names = place.split(".")
+    for number, name in enumerate(names):
+        if isinstance(found, list):  # of words: whether one of them is this
+            return ".".join(names[number:]) in found
         found = found.get(name) if found else None
     return found
 
@@ -243,7 +248,7 @@ def _asked(annotation: Any) -> Any:
     if get_origin(annotation) is tuple:
         return Annotated[list[Annotated[str, CheckedAs(get_args(annotation)[0])]], MaxLen(20)]
     if NoneType in get_args(annotation):
-        return dict[str, Any]  # `app`, which takes more than is kept of it
+        return dict[str, Any]  # `app` and `jail`, which take more than is kept of them
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return Annotated[dict[str, Any], CheckedAs(in_part(annotation))]
     return annotation

@@ -15,7 +15,7 @@ from panel.errors import Invalid, NoRoom
 from panel.images.models import NodeImage
 from panel.nodes.models import Node, NodeState
 from panel.prepared import Given, Prepared, PreparedUpdate
-from runtime.contract import Kernel, Kind, Limits
+from runtime.contract import NO_IMAGE, Kernel, Kind, Limits
 
 _MIB = 2**20
 #: Part of the pool that stays free, so that running environments can go on writing metadata.
@@ -108,7 +108,7 @@ def choose(
         raise Invalid(
             _("No node has the devices %(devices)s.") % {"devices": ", ".join(devices)}, field="devices"
         )
-    able = [c for c in able if c.has_image or kind is Kind.APP]
+    able = [c for c in able if c.has_image or kind is Kind.APP or (kind, image) == (Kind.JAIL, NO_IMAGE)]
     if not able:
         raise Invalid(
             _("The image %(image)s is not ready on any node.") % {"image": image[:64]},

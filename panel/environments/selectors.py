@@ -18,7 +18,7 @@ from panel.prepared import Given, Prepared
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from runtime.contract import EventCode, Kind
+from runtime.contract import ENFORCE_STATFS, SECURE_LEVEL, EventCode, Kind
 
 _ONE = Prepared(
     lambda: Environment.objects.living().select_related("tenant", "node").filter(pk=Given("pk", UUIDField()))
@@ -122,6 +122,12 @@ def shown_app(row: Environment) -> answers.OfApp:
     }
 
 
+def shown_jail(row: Environment) -> answers.OfJail:
+    if row.kind != Kind.JAIL:
+        return {}
+    return {"enforce_statfs": ENFORCE_STATFS, "securelevel": SECURE_LEVEL}
+
+
 def show(
     row: Environment, shown: Mapping[str, Any], *, tags: Sequence[str] | None = None, is_new: bool = False
 ) -> answers.ListedEnvironment:
@@ -146,6 +152,7 @@ def show(
         "tags": [tag.name for tag in row.tags.all()] if tags is None else list(tags),
         **cast("answers.Options", whole(row.intent)),
         **shown_app(row),
+        **shown_jail(row),
         "plan": row.plan_version.plan.slug if row.plan_version is not None else None,
         "plan_version": row.plan_version.number if row.plan_version is not None else None,
         "follows_plan": row.follows_plan,

@@ -210,7 +210,7 @@ def clone_snapshot(
         follows = row.plan_version is not None and row.follows_plan
         plan = row.plan_version.plan.slug if follows and row.plan_version is not None else ""
         limits = None if plan else row.limits
-    options = {one: row.intent.get(one) for one in ("devices", "restart", "stop_timeout_s", "app")}
+    options = {one: row.intent.get(one) for one in ("devices", "restart", "stop_timeout_s", "app", "jail")}
     if options["app"]:
         options["app"] = {**options["app"], "secrets": values_of(row)}
     return create_environment(

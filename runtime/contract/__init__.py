@@ -36,6 +36,7 @@ from runtime.contract.health import (
     check_of,
 )
 from runtime.contract.image import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
+from runtime.contract.jail import ENFORCE_STATFS, NO_IMAGE, SECURE_LEVEL, Allow, Base, JailOptions, JailWalls
 from runtime.contract.jobs import (
     BackUp,
     BuildImage,
@@ -93,12 +94,14 @@ from runtime.contract.volume import MOST_ATTACHED, AttachedVolume, VolumeUse, ch
 
 __all__ = [
     "APP_IMAGE",
+    "ENFORCE_STATFS",
     "MOST_ATTACHED",
     "MOST_SNAPSHOTS",
     "NODE_APPLY",
     "NODE_JOB",
     "NODE_LOOK",
     "NODE_SURVEY",
+    "NO_IMAGE",
     "PANEL_OBSERVE",
     "PANEL_OBSERVE_JOB",
     "PANEL_OBSERVE_NODE",
@@ -106,6 +109,8 @@ __all__ = [
     "PANEL_QUEUE",
     "PANEL_REPORTS",
     "REPORT_QUEUE",
+    "SECURE_LEVEL",
+    "Allow",
     "AppOptions",
     "AppRun",
     "AppSeen",
@@ -116,6 +121,7 @@ __all__ = [
     "BackupMade",
     "BackupSecrets",
     "BackupSource",
+    "Base",
     "BootSeen",
     "BuildImage",
     "Check",
@@ -147,6 +153,8 @@ __all__ = [
     "ImageState",
     "Interface",
     "InterfaceUse",
+    "JailOptions",
+    "JailWalls",
     "JobOutcome",
     "JobReport",
     "JobSpec",

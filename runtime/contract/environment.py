@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from runtime.contract.app import APP_IMAGE, AppOptions
 from runtime.contract.backup import BackupSource
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
+from runtime.contract.jail import JailOptions
 from runtime.contract.network import Network
 from runtime.contract.volume import MOST_ATTACHED, AttachedVolume
 
@@ -224,6 +225,8 @@ class EnvironmentSpec(Message):
     """The whole apply ends as failed after this time."""
     operation_id: UUID | None = None
     app: AppOptions | None = None
+    jail: JailOptions | None = None
+    """Its walls and its command are followed at the next start, its base at the next install."""
 
     @property
     def runs_app(self) -> bool:
@@ -236,6 +239,8 @@ class EnvironmentSpec(Message):
             raise ValueError("app: only an environment of kind app takes app options")
         if self.kind is Kind.APP and (self.app is None or self.image != APP_IMAGE):
             raise ValueError("app: an environment of kind app names its image there")
+        if (self.kind is Kind.JAIL) != (self.jail is not None):
+            raise ValueError("jail: an environment of kind jail has jail options, and no other has")
         for what in ("volume_id", "path"):
             if len({getattr(one, what) for one in self.volumes}) < len(self.volumes):
                 raise ValueError("volumes: each once, and each at a path of its own")

@@ -23,6 +23,7 @@ class Wants(Message):
 WANTS: Final[dict[Kind, Wants]] = {
     Kind.SYSTEM: Wants(limits=Limits(cpu=1, memory_mb=512, disk_mb=4096), has_accounts=True),
     Kind.APP: Wants(limits=Limits(cpu=1, memory_mb=256, disk_mb=2048, processes=256), has_accounts=False),
+    Kind.JAIL: Wants(limits=Limits(cpu=1, memory_mb=256, disk_mb=2048, processes=256), has_accounts=True),
 }
 
 

@@ -50,24 +50,27 @@ def unmount(path: Path) -> bool:
     return True
 
 
-def mount_idmapped(source: Path, target: Path, *, namespace: int) -> None:
-    """Shows `source` at `target` with the ids of the disk as what they are, outside, in a user namespace.
+def mount_idmapped(source: Path | int, target: Path | int, *, namespace: int, read_only: bool = False) -> None:
+    """Shows `source` at `target` with the ids of the disk as what they are, outside, in a user namespace;
+    each is a path, or a descriptor of a directory.
 
     The view allows set-user-id programs (they only reach ids of the mapping) and no device files,
     whatever the flags of the mount that `source` lies on.
     """
     try:
-        tree = libc.open_tree(str(source), libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC)
+        of = source if isinstance(source, int) else str(source)
+        tree = libc.open_tree(of, libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC)
+        flags = libc.MOUNT_ATTR_IDMAP | libc.MOUNT_ATTR_NODEV | (libc.MOUNT_ATTR_RDONLY if read_only else 0)
         try:
             libc.mount_setattr(
                 tree,
                 libc.MountAttr(
-                    attr_set=libc.MOUNT_ATTR_IDMAP | libc.MOUNT_ATTR_NODEV,
+                    attr_set=flags,
                     attr_clr=libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NOEXEC,
                     userns_fd=namespace,
                 ),
             )
-            libc.move_mount(tree, str(target))
+            libc.move_mount(tree, target if isinstance(target, int) else str(target))
         finally:
             os.close(tree)
     except OSError as error:

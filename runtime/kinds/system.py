@@ -1,6 +1,6 @@
 """A whole distribution with its own init, root, users, addresses and disk: what OpenVZ calls a VE."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract import Kind as KindName
@@ -13,6 +13,7 @@ from runtime.oci.config import system_config
 from runtime.oci.init import init_of
 from runtime.resources.addresses import Addresses
 from runtime.resources.attached import AttachedVolumes
+from runtime.resources.base import Resource
 from runtime.resources.firewall import Firewall
 from runtime.resources.guest import GuestFiles
 from runtime.resources.ids import IdRange
@@ -31,7 +32,7 @@ EXIT_REBOOT, EXIT_HALT = 129, 130
 
 class System(Kind):
     name = KindName.SYSTEM
-    resources = (
+    resources: ClassVar[tuple[type[Resource] | Part, ...]] = (
         IdRange,
         Prepare,
         Part.LIMITS,

@@ -24,7 +24,7 @@ CAPABILITIES = frozenset(
     )
 )
 #: Of the host, shown to the app as its first process.
-_INIT_PROGRAM, _INIT = Path("/usr/bin/catatonit"), "/dev/init"
+INIT_PROGRAM, INIT = Path("/usr/bin/catatonit"), "/dev/init"
 #: As Docker and Compose have it.
 _SECRETS = "/run/secrets"
 _OF_A_SYSTEM = frozenset(("/run", "/run/systemd/system/service.d"))
@@ -72,7 +72,7 @@ def app_config(
         "terminal": app.tty,
         "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)},
         "cwd": directory,
-        "args": [_INIT, "--", *words] if app.init else words,
+        "args": [INIT, "--", *words] if app.init else words,
         "env": _variables(spec, app, image, user.home),
         "noNewPrivileges": True,
         "capabilities": {
@@ -134,5 +134,5 @@ def _mounts(app: AppOptions, tmpfs: list[str], of_a_system: list[dict[str, Any]]
         kept.append({"destination": place, "type": "tmpfs", "source": "tmpfs", "options": options})
     if app.init:
         options = ["bind", "ro", "nosuid", "nodev"]
-        kept.append({"destination": _INIT, "type": "bind", "source": str(_INIT_PROGRAM), "options": options})
+        kept.append({"destination": INIT, "type": "bind", "source": str(INIT_PROGRAM), "options": options})
     return kept

@@ -143,9 +143,9 @@ def rlimits() -> list[dict[str, Any]]:
     """Soft and hard limits of init; never above the host's own hard limits, which root without
     CAP_SYS_RESOURCE can't raise."""
     wanted = (
-        ("RLIMIT_NOFILE", 1024, 524_288, _hard_limit("Max open files")),
-        ("RLIMIT_CORE", 0, 0, _hard_limit("Max core file size")),
-        ("RLIMIT_MSGQUEUE", 819_200, 819_200, _hard_limit("Max msgqueue size")),
+        ("RLIMIT_NOFILE", 1024, 524_288, hard_limit("Max open files")),
+        ("RLIMIT_CORE", 0, 0, hard_limit("Max core file size")),
+        ("RLIMIT_MSGQUEUE", 819_200, 819_200, hard_limit("Max msgqueue size")),
     )
     return [
         {"type": name, "soft": min(soft, most), "hard": min(hard, most)} for name, soft, hard, most in wanted
@@ -153,7 +153,7 @@ def rlimits() -> list[dict[str, Any]]:
 
 
 @cache
-def _hard_limit(name: str) -> int:
+def hard_limit(name: str) -> int:
     for line in Path("/proc/self/limits").read_text().splitlines():
         if line.startswith(name):
             hard = line[len(name) :].split()[1]

@@ -11,11 +11,14 @@ import platform
 from typing import Any
 
 from runtime.answers import NAMES as ANSWERED
-from runtime.contract import SecurityProfile
+from runtime.contract import Allow, JailWalls, SecurityProfile
+from runtime.contract.jail import NEW_MOUNTS
 from runtime.oci.syscalls import ALLOWED
 
-EPERM, ENOTTY, ENOSYS = 1, 25, 38
+EPERM, ENOTTY, ENOSYS, EPROTONOSUPPORT, EAFNOSUPPORT = 1, 25, 38, 93, 97
 CLONE_NEWUSER = 0x10000000
+#: CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWPID, NEWNET: linux/sched.h
+_OTHER_NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x20000000, 0x40000000)
 
 _REFUSED = (
     "acct bpf clock_settime delete_module fanotify_init finit_module init_module ioperm iopl kcmp "
@@ -53,28 +56,61 @@ _BTRFS = (9, 13, 15, 18, 25, 26, 31, 54, 60, 61, 62)
 #: it was deleted (2,900 are made in the time in which 30 are cleaned). Programs that ask for one take a plain
 #: directory where the file system "has no such thing".
 _BTRFS_NESTING = (1, 14)
+#: What each word of a jail opens, and nobody makes there without it.
+_MOUNTING = (
+    "umount umount2 pivot_root open_tree open_tree_attr move_mount mount_setattr fspick fsconfig".split()
+)
+_NEW_MOUNTING = "fsopen fsmount".split()
+_OPENED = {
+    Allow.SYSVIPC: (
+        "shmget shmat shmctl shmdt semget semop semctl semtimedop semtimedop_time64 msgget msgsnd msgrcv msgctl"
+        " ipc"
+    ).split(),
+    Allow.SET_HOSTNAME: "sethostname setdomainname".split(),
+    Allow.PROC_DEBUG: "ptrace process_vm_readv process_vm_writev".split(),
+}
+#: MS_REMOUNT, MS_BIND, MS_MOVE: with one of them mount(2) changes what is mounted, without any it mounts what
+#: is new. The kernel drops the upper half of the flags where that is MS_MGC_VAL, so what changes propagation
+#: (there by itself, MS_REC beside it) is told by the whole of the upper half. linux/mount.h, fs/namespace.c
+_MOVED = (0x20, 0x1000, 0x2000)
+_PROPAGATED = (0x20000, 0x40000, 0x80000, 0x100000)
+_UPPER = 0xFFFFFFFFFFFF0000
+#: AF_UNIX, AF_INET, AF_INET6; and of AF_NETLINK the protocol ROUTE.
+_JAIL_FAMILIES, _JAIL_NETLINK = (1, 2, 10), 0
+_LAST_FAMILY = 45
 _PERSONALITIES = (0, 8, 0x20000, 0x20008, 0x40000, 0x40008, 0xFFFFFFFF)
 
 _ARCHITECTURES = {"x86_64": "SCMP_ARCH_X86_64", "aarch64": "SCMP_ARCH_AARCH64"}
 
 
 def profile(
-    security: SecurityProfile, machine: str | None = None, *, is_answered: bool = False
+    security: SecurityProfile,
+    machine: str | None = None,
+    *,
+    is_answered: bool = False,
+    jail: JailWalls | None = None,
 ) -> dict[str, Any]:
     """`linux.seccomp` of an OCI configuration. `machine` as by uname(2); KeyError for one not supported.
 
-    `is_answered`: there is who answers what a machine is asked of itself (`runtime.answers`)."""
-    names = [name for name in ALLOWED if not is_answered or name not in ANSWERED]
+    `is_answered`: there is who answers what a machine is asked of itself (`runtime.answers`).
+    `jail`: what is open in one; None: it is none."""
+    closed = _closed(jail)
+    nesting = security.nesting or (jail is not None and jail.children_max > 0)
+    mounts = _mounts(jail)
+    elsewhere = {*closed, *(ANSWERED if is_answered else ()), *(["mount"] if mounts else ())}
+    names = [name for name in ALLOWED if name not in elsewhere]
     rules = [
         _allow(names),
         *([{"names": list(ANSWERED), "action": "SCMP_ACT_NOTIFY"}] if is_answered else []),
         _errno([name for name in _REFUSED if name not in names], EPERM),
         _errno(_ABSENT, ENOSYS),
         *(_allow(["personality"], _equal(0, value)) for value in _PERSONALITIES),
-        *_sockets(security.firewall),
+        *([_errno(closed, EPERM)] if closed else []),
+        *mounts,
+        *(_sockets(security.firewall) if _has_families(jail) else _jail_sockets()),
         *_socket_options(security.firewall),
-        *_user_namespaces(security.nesting),
-        *_ioctls(security.nesting),
+        *_namespaces(nesting, may_mount=jail is None or Allow.MOUNT in jail.allow),
+        *_ioctls(nesting),
     ]
     architectures = [_ARCHITECTURES[machine or platform.machine()]]
     if security.compat32 and architectures == ["SCMP_ARCH_X86_64"]:
@@ -132,13 +168,54 @@ def _socket_options(firewall: bool) -> list[dict[str, Any]]:
     return rules
 
 
-def _user_namespaces(nesting: bool) -> list[dict[str, Any]]:
+def _closed(jail: JailWalls | None) -> list[str]:
+    """Calls that are refused whole, which they are not in anything but a jail."""
+    if jail is None:
+        return []
+    found = [name for word, names in _OPENED.items() if word not in jail.allow for name in names]
+    if jail.children_max:
+        return found
+    if Allow.MOUNT not in jail.allow:
+        return [*found, "mount", *_MOUNTING, *_NEW_MOUNTING]
+    return found if jail.allows(NEW_MOUNTS) else [*found, *_NEW_MOUNTING]
+
+
+def _mounts(jail: JailWalls | None) -> list[dict[str, Any]]:
+    """Of mount(2), where what is there may be moved and nothing new comes; else it is allowed or refused
+    whole."""
+    if jail is None or jail.children_max or Allow.MOUNT not in jail.allow or jail.allows(NEW_MOUNTS):
+        return []
+    rules = [_allow(["mount"], _masked(3, bit, bit)) for bit in _MOVED]
+    none = sum(_MOVED)
+    for bit in _PROPAGATED:
+        rules.append(_allow(["mount"], _masked(3, _UPPER | none, bit)))
+    return [*rules, _errno(["mount"], EPERM, _masked(3, none | sum(_PROPAGATED), 0))]
+
+
+def _has_families(jail: JailWalls | None) -> bool:
+    return jail is None or Allow.SOCKET_AF in jail.allow
+
+
+def _jail_sockets() -> list[dict[str, Any]]:
+    """The others are refused as a kernel without them does."""
+    rules = [_allow(["socket"], _equal(0, family)) for family in _JAIL_FAMILIES]
+    rules.append(_allow(["socket"], _equal(0, _AF_NETLINK), _equal(2, _JAIL_NETLINK)))
+    others = (one for one in range(_LAST_FAMILY + 1) if one not in (*_JAIL_FAMILIES, _AF_NETLINK))
+    rules += [_errno(["socket"], EAFNOSUPPORT, _equal(0, one)) for one in others]
+    protocols = (one for one in range(32) if one != _JAIL_NETLINK)
+    closed = (_errno(["socket"], EPROTONOSUPPORT, _equal(0, _AF_NETLINK), _equal(2, one)) for one in protocols)
+    return [*rules, *closed]
+
+
+def _namespaces(nesting: bool, *, may_mount: bool) -> list[dict[str, Any]]:
+    """Without `may_mount` none of any kind: what is one's own in them is mounts."""
     names = ["clone", "unshare"]
     if nesting:
         return [_allow(names)]
+    closed = [CLONE_NEWUSER, *(() if may_mount else _OTHER_NAMESPACES)]
     return [
-        _allow(names, _masked(0, CLONE_NEWUSER, 0)),
-        _errno(names, EPERM, _masked(0, CLONE_NEWUSER, CLONE_NEWUSER)),
+        _allow(names, _masked(0, sum(closed), 0)),
+        *(_errno(names, EPERM, _masked(0, one, one)) for one in closed),
     ]
 
 

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from runtime.contract import EnvironmentSpec, Rescue
+from runtime.contract import Base, EnvironmentSpec, Rescue
 from runtime.contract.said import Said
 from runtime.contract.words import drift, steps
 from runtime.glance import Glance
 from runtime.host import mounts
 from runtime.resources.base import Found, Sandboxed, names_in
+from runtime.resources.base_layers import lay_base
 from runtime.resources.rescue import DISK, mount_rescue_system
+from runtime.storage.bases import Bases
 
 
 class RootMount(Sandboxed):
@@ -29,23 +31,27 @@ class RootMount(Sandboxed):
         if self.sandbox.is_there(spec.id):
             return None
         point, disk = self.node.mount_point(spec.id), self.node.disk_point(spec.id)
-        if spec.rescue is Rescue.OFF and self._shows_root(spec.id, point):
+        is_thin = spec.jail is not None and spec.jail.base is Base.THIN
+        if spec.rescue is Rescue.OFF and not is_thin and self._shows_root(spec.id, point):
             return None
         _unmount(point)  # another root: that of before a reinstall, or of a start that was cut off
         point.mkdir(mode=0o700, exist_ok=True)
         if spec.rescue is Rescue.OFF:
-            self._show_disk(spec.id, point)
+            self._show_disk(spec.id, point, is_thin=is_thin)
             return steps.own_user_ids()
         mount_rescue_system(self.node, spec, point)
         _unmount(disk)
         disk.mkdir(mode=0o700, exist_ok=True)
-        self._show_disk(spec.id, disk)
+        self._show_disk(spec.id, disk, is_thin=False)
         return steps.rescue_system(DISK)
 
-    def _show_disk(self, environment_id: UUID, point: Path) -> None:
+    def _show_disk(self, environment_id: UUID, point: Path, *, is_thin: bool) -> None:
+        root = self.node.root_volume(environment_id)
         namespace = os.open(self.node.user_namespace(environment_id), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            mounts.mount_idmapped(self.node.root_volume(environment_id), point, namespace=namespace)
+            mounts.mount_idmapped(root, point, namespace=namespace)
+            if is_thin:
+                lay_base(Bases(self.node), root, point, namespace)
         finally:
             os.close(namespace)
 

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from runtime.backups.fetched import Fetched
-from runtime.contract import EnvironmentSpec, Origin
+from runtime.contract import Base, EnvironmentSpec, Origin
 from runtime.contract.said import Said
 from runtime.contract.words import advice, backups, drift, refusals, steps
 from runtime.errors import RuntimeFault
@@ -26,6 +26,7 @@ from runtime.host import btrfs
 from runtime.images.oci.library import Library
 from runtime.resources.base import Found, Resource
 from runtime.resources.guest import NOTE
+from runtime.storage.bases import Bases
 from runtime.storage.snapshots import Snapshots
 from runtime.storage.volumes import Volumes, number_of
 
@@ -87,7 +88,7 @@ class RootVolume(Resource):
                     next_step=advice.choose_another_one(),
                     retryable=False,
                 )
-        elif not self._image(spec).is_dir():
+        elif not self._has_image(spec):
             raise RuntimeFault(
                 refusals.image_missing(spec.app.image if spec.app else spec.image),
                 code="image_missing",
@@ -145,7 +146,7 @@ class RootVolume(Resource):
         group = btrfs.qgroup_id(1, self.number(spec.id))
         try:
             if spec.origin is None:
-                btrfs.snapshot(self._image(spec), fresh, qgroups=[group])
+                btrfs.snapshot(self._template(spec), fresh, qgroups=[group])
             elif spec.origin.backup is not None:
                 self._from_backup(spec, fresh, group)
             else:
@@ -176,6 +177,16 @@ class RootVolume(Resource):
         library = Library(self.node)
         chosen = library.chosen(spec.id)
         return library.tree(chosen.key if chosen is not None else ".none")
+
+    def _has_image(self, spec: EnvironmentSpec) -> bool:
+        return _begins_empty(spec) or self._image(spec).is_dir()
+
+    def _template(self, spec: EnvironmentSpec) -> Path:
+        """What a new root is a snapshot of: of a jail on a base, that base."""
+        if spec.jail is None or spec.jail.base is Base.THICK:
+            return self._image(spec)
+        bases = Bases(self.node)
+        return bases.path(bases.empty() if _begins_empty(spec) else bases.of_image(spec.image))
 
     def _source(self, spec: EnvironmentSpec) -> Path:
         if spec.origin is None:
@@ -365,7 +376,7 @@ class RootVolume(Resource):
         """Removes quota groups that nothing belongs to any more, now that their space is cleaned; how many. Of
         environments first, then of tenants that have none left."""
         wanted = {self.number(one) for one in [*self._owners(), *Volumes(self.node).there()]}
-        swept = Fetched(self.node).sweep()
+        swept = Fetched(self.node).sweep() + Bases(self.node).sweep()
         for number in self.quotas.numbers(0):
             # of a subvolume that was deleted while snapshots held its extents: even an empty one uses some
             if self.quotas.used_bytes(0, number) == 0:
@@ -436,6 +447,10 @@ class RootVolume(Resource):
 
 def _stamp_of(spec: EnvironmentSpec) -> str:
     return f"{spec.installs} {spec.image}" if spec.origin is None else f"{spec.installs} {spec.origin.snapshot}"
+
+
+def _begins_empty(spec: EnvironmentSpec) -> bool:
+    return spec.jail is not None and spec.jail.base is Base.EMPTY
 
 
 def _is_cloned(volume: Path) -> bool:

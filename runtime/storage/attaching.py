@@ -119,8 +119,15 @@ class _Placing:
     def _peer(self) -> int:
         """A mount of the environment's root alone, without what is mounted below it, in this thread's own
         namespace; what is mounted on that shows inside. Its descriptor."""
+        flags = libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC
         with self._inside() as top:
-            tree = self._keep(libc.open_tree(top, libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC))
+            try:
+                tree = self._keep(libc.open_tree(top, flags))
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                # below it lies what the kernel holds in place, as a jail's base: together with all that, then
+                tree = self._keep(libc.open_tree(top, flags | libc.AT_RECURSIVE))
         place = self.node.mounts / "roots"
         libc.move_mount(tree, str(place))
         if not self._is_its_root(f"{place}"):

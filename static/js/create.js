@@ -25,7 +25,7 @@ function options() {
     const isBox = input.type === "checkbox";
     if (isBox ? !input.checked : input.matches("select") ? !input.selectedIndex : !text) continue;
     const read = isBox || (input.type === "number" ? Number(text) : (reads[input.dataset.reads] || String)(text));
-    const [name, inner] = input.name.split(".");
+    const [, name, inner] = /^([^.]*)\.?(.*)$/.exec(input.name);
     if (inner) (value[name] ||= {})[inner] = read;
     else value[name] = read;
   }

@@ -111,11 +111,13 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         replace_tags(actor, row, changes["tags"])
     if row.kind != Kind.APP:
         inputs.refuse_app(changes)
+    if row.kind != Kind.JAIL:
+        inputs.refuse_jail(changes)
     changes = secret_values.take(row, changes)
-    had, started_with = row.wanted.devices, by_restart(row.intent)
+    had, started_with = row.wanted.all_devices, by_restart(row.intent)
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
     _resize_by(actor, row, changes)
-    if row.wanted.devices != had:
+    if row.wanted.all_devices != had:
         _give_devices(actor, row, had)
     if by_restart(row.intent) != started_with and row.desired_state != DesiredState.STOPPED:
         actor.require(Permission.ENVIRONMENT_POWER, row)
@@ -130,7 +132,7 @@ def _give_devices(actor: Actor, row: Environment, had: Sequence[str]) -> None:
     """Raises a `Refused` for what its plan or its node hasn't. What it has, it has from its start on: it begins
     anew, so that what is taken away is gone as well."""
     check_devices(actor, row, had)
-    lacking = sorted(set(row.wanted.devices) - set(row.node.facts.get("devices", ())))
+    lacking = sorted(set(row.wanted.all_devices) - set(row.node.facts.get("devices", ())))
     if lacking:
         raise Conflict(
             _("Its node %(node)s has no %(device)s.") % {"node": row.node, "device": lacking[0]},
@@ -174,7 +176,7 @@ def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, An
     Raises `Refused` when kind, kernel, image, devices, addresses or forwards aren't in it, or a quota has no
     room.
     """
-    check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.wanted.devices)
+    check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.wanted.all_devices)
     for feature in FEATURES:
         for name, count in feature.counted(row).items():
             check_allowance(version, name, count)

@@ -74,14 +74,14 @@ def lifts(environment: Environment) -> set[str]:
     found = {
         one for one in ("nesting", "firewall", "compat32", "allow_private", "allow_smtp") if options.get(one)
     }
-    return found if environment.plan_version_id is not None else found | set(environment.wanted.devices)
+    return found if environment.plan_version_id is not None else found | set(environment.wanted.all_devices)
 
 
 def check_devices(actor: Actor, environment: Environment, had: Sequence[str] = ()) -> None:
     """`Invalid` for a device that its plan leaves out; without a plan, for one that it hasn't `had` and that
     the actor may not give. Which node has it, placement sees."""
     may_give = actor.can(Permission.SECURITY_MANAGE, environment.tenant)
-    for device in environment.wanted.devices:
+    for device in environment.wanted.all_devices:
         if environment.plan_version is not None or device not in had:
             refuse_device(why_no_device(environment.plan_version, device, may_give=may_give))
 

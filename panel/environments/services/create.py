@@ -43,7 +43,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import locked_state, refuse_suspended
-from runtime.contract import DesiredState, Kind, Limits, wants_of
+from runtime.contract import NO_IMAGE, DesiredState, Kind, Limits, wants_of
 
 #: What a new app is given beside its own options, and what that takes.
 _OF_FEATURES = {"ports": Permission.FORWARD_CHANGE, "volumes": Permission.VOLUME_MANAGE}
@@ -74,14 +74,14 @@ def create_environment(
     `features`: what a feature on top asks for itself; with `node` (its key) it is made there and nowhere else.
 
     What isn't said, its kind says (`runtime.contract.kinds`). Without SSH key and password a root password is
-    made, where it has accounts. Refusals change nothing: `Invalid` for a bad
-    value, `QuotaExceeded`, `NoRoom`, `Conflict` for a taken name.
+    made, where it has accounts. A jail that begins empty is made stopped. Refusals change nothing: `Invalid`
+    for a bad value, `QuotaExceeded`, `NoRoom`, `Conflict` for a taken name.
     """
     actor.require(Permission.ENVIRONMENT_CREATE, tenant)
     refuse_suspended(tenant)
     of_kind = inputs.check_kind(kind)
     is_app, wants = of_kind is Kind.APP, wants_of(of_kind)
-    image, options = inputs.check_app(kind, image, options)
+    image, options = inputs.check_jail(kind, *inputs.check_app(kind, image, options))
     options, of_features = inputs.beside(options) if is_app else (options, {})
     for part, permission in _OF_FEATURES.items():
         if of_features.get(part):
@@ -90,6 +90,8 @@ def create_environment(
         raise Invalid(_("An app has no accounts: leave ssh_keys and root_password out."), field="ssh_keys")
     version, wanted = limits_for(actor, tenant, of_kind, limits, plan)
     check_choices(version, kind=kind, kernel=kernel, image=image)
+    # an empty one holds nothing to run yet, but as a copy of another
+    starts = is_started and (image != NO_IMAGE or bool(features))
     environment = Environment(
         id=uuid.uuid4(),
         tenant=tenant,
@@ -102,7 +104,7 @@ def create_environment(
         follows_plan=version is not None and not limits,
         intent=fresh(wanted.model_dump()),
         ssh_keys=check_ssh_keys(ssh_keys),
-        desired_state=DesiredState.RUNNING if is_started else DesiredState.STOPPED,
+        desired_state=DesiredState.RUNNING if starts else DesiredState.STOPPED,
         created_by=actor.user,
         credentials_revision=1,
     )
@@ -137,7 +139,7 @@ def _place_and_save(
         kind=inputs.check_kind(environment.kind),
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
-        devices=environment.wanted.devices,
+        devices=environment.wanted.all_devices,
         limits=limits,
     )
     environment.node = node

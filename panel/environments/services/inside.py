@@ -26,7 +26,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.serving.shares import EXECS, Place
 from panel.tenants.selectors import refuse_suspended
-from runtime.contract import DesiredState, Kind, Rescue
+from runtime.contract import NO_IMAGE, DesiredState, Kind, Rescue
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ def reinstall(
             details |= feature.replaced(actor, row)
         if row.kind == Kind.APP:
             row.image = check_reference(image) if image else row.image
+        elif row.image == NO_IMAGE and image not in ("", NO_IMAGE):
+            raise Invalid(_("An empty jail has no image."), field="image")
         elif image and image != row.image:
             found = placement.candidates_for(image, timezone.now())
             if not any(c.has_image and c.node.pk == row.node_id for c in found):
@@ -67,7 +69,7 @@ def reinstall(
         row.intent = {**row.intent, "rescue": Rescue.OFF.value}
         row.installs += 1
         row.keep_old_root = keep_old
-        row.desired_state = DesiredState.RUNNING
+        row.desired_state = DesiredState.STOPPED if row.image == NO_IMAGE else DesiredState.RUNNING
         if row.kind != Kind.APP and (root_password or not row.ssh_keys):
             shown[0] = set_password(row, root_password)
         row.credentials_revision += 1

@@ -35,6 +35,7 @@ NAMES: Final = {
     "quarantine start": "its start",
     "quarantine removal": "removal of what was made for it",
     "backup removal": "deletion of the backup",
+    "children": "containers inside",
     "app image": "image",
     "app files": "files in /etc",
     "app secrets": "secrets",

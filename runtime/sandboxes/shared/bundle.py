@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from runtime import answers
-from runtime.contract import EnvironmentSpec, SecurityProfile
+from runtime.contract import EnvironmentSpec, JailWalls, SecurityProfile
 from runtime.contract.said import Said
 from runtime.contract.words import agent, drift, steps
 from runtime.errors import RuntimeFault
@@ -21,6 +21,7 @@ from runtime.glance import Glance
 from runtime.node import Node
 from runtime.oci.bpf import program
 from runtime.oci.config import DEFAULT_STOP, KIND, STOP_SIGNAL
+from runtime.oci.jail import COMMAND, walls_of
 from runtime.oci.seccomp import profile
 from runtime.resources.base import Found, Resource
 from runtime.sandboxes.shared.cgroup import Cgroup
@@ -46,6 +47,11 @@ def booted(node: Node, environment_id: UUID) -> tuple[int, int] | None:
 def is_app(node: Node, environment_id: UUID) -> bool:
     """Whether what was made last is one application, not a system."""
     return _annotations(node, environment_id).get(KIND) == "app"
+
+
+def is_one_command(node: Node, environment_id: UUID) -> bool:
+    """Whether what was made last is one application or one command, and no system with an init of its own."""
+    return _annotations(node, environment_id).get(KIND) in ("app", COMMAND)
 
 
 def stop_signal_of(node: Node, environment_id: UUID) -> str:
@@ -144,22 +150,23 @@ def _fill(node: Node, config: dict[str, Any], spec: EnvironmentSpec) -> None:
     if not spec.runs_app:  # an app makes no groups of its own
         config["mounts"] = [*config["mounts"], *cgroup.groups.mounts(path)]
     is_answered = answers.is_there(node.mounts)
+    jail = walls_of(spec)
     if is_answered:
         config["linux"]["seccomp"] = {
-            **profile(spec.security, is_answered=True),
+            **profile(spec.security, is_answered=True, jail=jail),
             "listenerPath": str(answers.socket_below(node.mounts)),
             "listenerMetadata": f"{spec.tenant_id}/{spec.id}",
         }
     config["annotations"] = {
         **config.get("annotations", {}),
         "run.oci.keep_original_groups": "0",
-        **_compiled(spec.security, is_answered),
+        **_compiled(spec.security, is_answered, jail),
     }
 
 
 @cache
-def _compiled(security: SecurityProfile, is_answered: bool) -> dict[str, str]:
+def _compiled(security: SecurityProfile, is_answered: bool, jail: JailWalls | None) -> dict[str, str]:
     """The annotation that spares crun the compiling of this filter; nothing where it can't be compiled here.
     Other runtimes don't know it, and compile `linux.seccomp`, which says the same."""
-    made = program(profile(security, is_answered=is_answered))
+    made = program(profile(security, is_answered=is_answered, jail=jail))
     return {} if made is None else {"run.oci.seccomp_bpf_data": b64encode(made).decode()}

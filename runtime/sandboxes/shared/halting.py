@@ -17,7 +17,7 @@ from runtime.host.processes import Held, Identity
 from runtime.node import Node
 from runtime.oci.init import BUSYBOX_HALTS_AT, SYSTEMD_HALTS_AT, init_of, signal_number
 from runtime.sandboxes.base import Inner
-from runtime.sandboxes.shared.bundle import is_app, stop_signal_of
+from runtime.sandboxes.shared.bundle import is_one_command, stop_signal_of
 from runtime.sandboxes.shared.inner import inner
 
 #: For the command that asks; the shutdown itself goes on after it.
@@ -34,8 +34,8 @@ class Halt:
         self._node, self._id, self._init, self._held = node, environment_id, init, held
         self._began = time.monotonic()
         self._asked: set[str] = set()
-        self._is_app = is_app(node, environment_id)
-        if self._is_app:
+        self._is_command = is_one_command(node, environment_id)
+        if self._is_command:
             self._expected = signal_number(stop_signal_of(node, environment_id))
             return
         with suppress(RuntimeFault, OSError):
@@ -44,7 +44,7 @@ class Halt:
     _expected: int = signal.SIGTERM
 
     def ask(self) -> None:
-        if self._is_app:
+        if self._is_command:
             self._send(self._expected)
             return
         blocked, caught = signals_of(self._init)

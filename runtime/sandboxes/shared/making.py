@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 from runtime import views
-from runtime.contract import EnvironmentSpec
+from runtime.contract import Allow, Base, EnvironmentSpec, Rescue
 from runtime.contract.said import Said
 from runtime.contract.words import refusals, steps
 from runtime.errors import RuntimeFault
@@ -61,9 +61,15 @@ class Makings:
         if launch is None:
             raise RuntimeFault(refusals.init_gone_early(), code="init_gone")
         pid = launch.pid()
-        views.show(self.node, pid, bare=spec.security.nesting, has_run=not spec.runs_app)
+        views.show(
+            self.node,
+            pid,
+            bare=_shows_bare(spec),
+            has_run=not spec.runs_app,
+            is_layered=spec.rescue is Rescue.OFF and spec.jail is not None and spec.jail.base is Base.THIN,
+        )
         first = container.note_init(self.node, spec.id, pid)
-        if not spec.runs_app:  # the terminal of an app is for the app
+        if not (spec.runs_app or _runs_command(spec)):  # the terminal of an app is for the app
             release_terminal(first)
         self._cgroup.made_anew(spec)
         self._starting(spec.id).unlink(missing_ok=True)
@@ -154,3 +160,15 @@ class Makings:
 
 def _has_terminal(spec: EnvironmentSpec) -> bool:
     return not spec.runs_app or (spec.app is not None and spec.app.tty)
+
+
+def _runs_command(spec: EnvironmentSpec) -> bool:
+    return spec.rescue is Rescue.OFF and spec.jail is not None and spec.jail.command is not None
+
+
+def _shows_bare(spec: EnvironmentSpec) -> bool:
+    """Whether the kernel's own /proc is in sight, without which nobody inside mounts another."""
+    jail = spec.jail
+    return spec.security.nesting or (
+        jail is not None and (jail.children_max > 0 or Allow.MOUNT_PROC in jail.allow)
+    )
