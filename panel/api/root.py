@@ -22,6 +22,7 @@ from panel.backups.api import of_environment as of_backups
 from panel.backups.api import router as backups
 from panel.backups.api import targets_router as backup_targets
 from panel.console.environment_api import router as of_consoles
+from panel.domains.api import router as domains
 from panel.environments.api import router as environments
 from panel.errors import Forbidden, Refused
 from panel.fleet.api import router as nodes
@@ -201,6 +202,7 @@ def _add_routers() -> None:
         ("backup-targets", backup_targets),
         ("backups", backups),
         ("volumes", volumes),
+        ("domains", domains),
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])

@@ -16,6 +16,8 @@ app.conf.update(
     beat_schedule={
         "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},
         "jobs": {"task": "panel.jobs", "schedule": 4.0, "options": {"expires": 8}},
+        "domains": {"task": "panel.domains", "schedule": 4.0, "options": {"expires": 4}},
+        "domains-owned": {"task": "panel.domains_owned", "schedule": 30.0, "options": {"expires": 30}},
         "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},
         "tenants": {"task": "panel.delete_tenants", "schedule": 15.0, "options": {"expires": 15}},
         "plans": {"task": "panel.roll_plans", "schedule": 30.0, "options": {"expires": 30}},

@@ -78,6 +78,20 @@ class PanelEnv(BaseSettings):
     """MiB of an archive that an image is made from, as it is handed in."""
     registry_tenant_mb: int = Field(default=10_240, ge=1)
     """MiB that each tenant may have in the registry of the installation."""
+    domains_listen: str = ""
+    """Where the front for tenants' domains listens, by commas; `*`: everywhere; empty: there is none."""
+    domains_ports: str = "80,443"
+    """Of that front: without TLS and with it."""
+    domains_wildcard: str = ""
+    """A name whose sub-domains all lead to that front: tenants get names below it. Empty: none."""
+    domains_addresses: str = ""
+    """By which addresses the world reaches that front, by commas: a name that leads there is proved by it."""
+    tenant_domains: int = Field(default=100, ge=0)
+    """How many domains one tenant may have, those that it had within a day included."""
+    resolver: str = ""
+    """Name server that is asked whose a domain is, `ADDRESS` or `ADDRESS:PORT`; empty: those of the machine."""
+    acme_directory: str = ""
+    """Of the ACME server that gives certificates to domains; empty: they have ones that nobody vouches for."""
     agent_socket: Path | None = None
     """Socket of the node agent; None: HOME/run/agent.sock."""
 
@@ -90,6 +104,15 @@ class PanelEnv(BaseSettings):
         if url and not is_here and not (parts.scheme == "https" and parts.hostname):
             raise ValueError("begins with https://; http:// is for a provider on this machine only")
         return url
+
+    @property
+    def domains_tls_port(self) -> int:
+        return int(self.domains_ports.split(",")[1])
+
+    @field_validator("domains_wildcard")
+    @classmethod
+    def _has_no_star(cls, text: str) -> str:
+        return text.lower().removeprefix("*.").strip(".")
 
     @property
     def panel_home(self) -> Path:

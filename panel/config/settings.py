@@ -70,6 +70,7 @@ INSTALLED_APPS = [
     "panel.storage",
     "panel.backups",
     "panel.volumes",
+    "panel.domains",
     "panel.isolation",
     "panel.inside",
     "panel.repositories",

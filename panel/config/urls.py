@@ -23,6 +23,7 @@ _PAGES = [
     "panel.storage",
     "panel.backups",
     "panel.volumes",
+    "panel.domains",
     "panel.isolation",
     "panel.inside",
     "panel.environments",

@@ -150,9 +150,18 @@ class HasVolume(TypedDict):
     state: Annotated[str, As(Literal["attaching", "attached", "detaching"])]
 
 
+class HasDomain(TypedDict):
+    domain: Id
+    name: str
+    port: Annotated[int, Field(description="Inside.")]
+    url: str
+    state: Annotated[str, As(Literal["unproved", "served", "closed"])]
+
+
 class OfFeaturesAlone(TypedDict):
     traffic: Traffic
     volumes: list[HasVolume]
+    domains: list[HasDomain]
     reach: Annotated[
         list[Way],
         Field(description="By its port forwards, SSH first; none while its node's address isn't known."),

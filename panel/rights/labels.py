@@ -25,6 +25,7 @@ GROUPS: list[tuple[Label, dict[Permission, Label]]] = [
             Permission.SNAPSHOT_MANAGE: _("snapshots"),
             Permission.BACKUP_MANAGE: _("backups"),
             Permission.VOLUME_MANAGE: _("volumes"),
+            Permission.DOMAIN_MANAGE: _("domains"),
             Permission.FORWARD_CHANGE: _("port forwards"),
             Permission.NETWORK_CHANGE: _("network options"),
             Permission.OPERATION_VIEW: _("see operations"),

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     SNAPSHOT_MANAGE = "snapshot.manage"
     BACKUP_MANAGE = "backup.manage"
     VOLUME_MANAGE = "volume.manage"
+    DOMAIN_MANAGE = "domain.manage"
     OPERATION_VIEW = "operation.view"
     OPERATION_CONTROL = "operation.control"
     TENANT_VIEW = "tenant.view"
@@ -92,6 +93,7 @@ _OPERATOR = _VIEWER | {
     Permission.SNAPSHOT_MANAGE,
     Permission.BACKUP_MANAGE,
     Permission.VOLUME_MANAGE,
+    Permission.DOMAIN_MANAGE,
     Permission.OPERATION_CONTROL,
     Permission.MEMBER_VIEW,
 }

@@ -25,6 +25,8 @@ def _up(options: argparse.Namespace) -> int:
         options.url,
         options.name,
         options.proxy,
+        options.domains,
+        options.domains_ports,
     )
     up(
         Layout.of(options.home),
@@ -245,6 +247,16 @@ def _need_root(verb: str) -> None:
         raise Stop(f"`{verb}` needs root", f"sudo ./wadah {verb}")
 
 
+def _of_domains(start: argparse.ArgumentParser) -> None:
+    start.add_argument(
+        "--domains",
+        action="append",
+        metavar="ADDRESS,…",
+        help="serve tenants' domains on these addresses, or on `all` (none: no longer)",
+    )
+    start.add_argument("--domains-ports", metavar="HTTP,HTTPS", help="of tenants' domains (80,443)")
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="./wadah", description="Turns Linux machines into a hosting service.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
@@ -275,6 +287,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="ADDRESS,…",
         help="proxies, by address or network, that say who the client is (none: no longer)",
     )
+    _of_domains(start)
     for family in ("ipv4", "ipv6"):
         words = "of a new node's environments (a free one is drawn)"
         start.add_argument(f"--{family}-network", metavar="NETWORK", default="", help=words)

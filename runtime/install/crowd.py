@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from runtime.install.front import Front
+from runtime.install.front import ALL, Front
 from runtime.install.layout import Layout
 from runtime.install.say import Stop
 
@@ -45,9 +45,12 @@ def rules(table: str, front: Front, limit: int) -> str:
     is an address, of IPv6 its /64; a named proxy speaks for many and is spared.
     """
     gone = f"table inet {table}\ndelete table inet {table}\n"
-    if front.is_local or not limit:
+    bounded = {} if front.is_local else dict.fromkeys(front.ports)
+    if any(not _is_loopback(one) for one in front.domains):
+        bounded |= dict.fromkeys(front.domains_ports)
+    if not bounded or not limit:
         return gone
-    ports = ", ".join(str(port) for port in sorted(set(front.ports)))
+    ports = ", ".join(str(port) for port in sorted(bounded))
     spared = "".join(
         f"    {family} saddr {{ {', '.join(some)} }} accept\n" for family, some in _proxies(front.proxies)
     )
@@ -64,6 +67,10 @@ def rules(table: str, front: Front, limit: int) -> str:
   }}
 }}
 """
+
+
+def _is_loopback(address: str) -> bool:
+    return address != ALL and ipaddress.ip_address(address).is_loopback
 
 
 def _proxies(networks: Sequence[str]) -> list[tuple[str, list[str]]]:

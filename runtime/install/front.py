@@ -22,12 +22,15 @@ _DOMAIN = re.compile(r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0
 #: The same, one is enough: a machine's own name.
 _NAME = re.compile(r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$")
 #: Below, only root or a process with CAP_NET_BIND_SERVICE may listen (ip(7)).
-_FIRST_FREE_PORT = 1024
+FIRST_FREE_PORT = 1024
 _LOOPBACK = ("127.0.0.1", "::1")
 #: How a browser on the same machine, or at the near end of a tunnel, may call it.
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 #: Takes away what was said before.
 _NONE = "none"
+#: Of the front for tenants' domains: every address of the machine.
+ALL = "*"
+_LISTS = ("bind", "names", "proxies", "domains", "domains_ports")
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Wish:
     url: str | None = None
     names: Sequence[str] | None = None
     proxies: Sequence[str] | None = None
+    domains: Sequence[str] | None = None
+    domains_ports: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,15 +61,19 @@ class Front:
     proxies: tuple[str, ...] = ()
     """Networks whose word on the client's address is believed."""
     internal_tls: bool = False
+    domains: tuple[str, ...] = ()
+    """Addresses that the front for tenants' domains listens on; `*`: every one; none: there is none."""
+    domains_ports: tuple[int, int] = (80, 443)
+    """Of that front: without TLS and with it."""
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> "Front":
         """From what `as_document` gave, after a way through JSON."""
-        lists = {name: tuple(document[name]) for name in ("bind", "names", "proxies")}
+        lists = {name: tuple(document[name]) for name in _LISTS}
         return cls(**{**document, **lists})
 
     def as_document(self) -> dict[str, Any]:
-        lists = {name: list(getattr(self, name)) for name in ("bind", "names", "proxies")}
+        lists = {name: list(getattr(self, name)) for name in _LISTS}
         return {**asdict(self), **lists}
 
     @property
@@ -78,7 +87,13 @@ class Front:
     @property
     def has_low_port(self) -> bool:
         """Whether it listens on a port that only root may bind."""
-        return any(port < _FIRST_FREE_PORT for port in self.ports)
+        return any(port < FIRST_FREE_PORT for port in self.ports)
+
+    @property
+    def domains_listening(self) -> list[tuple[str, int]]:
+        """As `listening`, of the front for tenants' domains."""
+        hosts = ["" if one == ALL else one for one in self.domains]
+        return [(address, port) for address in hosts for port in self.domains_ports]
 
     @property
     def is_local(self) -> bool:
@@ -117,7 +132,7 @@ def keep(layout: Layout, wish: Wish) -> None:
 
 def check_free(front: Front) -> None:
     """Raises `Stop` when it can't listen there."""
-    for host, port in front.listening:
+    for host, port in [*front.listening, *front.domains_listening]:
         with socket.socket(_family(host)) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -168,6 +183,10 @@ def _wanted(layout: Layout, wish: Wish) -> dict[str, Any]:
         _set(wanted, "names", [_name(one) for one in _listed(wish.names)])
     if wish.proxies is not None:
         _set(wanted, "proxies", _proxies(_listed(wish.proxies)))
+    if wish.domains is not None:
+        _set(wanted, "domains", _domains(_listed(wish.domains)))
+    if wish.domains_ports is not None:
+        _set(wanted, "domains_ports", _two_ports(wish.domains_ports))
     return wanted
 
 
@@ -176,10 +195,24 @@ def _placed(known: dict[str, Any], wish: Wish) -> dict[str, Any]:
     if wish.domain is not None:
         if wish.port is not None:
             raise Stop("a domain is served on the ports 80 and 443: leave --port out")
-        return _only(known, "names", "proxies") | {"domain": _domain(wish.domain)}
+        return _only(known, "names", "proxies", *_OF_DOMAINS) | {"domain": _domain(wish.domain)}
     if wish.listen is not None:
-        return _only(known, "port", "url", "names", "proxies") | {"listen": _address(wish.listen)}
-    return {} if wish.local else dict(known)
+        return _only(known, "port", "url", "names", "proxies", *_OF_DOMAINS) | {"listen": _address(wish.listen)}
+    return _only(known, *_OF_DOMAINS) if wish.local else dict(known)
+
+
+_OF_DOMAINS = ("domains", "domains_ports")
+
+
+def _refuse_both(front: Front) -> None:
+    """Raises `Stop` where the front for domains would listen where the panel's does."""
+    for host, port in front.domains_listening:
+        for other, taken in front.listening:
+            if port == taken and (host == other or "" in (host, other)):
+                raise Stop(
+                    f"port {port} can't be both the panel's and that of tenants' domains",
+                    "Give each an address of its own, or domains other ports: --domains-ports 8081,8444",
+                )
 
 
 def _only(known: dict[str, Any], *keys: str) -> dict[str, Any]:
@@ -204,6 +237,9 @@ def _made(wanted: dict[str, Any]) -> Front:
     names = (_name(one) for one in _listed([os.environ.get("WADAH_EXTRA_HOSTS", "")]))
     proxies = _proxies(_listed([os.environ.get("WADAH_TRUSTED_PROXIES", "")]))
     made = _placed_at(wanted)
+    http, tls = wanted.get("domains_ports", (80, 443))
+    made = replace(made, domains=tuple(wanted.get("domains", ())), domains_ports=(http, tls))
+    _refuse_both(made)
     return replace(
         made,
         names=tuple(dict.fromkeys([*wanted.get("names", []), *names])),
@@ -319,6 +355,32 @@ def _proxies(texts: Sequence[str]) -> list[str]:
     return said
 
 
+def _domains(texts: Sequence[str]) -> list[str]:
+    """Addresses to listen on for tenants' domains."""
+    if "all" in texts or ALL in texts:
+        return [ALL]
+    found = []
+    for text in texts:
+        try:
+            address = _ip(text)
+        except ValueError:
+            raise Stop(
+                f"--domains is `all`, or addresses of this machine such as 192.0.2.11, not “{text}”",
+                "It is where names of tenants are served; each name is added in the panel.",
+            ) from None
+        if address.is_unspecified or address.is_multicast:
+            raise Stop(f"--domains {text} is no address of this machine", "Say `all` for every one.")
+        found.append(str(address))
+    return found
+
+
+def _two_ports(text: str) -> list[int]:
+    words = text.split(",")
+    if len(words) != 2 or not all(one.isascii() and one.isdigit() for one in words) or words[0] == words[1]:
+        raise Stop(f"--domains-ports is two ports, without TLS and with it, such as 80,443, not “{text}”")
+    return [_port(int(one)) for one in words]
+
+
 def _url(text: str) -> str:
     """Scheme, name and, where it isn't the scheme's own, port."""
     wrong = Stop(f"--url is an address such as https://panel.example.org, not “{text}”")
@@ -353,6 +415,8 @@ _KEPT: dict[str, Callable[[Any], Any]] = {
     "url": _url,
     "names": lambda texts: [_name(one) for one in _several(texts)],
     "proxies": lambda texts: _proxies(_several(texts)),
+    "domains": lambda texts: _domains(_several(texts)),
+    "domains_ports": lambda ports: _two_ports(",".join(map(str, ports))),
 }
 
 

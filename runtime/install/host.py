@@ -12,6 +12,8 @@ from pathlib import Path
 from runtime.install.say import Stop
 
 USER = "wadah"
+#: Of the front for tenants' domains and its router: has no right in the panel.
+DOMAINS_USER = "wadah-domains"
 
 #: Program or file that shows that a package is there, and the Debian package that brings it.
 NODE_PACKAGES = {
@@ -136,22 +138,22 @@ def install_packages(wanted: Mapping[str, str]) -> list[str]:
     return missing
 
 
-def ensure_user() -> bool:
+def ensure_user(name: str = USER) -> bool:
     """The unprivileged user of the panel; False when it is there."""
     try:
-        pwd.getpwnam(USER)
+        pwd.getpwnam(name)
     except KeyError:
         run(
             ["useradd", "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent",
-             "--shell", "/usr/sbin/nologin", USER],
+             "--shell", "/usr/sbin/nologin", name],
             timeout_s=30,
         )  # fmt: skip
         return True
     return False
 
 
-def ids() -> tuple[int, int]:
-    return pwd.getpwnam(USER).pw_uid, grp.getgrnam(USER).gr_gid
+def ids(name: str = USER) -> tuple[int, int]:
+    return pwd.getpwnam(name).pw_uid, grp.getgrnam(name).gr_gid
 
 
 def wait_for(path: Path, seconds: float) -> bool:

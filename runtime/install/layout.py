@@ -7,13 +7,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.install.host import ids
+from runtime.install.host import DOMAINS_USER, ids
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 #: What of the checkout an installation runs from. It is copied to HOME/app, since the panel's user may
 #: not be able to read a checkout below /root.
 CODE = ("panel", "runtime", "templates", "static", "manage.py", "tests/bench")
 DEFAULT_HOME = "/var/lib/wadah"
+
+
+#: Below HOME; as `runtime.contract.domain.ACCESS_LOG`, which Python alone can't import.
+ACCESS_LOG = "domains/log/access.log"
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,16 @@ class Layout:
     def supervisor_file(self) -> Path:
         return self.run / "supervisor.pid"
 
-    def make(self) -> None:
-        """Directories with their owners and modes; a no-op where they are right."""
+    def make(self, *, has_domains: bool = False) -> None:
+        """Directories with their owners and modes; a no-op where they are right.
+
+        `has_domains`: the user of that front may pass through HOME to what is his, and list nothing.
+        """
         uid, gid = ids()
-        self.home.mkdir(mode=0o750, parents=True, exist_ok=True)
+        mode = 0o751 if has_domains else 0o750
+        self.home.mkdir(mode=mode, parents=True, exist_ok=True)
         os.chown(self.home, 0, gid)
-        self.home.chmod(0o750)
+        self.home.chmod(mode)
         for path, owner, mode in (
             # sockets of the panel's user stand beside root's files, which he can't take away or rename
             (self.run, 0, 0o1770),
@@ -90,6 +98,28 @@ class Layout:
             path.mkdir(mode=mode, exist_ok=True)
             os.chown(path, owner, gid)
             path.chmod(mode)
+        if has_domains:
+            self._make_domains()
+
+    def _make_domains(self) -> None:
+        """The front's own, of which the panel reads the log and writes the table."""
+        uid, gid = ids()
+        own_uid, own_gid = ids(DOMAINS_USER)
+        for name, owner, group, mode in (
+            ("", 0, gid, 0o751),
+            ("store", own_uid, own_gid, 0o700),
+            ("run", own_uid, own_gid, 0o700),
+            ("log", own_uid, gid, 0o2750),
+            ("table", uid, own_gid, 0o2750),
+        ):
+            path = self.home / "domains" / name
+            path.mkdir(mode=mode, exist_ok=True)
+            os.chown(path, owner, group)
+            path.chmod(mode)
+        log = self.home / ACCESS_LOG
+        log.touch(mode=0o640)  # the next one gets this one's mode when it is rotated
+        os.chown(log, own_uid, gid)
+        log.chmod(0o640)
 
     def copy_code(self) -> bool:
         """Puts this checkout's code into HOME/app; False when it is the same already."""

@@ -1,17 +1,19 @@
 """The processes of an installation: what each runs, as whom, and when it is ready."""
 
+import json
 import os
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
 from runtime.install import crowd, registry_config
+from runtime.install import domains as domains_
 from runtime.install.caddyfile import Upstreams, caddyfile, site_of
 from runtime.install.files import put
-from runtime.install.front import Front
-from runtime.install.host import ids
+from runtime.install.front import FIRST_FREE_PORT, Front
+from runtime.install.host import DOMAINS_USER, USER, ids
 from runtime.install.layout import Layout
 from runtime.install.redis_config import share_report_key, write_redis
 from runtime.install.say import Stop
@@ -29,6 +31,8 @@ class Role:
     """A socket that is there when it is ready; removed before it starts."""
     stop_s: float = 10.0
     """From SIGTERM to SIGKILL."""
+    user: str = USER
+    """Who it runs as, where that isn't root."""
 
 
 def environment(layout: Layout, front: Front) -> dict[str, str]:
@@ -49,6 +53,8 @@ def environment(layout: Layout, front: Front) -> dict[str, str]:
         "WADAH_URL": front.url,
         "WADAH_EXTRA_HOSTS": ",".join(front.hosts),
         "WADAH_TRUSTED_PROXIES": ",".join(front.proxies),
+        "WADAH_DOMAINS_LISTEN": ",".join(front.domains),
+        "WADAH_DOMAINS_PORTS": ",".join(map(str, front.domains_ports)),
     }
 
 
@@ -111,6 +117,8 @@ def roles(layout: Layout, front: Front) -> list[Role]:
             ["caddy", "run", "--config", str(layout.etc / "Caddyfile"), "--adapter", "caddyfile"],
         ),
     ]  # fmt: skip
+    if front.domains:
+        wanted += _of_domains(layout, front)
     if os.environ.get("WADAH_REDIS_URL"):
         wanted = [role for role in wanted if role.name != "redis"]
     return wanted
@@ -135,9 +143,39 @@ def _registry(layout: Layout) -> list[Role]:
     ]  # fmt: skip
 
 
+def _of_domains(layout: Layout, front: Front) -> list[Role]:
+    """Beside the environments: in tests the node, and they with it, have a network of their own."""
+    inside = _node_network(layout)
+    python = str(layout.venv / "bin" / "python")
+    tls = ["--tls-port", str(front.domains_ports[1])]
+    ask = domains_.ask_address(layout)
+    return [
+        Role(
+            "router",
+            [*inside, python, "-m", "runtime.router", "--home", str(layout.home), "--ask", ask, *tls],
+            ready=layout.home / domains_.SOCKET,
+            user=DOMAINS_USER,
+        ),
+        Role(
+            "domains",
+            [*inside, "caddy", "run", "--config", str(domains_.file_of(layout))],
+            user=DOMAINS_USER,
+        ),
+    ]
+
+
+def _node_network(layout: Layout) -> list[str]:
+    file = layout.home / "node" / "node.json"
+    try:
+        path = json.loads(file.read_text()).get("network_namespace")
+    except (OSError, ValueError):
+        return []
+    return ["nsenter", f"--net={path}"] if path else []
+
+
 def words_of(role: Role, front: Front, *, ends_with_parent: bool = False) -> list[str]:
     """The role's command line as root starts it: the unprivileged ones drop to the panel's user, without
-    any capability or way back; only a front on a port below 1024 keeps the right to bind there.
+    any capability or way back; only fronts on ports below 1024 keep the right to bind there.
 
     `ends_with_parent`: gets SIGTERM when its parent dies, so that the next start finds nothing in its way.
     """
@@ -146,13 +184,21 @@ def words_of(role: Role, front: Front, *, ends_with_parent: bool = False) -> lis
     words = ["setpriv", *(["--pdeathsig", "TERM"] if ends_with_parent else [])]
     if role.root:
         return [*words, *role.command] if ends_with_parent else role.command
-    uid, gid = ids()
+    uid, gid = ids(role.user)
+    if role.command[0] == "nsenter":  # as root, before it drops
+        words, role = [*role.command[:2], *words], replace(role, command=role.command[2:])
     words += [f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--no-new-privs"]
-    if role.name == "front" and front.has_low_port:
+    if needs_low_port(role, front):
         port = "net_bind_service"
         kept = [f"--bounding-set=-all,+{port}", f"--inh-caps=-all,+{port}", f"--ambient-caps=+{port}"]
         return [*words, *kept, *role.command]
     return [*words, "--bounding-set=-all", "--inh-caps=-all", *role.command]
+
+
+def needs_low_port(role: Role, front: Front) -> bool:
+    if role.name == "domains":
+        return min(front.domains_ports) < FIRST_FREE_PORT
+    return role.name == "front" and front.has_low_port
 
 
 def run_one(name: str, layout: Layout, front: Front) -> NoReturn:
@@ -187,4 +233,10 @@ def write_configuration(layout: Layout, front: Front) -> None:
     upstreams = Upstreams(*(f"unix/{layout.run / name}" for name in names))
     text = caddyfile(site_of(front), upstreams, static=layout.panel / "static", proxies=front.proxies)
     put(layout.etc / "Caddyfile", text, mode=0o640, owner=(0, ids()[1]))
+    if front.domains:
+        authority = domains_.Authority.said()
+        if authority.root:
+            put(domains_.root_copy(layout), Path(authority.root).read_text())
+        text = domains_.caddy_document(layout, front, authority)
+        put(domains_.file_of(layout), text)
     put(crowd.file_of(layout), crowd.rules(crowd.table_of(layout), front, crowd.most()))

@@ -32,7 +32,7 @@ STEADY_S = 4.0
 FIRST_DELAY_S, MAX_DELAY_S = 0.5, 4.0
 #: When they are told to end: first the front, so that nothing new comes, then at once all not named here, and
 #: last what those work with.
-_STAGES = {"front": 0, "agent": 2, "redis": 3}
+_STAGES = {"front": 0, "domains": 0, "agent": 2, "redis": 3}
 _PR_SET_CHILD_SUBREAPER = 36
 
 

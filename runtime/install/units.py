@@ -10,9 +10,8 @@ from urllib.parse import unquote, urlsplit
 from runtime.install import crowd
 from runtime.install.files import put
 from runtime.install.front import Front
-from runtime.install.host import USER
 from runtime.install.layout import Layout
-from runtime.install.roles import Role, environment, roles
+from runtime.install.roles import Role, environment, needs_low_port, roles
 
 _TARGET = """[Unit]
 Description=Wadah in {home}
@@ -89,7 +88,14 @@ SystemCallFilter=~@privileged @resources
 SystemCallErrorNumber=EPERM
 """
 #: What else each may write, below HOME.
-_WRITABLE = {"redis": "redis", "front": "front", "registry": "registry", "registry-gate": "registry"}
+_WRITABLE = {
+    "redis": "redis",
+    "front": "front",
+    "router": "domains",
+    "domains": "domains",
+    "registry": "registry",
+    "registry-gate": "registry",
+}
 #: Those of the panel that write there too, where this installation has it.
 _OF_REGISTRY = ("web", "panel-worker")
 #: Settings of the operator's that may name another machine.
@@ -113,7 +119,11 @@ def units(layout: Layout, front: Front) -> dict[str, str]:
     }
     files = {target: _TARGET.format(**common), prepare: _PREPARE.format(**common)}
     for role in wanted:
-        after = f" {names['redis']}" if "redis" in names and role.name not in ("redis", "front") else ""
+        after = (
+            f" {names['redis']}"
+            if "redis" in names and role.name not in ("redis", "front", "router", "domains")
+            else ""
+        )
         files[names[role.name]] = _SERVICE.format(
             role=role.name,
             after=after,
@@ -167,13 +177,14 @@ def _environment(layout: Layout, front: Front) -> str:
 def _confined(role: Role, layout: Layout, front: Front) -> str:
     writable = [str(layout.run), str(layout.home / _WRITABLE.get(role.name, "panel"))]
     writable += [f"-{layout.home / 'registry'}"] if role.name in _OF_REGISTRY else []
-    is_front = role.name == "front"
+    writable += [str(layout.home / "domains/table")] if role.name == "panel-worker" and front.domains else []
+    is_front = role.name in ("front", "domains", "router")
     # pages may send mail and ask providers of sign-in; a database or a broker elsewhere is for all of the panel
     speaks = is_front or role.name in ("web", "panel-worker") or (role.name != "redis" and _has_remote(layout))
     return _UNPRIVILEGED.format(
-        user=USER,
+        user=role.user,
         writable=" ".join(writable),
-        capabilities="CAP_NET_BIND_SERVICE" if is_front and front.has_low_port else "",
+        capabilities="CAP_NET_BIND_SERVICE" if needs_low_port(role, front) else "",
         families="AF_UNIX AF_INET AF_INET6" if speaks else "AF_UNIX",
     )
 

@@ -14,6 +14,7 @@ from runtime.install import place, python
 from runtime.install.files import append
 from runtime.install.front import Front, Wish, check_free, front_of, keep
 from runtime.install.host import (
+    DOMAINS_USER,
     NODE_PACKAGES,
     PANEL_PACKAGES,
     ensure_user,
@@ -53,7 +54,9 @@ def up(
         installed = install_packages({**NODE_PACKAGES, **PANEL_PACKAGES})
         line(f"packages ({', '.join(installed)})" if installed else "packages")
         ensure_user()
-        layout.make()
+        if front.domains:
+            ensure_user(DOMAINS_USER)
+        layout.make(has_domains=bool(front.domains))
         keep(layout, wish)
         wanted = images.split(",") if images else IMAGES
         with _undone_on_failure(layout) as builds:

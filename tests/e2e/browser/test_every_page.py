@@ -27,6 +27,8 @@ def ids(wadah: Installation) -> dict[str, str]:
         rows = wadah.call("GET", f"/{one}s").body["items"]
         if rows:
             found[one] = rows[0]["id"]
+    made = wadah.call("POST", "/domains", {"name": "walked.example.org", "environment": hello["id"]})
+    found["domain"] = made.body["id"]
     return found
 
 

@@ -41,6 +41,7 @@ _BY_COLLECTION |= {
     "backup-targets": "target",
     "backups": "backup",
     "volumes": "volume",
+    "domains": "domain",
 }
 #: Parts of a route that name no row.
 _PLAIN = {
@@ -123,6 +124,14 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
     "POST /sign-in/": {"requires_mfa": "0"},
     "POST /api/v1/registries": {"host": "registry.example.com", "tenant": "{tenant}"},
+    "POST /api/v1/domains": {"name": "walked.example.org", "environment": "{environment}"},
+    "PATCH /api/v1/domains/<pk>": {"https": False},
+    "POST /api/v1/domains/<pk>/targets": {"environment": "{environment}", "port": 81},
+    "POST /domains/": {"name": "walked.example.org", "environment": "{environment}", "port": "80"},
+    "POST /domains/<uuid:domain_id>/": {"balance": "sticky"},
+    "POST /domains/<uuid:domain_id>/targets": {"environment": "{environment}", "port": "81"},
+    "POST /domains/<uuid:domain_id>/users": {"user": "ali", "password": "open sesame"},
+    "POST /environments/<uuid:environment_id>/domains": {"name": "walked.example.org", "port": "80"},
     "POST /api/v1/volumes": {"tenant": "{tenant}", "name": "walked", "size_mb": 16},
     "PATCH /api/v1/volumes/<pk>": {"name": "walked"},
     "POST /api/v1/volumes/<pk>/attach": {"environment": "{environment}"},

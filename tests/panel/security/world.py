@@ -18,6 +18,7 @@ from panel.accounts.signed_in import id_of
 from panel.backups.about import document_of
 from panel.backups.models import Backup, Target
 from panel.backups.targets import add_target
+from panel.domains.services import add_domain
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.images.models import Image
@@ -127,6 +128,7 @@ def _side(platform: Actor, word: str) -> Side:
         ),
         "schedule": str(set_schedule(owner, environment.pk, cron="0 3 * * *").pk),
         "target": str(target.pk),
+        "domain": str(add_domain(owner, tenant, name=f"{word}.example.org", targets=[(environment, 80)]).pk),
         "volume": str(_volume(owner, environment, word).pk),
         "backup": str(_backed_up(owner, environment, target).pk),
         "registry": str(add_registry(owner, tenant, host=f"{word}.example.com").pk),
