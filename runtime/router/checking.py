@@ -26,12 +26,11 @@ class Checks:
     async def run(self) -> None:
         """Until it is cancelled."""
         while True:
-            self._table.refresh()
-            await self.once(self._table.routes)
+            await self.once()
             await asyncio.sleep(EVERY_S)
 
-    async def once(self, routes: dict[str, DomainRoute]) -> None:
-        wanted = list(dict.fromkeys(_asked(routes)))
+    async def once(self) -> None:
+        wanted = list(dict.fromkeys(_asked(self._table.shared())))
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def look(one: Asked) -> bool:
@@ -46,10 +45,10 @@ class Checks:
             yield upstream, 0 if is_well else self._failed.get(upstream, 0) + 1
 
 
-def _asked(routes: dict[str, DomainRoute]) -> Iterator[Asked]:
+def _asked(shared: Iterable[tuple[str, DomainRoute]]) -> Iterator[Asked]:
     """Where there is nobody else to send people to, nothing is asked."""
-    for name, route in routes.items():
-        if len(route.upstreams) > 1 and not route.closed:
+    for name, route in shared:
+        if not route.closed:
             yield from ((one, route.health_path, name) for one in route.upstreams)
 
 
