@@ -24,6 +24,7 @@ class Volume(TypedDict):
     name: str
     size_mb: Annotated[int, Field(description="MiB; counts against the tenant's disk.")]
     used_bytes: Annotated[int, Field(description="As its node last said.")]
+    volume_class: Annotated[str, As(Literal["standard", "database"])]
     is_shared: Annotated[bool, Field(description="Several may have it attached at once, writable.")]
     state: Annotated[str, As(Literal["making", "ready", "resizing", "going"])]
     attached: list[Attached]

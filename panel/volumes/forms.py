@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.nodes.models import Node
 from panel.tenants.models import Tenant
-from panel.volumes.models import Volume
+from panel.volumes.models import Volume, VolumeClass
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -33,6 +33,11 @@ class VolumeForm(forms.Form):
     )
     tenant = forms.ChoiceField(label=_("For"))
     node = forms.ChoiceField(label=_("Node"), help_text=_("Environments of this node can have it."))
+    volume_class = forms.ChoiceField(
+        label=_("Class"),
+        choices=VolumeClass.choices,
+        help_text=_("In place: faster to write here and there; a spoilt block isn't noticed."),
+    )
     is_shared = forms.BooleanField(
         label=_("Shared: several may write to it at once"),
         required=False,

@@ -22,6 +22,13 @@ class VolumeState(models.TextChoices):
         return Tone.OK if self is VolumeState.READY else Tone.BUSY
 
 
+class VolumeClass(models.TextChoices):
+    """As `runtime.contract.VolumeClass`."""
+
+    STANDARD = "standard", _("standard: checked by checksums")
+    DATABASE = "database", _("for databases: written in place")
+
+
 class Volumes(Scoped["Volume"]):
     """Whole tenants' alone: who sees one environment of a tenant sees no volume of it."""
 
@@ -37,6 +44,7 @@ class Volume(models.Model):
     """MiB that it is held to, or is to be: what counts against the quota."""
     before_mb = models.PositiveIntegerField(null=True, blank=True)
     """What it was held to, while another size is under way."""
+    volume_class = models.CharField(max_length=16, choices=VolumeClass, default=VolumeClass.STANDARD)
     is_shared = models.BooleanField(default=False)
     """May be attached to several at once, writable; else to one, or read-only to several."""
     is_going = models.BooleanField(default=False)

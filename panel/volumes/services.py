@@ -22,7 +22,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import refuse_suspended
-from panel.volumes.models import Attachment, Volume, VolumeState
+from panel.volumes.models import Attachment, Volume, VolumeClass, VolumeState
 from runtime.contract import DropVolume, JobWork, KeepVolume
 from runtime.contract import Subject as About
 from runtime.contract import SubjectType as AboutType
@@ -42,6 +42,7 @@ def create_volume(
     size_mb: int,
     node: str = "",
     is_shared: bool = False,
+    volume_class: str = VolumeClass.STANDARD,
     retry_of: Operation | None = None,
 ) -> tuple[Volume, Operation]:
     """Raises `QuotaExceeded`, and `NoRoom` where the node has promised all of its disk."""
@@ -56,11 +57,12 @@ def create_volume(
             name=check_name(name),
             size_mb=_checked(size_mb),
             is_shared=is_shared,
+            volume_class=_class(volume_class),
             created_by=actor.user,
         )
         _hold(row, row.size_mb)
         _save_named(row, insert=True)
-        details = {"size_mb": size_mb, "is_shared": is_shared}
+        details = {"size_mb": size_mb, "is_shared": is_shared, "volume_class": str(row.volume_class)}
         operation = _ask(actor, row, OperationKind.MAKE_VOLUME, details, retry_of)
     return row, operation
 
@@ -150,7 +152,7 @@ def resize_again(actor: Actor, volume_id: UUID, size_mb: int, failed: Operation)
 
 def make_again(actor: Actor, tenant: Tenant, details: Mapping[str, Any], failed: Operation) -> Operation:
     """A failed making left no row: it is asked for anew."""
-    values = {one: details[one] for one in ("node", "size_mb", "is_shared")}
+    values = {one: details[one] for one in ("node", "size_mb", "is_shared", "volume_class") if one in details}
     return create_volume(actor, tenant, name=failed.subject_name, retry_of=failed, **values)[1]
 
 
@@ -194,7 +196,11 @@ def _ask(
         DropVolume(volume_id=row.pk)
         if kind == OperationKind.DELETE_VOLUME
         else KeepVolume(
-            volume_id=row.pk, tenant_id=row.tenant_id, size_mb=row.size_mb, is_new=row.made_at is None
+            volume_id=row.pk,
+            tenant_id=row.tenant_id,
+            size_mb=row.size_mb,
+            volume_class=row.volume_class,
+            is_new=row.made_at is None,
         )
     )
     subject = Subject(SubjectType.VOLUME, str(row.pk), row.name, row.tenant_id, None)
@@ -240,6 +246,16 @@ def _checked(size_mb: int) -> int:
             _("The size is %(least)s to %(most)s MiB.") % {"least": LEAST_MB, "most": MOST_MB}, field="size_mb"
         )
     return size_mb
+
+
+def _class(text: str) -> VolumeClass:
+    try:
+        return VolumeClass(text)
+    except ValueError:
+        raise Invalid(
+            _("A volume is of class %(classes)s.") % {"classes": ", ".join(VolumeClass.values)},
+            field="volume_class",
+        ) from None
 
 
 def _node(text: str) -> Node:

@@ -90,7 +90,7 @@ from runtime.contract.task_names import (
     slow_queue,
 )
 from runtime.contract.ticket import Purpose, Ticket
-from runtime.contract.volume import MOST_ATTACHED, AttachedVolume, VolumeUse, check_mount_path
+from runtime.contract.volume import MOST_ATTACHED, AttachedVolume, VolumeClass, VolumeUse, check_mount_path
 
 __all__ = [
     "APP_IMAGE",
@@ -197,6 +197,7 @@ __all__ = [
     "Ticket",
     "Usage",
     "UsageReport",
+    "VolumeClass",
     "VolumeUse",
     "Wants",
     "check_mount_path",

@@ -19,6 +19,7 @@ from runtime.contract.image import ImageSpec
 from runtime.contract.locked import Locked
 from runtime.contract.report import Step
 from runtime.contract.said import NOTHING, Said
+from runtime.contract.volume import VolumeClass
 
 
 class SubjectType(StrEnum):
@@ -160,6 +161,8 @@ class KeepVolume(Message):
     volume_id: UUID
     tenant_id: UUID
     size_mb: Annotated[int, Field(ge=16, le=1_073_741_824)]
+    volume_class: VolumeClass = VolumeClass.STANDARD
+    """Of one that is made; one that is there keeps its own."""
     is_new: bool = False
     """It was never made. One that was and isn't there is lost, and no empty one takes its place."""
 

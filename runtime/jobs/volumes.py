@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from runtime.contract import DropVolume, KeepVolume
+from runtime.contract import DropVolume, KeepVolume, VolumeClass
 from runtime.contract.said import Said
 from runtime.contract.words import volumes as words
 from runtime.host.processes import Identity
@@ -23,7 +23,13 @@ class Keep(Job):
         assert isinstance(work, KeepVolume)
 
         def keep() -> Said:
-            volumes.keep(work.volume_id, work.tenant_id, work.size_mb, is_new=work.is_new)
+            volumes.keep(
+                work.volume_id,
+                work.tenant_id,
+                work.size_mb,
+                is_new=work.is_new,
+                in_place=work.volume_class is VolumeClass.DATABASE,
+            )
             return words.volume_of(work.size_mb)
 
         def take_back() -> None:

@@ -58,8 +58,11 @@ class Volumes:
         """0 when there is no such volume."""
         return self.quotas.used_bytes(1, number_of(volume_id)) or 0
 
-    def keep(self, volume_id: UUID, tenant_id: UUID, size_mb: int, *, is_new: bool) -> None:
-        """Has it there with that size; a no-op when it is so. Raises `RuntimeFault` (`volume_lost`,
+    def keep(
+        self, volume_id: UUID, tenant_id: UUID, size_mb: int, *, is_new: bool, in_place: bool = False
+    ) -> None:
+        """Has it there with that size; a no-op when it is so. With `in_place` what is made is written without
+        copies. Raises `RuntimeFault` (`volume_lost`,
         `below_used`, `pool_full`)."""
         is_there = self.is_there(volume_id)
         if not is_there and not is_new:
@@ -75,7 +78,7 @@ class Volumes:
             self._make_groups(group, btrfs.qgroup_id(2, number_of(tenant_id)))
         btrfs.limit_qgroup(self.node.store, group, size_mb * MIB)
         if not is_there:
-            self._make(self.path(volume_id), group)
+            self._make(self.path(volume_id), group, in_place=in_place)
 
     def _refuse_full_pool(self) -> None:
         seen = os.statvfs(self.node.store)
@@ -93,9 +96,11 @@ class Volumes:
                 btrfs.create_qgroup(self.node.store, one)
             btrfs.assign_qgroup(self.node.store, group, tenant)
 
-    def _make(self, path: Path, group: int) -> None:
+    def _make(self, path: Path, group: int, *, in_place: bool) -> None:
         try:
             btrfs.create_subvolume(path, qgroups=[group])
+            if in_place:
+                btrfs.write_in_place(path)
             path.chmod(0o755)
         except OSError as error:
             raise RuntimeFault(

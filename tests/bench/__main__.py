@@ -20,6 +20,7 @@ FIGURES = (
     "exec",
     "echo",
     "throughput",
+    "disk",
     "boot",
     "pages",
     "neighbours",

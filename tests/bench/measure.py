@@ -105,10 +105,10 @@ class Series:
         return Row(self.label, self.values, self.unit, self.goals, note, self.tails)
 
 
-def ratio(label: str, above: Series, below: Series) -> Row:
+def ratio(label: str, above: Series, below: Series, *, goals: tuple[Goal, ...] = ()) -> Row:
     """Pair by pair, so that a machine that grows slower during the run doesn't count."""
     pairs = [a / b for a, b in zip(above.values, below.values, strict=False) if b]
-    return Row(label, pairs, "×")
+    return Row(label, pairs, "×", goals)
 
 
 def ms_since(began: float) -> float:

@@ -28,6 +28,7 @@ from runtime.host.btrfs.subvolumes import (
     snapshot_all,
     subvolume_count,
     subvolume_id,
+    write_in_place,
 )
 from runtime.host.btrfs.whole import file_system_uuid, sync
 
@@ -55,4 +56,5 @@ __all__ = [
     "subvolume_id",
     "sync",
     "unassign_qgroup",
+    "write_in_place",
 ]

@@ -39,6 +39,11 @@ QGROUP_CREATE = iow(42, 16)
 QGROUP_LIMIT = ior(43, 48)
 SNAP_DESTROY_V2 = iow(63, _PATH_ARGS)
 
+# of every file system: linux/fs.h
+GET_ATTRIBUTES = 2 << 30 | 8 << 16 | ord("f") << 8 | 1
+SET_ATTRIBUTES = 1 << 30 | 8 << 16 | ord("f") << 8 | 2
+NO_COPY_ON_WRITE = 0x00800000
+
 READ_ONLY = 1 << 1
 SUBVOL_QGROUP_INHERIT = 1 << 2
 SUBVOL_SPEC_BY_ID = 1 << 4

@@ -8,11 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from runtime.host.btrfs.calls import (
+    GET_ATTRIBUTES,
     INO_LOOKUP,
+    NO_COPY_ON_WRITE,
     READ_ONLY,
     ROOT_BACKREF_KEY,
     ROOT_REF_KEY,
     ROOT_TREE,
+    SET_ATTRIBUTES,
     SNAP_CREATE_V2,
     SNAP_DESTROY_V2,
     SUBVOL_CREATE_V2,
@@ -174,6 +177,14 @@ def set_readonly(path: Path, readonly: bool) -> None:
         flags = struct.unpack("=Q", ioctl(fd, SUBVOL_GETFLAGS, bytes(8)))[0]
         wanted = flags | READ_ONLY if readonly else flags & ~READ_ONLY
         ioctl(fd, SUBVOL_SETFLAGS, struct.pack("=Q", wanted))
+
+
+def write_in_place(path: Path) -> None:
+    """Files made in this directory from now on are overwritten where they are: no copy on write, no checksums
+    (chattr(1), attribute C). Those of a snapshot are copied once."""
+    with opened(path) as fd:
+        flags = struct.unpack("=i", ioctl(fd, GET_ATTRIBUTES, bytes(4)))[0]
+        ioctl(fd, SET_ATTRIBUTES, struct.pack("=i", flags | NO_COPY_ON_WRITE))
 
 
 def subvolume_id(path: Path) -> int:

@@ -13,6 +13,7 @@ from runtime.node import Node
 from runtime.storage.volumes import Volumes
 from tests.host.conftest import Make
 from tests.host.support.inside import attempt, sh
+from tests.host.support.laboratory import inside
 from tests.host.support.node import Specs
 
 TENANT = uuid.UUID("5f0c1c1e-0000-4000-8000-00000000c0de")
@@ -25,9 +26,9 @@ class Disks:
         self.node, self.engine, self.specs, self.volumes = node, engine, specs, Volumes(node)
         self.made: list[uuid.UUID] = []
 
-    def new(self, size_mb: int = 64) -> uuid.UUID:
+    def new(self, size_mb: int = 64, *, in_place: bool = False) -> uuid.UUID:
         volume = uuid.uuid4()
-        self.volumes.keep(volume, TENANT, size_mb, is_new=True)
+        self.volumes.keep(volume, TENANT, size_mb, is_new=True, in_place=in_place)
         self.made.append(volume)
         return volume
 
@@ -239,3 +240,33 @@ def test_nobody_makes_believe_that_he_has_a_volume(disks: Disks, make: Make, nod
     sh(node, spec, "umount /mnt/data")
     sh(node, disks.attach(spec, volume), "touch /mnt/data/real")
     assert (disks.volumes.path(volume) / "real").exists()
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_what_is_written_in_place_is_so_in_every_directory_and_held_to_its_size(
+    disks: Disks, make: Make, node: Node, image: str, in_place: bool
+) -> None:
+    spec = disks.attach(make(image=image), disks.new(32, in_place=in_place))
+
+    def extents() -> list[str]:
+        """Where the first block of a file lies, before and after it was written over."""
+        import os
+        import struct
+        from fcntl import ioctl
+
+        os.makedirs("/mnt/data/pg/base")
+        file = os.open("/mnt/data/pg/base/table", os.O_RDWR | os.O_CREAT)
+        found = []
+        for byte in (b"a", b"b"):
+            os.pwrite(file, byte * 65536, 0)
+            os.fsync(file)
+            extent = bytearray(struct.pack("=QQIIII", 0, 65536, 0, 0, 1, 0) + bytes(56))  # FS_IOC_FIEMAP
+            ioctl(file, 0xC020660B, extent)
+            found.append(str(struct.unpack_from("=QQ", extent, 32)[1]))
+        return found
+
+    before, after = inside(node, spec, extents)
+    assert (before == after) is in_place
+    _, said = attempt(node, spec, "dd if=/dev/zero of=/mnt/data/fill bs=1M count=60 conv=fsync")
+    assert "uota exceeded" in said
+    assert sum(disks.volumes.used_bytes(one) for one in disks.made) <= 33 * 2**20

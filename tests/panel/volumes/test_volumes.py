@@ -22,7 +22,7 @@ from panel.quotas.models import Quota, Resource
 from panel.rights.actor import Actor
 from panel.tenants.models import Tenant
 from panel.volumes.attaching import attach, detach
-from panel.volumes.models import Attachment, AttachmentState, Volume, VolumeState
+from panel.volumes.models import Attachment, AttachmentState, Volume, VolumeClass, VolumeState
 from panel.volumes.services import change_volume, create_volume, delete_volume
 from panel.volumes.usage import take_in
 from runtime.contract import DropVolume, JobOutcome, KeepVolume, Kind, ObservedState, UsageReport, VolumeUse
@@ -121,6 +121,21 @@ def test_a_size_that_the_node_refused_is_as_it_was(actor: Actor, row: Environmen
     assert (volume.size_mb, volume.state) == (100, VolumeState.READY)
     assert _reserved(row.tenant) == before
     assert examine() == []
+
+
+def test_one_for_databases_is_asked_for_as_such_and_stays_so_when_tried_again(
+    actor: Actor, row: Environment
+) -> None:
+    _, operation = create_volume(actor, row.tenant, name="pg", size_mb=100, volume_class=VolumeClass.DATABASE)
+    factories.job_reported(operation, JobOutcome.FAILED, code="volume_failed")
+    again = retry(actor, operation.pk)
+    assert again is not None
+    assert Volume.objects.get().volume_class == VolumeClass.DATABASE
+    work = Job.objects.get(pk=again.pk).asked.work
+    assert isinstance(work, KeepVolume) and work.volume_class == "database"
+    with pytest.raises(Invalid) as refused:
+        create_volume(actor, row.tenant, name="other", size_mb=100, volume_class="fast")
+    assert refused.value.field == "volume_class"
 
 
 def test_quota_names_and_sizes_are_refused_with_a_sentence(actor: Actor, row: Environment) -> None:
@@ -308,7 +323,13 @@ def test_a_reinstall_leaves_it_attached(actor: Actor, row: Environment) -> None:
 
 def test_pages_and_api_from_a_volume_to_its_end(client: Client, actor: Actor, row: Environment) -> None:
     client.force_login(actor.user)
-    sent = {"name": "data", "size_mb": "100", "tenant": str(row.tenant_id), "node": str(row.node_id)}
+    sent = {
+        "name": "data",
+        "size_mb": "100",
+        "tenant": str(row.tenant_id),
+        "node": str(row.node_id),
+        "volume_class": "standard",
+    }
     assert client.post("/volumes/", {**sent, "name": "No!"}).status_code == 422
     assert client.post("/volumes/", sent).status_code == 302
     volume = Volume.objects.get()
