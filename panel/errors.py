@@ -15,6 +15,11 @@ class Refused(Exception):
     code = "refused"
     status = 422
 
+    @property
+    def errors(self) -> list[dict[str, str]]:
+        """Of what was asked, each bad thing: `field` and `message`."""
+        return [{"field": self.field, "message": self.message}] if self.field else []
+
     def __init__(
         self,
         message: str,

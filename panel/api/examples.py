@@ -6,6 +6,18 @@ from typing import Any
 _LIMITS = {"cpu": 1, "memory_mb": 512, "disk_mb": 4096}
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEVGtcjpm7JpkmpEDzEpMCcYyBGnXMFNXfMbqXgvKAZX me@laptop"
 _SOON = f"{date.today() + timedelta(days=30)}T00:00:00Z"
+_COMPOSE = """services:
+  web:
+    image: nginx:1.27
+    ports: ["8080:80"]
+    depends_on: [db]
+  db:
+    image: postgres:16
+    environment: {POSTGRES_PASSWORD: "${POSTGRES_PASSWORD:-}"}
+    volumes: ["data:/var/lib/postgresql/data"]
+volumes:
+  data:
+"""
 #: By operation. `tests/panel/api/test_bodies.py` sends them.
 EXAMPLES: dict[str, Any] = {
     "environments_create": {
@@ -51,6 +63,15 @@ EXAMPLES: dict[str, Any] = {
     "volumes_update": {"size_mb": 20480},
     "volumes_attach": {"environment": "web-1", "path": "/srv/data"},
     "volumes_detach": {"environment": "web-1"},
+    "stacks_create": {
+        "tenant": "acme",
+        "name": "shop",
+        "compose": _COMPOSE,
+        "variables": {"POSTGRES_PASSWORD": "a-long-one"},
+    },
+    "stacks_replace": {"compose": _COMPOSE},
+    "stacks_update": {"variables": {"POSTGRES_PASSWORD": "another-one"}},
+    "stacks_scale": {"scale": {"web": 3}},
     "snapshots_put_back": {"path": "/etc/fstab"},
     "snapshots_clone": {"name": "web-1-copy"},
     "tenants_create": {

@@ -15,6 +15,7 @@ app.conf.update(
     beat_scheduler="panel.config.beat:SteadyScheduler",
     beat_schedule={
         "resync": {"task": "panel.resync", "schedule": 2.0, "options": {"expires": 4}},
+        "stacks": {"task": "panel.stacks", "schedule": 2.0, "options": {"expires": 4}},
         "jobs": {"task": "panel.jobs", "schedule": 4.0, "options": {"expires": 8}},
         "domains": {"task": "panel.domains", "schedule": 4.0, "options": {"expires": 4}},
         "domains-owned": {"task": "panel.domains_owned", "schedule": 30.0, "options": {"expires": 30}},
@@ -34,6 +35,7 @@ app.autodiscover_tasks(
         "panel.environments",
         "panel.nodes",
         "panel.jobs",
+        "panel.stacks",
         "panel.networks",
         "panel.tenancy",
         "panel.offers",

@@ -18,6 +18,7 @@ from panel.config.secrets import Secrets
 from panel.environments import secret_values
 from panel.registries import own
 from panel.registries.models import Registry
+from panel.stacks.models import Stack
 
 
 def rotate(home: Path, window_s: float) -> tuple[int, int]:
@@ -30,6 +31,7 @@ def rotate(home: Path, window_s: float) -> tuple[int, int]:
         at_rest.encrypt_anew(Registry.objects.all(), "password", secrets.field_keys)
         secret_values.encrypt_anew(secrets.field_keys)
         at_rest.encrypt_anew(Target.objects.all(), "password", secrets.field_keys)
+        at_rest.encrypt_anew(Stack.objects.all(), "given", secrets.field_keys)
         ends = _seal_anew(secrets.field_keys)
     Secrets.keep(home, secrets.model_copy(update={"field_keys": secrets.field_keys[:1]}))
     own.renew_keys(home)

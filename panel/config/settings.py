@@ -71,6 +71,7 @@ INSTALLED_APPS = [
     "panel.backups",
     "panel.volumes",
     "panel.domains",
+    "panel.stacks",
     "panel.isolation",
     "panel.inside",
     "panel.repositories",

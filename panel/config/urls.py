@@ -24,6 +24,7 @@ _PAGES = [
     "panel.backups",
     "panel.volumes",
     "panel.domains",
+    "panel.stacks",
     "panel.isolation",
     "panel.inside",
     "panel.environments",

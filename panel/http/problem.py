@@ -45,12 +45,11 @@ def problem(
 
 
 def refused(error: Refused) -> HttpResponse:
-    errors = [{"field": error.field, "message": error.message}] if error.field else []
     return problem(
         error.status,
         error.code,
         error.message,
         field=error.field,
         next_step=error.next_step,
-        errors=errors,
+        errors=error.errors,
     )

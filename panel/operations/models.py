@@ -43,12 +43,13 @@ OPEN_STATES = (OperationState.PENDING, OperationState.RUNNING)
 
 
 class SubjectType(models.TextChoices):
-    """What an operation can be about; as in `runtime.contract.SubjectType`."""
+    """What an operation can be about; of what nodes do once, as in `runtime.contract.SubjectType`."""
 
     ENVIRONMENT = "environment", _("environment")
     TENANT = "tenant", _("tenant")
     IMAGE = "image", _("image")
     VOLUME = "volume", _("volume")
+    STACK = "stack", _("stack")
 
 
 class OperationKind(models.TextChoices):
@@ -76,6 +77,8 @@ class OperationKind(models.TextChoices):
     MAKE_VOLUME = "make_volume", _("make a volume")
     RESIZE_VOLUME = "resize_volume", _("resize a volume")
     DELETE_VOLUME = "delete_volume", _("delete a volume")
+    NAMES = "names", _("tell of names")
+    DEPLOY = "deploy", _("deploy")
     SUSPEND = "suspend", _("suspend")
     TRASH = "trash", _("put into the trash")
     UNDELETE = "undelete", _("bring back")
@@ -101,6 +104,7 @@ CANCELLABLE = frozenset(
         OperationKind.PROVE_BACKUP,
         OperationKind.PUT_BACK,
         OperationKind.COMMIT,
+        OperationKind.DEPLOY,
     }
 )
 

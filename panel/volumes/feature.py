@@ -50,7 +50,8 @@ class AttachedVolumes(Feature):
             asked = one.generation if one.removal is None else one.removal
             if report.generation >= asked:
                 _brought_about(one)
-            elif gave_up(report, asked):
+            elif gave_up(report, asked) and report.generation:
+                # one that was never made begins with all that it was asked for, when it is tried again
                 _take_back(one)
                 refused = True
         if refused:

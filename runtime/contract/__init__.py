@@ -60,7 +60,7 @@ from runtime.contract.jobs import (
 )
 from runtime.contract.kinds import Wants, wants_of
 from runtime.contract.locked import Locked
-from runtime.contract.network import Forward, Interface, InterfaceUse, Network
+from runtime.contract.network import Forward, HostName, Interface, InterfaceUse, Network
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.report import (
     EnvironmentEvent,
@@ -144,6 +144,7 @@ __all__ = [
     "HealthState",
     "HeldTenant",
     "HoldTenants",
+    "HostName",
     "HttpProbe",
     "ImageConfig",
     "ImageHealth",

@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from runtime.contract.base import Message, Port
+from runtime.contract.base import HostNameText, Message, Port
 from runtime.contract.health import Health, HealthSeen, ImageHealth
 from runtime.contract.locked import Locked
 from runtime.contract.secret import MOST, SecretName
@@ -32,6 +33,10 @@ _MOST_BYTES: Final = 128 * 1024
 _MOST_OF_IMAGE: Final = 1024 * 1024
 #: Of what is told of a command to people.
 _MOST_SHOWN_BYTES, _MOST_SHOWN_WORDS = 8 * 1024, 512
+#: What is written by the node itself at each start.
+_WRITTEN: Final = frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})
+#: Of the text of all files together.
+_MOST_IN_FILES: Final = 128 * 1024
 
 #: As an image's configuration has them: one, or a range of them.
 EXPOSED_PORT: Final = r"^[0-9]{1,5}(?:-[0-9]{1,5})?(?:/[a-z]{1,8})?$"
@@ -121,6 +126,12 @@ class AppRun(Message):
     """Directories in memory, empty at each start."""
     shm_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
     """Of /dev/shm; half of the memory where it isn't said."""
+    hosts: Annotated[dict[HostNameText, IPv4Address | IPv6Address], Field(max_length=64)] = {}
+    """Further names in its /etc/hosts."""
+    files: Annotated[
+        dict[str, Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]], Field(max_length=32)
+    ] = {}
+    """Text by path, written into its root before it starts: root's own, 0644."""
     init: bool = False
     """A small init before it, which reaps processes and hands signals on."""
     tty: bool = False
@@ -138,6 +149,20 @@ class AppRun(Message):
         if sum(len(name) + len(value.encode()) for name, value in env.items()) > _MOST_BYTES:
             raise ValueError("all variables together have 128 KiB at most")
         return env
+
+    @field_validator("files")
+    @classmethod
+    def _are_files(cls, files: dict[str, str]) -> dict[str, str]:
+        for path in files:
+            parts = path.split("/")[1:]
+            is_plain = path.startswith("/") and len(path) <= 255 and path.isprintable()
+            if not is_plain or any(part in ("", ".", "..") for part in parts):
+                raise ValueError("a file has a plain path, like /etc/app.conf")
+            if parts[0] in ("proc", "sys", "dev") or path in _WRITTEN or parts[:2] == ["run", "secrets"]:
+                raise ValueError(f"{path} is the node's to write")
+        if sum(len(text.encode(errors="replace")) for text in files.values()) > _MOST_IN_FILES:
+            raise ValueError("all files together have 128 KiB at most")
+        return files
 
     @field_validator("tmpfs")
     @classmethod

@@ -28,3 +28,7 @@ class Message(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", str_strip_whitespace=False, hide_input_in_errors=True
     )
+
+
+#: As /etc/hosts has them (hosts(5)), and `_`, which Compose lets names of services have.
+HostNameText = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$")]

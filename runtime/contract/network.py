@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from runtime.contract.base import Message, Port
+from runtime.contract.base import HostNameText, Message, Port
 
 #: So many interfaces an environment may have; the shape of the messages is ready for more.
 MOST_INTERFACES = 1
@@ -17,6 +17,17 @@ class Forward(Message):
     protocol: Literal["tcp", "udp"]
     node_port: Port
     port: Port
+
+
+#: Of /etc/hosts of one app.
+MOST_NAMES = 200
+
+
+class HostName(Message):
+    """A name that an app finds others by, beside what its resolver knows."""
+
+    name: HostNameText
+    addresses: Annotated[tuple[IPv4Address | IPv6Address, ...], Field(min_length=1, max_length=64)]
 
 
 class Interface(Message):
@@ -45,6 +56,9 @@ class Network(Message):
     forwards: tuple[Forward, ...] = ()
     nameservers: Annotated[tuple[IPv4Address | IPv6Address, ...], Field(max_length=3)] = ()
     """Resolvers for /etc/resolv.conf; empty: the node's own choice."""
+    names: Annotated[tuple[HostName, ...], Field(max_length=MOST_NAMES)] = ()
+    """Of an app, for its /etc/hosts; told anew, they hold at once. They open no way: who reaches whom is the
+    same with them and without."""
     allow_private: bool = False
     """May open connections to private address ranges beyond the node (off: RFC 1918 & co. refused)."""
     allow_smtp: bool = False

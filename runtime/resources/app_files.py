@@ -1,9 +1,11 @@
-"""What an app is told of its name and of the network around it: /etc/hostname, hosts and resolv.conf.
+"""What an app is told of its name and of the network around it (/etc/hostname, hosts and resolv.conf), and the
+files that it was given.
 
 Written at each start, since no system inside looks after them, and where the panel's word on them changed.
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 from typing import Any
 from uuid import UUID
 
@@ -25,9 +27,12 @@ class AppFiles(Resource):
 
     def _wanted(self, spec: EnvironmentSpec) -> dict[str, bytes]:
         own = [str(one) for one in (*spec.network.ipv4, *spec.network.ipv6)] or ["127.0.1.1"]
+        named = [(one, spec.name) for one in own]
+        named += [(str(address), one.name) for one in spec.network.names for address in one.addresses]
+        named += [(str(address), name) for name, address in spec.app.hosts.items()] if spec.app else []
         return {
             "/etc/hostname": f"{spec.name}\n".encode(),
-            "/etc/hosts": (_LOCALHOST + "".join(f"{one}\t{spec.name}\n" for one in own)).encode(),
+            "/etc/hosts": (_LOCALHOST + "".join(f"{address}\t{name}\n" for address, name in named)).encode(),
             "/etc/resolv.conf": "".join(f"nameserver {one}\n" for one in nameservers(self.node, spec)).encode(),
         }
 
@@ -39,7 +44,10 @@ class AppFiles(Resource):
             if not tree.is_directory("/etc"):
                 tree.remove("/etc")
                 tree.make_directory("/etc")
-            for path, text in self._wanted(spec).items():
+            given = {path: text.encode() for path, text in (spec.app.files if spec.app else {}).items()}
+            for path in given:
+                _make_way(tree, path)
+            for path, text in {**given, **self._wanted(spec)}.items():
                 if self._text(tree, path) != text:
                     if not tree.is_file(path):
                         tree.remove(path)
@@ -65,3 +73,10 @@ class AppFiles(Resource):
 
     def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
         return None  # its owner may change them
+
+
+def _make_way(tree: SafeTree, path: str) -> None:
+    """The directories above it, where there are none. Raises `UnsafePath` where one of them is a link."""
+    for above in reversed(PurePosixPath(path).parents[:-1]):
+        if not tree.is_directory(str(above)):
+            tree.make_directory(str(above))

@@ -355,8 +355,10 @@ def audited(environment: Environment) -> dict[str, Any]:
 
 
 def _audited_app(app: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """Of its variables the names: what they hold may be secret."""
-    return None if app is None else {**app, "env": sorted(app["env"])}
+    """Of its variables and files the names: what they hold may be secret."""
+    if app is None:
+        return None
+    return {**app, "env": sorted(app["env"]), "files": sorted(app.get("files", ()))}
 
 
 def difference(before: dict[str, Any], after: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -57,6 +57,7 @@ _NEEDED = {
     OperationKind.SNAPSHOT: Permission.SNAPSHOT_MANAGE,
     OperationKind.RESTORE: Permission.ENVIRONMENT_REINSTALL,
     OperationKind.VOLUMES: Permission.ENVIRONMENT_CHANGE,
+    OperationKind.NAMES: Permission.ENVIRONMENT_CHANGE,
     OperationKind.TRASH: Permission.ENVIRONMENT_DELETE,
     OperationKind.UNDELETE: Permission.ENVIRONMENT_DELETE,
     OperationKind.DELETE: Permission.ENVIRONMENT_DELETE,

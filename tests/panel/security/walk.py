@@ -42,6 +42,7 @@ _BY_COLLECTION |= {
     "backups": "backup",
     "volumes": "volume",
     "domains": "domain",
+    "stacks": "stack",
 }
 #: Parts of a route that name no row.
 _PLAIN = {
@@ -138,6 +139,16 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/volumes/<pk>/detach": {"environment": "{environment}"},
     "POST /environments/<uuid:environment_id>/volumes/attach": {"volume": "{volume}"},
     "POST /volumes/<uuid:volume_id>/resize": {"size_mb": "64"},
+    "POST /api/v1/stacks": {
+        "tenant": "{tenant}",
+        "node": "{node}",
+        "name": "walked",
+        "compose": "services:\n  a:\n    image: x\n",
+        "limits": factories.LIMITS,
+    },
+    "PUT /api/v1/stacks/<pk>": {"compose": "services:\n  a:\n    image: y\n"},
+    "PATCH /api/v1/stacks/<pk>": {"scale": {"a": 2}},
+    "POST /api/v1/stacks/<pk>/scale": {"scale": {"a": 2}},
     "POST /api/v1/backup-targets": {"tenant": "{tenant}", "name": "walked"},
     "POST /api/v1/environments/<pk>/backups": {"target": "{target}"},
     "POST /api/v1/backups/<pk>/put-back": {"path": "/etc/fstab"},

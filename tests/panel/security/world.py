@@ -32,6 +32,7 @@ from panel.people.tokens import create_token
 from panel.plans.services import create_plan
 from panel.registries.services import add_registry
 from panel.rights.actor import Actor
+from panel.stacks.models import Stack
 from panel.storage.schedules import set_schedule
 from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
@@ -130,6 +131,7 @@ def _side(platform: Actor, word: str) -> Side:
         "target": str(target.pk),
         "domain": str(add_domain(owner, tenant, name=f"{word}.example.org", targets=[(environment, 80)]).pk),
         "volume": str(_volume(owner, environment, word).pk),
+        "stack": str(_stack(owner, environment, word).pk),
         "backup": str(_backed_up(owner, environment, target).pk),
         "registry": str(add_registry(owner, tenant, host=f"{word}.example.com").pk),
         "address": str(address.pk),
@@ -180,6 +182,18 @@ def _backed_up(owner: Actor, environment: Environment, target: Target) -> Backup
         document=document_of(environment),
         snapshot="ab" * 32,
         made_at=timezone.now(),
+        created_by=owner.user,
+    )
+
+
+def _stack(owner: Actor, environment: Environment, word: str) -> Stack:
+    return Stack.objects.create(
+        tenant=environment.tenant,
+        node=environment.node,
+        name=f"stack-{word}",
+        compose="services: {a: {image: x}}",
+        limits=factories.LIMITS,
+        volume_mb=16,
         created_by=owner.user,
     )
 

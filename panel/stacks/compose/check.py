@@ -1,0 +1,78 @@
+"""A service against the contract of apps: what no node would take is refused here, at the line that asks."""
+
+import re
+from typing import Final, get_args
+
+from pydantic import ValidationError
+
+from panel.stacks.compose.problems import Place, Reading, plain
+from panel.stacks.compose.service import Service
+from runtime.contract import AppRun, Reference
+from runtime.contract.base import HostNameText
+from runtime.contract.secret import MOST, MOST_BYTES, SecretName
+
+_HOST = re.compile(get_args(HostNameText)[1].pattern)
+_SECRET = re.compile(get_args(SecretName)[1].pattern)
+#: Keys of the file by fields of `AppRun`.
+_KEYS: Final = {
+    "args": "command",
+    "command": "entrypoint",
+    "env": "environment",
+    "workdir": "working_dir",
+    "health": "healthcheck",
+    "hosts": "extra_hosts",
+    "files": "configs",
+    "shm_mb": "shm_size",
+}
+
+
+def check_service(reading: Reading, place: Place, service: Service) -> None:
+    """All that is wrong goes into `reading`."""
+    if service.image:
+        try:
+            service.image = str(Reference.parse(service.image))
+        except ValueError as odd:
+            reading.refuse((*place, "image"), f"{plain(service.image)} names no image: {odd}")
+    try:
+        AppRun.model_validate(service.app)
+    except ValidationError as wrong:
+        for one in wrong.errors(include_url=False, include_input=False):
+            key = str(one["loc"][0]) if one["loc"] else ""
+            message = str(one["msg"]).removeprefix("Value error, ")
+            reading.refuse((*place, _KEYS.get(key, key)), plain(message, 200))
+    for name in (*service.aliases, *service.links):
+        if not _HOST.fullmatch(name):
+            reading.refuse(place, f"{plain(name)} is no name that others could find it by")
+    _check_secrets(reading, place, service)
+    _check_places(reading, place, service)
+
+
+def _check_secrets(reading: Reading, place: Place, service: Service) -> None:
+    if len(service.secrets) > MOST:
+        reading.refuse((*place, "secrets"), f"an app has at most {MOST} secrets")
+    for name, text in service.secrets.items():
+        if not _SECRET.fullmatch(name):
+            reading.refuse(
+                (*place, "secrets"), f"{plain(name)}: a secret is called by letters, digits and _ . -"
+            )
+        if len(text.encode()) > MOST_BYTES:
+            reading.refuse((*place, "secrets"), f"{plain(name)}: a secret has 64 KiB at most")
+
+
+def _check_places(reading: Reading, place: Place, service: Service) -> None:
+    """What would hide something else, or be hidden."""
+    mounted = [one.path for one in service.mounts] + list(service.app.get("tmpfs", ()))
+    for number, path in enumerate(mounted):
+        other = next((one for one in mounted[:number] if _within(path, one) or _within(one, path)), None)
+        if other is not None:
+            reading.refuse((*place, "volumes"), f"{plain(path)} and {plain(other)} lie in each other")
+    for path in service.app.get("files", {}):
+        hidden = next((one for one in mounted if _within(path, one)), None)
+        if hidden is not None:
+            reading.refuse(
+                (*place, "configs"), f"{plain(path)} would be hidden by what is mounted at {plain(hidden)}"
+            )
+
+
+def _within(path: str, place: str) -> bool:
+    return f"{path.rstrip('/')}/".startswith(f"{place.rstrip('/')}/")
