@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -293,14 +293,29 @@ def files(asked: dict[str, Any]) -> dict[str, Any]:
     if top["type"] != "dir":
         raise Refused("no_such_path")
     inner.sort(key=lambda one: str(one["name"]))
-    start = bisect_right([str(one["name"]) for one in inner], asked["after"]) if asked["after"] else 0
-    page = inner[start : start + asked["most"]]
-    is_end = start + len(page) >= len(inner)
+    names = [str(one["name"]) for one in inner]
+    start = begin(names, asked["after"])
+    end = min(start + asked["most"], len(inner))
     return {
-        "entries": [entry(one) for one in page],
+        "entries": [entry(one) for one in inner[start:end]],
         "total": len(inner),
-        "next": "" if is_end else base64_of(str(page[-1]["name"])),
+        "next": "" if end == len(inner) else base64_of(cursor(names, end)),
     }
+
+
+def cursor(names: list[str], end: int) -> str:
+    """Behind which the next page begins: a name, and how many that are told alike came before it (restic tells
+    all that are no UTF-8 so); no name has a slash."""
+    last = names[end - 1]
+    alike = end - bisect_left(names, last)
+    return f"{last}/{alike}" if names[end] == last else last
+
+
+def begin(names: list[str], after: str) -> int:
+    name, _, alike = after.partition("/")
+    if not name:
+        return 0
+    return bisect_left(names, name) + int(alike) if alike.isdecimal() else bisect_right(names, name)
 
 
 def base64_of(name: str) -> str:

@@ -5,21 +5,19 @@ import inspect
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from runtime import answering, answers
-from runtime.answers.answerer import _AT_ONCE, _OF_ENVIRONMENT, _PER_S
+from runtime.answers.answerer import _AT_ONCE, _PER_S
 from runtime.console.exec import run_command
 from runtime.contract import Device, EnvironmentSpec, Limits
 from runtime.host import processes
 from runtime.node import Node
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
-from tests.host.storage.test_volumes_hostile import mount_very_many
 from tests.host.support import own_file_system
 from tests.host.support.inside import attempt, sh
 from tests.host.support.laboratory import inside
@@ -285,25 +283,6 @@ def test_answers_are_counted_out(node: Node, ve: EnvironmentSpec, neighbour: Env
     assert failed == 0
     assert answered <= _AT_ONCE + 4 * _PER_S
     assert inside(node, neighbour, sizes, "/") == {"/": [neighbour.limits.disk_mb * MIB] * 2}
-
-
-def _processor_s(node: Node) -> float:
-    (pid,) = _answerer(node)
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def test_who_makes_each_answer_dear_has_fewer(node: Node, make: Make, image: str) -> None:
-    """By a list of mounts whose names take 16 KB each: one environment had a whole processor by it."""
-    spec = make(image=image)
-    assert inside(node, spec, mount_very_many, 300) == 300
-    before, began = _processor_s(node), time.monotonic()
-    answered, failed = inside(node, spec, ask_all_the_time, 6)
-    spent_s, took_s = _processor_s(node) - before, time.monotonic() - began
-    assert failed == 0
-    assert answered > 0
-    at_once_s, share = _OF_ENVIRONMENT
-    assert spent_s <= 1.5 * at_once_s + 2 * share * took_s + 0.5
 
 
 def test_who_answers_has_few_rights(node: Node, ve: EnvironmentSpec) -> None:
