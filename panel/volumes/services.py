@@ -193,7 +193,7 @@ def _ask(
     retry_of: Operation | None = None,
 ) -> Operation:
     work: JobWork = (
-        DropVolume(volume_id=row.pk)
+        DropVolume(volume_id=row.pk, tenant_id=row.tenant_id)
         if kind == OperationKind.DELETE_VOLUME
         else KeepVolume(
             volume_id=row.pk,

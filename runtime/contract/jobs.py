@@ -172,6 +172,7 @@ class DropVolume(Message):
 
     kind: Literal["drop_volume"] = "drop_volume"
     volume_id: UUID
+    tenant_id: UUID | None = None
 
 
 #: One model for each kind of job; what it is asked with.
@@ -207,6 +208,16 @@ class JobSpec(Message):
     @property
     def is_cancelled(self) -> bool:
         return self.generation > 1
+
+    @property
+    def payer(self) -> UUID | None:
+        """The tenant whose job it is; None: the installation."""
+        work = self.work
+        if isinstance(work, BackUp | ForgetBackup):
+            return work.repository.tenant_id
+        if isinstance(work, ProveBackup | PutBackFiles | KeepVolume | DropVolume):
+            return work.tenant_id
+        return None
 
 
 class JobOutcome(StrEnum):

@@ -4,16 +4,27 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
 from runtime import worker
-from runtime.contract import DeleteImage, ImageSource, ImageSpec, JobReport, JobSpec, Subject, SubjectType
+from runtime.contract import (
+    DeleteImage,
+    ImageSource,
+    ImageSpec,
+    JobReport,
+    JobSpec,
+    KeepVolume,
+    Subject,
+    SubjectType,
+)
 from runtime.jobs import process
 from runtime.jobs.in_hand import InHand
 from runtime.jobs.records import JobRecords
 from runtime.jobs.runner import NotYet
 from runtime.node import Node
+from runtime.places import Places
 from tests.unit.engine.paper import paper_node
 
 JOB = uuid.uuid4()
@@ -126,3 +137,27 @@ def test_one_that_fails_by_a_fault_of_ours_is_not_in_hand_for_ever(slow: Slow) -
     slow.act = lambda: None
     slow.ask()
     assert len(slow.done) == 1
+
+
+def _volume(tenant: UUID) -> dict[str, Any]:
+    volume = uuid4()
+    about = Subject(type=SubjectType.VOLUME, id=str(volume))
+    work = KeepVolume(volume_id=volume, tenant_id=tenant, size_mb=64)
+    return {"id": uuid4(), "about": about, "work": work}
+
+
+def test_one_tenants_jobs_leave_places_to_others(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a process, and a thread that else stops and restores environments: as many as he asked for."""
+    monkeypatch.setattr(worker, "JOBS", Places(4, 2))
+    his, other = uuid4(), uuid4()
+    more = [_volume(his), _volume(his), _volume(other), {}]
+
+    def meanwhile() -> None:
+        while more:
+            slow.ask(**more.pop(0))
+
+    slow.act = meanwhile
+    slow.ask(**_volume(his))
+    waiting = [one[0]["work"]["tenant_id"] for one in slow.handed]
+    assert waiting == [str(his)]
+    assert len(slow.done) == 4, "two of his, the other's, and the installation's own"
