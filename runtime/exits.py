@@ -38,7 +38,8 @@ def note_exit(records: Records, exit_code: int | None, reports: Reports) -> floa
         return None
     ooms = reports.sandbox.oom_kills(records.id)
     ending = reports.tools.kind(spec.kind).ending_of(exit_code)
-    delay = decide_restart(spec, state, exit_code, ending, out_of_memory=ooms > state.ooms)
+    said = reports.sandbox.last_words(records.id) if ending is Ending.ENDED else ""
+    delay = decide_restart(spec, state, exit_code, ending, out_of_memory=ooms > state.ooms, last_words=said)
     state.ooms = max(state.ooms, ooms)
     state.restart_at = None if delay is None else time.time() + delay
     try:
@@ -89,8 +90,11 @@ def decide_restart(
     ending: Ending = Ending.ENDED,
     *,
     out_of_memory: bool = False,
+    last_words: str = "",
 ) -> float | None:
-    """Writes into `state` what the end means; the seconds until it should start again, None: never."""
+    """Writes into `state` what the end means; the seconds until it should start again, None: never.
+
+    `last_words`: of a kernel of its own, which gave up."""
     state.exit_code = exit_code
     if ending is Ending.POWER_OFF:
         state.started_at, state.halted = None, True
@@ -105,6 +109,8 @@ def decide_restart(
             state.code, state.message = "init_crashed", ends.starts_again(ends.reboots(), delay)
         return delay
     state.code, cause = _cause(spec, exit_code, out_of_memory=out_of_memory)
+    if last_words:
+        state.code, cause = "kernel_panic", ends.panicked(last_words)
     policy = spec.restart
     never = policy.mode is RestartMode.NEVER or (policy.mode is RestartMode.ON_FAILURE and exit_code == 0)
     if never:

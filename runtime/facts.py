@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-from runtime import devices, kinds, sandboxes
+from runtime import devices, kinds, matrix, sandboxes
 from runtime.contract import Check, CheckLevel, NodeFacts
 from runtime.contract.words import checks
 from runtime.host import cgroup, task_room
@@ -43,6 +43,7 @@ def collect(node: Node) -> NodeFacts:
         forward_ports=node.forward_ports,
         kinds=tuple(kinds.available()),
         kernels=tuple(sandboxes.available(node)),
+        matrix=matrix.of(node),
         devices=tuple(devices.available()),
         images=tuple(sorted(entry.name for entry in _images(node))),
         checks=tuple(_checks(node)),

@@ -55,6 +55,7 @@ class NewEnvironment(_Options):
 
 class EnvironmentToChange(_Options):
     name: str | None = None
+    kernel: str | None = Field(default=None, description="Of one that is stopped; held from its next start on.")
     description: str | None = None
     plan: str | None = None
     follows_plan: bool | None = None

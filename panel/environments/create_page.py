@@ -11,12 +11,14 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from panel import codes
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import ssh_keys_of
 from panel.environments.capacity import Capacity, capacities, fits_somewhere
 from panel.environments.forms import WHAT_FOR, CreateForm
 from panel.environments.models import Environment
 from panel.images.models import Image, NodeImage
+from panel.nodes.matrix import of_several
 from panel.nodes.models import Node, NodeState
 from panel.operations.models import OperationKind, OperationState
 from panel.plans.models import PlanVersion
@@ -27,7 +29,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant, TenantState
 from panel.ui.templatetags.wadah import mib_text, number, spelled
-from runtime.contract import Device, Kind, Limits, wants_of
+from runtime.contract import Device, Kernel, Kind, Limits, wants_of
 
 #: Kinds that have a form, in the order in which they are offered: what each is called, and who would want it.
 WHO_WANTS: Final[dict[Kind, tuple[Promise | str, Promise | str]]] = {
@@ -253,9 +255,9 @@ class CreatePage:
         return ""
 
     def context(self, form: CreateForm) -> dict[str, Any]:
-        _kinds, kernels, devices = self._abilities()
+        _kinds, _kernels, devices = self._abilities()
         form.offer("kind", [self.kind.value])
-        form.offer("kernel", kernels)
+        self._offer_kernels(form)
         for resource in _SIZE:
             if (left_here := self.room.get(resource)) is not None:
                 field = form.fields[resource]
@@ -277,6 +279,21 @@ class CreatePage:
             "api_url": f"{settings.WADAH.url.rstrip('/')}/api/v1/environments",
             "curl": self._curl(value),
         }
+
+    def _offer_kernels(self, form: CreateForm) -> None:
+        """Those that this kind can have somewhere; of the others, why not."""
+        facts = Node.objects.filter(state=NodeState.ENABLED).values_list("facts", flat=True)
+        cells = [one for one in of_several(facts) if one.kind is self.kind]
+        form.offer("kernel", [one.kernel.value for one in cells if not one.why_not] or [Kernel.SHARED.value])
+        reasons = [f"{codes.value(one.kernel)}: {one.why_not}." for one in cells if one.why_not]
+        prices = [
+            _("%(kernel)s: starts in %(ms)s ms here, from %(mib)s MiB of memory on.")
+            % {"kernel": codes.value(one.kernel), "ms": f"{one.start_ms:.0f}", "mib": one.least_memory_mb}
+            for one in cells
+            if one.start_ms and not one.why_not
+        ]
+        if prices:
+            form.fields["kernel"].help_text = " ".join((*prices, *reasons))
 
     @staticmethod
     def _abilities() -> tuple[list[str], list[str], list[str]]:

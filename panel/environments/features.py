@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 
 from panel.quotas.models import Resource
 from panel.rights.permissions import Permission
-from runtime.contract import Report
+from runtime.contract import Kernel, Report
 
 if TYPE_CHECKING:  # its querysets ask the features
     from panel.environments.models import Environment
@@ -77,6 +77,9 @@ class Feature:
     def counted(self, environment: "Environment") -> Mapping[str, int]:
         """What it has of that which plans allow a number of (`panel.plans.terms.Allowances`)."""
         return {}
+
+    def refuse_kernel(self, environment: "Environment", kernel: Kernel) -> None:
+        """Raises `Conflict` for a kernel that can't have what a locked row has of it."""
 
     def plan_given(self, environment: "Environment") -> None:
         """A locked row got another version of a plan; what follows from it goes into the row."""

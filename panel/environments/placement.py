@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from panel.environments.models import Environment
 from panel.errors import Invalid, NoRoom
 from panel.images.models import NodeImage
+from panel.nodes.matrix import why_not
 from panel.nodes.models import Node, NodeState
 from panel.prepared import Given, Prepared, PreparedUpdate
 from runtime.contract import NO_IMAGE, Kernel, Kind, Limits
@@ -100,9 +101,7 @@ def choose(
     able = [c for c in able if kind in c.node.facts["kinds"]]
     if not able:
         raise Invalid(_("No node can run environments of kind %(kind)s.") % {"kind": kind}, field="kind")
-    able = [c for c in able if kernel in c.node.facts["kernels"]]
-    if not able:
-        raise Invalid(_("No node offers the kernel %(kernel)s.") % {"kernel": kernel}, field="kernel")
+    able = _on_kernel(able, kind, kernel, limits.memory_mb)
     able = [c for c in able if set(devices) <= set(c.node.facts.get("devices", ()))]
     if not able:
         raise Invalid(
@@ -117,6 +116,19 @@ def choose(
             next_step=_("See the list of images for what is ready."),
         )
     return _with_room(able, limits)
+
+
+def _on_kernel(able: Sequence[Candidate], kind: Kind, kernel: Kernel, memory_mb: int) -> list[Candidate]:
+    reasons = [(c, why_not(c.node.facts, kind, kernel, memory_mb)) for c in able]
+    fitting = [c for c, reason in reasons if not reason]
+    if not fitting:
+        raise Invalid(
+            _("No node offers kind %(kind)s on the kernel %(kernel)s: %(why)s.")
+            % {"kind": kind, "kernel": kernel, "why": reasons[0][1]},
+            field="kernel",
+            code="kernel_unavailable",
+        )
+    return fitting
 
 
 def _with_tasks(able: Sequence[Candidate], processes: int) -> list[Candidate]:

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from panel.http.answers import Id, Json, Moment
+from panel.http.answers import As, Id, Json, Moment
+from runtime.contract import Kernel, Kind
 
 
 class NodeAmounts(TypedDict):
@@ -38,6 +39,21 @@ class Node(TypedDict):
     ]
     version: Annotated[
         int, Field(description="Counts up with every change of state and overcommit; for If-Match.")
+    ]
+
+
+class Cell(TypedDict):
+    """A kind on a kernel."""
+
+    kind: Annotated[str, As(Kind)]
+    kernel: Annotated[str, As(Kernel)]
+    offered: bool
+    why_not: Annotated[str, Field(description="Empty where it is offered.")]
+    least_memory_mb: Annotated[
+        int, Field(description="Of an environment, for this kernel to have enough besides.")
+    ]
+    start_ms: Annotated[
+        float | None, Field(description="What the start of such a kernel took when this node tried it.")
     ]
 
 

@@ -12,6 +12,7 @@ from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.http.versions import expected_version
 from panel.nodes import services
+from panel.nodes.matrix import matrix_of
 from panel.nodes.models import Node
 from panel.rights.actor import Actor
 from panel.rights.asking import actor
@@ -50,7 +51,8 @@ def show(row: Node) -> answers.Node:
 
 def _facts(row: Node) -> Json:
     checks = [{key: str(read(value)) for key, value in one.items()} for one in row.facts.get("checks", ())]
-    return {**row.facts, "checks": checks} if row.facts else {}
+    facts = {key: value for key, value in row.facts.items() if key != "matrix"}
+    return {**facts, "checks": checks} if row.facts else {}
 
 
 def _seen_by(who: Actor) -> Actor:
@@ -72,6 +74,28 @@ def get(request: HttpRequest, pk: str) -> answers.Node:
     if row is None:
         raise NotFound(_("This node"))
     return show(row)
+
+
+@router.get("/{pk}/matrix", response=ListOf[answers.Cell], operation_id="nodes_matrix")
+def matrix(request: HttpRequest, pk: str) -> ListOf[answers.Cell]:
+    """Every kind on every kernel: offered by this node, or why not, and what such a kernel's start took
+    there."""
+    _seen_by(actor(request))
+    row = Node.objects.filter(pk=uuid_of(pk, "This node")).first()
+    if row is None:
+        raise NotFound(_("This node"))
+    items: list[answers.Cell] = [
+        {
+            "kind": one.kind,
+            "kernel": one.kernel,
+            "offered": not one.why_not,
+            "why_not": one.why_not,
+            "least_memory_mb": one.least_memory_mb,
+            "start_ms": one.start_ms,
+        }
+        for one in matrix_of(row.facts)
+    ]
+    return {"items": items, "count": len(items)}
 
 
 @router.get("/{pk}/leaks", response=answers.NodeLeaks, operation_id="nodes_leaks")

@@ -15,7 +15,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.volumes.models import Attachment, Volume, VolumeState
 from panel.volumes.services import locked_volume, refuse_going
-from runtime.contract import MOST_ATTACHED, check_mount_path
+from runtime.contract import MOST_ATTACHED, Kernel, check_mount_path
 
 
 def attach(
@@ -31,6 +31,21 @@ def attach(
 
     changed = change(actor, environment_id, Permission.ENVIRONMENT_CHANGE, OperationKind.VOLUMES, mutate)
     return made[0], changed
+
+
+def refuse_on_kernel(environment: Environment) -> None:
+    """Raises `Conflict` for one whose kernel is its own: what is mounted for it on the host doesn't reach
+    that."""
+    if environment.kernel == Kernel.OWN:
+        raise not_on_this_kernel()
+
+
+def not_on_this_kernel() -> Conflict:
+    return Conflict(
+        _("Volumes are attached to environments on the host's kernel only."),
+        code="kernel_unavailable",
+        next_step=_("Detach its volumes, or leave it on the kernel shared."),
+    )
 
 
 def detach(actor: Actor, volume_id: UUID, environment_id: UUID) -> Changed:
@@ -91,6 +106,7 @@ def _is_free(volume: Volume, *, read_only: bool) -> bool:
 
 
 def _add(actor: Actor, row: Environment, volume_id: UUID, *, path: str, read_only: bool) -> Attachment:
+    refuse_on_kernel(row)
     volume = locked_volume(actor, volume_id)
     place = check_path(path or f"/mnt/{volume.name}", "path")
     _refuse_crowded(row, volume, place)

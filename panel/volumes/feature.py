@@ -19,7 +19,7 @@ from panel.tenants.models import Tenant
 from panel.volumes import attaching, services
 from panel.volumes.models import Attachment, Volume
 from panel.volumes.with_create import FromTheStart, named
-from runtime.contract import AttachedVolume, Report
+from runtime.contract import AttachedVolume, Kernel, Report
 
 _WANTED = Prepared(lambda: Attachment.objects.wanted().filter(environment=Given("environment", UUIDField())))
 _OPEN = Prepared(lambda: Attachment.objects.open().filter(environment=Given("environment", UUIDField())))
@@ -33,6 +33,8 @@ class AttachedVolumes(Feature):
 
     def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
         found = named(asked.get("volumes") or ())
+        if found:
+            attaching.refuse_on_kernel(environment)
         return FromTheStart(environment, found) if found else Reserved()
 
     def parts(self, environment: Environment) -> Parts:
@@ -41,6 +43,10 @@ class AttachedVolumes(Feature):
             for one in _WANTED.all(environment=environment.pk)
         )
         return {"volumes": wanted} if wanted else {}
+
+    def refuse_kernel(self, environment: Environment, kernel: Kernel) -> None:
+        if kernel is Kernel.OWN and Attachment.objects.wanted().filter(environment=environment).exists():
+            raise attaching.not_on_this_kernel()
 
     def reported(self, environment: Environment, report: Report) -> None:
         if not report.final:

@@ -233,6 +233,11 @@ class EnvironmentSpec(Message):
         """Whether its first process is one application, and no system, neither its own nor one to repair it."""
         return self.app is not None and self.rescue is Rescue.OFF
 
+    @property
+    def runs_on(self) -> Kernel:
+        """The kernel of its next start: a rescue system has the host's own, whatever the environment has."""
+        return self.kernel if self.rescue is Rescue.OFF else Kernel.SHARED
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.kind is not Kind.APP and self.app is not None:

@@ -29,6 +29,19 @@ class Check(Message):
     remedy: Said = NOTHING
 
 
+class Cell(Message):
+    """A kind on a kernel, as this node has them: offered, or why not."""
+
+    kind: Kind
+    kernel: Kernel
+    why_not: Said = NOTHING
+    """Empty: it is offered."""
+    least_memory_mb: Annotated[int, Field(ge=0)] = 0
+    start_ms: Annotated[float, Field(ge=0)] | None = None
+    """What the start of such a kernel took when this node tried it; None: it wasn't tried, or has none of its
+    own."""
+
+
 class NodeFacts(Message):
     """Capacity and abilities of a node."""
 
@@ -55,6 +68,8 @@ class NodeFacts(Message):
     """First and last of its ports that may lead into environments."""
     kinds: tuple[Kind, ...]
     kernels: tuple[Kernel, ...]
+    matrix: tuple[Cell, ...] = ()
+    """Every kind on every kernel; an old report has none."""
     devices: tuple[Device, ...] = ()
     """That its kernel has, of those that an environment may be given."""
     images: tuple[Line, ...] = ()

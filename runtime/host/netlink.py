@@ -53,6 +53,24 @@ def link_index(name: str) -> int | None:
     return None
 
 
+def set_inside(namespace: int, link: str, values: dict[str, str]) -> None:
+    """As `set_interface`, in a network namespace, by a descriptor of it."""
+    fault: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            libc.setns(namespace, libc.CLONE_NEWNET)
+            set_interface(link, values)
+        except BaseException as error:
+            fault.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    for error in fault:
+        raise error
+
+
 def set_interface(link: str, values: dict[str, str]) -> None:
     """Per-interface sysctls, such as `ipv6/conf/%s/accept_ra`; only those that differ are written.
 

@@ -36,6 +36,7 @@ def _up(options: argparse.Namespace) -> int:
         node_netns=options.node_netns or os.environ.get("WADAH_NODE_NETNS"),
         images=options.images,
         networks=(options.ipv4_network, options.ipv6_network),
+        kernels=options.kernels,
     )
     return 0
 
@@ -257,6 +258,17 @@ def _of_domains(start: argparse.ArgumentParser) -> None:
     start.add_argument("--domains-ports", metavar="HTTP,HTTPS", help="of tenants' domains (80,443)")
 
 
+def _what_is_offered(start: argparse.ArgumentParser) -> None:
+    start.add_argument("--images", metavar="NAME,…", help="only build these images at once")
+    start.add_argument(
+        "--kernels",
+        action="append",
+        choices=("own",),
+        default=[],
+        help="install what environments need to have another kernel than the host's: own (User-Mode Linux)",
+    )
+
+
 def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="./wadah", description="Turns Linux machines into a hosting service.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
@@ -292,7 +304,7 @@ def parser() -> argparse.ArgumentParser:
         words = "of a new node's environments (a free one is drawn)"
         start.add_argument(f"--{family}-network", metavar="NETWORK", default="", help=words)
     start.add_argument("--node-netns", help=argparse.SUPPRESS)
-    start.add_argument("--images", metavar="NAME,…", help="only build these images at once")
+    _what_is_offered(start)
     stop = verb("down", _down, "stop the panel's processes; environments go on running")
     stop.add_argument("--purge", action="store_true", help="delete every environment and every trace")
     seen = verb("status", _status, "which process runs")

@@ -17,7 +17,7 @@ from typing import Literal
 from runtime.host import task_room
 from runtime.install import place
 from runtime.install.front import front_of
-from runtime.install.host import NODE_PACKAGES, PANEL_PACKAGES, there
+from runtime.install.host import KERNEL_PACKAGES, NODE_PACKAGES, PANEL_PACKAGES, there
 from runtime.install.layout import Layout
 from runtime.install.say import Stop
 from runtime.install.sockets import listeners, processes_of
@@ -47,6 +47,7 @@ def examine(layout: Layout) -> Iterator[Check]:
     yield _disk(layout)
     yield _memory()
     yield from _packages()
+    yield from _kernels()
     yield _fuse()
     yield _loop()
     yield _ipv6()
@@ -170,6 +171,18 @@ def _packages() -> Iterator[Check]:
         )  # fmt: skip
     else:
         yield Check("packages", "ok", f"all {len(set(wanted.values()))}")
+
+
+def _kernels() -> Iterator[Check]:
+    """Those that environments may have beside the host's: nothing is amiss where nobody asked for one."""
+    for name, wanted in KERNEL_PACKAGES.items():
+        lacking = sorted({package for what, package in wanted.items() if not there(what)})
+        if lacking:
+            found = f"not offered: without {', '.join(lacking)}"
+            yield Check(f"kernel {name}", "ok", found, "", f"sudo ./wadah up --kernels {name}, if wanted")
+        else:
+            yield Check(f"kernel {name}", "ok", "its packages are there; the node tries it when it starts")
+    yield Check("kernel guarded", "ok", "not offered by this version")
 
 
 def _fuse() -> Check:

@@ -38,6 +38,13 @@ NODE_PACKAGES = {
     "/etc/ssl/certs/ca-certificates.crt": "ca-certificates",
     "/etc/protocols": "netbase",  # nft names protocols by it
 }
+#: Of kernels that an environment may have in place of the host's: installed where they are asked for.
+KERNEL_PACKAGES = {
+    "own": {
+        "/usr/bin/linux.uml": "user-mode-linux",
+        "/usr/lib/qemu/virtiofsd": "qemu-system-common",
+    },
+}
 PANEL_PACKAGES = {
     "redis-server": "redis-server",
     "caddy": "caddy",

@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 from runtime.install import python, unsteady
 from runtime.install.checks import run_checks
 from runtime.install.host import (
+    KERNEL_PACKAGES,
     NODE_PACKAGES,
     PANEL_PACKAGES,
     TEST_PACKAGES,
@@ -33,7 +34,7 @@ STAND_INS = CHECKOUT / "requirements" / "stand-ins.lock"
 #: From this Python on the index has no wheel of the stand-in for Redis.
 NO_STAND_IN = (3, 13)
 #: Everything that tests and benchmarks as a whole need.
-ALL_PACKAGES = {**NODE_PACKAGES, **PANEL_PACKAGES, **TEST_PACKAGES}
+ALL_PACKAGES = {**NODE_PACKAGES, **PANEL_PACKAGES, **TEST_PACKAGES, **KERNEL_PACKAGES["own"]}
 
 
 @dataclass(frozen=True)

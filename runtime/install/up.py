@@ -15,6 +15,7 @@ from runtime.install.files import append
 from runtime.install.front import Front, Wish, check_free, front_of, keep
 from runtime.install.host import (
     DOMAINS_USER,
+    KERNEL_PACKAGES,
     NODE_PACKAGES,
     PANEL_PACKAGES,
     ensure_user,
@@ -42,6 +43,7 @@ def up(
     node_netns: str | None = None,
     images: str | None = None,
     networks: tuple[str, str] = ("", ""),
+    kernels: Sequence[str] = (),
 ) -> None:
     """Raises `Stop` with one sentence and the remedy when the machine can't do it."""
     if os.geteuid() != 0:
@@ -51,7 +53,8 @@ def up(
     front = front_of(layout, wish)
     _check_free(layout, front)
     with place.alone(layout):
-        installed = install_packages({**NODE_PACKAGES, **PANEL_PACKAGES})
+        of_kernels = {what: one for name in kernels for what, one in KERNEL_PACKAGES[name].items()}
+        installed = install_packages({**NODE_PACKAGES, **PANEL_PACKAGES, **of_kernels})
         line(f"packages ({', '.join(installed)})" if installed else "packages")
         ensure_user()
         if front.domains:

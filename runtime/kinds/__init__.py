@@ -85,7 +85,7 @@ class Toolbox:
     def of(self, spec: EnvironmentSpec) -> list[Resource]:
         """Those of an environment of its kind and kernel, in the order of `ensure`. Raises `HostLacks` for one
         that this node doesn't offer."""
-        sandbox = self.sandbox.of_kernel(spec.kernel)
+        sandbox = self.sandbox.of_kernel(spec.runs_on)
         return [self.one(resource) for resource in resources_of(self.kind(spec.kind), sandbox)]
 
     def all(self) -> list[Resource]:

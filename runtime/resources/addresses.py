@@ -5,14 +5,14 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from uuid import UUID
 
-from runtime.contract import EnvironmentSpec
+from runtime.contract import EnvironmentSpec, Kernel
 from runtime.contract.said import Said
 from runtime.contract.words import drift, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.glance import Glance
 from runtime.host import rtnetlink
-from runtime.host.netlink import Rtnetlink, inside
-from runtime.network.addressing import GATEWAY4, GATEWAY6, HOST_MAC, guest_link_local, guest_mac
+from runtime.host.netlink import Rtnetlink, inside, set_inside
+from runtime.network.addressing import GATEWAY4, GATEWAY6, HOST_MAC, guest_link_local, guest_mac, interface_name
 from runtime.resources.base import Found, Sandboxed
 from runtime.resources.link import links_by_name
 from runtime.resources.namespaces import network_namespace
@@ -40,8 +40,13 @@ class Addresses(Sandboxed):
                 gone = present - set(wanted)
                 # routes first and last: they say what was given, should this be cut off in its middle
                 changed = self._ensure_outside(netlink, link, spec.id, wanted, present)
-                changed |= self._ensure_inside(namespace, link.peer_index, wanted, gone)
+                if spec.runs_on is Kernel.OWN:
+                    changed |= self._ensure_wire(namespace, link.peer_index)
+                else:
+                    changed |= self._ensure_inside(namespace, link.peer_index, wanted, gone)
                 self._take_away(netlink, link.index, gone)
+            if (changed or gone) and spec.runs_on is Kernel.OWN and self.sandbox.look(spec.id).is_up:
+                self.sandbox.tell_inside(spec)
         except OSError as error:
             what = error.filename or "netlink"
             raise RuntimeFault(
@@ -72,6 +77,20 @@ class Addresses(Sandboxed):
                     netlink.add_route(eth, everywhere, 0, gateway=gateway, source=of_family[0])
             return any(one.startswith(("address", "route")) for one in netlink.send())
 
+        return inside(namespace, act)
+
+    @staticmethod
+    def _ensure_wire(namespace: int, eth: int) -> bool:
+        """Of a kernel of its own, which has the addresses: on the host's side its end of the link is a wire, on
+        which nobody answers for himself."""
+
+        def act(netlink: Rtnetlink) -> bool:
+            netlink.set_up(eth)
+            return any(one.startswith("link") for one in netlink.send())
+
+        set_inside(
+            namespace, interface_name(), {"ipv6/conf/%s/disable_ipv6": "1", "ipv4/conf/%s/arp_ignore": "8"}
+        )
         return inside(namespace, act)
 
     @staticmethod
@@ -121,7 +140,7 @@ class Addresses(Sandboxed):
         wanted: set[Address] = {*spec.network.ipv4, *spec.network.ipv6}
         if link is None or routed.get(link.index, set()) != wanted:
             return drift.route_gone()
-        return self._drifted_inside(link, wanted)
+        return self._drifted_inside(link, set() if spec.runs_on is Kernel.OWN else wanted)
 
     @staticmethod
     def _drifted_inside(link: rtnetlink.Link, wanted: set[Address]) -> Said | None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from runtime.contract import EnvironmentSpec, Rescue
+from runtime.contract import EnvironmentSpec, Kernel, Rescue
 from runtime.contract.said import Said
 from runtime.contract.words import steps
 from runtime.errors import RuntimeFault
@@ -104,6 +104,10 @@ class GuestFiles(Sandboxed):
 
     def _name_what_runs(self, spec: EnvironmentSpec) -> None:
         """The name that its kernel gives, at once: by a thread, which enters its namespace and goes."""
+        if spec.runs_on is Kernel.OWN:
+            if self.sandbox.look(spec.id).is_up:
+                self.sandbox.tell_inside(spec)
+            return
         with suppress(RuntimeFault):  # it doesn't run: its next start gives the name
             namespace = self.sandbox.open_namespace(spec.id, "uts")
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from runtime.contract import EnvironmentSpec, Usage
+from runtime.contract import EnvironmentSpec, Kind, Usage
 from runtime.contract import Kernel as KernelName
 from runtime.contract.said import Said
 from runtime.contract.words import refusals
@@ -177,6 +177,21 @@ class Sandbox(ABC):
         """Why this host can't offer it, with the remedy; None when it can."""
         return None
 
+    least_memory_mb: ClassVar[int] = 0
+    """Of an environment, for this kernel to have enough besides."""
+
+    def refuses_kind(self, kind: Kind) -> Said | None:
+        """Why this kernel has none of this kind, on any host; None when it has."""
+        return None
+
+    def refuses(self, spec: EnvironmentSpec) -> Said | None:
+        """Why this host, or this kernel on any host, can't have this one; None when it can."""
+        return self.refuses_kind(spec.kind) or self.unavailable()
+
+    def start_ms(self) -> float | None:
+        """What its start took when this host tried it; None: there was nothing to try."""
+        return None
+
     def prepare_host(self) -> list[str]:
         """Makes what all environments share, in the node's mount namespace. What it changed, a line each; empty
         when all was so."""
@@ -234,6 +249,10 @@ class Sandbox(ABC):
     def is_there(self, environment_id: UUID) -> bool:
         """Whether there is a first process; cheaper than a look."""
         return self.look(environment_id).is_there
+
+    def keeps(self, environment_id: UUID) -> bool:
+        """Whether it is this one that has something of it: a first process, or what is left of one."""
+        return self.is_there(environment_id) or self.is_half_made(environment_id)
 
     @abstractmethod
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
@@ -301,7 +320,15 @@ class Sandbox(ABC):
     def exit_code(self, environment_id: UUID) -> int | None:
         """128 + the signal when a signal ended it; None when it runs, or nobody knows."""
 
+    def last_words(self, environment_id: UUID) -> str:
+        """What its kernel said when it gave up; empty where it has none of its own, or said nothing."""
+        return ""
+
     # changing ------------------------------------------------------------------------------------
+
+    def tell_inside(self, spec: EnvironmentSpec) -> None:  # noqa: B027 (most share the host's kernel)
+        """Name and addresses, to a kernel of its own that runs already. Does nothing where the host's kernel
+        has them. Raises `RuntimeFault`."""
 
     @abstractmethod
     def signal(self, environment_id: UUID, number: int) -> bool:

@@ -56,10 +56,10 @@ class Sandboxes(Sandbox):
         if len(self._by_kernel) == 1:
             return self._first
         for one in self._by_kernel.values():
-            if one.is_there(environment_id) or one.is_half_made(environment_id):
+            if one.keeps(environment_id):
                 return one
         spec = Records(self.node, environment_id).wanted()
-        return self._by_kernel.get(spec.kernel, self._first) if spec is not None else self._first
+        return self._by_kernel.get(spec.runs_on, self._first) if spec is not None else self._first
 
     # the host ------------------------------------------------------------------------------------
 
@@ -80,21 +80,21 @@ class Sandboxes(Sandbox):
         return comes
 
     def making(self, spec: EnvironmentSpec) -> AbstractContextManager[object]:
-        return self.of_kernel(spec.kernel).making(spec)
+        return self.of_kernel(spec.runs_on).making(spec)
 
     # making --------------------------------------------------------------------------------------
 
     def prepare(self, spec: EnvironmentSpec) -> None:
-        self.of_kernel(spec.kernel).prepare(spec)
+        self.of_kernel(spec.runs_on).prepare(spec)
 
     def make(self, spec: EnvironmentSpec) -> None:
-        self.of_kernel(spec.kernel).make(spec)
+        self.of_kernel(spec.runs_on).make(spec)
 
     def finish(self, spec: EnvironmentSpec) -> Said | None:
-        return self.of_kernel(spec.kernel).finish(spec)
+        return self.of_kernel(spec.runs_on).finish(spec)
 
     def let_go(self, spec: EnvironmentSpec) -> None:
-        self.of_kernel(spec.kernel).let_go(spec)
+        self.of_kernel(spec.runs_on).let_go(spec)
 
     def abandon(self, environment_id: UUID) -> None:
         for one in self.each:
@@ -134,6 +134,12 @@ class Sandboxes(Sandbox):
 
     def counters(self, environment_id: UUID) -> Mapping[str, Counter]:
         return self.of(environment_id).counters(environment_id)
+
+    def last_words(self, environment_id: UUID) -> str:
+        return self.of(environment_id).last_words(environment_id)
+
+    def tell_inside(self, spec: EnvironmentSpec) -> None:
+        self.of(spec.id).tell_inside(spec)
 
     def walls(self, environment_id: UUID) -> Walls | None:
         return self.of(environment_id).walls(environment_id)

@@ -49,9 +49,9 @@ class Prepare(_Step):
 
     def check(self, spec: EnvironmentSpec) -> None:
         """Raises `HostLacks` for a kernel that this node can't offer."""
-        reason = self.sandbox.of_kernel(spec.kernel).unavailable()
+        reason = self.sandbox.of_kernel(spec.runs_on).refuses(spec)
         if reason:
-            why = refusals.kernel_unavailable(spec.kernel, reason)
+            why = refusals.kernel_unavailable(spec.runs_on, reason)
             raise HostLacks(why, code="kernel_unavailable")
 
     def ensure(self, spec: EnvironmentSpec) -> Said | None:

@@ -22,6 +22,7 @@ FIGURES = (
     "throughput",
     "disk",
     "boot",
+    "kinds",
     "pages",
     "neighbours",
     "memory",

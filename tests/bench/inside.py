@@ -101,6 +101,15 @@ class Work:
             (bundle / "config.json").write_text(json.dumps(config))
         return bundle
 
+    def uml_floor(self) -> float:
+        """Bare linux.uml, as nobody and without disk and network, to the end of its first program."""
+        from runtime.sandboxes.own import probe, tree
+
+        found = probe.tried(tree.point(self.node))
+        if found["start_ms"] is None:
+            raise RuntimeError(found["why"])
+        return float(found["start_ms"])
+
     def exec_floor(self, environment: str) -> float:
         """`crun exec` of `true` in a running environment, from start to end."""
         name = self.node.container_name(uuid.UUID(environment))

@@ -31,12 +31,13 @@ from panel.environments.services.intent import (
 from panel.environments.services.tags import replace_tags
 from panel.environments.trash import refuse_trashed
 from panel.errors import Conflict, Invalid
+from panel.nodes.matrix import why_not
 from panel.operations.models import OperationKind
 from panel.plans.models import PlanVersion
 from panel.plans.rules import check_allowance, check_choices, newest, refuse_own_size
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from runtime.contract import DesiredState, Kind, Limits
+from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
 
 _MIB = 2**20
 _NEEDED = {
@@ -105,6 +106,8 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     if changes.get("name") is not None and changes["name"] != row.name:
         refuse_taken_name(row.tenant, inputs.check_name(changes["name"]))
         row.name = changes["name"]
+    if changes.get("kernel") is not None and changes["kernel"] != row.kernel:
+        _turn_dial(row, changes["kernel"])
     if "description" in changes:
         row.description = check_text(changes["description"] or "", "description")
     if changes.get("tags") is not None:
@@ -126,6 +129,39 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         row.ssh_keys = keys
         row.credentials_revision += 1
     return {key: value for key, value in changes.items() if key != "ssh_keys"}
+
+
+def _turn_dial(row: Environment, wanted: str) -> None:
+    """Another kernel for its next start. Raises `Conflict` while it runs, or where its node can't; `Invalid`
+    for what its plan leaves out."""
+    kernel = inputs.check_kernel(wanted)
+    check_choices(row.plan_version, kind=row.kind, kernel=kernel, image=row.image)
+    has_ended = row.observed_state in (ObservedState.STOPPED, ObservedState.FAILED)
+    if row.desired_state != DesiredState.STOPPED or not has_ended:
+        raise Conflict(
+            _("The kernel of an environment is changed while it is stopped."),
+            code="not_stopped",
+            field="kernel",
+            next_step=_("Stop it first."),
+        )
+    refuse_kernel(row, kernel)
+    for feature in FEATURES:
+        feature.refuse_kernel(row, kernel)
+    row.kernel = kernel
+
+
+def refuse_kernel(row: Environment, kernel: Kernel) -> None:
+    """`Conflict` for a kernel on which its node can't have this one, as it is."""
+    reason = why_not(row.node.facts, Kind(row.kind), kernel, row.contract_limits().memory_mb)
+    if kernel is Kernel.OWN and not reason and row.wanted.devices:
+        reason = _("devices of the node are given to environments on the host's kernel only")
+    if reason:
+        raise Conflict(
+            _("Its node %(node)s has no kernel %(kernel)s for it: %(why)s.")
+            % {"node": row.node, "kernel": kernel, "why": reason},
+            code="kernel_unavailable",
+            field="kernel",
+        )
 
 
 def _give_devices(actor: Actor, row: Environment, had: Sequence[str]) -> None:

@@ -41,6 +41,7 @@ INTENT = (
     "desired_state",
     "intent",
     "name",
+    "kernel",
     "boots",
     "follows_plan",
     "plan_version_id",
@@ -160,7 +161,16 @@ _STATES = frozenset({OperationKind.START, OperationKind.STOP, OperationKind.PAUS
 
 def _for_node(environment: Environment) -> dict[str, Any]:
     """Of a row all that its node hears of, and what follows from it."""
-    names = ("name", "desired_state", "image", "boots", "installs", "ssh_keys", "credentials_revision")
+    names = (
+        "name",
+        "kernel",
+        "desired_state",
+        "image",
+        "boots",
+        "installs",
+        "ssh_keys",
+        "credentials_revision",
+    )
     of_plan = {"plan": environment.plan_version_id, "follows": environment.follows_plan}
     own = {name: getattr(environment, name) for name in names}
     return {**own, **of_plan, **of_the_node(environment.intent), "traffic": environment.traffic_state}

@@ -105,6 +105,10 @@ class SharedSandbox(Sandbox):
     def is_there(self, environment_id: UUID) -> bool:
         return container.init(self.node, environment_id) is not None
 
+    def keeps(self, environment_id: UUID) -> bool:
+        """By a note alone: a start asks often, and what never ran is with whoever is asked first."""
+        return container.made_with(self.node, environment_id) is self.kernel
+
     def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
         runs = container.init(self.node, environment_id)
         if runs is None:

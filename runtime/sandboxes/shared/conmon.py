@@ -93,13 +93,21 @@ def launch_monitor(node: Node, environment_id: UUID, *, terminal: bool = True) -
     return launch_conmon(node, arguments, console)
 
 
-def launch_conmon(node: Node, arguments: Sequence[str], console: Path, *, log_bytes: int = LOG_BYTES) -> Launch:
-    """Starts conmon with its log in `console`, begun anew at `log_bytes`.
+def launch_conmon(
+    node: Node,
+    arguments: Sequence[str],
+    console: Path,
+    *,
+    log_bytes: int = LOG_BYTES,
+    runtime: Sequence[str] = (),
+) -> Launch:
+    """Starts conmon with its log in `console`, begun anew at `log_bytes`. `runtime`: what it calls in the
+    place of the OCI runtime, with the first words of its own.
 
     Raises `CommandFailed` when it can't be started."""
     command = ["/usr/bin/conmon", "--api-version", "1", *arguments]
-    command += ["--runtime", program.path(node)]
-    command += [f"--runtime-arg={one}" for one in program.arguments(node)]
+    called, *first_words = runtime or program.words(node)
+    command += ["--runtime", called, *(f"--runtime-arg={one}" for one in first_words)]
     command += ["--log-path", f"k8s-file:{console / 'log'}", "--log-size-max", str(log_bytes)]
     command += ["--full-attach", "--no-sync-log", "--log-level", "error"]
     sync_read, sync_write = os.pipe()

@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
+from runtime.contract import Kernel
 from runtime.contract.words import refusals
 from runtime.errors import RuntimeFault
 from runtime.host import processes
@@ -24,6 +25,18 @@ def init_pid_file(node: Node, environment_id: UUID) -> Path:
 def init_note(node: Node, environment_id: UUID) -> Path:
     """Which process init is, written by whoever had it made, while its monitor held it."""
     return node.environment(environment_id) / "init"
+
+
+def kernel_note(node: Node, environment_id: UUID) -> Path:
+    """Which kernel it was begun with last, where that isn't the host's."""
+    return node.environment(environment_id) / "kernel"
+
+
+def made_with(node: Node, environment_id: UUID) -> Kernel:
+    """The kernel of what was begun last."""
+    with suppress(OSError, ValueError):
+        return Kernel(kernel_note(node, environment_id).read_text())
+    return Kernel.SHARED
 
 
 def monitor_pid_file(node: Node, environment_id: UUID) -> Path:

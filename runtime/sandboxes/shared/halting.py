@@ -12,11 +12,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from uuid import UUID
 
+from runtime.contract import Kernel
 from runtime.errors import RuntimeFault
 from runtime.host.processes import Held, Identity
 from runtime.node import Node
 from runtime.oci.init import BUSYBOX_HALTS_AT, SYSTEMD_HALTS_AT, init_of, signal_number
 from runtime.sandboxes.base import Inner
+from runtime.sandboxes.shared import container
 from runtime.sandboxes.shared.bundle import is_one_command, stop_signal_of
 from runtime.sandboxes.shared.inner import inner
 
@@ -34,7 +36,8 @@ class Halt:
         self._node, self._id, self._init, self._held = node, environment_id, init, held
         self._began = time.monotonic()
         self._asked: set[str] = set()
-        self._is_command = is_one_command(node, environment_id)
+        self._has_own_kernel = container.made_with(node, environment_id) is Kernel.OWN
+        self._is_command = is_one_command(node, environment_id) or self._has_own_kernel
         if self._is_command:
             self._expected = signal_number(stop_signal_of(node, environment_id))
             return
@@ -44,10 +47,14 @@ class Halt:
     _expected: int = signal.SIGTERM
 
     def ask(self) -> None:
-        if self._is_command:
+        if self._is_command and not self._has_own_kernel:
             self._send(self._expected)
             return
         blocked, caught = signals_of(self._init)
+        if self._has_own_kernel:
+            if self._expected in caught:  # by its container's first process, from a moment after its start
+                self._send(self._expected)
+            return
         systemd, busybox = signal_number(SYSTEMD_HALTS_AT), signal_number(BUSYBOX_HALTS_AT)
         is_late = time.monotonic() - self._began > _SYSTEMD_AFTER_S
         if systemd in blocked | caught:  # read by signalfd(2), for which it is blocked

@@ -88,7 +88,20 @@ def inner(
 
 def start_terminal(node: Node, environment_id: UUID, directory: Path, shell: Shell) -> None:
     process = _process(node, environment_id, shell.command, terminal=True, environment=shell.environment)
-    process["consoleSize"] = {"width": shell.columns, "height": shell.rows}
+    keep_terminal(node, environment_id, directory, shell, process)
+
+
+def keep_terminal(
+    node: Node,
+    environment_id: UUID,
+    directory: Path,
+    shell: Shell,
+    description: Mapping[str, Any],
+    *,
+    runtime: Sequence[str] = (),
+) -> None:
+    """As `Sandbox.start_terminal`, of a process that is described so; `runtime`: see `launch_conmon`."""
+    process = {**description, "consoleSize": {"width": shell.columns, "height": shell.rows}}
     name = node.container_name(environment_id)
     for left in (name, "attach", "ctl", "winsz", _SHELL_PID, _KEEPER_PID, _DESCRIPTION):
         (directory / left).unlink(missing_ok=True)
@@ -107,7 +120,7 @@ def start_terminal(node: Node, environment_id: UUID, directory: Path, shell: She
         "--terminal",
     ]
     try:
-        launch_conmon(node, arguments, directory, log_bytes=shell.log_bytes).pid()
+        launch_conmon(node, arguments, directory, log_bytes=shell.log_bytes, runtime=runtime).pid()
     except BaseException:
         _abandon(directory)
         shutil.rmtree(directory, ignore_errors=True)

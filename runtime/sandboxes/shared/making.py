@@ -13,7 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 from runtime import views
-from runtime.contract import Allow, Base, EnvironmentSpec, Rescue
+from runtime.contract import Allow, Base, EnvironmentSpec, Kernel, Rescue
 from runtime.contract.said import Said
 from runtime.contract.words import refusals, steps
 from runtime.errors import RuntimeFault
@@ -48,6 +48,8 @@ class Makings:
             return
         self.forget(spec.id)  # before the limits: a dead container's group goes with it
         self._starting(spec.id).touch(mode=0o600)
+        if spec.runs_on is not Kernel.SHARED:
+            container.kernel_note(self.node, spec.id).write_text(spec.runs_on.value)
         self._launched[spec.id] = launch_monitor(self.node, spec.id, terminal=_has_terminal(spec))
 
     def go_on(self, environment_id: UUID) -> None:
@@ -61,13 +63,14 @@ class Makings:
         if launch is None:
             raise RuntimeFault(refusals.init_gone_early(), code="init_gone")
         pid = launch.pid()
-        views.show(
-            self.node,
-            pid,
-            bare=_shows_bare(spec),
-            has_run=not spec.runs_app,
-            is_layered=spec.rescue is Rescue.OFF and spec.jail is not None and spec.jail.base is Base.THIN,
-        )
+        if spec.runs_on is Kernel.SHARED:
+            views.show(
+                self.node,
+                pid,
+                bare=_shows_bare(spec),
+                has_run=not spec.runs_app,
+                is_layered=spec.rescue is Rescue.OFF and spec.jail is not None and spec.jail.base is Base.THIN,
+            )
         first = container.note_init(self.node, spec.id, pid)
         if not (spec.runs_app or _runs_command(spec)):  # the terminal of an app is for the app
             release_terminal(first)
@@ -125,7 +128,12 @@ class Makings:
         self.abandon(environment_id)
         self._end_orphans(environment_id)
         self._delete_container(environment_id)
-        for file in (container.init_note, container.init_pid_file, container.monitor_pid_file):
+        for file in (
+            container.init_note,
+            container.init_pid_file,
+            container.monitor_pid_file,
+            container.kernel_note,
+        ):
             file(self.node, environment_id).unlink(missing_ok=True)
         container.exit_file(self.node, environment_id).unlink(missing_ok=True)
 

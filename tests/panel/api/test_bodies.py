@@ -155,6 +155,7 @@ def test_what_is_only_read_is_as_described(client: Client) -> None:
         "nodes_list": "/nodes",
         "nodes_get": f"/nodes/{node.pk}",
         "nodes_leaks": f"/nodes/{node.pk}/leaks",
+        "nodes_matrix": f"/nodes/{node.pk}/matrix",
         "capacity_get": "/capacity?count=2&cpu=1&memory_mb=64&disk_mb=128",
         "addresses_list": "/addresses",
         "audit_list": "/audit",

@@ -67,5 +67,5 @@ def test_the_page_begins_with_them(client: Client, tenant: Tenant, kind: str) ->
 def test_a_kernel_that_no_node_has_is_refused_by_name(client: Client, tenant: Tenant, kernel: str) -> None:
     answer = create(client, tenant, name="web", **ASKED["system"], kernel=kernel)
     assert (answer.status_code, answer.json()["field"]) == (422, "kernel")
-    assert answer.json()["detail"].startswith(f"No node offers the kernel {kernel}.")
+    assert answer.json()["detail"].startswith(f"No node offers kind system on the kernel {kernel}")
     assert not Environment.objects.exists()

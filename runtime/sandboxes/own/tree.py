@@ -1,0 +1,157 @@
+"""The tree of an own kernel: all that runs in its container and, shown to the guest, what its agent is made of.
+
+Made of the node's own packages, once for each of their versions, and shown read-only; nothing of it belongs to
+an environment.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from runtime.contract.said import Said
+from runtime.contract.words import kernels
+from runtime.errors import RuntimeFault
+from runtime.host import libc, mounts
+from runtime.host.command import run
+from runtime.node import Node
+from runtime.sandboxes.own.inside.launch import AGAIN, DISK_SERVER, EXIT_AGAIN, KERNEL
+
+INSIDE = Path(__file__).parent / "inside"
+MODULES, BUSYBOX, IP = Path("/usr/lib/uml/modules"), Path("/bin/busybox"), Path("/sbin/ip")
+#: Said by what a probe runs in the place of an init.
+PROBE_WORD = "wadah-is-up"
+_EMPTY = ("proc", "dev", "sys", "run", "mem", "disk", "new", "tmp", "lib/modules")
+#: What the programs inside import of the standard library.
+_IMPORTS = """
+    argparse array collections.abc contextlib ctypes encodings.idna encodings.latin_1 enum errno fcntl json math
+    os pathlib resource selectors signal socket struct subprocess sys termios time tty types typing
+""".split()
+_LIBRARY = re.compile(r"(?:=> )?(/\S+) \(0x")
+PYTHON = "/bin/python3"
+_PACKAGES = {
+    Path(KERNEL): "user-mode-linux",
+    Path(DISK_SERVER): "qemu-system-common",
+    BUSYBOX: "busybox-static",
+}
+
+
+def unavailable() -> Said | None:
+    """Which packages this host lacks; None when it has all."""
+    lacking = [package for file, package in _PACKAGES.items() if not file.exists()]
+    return kernels.lacks_packages(" ".join(lacking)) if lacking else None
+
+
+def release() -> str:
+    """Of the kernel that is installed; empty without one."""
+    found = sorted(entry.name for entry in MODULES.iterdir()) if MODULES.is_dir() else []
+    return found[-1] if found else ""
+
+
+def point(node: Node) -> Path:
+    """Where it is shown, in the node's mount namespace."""
+    return node.mounts / "own-kernel"
+
+
+def show(node: Node) -> bool:
+    """Makes it where its parts have changed, and shows it; False when it is shown as it should be. A kernel
+    that runs keeps the tree that it was started with."""
+    mark = _mark()
+    place = node.root / "kernels" / f"own-{mark}"
+    view = point(node)
+    if mounts.is_mounted(view):
+        if view.stat().st_ino == (place.stat().st_ino if place.exists() else 0):
+            return False
+        mounts.unmount(view)
+    if not place.exists():
+        make(place)
+    view.mkdir(mode=0o755, exist_ok=True)
+    flags = libc.MS_BIND | libc.MS_REMOUNT | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV
+    libc.mount(str(place), str(view), "", libc.MS_BIND | libc.MS_REC)
+    libc.mount("", str(view), "", flags)
+    return True
+
+
+def _mark() -> str:
+    """Of what it is made from: programs by their size and time, ours by what is in them."""
+    parts = [f"{one} {one.stat().st_size} {one.stat().st_mtime_ns}" for one in (*_PACKAGES, _python())]
+    parts += [one.read_text() for one in sorted(INSIDE.glob("*.py"))] + [Path(__file__).read_text()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+
+
+def _python() -> Path:
+    return Path(os.path.realpath(sys.executable))
+
+
+def make(place: Path) -> None:
+    """Beside it first, so that one that is there is whole. Raises `RuntimeFault`."""
+    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = place.with_name(f"{place.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    for name in ("bin", "sbin", "lib", "usr/bin", "usr/lib", "wadah", *_EMPTY):
+        (new / name).mkdir(mode=0o755, parents=True, exist_ok=True)
+    for file in (Path(KERNEL), Path(DISK_SERVER), BUSYBOX, IP):
+        _copy(file, new / file.relative_to("/"))
+    _copy(_python(), new / PYTHON.lstrip("/"))
+    for file in _modules_of_python():
+        _copy(file, new / "python" / file.relative_to(_prefix()))
+    objects = [
+        one for one in new.rglob("*") if one.is_file() and (one.suffix == ".so" or os.access(one, os.X_OK))
+    ]
+    for library in sorted(_libraries(objects)):
+        _copy(library, new / library.relative_to("/"))
+    probe = new / "wadah" / "probe"
+    probe.write_text(f"#!{BUSYBOX} sh\necho {PROBE_WORD}\n{BUSYBOX} poweroff -f\n")
+    probe.chmod(0o755)
+    again = new / AGAIN.lstrip("/")
+    again.write_text(f"#!{BUSYBOX} sh\nexit {EXIT_AGAIN}\n")
+    again.chmod(0o755)
+    _copy_ours(new / "wadah")
+    new.rename(place)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if target.exists():
+        return
+    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
+
+
+def _copy_ours(target: Path) -> None:
+    """The programs inside, by the names that they import each other by."""
+    package = target / "runtime" / "sandboxes" / "own" / "inside"
+    package.mkdir(mode=0o755, parents=True)
+    for file in INSIDE.glob("*.py"):
+        _copy(file, package / file.name)
+    for parent in (package.parent, package.parent.parent, package.parent.parent.parent):
+        (parent / "__init__.py").write_text("")
+
+
+def _prefix() -> Path:
+    return Path(sys.base_prefix)
+
+
+def _modules_of_python() -> set[Path]:
+    """Files of the standard library that the programs inside load; its own words tell."""
+    code = f"import {', '.join(_IMPORTS)}\nfor one in list(sys.modules.values()):\n"
+    code += "    if getattr(one, '__file__', None):\n        print(one.__file__)"
+    said = run([_python(), "-S", "-E", "-B", "-c", code], timeout_s=30).stdout.decode().splitlines()
+    found = {Path(one) for one in said}
+    found |= {one for one in found.copy() for one in one.parent.glob("__init__.py")}
+    inside = {one for one in found if one.is_relative_to(_prefix())}
+    if not inside:
+        raise RuntimeFault(kernels.no_python(), code="host_lacks")
+    return inside
+
+
+def _libraries(objects: Iterable[Path]) -> set[Path]:
+    """That these need, with the loader; of a static program none."""
+    found: set[Path] = set()
+    for one in objects:
+        said = run(["ldd", one], timeout_s=20, check=False).stdout.decode()
+        found |= {Path(path) for path in _LIBRARY.findall(said)}
+    return found

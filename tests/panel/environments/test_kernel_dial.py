@@ -1,0 +1,158 @@
+"""Which kernel an environment has: chosen where its node has it, turned while it is stopped, refused with the
+reason."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from panel.environments.models import Environment
+from panel.tenants.models import Tenant
+from runtime.contract import DesiredState, Device, Kernel, Kind, ObservedState
+from runtime.contract.node import Cell
+from runtime.contract.said import NOTHING
+from runtime.contract.words import kernels, refusals
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+
+WHY_NO_APP, WHY_NO_GUARDED = kernels.boots_systems(), refusals.kernel_not_offered("guarded")
+
+
+def cell(kind: Kind, kernel: Kernel) -> Cell:
+    """Of a node with systems on two kernels, and apps on one."""
+    why = NOTHING
+    if kernel is Kernel.GUARDED:
+        why = WHY_NO_GUARDED
+    elif kernel is Kernel.OWN and kind is not Kind.SYSTEM:
+        why = WHY_NO_APP
+    is_own = kernel is Kernel.OWN
+    return Cell(
+        kind=kind,
+        kernel=kernel,
+        why_not=why,
+        least_memory_mb=192 if is_own else 0,
+        start_ms=1300 if is_own else None,
+    )
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    factories.node(
+        kinds=(Kind.SYSTEM, Kind.APP),
+        kernels=(Kernel.SHARED, Kernel.OWN),
+        matrix=tuple(cell(kind, kernel) for kind in Kind for kernel in Kernel),
+        devices=tuple(Device),
+    )
+    return factories.tenant()
+
+
+@pytest.fixture
+def bearer(tenant: Tenant) -> dict[str, str]:
+    return factories.bearer(factories.member(tenant), tenant, role="owner")
+
+
+def create(client: Client, bearer: dict[str, str], **body: Any) -> Any:
+    body = {"name": "web", "image": "busybox", **body}
+    return client.post("/api/v1/environments", body, content_type="application/json", headers=bearer)
+
+
+def turn(client: Client, bearer: dict[str, str], kernel: str) -> Any:
+    row = Environment.objects.get()
+    path = f"/api/v1/environments/{row.pk}"
+    return client.patch(path, {"kernel": kernel}, content_type="application/json", headers=bearer)
+
+
+def stopped() -> Environment:
+    row = Environment.objects.get()
+    row.desired_state, row.observed_state = DesiredState.STOPPED, ObservedState.STOPPED
+    row.save()
+    return row
+
+
+def test_it_is_made_on_the_kernel_that_was_chosen(client: Client, bearer: dict[str, str]) -> None:
+    assert create(client, bearer, kernel="own").status_code == 202
+    assert Environment.objects.get().kernel == Kernel.OWN
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"kernel": "guarded"}, str(WHY_NO_GUARDED)),
+        ({"kernel": "own", "kind": "app", "image": "nginx:1.27"}, str(WHY_NO_APP)),
+        ({"kernel": "own", "limits": {"memory_mb": 128}}, "192 MiB"),
+    ],
+)
+def test_what_no_node_has_is_refused_with_the_reason(
+    client: Client, bearer: dict[str, str], body: dict[str, Any], why: str
+) -> None:
+    answer = create(client, bearer, **body)
+    assert (answer.status_code, answer.json()["code"]) == (422, "kernel_unavailable"), answer.content
+    assert why in answer.json()["detail"]
+    assert not Environment.objects.exists()
+
+
+def test_the_dial_turns_while_it_is_stopped(client: Client, bearer: dict[str, str]) -> None:
+    create(client, bearer)
+    answer = turn(client, bearer, "own")
+    assert (answer.status_code, answer.json()["code"]) == (409, "not_stopped")
+    stopped()
+    assert turn(client, bearer, "own").status_code == 202
+    row = Environment.objects.get()
+    assert (row.kernel, row.generation) == (Kernel.OWN, 2)
+    assert turn(client, bearer, "shared").status_code == 202
+    assert Environment.objects.get().kernel == Kernel.SHARED
+
+
+@pytest.mark.parametrize(("kernel", "status"), [("guarded", 409), ("nonsense", 422)])
+def test_a_dial_that_its_node_has_not_stays(
+    client: Client, bearer: dict[str, str], kernel: str, status: int
+) -> None:
+    create(client, bearer)
+    stopped()
+    assert turn(client, bearer, kernel).status_code == status
+    row = Environment.objects.get()
+    assert (row.kernel, row.generation) == (Kernel.SHARED, 1)
+
+
+def test_what_an_own_kernel_can_not_be_given_is_said(client: Client, bearer: dict[str, str]) -> None:
+    create(client, bearer)
+    row = stopped()
+    row.intent = {**row.intent, "devices": ["/dev/fuse"]}
+    row.save()
+    answer = turn(client, bearer, "own")
+    assert answer.status_code == 409
+    assert "devices" in answer.json()["detail"]
+    row.intent = {**row.intent, "devices": [], "limits": {**row.intent["limits"], "memory_mb": 64}}
+    row.save()
+    assert "192 MiB" in turn(client, bearer, "own").json()["detail"]
+
+
+def test_an_administrator_reads_the_table_of_a_node(client: Client, tenant: Tenant) -> None:
+    admin = factories.bearer(factories.administrator(), None, "*")
+    node = client.get("/api/v1/nodes", headers=admin).json()["items"][0]
+    assert "matrix" not in node["facts"]
+    items = client.get(f"/api/v1/nodes/{node['id']}/matrix", headers=admin).json()["items"]
+    table = {(one["kind"], one["kernel"]): one for one in items}
+    assert len(table) == len(Kind) * len(Kernel)
+    assert table["system", "own"] == {
+        "kind": "system",
+        "kernel": "own",
+        "offered": True,
+        "why_not": "",
+        "least_memory_mb": 192,
+        "start_ms": 1300,
+    }
+    assert table["app", "own"]["why_not"] == str(WHY_NO_APP)
+    assert not table["app", "own"]["offered"]
+
+
+def test_the_create_page_offers_what_there_is_and_says_why_not(client: Client, tenant: Tenant) -> None:
+    owner = factories.member(tenant)
+    client.force_login(owner.user, "allauth.account.auth_backends.AuthenticationBackend")
+    page = client.get("/environments/create").content.decode()
+    assert 'value="own"' in page
+    assert 'value="guarded"' not in page
+    assert "starts in 1300 ms here" in page
+    assert str(WHY_NO_GUARDED) in page
+    assert 'value="own"' not in client.get("/environments/create?kind=app").content.decode()
