@@ -21,8 +21,9 @@ from runtime.contract import MOST_ATTACHED, Kernel, check_mount_path
 def attach(
     actor: Actor, volume_id: UUID, environment_id: UUID, *, path: str = "", read_only: bool = False
 ) -> tuple[Attachment, Changed]:
-    """`path`: of a directory in its root, made where there is none; empty: /mnt/NAME. A place that is a link,
-    or on another file system inside, is refused by the node, and nothing is attached."""
+    """Who attaches chooses files that the environment runs and trusts, so it takes the right to run commands
+    inside as well. `path`: of a directory in its root, made where there is none; empty: /mnt/NAME. A place that
+    is a link, or on another file system inside, is refused by the node, and nothing is attached."""
     made: list[Attachment] = []
 
     def mutate(row: Environment) -> dict[str, Any]:
@@ -108,6 +109,7 @@ def _is_free(volume: Volume, *, read_only: bool) -> bool:
 def _add(actor: Actor, row: Environment, volume_id: UUID, *, path: str, read_only: bool) -> Attachment:
     refuse_on_kernel(row)
     volume = locked_volume(actor, volume_id)
+    actor.require(Permission.ENVIRONMENT_EXEC, row)
     place = check_path(path or f"/mnt/{volume.name}", "path")
     _refuse_crowded(row, volume, place)
     check_free(row, volume, read_only=read_only)

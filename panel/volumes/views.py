@@ -144,13 +144,15 @@ def _tab(
 ) -> HttpResponse:
     may_change = request.actor.can(Permission.ENVIRONMENT_CHANGE, row)
     may = may_change and request.actor.can(Permission.VOLUME_MANAGE, row.tenant)
-    usable = list(_usable(request.actor, row)) if may else []
+    may_attach = may and request.actor.can(Permission.ENVIRONMENT_EXEC, row)
+    usable = list(_usable(request.actor, row)) if may_attach else []
     context = context_of(request, row, "volumes")
     context |= {
         "attachments": list(Attachment.objects.filter(environment=row).select_related("volume")),
         "usable": usable,
         "form": form or AttachForm(volumes=usable),
-        "may_attach": may,
+        "may_attach": may_attach,
+        "may_detach": may,
         "failed": _last_refused(row),
     }
     return page(request, "volumes/tab.html", context, status)

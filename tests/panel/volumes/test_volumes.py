@@ -401,3 +401,21 @@ def test_those_of_one_that_is_there_are_attached(actor: Actor, row: Environment)
     made = _app(row, [])
     with pytest.raises(Invalid):
         update_environment(actor, made.pk, {"app": {"volumes": ["data:/srv"]}})
+
+
+def test_who_may_not_run_commands_inside_brings_no_files_in_by_a_volume(
+    actor: Actor, row: Environment, client: Client
+) -> None:
+    """A volume at /root with keys for SSH on it, written to from elsewhere, was root."""
+    volume, owner = _made(actor, row), factories.member(row.tenant)
+    narrow = ["volume.manage", "environment.view", "environment.change", "tenant.view"]
+    asked = {"environment": str(row.pk), "path": "/root"}
+
+    def attach_with(*permissions: str) -> int:
+        headers = factories.bearer(owner, row.tenant, *permissions)
+        at = f"/api/v1/volumes/{volume.pk}/attach"
+        return client.post(at, asked, content_type="application/json", headers=headers).status_code
+
+    assert attach_with(*narrow) == 403
+    assert not Attachment.objects.exists()
+    assert attach_with(*narrow, "environment.exec") == 202
