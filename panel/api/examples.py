@@ -71,6 +71,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "stacks_replace": {"compose": _COMPOSE},
     "stacks_update": {"variables": {"POSTGRES_PASSWORD": "another-one"}},
+    "catalogue_take": {"tenant": "acme", "name": "blog"},
     "stacks_scale": {"scale": {"web": 3}},
     "snapshots_put_back": {"path": "/etc/fstab"},
     "snapshots_clone": {"name": "web-1-copy"},

@@ -47,6 +47,7 @@ from panel.repositories.api import router as repositories
 from panel.rights.actor import Actor
 from panel.rights.asking import actor_of, tell_refused
 from panel.stacks.api import router as stacks
+from panel.stacks.catalogue_api import router as catalogue
 from panel.storage.api import router as of_storage
 from panel.storage.api import schedules_router as schedules
 from panel.tenancy.api import router as tenants
@@ -205,6 +206,7 @@ def _add_routers() -> None:
         ("volumes", volumes),
         ("domains", domains),
         ("stacks", stacks),
+        ("catalogue", catalogue),
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])

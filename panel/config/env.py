@@ -92,6 +92,8 @@ class PanelEnv(BaseSettings):
     """Name server that is asked whose a domain is, `ADDRESS` or `ADDRESS:PORT`; empty: those of the machine."""
     acme_directory: str = ""
     """Of the ACME server that gives certificates to domains; empty: they have ones that nobody vouches for."""
+    catalogue: Path | None = None
+    """Folder of the provider's own entries of the catalogue, beside the product's."""
     agent_socket: Path | None = None
     """Socket of the node agent; None: HOME/run/agent.sock."""
 

@@ -65,6 +65,29 @@ class Stack(Listed):
     operation: Annotated[Operation | None, Field(description="The newest.")]
 
 
+class TakenStack(Stack):
+    generated: Annotated[dict[str, str], Field(description="Passwords that were made: told this once.")]
+
+
+class Question(TypedDict):
+    name: str
+    label: str
+    default: str
+    generate: Annotated[bool, Field(description="A password is made where none is given.")]
+
+
+class Entry(TypedDict):
+    slug: str
+    title: str
+    kind: str
+    words: str
+    site: str
+    memory_mb: int
+    asks: list[Question]
+    notes: list[str]
+    compose: str
+
+
 class Change(TypedDict):
     does: Annotated[str, As(Literal["create", "remake", "remove", "keep"])]
     service: str

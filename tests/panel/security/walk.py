@@ -146,6 +146,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "compose": "services:\n  a:\n    image: x\n",
         "limits": factories.LIMITS,
     },
+    "POST /api/v1/catalogue/<name>": {"tenant": "{tenant}", "node": "{node}", "name": "walked"},
     "PUT /api/v1/stacks/<pk>": {"compose": "services:\n  a:\n    image: y\n"},
     "PATCH /api/v1/stacks/<pk>": {"scale": {"a": 2}},
     "POST /api/v1/stacks/<pk>/scale": {"scale": {"a": 2}},
