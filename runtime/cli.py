@@ -251,10 +251,20 @@ def image(name: Annotated[str, typer.Argument(help="busybox, debian-12 or debian
 
 backups = typer.Typer(no_args_is_help=True, help="Backups, with repository and password alone.")
 cli.add_typer(backups, name="backup")
-_Repository = Annotated[Path, typer.Option(help="Directory with the file “config” in it.")]
+_Repository = Annotated[
+    str,
+    typer.Option(
+        help="Directory with the file “config” in it, s3:https://HOST/BUCKET/PREFIX or sftp://USER@HOST/PATH."
+        " Servers are opened by AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, SFTP_KEY_FILE or SFTP_PASSWORD."
+    ),
+]
 _PasswordFile = Annotated[
     Path | None, typer.Option(help="It is asked for (or taken from RESTIC_PASSWORD) where no file has it.")
 ]
+
+
+def _repository(text: str) -> str:
+    return text if "://" in text else str(_named(Path(text)))
 
 
 def _named(path: Path) -> Path:
@@ -273,7 +283,7 @@ def backup_list(repository: _Repository, password_file: _PasswordFile = None, js
     """What is in a repository, oldest first."""
     from runtime.backups.by_hand import listed
 
-    repository, password = _named(repository), _password(password_file)
+    repository, password = _repository(repository), _password(password_file)
     found = listed(_node(), repository, password)
     if json_:
         _print(found)
@@ -291,7 +301,7 @@ def backup_about(
     """What the environment was: image, limits, plan, SSH keys."""
     from runtime.backups.by_hand import about
 
-    repository, password = _named(repository), _password(password_file)
+    repository, password = _repository(repository), _password(password_file)
     _print(about(_node(), repository, password, backup))
 
 
@@ -305,7 +315,7 @@ def backup_restore(
     """All files of a backup, with the owners that they had inside, into a new directory."""
     from runtime.backups.by_hand import restore
 
-    repository, to, password = _named(repository), _named(to), _password(password_file)
+    repository, to, password = _repository(repository), _named(to), _password(password_file)
     restore(_node(), repository, password, backup, to)
     print(f"restored into {to}")
 

@@ -50,6 +50,7 @@ EXAMPLES: dict[str, Any] = {
     "schedules_update": {"is_on": False},
     "snapshots_restore": {"keep_current": True},
     "backup_targets_add": {"tenant": "acme", "name": "nightly"},
+    "backup_targets_change": {"upload_mbit_s": 200},
     "environment_backups_create": {"target": "nightly", "name": "before the upgrade"},
     "environment_backups_restore": {"as": "new", "name": "web-1-again"},
     "backups_put_back": {"path": "/etc/fstab"},

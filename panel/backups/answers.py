@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from panel.http.answers import As, Id, Moment
+from panel.http.answers import As, Id, Json, Moment
 from panel.operations.answers import Operation
 
 
@@ -13,16 +13,33 @@ class BackupTarget(TypedDict):
     id: Id
     tenant: Id
     name: str
-    kind: Annotated[str, As(Literal["directory"])]
+    kind: Annotated[str, As(Literal["directory", "sftp", "s3"])]
     node: Annotated[
-        Id, Field(description="Whose directory it is; environments of this node are backed up there.")
+        Id | None,
+        Field(
+            description="Whose directory it is; environments of this node are backed up there. Null: a server."
+        ),
     ]
+    where: Annotated[str, Field(description="For people.")]
+    place: Annotated[Json | None, Field(description="Of a server: where it lies; never what opens it.")]
+    host_key_fingerprint: Annotated[
+        str | None, Field(description="Of the key that its server showed at first; others are refused.")
+    ]
+    upload_mbit_s: Annotated[int | None, Field(description="The most that goes there; null: no bound.")]
+    download_mbit_s: int | None
+    checked_at: Moment | None
+    problem: Annotated[str, Field(description="What the last check found amiss; empty: nothing.")]
     is_made: Annotated[bool, Field(description="A backup has gone there.")]
     created_at: Moment
 
 
+class CheckedBackupTarget(BackupTarget):
+    operation: Operation
+
+
 class NewBackupTarget(BackupTarget):
     password: Annotated[str | None, Field(description="Made here, and never shown again; null: it was given.")]
+    operation: Annotated[Operation | None, Field(description="The first check of a server; null: a directory.")]
 
 
 class Proof(TypedDict):

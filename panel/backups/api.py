@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from panel.backups import answers, files, proving, services, targets
+from panel.backups import answers, checks, files, proving, services, targets
 from panel.backups import restore as restoring
 from panel.backups.models import Backup, Target
 from panel.environments.accepted import WHAT, accepted
@@ -38,11 +38,50 @@ _THIS, _THIS_TARGET = "This backup", "This target"
 class NewTarget(Input):
     tenant: Naming
     name: str = Field(max_length=255, description="As environments are named; the directory is called by it.")
-    kind: str = "directory"
+    kind: str = Field(default="directory", description="`directory`, `sftp` or `s3`.")
     node: str = Field(default="", max_length=255, description="By name or id; empty: the only one there is.")
     password: str = Field(
         default="", max_length=1024, description="Empty: one is made, and is in this answer alone."
     )
+    host: str = Field(default="", max_length=253, description="Of `sftp`.")
+    port: int | None = Field(default=None, description="22, where none is named.")
+    user: str = Field(default="", max_length=64)
+    path: str = Field(default="", max_length=512, description="A directory on the server.")
+    host_key: str = Field(
+        default="", max_length=2100, description="As `known_hosts` has it; empty: the first one shown is kept."
+    )
+    login_password: str = Field(default="", max_length=1024, description="For the server, or `private_key`.")
+    private_key: str = Field(default="", max_length=65536, description="As ssh-keygen writes it, unlocked.")
+    endpoint: str = Field(default="", max_length=300, description="Of `s3`: https://host.")
+    bucket: str = Field(default="", max_length=63)
+    prefix: str = Field(default="", max_length=512)
+    region: str = Field(default="", max_length=64)
+    access_key: str = Field(default="", max_length=256)
+    secret_key: str = Field(default="", max_length=256)
+    ca: str = Field(default="", max_length=65536, description="Certificates in PEM that vouch for it alone.")
+    inward: bool = Field(default=False, description="At an address that is private (administrators).")
+
+
+class ChangedTarget(Input):
+    """What is left out stays."""
+
+    host: str = Field(default="", max_length=253)
+    port: int | None = None
+    user: str = Field(default="", max_length=64)
+    path: str = Field(default="", max_length=512)
+    host_key: str = Field(default="", max_length=2100, description="Empty: the one that is known is forgotten.")
+    login_password: str = Field(default="", max_length=1024)
+    private_key: str = Field(default="", max_length=65536)
+    endpoint: str = Field(default="", max_length=300)
+    bucket: str = Field(default="", max_length=63)
+    prefix: str = Field(default="", max_length=512)
+    region: str = Field(default="", max_length=64)
+    access_key: str = Field(default="", max_length=256)
+    secret_key: str = Field(default="", max_length=256)
+    ca: str = Field(default="", max_length=65536)
+    inward: bool = Field(default=False, description="At an address that is private (administrators).")
+    upload_mbit_s: int | None = Field(default=None, description="Null: no bound (administrators).")
+    download_mbit_s: int | None = Field(default=None, description="Null: no bound (administrators).")
 
 
 class NewBackup(Input):
@@ -115,12 +154,31 @@ def add_target(request: HttpRequest, payload: NewTarget) -> Status[answers.NewBa
     who = actor(request)
     tenant = tenant_of(who, payload.tenant)
     row, made = targets.add_target(who, tenant, **payload.model_dump(exclude={"tenant"}))
-    return Status(201, {**targets.show(row), "password": made or None})
+    operation = None if row.kind == Target.Kind.DIRECTORY else checks.check_target(who, row.pk)
+    told = show_operation(operation) if operation is not None else None
+    return Status(201, {**targets.show(row), "password": made or None, "operation": told})
 
 
 @targets_router.get("/{pk}", response=answers.BackupTarget, operation_id="backup_targets_get")
 def get_target(request: HttpRequest, pk: str) -> answers.BackupTarget:
     return targets.show(targets.found(actor(request), uuid_of(pk, _THIS_TARGET)))
+
+
+@targets_router.patch("/{pk}", response=answers.BackupTarget, operation_id="backup_targets_change")
+def change_target(request: HttpRequest, pk: str, payload: ChangedTarget) -> answers.BackupTarget:
+    """Where a server lies, what opens it, whose key is believed; what goes there at most (administrators)."""
+    changed = payload.model_dump(exclude_unset=True)
+    return targets.show(targets.change_target(actor(request), uuid_of(pk, _THIS_TARGET), **changed))
+
+
+@targets_router.post(
+    "/{pk}/check", response={202: answers.CheckedBackupTarget}, operation_id="backup_targets_check"
+)
+def check_target(request: HttpRequest, pk: str) -> Status[answers.CheckedBackupTarget]:
+    """It is reached, opened and written to; what is amiss, the operation says and the target."""
+    who, of = actor(request), uuid_of(pk, _THIS_TARGET)
+    operation = checks.check_target(who, of)
+    return Status(202, {**targets.show(targets.found(who, of)), "operation": show_operation(operation)})
 
 
 @targets_router.delete("/{pk}", response={204: None}, operation_id="backup_targets_remove")

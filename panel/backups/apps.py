@@ -6,6 +6,7 @@ class BackupsConfig(AppConfig):
     label = "backups"
 
     def ready(self) -> None:
+        from panel.backups.checks import TargetJobs  # noqa: PLC0415
         from panel.backups.feature import Backups  # noqa: PLC0415 (models are there only now)
         from panel.backups.jobs import BackupJobs  # noqa: PLC0415
         from panel.backups.restore import source_of  # noqa: PLC0415
@@ -27,3 +28,4 @@ class BackupsConfig(AppConfig):
             OperationKind.PUT_BACK,
         )
         done_by_job(BackupJobs(), SubjectType.ENVIRONMENT, *kinds)
+        done_by_job(TargetJobs(), SubjectType.TENANT, OperationKind.CHECK_TARGET)

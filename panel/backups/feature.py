@@ -31,7 +31,9 @@ class FromBackup(Reserved):
             installs=environment.installs,
             generation=environment.generation,
         )
-        part = OriginPart(environment_id=environment.pk, snapshot=backup.pk, backup=source_of(backup.pk))
+        part = OriginPart(
+            environment_id=environment.pk, snapshot=backup.pk, backup=source_of(backup.pk, environment.node)
+        )
         self.parts = {"origin": part}
         self.audited = {"restored_from": str(backup.pk), "backup_of": str(backup.of)}
 

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from panel.audit.services import record
 from panel.backups import services
-from panel.backups.locked import locked, repository_of
+from panel.backups.locked import node_of, source_for
 from panel.backups.models import Backup
 from panel.backups.restore import ready
 from panel.backups.services import locked_backup
@@ -22,6 +22,7 @@ from panel.environments.services.intent import locked as locked_environment
 from panel.environments.trash import refuse_trashed
 from panel.errors import Conflict, Invalid, Refused
 from panel.nodes.agent import Agent
+from panel.nodes.models import Node
 from panel.operations.models import Operation
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
@@ -30,7 +31,7 @@ from panel.storage import answers
 from panel.storage.files import Asked, Download, attachment, raw_path, shown
 from panel.storage.node_files import missing
 from panel.tenants.selectors import refuse_suspended
-from runtime.contract import BackupLook, BackupSource, DesiredState, Purpose, PutBackFiles
+from runtime.contract import BackupLook, DesiredState, Purpose, PutBackFiles
 
 #: Of one question to the node: restic derives the key of its repository anew, and reads its index.
 _LONG_S = 110.0
@@ -42,10 +43,11 @@ class _Node:
     """Asks the node of a backup's target."""
 
     backup: Backup
+    node: Node
     user: str
 
     async def listed(self, path: str, *, after: str, most: int) -> dict[str, Any]:
-        agent, body = Agent(self.backup.target.node), self._body(path, after=after, most=most)
+        agent, body = Agent(self.node), self._body(path, after=after, most=most)
         at = f"/v1/environments/{self.backup.of}/backup/files"
         try:
             return await agent.ask("POST", at, self._ticket(), body, timeout_s=_LONG_S)
@@ -53,7 +55,7 @@ class _Node:
             raise missing(refusal, _("This directory")) from refusal
 
     async def dumped(self, path: str, kind: str) -> AsyncIterator[bytes]:
-        agent, at = Agent(self.backup.target.node), f"/v1/environments/{self.backup.of}/backup/{kind}"
+        agent, at = Agent(self.node), f"/v1/environments/{self.backup.of}/backup/{kind}"
         try:
             return await agent.stream(
                 at, self._ticket(), method="POST", data=self._body(path), timeout_s=_LONG_S
@@ -62,18 +64,14 @@ class _Node:
             raise missing(refusal, _("This path")) from refusal
 
     def _body(self, path: str, **more: Any) -> bytes:
-        return BackupLook(source=source_of(self.backup), path=path, **more).model_dump_json().encode()
-
-    def _ticket(self) -> str:
-        return Agent(self.backup.target.node).ticket(
-            self.backup.of, Purpose.FILES, self.user, read_only=True, tenant_id=self.backup.tenant.payer
+        return (
+            BackupLook(source=source_for(self.backup, self.node), path=path, **more).model_dump_json().encode()
         )
 
-
-def source_of(backup: Backup) -> BackupSource:
-    """Raises `Conflict` when nobody can open it any more."""
-    secrets = locked(backup.target)
-    return BackupSource(repository=repository_of(backup.target), secrets=secrets, snapshot=backup.snapshot)
+    def _ticket(self) -> str:
+        return Agent(self.node).ticket(
+            self.backup.of, Purpose.FILES, self.user, read_only=True, tenant_id=self.backup.tenant.payer
+        )
 
 
 def text_path(path: str, path64: str) -> str:
@@ -94,8 +92,7 @@ def list_files(
     """A page of a directory. Who may run commands inside may look."""
     backup = _seen(actor, backup_id)
     at, begin = text_path(path, path64), text_path("", after)
-    node = _Node(backup, actor.name)
-    source_of(backup)
+    node = _node(actor, backup)
 
     async def result() -> answers.FilePage:
         found = await node.listed(at, after=begin, most=most)
@@ -108,7 +105,7 @@ def list_files(
 def download(actor: Actor, backup_id: UUID, path: str, path64: str = "", *, is_archive: bool) -> Download:
     """A file as an attachment, or a directory as a tar archive. Audited."""
     backup, at = _seen(actor, backup_id), text_path(path, path64)
-    source_of(backup)
+    coming = _node(actor, backup)
     place = _place(actor, backup, DOWNLOADS)
     try:
         with transaction.atomic():
@@ -123,7 +120,6 @@ def download(actor: Actor, backup_id: UUID, path: str, path64: str = "", *, is_a
         place.give_back()
         raise
     kind, ending, mime = ("archive", ".tar", "application/x-tar") if is_archive else ("content", "", _BYTES)
-    coming = _Node(backup, actor.name)
     return Download(lambda: attachment(coming.dumped(at, kind), at.encode(), ending, mime), place)
 
 
@@ -149,7 +145,7 @@ def put_back(
         work = PutBackFiles(
             environment_id=environment.pk,
             tenant_id=environment.tenant_id,
-            source=source_of(backup),
+            source=source_for(backup, environment.node),
             path=at,
             most_bytes=environment.limits["disk_mb"] * _MIB,
         )
@@ -168,6 +164,13 @@ def _seen(actor: Actor, backup_id: UUID) -> Backup:
     backup = ready(actor, backup_id)
     actor.require(Permission.ENVIRONMENT_EXEC, backup.environment or backup.tenant)
     return backup
+
+
+def _node(actor: Actor, backup: Backup) -> _Node:
+    """Raises `Conflict` when nobody can open it any more."""
+    found = _Node(backup, node_of(backup), actor.name)
+    source_for(backup, found.node)
+    return found
 
 
 def _place(actor: Actor, backup: Backup, shares: Shares) -> Place:

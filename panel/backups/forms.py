@@ -55,8 +55,75 @@ class NewFromBackupForm(forms.Form):
     )
 
 
+def _line(label: Any, *, needed: bool = True, most: int = 253, **more: Any) -> forms.CharField:
+    return forms.CharField(
+        label=label, required=needed, max_length=most, widget=forms.TextInput(attrs=_PLAIN), **more
+    )
+
+
+def _secret(label: Any, *, needed: bool = False, **more: Any) -> forms.CharField:
+    widget = forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    return forms.CharField(label=label, required=needed, strip=False, max_length=1024, widget=widget, **more)
+
+
+def _text(label: Any, **more: Any) -> forms.CharField:
+    widget = forms.Textarea(attrs={"rows": 4, **_PLAIN})
+    return forms.CharField(label=label, required=False, max_length=65_536, widget=widget, **more)
+
+
+def server_fields(kind: str, *, is_new: bool) -> dict[str, forms.Field]:
+    """By kind, as the API names them; what opens a server that is known is asked for only to change it."""
+    kept: dict[str, Any] = {} if is_new else {"help_text": _("Empty: as it is.")}
+    fields: dict[str, dict[str, forms.Field]] = {
+        "directory": {},
+        "sftp": {
+            "host": _line(_("Server")),
+            "port": forms.IntegerField(label=_("Port"), min_value=1, max_value=65_535, initial=22),
+            "user": _line(_("User"), most=64),
+            "path": _line(_("Directory on the server"), most=512),
+            "login_password": _secret(_("Password of the user"), **kept),
+            "private_key": _text(
+                _("Or a private key"), help_text=_("As ssh-keygen writes it, without a passphrase.")
+            ),
+        },
+        "s3": {
+            "endpoint": _line(_("Address of the server"), most=300, help_text="https://…"),
+            "bucket": _line(_("Bucket"), most=63),
+            "prefix": _line(_("Path in the bucket"), needed=False, most=512),
+            "region": _line(_("Region"), needed=False, most=64),
+            "access_key": _line(_("Access key"), needed=is_new, most=256, **kept),
+            "secret_key": _secret(_("Secret key"), needed=is_new, **kept),
+            "ca": _text(
+                _("Certificates that vouch for it"), help_text=_("PEM; empty: those that everybody has.")
+            ),
+        },
+    }
+    return fields[kind]
+
+
+def _inward() -> forms.BooleanField:
+    return forms.BooleanField(label=_("May lie at a private address (administrators)"), required=False)
+
+
+class ServerForm(forms.Form):
+    """A server that is known. `may_open`: for who may let it lie inward and bound it."""
+
+    def __init__(self, *args: Any, kind: str, may_open: bool, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.fields.update(server_fields(kind, is_new=False))
+        if may_open:
+            self.fields["inward"] = _inward()
+            for name, label in (
+                ("upload_mbit_s", _("At most there (Mbit/s)")),
+                ("download_mbit_s", _("At most from there (Mbit/s)")),
+            ):
+                self.fields[name] = forms.IntegerField(
+                    label=label, required=False, min_value=1, max_value=100_000, help_text=_("Empty: no bound.")
+                )
+
+
 class TargetForm(forms.Form):
-    """`tenants`: those that its reader may name one for."""
+    """`tenants`: those that its reader may name one for; `kind`: what is asked for."""
 
     name = forms.CharField(
         label=_("Name"),
@@ -77,8 +144,27 @@ class TargetForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
-    def __init__(self, *args: Any, tenants: Sequence[Tenant], nodes: Sequence[Node], **more: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        tenants: Sequence[Tenant],
+        nodes: Sequence[Node],
+        kind: str = "directory",
+        may_open: bool = False,
+        **more: Any,
+    ) -> None:
         super().__init__(*args, **more)
+        self.kind = kind
+        if kind != "directory":
+            del self.fields["node"]
+            self.fields["name"].help_text = _("As environments are named.")
+            self.fields.update(server_fields(kind, is_new=True))
+            if may_open:
+                self.fields["inward"] = _inward()
+            tenant = self.fields["tenant"]
+            assert isinstance(tenant, forms.ChoiceField)
+            tenant.choices = [(str(one.pk), one.name) for one in tenants]
+            return
         for name, rows in (("tenant", tenants), ("node", nodes)):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)

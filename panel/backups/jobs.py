@@ -4,7 +4,8 @@ from uuid import UUID
 
 from panel import events
 from panel.backups import files, proving, scheduled, services
-from panel.backups.models import Backup, BackupState, Reason, Target
+from panel.backups.checks import seen
+from panel.backups.models import Backup, BackupState, Reason
 from panel.jobs.models import Job
 from panel.operations.models import Operation, OperationKind
 from panel.rights.actor import Actor
@@ -62,7 +63,9 @@ class BackupJobs:
         """Locked; those that are there still."""
         details = operation.details
         key = str(operation.kind)
-        rows = Backup.objects.select_for_update(of=("self",)).select_related("tenant", "target__node")
+        rows = Backup.objects.select_for_update(of=("self",)).select_related(
+            "tenant", "target__node", "environment__node"
+        )
         return list(rows.filter(pk__in=[details[key], *details.get("others", ())]).order_by("pk"))
 
     @staticmethod
@@ -81,7 +84,7 @@ class BackupJobs:
             files=made.files,
             made_at=report.at,
         )
-        Target.objects.filter(pk=row.target_id, repository_id="").update(repository_id=made.repository_id)
+        seen(row.target_id, made.repository_id, made.host_key)
         if row.reason == Reason.SCHEDULE:
             scheduled.retire(row)
             scheduled.prove_if_due(row)

@@ -1,6 +1,8 @@
 """Targets that backups go to, and backups. Both outlive the environments."""
 
+import hashlib
 import uuid
+from base64 import b64decode, b64encode
 from datetime import datetime
 
 from django.conf import settings
@@ -20,14 +22,29 @@ class Target(models.Model):
 
     class Kind(models.TextChoices):
         DIRECTORY = "directory", _("directory of a node")
+        SFTP = "sftp", _("server by SFTP")
+        S3 = "s3", _("bucket by S3")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="backup_targets")
     name = models.CharField(max_length=63)
     """A name as environments have it: the directory is called by it."""
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.DIRECTORY)
-    node = models.ForeignKey("nodes.Node", on_delete=models.PROTECT, related_name="backup_targets")
-    """Whose directory it is; environments of this node are backed up there."""
+    node = models.ForeignKey(
+        "nodes.Node", on_delete=models.PROTECT, null=True, blank=True, related_name="backup_targets"
+    )
+    """Whose directory it is; environments of this node are backed up there. None: a server, for all."""
+    place = models.JSONField(null=True, blank=True)
+    """Of a server, as `runtime.contract.SftpPlace` or `S3Place`; nothing in it is secret."""
+    login = models.TextField(blank=True, default="")
+    """What opens the server, as `SftpLogin` or `S3Keys`. Encrypted (`panel.at_rest`)."""
+    upload_mbit_s = models.PositiveIntegerField(null=True, blank=True)
+    """The most that goes to a server, by an administrator; None: no bound."""
+    download_mbit_s = models.PositiveIntegerField(null=True, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    """When it was last asked, well or not; of a server alone without being told to."""
+    problem = models.CharField(max_length=300, blank=True, default="")
+    """What the last check found amiss."""
     password = models.TextField()
     """Encrypted (`panel.at_rest`)."""
     repository_id = models.CharField(max_length=64, blank=True, default="")
@@ -45,6 +62,25 @@ class Target(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def where(self) -> str:
+        """For people."""
+        if self.place is None:
+            return str(self.node)
+        if self.kind == self.Kind.S3:
+            below = f"/{self.place['prefix']}" if self.place.get("prefix") else ""
+            return f"{self.place['endpoint']}/{self.place['bucket']}{below}"
+        return f"{self.place['user']}@{self.place['host']}:{self.place['path']}"
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the key of its server, as ssh writes it; empty: none is known."""
+        key = (self.place or {}).get("host_key")
+        if not key:
+            return ""
+        digest = hashlib.sha256(b64decode(key.split()[1])).digest()
+        return f"SHA256:{b64encode(digest).decode().rstrip('=')}"
 
 
 class Reason(models.TextChoices):

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
 from panel.backups import services
-from panel.backups.locked import locked, repository_of
+from panel.backups.locked import node_of, source_for
 from panel.backups.models import Backup, BackupState
 from panel.backups.services import locked_backup, not_ready
 from panel.errors import Conflict, Invalid
@@ -18,7 +18,7 @@ from panel.operations.models import OPEN_STATES, Operation, OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
-from runtime.contract import BackupSource, JobOutcome, JobReport, Kind, ProveBackup
+from runtime.contract import JobOutcome, JobReport, Kind, ProveBackup
 
 #: Causes that speak of the backup itself; after others it is as unproved as before.
 _OF_THE_BACKUP = frozenset(("repository_damaged", "no_such_backup", "not_started", "probe_failed"))
@@ -58,9 +58,7 @@ def prove_locked(
 
 def _work(row: Backup, probe: Sequence[str]) -> ProveBackup:
     document: dict[str, Any] = row.document
-    source = BackupSource(
-        repository=repository_of(row.target), secrets=locked(row.target), snapshot=row.snapshot
-    )
+    source = source_for(row, node_of(row))
     try:
         return ProveBackup(
             environment_id=uuid4(),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from panel.backups.locked import locked, repository_of
+from panel.backups.locked import locked, node_of, source_for
 from panel.backups.models import Backup, BackupState
 from panel.backups.services import not_ready
 from panel.environments.models import Environment
@@ -15,6 +15,7 @@ from panel.environments.services import Changed, create_environment
 from panel.environments.services.intent import change
 from panel.environments.specs import RESTORE_DEADLINE_S
 from panel.errors import Conflict, Invalid, NotFound, Refused
+from panel.nodes.models import Node
 from panel.operations.models import OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
@@ -25,16 +26,15 @@ from runtime.contract import BackupSource
 MIB = 2**20
 
 
-def source_of(backup: UUID) -> BackupSource | None:
+def source_of(backup: UUID, node: Node) -> BackupSource | None:
     """For the node that makes a root from it; None: it is gone, or can't be opened any more."""
     row = Backup.objects.select_related("target__node").filter(pk=backup).first()
     if row is None or not row.snapshot:
         return None
     try:
-        secrets = locked(row.target)
+        return source_for(row, node)
     except Refused:
         return None
-    return BackupSource(repository=repository_of(row.target), secrets=secrets, snapshot=row.snapshot)
 
 
 def restore_in_place(actor: Actor, backup_id: UUID) -> Changed:
@@ -67,8 +67,8 @@ def _with_time(changed: Changed) -> Changed:
 def restore_now(actor: Actor, row: Environment, backup: Backup) -> dict[str, Any]:
     """In a locked row's next change."""
     actor.require(Permission.BACKUP_MANAGE, row)
-    locked(backup.target)  # refused where nobody can open it
-    if backup.target.node_id != row.node_id:
+    locked(backup.target, row.node)  # refused where nobody can open it
+    if backup.target.node_id not in (None, row.node_id):
         raise Conflict(_("The backup is on another node than the environment."), code="other_node")
     refuse_what_does_not_fit(backup, row.limits["disk_mb"])
     kept = add_snapshot(actor, row, (_("before %(name)s") % {"name": backup.name})[:63], Reason.RESTORE)
@@ -88,13 +88,14 @@ def restore_as_new(
     plan: str = "",
     is_started: bool = True,
 ) -> Changed:
-    """A new environment of the backup's tenant, on the node that its target is of, with names, addresses,
-    machine id and host keys of its own. Without limits and plan it has those of the one that was backed up.
-    All that was on the disk comes with it, so it takes the right to run commands inside as well."""
+    """A new environment of the backup's tenant, on the node that its target is of (of a server: where there is
+    room), with names, addresses, machine id and host keys of its own. Without limits and plan it has those of
+    the one that was backed up. All that was on the disk comes with it, so it takes the right to run commands
+    inside as well."""
     backup = ready(actor, backup_id)
     for needed in (Permission.BACKUP_MANAGE, Permission.ENVIRONMENT_EXEC):
         actor.require(needed, backup.environment or backup.tenant)
-    locked(backup.target)
+    locked(backup.target, node_of(backup))
     document = backup.document
     if not limits and not plan:
         plan, limits = document["plan"], None if document["plan"] else document["limits"]
@@ -119,7 +120,7 @@ def restore_as_new(
 
 def ready(actor: Actor, backup_id: UUID) -> Backup:
     """Raises `NotFound` for one that the actor may not see, `Conflict` for one that isn't whole."""
-    rows = Backup.objects.for_actor(actor).select_related("target__node", "environment", "tenant")
+    rows = Backup.objects.for_actor(actor).select_related("target__node", "environment__node", "tenant")
     row = rows.filter(pk=backup_id).first()
     if row is None:
         raise NotFound(_("This backup"))

@@ -51,7 +51,9 @@ def retire(made: Backup) -> None:
     zone = made.environment.tenant.time_zone
     stay = kept(list(rows.values_list("pk", "created_at")), numbers_of(schedule), zone)
     going = rows.filter(is_going=False).exclude(pk__in=stay).order_by("target_id", "created_at")
-    going = going.select_for_update(of=("self",), skip_locked=True).select_related("tenant", "target__node")
+    going = going.select_for_update(of=("self",), skip_locked=True).select_related(
+        "tenant", "target__node", "environment__node"
+    )
     for _target, together in groupby(going, key=lambda one: one.target_id):
         try:
             with transaction.atomic():
@@ -70,7 +72,7 @@ def prove_if_due(made: Backup) -> None:
     known = Backup.objects.filter(of=made.of, proved_at__gte=lately)
     if schedule.proves == Proves.MONTHLY and known.exists():
         return
-    rows_now = Backup.objects.select_related("tenant", "target__node", "environment")
+    rows_now = Backup.objects.select_related("tenant", "target__node", "environment__node")
     try:
         with transaction.atomic():
             prove_locked(None, rows_now.get(pk=made.pk))

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from panel.audit.services import record
 from panel.backups import about
-from panel.backups.locked import locked, repository_of
+from panel.backups.locked import locked, node_of, repository_of
 from panel.backups.models import Backup, BackupState, Reason, Target
 from panel.backups.targets import refuse_other_node
 from panel.environments.models import Environment
@@ -86,7 +86,7 @@ def add_backup(
         backup=made.pk,
         repository=repository_of(target),
         repository_id=target.repository_id or None,
-        secrets=locked(target, about=about.text_of(row)),
+        secrets=locked(target, row.node, about=about.text_of(row)),
         tags={"environment": str(row.pk), "name": row.name, "tenant": row.tenant.slug},
     )
     details: dict[str, Any] = {"backup": str(made.pk), "name": made.name, "target": str(target.pk)}
@@ -137,7 +137,7 @@ def forget(actor: Actor | None, rows: Sequence[Backup], *, retry_of: Operation |
         one.is_going = True
     work = ForgetBackup(
         repository=repository_of(first.target),
-        secrets=locked(first.target),
+        secrets=locked(first.target, node_of(first)),
         snapshot=first.snapshot,
         others=tuple(one.snapshot for one in rows[1:]),
     )
@@ -157,7 +157,7 @@ def ask(
     """An operation about the environment that the backup is of, and its audit."""
     kind, within_s = _KINDS[work.kind]
     subject = Subject(SubjectType.ENVIRONMENT, str(row.of), row.of_name, row.tenant_id, row.environment_id)
-    wanted = Wanted(row.target.node, work, About(type=AboutType.ENVIRONMENT, id=str(row.of)), within_s)
+    wanted = Wanted(node_of(row), work, About(type=AboutType.ENVIRONMENT, id=str(row.of)), within_s)
     operation = jobs.ask(actor, subject, kind, wanted, details=details, retry_of=retry_of)
     record(
         actor,
@@ -174,7 +174,11 @@ def locked_backup(actor: Actor, backup_id: UUID) -> Backup:
     """Raises `NotFound` for one that the actor may not see."""
     seen = Backup.objects.for_actor(actor).filter(pk=backup_id).values_list("pk", flat=True).first()
     rows = Backup.objects.select_for_update(of=("self",))
-    row = rows.select_related("tenant", "target__node", "environment").filter(pk=seen).first() if seen else None
+    row = (
+        rows.select_related("tenant", "target__node", "environment__node").filter(pk=seen).first()
+        if seen
+        else None
+    )
     if row is None:
         raise NotFound(_("This backup"))
     return row

@@ -2,6 +2,7 @@
 
 import secrets
 from contextlib import suppress
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -10,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from panel.at_rest import encrypted
 from panel.audit.services import record
+from panel.backups import servers
 from panel.backups.answers import BackupTarget
 from panel.backups.models import Backup, Target
 from panel.environments.inputs import check_name
@@ -31,23 +33,42 @@ LEAST_PASSWORD, MOST_PASSWORD = 12, 1024
 
 
 def add_target(
-    actor: Actor, tenant: Tenant, *, name: str, kind: str = "directory", node: str = "", password: str = ""
+    actor: Actor,
+    tenant: Tenant,
+    *,
+    name: str,
+    kind: str = "directory",
+    node: str = "",
+    password: str = "",
+    inward: bool = False,
+    **server: Any,
 ) -> tuple[Target, str]:
     """A target, and its password where that was made here: it is shown once, and opens the repository without
-    any panel. With the password of a repository that is there already, that is gone on with."""
+    any panel. With the password of a repository that is there already, that is gone on with. `server`: where it
+    lies and what opens it, as `panel.backups.servers` names it. `inward`: where nobody from outside reaches,
+    for administrators."""
     actor.require(Permission.BACKUP_MANAGE, tenant)
+    if inward:
+        actor.require(Permission.SECURITY_MANAGE, tenant)
     refuse_suspended(tenant)
     if kind not in Target.Kind.values:
         raise Invalid(_("A target is a %(kinds)s.") % {"kinds": ", ".join(Target.Kind.values)}, field="kind")
+    servers.refuse_others(kind, server)
     made = "" if password else secrets.token_urlsafe(32)
     row = Target(
         tenant=tenant,
         name=check_name(name),
         kind=kind,
-        node=_node(node),
         password=encrypted(made or _checked(password)),
         created_by=actor.user,
     )
+    if kind == Target.Kind.DIRECTORY:
+        row.node = _node(node)
+    elif node:
+        raise Invalid(_("A server is of no node."), field="node")
+    else:
+        row.place = servers.place_of(kind, server, is_inward=inward).model_dump(mode="json")
+        row.login = encrypted(servers.login_of(kind, server).model_dump_json())
     with transaction.atomic():
         if Target.objects.filter(tenant=tenant).count() >= MOST:
             raise Conflict(_("There are %(most)s targets already.") % {"most": MOST}, code="too_many")
@@ -60,6 +81,59 @@ def add_target(
             ) from error
         _record(actor, "backup_target.add", row)
     return row, made
+
+
+#: What an administrator bounds.
+BOUNDS = ("upload_mbit_s", "download_mbit_s")
+MOST_MBIT_S = 100_000
+
+
+def change_target(actor: Actor, target_id: UUID, **changed: Any) -> Target:
+    """What is said anew of a server: where it lies, what opens it, whose key is believed (an empty `host_key`:
+    that which is shown next), whether it may lie inward, what goes there at most. Raises a `Refused`."""
+    row = found(actor, target_id)
+    actor.require(Permission.BACKUP_MANAGE, row.tenant)
+    bounds = {name: changed.pop(name) for name in BOUNDS if name in changed}
+    if bounds or "inward" in changed:
+        actor.require(Permission.SECURITY_MANAGE, row.tenant)
+    with transaction.atomic():
+        row = Target.objects.select_for_update(of=("self",)).select_related("tenant").get(pk=row.pk)
+        for name, most in bounds.items():
+            if most is not None and not 1 <= most <= MOST_MBIT_S:
+                raise Invalid(_("1 to %(most)s Mbit/s.") % {"most": MOST_MBIT_S}, field=name)
+            setattr(row, name, most)
+        if row.kind == Target.Kind.DIRECTORY and (changed or any(bounds.values())):
+            raise Invalid(
+                _("Of a directory there is nothing to change."), field=next(iter({**changed, **bounds}))
+            )
+        if changed:
+            _change_server(actor, row, changed)
+        row.save()
+        said = {**bounds, **{name: changed[name] for name in changed if name in servers.PLACES[row.kind]}}
+        _record(actor, "backup_target.change", row, **said)
+    return row
+
+
+def _change_server(actor: Actor, row: Target, changed: dict[str, Any]) -> None:
+    servers.refuse_others(row.kind, {name: one for name, one in changed.items() if name != "inward"})
+    before: dict[str, Any] = row.place or {}
+    inward = bool(changed.get("inward", before.get("is_inward")))
+    given = {**before, **{name: changed[name] for name in servers.PLACES[row.kind] if name in changed}}
+    is_another = any(given.get(name) != before.get(name) for name in servers.OF_WHOM)
+    if is_another and "host_key" not in changed:
+        given["host_key"] = None
+    place = servers.place_of(row.kind, given, is_inward=inward).model_dump(mode="json")
+    if place != before and inward:
+        actor.require(Permission.SECURITY_MANAGE, row.tenant)
+    login = {name: changed[name] for name in servers.LOGINS[row.kind] if changed.get(name)}
+    if is_another and not login:
+        raise Invalid(
+            _("Another server is told nothing that opened the old one: say what opens it too."),
+            field=servers.LOGINS[row.kind][-1],
+        )
+    if login:
+        row.login = encrypted(servers.login_of(row.kind, login).model_dump_json())
+    row.place, row.problem = place, ""
 
 
 def remove_target(actor: Actor, target_id: UUID) -> None:
@@ -108,7 +182,8 @@ def named_target(row: Environment, text: str) -> Target:
 
 
 def refuse_other_node(target: Target, row: Environment) -> None:
-    if target.node_id != row.node_id:
+    """A no-op for a server."""
+    if target.node is not None and target.node_id != row.node_id:
         raise Conflict(
             _("%(target)s is a directory of %(node)s, and the environment is on another node.")
             % {"target": target, "node": target.node.name},
@@ -124,7 +199,14 @@ def show(row: Target) -> BackupTarget:
         "tenant": str(row.tenant_id),
         "name": row.name,
         "kind": row.kind,
-        "node": str(row.node_id),
+        "node": str(row.node_id) if row.node_id else None,
+        "where": row.where,
+        "place": row.place,
+        "host_key_fingerprint": row.fingerprint or None,
+        "upload_mbit_s": row.upload_mbit_s,
+        "download_mbit_s": row.download_mbit_s,
+        "checked_at": row.checked_at.isoformat() if row.checked_at else None,
+        "problem": row.problem,
         "is_made": bool(row.repository_id),
         "created_at": row.created_at.isoformat(),
     }
@@ -152,6 +234,6 @@ def _checked(password: str) -> str:
 
 
 def _record(actor: Actor, action: str, row: Target, **more: object) -> None:
-    said = {"kind": row.kind, "node": row.node.name, **more}
+    said = {"kind": row.kind, "where": row.where, **more}
     before, after = (said, {}) if action.endswith("remove") else ({}, said)
     record(actor, action, tenant_id=row.tenant_id, target=row, before=before, after=after)

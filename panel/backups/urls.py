@@ -15,5 +15,8 @@ urlpatterns = [
     path("backups/<uuid:backup_id>/prove", views.prove, name="backup-prove"),
     path("backups/<uuid:backup_id>/new", views.restore_as_new, name="backup-new"),
     path("backups/<uuid:backup_id>/delete", views.delete, name="backup-delete"),
+    path("backup-targets/<uuid:target_id>/", views.target, name="backup-target"),
+    path("backup-targets/<uuid:target_id>/check", views.check_target, name="backup-target-check"),
+    path("backup-targets/<uuid:target_id>/forget-key", views.forget_key, name="backup-target-forget-key"),
     path("backup-targets/<uuid:target_id>/remove", views.remove_target, name="backup-target-remove"),
 ]

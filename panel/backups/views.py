@@ -11,8 +11,8 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from panel.backups import proving, restore, services, targets
-from panel.backups.forms import BackupForm, BackupScheduleForm, NewFromBackupForm, TargetForm
+from panel.backups import checks, proving, restore, services, targets
+from panel.backups.forms import BackupForm, BackupScheduleForm, NewFromBackupForm, ServerForm, TargetForm
 from panel.backups.models import Backup, Target
 from panel.environments.models import Environment
 from panel.environments.views.once import show_once
@@ -105,7 +105,7 @@ def _last_failed(row: Environment) -> Operation | None:
 
 
 def _targets_for(row: Environment) -> list[Target]:
-    rows = Target.objects.filter(tenant_id__in=row.tenant.chain, node=row.node)
+    rows = Target.objects.filter(Q(node=None) | Q(node=row.node), tenant_id__in=row.tenant.chain)
     return list(rows.select_related("tenant"))
 
 
@@ -246,11 +246,24 @@ def _all(
             {"row": one, "may_remove": actor.can(Permission.BACKUP_MANAGE, one.tenant)} for one in known
         ],
         "backups": _rows(actor, left, of, new),
-        "form": form or TargetForm(tenants=tenants, nodes=_nodes()),
+        "form": form or _target_form(request, tenants),
+        "kinds": Target.Kind.choices,
         "may_add": bool(tenants),
         "password": take_once(request, "backup-target"),
     }
     return page(request, "backups/targets.html", context, status)
+
+
+def _target_form(request: PageRequest, tenants: list[Tenant], sent: QueryDict | None = None) -> TargetForm:
+    """Of the kind that was chosen by a link; a directory's without."""
+    kind = request.GET.get("kind", "")
+    return TargetForm(
+        sent,
+        tenants=tenants,
+        nodes=_nodes(),
+        kind=kind if kind in Target.Kind.values else Target.Kind.DIRECTORY,
+        may_open=request.actor.can(Permission.SECURITY_MANAGE, None),
+    )
 
 
 def _tenants(actor: Actor) -> list[Tenant]:
@@ -268,14 +281,16 @@ def everywhere(request: PageRequest) -> HttpResponse:
     if request.method != "POST":
         return _all(request)
     tenants = _tenants(request.actor)
-    form = TargetForm(request.POST, tenants=tenants, nodes=_nodes())
+    form = _target_form(request, tenants, request.POST)
     status = 422
     if form.is_valid():
         values = dict(form.cleaned_data)
         chosen = values.pop("tenant")
         tenant = next(one for one in tenants if str(one.pk) == chosen)
         try:
-            row, password = targets.add_target(request.actor, tenant, **values)
+            row, password = targets.add_target(request.actor, tenant, kind=form.kind, **values)
+            if row.place is not None:
+                checks.check_target(request.actor, row.pk)
         except Refused as refusal:
             blame(form, refusal)
             status = refusal.status
@@ -284,6 +299,61 @@ def everywhere(request: PageRequest) -> HttpResponse:
             messages.success(request, _("Backups can go to %(name)s") % {"name": row})
             return redirect("backups")
     return _all(request, form=form, status=status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def target(request: PageRequest, target_id: UUID) -> HttpResponse:
+    """A server: where it lies, what its last check found, and what is said anew of it."""
+    row = targets.found(request.actor, target_id)
+    request.actor.require(Permission.BACKUP_MANAGE, row.tenant)
+    if row.place is None:
+        raise NotFound(_("This target"))
+    may_open = request.actor.can(Permission.SECURITY_MANAGE, row.tenant)
+    form = ServerForm(request.POST or None, kind=row.kind, may_open=may_open, initial=_known_of(row))
+    status = 200
+    if request.method == "POST":
+        status = 422
+        if form.is_valid():
+            try:
+                targets.change_target(request.actor, row.pk, **_said_anew(form))
+                checks.check_target(request.actor, row.pk)
+            except Refused as refusal:
+                blame(form, refusal)
+                status = refusal.status
+            else:
+                messages.success(request, _("Saved; the target is being asked"))
+                return redirect("backup-target", row.pk)
+    may_forget = bool(row.fingerprint)
+    context = {"section": "backup", "target": row, "form": form, "may_forget": may_forget}
+    return page(request, "backups/target.html", context, status)
+
+
+def _known_of(row: Target) -> dict[str, Any]:
+    known: dict[str, Any] = row.place or {}
+    bounds = {name: getattr(row, name) for name in targets.BOUNDS}
+    return {**known, **bounds, "inward": known.get("is_inward")}
+
+
+def _said_anew(form: ServerForm) -> dict[str, Any]:
+    """What differs from what is known; an empty secret is none."""
+    return {name: form.cleaned_data[name] for name in form.changed_data}
+
+
+@require_POST
+@signed_in
+def check_target(request: PageRequest, target_id: UUID) -> HttpResponse:
+    checks.check_target(request.actor, target_id)
+    messages.success(request, _("The target is being asked"))
+    return redirect("backups")
+
+
+@require_POST
+@signed_in
+def forget_key(request: PageRequest, target_id: UUID) -> HttpResponse:
+    targets.change_target(request.actor, target_id, host_key="")
+    messages.success(request, _("Forgotten: the next key that the server shows is believed"))
+    return redirect("backup-target", target_id)
 
 
 @require_POST

@@ -30,7 +30,8 @@ def rotate(home: Path, window_s: float) -> tuple[int, int]:
         factors_at_rest.encrypt_anew(secrets.field_keys)
         at_rest.encrypt_anew(Registry.objects.all(), "password", secrets.field_keys)
         secret_values.encrypt_anew(secrets.field_keys)
-        at_rest.encrypt_anew(Target.objects.all(), "password", secrets.field_keys)
+        for field in ("password", "login"):
+            at_rest.encrypt_anew(Target.objects.all(), field, secrets.field_keys)
         at_rest.encrypt_anew(Stack.objects.all(), "given", secrets.field_keys)
         ends = _seal_anew(secrets.field_keys)
     Secrets.keep(home, secrets.model_copy(update={"field_keys": secrets.field_keys[:1]}))

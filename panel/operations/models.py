@@ -73,6 +73,7 @@ class OperationKind(models.TextChoices):
     PROVE_BACKUP = "prove_backup", _("prove a backup")
     PUT_BACK = "put_back", _("put back a file")
     COMMIT = "commit", _("publish as an image")
+    CHECK_TARGET = "check_target", _("check a backup target")
     VOLUMES = "volumes", _("change volumes")
     MAKE_VOLUME = "make_volume", _("make a volume")
     RESIZE_VOLUME = "resize_volume", _("resize a volume")
@@ -105,6 +106,7 @@ CANCELLABLE = frozenset(
         OperationKind.PUT_BACK,
         OperationKind.COMMIT,
         OperationKind.DEPLOY,
+        OperationKind.CHECK_TARGET,
     }
 )
 

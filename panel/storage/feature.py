@@ -65,7 +65,7 @@ class Storage(Feature):
             found["snapshots"] = wanted
         origin = _ORIGIN.first(environment=environment.pk)
         if origin is not None and origin.installs == environment.installs:
-            backup = source_of(origin.backup) if origin.backup else None
+            backup = source_of(origin.backup, environment.node) if origin.backup else None
             part = OriginPart(environment_id=origin.source, snapshot=origin.snapshot, backup=backup)
             found["origin"] = part
         return found

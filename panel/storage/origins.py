@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from uuid import UUID
 
+from panel.nodes.models import Node
 from runtime.contract import BackupSource
 
 #: By the id of a backup; None: it is gone.
-_FROM: list[Callable[[UUID], BackupSource | None]] = []
+_FROM: list[Callable[[UUID, Node], BackupSource | None]] = []
 
 
-def comes_from(find: Callable[[UUID], BackupSource | None]) -> None:
+def comes_from(find: Callable[[UUID, Node], BackupSource | None]) -> None:
     """For an app's `ready()`."""
     _FROM.append(find)
 
 
-def source_of(backup: UUID) -> BackupSource | None:
-    return next((source for find in _FROM if (source := find(backup)) is not None), None)
+def source_of(backup: UUID, node: Node) -> BackupSource | None:
+    """For this node."""
+    return next((source for find in _FROM if (source := find(backup, node)) is not None), None)

@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from runtime.agent.bodies import body_of, entered
 from runtime.agent.files import FileRoutes, Streamed
-from runtime.backups.repository import Restic, opened, place_of
+from runtime.backups.places import access_of, opened
+from runtime.backups.repository import Restic
 from runtime.contract import BackupLook, Purpose
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
@@ -26,7 +27,9 @@ _MOST_BODY = 3 * 2**20
 OF_TARGETS = (
     *("wrong_password", "repository_damaged", "other_repository", "no_such_backup", "repository_locked"),
     *("target_gone", "target_failed", "target_full", "target_silent", "backup_failed", "host_lacks"),
-    *("no_backup_directory", "secrets_not_opened"),
+    *("no_backup_directory", "secrets_not_opened", "target_unreachable", "target_not_allowed"),
+    *("host_key_changed", "login_refused", "no_bucket", "wrong_region", "certificate_refused"),
+    "not_allowed_there",
 )
 
 
@@ -86,5 +89,5 @@ class BackupRoutes:
     def _restic(self, asked: BackupLook) -> Restic:
         node, source = self.agent.node, asked.source
         secrets = opened(node, source.repository, source.secrets)
-        place = place_of(node, source.repository, makes=False)
-        return Restic(node, place, secrets.password, str(uuid4()))
+        access = access_of(node, source.repository, secrets, makes=False)
+        return Restic(node, access, secrets.password, str(uuid4()))

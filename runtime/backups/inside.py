@@ -25,6 +25,8 @@ REPOSITORY = "/repository"
 DISK, NOTES = "/disk", "/wadah"
 TARGET = "/target"
 SCRATCH = "/tmp"  # noqa: S108 (of this container alone)
+#: Of ssh, by which restic asks an SFTP server.
+SSH_CONFIG, KNOWN_HOSTS, SSH_LOG = (f"{SCRATCH}/{name}" for name in ("ssh_config", "known_hosts", "ssh.log"))
 #: Of the end of what restic said.
 MOST_SAID = 2000
 #: By one prune, during which nobody else works on the repository; as restic takes it.
@@ -35,6 +37,8 @@ MOST_CHECKED = "512M"
 LEAST_HOLED_BYTES = 2**20
 #: Somebody else's lock is waited for so long: an hour's prune of a large repository isn't.
 LOCKED_S, TURN_S = 600.0, 3.0
+#: Of each call, where somebody waits to hear what a target is like; restic tries for longer by itself.
+CHECKED_S = 90.0
 #: More than a container of ours ever begins before restic.
 _PIDS = 40
 
@@ -52,8 +56,8 @@ def say(**what: Any) -> None:
     sys.stdout.flush()
 
 
-def words_of(*words: str) -> list[str]:
-    return ["/usr/bin/restic", "--no-cache", "--json", *words]
+def words_of(asked: dict[str, Any], *words: str) -> list[str]:
+    return ["/usr/bin/restic", "--no-cache", "--json", *asked["options"], *words]
 
 
 def environment(asked: dict[str, Any]) -> dict[str, str]:
@@ -61,26 +65,47 @@ def environment(asked: dict[str, Any]) -> dict[str, str]:
         "PATH": "/usr/bin:/bin",
         "HOME": SCRATCH,
         "TMPDIR": SCRATCH,
-        "RESTIC_REPOSITORY": REPOSITORY,
+        "LC_ALL": "C.UTF-8",
+        "RESTIC_REPOSITORY": asked["repository"],
         "RESTIC_PASSWORD": asked["password"],
         "RESTIC_PROGRESS_FPS": "2",
         "GOGC": "40",
+        **asked["environment"],
     }
+
+
+def lay_out(asked: dict[str, Any]) -> None:
+    """What restic's helpers read: in memory, for this user alone."""
+    for path, text in asked["files"].items():
+        Path(path).write_text(text)  # under main's umask
+        Path(path).chmod(0o700)
+
+
+def shown_key(asked: dict[str, Any]) -> dict[str, str]:
+    """The key that a server showed, where none was known; empty else."""
+    if KNOWN_HOSTS not in asked["files"] or asked["files"][KNOWN_HOSTS]:
+        return {}
+    lines = Path(KNOWN_HOSTS).read_text().splitlines()
+    return {"host_key": lines[0].partition(" ")[2]} if lines else {}
 
 
 def restic(asked: dict[str, Any], *words: str) -> str:
     """What it printed. Raises `Refused`; waits for who has locked the repository."""
     until = time.monotonic() + LOCKED_S
     while True:
-        done = subprocess.run(
-            words_of(*words),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            env=environment(asked),
-            check=False,
-            text=True,
-            errors="replace",
-        )
+        try:
+            done = subprocess.run(
+                words_of(asked, *words),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=environment(asked),
+                check=False,
+                text=True,
+                errors="replace",
+                timeout=CHECKED_S if asked["task"] == "look" else None,
+            )
+        except subprocess.TimeoutExpired as late:
+            raise refusal_of((late.stderr or b"").decode(errors="replace"), -1, "target_silent") from late
         if done.returncode == 0:
             return done.stdout
         refused = refusal_of(done.stderr + done.stdout, done.returncode)
@@ -90,22 +115,79 @@ def restic(asked: dict[str, Any], *words: str) -> str:
         time.sleep(TURN_S)
 
 
-def refusal_of(said: str, status: int) -> Refused:
-    text = said.lower()
-    for sentence, signs in (
-        ("wrong_password", ("wrong password", "no key found")),
-        ("repository_locked", ("already locked",)),
-        ("target_full", ("no space left", "disk quota exceeded", "quota exceeded")),
-        ("no_repository", ("unable to open config file", "is there a repository at")),
-        ("no_such_backup", ("no matching id found", "no snapshot found", "invalid id")),
+#: What restic, ssh and servers say, from the surest sign on.
+SIGNS = (
+    ("wrong_password", ("wrong password", "no key found")),
+    ("host_key_changed", ("host key verification failed", "remote host identification has changed")),
+    (
+        "login_refused",
         (
-            "repository_damaged",
-            ("ciphertext verification failed", "integrity check failed", "invalid data returned"),
+            *("permission denied (", "too many authentication failures", "access denied", "accessdenied"),
+            *("access key id you provided", "access key id does not exist", "invalidaccesskeyid"),
+            *("signature we calculated", "signaturedoesnotmatch", "accessforbidden"),
         ),
-    ):
+    ),
+    ("no_bucket", ("bucket does not exist", "nosuchbucket")),
+    ("wrong_region", ("authorization header is malformed", "is wrong; expecting")),
+    (
+        "certificate_refused",
+        (
+            "x509:",
+            "certificate signed by",
+            "failed to verify certificate",
+            "tls: ",
+            "http response to https client",
+        ),
+    ),
+    ("repository_locked", ("already locked",)),
+    (
+        "target_full",
+        (
+            *("no space left", "disk quota exceeded", "quota exceeded", "quotaexceeded", "not enough space"),
+            *("insufficient storage", "insufficientstorage", "storagefull", "minimum free drive threshold"),
+            "minimum free disk threshold",
+        ),
+    ),
+    ("not_allowed_there", ('sftp: "permission denied"', "mkdirall: permission denied", ": permission denied")),
+    (
+        "connection_lost",
+        (
+            *("connection lost", "broken pipe", "connection reset", "client_loop:", "timeout, server"),
+            *("unexpected eof", "closed by remote host", "connection closed by", "ssh command exited"),
+        ),
+    ),
+    ("no_such_backup", ("no matching id found", "no snapshot found", "invalid id")),
+    (
+        "repository_damaged",
+        ("ciphertext verification failed", "integrity check failed", "invalid data returned"),
+    ),
+)
+#: A repository that isn't there, and not merely one that isn't reached.
+_ABSENT = ("no such file", "does not exist", "not found")
+
+
+def said_by_ssh() -> str:
+    """Since it was asked last. restic passes on what it says only where it ends later than that."""
+    try:
+        with Path(SSH_LOG).open("r+") as log:
+            said = log.read()
+            log.truncate(0)
+    except FileNotFoundError:
+        return ""
+    return "\n".join(line for line in said.splitlines() if line.strip() and "Warning:" not in line)
+
+
+def refusal_of(said: str, status: int, else_: str = "tool_refused") -> Refused:
+    of_ssh = said_by_ssh()
+    text = "\n".join((of_ssh, said)).lower()
+    for sentence, signs in SIGNS:
         if any(sign in text for sign in signs):
             return Refused(sentence, said)
-    return Refused("tool_refused", said.strip() or f"code {status}")
+    if "unable to open config file" in text and any(one in text for one in _ABSENT):
+        return Refused("no_repository", said)
+    lines = [line for line in said.splitlines() if line.strip()]
+    fatal = [line for line in lines if line.startswith("Fatal:")]
+    return Refused(else_, (of_ssh.splitlines()[-1:] or fatal[:1] or lines[-1:] or [f"code {status}"])[0])
 
 
 # verbs ---------------------------------------------------------------------------------------------
@@ -118,18 +200,32 @@ def opened(asked: dict[str, Any]) -> str:
     except Refused as refused:
         if refused.told[0] != "no_repository" or not asked["may_make"]:
             raise
-        if any(
+        if asked["repository"] == REPOSITORY and any(
             one.is_file()
             for part in ("data", "snapshots", "index")
             for one in Path(REPOSITORY, part).rglob("*")
         ):
             raise
-        shutil.rmtree(Path(REPOSITORY, "keys"), ignore_errors=True)  # of a making that was cut off
+        refuse_without_bucket(asked)
+        shutil.rmtree(Path(REPOSITORY, "keys"), ignore_errors=True)  # of a making that was cut off here
         restic(asked, "init")
         found = json.loads(restic(asked, "cat", "config"))["id"]
     if asked["repository_id"] and found != asked["repository_id"]:
         raise Refused("other_repository")
     return str(found)
+
+
+def refuse_without_bucket(asked: dict[str, Any]) -> None:
+    """restic would make one, of nobody's choosing. Where the region is given it looks for no bucket, only for
+    what is in it, and a server says the same of both: so it is asked without. A no-op of no bucket."""
+    if not asked["repository"].startswith("s3:"):
+        return
+    others = {name: value for name, value in asked["environment"].items() if name != "AWS_DEFAULT_REGION"}
+    try:
+        restic({**asked, "environment": others}, "cat", "config")
+    except Refused as refused:
+        if refused.told[0] == "no_bucket":
+            raise
 
 
 def unlock(asked: dict[str, Any]) -> None:
@@ -152,7 +248,7 @@ def back_up(asked: dict[str, Any]) -> dict[str, Any]:
         take_back(asked)
     repository = opened(asked)
     tags = [word for name, value in asked["tags"].items() for word in ("--tag", f"{name}={value}")]
-    words = words_of("backup", "--host", asked["host"], *tags, DISK, NOTES)
+    words = words_of(asked, "backup", "--host", asked["host"], *tags, DISK, NOTES)
     process = subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL,
@@ -187,7 +283,15 @@ def back_up(asked: dict[str, Any]) -> dict[str, Any]:
         "bytes": summary["total_bytes_processed"],
         "added_bytes": summary["data_added"],
         "files": summary["total_files_processed"],
+        **shown_key(asked),
     }
+
+
+def look(asked: dict[str, Any]) -> dict[str, Any]:
+    """Reached, opened, made where there is none, and written to: restic locks what it lists."""
+    repository = opened(asked)
+    restic(asked, "snapshots", "--latest", "1")
+    return {"repository_id": repository, **shown_key(asked)}
 
 
 def lines_of(process: "subprocess.Popen[str]") -> Iterator[str]:
@@ -352,7 +456,7 @@ def dump(asked: dict[str, Any]) -> NoReturn:
     top = nodes(asked)[0]
     if top["type"] != ("dir" if asked["is_archive"] else "file"):
         raise Refused("no_such_path")
-    words = words_of("dump", "--no-lock", asked["snapshot"], top["path"])
+    words = words_of(asked, "dump", "--no-lock", asked["snapshot"], top["path"])
     os.execve(words[0], words, environment(asked))  # noqa: S606 (a list of words)
 
 
@@ -378,12 +482,14 @@ TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "files": files,
     "dump": dump,
     "restore_path": restore_path,
+    "look": look,
 }
 
 
 def main() -> None:
     asked = json.loads(sys.stdin.buffer.read())
     os.umask(0o077)
+    lay_out(asked)
     try:
         say(done=TASKS[asked["task"]](asked))
     except Refused as refused:

@@ -15,8 +15,9 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from runtime.backups import inside
+from runtime.backups.places import Access, Way, gone, way_to
 from runtime.backups.reading import Reading
-from runtime.contract import BackupMade, BackupSecrets, Locked, Repository
+from runtime.contract import BackupMade, TargetSeen
 from runtime.contract.words import backups as words
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.images.confined import Program, confined
@@ -31,6 +32,8 @@ _LOOK_S = 0.25
 #: Of a look at a directory, and of each piece of a file: somebody waits for it. A file whole, however slowly
 #: it is read.
 LOOK_S, DUMP_S = 90.0, 3600.0
+#: Of a check of a target: restic derives its key some four times.
+CHECK_S = 240.0
 #: To take back what a backup left, behind who has locked the repository.
 _TAKE_BACK_S = 900.0
 _MOST_LINE, _MOST_ANSWER = 64 * 1024, 16 * MIB
@@ -49,40 +52,6 @@ def restic_is_there() -> bool:
     return Path("/usr/bin/restic").exists()
 
 
-def opened(node: Node, repository: Repository, secrets: Locked) -> BackupSecrets:
-    """Raises `RuntimeFault` for what isn't for this node and this repository."""
-    try:
-        return BackupSecrets.opened(secrets, repository, key=node.report_key.read_bytes().strip())
-    except (OSError, ValueError) as odd:
-        raise RuntimeFault(words.not_opened(), code="secrets_not_opened", retryable=False) from odd
-
-
-def place_of(node: Node, repository: Repository, *, makes: bool) -> Path:
-    """Its directory. Raises `RuntimeFault` when that isn't there, or the node gives none for backups."""
-    given = node.settings.backup_directory
-    if not given:
-        raise RuntimeFault(
-            words.no_directory_given(node.name),
-            code="no_backup_directory",
-            next_step=words.give_a_directory(),
-            retryable=False,
-        )
-    root = Path(given)
-    if not root.is_dir():
-        raise _gone()
-    place = root / str(repository.tenant_id) / repository.name
-    try:
-        if makes:
-            place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise RuntimeFault(
-            words.target_not_written(str(error.strerror)), code="target_failed", next_step=words.look_at_it()
-        ) from error
-    if not place.is_dir():
-        raise _gone()
-    return place
-
-
 def notes_of(node: Node, job: str) -> Path:
     """Where a job has its word about the environment for restic to read; gone after it, and after its undo."""
     return node.mounts / f"backup-{job}"
@@ -93,7 +62,7 @@ class Restic:
     """On one repository, in the name of one job: what that left locked when it was cut off, it unlocks."""
 
     node: Node
-    place: Path
+    access: Access
     password: str = field(repr=False)
     job: str
     repository_id: str | None = None
@@ -148,7 +117,8 @@ class Restic:
         `RuntimeFault` in place of an end when what came isn't whole."""
         asked = {"task": "dump", "snapshot": snapshot, "path": path, "is_archive": is_archive}
         with ExitStack() as undo:
-            within = undo.enter_context(confined(self.node, self._program({}, {}, {})))
+            way = undo.enter_context(way_to(self.node, self.access))
+            within = undo.enter_context(confined(self.node, self._program({}, {}, {}, way.pin)))
             process = subprocess.Popen(
                 within.words,
                 stdin=subprocess.PIPE,
@@ -164,11 +134,14 @@ class Restic:
             undo.callback(within.end)
             assert process.stdin
             with suppress(BrokenPipeError), process.stdin as there:
-                there.write(json.dumps(self._document(asked)).encode())
+                there.write(json.dumps(self._document(asked, way)).encode())
             reading = Reading(process, within, DUMP_S)
-            first = reading.piece(LOOK_S)
-            if not first:
-                _raise_unless_well(reading)
+            try:
+                first = reading.piece(LOOK_S)
+                if not first:
+                    _raise_unless_well(reading)
+            except RuntimeFault as fault:
+                raise way.blamed(fault) from fault
             yield _pieces(first, reading)
 
     def forget(self, snapshots: Sequence[str], watch: Watch) -> None:
@@ -187,14 +160,27 @@ class Restic:
         """What a backup is of, as JSON."""
         return str(self._ask({"task": "about", "snapshot": snapshot}, unwatched).get("about", ""))
 
+    def look(self) -> TargetSeen:
+        """That it is reached, opens and is written to; made where there is none. Raises `RuntimeFault`."""
+        self._has_room()
+        asked = {"task": "look", "may_make": self.repository_id is None}
+        answer = self._ask(asked, _within(time.monotonic() + CHECK_S))
+        try:
+            return TargetSeen.model_validate(answer)
+        except ValidationError as odd:
+            raise _refused("tool_refused", "?") from odd
+
     def _has_room(self) -> None:
-        if shutil.disk_usage(self.place).free < RESERVE_BYTES:
+        """Of a directory; a server says itself that it is full."""
+        directory = self.access.directory
+        if directory is not None and shutil.disk_usage(directory).free < RESERVE_BYTES:
             raise _refused("target_full", "")
 
     def _room_watched(self, watch: Watch) -> Watch:
         def watched(share: float, done: int) -> None:
-            if not self.place.is_dir():
-                raise _gone()
+            directory = self.access.directory
+            if directory is not None and not directory.is_dir():
+                raise gone()
             self._has_room()
             watch(share, done)
 
@@ -222,37 +208,61 @@ class Restic:
         looked_at: Mapping[str, Path] | None = None,
         shown: Mapping[str, Path] | None = None,
     ) -> dict[str, Any]:
-        program = self._program(trees or {}, looked_at or {}, shown or {})
-        with confined(self.node, program) as within:
-            return _Run(within, self._document(asked), watch).answer()
+        with way_to(self.node, self.access) as way:
 
-    def _document(self, asked: dict[str, Any]) -> dict[str, Any]:
+            def watched(share: float, done: int) -> None:
+                way.look()
+                watch(share, done)
+
+            program = self._program(trees or {}, looked_at or {}, shown or {}, way.pin)
+            try:
+                with confined(self.node, program) as within:
+                    return _Run(within, self._document(asked, way), watched).answer()
+            except RuntimeFault as fault:
+                raise way.blamed(fault) from fault
+
+    def _document(self, asked: dict[str, Any], way: Way) -> dict[str, Any]:
+        told = self.access.told()
         return {
             "may_make": False,
             "again": self.is_again,
             "repository_id": self.repository_id,
             **asked,
+            **told,
+            "environment": {**told["environment"], **way.environment},
             "password": self.password,
         }
 
     def _program(
-        self, trees: Mapping[str, Path], looked_at: Mapping[str, Path], shown: Mapping[str, Path]
+        self,
+        trees: Mapping[str, Path],
+        looked_at: Mapping[str, Path],
+        shown: Mapping[str, Path],
+        network: Path | None,
     ) -> Program:
         if not restic_is_there():
             raise HostLacks(words.lacks("restic"), code="host_lacks", next_step=words.install_it())
-        source = Path(inside.__file__).read_text()
+        if self.access.is_ssh and not Path("/usr/bin/ssh").exists():
+            raise HostLacks(words.lacks("ssh"), code="host_lacks", next_step=words.install_ssh())
+        source, directory = Path(inside.__file__).read_text(), self.access.directory
+        if directory is not None:
+            trees = {inside.REPOSITORY: directory, **trees}
+        elif not self.access.is_ssh:
+            shown = {"/etc/ssl": Path("/etc/ssl"), **shown}
         return Program(
             words=[
                 *("/usr/bin/ionice", "--class", "idle", "--ignore"),
                 *("/usr/bin/python3", "-I", "-S", "-c", source),
             ],
-            trees={inside.REPOSITORY: self.place, **trees},
+            trees=trees,
             looked_at=looked_at,
             shown=shown,
             memory_bytes=_MEMORY_BYTES,
             processes=_PROCESSES,
             open_files=_OPEN_FILES,
             scratch_bytes=_SCRATCH_BYTES,
+            network=network,
+            has_users=self.access.is_ssh,
             hostname=f"wadah-{self.job}"[:63],
             is_background=True,
         )
@@ -373,18 +383,30 @@ def _told(told: Any) -> tuple[str, str]:
         return "tool_refused", "?"
 
 
-def _gone() -> RuntimeFault:
-    return RuntimeFault(words.target_gone(), code="target_gone", next_step=words.look_at_it())
-
-
 #: Where trying again can't help.
-_FINAL = frozenset(("wrong_password", "other_repository", "no_such_backup", "no_such_path"))
-_CODES = {"no_repository": "target_gone", "tool_refused": "backup_failed", "no_such_path": "not_found"}
+_FINAL = frozenset(
+    (
+        *("wrong_password", "other_repository", "no_such_backup", "no_such_path", "host_key_changed"),
+        *("login_refused", "no_bucket", "wrong_region", "certificate_refused", "not_allowed_there"),
+    )
+)
+_CODES = {
+    "no_repository": "target_gone",
+    "connection_lost": "target_unreachable",
+    "tool_refused": "backup_failed",
+    "no_such_path": "not_found",
+}
 _STEPS = {
     "wrong_password": words.give_the_right_password,
     "target_full": words.make_room_there,
     "repository_locked": words.wait_for_the_other,
     "no_such_backup": words.choose_another,
+    "host_key_changed": words.ask_whose_key,
+    "login_refused": words.change_the_login,
+    "no_bucket": words.make_the_bucket,
+    "wrong_region": words.change_the_place,
+    "certificate_refused": words.give_the_authority,
+    "not_allowed_there": words.change_the_place,
 }
 
 

@@ -5,7 +5,16 @@ path of the host, never a command for it. So whoever takes over the panel can't 
 """
 
 from runtime.contract.app import APP_IMAGE, AppOptions, AppRun, AppSeen, ImageConfig, Reference, RegistryAccess
-from runtime.contract.backup import BackupLook, BackupMade, BackupSecrets, BackupSource, BootSeen, Repository
+from runtime.contract.backup import (
+    BackupLook,
+    BackupMade,
+    BackupSecrets,
+    BackupSource,
+    BootSeen,
+    Repository,
+    TargetSeen,
+)
+from runtime.contract.backup_place import S3Keys, S3Place, SftpLogin, SftpPlace
 from runtime.contract.base import Message
 from runtime.contract.environment import (
     MOST_SNAPSHOTS,
@@ -40,6 +49,7 @@ from runtime.contract.jail import ENFORCE_STATFS, NO_IMAGE, SECURE_LEVEL, Allow,
 from runtime.contract.jobs import (
     BackUp,
     BuildImage,
+    CheckTarget,
     DeleteImage,
     DropVolume,
     FetchBackup,
@@ -126,6 +136,7 @@ __all__ = [
     "BuildImage",
     "Check",
     "CheckLevel",
+    "CheckTarget",
     "Credentials",
     "DeleteImage",
     "DesiredState",
@@ -185,15 +196,20 @@ __all__ = [
     "Rescue",
     "RestartMode",
     "RestartPolicy",
+    "S3Keys",
+    "S3Place",
     "Sealed",
     "SecurityClass",
     "SecurityProfile",
+    "SftpLogin",
+    "SftpPlace",
     "Step",
     "StepState",
     "Subject",
     "SubjectType",
     "Survey",
     "Suspension",
+    "TargetSeen",
     "TenantEnvelope",
     "Ticket",
     "Usage",

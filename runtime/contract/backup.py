@@ -6,11 +6,12 @@ this one node share.
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
+from runtime.contract.backup_place import HostKey, Login, Place
 from runtime.contract.base import Message, Name
 from runtime.contract.locked import Locked
 
@@ -21,11 +22,22 @@ RepositoryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 class Repository(Message):
     """A directory below the one that the administrator of the node gave for backups, by a tenant's id and a
-    name of the tenant's."""
+    name of the tenant's; or, with a place, one on a server."""
 
-    kind: Literal["directory"] = "directory"
+    kind: Literal["directory", "sftp", "s3"] = "directory"
     tenant_id: UUID
     name: Name
+    place: Place | None = None
+    """Of all kinds but a directory."""
+    upload_mbit_s: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """The most that goes to a server, as `download_mbit_s` the most that comes from it; None: no bound."""
+    download_mbit_s: Annotated[int, Field(ge=1, le=100_000)] | None = None
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> Self:
+        if (self.place.kind if self.place is not None else "directory") != self.kind:
+            raise ValueError("the place is of another kind")
+        return self
 
 
 class BackupSecrets(Message):
@@ -35,12 +47,14 @@ class BackupSecrets(Message):
         Field(repr=False)
     )
     """That the repository is encrypted by."""
+    login: Login | None = None
+    """What opens the server that it lies on."""
     about: Annotated[str, StringConstraints(max_length=2**20)] = Field(default="", repr=False)
     """What the environment is, as JSON: it is kept beside its files in each backup."""
 
     def locked(self, repository: Repository, *, key: bytes) -> Locked:
         """For one repository alone. Raises `ValueError` without a key."""
-        return Locked.of(self.model_dump_json().encode(), _purpose(repository), key=key)
+        return Locked.of(self.model_dump_json(exclude_none=True).encode(), _purpose(repository), key=key)
 
     @classmethod
     def opened(cls, locked: Locked, repository: Repository, *, key: bytes) -> "BackupSecrets":
@@ -49,7 +63,7 @@ class BackupSecrets(Message):
 
 
 def _purpose(repository: Repository) -> str:
-    document: dict[str, Any] = repository.model_dump(mode="json")
+    document: dict[str, Any] = repository.model_dump(mode="json", exclude_none=True)
     return "secrets of backups\n" + json.dumps(document, sort_keys=True)
 
 
@@ -91,3 +105,13 @@ class BackupMade(Message):
     added_bytes: Annotated[int, Field(ge=0)]
     """By which the repository grew."""
     files: Annotated[int, Field(ge=0)]
+    host_key: HostKey | None = None
+    """That its server showed, where none was known."""
+
+
+class TargetSeen(Message):
+    """What was found at a target: it was reached, opened and written to."""
+
+    repository_id: RepositoryId
+    host_key: HostKey | None = None
+    """That its server showed, where none was known."""

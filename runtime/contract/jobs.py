@@ -12,7 +12,15 @@ from uuid import UUID
 from pydantic import Field, StringConstraints
 
 from runtime.contract.app import AppOptions, Digest, ImageConfig
-from runtime.contract.backup import BackupMade, BackupSource, BootSeen, Repository, RepositoryId, SnapshotId
+from runtime.contract.backup import (
+    BackupMade,
+    BackupSource,
+    BootSeen,
+    Repository,
+    RepositoryId,
+    SnapshotId,
+    TargetSeen,
+)
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
 from runtime.contract.environment import Kernel, Limits, TenantEnvelope
 from runtime.contract.image import ImageSpec
@@ -154,6 +162,15 @@ class FetchBackup(Message):
     most_bytes: Annotated[int, Field(ge=1)]
 
 
+class CheckTarget(Message):
+    """Have it reached, opened and written to; the repository made where there is none."""
+
+    kind: Literal["check_target"] = "check_target"
+    repository: Repository
+    repository_id: RepositoryId | None
+    secrets: Locked
+
+
 class KeepVolume(Message):
     """Have the volume on the node, of this size: made where it isn't, grown or shrunk where it is."""
 
@@ -187,6 +204,7 @@ JobWork = Annotated[
     | ProveBackup
     | PutBackFiles
     | FetchBackup
+    | CheckTarget
     | KeepVolume
     | DropVolume,
     Field(discriminator="kind"),
@@ -251,3 +269,4 @@ class JobReport(Message):
     """Size of what was made; 0 where that has none."""
     backup: BackupMade | None = None
     boot: BootSeen | None = None
+    target: TargetSeen | None = None

@@ -30,6 +30,8 @@ PREFIX, PIN_PREFIX = "import-", "import-net-"
 _OWNER = "owner"
 _BEING_MADE_S = 60.0
 _OWNING = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"]
+#: base-passwd(8)
+_USERS = "/usr/share/base-passwd/passwd.master"
 _OF_USR = ("bin", "sbin", "lib", "lib64")
 
 
@@ -63,6 +65,8 @@ class Program:
     """A /proc of its own processes, by which some see that they are no real root."""
     network: Path | None = None
     """A network namespace in place of an empty one."""
+    has_users: bool = False
+    """A list of users, for what asks who it is: that which Debian begins with, and root in it."""
     hostname: str = "import"
     is_background: bool = False
     """Where environments want the processors too, these go before it."""
@@ -80,7 +84,10 @@ def confined(node: Node, program: Program) -> Iterator[Apart]:
         undo.callback(_remove, place)
         root, pin = place / "root", place / "users"
         pool = {**program.trees, **program.looked_at}
-        _skeleton(root, [*pool, *program.shown, *(["/tmp"] if program.scratch_bytes else [])])  # noqa: S108
+        scratch = ["/tmp"] if program.scratch_bytes else []  # noqa: S108
+        _skeleton(root, [*pool, *program.shown, *scratch, *(["/etc"] if program.has_users else [])])
+        if program.has_users:
+            (root / "etc/passwd").symlink_to(_USERS)
         namespace = mounts.user_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
         undo.callback(os.close, namespace)
         mounts.pin_namespace(namespace, pin)

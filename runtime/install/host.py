@@ -29,7 +29,8 @@ NODE_PACKAGES = {
     "skopeo": "skopeo",  # images of apps: asked for and fetched,
     "umoci": "umoci",  # unpacked,
     "catatonit": "catatonit",  # and run under a small init
-    "restic": "restic",  # backups
+    "restic": "restic",  # backups,
+    "ssh": "openssh-client",  # also to servers by SFTP
     "zstd": "zstd",
     "xz": "xz-utils",
     "bzip2": "bzip2",
@@ -62,6 +63,7 @@ TEST_PACKAGES = {
     "strace": "strace",
     "shellcheck": "shellcheck",
     "npm": "npm",
+    "sshd": "openssh-server",  # what backups go to
     "slirp4netns": "slirp4netns",  # the way out of a bare machine's own network
     "git": "git",
 }

@@ -8,10 +8,20 @@ from pathlib import Path
 import structlog
 
 from runtime.backups.fetched import Fetched
+from runtime.backups.places import access_of, opened
 from runtime.backups.quarantine import Quarantine
 from runtime.backups.quarantine import place as quarantine_place
-from runtime.backups.repository import MIB, Restic, notes_of, opened, place_of
-from runtime.contract import BackUp, FetchBackup, ForgetBackup, ProveBackup, PutBackFiles
+from runtime.backups.repository import MIB, Restic, notes_of
+from runtime.contract import (
+    BackUp,
+    CheckTarget,
+    FetchBackup,
+    ForgetBackup,
+    Locked,
+    ProveBackup,
+    PutBackFiles,
+    Repository,
+)
 from runtime.contract.said import Said
 from runtime.contract.words import backups as words
 from runtime.errors import RuntimeFault
@@ -54,9 +64,9 @@ class _Backup:
 
     def _restic(self, *, makes: bool) -> Restic:
         secrets = opened(self.node, self.work.repository, self.work.secrets)
-        place = place_of(self.node, self.work.repository, makes=makes)
+        access = access_of(self.node, self.work.repository, secrets, makes=makes)
         job = str(self.course.spec.id)
-        return Restic(self.node, place, secrets.password, job, self.work.repository_id, is_again=self.is_again)
+        return Restic(self.node, access, secrets.password, job, self.work.repository_id, is_again=self.is_again)
 
     def snapshot(self) -> Said | None:
         """Before it, that the target is there: who waits hears of it at once. What it holds is charged to whose
@@ -134,10 +144,7 @@ class _Proof:
         self.place = ExitStack()
 
     def check(self) -> None:
-        source = self.work.source
-        secrets = opened(self.course.node, source.repository, source.secrets)
-        at = place_of(self.course.node, source.repository, makes=False)
-        restic = Restic(self.course.node, at, secrets.password, str(self.course.spec.id), is_again=True)
+        restic = _restic(self.course, self.work.source.repository, self.work.source.secrets)
         restic.check(lambda _share, _done: self.course.progress(0.1, words.checking()))
 
     def make(self) -> None:
@@ -176,14 +183,40 @@ class Forget(Job):
         assert isinstance(work, ForgetBackup)
 
         def forget() -> None:
-            secrets = opened(course.node, work.repository, work.secrets)
-            place = place_of(course.node, work.repository, makes=False)
-            restic = Restic(course.node, place, secrets.password, str(course.spec.id), is_again=True)
+            restic = _restic(course, work.repository, work.secrets)
             restic.forget(
                 (work.snapshot, *work.others), lambda _share, _done: course.progress(0.5, words.making_room())
             )
 
         return Plan([Task("backup removal", forget)])
+
+
+def _restic(course: Course, repository: Repository, locked: Locked, *, is_again: bool = True) -> Restic:
+    """On one that is there. Raises `RuntimeFault`."""
+    secrets = opened(course.node, repository, locked)
+    access = access_of(course.node, repository, secrets, makes=False)
+    return Restic(course.node, access, secrets.password, str(course.spec.id), is_again=is_again)
+
+
+class Check(Job):
+    """Whether backups can go there, by having it reached, opened and written to."""
+
+    kind = "check_target"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, CheckTarget)
+
+        def look() -> Said:
+            course.progress(0.1, words.asking_the_target())
+            secrets = opened(course.node, work.repository, work.secrets)
+            access = access_of(course.node, work.repository, secrets, makes=work.repository_id is None)
+            job = str(course.spec.id)
+            course.target = Restic(course.node, access, secrets.password, job, work.repository_id).look()
+            course.made = words.target_checked()
+            return course.made
+
+        return Plan([Task("target", look)])
 
 
 class Fetch(Job):
@@ -221,8 +254,6 @@ class PutBack(Job):
 
 def _fetch_path(course: Course, work: PutBackFiles, tree: Path) -> None:
     node, fetched = course.node, Fetched(course.node)
-    secrets = opened(node, work.source.repository, work.source.secrets)
-    place = place_of(node, work.source.repository, makes=False)
     fetched.make_directory()
     is_again = bool(btrfs.delete_subvolume(tree))
     btrfs.create_subvolume(tree, RootVolume(node).groups_of_tenant(work.tenant_id))
@@ -234,7 +265,7 @@ def _fetch_path(course: Course, work: PutBackFiles, tree: Path) -> None:
         came = RootVolume(node).quotas.used_bytes(0, group) or 0
         course.progress(min(0.9, came / work.most_bytes), words.brought_back(came // MIB))
 
-    restic = Restic(node, place, secrets.password, str(course.spec.id), is_again=is_again)
+    restic = _restic(course, work.source.repository, work.source.secrets, is_again=is_again)
     restic.restore_path(work.source.snapshot, work.path, tree, watch)
 
 
@@ -251,8 +282,6 @@ def _fetch(course: Course, work: FetchBackup, coming: Path) -> Said | None:
     ready = fetched.path(work.environment_id, work.backup)
     if ready.is_dir():
         return None
-    secrets = opened(node, work.source.repository, work.source.secrets)
-    place = place_of(node, work.source.repository, makes=False)
     fetched.make_directory()
     is_again = bool(btrfs.delete_subvolume(coming))
     fetched.forget(work.environment_id)
@@ -266,7 +295,7 @@ def _fetch(course: Course, work: FetchBackup, coming: Path) -> Said | None:
         came = volume.quotas.used_bytes(0, group) or 0
         course.progress(min(0.95, came / work.most_bytes), words.brought_back(came // MIB))
 
-    restic = Restic(node, place, secrets.password, str(course.spec.id), is_again=is_again)
+    restic = _restic(course, work.source.repository, work.source.secrets, is_again=is_again)
     try:
         restic.restore(work.source.snapshot, coming, watch)
     except RuntimeFault as fault:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
-from runtime.contract import BackupMade, BootSeen, JobSpec, Report
+from runtime.contract import BackupMade, BootSeen, JobSpec, Report, TargetSeen
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import jobs as words
 from runtime.errors import RuntimeFault
@@ -37,6 +37,7 @@ class Course:
     bytes: int = 0
     backup: BackupMade | None = None
     boot: BootSeen | None = None
+    target: TargetSeen | None = None
 
     def progress(self, share: float, doing: Said) -> None:
         """To be called often by a step that takes long: it is told, and the step is ended here by a cancel or

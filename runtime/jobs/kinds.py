@@ -1,7 +1,7 @@
 """The kinds of job that this version does, by name."""
 
 from runtime.jobs.apps import Pull
-from runtime.jobs.backups import Back, Fetch, Forget, Prove, PutBack
+from runtime.jobs.backups import Back, Check, Fetch, Forget, Prove, PutBack
 from runtime.jobs.base import Job
 from runtime.jobs.images import Build, Delete
 from runtime.jobs.publish import Publish
@@ -12,6 +12,6 @@ KINDS: dict[str, Job] = {
     one.kind: one
     for one in (
         *(Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch(), Prove(), PutBack()),
-        *(Keep(), Drop(), Publish()),
+        *(Keep(), Drop(), Publish(), Check()),
     )
 }

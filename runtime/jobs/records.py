@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from runtime.contract import BackupMade, BootSeen, JobOutcome, JobSpec
+from runtime.contract import BackupMade, BootSeen, JobOutcome, JobSpec, TargetSeen
 from runtime.contract.said import NOTHING, Said
 from runtime.known import JOB
 from runtime.node import Node
@@ -30,6 +30,7 @@ class JobState(BaseModel):
     bytes: int = 0
     backup: BackupMade | None = None
     boot: BootSeen | None = None
+    target: TargetSeen | None = None
     ended_at: float = 0
     """Seconds since the epoch."""
 

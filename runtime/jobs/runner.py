@@ -106,7 +106,13 @@ class Jobs:
     def _once(self, spec: JobSpec, records: JobRecords) -> JobReport:
         state = records.state()
         course = Course(
-            self.node, spec, made=state.made, bytes=state.bytes, backup=state.backup, boot=state.boot
+            self.node,
+            spec,
+            made=state.made,
+            bytes=state.bytes,
+            backup=state.backup,
+            boot=state.boot,
+            target=state.target,
         )
         course.tell_of_environment = self._of_environment
         if state.outcome is not None:
@@ -186,6 +192,7 @@ class Jobs:
             bytes=course.bytes,
             backup=course.backup,
             boot=course.boot,
+            target=course.target,
             ended_at=time.time(),
         )
         self._note(records, state)
@@ -231,6 +238,7 @@ class Jobs:
             bytes=course.bytes,
             backup=course.backup,
             boot=course.boot,
+            target=course.target,
         )
 
     def _send(self, report: JobReport) -> JobReport:

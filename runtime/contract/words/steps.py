@@ -31,6 +31,7 @@ NAMES: Final = {
     "backup path": "what is put back, from the backup",
     "put back": "into the environment",
     "backup check": "check of the repository",
+    "target": "the target of backups",
     "quarantine": "the backup, apart",
     "quarantine start": "its start",
     "quarantine removal": "removal of what was made for it",

@@ -48,6 +48,15 @@ class Turned(Exception):
         self.said = said
 
 
+@dataclass(frozen=True)
+class Sentences:
+    """What is said of a host that isn't reached, by its name."""
+
+    unknown: Callable[[str], Said] = apps.registry_unknown
+    inward: Callable[[str], Said] = apps.registry_inward
+    silent: Callable[[str], Said] = apps.registry_silent
+
+
 @dataclass
 class Egress:
     """Serves one container, until `close`."""
@@ -60,8 +69,13 @@ class Egress:
     """Hosts and ports that may lie inward."""
     plain: frozenset[tuple[str, int]] = frozenset()
     """Those that may be asked without TLS."""
+    only: frozenset[tuple[str, int]] = frozenset()
+    """Hosts and ports that are dialled, and no others; empty: all that may be."""
     most_bytes: int = 2**40
+    said: Sentences = field(default_factory=Sentences)
     received: int = 0
+    unreached_since: float | None = None
+    """Since when nobody was reached, by `time.monotonic`; None: somebody was, or nobody was asked for."""
     why: Said | None = None
     """The first reason for which somebody was turned away, or cut off."""
     _undo: ExitStack = field(default_factory=ExitStack)
@@ -193,14 +207,15 @@ class Egress:
                 client.sendall(answer)
             if first:
                 server.sendall(first)
-            back = threading.Thread(target=_pump_back, args=(client, server), daemon=True)
+            asking = _Asking()
+            back = threading.Thread(target=_pump_back, args=(client, server, asking), daemon=True)
             back.start()
-            _pump(server, client, self._count)
+            _pump(server, client, self._count, asking)
             with suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
             back.join(1)
         except TimeoutError:
-            self._note(apps.registry_silent(host))
+            self._note(self.said.silent(host))
         finally:
             self._forget(server)
 
@@ -212,6 +227,17 @@ class Egress:
 
     def _dial(self, host: str, port: int) -> socket.socket:
         """Connected to an address that may be dialled. Raises `Turned`."""
+        try:
+            found = self._dialled(host, port)
+        except Turned:
+            with self._lock:
+                self.unreached_since = self.unreached_since or time.monotonic()
+            raise
+        with self._lock:
+            self.unreached_since = None
+        return found
+
+    def _dialled(self, host: str, port: int) -> socket.socket:
         if self._dials_from is not None:
             libc.setns(
                 self._dials_from, libc.CLONE_NEWNET
@@ -219,11 +245,13 @@ class Egress:
         try:
             found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as unknown:
-            raise Turned(apps.registry_unknown(host)) from unknown
+            raise Turned(self.said.unknown(host)) from unknown
+        if self.only and (host, port) not in self.only:
+            raise Turned(self.said.inward(host))
         may_be_inward = (host, port) in self.named
         places = [one for one in found if may_be_inward or is_outward(ip_address(str(one[4][0])))]
         if not places:
-            raise Turned(apps.registry_inward(host))
+            raise Turned(self.said.inward(host))
         until = time.monotonic() + CONNECT_S
         for family, kind, protocol, _, place in places:
             one = socket.socket(family, kind | socket.SOCK_CLOEXEC, protocol)
@@ -233,7 +261,7 @@ class Egress:
                 return one
             except OSError:
                 one.close()
-        raise Turned(apps.registry_silent(host))
+        raise Turned(self.said.silent(host))
 
 
 _OF_THIS_HOP = frozenset(("connection", "proxy-connection", "proxy-authorization", "keep-alive"))
@@ -298,13 +326,31 @@ def _place_of(text: str, port: int) -> tuple[str, int]:
     return host.lower(), int(number)
 
 
-def _pump(source: socket.socket, to: socket.socket, count: Callable[[int], None]) -> None:
-    """Until one of them ends. Raises TimeoutError for a source that is silent."""
+class _Asking:
+    """When something was last asked: who is being told much says nothing meanwhile."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+
+    def now(self, _size: int) -> None:
+        self.at = time.monotonic()
+
+    @property
+    def is_long_ago(self) -> bool:
+        return time.monotonic() > self.at + SILENCE_S
+
+
+def _pump(
+    source: socket.socket, to: socket.socket, count: Callable[[int], None], asking: _Asking | None = None
+) -> None:
+    """Until one of them ends. Raises TimeoutError for a source that is silent while nothing is asked of it."""
     while True:
         try:
             data = source.recv(_PIECE)
         except TimeoutError:
-            raise
+            if asking is None or asking.is_long_ago:
+                raise
+            continue
         except OSError:
             return
         if not data:
@@ -316,10 +362,14 @@ def _pump(source: socket.socket, to: socket.socket, count: Callable[[int], None]
             return
 
 
-def _pump_back(source: socket.socket, to: socket.socket) -> None:
-    """What is asked: nobody counts it, and its silence means nothing."""
-    with suppress(TimeoutError):
-        _pump(source, to, lambda _: None)
+def _pump_back(source: socket.socket, to: socket.socket, asking: _Asking) -> None:
+    """What is asked: nobody counts it, and its silence means nothing. Ends with the socket."""
+    while True:
+        try:
+            _pump(source, to, asking.now)
+        except TimeoutError:
+            continue
+        return
 
 
 def place_of_registry(host: str, *, insecure: bool) -> frozenset[tuple[str, int]]:

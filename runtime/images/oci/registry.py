@@ -90,7 +90,7 @@ class Registry:
             raise _of_the_way(apps.registry_inward(host))
         outside = self.node.host_network if self.node.settings.network_namespace else None
         with ExitStack() as undo:
-            namespace, pin = undo.enter_context(_network(self.node))
+            namespace, pin = undo.enter_context(network(self.node))
             egress = undo.enter_context(
                 Egress(
                     namespace,
@@ -201,7 +201,7 @@ def _program(
 
 
 @contextmanager
-def _network(node: Node) -> Iterator[tuple[int, Path]]:
+def network(node: Node) -> Iterator[tuple[int, Path]]:
     """A network namespace with nothing in it, and where it is pinned."""
     user, network = mounts.user_and_network_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
     pin = node.mounts / f"{PIN_PREFIX}{os.getpid()}-{threading.get_native_id()}"

@@ -15,6 +15,7 @@ from runtime.contract import (
     BackupMade,
     BackupSecrets,
     BackupSource,
+    CheckTarget,
     EnvironmentSpec,
     ForgetBackup,
     JobOutcome,
@@ -23,6 +24,8 @@ from runtime.contract import (
     JobWork,
     Locked,
     Repository,
+    S3Keys,
+    SftpLogin,
     Subject,
     SubjectType,
 )
@@ -65,6 +68,7 @@ class Desk:
     repository: Repository = field(default_factory=lambda: Repository(tenant_id=uuid4(), name="nightly"))
     password: str = PASSWORD
     repository_id: str | None = None
+    login: SftpLogin | S3Keys | None = None
 
     @property
     def place(self) -> Path:
@@ -74,7 +78,8 @@ class Desk:
 
     def locked(self, about: str = "") -> Locked:
         key = self.node.report_key.read_bytes().strip()
-        return BackupSecrets(password=self.password, about=about).locked(self.repository, key=key)
+        secrets = BackupSecrets(password=self.password, about=about, login=self.login)
+        return secrets.locked(self.repository, key=key)
 
     def job(self, environment_id: UUID, work: JobWork) -> JobSpec:
         about = Subject(type=SubjectType.ENVIRONMENT, id=str(environment_id))
@@ -109,6 +114,10 @@ class Desk:
             repository=self.repository, secrets=self.locked(), snapshot=made.snapshot, others=others
         )
         return self.done(self.job(spec.id, work))
+
+    def check(self) -> JobReport:
+        work = CheckTarget(repository=self.repository, repository_id=self.repository_id, secrets=self.locked())
+        return self.done(self.job(self.repository.tenant_id, work))
 
     def source(self, made: BackupMade) -> BackupSource:
         return BackupSource(repository=self.repository, secrets=self.locked(), snapshot=made.snapshot)

@@ -65,18 +65,18 @@ def test_repository_and_password_alone_are_enough(giving: Node, make: Make, desk
     spec = make()
     before = hash_of(fill(giving, spec))
     made = desk.back_up(spec)
-    [listed] = by_hand.listed(giving, desk.place, PASSWORD)
+    [listed] = by_hand.listed(giving, str(desk.place), PASSWORD)
     assert (listed["id"][:8], listed["name"], listed["environment"]) == (
         made.snapshot[:8], spec.name, str(spec.id),
     )  # fmt: skip
-    assert by_hand.about(giving, desk.place, PASSWORD, made.snapshot) == {"name": "it"}
+    assert by_hand.about(giving, str(desk.place), PASSWORD, made.snapshot) == {"name": "it"}
     to = tmp_path / "to"
-    by_hand.restore(giving, desk.place, PASSWORD, made.snapshot, to)
+    by_hand.restore(giving, str(desk.place), PASSWORD, made.snapshot, to)
     assert hash_of(to / "srv") == before
     with pytest.raises(RuntimeFault, match="isn't empty"):
-        by_hand.restore(giving, desk.place, PASSWORD, made.snapshot, to)
+        by_hand.restore(giving, str(desk.place), PASSWORD, made.snapshot, to)
     with pytest.raises(RuntimeFault, match="opens nothing"):
-        by_hand.listed(giving, desk.place, "another")
+        by_hand.listed(giving, str(desk.place), "another")
 
 
 def test_restored_in_place_it_is_the_same_environment_and_what_was_is_kept(

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from runtime.agent.app import Agent
+from runtime.backups.places import Access
 from runtime.backups.repository import Restic
 from runtime.contract import BackupLook, BackupMade, EnvironmentSpec, JobOutcome, JobReport, PutBackFiles
 from runtime.engine import Engine
@@ -37,7 +38,7 @@ def spec(make: Make, giving: Node) -> EnvironmentSpec:
 
 
 def _restic(desk: Desk) -> Restic:
-    return Restic(desk.node, desk.place, PASSWORD, str(uuid4()))
+    return Restic(desk.node, Access(desk.place), PASSWORD, str(uuid4()))
 
 
 def _read(restic: Restic, snapshot: str, path: str, *, is_archive: bool = False) -> bytes:
@@ -69,7 +70,7 @@ def test_a_directory_is_told_by_pages_and_a_file_comes_as_it_is(
             _read(restic, made.snapshot, path, is_archive=is_archive)
         assert refused.value.code == "not_found"
     with pytest.raises(RuntimeFault, match="opens nothing"):
-        _read(Restic(giving, desk.place, "another one", str(uuid4())), made.snapshot, "/srv/empty")
+        _read(Restic(giving, Access(desk.place), "another one", str(uuid4())), made.snapshot, "/srv/empty")
     assert left(giving) == []
 
 

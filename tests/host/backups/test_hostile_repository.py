@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from runtime.backups.places import Access
 from runtime.backups.repository import Restic
 from runtime.errors import RuntimeFault
 from runtime.node import Node
@@ -55,6 +56,6 @@ def _read_spoilt(desk: Desk, kept: Path, snapshot: str, spoil: Callable[[Path], 
     spoil(desk.place)
     for one in (desk.place, *desk.place.rglob("*")):
         os.chown(one, owner.st_uid, owner.st_gid)
-    restic = Restic(desk.node, desk.place, PASSWORD, str(uuid4()))
+    restic = Restic(desk.node, Access(desk.place), PASSWORD, str(uuid4()))
     with restic.dumped(snapshot, "/root/note", is_archive=False) as pieces:
         return b"".join(pieces)

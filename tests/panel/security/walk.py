@@ -151,6 +151,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /api/v1/stacks/<pk>": {"scale": {"a": 2}},
     "POST /api/v1/stacks/<pk>/scale": {"scale": {"a": 2}},
     "POST /api/v1/backup-targets": {"tenant": "{tenant}", "name": "walked"},
+    "PATCH /api/v1/backup-targets/<pk>": {"upload_mbit_s": None},
     "POST /api/v1/environments/<pk>/backups": {"target": "{target}"},
     "POST /api/v1/backups/<pk>/put-back": {"path": "/etc/fstab"},
     "POST /api/v1/backups/<pk>/restore": {"as": "new", "name": "walked"},
