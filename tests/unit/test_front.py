@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -26,6 +26,7 @@ from tests.support.ports import free_port
 
 #: The front sees a client at the first, and a proxy that the operator named at the second.
 STRANGER, PROXY = "127.0.0.1", "127.0.0.9"
+ENVIRONMENT = UUID("5f0c1c1e-0000-4000-8000-0000000000e1")
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +197,7 @@ def test_a_large_body_of_another_method_is_refused_with_the_reason(
     assert (status, json.loads(text)["code"]) == (413, "too_long")
 
 
-@pytest.mark.parametrize("path", ["/api/v1/images/archive", f"/api/v1/environments/{uuid4()}/cp?path=/srv"])
+@pytest.mark.parametrize("path", ["/api/v1/images/archive", f"/api/v1/environments/{ENVIRONMENT}/cp?path=/srv"])
 def test_a_long_archive_is_let_through_where_one_is_expected(running: tuple[int, int], path: str) -> None:
     body = bytes(3 * 2**20)
     head = f"POST {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
