@@ -174,3 +174,21 @@ def installation(*options: str, panel_disk_mb: int = 0) -> Iterator[Installation
                 libc.umount(str(home / "panel"), libc.MNT_DETACH)
             made.wadah("down", "--purge", timeout_s=300, check=False)
             shutil.rmtree(home, ignore_errors=True)
+
+
+def ended(wadah: Installation, operation: str) -> Any:
+    def look() -> Any:
+        body = wadah.call("GET", f"/operations/{operation}").body
+        return None if body["state"] in ("pending", "running") else body
+
+    return wadah.wait(look, 120)
+
+
+def serves(wadah: Installation, environment: str, words: str) -> None:
+    command = {"command": ["/bin/cat", "/www/index.html"]}
+
+    def look() -> bool:
+        answer = wadah.call("POST", f"/environments/{environment}/exec", command)
+        return answer.status == 200 and words in answer.body["stdout"]
+
+    wadah.wait(look, 30)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.e2e.support import Installation
+from tests.e2e.support import Installation, ended, serves
 from tests.support.registry import Hub, busybox, file, registry
 
 
@@ -14,24 +13,6 @@ from tests.support.registry import Hub, busybox, file, registry
 def hub(tmp_path: Path) -> Iterator[Hub]:
     with registry(tmp_path) as one:
         yield one
-
-
-def ended(wadah: Installation, operation: str) -> Any:
-    def look() -> Any:
-        body = wadah.call("GET", f"/operations/{operation}").body
-        return None if body["state"] in ("pending", "running") else body
-
-    return wadah.wait(look, 120)
-
-
-def serves(wadah: Installation, environment: str, words: str) -> None:
-    command = {"command": ["/bin/cat", "/www/index.html"]}
-
-    def look() -> bool:
-        answer = wadah.call("POST", f"/environments/{environment}/exec", command)
-        return answer.status == 200 and words in answer.body["stdout"]
-
-    wadah.wait(look, 30)
 
 
 def test_an_apps_day(wadah: Installation, hub: Hub) -> None:

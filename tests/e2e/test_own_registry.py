@@ -4,8 +4,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.e2e.support import Installation
-from tests.e2e.test_apps import ended, serves
+from tests.e2e.support import Installation, ended, serves
 from tests.support.registry import Layout, busybox
 
 

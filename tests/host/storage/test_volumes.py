@@ -1,59 +1,18 @@
 """Volumes on a real kernel: attached and detached while environments run, held to their size, no way out."""
 
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
-from runtime.contract import AttachedVolume, DesiredState, EnvironmentSpec, ObservedState, Report
+from runtime.contract import AttachedVolume, DesiredState, ObservedState
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.jobs.volumes import is_held
 from runtime.node import Node
-from runtime.storage.volumes import Volumes
 from tests.host.conftest import Make
+from tests.host.support.disks import TENANT, Disks
 from tests.host.support.inside import attempt, sh
 from tests.host.support.laboratory import inside
-from tests.host.support.node import Specs
-
-TENANT = uuid.UUID("5f0c1c1e-0000-4000-8000-00000000c0de")
-
-
-class Disks:
-    """Volumes of a test, and environments that they are attached to."""
-
-    def __init__(self, node: Node, engine: Engine, specs: Specs):
-        self.node, self.engine, self.specs, self.volumes = node, engine, specs, Volumes(node)
-        self.made: list[uuid.UUID] = []
-
-    def new(self, size_mb: int = 64, *, in_place: bool = False) -> uuid.UUID:
-        volume = uuid.uuid4()
-        self.volumes.keep(volume, TENANT, size_mb, is_new=True, in_place=in_place)
-        self.made.append(volume)
-        return volume
-
-    def apply(self, spec: EnvironmentSpec, **changes: object) -> tuple[EnvironmentSpec, Report]:
-        changed = self.specs.change(spec, **changes)
-        report = self.engine.apply(changed)
-        assert report is not None
-        return changed, report
-
-    def attach(
-        self, spec: EnvironmentSpec, volume: uuid.UUID, path: str = "/mnt/data", *, read_only: bool = False
-    ) -> EnvironmentSpec:
-        one = AttachedVolume(volume_id=volume, path=path, read_only=read_only)
-        changed, report = self.apply(spec, volumes=(*spec.volumes, one))
-        assert not report.code, f"{report.code}: {report.message}"
-        assert report.state is ObservedState.RUNNING
-        return changed
-
-
-@pytest.fixture
-def disks(node: Node, engine: Engine, specs: Specs) -> Iterator[Disks]:
-    made = Disks(node, engine, specs)
-    yield made
-    for volume in made.made:
-        made.volumes.drop(volume)
 
 
 def test_attached_live_it_keeps_what_is_written_with_the_ids_that_are_seen_inside(

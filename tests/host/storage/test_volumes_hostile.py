@@ -1,9 +1,5 @@
 """Volumes, and a root inside who wants the node to be wrong about what is mounted."""
 
-from collections.abc import Iterator
-
-import pytest
-
 from runtime.contract import EnvironmentSpec
 from runtime.engine import Engine
 from runtime.host.processes import Identity
@@ -12,19 +8,10 @@ from runtime.node import Node
 from runtime.sandboxes import sandbox_of
 from runtime.storage.mounted import MOST_BYTES, Mounts, mounts_of
 from tests.host.conftest import Make
-from tests.host.storage.test_volumes import Disks
+from tests.host.support.disks import Disks
 from tests.host.support.inside import attempt, sh
 from tests.host.support.laboratory import inside
-from tests.host.support.node import Specs
 from tests.host.support.waiting import wait_until
-
-
-@pytest.fixture
-def disks(node: Node, engine: Engine, specs: Specs) -> Iterator[Disks]:
-    made = Disks(node, engine, specs)
-    yield made
-    for volume in made.made:
-        made.volumes.drop(volume)
 
 
 def seen(node: Node, spec: EnvironmentSpec) -> Mounts:
