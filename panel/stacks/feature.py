@@ -1,7 +1,6 @@
 """What a stack is to each of its environments: the names that it finds others by."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -12,28 +11,18 @@ from panel.environments.models import Environment
 from panel.prepared import Given, Prepared
 from panel.quotas.models import Resource
 from panel.stacks import work
+from panel.stacks.joining import FIELD, Place
 from panel.stacks.models import Member, Stack
 from panel.stacks.names import told
-from panel.stacks.wanted import Copy
 from panel.tenants.models import Tenant
 from runtime.contract import Kind, Report
 
-#: How `create_environment` is told by its `features`.
-FIELD = "stack"
 _NAMES = Prepared(
     lambda: Member.objects.filter(environment=Given("environment", UUIDField())).values_list("names", flat=True)
 )
 _STACK = Prepared(
     lambda: Member.objects.filter(environment=Given("environment", UUIDField())).values_list("stack", flat=True)
 )
-
-
-@dataclass(frozen=True)
-class Place:
-    """Of a new environment in a stack."""
-
-    stack: Stack
-    copy: Copy
 
 
 class Joins(Reserved):

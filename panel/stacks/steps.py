@@ -15,6 +15,7 @@ from panel.operations.models import Operation, OperationState
 from panel.rights.actor import Actor
 from panel.stacks import names
 from panel.stacks.compose import Condition, Mount, Project
+from panel.stacks.joining import FIELD, Place
 from panel.stacks.models import Member, Stack, StackVolume, Wanted
 from panel.stacks.ready import Failed, has_ended, has_started, is_healthy, refuse_failed
 from panel.stacks.wanted import Copy, copies_of, differing, name_of
@@ -191,8 +192,6 @@ class Pass:
         return is_made
 
     def _create(self, copy: Copy) -> None:
-        from panel.stacks.feature import FIELD, Place  # noqa: PLC0415 (which looks after this work)
-
         service, stack = copy.service, self.stack
         is_addressed = None if service.has_network else 0
         limits = {**stack.limits, **service.limits}
