@@ -29,7 +29,7 @@ _THIS = "This domain"
 _USERS = "User and password; null for a password takes the user out. No user: everybody may look."
 
 
-class NewTarget(Input):
+class NewDomainTarget(Input):
     environment: Naming = Field(description="By id, or by name within the domain's tenant.")
     port: int = Field(default=80, description="Inside.")
 
@@ -52,7 +52,9 @@ class NewDomain(DomainChange):
     )
     environment: Naming | None = Field(default=None, description="By id; by name, where the tenant is named.")
     port: int = Field(default=80, description="Inside.")
-    targets: list[NewTarget] = Field(default=[], max_length=50, description="Several environments behind it.")
+    targets: list[NewDomainTarget] = Field(
+        default=[], max_length=50, description="Several environments behind it."
+    )
     tenant: Naming | None = Field(default=None, description="Null: that of the environment.")
 
 
@@ -73,7 +75,7 @@ def create(request: HttpRequest, payload: NewDomain) -> Status[answers.Domain]:
     who = actor(request)
     wanted = list(payload.targets)
     if payload.environment is not None:
-        wanted.insert(0, NewTarget(environment=payload.environment, port=payload.port))
+        wanted.insert(0, NewDomainTarget(environment=payload.environment, port=payload.port))
     named = tenant_of(who, payload.tenant) if payload.tenant is not None else None
     targets = [
         (environment_of(who, one.environment, named.pk if named is not None else None), one.port)
@@ -114,7 +116,7 @@ def verify(request: HttpRequest, pk: str) -> Status[answers.Domain]:
 
 
 @router.post("/{pk}/targets", response={201: answers.Domain}, operation_id="domains_add_target")
-def add_target(request: HttpRequest, pk: str, payload: NewTarget) -> Status[answers.Domain]:
+def add_target(request: HttpRequest, pk: str, payload: NewDomainTarget) -> Status[answers.Domain]:
     who, domain = actor(request), uuid_of(pk, _THIS)
     row = services.found_domain(who, domain)
     services.add_target(who, domain, environment_of(who, payload.environment, row.tenant_id), payload.port)
