@@ -48,6 +48,7 @@ from panel.rights.actor import Actor
 from panel.rights.asking import actor_of, tell_refused
 from panel.stacks.api import router as stacks
 from panel.stacks.catalogue_api import router as catalogue
+from panel.stages.api import router as stages
 from panel.storage.api import router as of_storage
 from panel.storage.api import schedules_router as schedules
 from panel.tenancy.api import router as tenants
@@ -207,6 +208,7 @@ def _add_routers() -> None:
         ("domains", domains),
         ("stacks", stacks),
         ("catalogue", catalogue),
+        ("stages", stages),
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])

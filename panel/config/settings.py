@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "panel.volumes",
     "panel.domains",
     "panel.stacks",
+    "panel.stages",
     "panel.isolation",
     "panel.inside",
     "panel.repositories",

@@ -181,6 +181,7 @@ def _pages(shell: Shell, text: str) -> list[Item]:
         (_("Backups"), "backups", "archive", True),
         (_("Volumes"), "volumes", "database", True),
         (_("Domains"), "domains", "world", True),
+        (_("Stages"), "stages", "stack-2", True),
         (_("Addresses"), "addresses", "network", True),
         (_("Tenants and quotas"), "tenants", "building", True),
         (_("API tokens"), "tokens", "key", True),

@@ -50,6 +50,7 @@ class SubjectType(models.TextChoices):
     IMAGE = "image", _("image")
     VOLUME = "volume", _("volume")
     STACK = "stack", _("stack")
+    STAGE = "stage", _("stage")
 
 
 class OperationKind(models.TextChoices):
@@ -85,6 +86,8 @@ class OperationKind(models.TextChoices):
     UNDELETE = "undelete", _("bring back")
     DELETE = "delete", _("delete")
     BUILD = "build", _("build")
+    PROMOTE = "promote", _("promote")
+    ROLL_BACK = "roll_back", _("roll back")
     QUOTA = "quota", _("change the quota")
 
 
@@ -104,6 +107,9 @@ CANCELLABLE = frozenset(
         OperationKind.BACKUP,
         OperationKind.PROVE_BACKUP,
         OperationKind.PUT_BACK,
+        OperationKind.PROMOTE,
+        OperationKind.DEPLOY,
+        OperationKind.ROLL_BACK,
         OperationKind.COMMIT,
         OperationKind.DEPLOY,
         OperationKind.CHECK_TARGET,

@@ -26,6 +26,7 @@ GROUPS: list[tuple[Label, dict[Permission, Label]]] = [
             Permission.BACKUP_MANAGE: _("backups"),
             Permission.VOLUME_MANAGE: _("volumes"),
             Permission.DOMAIN_MANAGE: _("domains"),
+            Permission.STAGE_MANAGE: _("stages: promote and roll back"),
             Permission.FORWARD_CHANGE: _("port forwards"),
             Permission.NETWORK_CHANGE: _("network options"),
             Permission.OPERATION_VIEW: _("see operations"),

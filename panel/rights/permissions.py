@@ -37,6 +37,7 @@ class Permission(StrEnum):
     BACKUP_MANAGE = "backup.manage"
     VOLUME_MANAGE = "volume.manage"
     DOMAIN_MANAGE = "domain.manage"
+    STAGE_MANAGE = "stage.manage"
     OPERATION_VIEW = "operation.view"
     OPERATION_CONTROL = "operation.control"
     TENANT_VIEW = "tenant.view"
@@ -98,6 +99,7 @@ _OPERATOR = _VIEWER | {
     Permission.MEMBER_VIEW,
 }
 _ADMINISTRATOR = _OPERATOR | {
+    Permission.STAGE_MANAGE,
     Permission.ENVIRONMENT_REINSTALL,
     Permission.ENVIRONMENT_DELETE,
     Permission.ENVIRONMENT_SHARE,

@@ -43,6 +43,7 @@ _BY_COLLECTION |= {
     "volumes": "volume",
     "domains": "domain",
     "stacks": "stack",
+    "stages": "stage",
 }
 #: Parts of a route that name no row.
 _PLAIN = {
@@ -125,6 +126,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
     "POST /sign-in/": {"requires_mfa": "0"},
     "POST /api/v1/registries": {"host": "registry.example.com", "tenant": "{tenant}"},
+    "POST /api/v1/stages": {"tenant": "{tenant}", "line": "walked", "name": "walked"},
+    "PATCH /api/v1/stages/<pk>": {"needs_yes": True},
+    "POST /api/v1/stages/<pk>/deploy": {"image": "nginx:1"},
+    "POST /stages/<uuid:stage_id>/deploy": {"image": "nginx:1"},
     "POST /api/v1/domains": {"name": "walked.example.org", "environment": "{environment}"},
     "PATCH /api/v1/domains/<pk>": {"https": False},
     "POST /api/v1/domains/<pk>/targets": {"environment": "{environment}", "port": 81},

@@ -33,6 +33,7 @@ from panel.plans.services import create_plan
 from panel.registries.services import add_registry
 from panel.rights.actor import Actor
 from panel.stacks.models import Stack
+from panel.stages.services import add_stage
 from panel.storage.schedules import set_schedule
 from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
@@ -130,6 +131,7 @@ def _side(platform: Actor, word: str) -> Side:
         "schedule": str(set_schedule(owner, environment.pk, cron="0 3 * * *").pk),
         "target": str(target.pk),
         "domain": str(add_domain(owner, tenant, name=f"{word}.example.org", targets=[(environment, 80)]).pk),
+        "stage": str(add_stage(owner, tenant, line=f"line-{word}", name=f"stage-{word}", environments=[]).pk),
         "volume": str(_volume(owner, environment, word).pk),
         "stack": str(_stack(owner, environment, word).pk),
         "backup": str(_backed_up(owner, environment, target).pk),

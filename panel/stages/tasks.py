@@ -1,0 +1,120 @@
+"""What workers do for rollouts: as far as each goes now. A lost message costs two seconds."""
+
+import asyncio
+from uuid import UUID
+
+import structlog
+from celery import shared_task
+from django.core.cache import cache
+from django.db import transaction
+
+from panel import words
+from panel.circuit_breaker import BROKER
+from panel.errors import Refused
+from panel.nodes.agent import Agent
+from panel.operations.models import OperationState
+from panel.queue import app
+from panel.stages import rolling
+from panel.stages.models import Rollout, RolloutState
+
+log = structlog.get_logger()
+
+#: Of a command that must exit with 0.
+COMMAND_WITHIN_S = 60.0
+_MOST_STEPS = 100
+
+
+def go_on_soon(pk: UUID) -> None:
+    """After the running transaction commits."""
+
+    def send() -> None:
+        if BROKER.hangs:
+            return
+        try:
+            app.send_task("panel.stage_rollout", args=[str(pk)], retry=False)
+        except Exception as error:  # Redis is away: the beat does it
+            log.warning("rollout not told of", error=type(error).__name__)
+
+    transaction.on_commit(send, robust=True)
+
+
+@shared_task(name="panel.stages")
+def stages() -> None:
+    """Every two seconds."""
+    for pk in rolling.unfinished():
+        go_on(pk)
+
+
+@shared_task(name="panel.stage_rollout")
+def stage_rollout(pk: str) -> None:
+    go_on(UUID(pk))
+
+
+def go_on(pk: UUID) -> None:
+    """As far as it goes without waiting."""
+    row = Rollout.objects.filter(pk=pk).select_related("source", "stage").first()
+    if row is not None and row.state == RolloutState.CHECKING:
+        _check(row)
+    for _number in range(_MOST_STEPS):
+        if not rolling.step(pk):
+            return
+
+
+def _check(row: Rollout) -> None:
+    """Once at a time: the command may take a minute."""
+    if not cache.add(f"rollout-check-{row.pk}", 1, COMMAND_WITHIN_S + 30):
+        return
+    try:
+        problem = _problem(row)
+    finally:
+        cache.delete(f"rollout-check-{row.pk}")
+    with transaction.atomic():
+        held = Rollout.objects.select_for_update().filter(pk=row.pk, state=RolloutState.CHECKING).first()
+        if held is None:
+            return
+        held = Rollout.objects.select_related("stage__tenant", "operation").get(pk=row.pk)
+        if problem:
+            held.state, held.problem = RolloutState.FAILED, problem[:400]
+            rolling.finish(held, OperationState.FAILED, words.check_failed(problem[:400]))
+        else:
+            needs_yes = row.source is not None and row.source.needs_yes
+            held.state = RolloutState.WAITING if needs_yes else RolloutState.ROLLING
+        held.save()
+
+
+def _problem(row: Rollout) -> str:
+    """Why what the source runs may not go on; empty: it may."""
+    if row.source is None:
+        return "the stage that it came from is gone"
+    copies = rolling.copies_of(row.source)
+    if not copies or any(rolling.running_image(one) != row.image for one in copies):
+        return f"{row.source.name} runs something else by now"
+    if row.source.needs_health:
+        for one in copies:
+            if not rolling.is_well(one):
+                return f"{one.name} isn't well"
+    return _command(row) if row.source.command else ""
+
+
+def _command(row: Rollout) -> str:
+    assert row.source is not None
+    one = rolling.copies_of(row.source)[0]
+
+    async def run() -> str:
+        done = await Agent(one.node).execute(
+            one.pk,
+            row.source.command,  # type: ignore[union-attr]
+            user=row.operation.who_name or "wadah",
+            tenant_id=one.tenant.payer,
+            timeout_s=COMMAND_WITHIN_S,
+            stdin="",
+        )
+        if done["exit_code"] == 0 and not done.get("timed_out"):
+            return ""
+        said = f"{done['stdout']}{done['stderr']}".strip().splitlines()[-1:]
+        return f"the command ended with {done['exit_code']}" + (f": {said[0][:200]}" if said else "")
+
+    try:
+        return asyncio.run(run())
+    except Refused as refused:
+        return f"the command could not run: {refused}"

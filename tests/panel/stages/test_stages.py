@@ -1,0 +1,238 @@
+"""Stages in the panel: what is promoted, what a rollout waits for, and what takes it back."""
+
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+
+from panel.domains.models import DomainTarget
+from panel.domains.services import add_domain
+from panel.environments.models import Environment
+from panel.environments.states import State
+from panel.errors import Conflict, Forbidden, Invalid, NotFound
+from panel.operations.control import cancel
+from panel.operations.models import Operation, OperationState
+from panel.rights.actor import Actor
+from panel.stages import rolling, services
+from panel.stages.models import Phase, Rollout, RolloutState, Stage
+from panel.stages.tasks import go_on
+from panel.tenants.models import Tenant
+from runtime.contract import AppSeen, Kind, ObservedState
+from tests.panel.support import factories
+
+pytestmark = pytest.mark.django_db
+
+OLD, NEW = (f"docker.io/library/shop@sha256:{letter * 64}" for letter in "ab")
+
+
+@pytest.fixture
+def actor() -> Actor:
+    return factories.administrator()
+
+
+@pytest.fixture
+def tenant() -> Tenant:
+    factories.node(kinds=(Kind.SYSTEM, Kind.APP))
+    return factories.tenant()
+
+
+def _app(tenant: Tenant, image: str = OLD) -> Environment:
+    """It runs this image."""
+    row = factories.environment(tenant, kind="app", image=image)
+    _runs(row)
+    return row
+
+
+def _runs(row: Environment, health: str | None = "healthy", **more: object) -> None:
+    """Its node says so."""
+    row.refresh_from_db()
+    digest = row.image.partition("@")[2]
+    seen = AppSeen.model_validate(
+        {
+            "image": row.image,
+            "digest": digest,
+            "health": None
+            if health is None
+            else {"state": health, "since": "2026-01-01T00:00:00Z", "output": ""},
+        }
+    )
+    factories.reported(row, ObservedState.RUNNING, app=seen, **more)
+    row.refresh_from_db()
+
+
+def _stage(actor: Actor, tenant: Tenant, name: str, *copies: Environment, **options: object) -> Stage:
+    return services.add_stage(actor, tenant, line="shop", name=name, environments=copies, drain_s=0, **options)
+
+
+def _images(*rows: Environment) -> list[str]:
+    for row in rows:
+        row.refresh_from_db()
+    return [row.image for row in rows]
+
+
+def test_the_very_digest_goes_to_the_next_stage_one_copy_after_another(actor: Actor, tenant: Tenant) -> None:
+    first, copies = _app(tenant, NEW), [_app(tenant), _app(tenant)]
+    test, production = _stage(actor, tenant, "test", first), _stage(actor, tenant, "production", *copies)
+    rollout = services.promote(actor, test.pk)
+    go_on(rollout.pk)
+    assert _images(*copies) == [NEW, OLD], "one after another"
+    go_on(rollout.pk)
+    assert _images(*copies) == [NEW, OLD], "the first isn't up yet"
+    _runs(copies[0], "starting")
+    go_on(rollout.pk)
+    assert _images(*copies) == [NEW, OLD], "the first isn't healthy yet"
+    _runs(copies[0])
+    go_on(rollout.pk)
+    assert _images(*copies) == [NEW, NEW]
+    _runs(copies[1])
+    go_on(rollout.pk)
+    operation = Operation.objects.get(pk=rollout.operation_id)
+    assert (operation.state, operation.kind) == (OperationState.SUCCEEDED, "promote")
+    newest = production.versions.first()
+    assert newest is not None
+    assert (newest.number, newest.image, newest.came_from) == (2, NEW, "test")
+    back = services.roll_back(actor, production.pk)
+    for copy in copies:
+        go_on(back.pk)
+        _runs(copy)
+    go_on(back.pk)
+    assert _images(*copies) == [OLD, OLD]
+    assert [one.number for one in production.versions.all()] == [1, 2, 1]
+    with pytest.raises(Conflict):
+        services.roll_back(actor, production.pk)
+
+
+def test_a_copy_that_does_not_become_healthy_takes_all_back(actor: Actor, tenant: Tenant) -> None:
+    copies = [_app(tenant), _app(tenant)]
+    stage = _stage(actor, tenant, "production", *copies)
+    rollout = services.deploy(actor, stage.pk, NEW)
+    go_on(rollout.pk)
+    _runs(copies[0])
+    go_on(rollout.pk)
+    _runs(copies[1], "unhealthy")
+    go_on(rollout.pk)
+    assert _images(*copies) == [NEW, OLD], "the one at hand first"
+    _runs(copies[1])
+    go_on(rollout.pk)
+    _runs(copies[0])
+    go_on(rollout.pk)
+    assert _images(*copies) == [OLD, OLD]
+    rollout.refresh_from_db()
+    operation = Operation.objects.get(pk=rollout.operation_id)
+    assert (rollout.state, operation.state) == (RolloutState.FAILED, OperationState.FAILED)
+    assert copies[1].name in str(operation.message)
+    assert [one.image for one in stage.versions.all()] == [OLD]
+
+
+def test_a_copy_gets_no_request_while_it_is_replaced(actor: Actor, tenant: Tenant) -> None:
+    copies = [_app(tenant), _app(tenant)]
+    domain = add_domain(actor, tenant, name="shop.example.org", targets=[(one, 80) for one in copies])
+    stage = _stage(actor, tenant, "production", *copies)
+
+    def drained() -> list[bool]:
+        return list(DomainTarget.objects.filter(domain=domain).values_list("is_drained", flat=True))
+
+    Stage.objects.filter(pk=stage.pk).update(drain_s=60)
+    rollout = services.deploy(actor, stage.pk, NEW)
+    go_on(rollout.pk)
+    assert (drained(), _images(*copies)) == ([True, False], [OLD, OLD]), "requests under way have their time"
+    Rollout.objects.filter(pk=rollout.pk).update(phase_at=rollout.phase_at - timedelta(seconds=61))
+    go_on(rollout.pk)
+    assert (drained(), _images(*copies)) == ([True, False], [NEW, OLD])
+    _runs(copies[0])
+    go_on(rollout.pk)
+    assert drained() == [False, True]
+
+
+def test_checks_between(actor: Actor, tenant: Tenant) -> None:
+    first, last = _app(tenant, NEW), _app(tenant)
+    test = _stage(actor, tenant, "test", first, needs_yes=True)
+    production = _stage(actor, tenant, "production", last)
+    _runs(first, "unhealthy")
+    refused = services.promote(actor, test.pk)
+    go_on(refused.pk)
+    assert Operation.objects.get(pk=refused.operation_id).state == OperationState.FAILED
+    assert _images(last) == [OLD]
+    _runs(first)
+    rollout = services.promote(actor, test.pk)
+    go_on(rollout.pk)
+    rollout.refresh_from_db()
+    assert (rollout.state, _images(last)) == (RolloutState.WAITING, [OLD])
+    with pytest.raises(Conflict):
+        services.deploy(actor, production.pk, NEW)
+    services.approve(actor, production.pk)
+    go_on(rollout.pk)
+    rollout.refresh_from_db()
+    assert (rollout.approved_by, _images(last)) == (actor.name, [NEW])
+
+
+def test_one_that_is_cancelled_goes_back(actor: Actor, tenant: Tenant) -> None:
+    copies = [_app(tenant), _app(tenant)]
+    stage = _stage(actor, tenant, "production", *copies)
+    rollout = services.deploy(actor, stage.pk, NEW)
+    go_on(rollout.pk)
+    _runs(copies[0])
+    go_on(rollout.pk)
+    cancel(actor, rollout.operation_id)
+    go_on(rollout.pk)
+    _runs(copies[1])
+    go_on(rollout.pk)
+    _runs(copies[0])
+    go_on(rollout.pk)
+    assert _images(*copies) == [OLD, OLD]
+    assert Operation.objects.get(pk=rollout.operation_id).state == OperationState.CANCELLED
+
+
+def test_a_worker_that_dies_between_loses_nothing(actor: Actor, tenant: Tenant) -> None:
+    """Each step stands in the row: whoever takes it next goes on, and takes none twice."""
+    copy = _app(tenant)
+    stage = _stage(actor, tenant, "production", copy)
+    rollout = services.deploy(actor, stage.pk, NEW)
+    assert rolling.step(rollout.pk)
+    assert rolling.step(rollout.pk)
+    copy.refresh_from_db()
+    generation = copy.generation
+    for _again in range(3):
+        assert not rolling.step(rollout.pk)
+    copy.refresh_from_db()
+    assert copy.generation == generation
+    row = Rollout.objects.get(pk=rollout.pk)
+    assert (row.phase, row.generation) == (Phase.SETTLE, generation)
+
+
+def test_who_may_what_and_what_can_be_in_a_stage(actor: Actor, tenant: Tenant) -> None:
+    app = _app(tenant)
+    stage = _stage(actor, tenant, "test", app)
+    operator, stranger = factories.member(tenant, "operator"), factories.member(factories.tenant(), "owner")
+    with pytest.raises(Forbidden):
+        services.promote(operator, stage.pk)
+    with pytest.raises(NotFound):
+        services.promote(stranger, stage.pk)
+    with pytest.raises(Conflict):
+        services.promote(actor, stage.pk)  # the last of its line
+    with pytest.raises(Conflict):
+        _stage(actor, tenant, "production", app)  # in a stage already
+    with pytest.raises(Invalid):
+        _stage(actor, tenant, "production", factories.environment(tenant))  # no app
+    with pytest.raises(Invalid):
+        _stage(actor, tenant, "production", _app(factories.tenant()))
+    assert Stage.objects.count() == 1
+
+
+def test_the_board(tenant: Tenant, client: Client) -> None:
+    first, last = _app(tenant, NEW), _app(tenant)
+    client.force_login(factories.member(tenant, "owner").user)
+    for name, copy in (("test", first), ("production", last)):
+        made = client.post("/stages/", {"line": "shop", "name": name, "environments": [str(copy.pk)]})
+        assert made.status_code == 302, made.content.decode()[:2000]
+    test, production = Stage.objects.order_by("place")
+    text = client.get("/stages/").content.decode()
+    assert first.name in text
+    assert f"/stages/{test.pk}/promote" in text
+    assert f"/stages/{production.pk}/promote" not in text
+    assert client.post(f"/stages/{test.pk}/promote").status_code == 302
+    rollout = Rollout.objects.get()
+    assert rollout.image == NEW
+    assert first.state == State.RUNNING
+    client.post(f"/stages/{production.pk}/rollback")
+    assert client.post("/stages/", {"line": "Shop", "name": "x", "environments": []}).status_code == 422
