@@ -158,10 +158,18 @@ class HasDomain(TypedDict):
     state: Annotated[str, As(Literal["unproved", "served", "closed"])]
 
 
+class InStack(TypedDict):
+    id: Id
+    name: str
+    service: str
+    number: Annotated[int, Field(description="Of the copies of its service.")]
+
+
 class OfFeaturesAlone(TypedDict):
     traffic: Traffic
     volumes: list[HasVolume]
     domains: list[HasDomain]
+    stack: Annotated[InStack | None, Field(description="That it is a service of.")]
     reach: Annotated[
         list[Way],
         Field(description="By its port forwards, SSH first; none while its node's address isn't known."),

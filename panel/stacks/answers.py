@@ -88,7 +88,7 @@ class Entry(TypedDict):
     compose: str
 
 
-class Change(TypedDict):
+class ServiceChange(TypedDict):
     does: Annotated[str, As(Literal["create", "remake", "remove", "keep"])]
     service: str
     number: int
@@ -97,6 +97,6 @@ class Change(TypedDict):
 
 
 class StackPreview(TypedDict):
-    changes: list[Change]
+    changes: list[ServiceChange]
     volumes: Annotated[list[str], Field(description="Those that would be made.")]
     notes: list[Note]
