@@ -19,6 +19,8 @@ from runtime.state import Failure, State
 
 log = structlog.get_logger()
 
+UP = (ObservedState.RUNNING, ObservedState.PAUSED)
+
 _WITHOUT_CONSOLE = {
     "code": "console_lost",
     "message": ends.without_console(),
@@ -84,7 +86,9 @@ class Reports:
             retryable=failure.retryable if failure else True,
             steps=tuple(steps),
             init_pid=pid,
-            started_at=datetime.fromtimestamp(state.started_at, UTC) if state.started_at and pid else None,
+            started_at=datetime.fromtimestamp(state.started_at, UTC)
+            if state.started_at and observed in UP
+            else None,
             restarts=state.restarts,
             exit_code=state.exit_code,
             oom_kills=state.ooms,

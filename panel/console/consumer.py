@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from panel.audit.services import record_denied
 from panel.console.places import PLACES
 from panel.console.services import Way, may_stay, open_console
-from panel.errors import Forbidden, NotFound, TooMany
+from panel.errors import Conflict, Forbidden, NotFound, TooMany
 from panel.events import RIGHTS_GROUP
 from panel.live.auth import Doubt, actor_of_scope
 
@@ -37,6 +37,7 @@ _CONNECT_S = 5.0
 
 CLOSED_BY_RIGHTS = 4401
 NOT_FOUND = 4404
+NOT_OF_THIS_KIND = 4409
 TOO_MANY = 4429
 NODE_AWAY = 4503
 
@@ -66,7 +67,7 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
                 await database_sync_to_async(record_denied)(actor, refused, f"WebSocket {self.scope['path']}")
             await self.close(NOT_FOUND if isinstance(refused, NotFound) else CLOSED_BY_RIGHTS)
             return
-        except TooMany as refused:
+        except (TooMany, Conflict) as refused:
             await self._turn_away(refused)
             return
         try:
@@ -79,10 +80,11 @@ class ConsoleConsumer(AsyncWebsocketConsumer):
         await self.accept()
         await self._reach(way)
 
-    async def _turn_away(self, refused: TooMany) -> None:
+    async def _turn_away(self, refused: TooMany | Conflict) -> None:
         """After the handshake, since a browser is told nothing of one that is refused."""
         await self.accept()
-        await self._fail(refused.code, f"{refused.message} {refused.next_step}", TOO_MANY)
+        close = TOO_MANY if isinstance(refused, TooMany) else NOT_OF_THIS_KIND
+        await self._fail(refused.code, f"{refused.message} {refused.next_step}", close)
 
     async def _reach(self, way: Way) -> None:
         try:

@@ -15,6 +15,7 @@ from panel.audit.services import record
 from panel.clock.ago import moment_of
 from panel.console.answers import Terminal
 from panel.console.places import PLACES
+from panel.environments.kinds import refuse_console
 from panel.environments.models import Environment
 from panel.environments.selectors import living_one
 from panel.errors import Invalid, NotFound
@@ -55,6 +56,8 @@ def open_console(actor: Actor, environment_id: UUID, name: str | None) -> Way:
     root shell, so there is no half of it; `TooMany` when he or the tenant has as many open as may be.
     """
     environment = _visible(actor, environment_id)
+    if name is None:
+        refuse_console(environment.kind)
     PLACES.check(actor.user.pk, environment.tenant_id)
     purpose = Purpose.CONSOLE if name is None else Purpose.TERMINAL
     agent = Agent(environment.node)
@@ -100,6 +103,7 @@ def console_log(actor: Actor, environment_id: UUID, form: str) -> Record:
     environment = _visible(actor, environment_id)
     if form not in _FORMS:
         raise Invalid(_("format is text or cast."), field="format")
+    refuse_console(environment.kind)
     agent, payer = Agent(environment.node), environment.tenant.payer
     place = DOWNLOADS.take(actor, environment.tenant_id, environment.tenant.path)
     _note(actor, environment, "environment.console_log", place, after={"format": form})
@@ -123,6 +127,7 @@ def log_lines(
         raise Invalid(_("stream is stdout or stderr."), field="stream")
     if len(grep) > _MOST_WORDS or any(not one.isprintable() for one in grep):
         raise Invalid(_("grep is words of a line, 200 letters at most."), field="grep")
+    refuse_console(environment.kind)
     some = {"stream": stream, "since": f"{moment_of(since):.6f}", "words": grep}
     agent, payer = Agent(environment.node), environment.tenant.payer
     place = DOWNLOADS.take(actor, environment.tenant_id, environment.tenant.path)

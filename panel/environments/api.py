@@ -38,7 +38,7 @@ _Options: type[Input] = create_model("_Options", __base__=Input, **asked_types()
 
 class NewEnvironment(_Options):
     name: str = Field(max_length=4096)
-    image: str = Field(default="", max_length=4096, description="Of a jail that begins empty: none.")
+    image: str = Field(default="", max_length=4096, description="Of a directory and of an empty jail: none.")
     tenant: Naming | None = None
     plan: str = ""
     limits: Annotated[Json, CheckedAs(in_part(Limits))] | None = None

@@ -50,6 +50,12 @@ WHO_WANTS: Final[dict[Kind, tuple[Promise | str, Promise | str]]] = {
             " whoever wants many small, walled services, updated together."
         ),
     ),
+    Kind.DIRECTORY: (
+        gettext_lazy("A directory"),
+        gettext_lazy(
+            "A tree that people and programs are locked into: for whoever takes files by SFTP, rsync or git."
+        ),
+    ),
 }
 _CUSTOM = ""
 #: What one's own size takes of the quota.
@@ -89,14 +95,16 @@ class CreatePage:
     def __init__(self, actor: Actor, scope: Tenant | None, asked: str, kind: str = "") -> None:
         self.actor, self.scope, self.asked = actor, scope, asked
         self.kind = Kind(kind) if kind in WHO_WANTS else Kind.SYSTEM
-        self.is_app = self.kind is Kind.APP
+        self.is_app, self.is_directory = self.kind is Kind.APP, self.kind is Kind.DIRECTORY
         self.wants = wants_of(self.kind)
 
     @cached_property
-    def kinds(self) -> list[tuple[Kind, Promise | str]]:
-        """Those that can be chosen, each with what it is called."""
-        offered = self._abilities()[0]
-        return [(one, title) for one, (title, _who) in WHO_WANTS.items() if one in offered]
+    def offered(self) -> list[tuple[str, Any, bool]]:
+        """Kinds that a node offers: name, label, whether it is the one that is asked for."""
+        there = self._abilities()[0]
+        return [
+            (kind.value, label, kind is self.kind) for kind, (label, _who) in WHO_WANTS.items() if kind in there
+        ]
 
     @property
     def who_wants(self) -> Promise | str:
@@ -227,8 +235,8 @@ class CreatePage:
         plan = next((card.slug for card in self.plans if not card.why_not), _CUSTOM)
         return {
             **self.wants.limits.model_dump(include=set(_SIZE)),
-            "name": self.propose_name("app" if self.is_app else image),
-            "image": "" if self.is_app else image,
+            "name": self.propose_name(self.kind if self.kind is not Kind.SYSTEM else image),
+            "image": image if self.kind is Kind.SYSTEM else "",
             "plan": plan,
             "kind": self.kind.value,
             "kernel": "shared",
@@ -248,7 +256,7 @@ class CreatePage:
             return _("No node has joined this installation yet, or all are disabled.")
         if not any(node.is_online() for node in nodes):
             return _("No node was heard of in the last 45 seconds.")
-        if not self.is_app and not any(each["is_ready"] for each in self.images):
+        if self.wants.has_accounts and not any(each["is_ready"] for each in self.images):
             return _("No image is ready yet. It can be asked for as soon as one is built.")
         if self.room.get("environments") == 0:
             return _("The quota has no environment left.")
@@ -309,7 +317,9 @@ class CreatePage:
 
     def _curl(self, value: dict[str, Any]) -> str:
         """The same as an API call; the page's script keeps it up to date."""
-        body: dict[str, Any] = {"name": value["name"], "image": value["image"]}
+        body: dict[str, Any] = {"name": value["name"]}
+        if self.wants.has_image:
+            body["image"] = value["image"]
         if self.kind is not Kind.SYSTEM:
             body["kind"] = self.kind.value
         if value.get("plan"):
@@ -317,7 +327,7 @@ class CreatePage:
         else:
             body["limits"] = {k: value[k] for k in _SIZE if value.get(k)}
         chosen = [key.text for key in self.ssh_keys if str(key.pk) in (value.get("saved_keys") or ())]
-        if chosen and not self.is_app:
+        if chosen and self.wants.has_accounts:
             body["ssh_keys"] = chosen
         if self.tenant is not None:
             body["tenant"] = str(self.tenant.pk)

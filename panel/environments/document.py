@@ -9,7 +9,17 @@ from typing import Annotated
 
 from pydantic import Field
 
-from runtime.contract import Allow, AppRun, Device, JailOptions, Limits, Rescue, RestartPolicy, SecurityProfile
+from runtime.contract import (
+    Allow,
+    AppRun,
+    Device,
+    DirectoryOptions,
+    JailOptions,
+    Limits,
+    Rescue,
+    RestartPolicy,
+    SecurityProfile,
+)
 from runtime.contract.base import Message
 from runtime.contract.environment import Boot
 
@@ -38,6 +48,8 @@ class Intent(Message):
     """Whether it is started with a small system of the node's, its disk at /mnt, in place of its own."""
     app: AppRun | None = None
     """Of kind `app`: how it is run. Its image is a column."""
+    directory: DirectoryOptions | None = None
+    """Of kind `directory`: which programs it holds. Another profile is followed by a reinstall."""
     jail: JailOptions | None = None
     """Of kind `jail`: its base, its command, and what is open in it."""
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0

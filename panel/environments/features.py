@@ -35,6 +35,8 @@ class Tab:
     """The lowest comes first; the environment's own are 0 (overview), 40 (activity) and 50 (settings)."""
     permission: Permission | None = None
     """Who lacks it sees no such tab; None: whoever sees the environment."""
+    needs_boot: bool = False
+    """Only of kinds that have a first process, see `runtime.contract.kinds`."""
 
 
 class Reserved:
@@ -190,8 +192,9 @@ def found_by_features(text: str) -> Q:
     return found
 
 
-def tabs_for(can: Callable[[Permission], bool], own: Sequence[Tab]) -> list[Tab]:
+def tabs_for(can: Callable[[Permission], bool], own: Sequence[Tab], *, boots: bool = True) -> list[Tab]:
     """The environment's own and the features', in their order, as far as they may be seen."""
     every = [*own, *(tab for feature in FEATURES for tab in feature.tabs)]
     seen = [tab for tab in every if tab.permission is None or can(tab.permission)]
+    seen = [tab for tab in seen if boots or not tab.needs_boot]
     return sorted(seen, key=lambda tab: tab.place)

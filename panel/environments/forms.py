@@ -114,6 +114,7 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm):
     def __init__(self, data: Any = None, *, kind: Kind, initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, initial=initial)
         self.wants = wants_of(kind)
+        self.fields["image"].required = self.wants.has_image
         self.offered = fields_of(kind, is_new=True)
         self.fields["image"].required = kind is not Kind.JAIL  # one that begins empty has none
         for place, one in self.offered.items():
@@ -124,6 +125,7 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm):
             if isinstance(default := default_at(place), int | float) and not isinstance(default, bool):
                 made.widget.attrs["placeholder"] = f"{default:g}"
         for name in ("ipv4", "ipv6"):
+            self.fields[name].widget = self.fields[name].widget if self.wants.boots else forms.HiddenInput()
             self.fields[name].widget.attrs["placeholder"] = getattr(self.wants, name)
 
     def offer(self, name: str, words: Sequence[str]) -> None:

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from panel.rights.permissions import Permission
 from panel.text import lines_of, words_of
 from panel.ui.number_field import NumberField
-from runtime.contract import Allow, Kind
+from runtime.contract import Allow, Kind, wants_of
 from runtime.contract.jail import MOST_CHILDREN
 
 
@@ -36,6 +36,7 @@ class Group:
 
 
 RUN = Group("run", _("How it runs"), "", _("What is left empty, the image says."), is_folded=False)
+TREE = Group("tree", _("What it is for"), "", is_folded=False)
 SERVICE = Group("jail", _("Jail"), _("Jail saved"), _("At its next start."), is_folded=False)
 WALLS = Group(
     "walls",
@@ -139,6 +140,8 @@ def _flag(label: Any, help_text: Any = "") -> Callable[[], forms.Field]:
 
 
 _APP = frozenset({Kind.APP})
+#: Kinds that have a first process.
+_BOOTING = frozenset(kind for kind in Kind if wants_of(kind).boots)
 
 
 def _of_app(make: Callable[[], forms.Field]) -> Asked:
@@ -176,6 +179,31 @@ APP: Fields = {
     "app.env": _of_app(lambda: PairsField(label=_("Variables"), help_text=_("One per line: NAME=value."))),
     "app.read_only": _of_app(_flag(_("Its root can't be written to"))),
     "app.init": _of_app(_flag(_("A small init before it"))),
+}
+DIRECTORY: Fields = {
+    "directory.profile": Asked(
+        lambda: forms.ChoiceField(
+            label=_("Profile"),
+            choices=[
+                ("shell", _("shell: work at a command line, SFTP, rsync and git")),
+                ("sftp", _("sftp: files by SFTP and scp, no shell")),
+                ("rsync", _("rsync: files by rsync, no shell")),
+                ("git", _("git: repositories, no shell")),
+            ],
+        ),
+        TREE,
+        frozenset({Kind.DIRECTORY}),
+        When.NEW,
+    ),
+    "directory.programs": Asked(
+        lambda: ListField(
+            label=_("Further programs"),
+            help_text=_("Each is copied with what it needs: jq zip. Nothing more is in there."),
+        ),
+        TREE,
+        frozenset({Kind.DIRECTORY}),
+        When.NEW,
+    ),
 }
 _JAIL = frozenset({Kind.JAIL})
 JAIL: Fields = {
@@ -250,13 +278,12 @@ JAIL: Fields = {
         when=When.LATER,
     ),
 }
-_BUT_JAIL = frozenset(Kind) - _JAIL
 SECURITY: Fields = {
     f"security.{name}": Asked(
         _flag(label, means),
         CONFINEMENT,
         # of a jail its own words say so
-        frozenset(Kind) if name == "compat32" else _BUT_JAIL,
+        _BOOTING if name == "compat32" else _BOOTING - _JAIL,
         when=When.LATER,
     )
     for name, label, means in (
@@ -292,6 +319,7 @@ BOOT: Fields = {
             label=_("Boot order"),
             help_text=_("When its node starts, the highest begins; the same number starts together."),
         ),
+        kinds=_BOOTING,
         when=When.LATER,
     ),
     "boot.delay_s": Asked(
@@ -301,6 +329,7 @@ BOOT: Fields = {
             label=_("Boot delay (seconds)"),
             help_text=_("Lower numbers wait so long after it has started."),
         ),
+        kinds=_BOOTING,
         when=When.LATER,
     ),
 }
@@ -323,10 +352,11 @@ RESTARTS: Fields = {
             ],
         ),
         RESTART,
+        _BOOTING,
     )
 }
 STOPPING: Fields = {
     "stop_timeout_s": Asked(
-        _number(NumberField, 600, label=_("Seconds to stop politely, before force")), RESTART
+        _number(NumberField, 600, label=_("Seconds to stop politely, before force")), RESTART, _BOOTING
     )
 }

@@ -24,7 +24,16 @@ from panel.http.inputs import CheckedAs, in_part
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from runtime.contract import AppRun, Device, Kind, Limits, Rescue, RestartPolicy, SecurityProfile
+from runtime.contract import (
+    AppRun,
+    Device,
+    DirectoryOptions,
+    Kind,
+    Limits,
+    Rescue,
+    RestartPolicy,
+    SecurityProfile,
+)
 from runtime.contract.environment import Boot
 
 
@@ -115,6 +124,11 @@ def _lay_app(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any])
     return parse(AppRun, {**(old or {}), **given}, "app").model_dump(mode="json")
 
 
+def _lay_directory(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
+    """Names of programs are the node's to know."""
+    return parse(DirectoryOptions, {**(old or {}), **given}, "directory").model_dump(mode="json")
+
+
 def _lay_rescue(_actor: Actor, _tenant: Tenant, _old: Any, given: str) -> str:
     if given not in set(Rescue):
         raise Invalid(_("rescue is one of %(words)s.") % {"words": ", ".join(Rescue)}, field="rescue")
@@ -139,6 +153,7 @@ OPTIONS: dict[str, Option] = {
     "security": Option(_CHANGE, Acts.AT_START, _lay_security, asked.SECURITY),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP),
+    "directory": Option(_CHANGE, Acts.LIVE, _lay_directory, asked.DIRECTORY),
     "jail": Option(_CHANGE, Acts.AT_START, lay_jail, asked.JAIL),
     "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, _lay_rescue),
     "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart"), asked.RESTARTS),
@@ -248,7 +263,7 @@ def _asked(annotation: Any) -> Any:
     if get_origin(annotation) is tuple:
         return Annotated[list[Annotated[str, CheckedAs(get_args(annotation)[0])]], MaxLen(20)]
     if NoneType in get_args(annotation):
-        return dict[str, Any]  # `app` and `jail`, which take more than is kept of them
+        return dict[str, Any]  # `app` and `jail` take more than is kept of them; all are laid over what is
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return Annotated[dict[str, Any], CheckedAs(in_part(annotation))]
     return annotation

@@ -16,7 +16,7 @@ from panel.images.models import NodeImage
 from panel.nodes.matrix import why_not
 from panel.nodes.models import Node, NodeState
 from panel.prepared import Given, Prepared, PreparedUpdate
-from runtime.contract import NO_IMAGE, Kernel, Kind, Limits
+from runtime.contract import NO_IMAGE, Kernel, Kind, Limits, wants_of
 
 _MIB = 2**20
 #: Part of the pool that stays free, so that running environments can go on writing metadata.
@@ -107,7 +107,8 @@ def choose(
         raise Invalid(
             _("No node has the devices %(devices)s.") % {"devices": ", ".join(devices)}, field="devices"
         )
-    able = [c for c in able if c.has_image or kind is Kind.APP or (kind, image) == (Kind.JAIL, NO_IMAGE)]
+    begins_empty = (kind, image) == (Kind.JAIL, NO_IMAGE)
+    able = [c for c in able if c.has_image or begins_empty or not wants_of(kind).has_accounts]
     if not able:
         raise Invalid(
             _("The image %(image)s is not ready on any node.") % {"image": image[:64]},

@@ -6,4 +6,4 @@ from panel.environments.features import Feature, Tab
 
 
 class Isolation(Feature):
-    tabs = (Tab("isolation", gettext_lazy("Isolation"), 45),)
+    tabs = (Tab("isolation", gettext_lazy("Isolation"), 45, needs_boot=True),)

@@ -65,7 +65,7 @@ class Leases(Reserved):
 
 
 class Networks(Feature):
-    tabs = (Tab("network", gettext_lazy("Network"), 20),)
+    tabs = (Tab("network", gettext_lazy("Network"), 20, needs_boot=True),)
 
     def check_asked(self, asked: Mapping[str, Any]) -> None:
         for field in _FIELDS.values():

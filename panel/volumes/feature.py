@@ -26,7 +26,7 @@ _OPEN = Prepared(lambda: Attachment.objects.open().filter(environment=Given("env
 
 
 class AttachedVolumes(Feature):
-    tabs = (Tab("volumes", gettext_lazy("Volumes"), 33),)
+    tabs = (Tab("volumes", gettext_lazy("Volumes"), 33, needs_boot=True),)
 
     def check_asked(self, asked: Mapping[str, Any]) -> None:
         named(asked.get("volumes") or ())

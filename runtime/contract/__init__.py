@@ -16,6 +16,7 @@ from runtime.contract.backup import (
 )
 from runtime.contract.backup_place import S3Keys, S3Place, SftpLogin, SftpPlace
 from runtime.contract.base import Message
+from runtime.contract.directory import DIRECTORY_IMAGE, DirectoryOptions, Profile
 from runtime.contract.environment import (
     MOST_SNAPSHOTS,
     Credentials,
@@ -104,6 +105,7 @@ from runtime.contract.volume import MOST_ATTACHED, AttachedVolume, VolumeClass, 
 
 __all__ = [
     "APP_IMAGE",
+    "DIRECTORY_IMAGE",
     "ENFORCE_STATFS",
     "MOST_ATTACHED",
     "MOST_SNAPSHOTS",
@@ -141,6 +143,7 @@ __all__ = [
     "DeleteImage",
     "DesiredState",
     "Device",
+    "DirectoryOptions",
     "DropVolume",
     "EnvironmentEvent",
     "EnvironmentSpec",
@@ -184,6 +187,7 @@ __all__ = [
     "NodeReport",
     "ObservedState",
     "Origin",
+    "Profile",
     "ProveBackup",
     "PublishImage",
     "PullApp",

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from runtime.contract.app import APP_IMAGE, AppOptions
 from runtime.contract.backup import BackupSource
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
+from runtime.contract.directory import DIRECTORY_IMAGE, DirectoryOptions
 from runtime.contract.jail import JailOptions
 from runtime.contract.network import Network
 from runtime.contract.volume import MOST_ATTACHED, AttachedVolume
@@ -225,8 +226,14 @@ class EnvironmentSpec(Message):
     """The whole apply ends as failed after this time."""
     operation_id: UUID | None = None
     app: AppOptions | None = None
+    directory: DirectoryOptions | None = None
     jail: JailOptions | None = None
     """Its walls and its command are followed at the next start, its base at the next install."""
+
+    @property
+    def made_from(self) -> str:
+        """What its root comes from, for people."""
+        return self.app.image if self.app else self.image
 
     @property
     def runs_app(self) -> bool:
@@ -244,9 +251,23 @@ class EnvironmentSpec(Message):
             raise ValueError("app: only an environment of kind app takes app options")
         if self.kind is Kind.APP and (self.app is None or self.image != APP_IMAGE):
             raise ValueError("app: an environment of kind app names its image there")
+        if self.kind is not Kind.DIRECTORY and self.directory is not None:
+            raise ValueError("directory: only an environment of kind directory takes these options")
+        if self.kind is Kind.DIRECTORY:
+            self._fits_directory()
         if (self.kind is Kind.JAIL) != (self.jail is not None):
             raise ValueError("jail: an environment of kind jail has jail options, and no other has")
         for what in ("volume_id", "path"):
             if len({getattr(one, what) for one in self.volumes}) < len(self.volumes):
                 raise ValueError("volumes: each once, and each at a path of its own")
         return self
+
+    def _fits_directory(self) -> None:
+        """It has no network, no first process and no device: what asks for one is a mistake of the panel's."""
+        if self.directory is None or self.image != DIRECTORY_IMAGE:
+            raise ValueError("directory: an environment of kind directory says its profile")
+        network = self.network
+        if network.ipv4 or network.ipv6 or network.forwards:
+            raise ValueError("network: a directory has none")
+        if self.devices or self.volumes or self.rescue is not Rescue.OFF:
+            raise ValueError("a directory has no devices, no volumes and no rescue system")

@@ -50,23 +50,31 @@ def unmount(path: Path) -> bool:
     return True
 
 
-def mount_idmapped(source: Path | int, target: Path | int, *, namespace: int, read_only: bool = False) -> None:
-    """Shows `source` at `target` with the ids of the disk as what they are, outside, in a user namespace;
-    each is a path, or a descriptor of a directory.
+def mount_idmapped(
+    source: Path | int,
+    target: Path | int,
+    *,
+    namespace: int,
+    may_set_ids: bool = True,
+    read_only: bool = False,
+) -> None:
+    """Shows `source` at `target` with the ids of the disk as what they are, outside, in a user namespace; each
+    is a path, or a descriptor of a directory.
 
-    The view allows set-user-id programs (they only reach ids of the mapping) and no device files,
-    whatever the flags of the mount that `source` lies on.
+    The view allows set-user-id programs (they only reach ids of the mapping), unless it may not, and no device
+    files, whatever the flags of the mount that `source` lies on.
     """
+    refused = libc.MOUNT_ATTR_NODEV | (0 if may_set_ids else libc.MOUNT_ATTR_NOSUID)
+    refused |= libc.MOUNT_ATTR_RDONLY if read_only else 0
     try:
         of = source if isinstance(source, int) else str(source)
         tree = libc.open_tree(of, libc.OPEN_TREE_CLONE | libc.OPEN_TREE_CLOEXEC)
-        flags = libc.MOUNT_ATTR_IDMAP | libc.MOUNT_ATTR_NODEV | (libc.MOUNT_ATTR_RDONLY if read_only else 0)
         try:
             libc.mount_setattr(
                 tree,
                 libc.MountAttr(
-                    attr_set=flags,
-                    attr_clr=libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NOEXEC,
+                    attr_set=libc.MOUNT_ATTR_IDMAP | refused,
+                    attr_clr=(libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NOEXEC) & ~refused,
                     userns_fd=namespace,
                 ),
             )

@@ -126,11 +126,7 @@ class Debian(Source):
         return " ".join((*_COMMAND, self.suite))
 
     def build(self, node: Node, spec: ImageSpec, tree: Path, progress: Progress) -> Said:
-        command = [*_COMMAND, self.suite, str(tree), *mirrors(self.suite)]
-        if node.settings.network_namespace:
-            # packages come over the host's own network, wherever the node's environments live
-            command = ["nsenter", f"--net={node.host_network}", *command]
-        _run(command, progress)
+        fill(node, [*_COMMAND, self.suite, str(tree), *mirrors(self.suite)], progress)
         return NOTHING
 
 
@@ -142,6 +138,13 @@ class Debian12(Debian):
 class Debian13(Debian):
     name = ImageSource.DEBIAN_13
     suite = "trixie"
+
+
+def fill(node: Node, command: list[str], progress: Progress) -> None:
+    """Runs mmdebstrap. Packages come over the host's own network, wherever the node's environments live."""
+    if node.settings.network_namespace:
+        command = ["nsenter", f"--net={node.host_network}", *command]
+    _run(command, progress)
 
 
 def mirrors(suite: str) -> list[str]:

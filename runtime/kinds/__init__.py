@@ -9,6 +9,7 @@ from runtime.contract.words import refusals
 from runtime.errors import HostLacks
 from runtime.kinds.app import App
 from runtime.kinds.base import Kind
+from runtime.kinds.directory import Directory
 from runtime.kinds.jail import Jail
 from runtime.kinds.rescue import rescue_config
 from runtime.kinds.system import System
@@ -19,7 +20,7 @@ from runtime.sandboxes.shared import SharedSandbox
 
 R = TypeVar("R", bound=Resource)
 
-_KINDS: dict[KindName, Kind] = {one.name: one for one in (System(), App(), Jail())}
+_KINDS: dict[KindName, Kind] = {one.name: one for one in (System(), App(), Jail(), Directory())}
 
 
 def kind_of(name: KindName, kinds: Mapping[KindName, Kind] = _KINDS) -> Kind:

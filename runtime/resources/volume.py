@@ -23,6 +23,7 @@ from runtime.errors import RuntimeFault
 from runtime.files import exclusive, replace_file
 from runtime.glance import Glance
 from runtime.host import btrfs
+from runtime.images.directory.profiles import DirectoryTrees
 from runtime.images.oci.library import Library
 from runtime.resources.base import Found, Resource
 from runtime.resources.guest import NOTE
@@ -90,7 +91,7 @@ class RootVolume(Resource):
                 )
         elif not self._has_image(spec):
             raise RuntimeFault(
-                refusals.image_missing(spec.app.image if spec.app else spec.image),
+                refusals.image_missing(spec.made_from),
                 code="image_missing",
                 next_step=advice.build_the_image(),
             )
@@ -164,7 +165,7 @@ class RootVolume(Resource):
                 root.rename(retired)
         fresh.rename(root)
         return (
-            steps.snapshot(spec.app.image if spec.app else spec.image)
+            steps.snapshot(spec.made_from)
             if spec.origin is None
             else backups.from_a_backup()
             if spec.origin.backup is not None
@@ -172,6 +173,8 @@ class RootVolume(Resource):
         )
 
     def _image(self, spec: EnvironmentSpec) -> Path:
+        if spec.directory is not None:
+            return DirectoryTrees(self.node).path(spec.directory)
         if spec.app is None:
             return self.node.image(spec.image)
         library = Library(self.node)

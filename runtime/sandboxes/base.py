@@ -355,6 +355,20 @@ class Sandbox(ABC):
         """Freezes or thaws all its processes; a no-op when they are so, or gone. Raises `RuntimeFault` (`busy`)
         when one of them can't be frozen in time; they run on then."""
 
+    # without a first process ----------------------------------------------------------------------
+
+    def is_open(self, environment_id: UUID) -> bool:
+        """Whether it has no first process and may be entered: `RUNNING`, without a pid."""
+        return False
+
+    def open(self, environment_id: UUID) -> None:
+        """It may be entered from now on, each time by a process of its own that is all there is of it. A no-op
+        when it may. Raises `HostLacks` where the kernel has no such thing."""
+        raise HostLacks(refusals.kind_not_offered("directory"), code="kind_unavailable", retryable=False)
+
+    def shut(self, environment_id: UUID) -> None:  # noqa: B027 (most are never open)
+        """It may not, and whoever is in is killed. A no-op when it may not."""
+
     @abstractmethod
     def take_away(self, environment_id: UUID) -> None:
         """Kills all its processes and forgets the first one, however far its start came. Raises `RuntimeFault`

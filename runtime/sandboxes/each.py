@@ -188,6 +188,16 @@ class Sandboxes(Sandbox):
     def freeze(self, environment_id: UUID, frozen: bool, *, within_s: float = FREEZE_DEADLINE_S) -> None:
         self.of(environment_id).freeze(environment_id, frozen, within_s=within_s)
 
+    def is_open(self, environment_id: UUID) -> bool:
+        return any(one.is_open(environment_id) for one in self.each)
+
+    def open(self, environment_id: UUID) -> None:
+        self.of(environment_id).open(environment_id)
+
+    def shut(self, environment_id: UUID) -> None:
+        for one in self.each:
+            one.shut(environment_id)
+
     def take_away(self, environment_id: UUID) -> None:
         for one in self.each:
             one.take_away(environment_id)

@@ -130,3 +130,29 @@ class LetGo(_Step):
 
     def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
         return None if self._seen(glance, spec.id).is_up else drift.gone(steps.named(self.name))
+
+
+class Open(_Step):
+    """In place of a first process: from here on it can be entered, each time by a container of its own."""
+
+    name = "entry"
+
+    def check(self, spec: EnvironmentSpec) -> None:
+        """Raises `HostLacks` for a kernel that this node can't offer."""
+        reason = self.sandbox.of_kernel(spec.kernel).unavailable()
+        if reason:
+            raise HostLacks(refusals.kernel_unavailable(spec.kernel, reason), code="kernel_unavailable")
+
+    def ensure(self, spec: EnvironmentSpec) -> Said | None:
+        self.sandbox.open(spec.id)
+        return None
+
+    def remove(self, environment_id: UUID) -> Said | None:
+        self.sandbox.shut(environment_id)
+        return None
+
+    def inspect(self, environment_id: UUID) -> Mapping[str, Any] | None:
+        return {"open": True} if self.sandbox.is_open(environment_id) else None
+
+    def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
+        return None if self.sandbox.is_open(spec.id) else drift.gone(steps.named(self.name))

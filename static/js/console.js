@@ -10,6 +10,8 @@ const tabs = document.getElementById("console-tabs");
 const list = tabs.querySelector("[role=tablist]");
 const stage = document.getElementById("console-stage");
 const { environment, nonce, terminals } = tabs.dataset;
+/** What has no first process has no console of its own. */
+const hasConsole = !("noConsole" in tabs.dataset);
 const key = `terminals-${environment}`;
 const base = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws/environments/${environment}`;
 const open = new Map();
@@ -82,7 +84,8 @@ async function end(name) {
   open.delete(name);
   tab.remove();
   place.remove();
-  show("");
+  if (hasConsole) show("");
+  else if (open.size) show([...open.keys()][0]);
   await fetch(`${terminals}/${name}/close`, { method: "POST", headers: { "X-CSRFToken": csrfToken() }, redirect: "manual" });
 }
 
@@ -116,7 +119,10 @@ async function running() {
   }
 }
 const wanted = lastShown();
-add("");
-show("");
+if (hasConsole) {
+  add("");
+  show("");
+}
 for (const name of await running()) add(name);
-show(open.has(wanted) ? wanted : "");
+if (!open.size) add("t1"); // without a console there is a shell to begin with
+show(open.has(wanted) ? wanted : [...open.keys()][0]);

@@ -33,7 +33,8 @@ function options() {
 }
 
 function body(data) {
-  const value = { name: data.get("name"), image: data.get("image") };
+  const value = { name: data.get("name") };
+  if (form.querySelector("[name=image]")) value.image = data.get("image");
   if (data.get("plan")) value.plan = data.get("plan");
   else value.limits = Object.fromEntries(numbers.filter((n) => data.get(n)).map((n) => [n, Number(data.get(n))]));
   const tenant = form.querySelector("[name=tenant]");

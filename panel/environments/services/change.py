@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.contract_input import parse_limits
-from panel.environments import inputs, secret_values
+from panel.environments import inputs, kinds, secret_values
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.options import OPTIONS, by_restart, laid_over
@@ -37,7 +37,7 @@ from panel.plans.models import PlanVersion
 from panel.plans.rules import check_allowance, check_choices, newest, refuse_own_size
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
+from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState, wants_of
 
 _MIB = 2**20
 _NEEDED = {
@@ -114,6 +114,9 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         replace_tags(actor, row, changes["tags"])
     if row.kind != Kind.APP:
         inputs.refuse_app(changes)
+    kinds.refuse_options(row.kind, {name: changes[name] for name in OPTIONS if name in changes})
+    if changes.get("ssh_keys") and not wants_of(Kind(row.kind)).boots:
+        kinds.refuse_change(row.kind, OperationKind.CREDENTIALS)
     if row.kind != Kind.JAIL:
         inputs.refuse_jail(changes)
     changes = secret_values.take(row, changes)

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from panel import dispatch
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments import credentials, inputs, placement, secret_values
+from panel.environments import credentials, inputs, kinds, placement, secret_values
 from panel.environments.features import FEATURES, Reserved
 from panel.environments.models import Environment
 from panel.environments.options import fresh, laid_over
@@ -54,7 +54,7 @@ def create_environment(
     tenant: Tenant,
     *,
     name: str,
-    image: str,
+    image: str = "",
     limits: Mapping[str, Any] | None = None,
     plan: str = "",
     kind: str = "system",
@@ -81,13 +81,23 @@ def create_environment(
     refuse_suspended(tenant)
     of_kind = inputs.check_kind(kind)
     is_app, wants = of_kind is Kind.APP, wants_of(of_kind)
-    image, options = inputs.check_jail(kind, *inputs.check_app(kind, image, options))
+    kinds.refuse_options(kind, options)
+    if not wants.has_image:
+        image = kinds.image_of(of_kind, image)
+    image, options = inputs.check_jail(kind, image, options)
+    image, options = inputs.check_app(kind, image, options)
+    if of_kind is Kind.DIRECTORY:
+        options = {**options, "directory": options.get("directory") or {}}
     options, of_features = inputs.beside(options) if is_app else (options, {})
     for part, permission in _OF_FEATURES.items():
         if of_features.get(part):
             actor.require(permission, tenant)
     if not wants.has_accounts and (ssh_keys or root_password):
+        if not is_app:
+            kinds.refuse_change(kind, OperationKind.CREDENTIALS)
         raise Invalid(_("An app has no accounts: leave ssh_keys and root_password out."), field="ssh_keys")
+    if not wants.boots and (ipv4 or ipv6):
+        kinds.refuse_change(kind, OperationKind.ADDRESSES)
     version, wanted = limits_for(actor, tenant, of_kind, limits, plan)
     check_choices(version, kind=kind, kernel=kernel, image=image)
     # an empty one holds nothing to run yet, but as a copy of another

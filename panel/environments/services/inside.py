@@ -15,6 +15,7 @@ from panel.environments import credentials, placement
 from panel.environments.answers import Executed
 from panel.environments.features import FEATURES
 from panel.environments.inputs import check_reference
+from panel.environments.kinds import image_of
 from panel.environments.models import Environment
 from panel.environments.services.create import set_password
 from panel.environments.services.intent import Changed, change
@@ -26,7 +27,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.serving.shares import EXECS, Place
 from panel.tenants.selectors import refuse_suspended
-from runtime.contract import NO_IMAGE, DesiredState, Kind, Rescue
+from runtime.contract import NO_IMAGE, DesiredState, Kind, Rescue, wants_of
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ def reinstall(
             details |= feature.replaced(actor, row)
         if row.kind == Kind.APP:
             row.image = check_reference(image) if image else row.image
+        elif not wants_of(Kind(row.kind)).has_image:
+            image_of(Kind(row.kind), image)
         elif row.image == NO_IMAGE and image not in ("", NO_IMAGE):
             raise Invalid(_("An empty jail has no image."), field="image")
         elif image and image != row.image:
@@ -70,7 +73,7 @@ def reinstall(
         row.installs += 1
         row.keep_old_root = keep_old
         row.desired_state = DesiredState.STOPPED if row.image == NO_IMAGE else DesiredState.RUNNING
-        if row.kind != Kind.APP and (root_password or not row.ssh_keys):
+        if wants_of(Kind(row.kind)).has_accounts and (root_password or not row.ssh_keys):
             shown[0] = set_password(row, root_password)
         row.credentials_revision += 1
         return {**details, "image": row.image, "keep_old": keep_old}

@@ -15,6 +15,7 @@ from panel import dispatch, events
 from panel.audit.services import record
 from panel.contract_input import parse_limits
 from panel.environments import placement
+from panel.environments.kinds import refuse_change
 from panel.environments.models import Environment
 from panel.environments.options import of_the_node, whole
 from panel.environments.selectors import seen_by
@@ -122,6 +123,7 @@ def change(
         environment = locked(actor, environment_id)
         actor.require(permission, environment)
         refuse_stale(environment, version)
+        refuse_change(environment.kind, kind)
         if kind not in _ENDING:
             refuse_suspended(environment.tenant)
         if environment.desired_state == DesiredState.DELETED and not even_deleting:

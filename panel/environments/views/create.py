@@ -54,7 +54,7 @@ def _create(request: PageRequest, shown: CreatePage, form: forms.CreateForm) -> 
         request.actor,
         shown.tenant,
         name=values["name"],
-        image=values["image"],
+        image=values["image"] if shown.wants.has_image else "",
         plan=values["plan"],
         limits=form.limits() if not values["plan"] else None,
         kind=values["kind"],

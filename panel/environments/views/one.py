@@ -21,7 +21,7 @@ from panel.errors import Invalid
 from panel.operations.models import Operation, Operations
 from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, back, page, signed_in
-from runtime.contract import DesiredState, Rescue
+from runtime.contract import DesiredState, Kind, Rescue, wants_of
 
 _MIB = 2**20
 _TABS = (
@@ -41,13 +41,14 @@ def get(request: PageRequest, environment_id: UUID) -> Environment:
 
 def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, Any]:
     actor = request.actor
+    wants = wants_of(Kind(row.kind))
     current = Operation.objects.filter(pk=row.operation_id).first() if row.operation_id else None
     return {
         "section": "environment",
         "tab": tab,
         "tabs": [
             {"name": one.name, "label": one.label, "url": _url_of(row, one.name)}
-            for one in tabs_for(lambda permission: actor.can(permission, row), _TABS)
+            for one in tabs_for(lambda permission: actor.can(permission, row), _TABS, boots=wants.boots)
         ],
         "tab_url": _url_of(row, tab),
         "environment": row,
@@ -60,13 +61,13 @@ def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, An
         "memory_limit": row.limits["memory_mb"] * _MIB,
         "disk_limit": row.limits["disk_mb"] * _MIB,
         "may_power": actor.can(Permission.ENVIRONMENT_POWER, row),
-        "may_rescue": all(
-            actor.can(one, row) for one in (Permission.ENVIRONMENT_POWER, Permission.ENVIRONMENT_EXEC)
-        ),
+        "wants": wants,
+        "may_rescue": wants.boots
+        and all(actor.can(one, row) for one in (Permission.ENVIRONMENT_POWER, Permission.ENVIRONMENT_EXEC)),
         "in_rescue": row.intent.get("rescue", Rescue.OFF) != Rescue.OFF,
         "may_change": actor.can(Permission.ENVIRONMENT_CHANGE, row),
         "may_resize": actor.can(Permission.ENVIRONMENT_RESIZE, row),
-        "may_credentials": actor.can(Permission.ENVIRONMENT_CREDENTIALS, row),
+        "may_credentials": wants.boots and actor.can(Permission.ENVIRONMENT_CREDENTIALS, row),
         "may_network": actor.can(Permission.NETWORK_CHANGE, row),
         "may_forward": actor.can(Permission.FORWARD_CHANGE, row),
         "may_share": actor.can(Permission.ENVIRONMENT_SHARE, row),

@@ -21,6 +21,7 @@ NAMES: Final = {
     "firewall": "firewall",
     "network rate": "network rate",
     "start": "start of init",
+    "entry": "way in",
     "pause": "pause",
     "resume": "resume",
     "shutdown": "shutdown",

@@ -34,7 +34,7 @@ from runtime.sandboxes.base import (
     Walls,
     no_config,
 )
-from runtime.sandboxes.shared import container, ending, inner, program
+from runtime.sandboxes.shared import container, ending, entering, inner, program
 from runtime.sandboxes.shared.apart import apart, end_apart
 from runtime.sandboxes.shared.bundle import Bundle, booted
 from runtime.sandboxes.shared.cgroup import Cgroup
@@ -95,15 +95,26 @@ class SharedSandbox(Sandbox):
     def look(self, environment_id: UUID) -> Seen:
         first = container.init(self.node, environment_id)
         if first is None:
-            return Seen(SandboxState.GONE)
+            return self._look_at_open(environment_id)
         if container.gate(self.node, environment_id).exists():
             state = SandboxState.MADE
         else:
             state = SandboxState.FROZEN if self._cgroup.frozen(environment_id) else SandboxState.RUNNING
         return Seen(state, first.pid, str(first))
 
+    def _look_at_open(self, environment_id: UUID) -> Seen:
+        """Without a first process."""
+        if not self.is_open(environment_id):
+            return Seen(SandboxState.GONE)
+        is_frozen = self._cgroup.frozen(environment_id)
+        return Seen(SandboxState.FROZEN if is_frozen else SandboxState.RUNNING)
+
+    def is_open(self, environment_id: UUID) -> bool:
+        is_open = entering.is_open(self.node, environment_id)
+        return is_open and self._cgroup.find(environment_id) is not None
+
     def is_there(self, environment_id: UUID) -> bool:
-        return container.init(self.node, environment_id) is not None
+        return container.init(self.node, environment_id) is not None or self.is_open(environment_id)
 
     def keeps(self, environment_id: UUID) -> bool:
         """By a note alone: a start asks often, and what never ran is with whoever is asked first."""
@@ -132,7 +143,7 @@ class SharedSandbox(Sandbox):
         return frozenset(one for one in both if one is not None)
 
     def has_console(self, environment_id: UUID) -> bool:
-        return container.monitor(self.node, environment_id) is not None
+        return container.monitor(self.node, environment_id) is not None or self.is_open(environment_id)
 
     def usage(self, environment_id: UUID) -> Usage:
         return self._cgroup.usage(environment_id)
@@ -210,6 +221,12 @@ class SharedSandbox(Sandbox):
     def freeze(self, environment_id: UUID, frozen: bool, *, within_s: float = FREEZE_DEADLINE_S) -> None:
         self._cgroup.freeze(environment_id, frozen, within_s=within_s)
 
+    def open(self, environment_id: UUID) -> None:
+        entering.open_(self.node, environment_id)
+
+    def shut(self, environment_id: UUID) -> None:
+        entering.shut(self.node, self._cgroup, environment_id)
+
     def take_away(self, environment_id: UUID) -> None:
         self.stop(environment_id, timeout_s=0)
         ending.kill_rest(self.node, self._cgroup, environment_id)
@@ -226,6 +243,13 @@ class SharedSandbox(Sandbox):
         environment: Mapping[str, str] | None = None,
         pid_file: Path | None = None,
     ) -> Inner:
+        if entering.is_open(self.node, environment_id):
+            return entering.inner(
+                *(self.node, self._cgroup, environment_id, command),
+                terminal=terminal,
+                environment=environment,
+                pid_file=pid_file,
+            )
         return inner.inner(
             *(self.node, environment_id, command),
             terminal=terminal,
@@ -237,7 +261,10 @@ class SharedSandbox(Sandbox):
         return Console(self.node.console(environment_id), self.node.bundle(environment_id))
 
     def start_terminal(self, environment_id: UUID, directory: Path, shell: Shell) -> None:
-        inner.start_terminal(self.node, environment_id, directory, shell)
+        if entering.is_open(self.node, environment_id):
+            entering.start_terminal(self.node, self._cgroup, environment_id, directory, shell)
+        else:
+            inner.start_terminal(self.node, environment_id, directory, shell)
 
     def look_at_terminal(self, environment_id: UUID, directory: Path) -> Kept | None:
         return inner.look_at_terminal(self.node, environment_id, directory)

@@ -13,7 +13,7 @@ from uuid import UUID
 from pydantic_core import to_json
 
 from runtime import answers
-from runtime.contract import EnvironmentSpec, JailWalls, Kernel, SecurityProfile
+from runtime.contract import EnvironmentSpec, JailWalls, Kernel, Kind, SecurityProfile
 from runtime.contract.said import Said
 from runtime.contract.words import agent, drift, steps
 from runtime.errors import RuntimeFault
@@ -147,9 +147,12 @@ def _fill(node: Node, config: dict[str, Any], spec: EnvironmentSpec) -> None:
     cgroup = Cgroup(node)
     path = cgroup.path(spec)
     config["linux"]["cgroupsPath"] = "/" + cgroup.groups.payload(path)
-    # an app makes no groups of its own, and another kernel has its own
-    if not spec.runs_app and spec.runs_on is Kernel.SHARED:
+    # an app makes no groups of its own, another kernel has its own, and a directory's entries have none
+    is_system = not spec.runs_app and spec.kind is not Kind.DIRECTORY
+    if is_system and spec.runs_on is Kernel.SHARED:
         config["mounts"] = [*config["mounts"], *cgroup.groups.mounts(path)]
+    if spec.kind is Kind.DIRECTORY:  # it has all that it wants of its own: each entry gets a group below this
+        return
     is_answered = answers.is_there(node.mounts)
     jail = walls_of(spec)
     if is_answered:

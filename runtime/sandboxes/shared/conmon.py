@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from runtime.contract.words import refusals
@@ -21,6 +22,9 @@ from runtime.errors import CommandFailed, RuntimeFault
 from runtime.node import Node
 from runtime.sandboxes.shared import program
 from runtime.sandboxes.shared.container import init_pid_file, monitor_pid_file
+
+if TYPE_CHECKING:
+    from runtime.sandboxes.shared.rooms import Room
 
 #: One log file is kept up to this size, then begun anew.
 LOG_BYTES = 16 * 2**20
@@ -100,13 +104,14 @@ def launch_conmon(
     *,
     log_bytes: int = LOG_BYTES,
     runtime: Sequence[str] = (),
+    room: "Room | None" = None,
 ) -> Launch:
-    """Starts conmon with its log in `console`, begun anew at `log_bytes`. `runtime`: what it calls in the
-    place of the OCI runtime, with the first words of its own.
+    """Starts conmon with its log in `console`, begun anew at `log_bytes`; in a room, where there is one.
+    `runtime`: what it calls in the place of the OCI runtime, with the first words of its own.
 
     Raises `CommandFailed` when it can't be started."""
-    command = ["/usr/bin/conmon", "--api-version", "1", *arguments]
-    called, *first_words = runtime or program.words(node)
+    command = [*(room.way_in if room else ()), "/usr/bin/conmon", "--api-version", "1", *arguments]
+    called, *first_words = runtime or (room.called(node) if room else program.words(node))
     command += ["--runtime", called, *(f"--runtime-arg={one}" for one in first_words)]
     command += ["--log-path", f"k8s-file:{console / 'log'}", "--log-size-max", str(log_bytes)]
     command += ["--full-attach", "--no-sync-log", "--log-level", "error"]
@@ -124,7 +129,7 @@ def launch_conmon(
                 "_OCI_SYNCPIPE": str(sync_write),
                 "_OCI_STARTPIPE": str(start_read),
             },
-            pass_fds=(sync_write, start_read),
+            pass_fds=(sync_write, start_read, *((room.descriptor,) if room else ())),
             start_new_session=True,
             cwd="/",
         )

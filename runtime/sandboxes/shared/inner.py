@@ -67,7 +67,7 @@ def inner(
     environment: Mapping[str, str] | None,
     pid_file: Path | None,
 ) -> Inner:
-    """As `Sandbox.inner`; the description is in a file that has no name."""
+    """As `Sandbox.inner`, with a first process; the description is in a file that has no name."""
     process = _process(node, environment_id, command, terminal=terminal, environment=environment)
     descriptor = os.memfd_create("process", os.MFD_CLOEXEC)
     try:
@@ -102,38 +102,43 @@ def keep_terminal(
 ) -> None:
     """As `Sandbox.start_terminal`, of a process that is described so; `runtime`: see `launch_conmon`."""
     process = {**description, "consoleSize": {"width": shell.columns, "height": shell.rows}}
+    arguments = keeper_arguments(node, environment_id, directory, json.dumps(process))
+    arguments += ["--exec", "--exec-process-spec", str(directory / _DESCRIPTION)]
+    try:
+        launch_conmon(node, arguments, directory, log_bytes=shell.log_bytes, runtime=runtime).pid()
+    except BaseException:
+        abandon(directory)
+        raise
+
+
+def keeper_arguments(node: Node, environment_id: UUID, directory: Path, description: str) -> list[str]:
+    """conmon's, of a terminal that is kept in this directory, in which nothing of an earlier one is left but
+    its log. `description`: what runs; the file's age is the terminal's."""
     name = node.container_name(environment_id)
     for left in (name, "attach", "ctl", "winsz", _SHELL_PID, _KEEPER_PID, _DESCRIPTION):
         (directory / left).unlink(missing_ok=True)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = directory / _DESCRIPTION
-    file.write_text(json.dumps(process))
+    file.write_text(description)
     file.chmod(0o600)
-    arguments = [
+    return [
         *("--cid", name, "--cuuid", name, "--name", name),
-        "--exec",
-        *("--exec-process-spec", str(file)),
         *("--bundle", str(directory)),
         *("--container-pidfile", str(directory / _SHELL_PID)),
         *("--conmon-pidfile", str(directory / _KEEPER_PID)),
         *("--exit-dir", str(directory)),
         "--terminal",
     ]
-    try:
-        launch_conmon(node, arguments, directory, log_bytes=shell.log_bytes, runtime=runtime).pid()
-    except BaseException:
-        _abandon(directory)
-        shutil.rmtree(directory, ignore_errors=True)
-        raise
 
 
-def _abandon(directory: Path) -> None:
+def abandon(directory: Path) -> None:
     """Ends what a start that failed left: a monitor that goes on waiting for the OCI runtime, which may wait
     for something inside. What of it is inside by then ends with the environment."""
     keeper = _keeper(directory)
     if keeper is not None:
         for one in (keeper, *descendants(keeper)):
             one.send(signal.SIGKILL)
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def look_at_terminal(node: Node, environment_id: UUID, directory: Path) -> Kept | None:
