@@ -27,6 +27,8 @@ class PanelEnv(BaseSettings):
     """More host names that the panel answers to, separated by commas."""
     trusted_proxies: str = ""
     """Networks of proxies whose word on the client's address is believed, separated by commas."""
+    ssh: str = ""
+    """Where the SSH gateway listens, `ADDRESS:PORT` (`up --ssh`); empty: there is none."""
     redis_url: str = ""
     """Broker, cache and channel layer; empty: the installation's own Redis on HOME/run/redis.sock."""
     database_url: str = Field(default="", validation_alias="DATABASE_URL")

@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "panel.isolation",
     "panel.inside",
     "panel.repositories",
+    "panel.gateway",
     "panel.operations",
     "panel.access",
     "panel.audit",

@@ -5,8 +5,10 @@ import codecs
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -23,23 +25,28 @@ from runtime.agent.bodies import body_of, hung_up
 from runtime.agent.files import FileRoutes
 from runtime.agent.locks import Locks
 from runtime.agent.looks import LookRoutes
+from runtime.agent.piped import Piped, Wanted
 from runtime.agent.session import Session
 from runtime.agent.streams import Streams, TooMany
 from runtime.agent.tickets import TicketOffice, TicketRefused
 from runtime.console import recording
 from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, Stop
 from runtime.console.inside import Inside
+from runtime.console.sessions import session
 from runtime.contract import Purpose, Ticket
 from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
+from runtime.sandboxes.base import Inner
 
 log = structlog.get_logger()
 
 #: At once, of one environment and of the node: one thread each, which mostly sleeps. The panel sees to it that
 #: no tenant takes all of them (`panel.serving.shares.EXECS`).
 EXECS_PER_ENVIRONMENT, EXECS = 8, 128
+#: Sessions of people who came by SSH, likewise.
+SESSIONS_PER_ENVIRONMENT, SESSIONS = 32, 256
 #: Looks at terminals and files at once, of one environment and of one tenant; those of others have threads of
 #: their own then. A terminal that opens in an environment that doesn't answer takes one until its deadline.
 LOOKS_PER_ENVIRONMENT, LOOKS_PER_TENANT, LOOKS = 4, 8, 24
@@ -109,6 +116,7 @@ class Agent:
         self.streams = Streams(node)
         self._pool, self._looks, self._reads = execs, looks, reads or looks
         self._execs: dict[UUID, int] = {}
+        self._sessions: dict[UUID, int] = {}
         self._looking, self._looking_of_tenant = Locks(LOOKS_PER_ENVIRONMENT), Locks(LOOKS_PER_TENANT)
         self._beginning = Locks(1)
         self._reading_of_tenant = Locks(1)
@@ -129,6 +137,7 @@ class Agent:
                 Route(f"{at}/kernel", self.kernel),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),
+                WebSocketRoute(f"{at}/session", self.session),
             ],
             exception_handlers={RuntimeFault: _fault, ValidationError: _invalid, ClientDisconnect: _unheard},
         )
@@ -184,17 +193,9 @@ class Agent:
         ticket = self.ticket(request, Purpose.EXEC)
         wanted = ExecRequest.model_validate_json(await body_of(request, MAX_BODY_BYTES))
         environment_id: UUID = request.path_params["id"]
-        running = self._execs.get(environment_id, 0)
-        if running >= EXECS_PER_ENVIRONMENT or sum(self._execs.values()) >= EXECS:
-            raise RuntimeFault(agent.too_many_commands(running), code="too_many", next_step=advice.try_later())
-        self._execs[environment_id] = running + 1
-        try:
+        with _counted(self._execs, environment_id, EXECS_PER_ENVIRONMENT, EXECS):
             log.info("exec", environment=str(environment_id), user=ticket.user, program=wanted.command[0][:100])
             done = await self._run(request, wanted, ticket.payer)
-        finally:
-            self._execs[environment_id] -= 1
-            if not self._execs[environment_id]:
-                del self._execs[environment_id]
         return JSONResponse(executed(done, wanted.encoding))
 
     async def _run(self, request: Request, wanted: ExecRequest, payer: UUID) -> Outcome:
@@ -317,6 +318,31 @@ class Agent:
                 socket,
             )
 
+    async def session(self, socket: WebSocket) -> None:
+        """One command with pipes, as SSH has it; its words come as the first message."""
+        if (ticket := await self._admitted(socket, Purpose.EXEC)) is None:
+            return
+        environment_id: UUID = socket.path_params["id"]
+        piped = Piped(self.node, environment_id, socket)
+        try:
+            wanted = Wanted.model_validate_json((await socket.receive()).get("text") or "")
+            with _counted(self._sessions, environment_id, SESSIONS_PER_ENVIRONMENT, SESSIONS):
+                log.info("session", environment=str(environment_id), user=ticket.user, line=wanted.line[:100])
+                await piped.run(lambda pid_file: self._inner(ticket, wanted, pid_file))
+            await socket.close()
+        except RuntimeFault as fault:
+            with suppress(WebSocketDisconnect, RuntimeError):
+                await socket.send_json({"type": "error", "code": fault.code, "message": str(fault)})
+                await socket.close(4409, fault.code)
+        except (ValidationError, WebSocketDisconnect, RuntimeError):
+            return  # no first message, or nobody waits for an answer any more
+
+    async def _inner(self, ticket: Ticket, wanted: Wanted, pid_file: Path) -> Inner:
+        assert ticket.environment_id is not None
+        work = partial(session, self.node, ticket.environment_id, pid_file, line=wanted.line, sftp=wanted.sftp)
+        made: Inner = await self.look(ticket.environment_id, ticket.payer, work)
+        return made
+
     async def _admitted(self, socket: WebSocket, purpose: Purpose) -> Ticket | None:
         """Accepts the WebSocket for a good ticket; else refuses before that (403) and gives None."""
         try:
@@ -329,6 +355,21 @@ class Agent:
         await socket.accept()
         log.info("socket", purpose=purpose, environment=str(ticket.environment_id), user=ticket.user)
         return ticket
+
+
+@contextmanager
+def _counted(running: dict[UUID, int], environment_id: UUID, most: int, of_all: int) -> Iterator[None]:
+    """Raises `RuntimeFault` (`too_many`) beyond so many of one environment, or of all."""
+    of_it = running.get(environment_id, 0)
+    if of_it >= most or sum(running.values()) >= of_all:
+        raise RuntimeFault(agent.too_many_commands(of_it), code="too_many", next_step=advice.try_later())
+    running[environment_id] = of_it + 1
+    try:
+        yield
+    finally:
+        running[environment_id] -= 1
+        if not running[environment_id]:
+            del running[environment_id]
 
 
 def executed(done: Outcome, encoding: Literal["text", "base64"] = "text") -> dict[str, object]:

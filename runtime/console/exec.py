@@ -135,11 +135,11 @@ def run_command(
             is_over = talk.until_end(started + timeout_s)
             timed_out = not is_over and not talk.is_stopped
             if not is_over:
-                _kill_session(sandbox, environment_id, pid_file, process.pid)
+                end_session(sandbox, environment_id, pid_file, process.pid)
                 talk.until_end(time.monotonic() + 2)
         finally:
             if process.poll() is None:
-                _kill_session(sandbox, environment_id, pid_file, process.pid)
+                end_session(sandbox, environment_id, pid_file, process.pid)
                 process.kill()
                 with contextlib.suppress(subprocess.TimeoutExpired):  # then it is reaped with a later one
                     process.wait(_REAP_S)
@@ -248,7 +248,7 @@ class _Talk:
                     file.close()
 
 
-def _kill_session(sandbox: Sandbox, environment_id: UUID, pid_file: Path, session: int) -> None:
+def end_session(sandbox: Sandbox, environment_id: UUID, pid_file: Path, session: int) -> None:
     """Ends the process of an exec, what runs in its session, and what descends from it: of the processes
     in the environment itself, no other."""
     try:

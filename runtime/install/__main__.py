@@ -27,6 +27,7 @@ def _up(options: argparse.Namespace) -> int:
         options.proxy,
         options.domains,
         options.domains_ports,
+        options.ssh,
     )
     up(
         Layout.of(options.home),
@@ -248,7 +249,7 @@ def _need_root(verb: str) -> None:
         raise Stop(f"`{verb}` needs root", f"sudo ./wadah {verb}")
 
 
-def _of_domains(start: argparse.ArgumentParser) -> None:
+def _of_further_fronts(start: argparse.ArgumentParser) -> None:
     start.add_argument(
         "--domains",
         action="append",
@@ -256,6 +257,9 @@ def _of_domains(start: argparse.ArgumentParser) -> None:
         help="serve tenants' domains on these addresses, or on `all` (none: no longer)",
     )
     start.add_argument("--domains-ports", metavar="HTTP,HTTPS", help="of tenants' domains (80,443)")
+    start.add_argument(
+        "--ssh", metavar="[ADDRESS:]PORT", help="SSH gateway there, on loopback without an address (none: off)"
+    )
 
 
 def _what_is_offered(start: argparse.ArgumentParser) -> None:
@@ -299,7 +303,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="ADDRESS,…",
         help="proxies, by address or network, that say who the client is (none: no longer)",
     )
-    _of_domains(start)
+    _of_further_fronts(start)
     for family in ("ipv4", "ipv6"):
         words = "of a new node's environments (a free one is drawn)"
         start.add_argument(f"--{family}-network", metavar="NETWORK", default="", help=words)

@@ -219,7 +219,8 @@ def _home(layout: Layout) -> Check:
 def _sockets(layout: Layout) -> Iterator[Check]:
     """Each socket of the running installation, and who reaches it; nothing where none runs."""
     front = front_of(layout)
-    wanted = {(host or any_, port) for host, port in front.listening for any_ in ("::", "0.0.0.0")}
+    places = [*front.listening, *([front.ssh_place] if front.ssh_place else [])]
+    wanted = {(host or any_, port) for host, port in places for any_ in ("::", "0.0.0.0")}
     for one in listeners(processes_of(layout)):
         if one.is_local or (one.kind == "tcp" and (one.address, one.port) in wanted):
             yield Check("listens", "ok", f"{one.where}: {one.reached_by}")

@@ -46,6 +46,7 @@ class Wish:
     proxies: Sequence[str] | None = None
     domains: Sequence[str] | None = None
     domains_ports: str | None = None
+    ssh: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,14 @@ class Front:
     """Addresses that the front for tenants' domains listens on; `*`: every one; none: there is none."""
     domains_ports: tuple[int, int] = (80, 443)
     """Of that front: without TLS and with it."""
+    ssh: str = ""
+    """`ADDRESS:PORT` of the SSH gateway; empty: there is none."""
+
+    @property
+    def ssh_place(self) -> tuple[str, int] | None:
+        """Where the gateway listens; an empty address is every one of the machine."""
+        address, _colon, port = self.ssh.rpartition(":")
+        return (address.strip("[]"), int(port)) if self.ssh else None
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> "Front":
@@ -187,7 +196,20 @@ def _wanted(layout: Layout, wish: Wish) -> dict[str, Any]:
         _set(wanted, "domains", _domains(_listed(wish.domains)))
     if wish.domains_ports is not None:
         _set(wanted, "domains_ports", _two_ports(wish.domains_ports))
+    if wish.ssh is not None:
+        _set(wanted, "ssh", None if wish.ssh == _NONE else _ssh(wish.ssh))
     return wanted
+
+
+def _ssh(text: str) -> str:
+    """`PORT` is on loopback, `ADDRESS:PORT` there, `:PORT` everywhere. Raises `Stop`."""
+    address, colon, port = str(text).rpartition(":")
+    number = _port(int(port)) if port.isascii() and port.isdigit() else 0
+    if number < FIRST_FREE_PORT:
+        raise Stop(f"--ssh is [ADDRESS:]PORT with a port from {FIRST_FREE_PORT} on, not “{text}”")
+    if not colon:
+        return f"127.0.0.1:{number}"
+    return f"{bracketed(_address(address.strip('[]')))}:{number}" if address else f":{number}"
 
 
 def _placed(known: dict[str, Any], wish: Wish) -> dict[str, Any]:
@@ -195,13 +217,13 @@ def _placed(known: dict[str, Any], wish: Wish) -> dict[str, Any]:
     if wish.domain is not None:
         if wish.port is not None:
             raise Stop("a domain is served on the ports 80 and 443: leave --port out")
-        return _only(known, "names", "proxies", *_OF_DOMAINS) | {"domain": _domain(wish.domain)}
+        return _only(known, "names", "proxies", *_OF_OTHERS) | {"domain": _domain(wish.domain)}
     if wish.listen is not None:
-        return _only(known, "port", "url", "names", "proxies", *_OF_DOMAINS) | {"listen": _address(wish.listen)}
-    return _only(known, *_OF_DOMAINS) if wish.local else dict(known)
+        return _only(known, "port", "url", "names", "proxies", *_OF_OTHERS) | {"listen": _address(wish.listen)}
+    return _only(known, *_OF_OTHERS) if wish.local else dict(known)
 
 
-_OF_DOMAINS = ("domains", "domains_ports")
+_OF_OTHERS = ("domains", "domains_ports", "ssh")
 
 
 def _refuse_both(front: Front) -> None:
@@ -244,6 +266,7 @@ def _made(wanted: dict[str, Any]) -> Front:
         made,
         names=tuple(dict.fromkeys([*wanted.get("names", []), *names])),
         proxies=tuple(dict.fromkeys([*wanted.get("proxies", []), *proxies])),
+        ssh=wanted.get("ssh", ""),
     )
 
 
@@ -417,6 +440,7 @@ _KEPT: dict[str, Callable[[Any], Any]] = {
     "proxies": lambda texts: _proxies(_several(texts)),
     "domains": lambda texts: _domains(_several(texts)),
     "domains_ports": lambda ports: _two_ports(",".join(map(str, ports))),
+    "ssh": _ssh,
 }
 
 

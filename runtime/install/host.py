@@ -66,6 +66,8 @@ TEST_PACKAGES = {
     "sshd": "openssh-server",  # what backups go to
     "slirp4netns": "slirp4netns",  # the way out of a bare machine's own network
     "git": "git",
+    "rsync": "rsync",
+    "ssh": "openssh-client",
 }
 
 

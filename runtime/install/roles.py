@@ -51,6 +51,7 @@ def environment(layout: Layout, front: Front) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "panel.config.settings",
         "WADAH_HOME": str(layout.home),
         "WADAH_URL": front.url,
+        "WADAH_SSH": front.ssh,
         "WADAH_EXTRA_HOSTS": ",".join(front.hosts),
         "WADAH_TRUSTED_PROXIES": ",".join(front.proxies),
         "WADAH_DOMAINS_LISTEN": ",".join(front.domains),
@@ -119,6 +120,10 @@ def roles(layout: Layout, front: Front) -> list[Role]:
     ]  # fmt: skip
     if front.domains:
         wanted += _of_domains(layout, front)
+    if front.ssh_place is not None:
+        address, port = front.ssh_place
+        words = [str(venv / "python"), "-m", "panel.gateway.server", address, str(port)]
+        wanted.append(Role("gateway", words))
     if os.environ.get("WADAH_REDIS_URL"):
         wanted = [role for role in wanted if role.name != "redis"]
     return wanted

@@ -47,7 +47,7 @@ def directory_config(node: Node, spec: EnvironmentSpec) -> dict[str, Any]:
         "process": {
             "terminal": False,
             "user": {"uid": UID, "gid": UID, "umask": 0o022},
-            "cwd": "/",
+            "cwd": HOME,
             "args": ["/usr/bin/false"],
             "env": list(_ENVIRONMENT),
             "noNewPrivileges": True,

@@ -91,6 +91,8 @@ class Inner:
     environment: Mapping[str, str]
     descriptors: tuple[int, ...] = ()
     """To be handed on to it."""
+    apart: str = ""
+    """Name of what it runs in beside the environment: `Sandbox.end_apart` when it has ended."""
 
     def __enter__(self) -> Self:
         return self
@@ -388,6 +390,11 @@ class Sandbox(ABC):
     ) -> Inner:
         """For a further process with the confinement of the first one, as root in `/`. `pid_file`: where its
         host pid is written when it runs. Raises `RuntimeFault` (`not_running`, `no_bundle`)."""
+
+    def beside(self, spec: EnvironmentSpec, tools: Path, words: Sequence[str], *, pid_file: Path) -> Inner:
+        """For a program of a tree of the node's own, over an environment's root volume: as root there, whether
+        it runs or not, and with nothing of what runs. Raises `RuntimeFault`."""
+        raise HostLacks(refusals.kernel_not_offered(self.kernel), code="kernel_unavailable", retryable=False)
 
     @abstractmethod
     def console(self, environment_id: UUID) -> Console:

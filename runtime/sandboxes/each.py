@@ -217,6 +217,9 @@ class Sandboxes(Sandbox):
             environment_id, command, terminal=terminal, environment=environment, pid_file=pid_file
         )
 
+    def beside(self, spec: EnvironmentSpec, tools: Path, words: Sequence[str], *, pid_file: Path) -> Inner:
+        return self._first.beside(spec, tools, words, pid_file=pid_file)
+
     def console(self, environment_id: UUID) -> Console:
         return self.of(environment_id).console(environment_id)
 

@@ -36,6 +36,7 @@ from runtime.sandboxes.base import (
 )
 from runtime.sandboxes.shared import container, ending, entering, inner, program
 from runtime.sandboxes.shared.apart import apart, end_apart
+from runtime.sandboxes.shared.beside import beside
 from runtime.sandboxes.shared.bundle import Bundle, booted
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.making import Makings
@@ -256,6 +257,9 @@ class SharedSandbox(Sandbox):
             environment=environment,
             pid_file=pid_file,
         )
+
+    def beside(self, spec: EnvironmentSpec, tools: Path, words: Sequence[str], *, pid_file: Path) -> Inner:
+        return beside(self.node, spec, tools, words, pid_file=pid_file)
 
     def console(self, environment_id: UUID) -> Console:
         return Console(self.node.console(environment_id), self.node.bundle(environment_id))

@@ -1,0 +1,201 @@
+"""The gateway's process: `python -m panel.gateway.server ADDRESS PORT`, as the panel's user.
+
+It authenticates by the panel's people and carries sessions to the node's agent. It has no files to serve, runs
+no program, and opens no connection for anybody: forwarding of ports, agents and displays is refused.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+import django
+import structlog
+
+log = structlog.get_logger()
+
+#: Who hasn't signed in yet: altogether, and from one address; and how long that may take.
+MOST_AT_THE_DOOR, MOST_OF_ADDRESS, LOGIN_S = 100, 20, 30
+#: Connections that are in, of one address.
+MOST_IN_OF_ADDRESS = 100
+#: Sign-out, a revoked key, role or token, a deleted environment: the connection ends within two seconds.
+RECHECK_EVERY_S = 1.5
+_SESSIONS_OF_CONNECTION = 10
+
+
+def host_key(directory: Path) -> Path:
+    """The key's file, made at the first start; it is kept with the panel's own secrets."""
+    file = directory / "ssh_host_ed25519_key"
+    if not file.exists():
+        made = asyncssh.generate_private_key("ssh-ed25519", comment="wadah")
+        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            out.write(made.export_private_key())
+        temporary.rename(file)
+    return file
+
+
+class Door:
+    """Who is at it and who is in, by address."""
+
+    def __init__(self) -> None:
+        self.waiting: Counter[str] = Counter()
+        self.inside: Counter[str] = Counter()
+
+    def is_full(self, address: str) -> bool:
+        return (
+            sum(self.waiting.values()) >= MOST_AT_THE_DOOR
+            or self.waiting[address] >= MOST_OF_ADDRESS
+            or self.inside[address] >= MOST_IN_OF_ADDRESS
+        )
+
+
+def _server_class(door: Door) -> type[asyncssh.SSHServer]:
+    from channels.db import database_sync_to_async  # noqa: PLC0415 (Django is set up only now)
+
+    from panel.gateway.guests import Guest, by_key, by_password, may_stay  # noqa: PLC0415
+    from panel.gateway.relay import serve  # noqa: PLC0415
+
+    class Session(asyncssh.SSHServerProcess):  # type: ignore[type-arg]
+        """Of which `sftp` is one like any other: there is no SFTP server in this process."""
+
+        def subsystem_requested(self, subsystem: str) -> bool:
+            return subsystem == "sftp"
+
+        def session_started(self) -> None:
+            assert self._conn is not None
+            stdin = asyncssh.SSHReader(self, self._chan)
+            writers = asyncssh.SSHWriter(self, self._chan), asyncssh.SSHWriter(self, self._chan, 1)
+            self._conn.create_task(self._begin(stdin, *writers))
+
+        async def _begin(self, stdin: Any, stdout: Any, stderr: Any) -> None:
+            begun = self._start_process(stdin, stdout, stderr)
+            assert begun is not None
+            await begun
+
+    class Gateway(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            self._conn = conn
+            self._guest: Guest | None = None
+            self._watch: asyncio.Task[None] | None = None
+            self._sessions = 0
+            self._is_in = False
+            self._address = str((conn.get_extra_info("peername") or ("",))[0])
+            self._is_counted = not door.is_full(self._address)
+            if not self._is_counted:
+                conn.abort()
+                return
+            door.waiting[self._address] += 1
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self._watch is not None:
+                self._watch.cancel()
+            if self._is_counted:
+                counter = door.inside if self._is_in else door.waiting
+                counter[self._address] -= 1
+                if counter[self._address] <= 0:
+                    del counter[self._address]
+
+        def begin_auth(self, username: str) -> bool:
+            return True
+
+        def public_key_auth_supported(self) -> bool:
+            return True
+
+        def password_auth_supported(self) -> bool:
+            return True
+
+        async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+            self._guest = None
+            print_ = key.get_fingerprint("sha256")
+            self._guest = await database_sync_to_async(by_key)(username, print_, self._address)
+            return self._guest is not None
+
+        async def validate_password(self, username: str, password: str) -> bool:
+            self._guest = None
+            self._guest = await database_sync_to_async(by_password)(username, password, self._address)
+            return self._guest is not None
+
+        def auth_completed(self) -> None:
+            door.waiting[self._address] -= 1
+            door.inside[self._address] += 1
+            self._is_in = True
+            self._watch = asyncio.get_running_loop().create_task(self._recheck())
+
+        async def _recheck(self) -> None:
+            from django.db import DatabaseError  # noqa: PLC0415
+
+            from panel.live.auth import Doubt  # noqa: PLC0415
+
+            doubt = Doubt()
+            while True:
+                await asyncio.sleep(RECHECK_EVERY_S)
+                try:
+                    good = self._guest is not None and await database_sync_to_async(may_stay)(self._guest)
+                except DatabaseError:
+                    good = doubt.may_go_on()
+                else:
+                    doubt.cleared()
+                if not good:
+                    self._conn.abort()
+                    return
+
+        def session_requested(self) -> "Session | bool":
+            if self._guest is None or self._sessions >= _SESSIONS_OF_CONNECTION:
+                return False
+            return Session(self._serve, None, 3, False)
+
+        async def _serve(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+            assert self._guest is not None
+            self._sessions += 1
+            try:
+                await serve(process, self._guest)
+            finally:
+                self._sessions -= 1
+                with suppress(asyncssh.Error, OSError):
+                    process.close()
+
+    return Gateway
+
+
+async def run(address: str, port: int, directory: Path) -> None:
+    asyncssh.set_log_level("WARNING")
+    server_class = _server_class(Door())
+    server = await asyncssh.create_server(
+        server_class,
+        address,
+        port,
+        server_host_keys=[str(host_key(directory))],
+        encoding=None,
+        allow_scp=False,
+        agent_forwarding=False,
+        x11_forwarding=False,
+        line_editor=False,
+        login_timeout=LOGIN_S,
+        keepalive_interval=30,
+        keepalive_count_max=3,
+        server_version="Wadah",
+        reuse_address=True,
+    )
+    log.info("gateway listens", address=address, port=port)
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    await ended.wait()
+    server.close()
+
+
+def main() -> None:
+    django.setup()
+    from django.conf import settings  # noqa: PLC0415
+
+    asyncio.run(run(sys.argv[1], int(sys.argv[2]), settings.WADAH.panel_home))
+
+
+if __name__ == "__main__":
+    main()
