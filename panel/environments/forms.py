@@ -114,9 +114,9 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm):
     def __init__(self, data: Any = None, *, kind: Kind, initial: dict[str, Any] | None = None) -> None:
         super().__init__(data, initial=initial)
         self.wants = wants_of(kind)
-        self.fields["image"].required = self.wants.has_image
         self.offered = fields_of(kind, is_new=True)
-        self.fields["image"].required = kind is not Kind.JAIL  # one that begins empty has none
+        # a jail that begins empty has none either
+        self.fields["image"].required = self.wants.has_image and kind is not Kind.JAIL
         for place, one in self.offered.items():
             made = self.fields[place] = one.make()
             made.required = False  # what isn't sent isn't asked for

@@ -139,9 +139,9 @@ class Open(_Step):
 
     def check(self, spec: EnvironmentSpec) -> None:
         """Raises `HostLacks` for a kernel that this node can't offer."""
-        reason = self.sandbox.of_kernel(spec.kernel).unavailable()
+        reason = self.sandbox.of_kernel(spec.runs_on).refuses(spec)
         if reason:
-            raise HostLacks(refusals.kernel_unavailable(spec.kernel, reason), code="kernel_unavailable")
+            raise HostLacks(refusals.kernel_unavailable(spec.runs_on, reason), code="kernel_unavailable")
 
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
         self.sandbox.open(spec.id)
