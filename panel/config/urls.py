@@ -25,6 +25,7 @@ _PAGES = [
     "panel.volumes",
     "panel.domains",
     "panel.stacks",
+    "panel.stacks",
     "panel.stages",
     "panel.isolation",
     "panel.inside",

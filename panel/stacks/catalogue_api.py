@@ -7,8 +7,7 @@ from pydantic import Field
 from panel.http.answers import ListOf
 from panel.http.inputs import Input, Naming
 from panel.rights.asking import actor
-from panel.stacks import answers, entries, selectors, services
-from panel.stacks.services import Asked
+from panel.stacks import answers, entries, selectors, taking
 from panel.tenants.selectors import tenant_of
 
 router = Router()
@@ -40,11 +39,13 @@ def get(request: HttpRequest, name: str) -> answers.Entry:
 def take(request: HttpRequest, name: str, payload: Taken) -> Status[answers.TakenStack]:
     """A stack of it. Passwords that were made are in this answer and in no other."""
     who, one = actor(request), entries.entry(name)
-    variables, made = entries.answered(one, payload.variables)
-    limits = {} if payload.plan else {"memory_mb": one.memory_mb}
-    asked = Asked(compose=one.compose, variables=variables, plan=payload.plan, limits=limits)
-    tenant = tenant_of(who, payload.tenant)
-    stack, _operation = services.create_stack(
-        who, tenant, name=payload.name, asked=asked, node=payload.node, catalogue=one.slug
+    stack, made = taking.take(
+        who,
+        tenant_of(who, payload.tenant),
+        one,
+        name=payload.name,
+        given=payload.variables,
+        plan=payload.plan,
+        node=payload.node,
     )
     return Status(202, {**selectors.show(stack), "generated": made})
