@@ -1,4 +1,4 @@
-"""The gateway's process: `python -m panel.gateway.server ADDRESS PORT`, as the panel's user.
+"""The gateway: who comes in by SSH, and for how long.
 
 It authenticates by the panel's people and carries sessions to the node's agent. It has no files to serve, runs
 no program, and opens no connection for anybody: forwarding of ports, agents and displays is refused.
@@ -7,15 +7,19 @@ no program, and opens no connection for anybody: forwarding of ports, agents and
 import asyncio
 import os
 import signal
-import sys
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import asyncssh
-import django
 import structlog
+from channels.db import database_sync_to_async
+from django.db import DatabaseError
+
+from panel.gateway.guests import Guest, by_key, by_password, may_stay
+from panel.gateway.relay import serve
+from panel.live.auth import Doubt
 
 log = structlog.get_logger()
 
@@ -55,119 +59,113 @@ class Door:
         )
 
 
-def _server_class(door: Door) -> type[asyncssh.SSHServer]:
-    from channels.db import database_sync_to_async  # noqa: PLC0415 (Django is set up only now)
+class Session(asyncssh.SSHServerProcess):  # type: ignore[type-arg]
+    """Of which `sftp` is one like any other: there is no SFTP server in this process."""
 
-    from panel.gateway.guests import Guest, by_key, by_password, may_stay  # noqa: PLC0415
-    from panel.gateway.relay import serve  # noqa: PLC0415
+    def subsystem_requested(self, subsystem: str) -> bool:
+        return subsystem == "sftp"
 
-    class Session(asyncssh.SSHServerProcess):  # type: ignore[type-arg]
-        """Of which `sftp` is one like any other: there is no SFTP server in this process."""
+    def session_started(self) -> None:
+        assert self._conn is not None
+        stdin = asyncssh.SSHReader(self, self._chan)
+        writers = asyncssh.SSHWriter(self, self._chan), asyncssh.SSHWriter(self, self._chan, 1)
+        self._conn.create_task(self._begin(stdin, *writers))
 
-        def subsystem_requested(self, subsystem: str) -> bool:
-            return subsystem == "sftp"
+    async def _begin(self, stdin: Any, stdout: Any, stderr: Any) -> None:
+        begun = self._start_process(stdin, stdout, stderr)
+        assert begun is not None
+        await begun
 
-        def session_started(self) -> None:
-            assert self._conn is not None
-            stdin = asyncssh.SSHReader(self, self._chan)
-            writers = asyncssh.SSHWriter(self, self._chan), asyncssh.SSHWriter(self, self._chan, 1)
-            self._conn.create_task(self._begin(stdin, *writers))
 
-        async def _begin(self, stdin: Any, stdout: Any, stderr: Any) -> None:
-            begun = self._start_process(stdin, stdout, stderr)
-            assert begun is not None
-            await begun
+class Gateway(asyncssh.SSHServer):
+    """One connection, from the door on."""
 
-    class Gateway(asyncssh.SSHServer):
-        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-            self._conn = conn
-            self._guest: Guest | None = None
-            self._watch: asyncio.Task[None] | None = None
-            self._sessions = 0
-            self._is_in = False
-            self._address = str((conn.get_extra_info("peername") or ("",))[0])
-            self._is_counted = not door.is_full(self._address)
-            if not self._is_counted:
-                conn.abort()
-                return
-            door.waiting[self._address] += 1
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            if self._watch is not None:
-                self._watch.cancel()
-            if self._is_counted:
-                counter = door.inside if self._is_in else door.waiting
-                counter[self._address] -= 1
-                if counter[self._address] <= 0:
-                    del counter[self._address]
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._conn = conn
+        self._guest: Guest | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._sessions = 0
+        self._is_in = False
+        self._address = str((conn.get_extra_info("peername") or ("",))[0])
+        self._is_counted = not self._door.is_full(self._address)
+        if not self._is_counted:
+            conn.abort()
+            return
+        self._door.waiting[self._address] += 1
 
-        def begin_auth(self, username: str) -> bool:
-            return True
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._is_counted:
+            counter = self._door.inside if self._is_in else self._door.waiting
+            counter[self._address] -= 1
+            if counter[self._address] <= 0:
+                del counter[self._address]
 
-        def public_key_auth_supported(self) -> bool:
-            return True
+    def begin_auth(self, username: str) -> bool:
+        return True
 
-        def password_auth_supported(self) -> bool:
-            return True
+    def public_key_auth_supported(self) -> bool:
+        return True
 
-        async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-            self._guest = None
-            print_ = key.get_fingerprint("sha256")
-            self._guest = await database_sync_to_async(by_key)(username, print_, self._address)
-            return self._guest is not None
+    def password_auth_supported(self) -> bool:
+        return True
 
-        async def validate_password(self, username: str, password: str) -> bool:
-            self._guest = None
-            self._guest = await database_sync_to_async(by_password)(username, password, self._address)
-            return self._guest is not None
+    async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        self._guest = None
+        print_ = key.get_fingerprint("sha256")
+        self._guest = await database_sync_to_async(by_key)(username, print_, self._address)
+        return self._guest is not None
 
-        def auth_completed(self) -> None:
-            door.waiting[self._address] -= 1
-            door.inside[self._address] += 1
-            self._is_in = True
-            self._watch = asyncio.get_running_loop().create_task(self._recheck())
+    async def validate_password(self, username: str, password: str) -> bool:
+        self._guest = None
+        self._guest = await database_sync_to_async(by_password)(username, password, self._address)
+        return self._guest is not None
 
-        async def _recheck(self) -> None:
-            from django.db import DatabaseError  # noqa: PLC0415
+    def auth_completed(self) -> None:
+        self._door.waiting[self._address] -= 1
+        self._door.inside[self._address] += 1
+        self._is_in = True
+        self._watch = asyncio.get_running_loop().create_task(self._recheck())
 
-            from panel.live.auth import Doubt  # noqa: PLC0415
-
-            doubt = Doubt()
-            while True:
-                await asyncio.sleep(RECHECK_EVERY_S)
-                try:
-                    good = self._guest is not None and await database_sync_to_async(may_stay)(self._guest)
-                except DatabaseError:
-                    good = doubt.may_go_on()
-                else:
-                    doubt.cleared()
-                if not good:
-                    self._conn.abort()
-                    return
-
-        def session_requested(self) -> "Session | bool":
-            if self._guest is None or self._sessions >= _SESSIONS_OF_CONNECTION:
-                return False
-            return Session(self._serve, None, 3, False)
-
-        async def _serve(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
-            assert self._guest is not None
-            self._sessions += 1
+    async def _recheck(self) -> None:
+        doubt = Doubt()
+        while True:
+            await asyncio.sleep(RECHECK_EVERY_S)
             try:
-                await serve(process, self._guest)
-            finally:
-                self._sessions -= 1
-                with suppress(asyncssh.Error, OSError):
-                    process.close()
+                good = self._guest is not None and await database_sync_to_async(may_stay)(self._guest)
+            except DatabaseError:
+                good = doubt.may_go_on()
+            else:
+                doubt.cleared()
+            if not good:
+                self._conn.abort()
+                return
 
-    return Gateway
+    def session_requested(self) -> Session | bool:
+        if self._guest is None or self._sessions >= _SESSIONS_OF_CONNECTION:
+            return False
+        return Session(self._serve, None, 3, False)
+
+    async def _serve(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
+        assert self._guest is not None
+        self._sessions += 1
+        try:
+            await serve(process, self._guest)
+        finally:
+            self._sessions -= 1
+            with suppress(asyncssh.Error, OSError):
+                process.close()
 
 
 async def run(address: str, port: int, directory: Path) -> None:
     asyncssh.set_log_level("WARNING")
-    server_class = _server_class(Door())
+    door = Door()
     server = await asyncssh.create_server(
-        server_class,
+        lambda: Gateway(door),
         address,
         port,
         server_host_keys=[str(host_key(directory))],
@@ -188,14 +186,3 @@ async def run(address: str, port: int, directory: Path) -> None:
         loop.add_signal_handler(number, ended.set)
     await ended.wait()
     server.close()
-
-
-def main() -> None:
-    django.setup()
-    from django.conf import settings  # noqa: PLC0415
-
-    asyncio.run(run(sys.argv[1], int(sys.argv[2]), settings.WADAH.panel_home))
-
-
-if __name__ == "__main__":
-    main()

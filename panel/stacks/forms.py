@@ -61,7 +61,7 @@ class TakeForm(forms.Form):
     tenant = forms.ChoiceField(label=_("For"))
 
     def __init__(self, *args: Any, entry: Entry, tenants: Sequence[Tenant], **more: Any) -> None:
-        super().__init__(*args, initial={"name": entry.slug}, **more)
+        super().__init__(*args, **{"initial": {"name": entry.slug}, **more})
         _choose_tenant(self, tenants)
         for one in entry.asks:
             self.fields[f"ask_{one.name}"] = forms.CharField(
@@ -72,6 +72,11 @@ class TakeForm(forms.Form):
                 help_text=_("Empty: one is made, and shown to you once.") if one.generate else "",
                 widget=forms.TextInput(attrs=_PLAIN),
             )
+
+    @property
+    def asked(self) -> list[forms.BoundField]:
+        """The fields of its variables."""
+        return [self[name] for name in self.fields if name.startswith("ask_")]
 
     @property
     def variables(self) -> dict[str, str]:

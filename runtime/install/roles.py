@@ -122,7 +122,7 @@ def roles(layout: Layout, front: Front) -> list[Role]:
         wanted += _of_domains(layout, front)
     if front.ssh_place is not None:
         address, port = front.ssh_place
-        words = [str(venv / "python"), "-m", "panel.gateway.server", address, str(port)]
+        words = [str(venv / "python"), "-m", "panel.gateway", address, str(port)]
         wanted.append(Role("gateway", words))
     if os.environ.get("WADAH_REDIS_URL"):
         wanted = [role for role in wanted if role.name != "redis"]

@@ -32,6 +32,11 @@ TARGETS = {
     "registry": _("registry"),
     "sshkey": _("SSH key"),
     "target": _("backup target"),
+    "volume": _("volume"),
+    "domain": _("domain"),
+    "stack": _("stack"),
+    "stage": _("stage"),
+    "repository": _("repository"),
 }
 
 
