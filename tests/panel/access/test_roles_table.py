@@ -25,6 +25,8 @@ network.change            . . x x x x
 snapshot.manage           . . x x x x
 backup.manage             . . x x x x
 volume.manage             . . x x x x
+domain.manage             . . x x x x
+stage.manage              . . . x x x
 operation.view            x . x x x x
 operation.control         . . x x x x
 tenant.view               x x x x x x

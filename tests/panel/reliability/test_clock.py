@@ -165,8 +165,10 @@ def test_the_beat_goes_on(step: float) -> None:
         assert beat.sent == []
         later = SteadyScheduler.now() + 2.1
         with patch.object(SteadyScheduler, "now", return_value=later):
-            beat.tick()
-    assert beat.sent == ["resync"]
+            while not beat.tick():
+                continue
+    often = [name for name, one in app.conf.beat_schedule.items() if one["schedule"] == 2.0]
+    assert sorted(beat.sent) == sorted(often)
 
 
 def test_a_beat_that_could_not_send_tries_again() -> None:

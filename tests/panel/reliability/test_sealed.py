@@ -20,6 +20,7 @@ from runtime.contract import (
     PANEL_OBSERVE_JOB,
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
+    InterfaceUse,
     JobOutcome,
     JobReport,
     Message,
@@ -101,7 +102,9 @@ def test_nor_its_facts_its_use_and_its_images(row: Environment, number: int) -> 
     seen = Node.objects.get(name="beta")
     poor = node_report("beta", memory_bytes=1)
     usage = UsageReport(
-        node="beta", at=poor.at, usages=(Usage(environment_id=row.pk, network_out_bytes=10**15),)
+        node="beta",
+        at=poor.at,
+        usages=(Usage(environment_id=row.pk, interfaces=(InterfaceUse(out_bytes=10**15),)),),
     )
     build_image(administrator(), name="debian-13")
     image = NodeImage.objects.get(node=seen, image__name="debian-13")

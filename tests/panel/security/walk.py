@@ -49,6 +49,7 @@ _BY_COLLECTION |= {
 _PLAIN = {
     "key": "walked",
     "name": "t1",
+    "slug": "postgresql",
     "provider_id": "sso",
     "uidb36": "abc",
     "what": "general",
@@ -152,6 +153,13 @@ BODIES: dict[str, dict[str, Any]] = {
         "limits": factories.LIMITS,
     },
     "POST /api/v1/catalogue/<name>": {"tenant": "{tenant}", "node": "{node}", "name": "walked"},
+    "POST /stacks/": {
+        "name": "walked-page",
+        "tenant": "{tenant}",
+        "compose": "services:\n  a:\n    image: x\n",
+    },
+    "POST /stacks/<uuid:stack_id>/": {"compose": "services:\n  a:\n    image: y\n"},
+    "POST /catalogue/<slug:slug>/": {"name": "walked-entry", "tenant": "{tenant}"},
     "PUT /api/v1/stacks/<pk>": {"compose": "services:\n  a:\n    image: y\n"},
     "PATCH /api/v1/stacks/<pk>": {"scale": {"a": 2}},
     "POST /api/v1/stacks/<pk>/scale": {"scale": {"a": 2}},

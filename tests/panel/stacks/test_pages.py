@@ -3,7 +3,6 @@
 import pytest
 from django.test import Client
 
-from panel.rights.actor import Actor
 from panel.stacks import services
 from panel.stacks.compose import Source, read
 from panel.stacks.models import Stack, Wanted
