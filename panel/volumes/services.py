@@ -21,7 +21,7 @@ from panel.quotas.refusals import counting_refusals
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
-from panel.tenants.selectors import refuse_suspended
+from panel.tenants.selectors import locked_state, refuse_suspended
 from panel.volumes.models import Attachment, Volume, VolumeClass, VolumeState
 from runtime.contract import DropVolume, JobWork, KeepVolume
 from runtime.contract import Subject as About
@@ -47,8 +47,8 @@ def create_volume(
 ) -> tuple[Volume, Operation]:
     """Raises `QuotaExceeded`, and `NoRoom` where the node has promised all of its disk."""
     actor.require(Permission.VOLUME_MANAGE, tenant)
-    refuse_suspended(tenant)
     with counting_refusals(), transaction.atomic():
+        refuse_suspended(locked_state(tenant))  # until the end: of two at once the later one counts the earlier
         if Volume.objects.filter(tenant=tenant).count() >= MOST:
             raise Conflict(_("There are %(most)s volumes already.") % {"most": MOST}, code="too_many")
         row = Volume(
