@@ -23,7 +23,9 @@ from runtime.node import Node
 #: A server that isn't reached for so long is gone: restic itself would try for a quarter of an hour.
 UNREACHED_S = 120.0
 #: What restic says of itself when nobody answered: who is turned away by the way out is so by the server.
-_WITHOUT_AN_ANSWER = frozenset(("backup_failed", "target_gone", "too_long", "target_silent", "login_refused"))
+_WITHOUT_AN_ANSWER = frozenset(
+    ("backup_failed", "target_gone", "target_unreachable", "too_long", "target_silent", "login_refused")
+)
 #: What ssh(1) waits for a server that says nothing, as it asks it every few seconds.
 _ALIVE_S, _ALIVE_TIMES = 10, 6
 _HANDSHAKE_S = 30

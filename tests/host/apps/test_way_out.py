@@ -10,7 +10,7 @@ import pytest
 
 from runtime.host import libc
 from runtime.images.oci.egress import Egress
-from runtime.images.oci.registry import _network
+from runtime.images.oci.registry import network
 from runtime.node import Node
 
 
@@ -41,7 +41,7 @@ def test_it_dials_where_it_was_opened(node: Node) -> None:
         threading.Thread(target=serve, daemon=True).start()
         port = listener.getsockname()[1]
         with (
-            _network(node) as (namespace, _),
+            network(node) as (namespace, _),
             Egress(namespace, None, named=frozenset((("127.0.0.1", port),))),
         ):
             assert _answer_of(port, namespace) == b"outside"
