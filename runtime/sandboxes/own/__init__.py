@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from runtime.contract import EnvironmentSpec, Kind
 from runtime.contract import Kernel as KernelName
 from runtime.contract.said import Said
@@ -23,6 +25,8 @@ from runtime.sandboxes.own.walls import walls_of_kernel
 from runtime.sandboxes.shared import SharedSandbox, container
 from runtime.sandboxes.shared.bundle import Bundle
 from runtime.sandboxes.shared.cgroup import Cgroup
+
+log = structlog.get_logger()
 
 
 class OwnBundle(Bundle):
@@ -44,10 +48,15 @@ class OwnSandbox(SharedSandbox):
         return tree.unavailable() or super().unavailable() or probe.refused(self.node)
 
     def prepare_host(self) -> list[str]:
+        """A node whose disk has no room for the tree works without such kernels, until its next start."""
         if tree.unavailable():
             return []
-        changed = ["the tree of own kernels"] if tree.show(self.node) else []
-        return changed + (["an own kernel was tried"] if probe.run_once(self.node) else [])
+        try:
+            changed = ["the tree of own kernels"] if tree.show(self.node) else []
+            return changed + (["an own kernel was tried"] if probe.run_once(self.node) else [])
+        except OSError as error:
+            log.warning("own kernels are not offered", error=str(error))
+            return []
 
     def start_ms(self) -> float | None:
         return probe.start_ms(self.node)

@@ -67,7 +67,11 @@ def show(node: Node) -> bool:
             return False
         mounts.unmount(view)
     if not place.exists():
-        make(place)
+        try:
+            make(place)
+        except OSError:
+            shutil.rmtree(_beside(place), ignore_errors=True)  # what it takes is room that others need
+            raise
     view.mkdir(mode=0o755, exist_ok=True)
     flags = libc.MS_BIND | libc.MS_REMOUNT | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV
     libc.mount(str(place), str(view), "", libc.MS_BIND | libc.MS_REC)
@@ -86,10 +90,14 @@ def _python() -> Path:
     return Path(os.path.realpath(sys.executable))
 
 
+def _beside(place: Path) -> Path:
+    return place.with_name(f"{place.name}.new")
+
+
 def make(place: Path) -> None:
     """Beside it first, so that one that is there is whole. Raises `RuntimeFault`."""
     place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = place.with_name(f"{place.name}.new")
+    new = _beside(place)
     shutil.rmtree(new, ignore_errors=True)
     for name in ("bin", "sbin", "lib", "usr/bin", "usr/lib", "wadah", *_EMPTY):
         (new / name).mkdir(mode=0o755, parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from runtime.known import known_environments
 from runtime.node import Node
 from runtime.prepare import prepare, start_lxcfs
 from runtime.resources import firewall
+from runtime.sandboxes.own import tree as own_tree
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.container import init_pid
 from tests.faults.node.support import assert_whole, in_process, links_of, monitors_of
@@ -41,7 +42,7 @@ def switch_off(node: Node) -> None:
         time.sleep(0.02)
     with contextlib.suppress(OSError, ValueError):
         os.kill(int((node.run / "lxcfs.pid").read_text()), signal.SIGKILL)
-    for place in (node.lxcfs, node.devices, node.fuse, node.views, node.oci_runtime):
+    for place in (node.lxcfs, node.devices, node.fuse, node.views, node.oci_runtime, own_tree.point(node)):
         mounts.unmount(place)
     for kind in ("roots", "users", "networks", "times"):
         for point in mounts.mounted_below(node.mounts / kind):
