@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from panel.stacks.compose import ComposeRefused, Condition, Project, Service, Source, read
+from panel.stacks.compose.problems import MOST_NOTES
 
 
 def project(text: str, **more: Any) -> Project:
@@ -339,3 +340,31 @@ def test_files_that_would_grow_are_refused_at_once(text: str, says: str) -> None
     began = time.process_time()
     assert any(says in each[2] for each in refused(text, variables={"A": "x" * 1000})), refused(text)[:3]
     assert time.process_time() - began < 10
+
+
+_ONE = "services: {a: {image: x, command: [%s]}}"
+_BOMBS = {
+    "one text copied by each item": Source(_ONE % ",".join(['"x${A}"'] * 9000), variables={"A": "y" * 200_000}),
+    "asked for again and again": Source(_ONE % f'"{"${A}" * 200_000}"'),
+    "lines of one another": Source(
+        "services: {a: {image: x}}",
+        env=f"A={'x' * 100_000}\n" + "".join(f"B{number}=$A\n" for number in range(5000)),
+    ),
+    "one file read by each line": Source(
+        f"services: {{a: {{image: x, env_file: [{','.join(['./e'] * 9000)}]}}}}",
+        files={"./e": "A=x\n" * 10_000},
+    ),
+}
+
+
+@pytest.mark.parametrize("source", _BOMBS.values(), ids=_BOMBS.keys())
+def test_variables_come_to_no_more_than_a_file_is_worth(source: Source) -> None:
+    with pytest.raises(ComposeRefused) as caught:
+        read(source)
+    assert "its variables come to more than" in caught.value.problems[0].text
+
+
+def test_so_many_notes_are_told_and_no_more() -> None:
+    words = [",".join(f"$A{service}x{number}" for number in range(200)) for service in range(5)]
+    services = ",".join(f"s{number}: {{image: x, command: ['{text}']}}" for number, text in enumerate(words))
+    assert len(read(Source(f"services: {{{services}}}")).notes) == MOST_NOTES

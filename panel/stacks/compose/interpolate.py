@@ -1,13 +1,14 @@
 """Variables in a Compose file, by the table of the Compose specification (interpolation)."""
 
 import re
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from io import StringIO
 from typing import Any, Final
 
 from dotenv.parser import parse_stream
 
-from panel.stacks.compose.problems import Place, Problem, Reading, plain
+from panel.stacks.compose.problems import Place, Problem, Reading, Room, plain
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATORS: Final = (":-", ":?", ":+", "-", "?", "+")
@@ -23,17 +24,20 @@ class BadText(ValueError):
 class Interpolation:
     """Variables are those that are given and no others: nothing of the panel itself is among them."""
 
-    def __init__(self, variables: Mapping[str, str], unset: Callable[[str], None] = lambda name: None) -> None:
-        self._variables, self._unset = variables, unset
+    def __init__(
+        self, variables: Mapping[str, str], room: Room, unset: Callable[[str], None] = lambda name: None
+    ) -> None:
+        self._variables, self._room, self._unset = variables, room, unset
 
     def fill(self, text: str) -> str:
-        """Raises `BadText` with a sentence."""
+        """Raises `BadText` with a sentence, and `ComposeRefused` when that of all texts is too much."""
         if "$" not in text:
             return text
         found, at = self._until(text, 0, "", 0)
         assert at == len(text)
         if len(found) > _LONGEST:
             raise BadText("with its variables it has more than 256 KiB")
+        self._room.take(len(found))
         return found
 
     def _until(self, text: str, at: int, end: str, depth: int) -> tuple[str, int]:
@@ -55,6 +59,7 @@ class Interpolation:
         return "".join(parts), at
 
     def _variable(self, text: str, at: int, depth: int) -> tuple[str, int]:
+        self._room.take(0, 1)
         if text[at : at + 1] == "$":
             return "$", at + 1
         is_braced = text[at : at + 1] == "{"
@@ -107,9 +112,14 @@ def fill_in(value: Any, variables: Mapping[str, str], reading: Reading) -> Any:
             return [walk(each, (*place, number)) for number, each in enumerate(one)]
         if not isinstance(one, str):
             return one
-        said = Interpolation(variables, lambda name: reading.note(place, f"{name} isn't set: it is empty"))
+        if "$" not in one:
+            return one
+
+        def unset(name: str) -> None:
+            reading.note(place, f"{name} isn't set: it is empty")
+
         try:
-            return said.fill(one)
+            return Interpolation(variables, reading.room, unset).fill(one)
         except BadText as wrong:
             reading.refuse(place, str(wrong))
             return ""
@@ -119,11 +129,16 @@ def fill_in(value: Any, variables: Mapping[str, str], reading: Reading) -> Any:
     return {key: each if str(key).startswith("x-") else walk(each, (key,)) for key, each in value.items()}
 
 
-def read_env(text: str, known: Mapping[str, str], *, name: str = "env") -> tuple[dict[str, str], list[Problem]]:
+def read_env(
+    text: str, known: Mapping[str, str], room: Room, *, name: str = "env"
+) -> tuple[dict[str, str], list[Problem]]:
     """A file of variables, as `.env`: each line may use those above it, and `known`, which stand over them."""
+    room.take(len(text))
     found: dict[str, str] = {}
     problems: list[Problem] = []
+    said = Interpolation(ChainMap(dict(known), found), room)
     for binding in parse_stream(StringIO(text)):
+        room.take(0, 1)
         line = binding.original.line
         if binding.error:
             problems.append(Problem(line, name, "a line is NAME=value"))
@@ -134,7 +149,7 @@ def read_env(text: str, known: Mapping[str, str], *, name: str = "env") -> tuple
         is_literal = binding.original.string.partition("=")[2].lstrip().startswith("'")
         if not is_literal:
             try:
-                value = Interpolation({**found, **known}).fill(value)
+                value = said.fill(value)
             except BadText as wrong:
                 problems.append(Problem(line, name, str(wrong)))
         found[binding.key] = value

@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 
 #: A key of a mapping, or a number in a list, from the top of the document on.
 Place = tuple[str | int, ...]
-#: Of problems, so many are told; the rest is a number.
+#: Of problems, so many are told; the rest is a number. Of notes the rest is left out.
 MOST_TOLD = 60
+MOST_NOTES = 200
+#: Of one reading: letters of variables and of what they are put into, and how often one is given or asked for.
+_MOST_LETTERS, _MOST_VARIABLES = 4 * 2**20, 10_000
 _LONGEST = 120
 
 
@@ -40,12 +43,29 @@ class ComposeRefused(ValueError):
 
 
 @dataclass
+class Room:
+    """What variables may come to in one reading, whatever is written in a line of theirs."""
+
+    letters: int = _MOST_LETTERS
+    variables: int = _MOST_VARIABLES
+
+    def take(self, letters: int, variables: int = 0) -> None:
+        """Raises `ComposeRefused` when there is no more."""
+        self.letters -= letters
+        self.variables -= variables
+        if self.letters < 0 or self.variables < 0:
+            said = "its variables come to more than 4 MiB of text, or are given and asked for more than 10,000 times"
+            raise ComposeRefused([Problem(0, "", said)])
+
+
+@dataclass
 class Reading:
     """One file while it is read."""
 
     lines: Mapping[Place, int]
     problems: list[Problem] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    room: Room = field(default_factory=Room)
 
     def line(self, place: Place) -> int:
         """Of the place, or of the nearest that it is within."""
@@ -58,7 +78,7 @@ class Reading:
 
     def note(self, place: Place, text: str) -> None:
         note = Note(self.line(place), shown(place), text)
-        if note not in self.notes:
+        if len(self.notes) < MOST_NOTES and note not in self.notes:
             self.notes.append(note)
 
     def end(self) -> None:

@@ -57,7 +57,7 @@ def read(source: Source) -> Project:
     """Raises `ComposeRefused` with everything that can't be had."""
     document = tree.parse(source.compose)
     reading = Reading(document.lines)
-    variables, wrong = read_env(source.env, source.variables)
+    variables, wrong = read_env(source.env, source.variables, reading.room)
     if wrong:
         raise ComposeRefused(wrong)
     variables = {**variables, **source.variables}

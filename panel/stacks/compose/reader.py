@@ -113,7 +113,7 @@ def _env_file(reading: Reading, place: Place, value: Any, service: Service, give
                     here, f"the file {plain(str(path))} wasn't given", "send it with the stack, as files"
                 )
             continue
-        more, wrong = read_env(text, {}, name=plain(str(path)))
+        more, wrong = read_env(text, {}, reading.room, name=plain(str(path)))
         found |= more
         for problem in wrong:
             reading.refuse(here, f"line {problem.line} of {problem.place}: {problem.text}")

@@ -16,7 +16,7 @@ from panel.stacks.compose.problems import ComposeRefused, Place, Problem, Readin
 #: Parser in C: a file of 1 MiB takes a tenth of what Python takes. Both build nothing but nodes.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_BYTES: Final = 2**20
-MOST_ALIASES, MOST_DEPTH, _MOST_EVENTS, MOST_VALUES = 200, 50, 100_000, 50_000
+MOST_ALIASES, MOST_DEPTH, _MOST_EVENTS, MOST_VALUES = 200, 50, 30_000, 50_000
 _CORE: Final = "tag:yaml.org,2002:"
 _NULL: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _MERGE: Final = "<<"
