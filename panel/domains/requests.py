@@ -14,14 +14,20 @@ from runtime.contract.domain import ACCESS_LOG
 
 MOST = 1000
 _MOST_LINE = 16 * 1024
+#: Of the end of the log, and of the lines of one name: who looks holds up who else is served.
+_MOST_READ, _MOST_LINES = 16 * 2**20, 5000
 
 
 def requests_of(row: Domain, limit: int = 100, text: str = "") -> list[answers.Request]:
-    """At most `limit`, of the newest two files; `text` is in the path. Empty where the front wrote none."""
+    """At most `limit`, of the end of the newest two files; `text` is in the path. Empty where the front wrote
+    none."""
     found: list[answers.Request] = []
-    since = row.created_at.timestamp()
+    since, looked = row.created_at.timestamp(), 0
     for file in _files():
         for line in _lines(file, row.name):
+            looked += 1
+            if looked > _MOST_LINES:
+                return found
             one = _shown(line)
             if one is None or one[1]["name"] != row.name or text not in one[1]["path"]:
                 continue
@@ -46,7 +52,8 @@ def _lines(file: Path, name: str) -> Iterator[bytes]:
             return
         with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as text:
             mark, end = f'"host":"{name}'.encode(), len(text)
-            while (at := text.rfind(mark, 0, end)) >= 0:
+            first = max(0, end - _MOST_READ)
+            while (at := text.rfind(mark, first, end)) >= 0:
                 start = text.rfind(b"\n", max(0, at - _MOST_LINE), at) + 1
                 stop = text.find(b"\n", at, at + _MOST_LINE)
                 if stop < 0:

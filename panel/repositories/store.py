@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from typing import Any
 NAME = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_MOST_MANIFEST = 4 * 2**20
+#: Larger ones are counted by themselves: one of 127 layers has 22 KiB.
+_MOST_MANIFEST = 64 * 2**10
 #: Of directories within each other in a repository's name, and of layers of one manifest that are counted.
 _DEEPEST, _MOST_LAYERS = 10, 1000
-_MOST_TAGS = 1000
+_MOST_TAGS, _MOST_REPOSITORIES, _MOST_BEFORE = 1000, 1000, 500
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,11 @@ class Store:
         """Full names, `tenant/name`, of those with a manifest or a layer."""
         return sorted(f"{tenant}/{one}" for one in self._below(self.directory(tenant), "", 0))
 
+    def some(self, tenant: str) -> list[str]:
+        """Of these at most a thousand: for who waits."""
+        found = islice(self._below(self.directory(tenant), "", 0), _MOST_REPOSITORIES)
+        return sorted(f"{tenant}/{one}" for one in found)
+
     def _below(self, place: Path, at: str, depth: int) -> Iterator[str]:
         for entry in _entries(place):
             if entry.name.startswith("_") or depth > _DEEPEST or not entry.is_dir(follow_symlinks=False):
@@ -67,11 +74,11 @@ class Store:
                 yield name
             yield from self._below(place / entry.name, f"{name}/", depth + 1)
 
-    def tags(self, repository: str) -> list[Tag]:
-        """By name, the first thousand. A tag whose manifest is gone isn't one."""
+    def tags(self, repository: str, most: int = _MOST_TAGS) -> list[Tag]:
+        """By name, the first `most`. A tag whose manifest is gone isn't one."""
         found = []
         entries = sorted(_entries(self.directory(repository) / "_manifests" / "tags"), key=lambda one: one.name)
-        for entry in entries[:_MOST_TAGS]:
+        for entry in entries[:most]:
             place = Path(entry.path)
             digest = _link(place / "current" / "link")
             if digest and self.blob(digest).is_file():
@@ -81,7 +88,7 @@ class Store:
     def _tag(self, name: str, place: Path, digest: str) -> Tag:
         seen = {
             f"sha256:{one.name}": Path(one.path, "link").stat().st_mtime
-            for one in _entries(place / "index" / "sha256")
+            for one in _entries(place / "index" / "sha256")[:_MOST_BEFORE]
             if Path(one.path, "link").is_file()
         }
         before = [

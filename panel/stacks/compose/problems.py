@@ -54,7 +54,7 @@ class Room:
         self.letters -= letters
         self.variables -= variables
         if self.letters < 0 or self.variables < 0:
-            said = "its variables come to more than 4 MiB of text, or are given and asked for more than 10,000 times"
+            said = "its variables come to more than 4 MiB of text, or are given and asked for over 10,000 times"
             raise ComposeRefused([Problem(0, "", said)])
 
 
