@@ -14,6 +14,7 @@ from panel.operations.control import cancel, retry
 from panel.operations.models import Operation, OperationState
 from panel.rights.actor import Actor
 from panel.stacks import services
+from panel.stacks.compose import read
 from panel.stacks.models import Member, Stack, StackState
 from panel.stacks.refusals import BadCompose
 from panel.stacks.selectors import found, seen
@@ -347,3 +348,18 @@ def test_names_that_are_taken_are_refused(actor: Actor, tenant: Tenant) -> None:
     with pytest.raises(Conflict):
         services.create_stack(actor, tenant, name="shop", asked=ASKED)
     assert not Stack.objects.exists()
+
+
+def test_a_file_is_read_once_however_often_its_stack_is_looked_at(
+    actor: Actor, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = made(actor, tenant)
+    Operation.objects.filter(subject_id=str(stack.pk)).update(state=OperationState.SUCCEEDED)
+    times: list[object] = []
+    monkeypatch.setattr("panel.stacks.work.read", lambda source: times.append(source) or read(source))
+    for _ in range(3):
+        look(stack.pk)
+    assert len(times) == 1
+    Stack.objects.filter(pk=stack.pk).update(version=stack.version + 5)
+    look(stack.pk)
+    assert len(times) == 2
