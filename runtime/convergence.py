@@ -99,8 +99,9 @@ class Convergence:
         try:
             for resource in resources:
                 self.work.step(resource, "ensure")
-            if not is_fresh or self.tools.sandbox.has_console(self.work.spec.id):
-                return
+            first = self.tools.sandbox.look(self.work.spec.id).pid
+            if not (is_fresh and first and self.tools.sandbox.lost_console(self.work.spec.id, first)):
+                return  # one that has ended by now isn't run twice
         except RuntimeFault as fault:
             if fault.code not in STARTED_IN_VAIN:
                 raise

@@ -46,7 +46,7 @@ def note_unnamed_ooms(records: Records, reports: Reports) -> bool:
 def note_lost_monitor(records: Records, reports: Reports, glance: Glance | None = None) -> bool:
     """Its init runs and what kept its console doesn't: told once for each init. False when all is well."""
     seen = first_process(reports.sandbox, glance or Glance(), records.id)
-    if seen.pid is None or reports.sandbox.has_console(records.id):
+    if seen.pid is None or not reports.sandbox.lost_console(records.id, seen.pid):
         return False
     with records.try_lock() as mine:
         state = records.state()

@@ -67,7 +67,7 @@ class Reports:
         if failure is not None and state.code and fault is None and not steps:
             failure = None  # what happened since counts more
         told = state
-        if failure is None and not state.code and pid is not None and not self.sandbox.has_console(spec.id):
+        if failure is None and not state.code and pid and self.sandbox.lost_console(spec.id, pid):
             told = state.model_copy(update=_WITHOUT_CONSOLE)
         return Report(
             node=self.node.name,

@@ -273,6 +273,13 @@ class Sandbox(ABC):
     def has_console(self, environment_id: UUID) -> bool:
         """Whether its console is kept, and its exit code will be known. False when it is gone."""
 
+    def lost_console(self, environment_id: UUID, first: int) -> bool:
+        """Whether what had `first`, its first process, still has it, and nothing keeps its console any more.
+
+        An end takes both away in no order that somebody else could see: the process is looked at again after
+        its console. False when it is gone, or is another one by now."""
+        return not self.has_console(environment_id) and self.look(environment_id).pid == first
+
     @abstractmethod
     def usage(self, environment_id: UUID) -> Usage:
         """Processor, memory and tasks; zeros when it doesn't run."""
