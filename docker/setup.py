@@ -7,9 +7,9 @@ from runtime.install.files import put
 from runtime.install.front import front_of
 from runtime.install.host import ids
 from runtime.install.layout import CHECKOUT, Layout
+from runtime.install.output import line, plain
 from runtime.install.panel import bootstrap, manage
 from runtime.install.redis_config import write_redis
-from runtime.install.say import line, plain
 from runtime.install.up import vendor
 
 #: The services of docker-compose.dev.yml; a development server has as many threads as requests.

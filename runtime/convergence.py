@@ -15,7 +15,7 @@ from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import steps
 from runtime.errors import RuntimeFault
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.kinds import Toolbox
 from runtime.resources.base import Resource
 from runtime.sandboxes import SandboxState
@@ -59,10 +59,10 @@ class Convergence:
         if not self.waits:
             raise MustWait
         within_s = max(0.0, self.work.until - time.monotonic())
-        patience = Patience(self.work.is_superseded, self.work.say, within_s)
+        waiter = Waiter(self.work.is_superseded, self.work.say, within_s)
         from_backup = spec.origin is not None and spec.origin.backup is not None
         name = "backup fetch" if from_backup else "image fetch"
-        self.work.run(name, "wait", lambda: kind.get_ready(self.tools.node, spec, patience))
+        self.work.run(name, "wait", lambda: kind.get_ready(self.tools.node, spec, waiter))
 
     def make_so(self, state: State) -> None:
         """The spec's resources in order, stopped and started where that is wanted."""

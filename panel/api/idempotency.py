@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from panel import at_rest
 from panel.accounts.models import Token
-from panel.api.held import Held, has_died, take
+from panel.api.key_rows import Held, has_died, take
 from panel.api.models import IdempotencyRecord
 from panel.errors import Refused
 from panel.gate.archives import ROUTES

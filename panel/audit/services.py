@@ -10,7 +10,7 @@ from django.db.models import UUIDField
 from django.utils import timezone
 
 from panel.audit.models import AuditHead, AuditRecord
-from panel.audit.pace import admit
+from panel.audit.rate_limit import admit
 from panel.audit.seal import digest_of, seal_of
 from panel.errors import Forbidden
 from panel.prepared import Given, Prepared, PreparedUpdate

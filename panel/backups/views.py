@@ -15,7 +15,7 @@ from panel.backups import checks, proving, restore, services, targets
 from panel.backups.forms import BackupForm, BackupScheduleForm, NewFromBackupForm, ServerForm, TargetForm
 from panel.backups.models import Backup, Target
 from panel.environments.models import Environment
-from panel.environments.views.once import show_once
+from panel.environments.views.new_password import show_once
 from panel.environments.views.one import context_of, get
 from panel.errors import NotFound, Refused
 from panel.nodes.models import Node

@@ -19,7 +19,7 @@ from panel.config.names import headers_of, is_known, is_ours  # noqa: E402
 from panel.console.routing import websocket_urlpatterns as consoles  # noqa: E402
 from panel.gate.sockets import SocketGate  # noqa: E402
 from panel.live.routing import websocket_urlpatterns as events  # noqa: E402
-from panel.serving import standing  # noqa: E402
+from panel.serving import gc_freeze  # noqa: E402
 
 if TYPE_CHECKING:
     from channels.consumer import _ChannelScope as Scope
@@ -49,4 +49,4 @@ _routes = cast("list[Route | URLRouter]", [*events, *consoles])
 _signed_in = cast("ASGI3Application", AuthMiddlewareStack(URLRouter(_routes)))
 _asked_by_us = cast("ASGI3Application", SameOrigin(_signed_in))
 application = ProtocolTypeRouter({"http": _http, "websocket": SocketGate(_asked_by_us, [*events, *consoles])})
-standing.begin()
+gc_freeze.begin()

@@ -97,7 +97,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "panel.config.middleware.RequestMiddleware",
-    "panel.config.away.NobodyWaits",
+    "panel.config.database_away.NobodyWaits",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "panel.gate.requests.Gate",

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from panel.accounts.sessions import forget_over
-from panel.api.held import forget_old
+from panel.api.key_rows import forget_old
 from panel.images import services as images
 from panel.operations.services import forget_past
 

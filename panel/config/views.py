@@ -14,8 +14,8 @@ from django.views.defaults import page_not_found
 from django.views.defaults import server_error as plain_error
 
 from panel.gate.requests import refuse
-from panel.http.away import database_away, is_full
 from panel.http.database import DATABASE
+from panel.http.database_away import database_away, is_full
 from panel.http.problem import problem
 from panel.rights.asking import actor_of
 from panel.ui.web import page_before

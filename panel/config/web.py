@@ -3,7 +3,7 @@
 import sys
 
 from panel.config.wsgi import application as _pages
-from panel.serving import standing
+from panel.serving import gc_freeze
 from panel.serving.server import Server
 
 #: Seconds after which a thread that computes lets another one in; 5 ms by default, a third of a page.
@@ -11,4 +11,4 @@ _SWITCH_S = 0.001
 
 sys.setswitchinterval(_SWITCH_S)
 application = Server(_pages)
-standing.begin()
+gc_freeze.begin()

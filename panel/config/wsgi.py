@@ -9,7 +9,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "panel.config.settings")
 os.environ.setdefault("WADAH_DATABASE_WAIT_S", "4")
 _pages = get_wsgi_application()
 
+from panel.config.answer_cache import AnswerCache  # noqa: E402
 from panel.config.bodies import whole  # noqa: E402 (after Django's apps are there)
-from panel.config.unchanged import Unchanged  # noqa: E402
 
-application = whole(Unchanged(_pages))
+application = whole(AnswerCache(_pages))

@@ -10,7 +10,7 @@ class EnvironmentsConfig(AppConfig):
         from panel.environments.boots import hear_anew  # noqa: PLC0415
         from panel.environments.models import Environment, EnvironmentUsage  # noqa: PLC0415
         from panel.environments.services.operations import OF_ENVIRONMENTS, EnvironmentControl  # noqa: PLC0415
-        from panel.nodes.heard import hears_of_boots  # noqa: PLC0415
+        from panel.nodes.listeners import hears_of_boots  # noqa: PLC0415
         from panel.operations.control import controls  # noqa: PLC0415
         from panel.operations.models import SubjectType  # noqa: PLC0415
 

@@ -100,7 +100,7 @@ def _state(text: str) -> State:
     return State(text)
 
 
-def happenings(environment: Environment, limit: int = 50) -> list[AuditRecord]:
+def node_events(environment: Environment, limit: int = 50) -> list[AuditRecord]:
     """What its node repaired, or saw happen to it, by itself; newest first."""
     actions = [f"environment.{code}" for code in EventCode]
     records = AuditRecord.objects.filter(target_id=str(environment.pk), action__in=actions)

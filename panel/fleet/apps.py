@@ -7,6 +7,6 @@ class FleetConfig(AppConfig):
 
     def ready(self) -> None:
         from panel.fleet.leaks import take_in  # noqa: PLC0415 (models are there only now)
-        from panel.nodes.heard import hears_reports  # noqa: PLC0415
+        from panel.nodes.listeners import hears_reports  # noqa: PLC0415
 
         hears_reports(take_in)

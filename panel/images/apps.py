@@ -10,7 +10,7 @@ class ImagesConfig(AppConfig):
         from panel.images.selectors import ready_names  # noqa: PLC0415
         from panel.images.services import take_in  # noqa: PLC0415
         from panel.jobs.services import done_by_job  # noqa: PLC0415
-        from panel.nodes.heard import hears_reports  # noqa: PLC0415
+        from panel.nodes.listeners import hears_reports  # noqa: PLC0415
         from panel.operations.models import OperationKind, SubjectType  # noqa: PLC0415
         from panel.plans.offered import knows_what_there_is  # noqa: PLC0415
 

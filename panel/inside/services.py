@@ -13,7 +13,7 @@ from panel.audit.models import AuditRecord
 from panel.audit.services import record
 from panel.clock.ago import moment_of
 from panel.environments.models import Environment, EnvironmentUsage
-from panel.environments.selectors import happenings, living_one
+from panel.environments.selectors import living_one, node_events
 from panel.errors import Conflict, Invalid
 from panel.images.archives import Staged, discard
 from panel.inside import answers
@@ -143,8 +143,8 @@ def events(actor: Actor, environment_id: UUID, *, since: str = "", most: int = 1
     begin = datetime.fromtimestamp(moment_of(since), UTC)
     asked = Operation.objects.for_actor(actor).filter(environment=row)
     asked = asked.filter(Q(created_at__gte=begin) | Q(finished_at__gte=begin)).order_by("-created_at")[:most]
-    by_itself = [one for one in happenings(row, most) if one.at >= begin]
-    found = [*map(_operation, asked), *map(_happening, by_itself)]
+    by_itself = [one for one in node_events(row, most) if one.at >= begin]
+    found = [*map(_operation, asked), *map(_node_event, by_itself)]
     return sorted(found, key=lambda one: one["at"])[-most:]
 
 
@@ -160,7 +160,7 @@ def _operation(one: Operation) -> answers.Event:
     }
 
 
-def _happening(one: AuditRecord) -> answers.Event:
+def _node_event(one: AuditRecord) -> answers.Event:
     return {
         "at": one.at.isoformat(),
         "type": "happening",

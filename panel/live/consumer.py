@@ -17,7 +17,7 @@ from panel.live.places import PAGES
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.serving.askers import asker_of
-from panel.serving.turns import Asker
+from panel.serving.fair_queue import Asker
 from panel.tenants.models import Tenant
 
 log = structlog.get_logger()

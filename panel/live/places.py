@@ -3,7 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from panel.serving.turns import Asker
+from panel.serving.fair_queue import Asker
 
 
 @dataclass

@@ -11,7 +11,7 @@ class NetworksConfig(AppConfig):
         from panel.networks.feature import Networks  # noqa: PLC0415
         from panel.networks.models import Address  # noqa: PLC0415
         from panel.networks.services import take_in  # noqa: PLC0415
-        from panel.nodes.heard import hears_reports  # noqa: PLC0415
+        from panel.nodes.listeners import hears_reports  # noqa: PLC0415
 
         happened(Address, "released_at")
         hears_reports(take_in)

@@ -14,7 +14,7 @@ from panel.environments.features import Feature, Parts, Reserved, Tab
 from panel.environments.models import Environment
 from panel.environments.search import is_address
 from panel.errors import Invalid
-from panel.networks import back, services
+from panel.networks import from_trash, services
 from panel.networks.addresses import check_count
 from panel.networks.models import Address, PortForward
 from panel.networks.published import FIELD, Published, offered, publish, published
@@ -115,7 +115,7 @@ class Networks(Feature):
         return self.gone(environment)
 
     def brought_back(self, environment: Environment) -> Mapping[str, Any]:
-        return back.bring_back(environment, environment.trash.get("network", {}))
+        return from_trash.bring_back(environment, environment.trash.get("network", {}))
 
     def gone(self, environment: Environment) -> Mapping[Resource, int]:
         counts = self.counted(environment)

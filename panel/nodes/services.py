@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from panel import dispatch, events
 from panel.audit.services import record
 from panel.errors import Invalid, NodeAway, NotFound, Stale
-from panel.nodes.heard import BOOTS, REPORTS
+from panel.nodes.listeners import BOOTS, REPORTS
 from panel.nodes.models import Node, NodeState
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission

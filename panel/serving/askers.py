@@ -18,7 +18,7 @@ from django.conf import settings
 from panel.http.client import block_of, client_address
 from panel.rights.actor import Actor
 from panel.rights.asking import ACTOR
-from panel.serving.turns import Asker
+from panel.serving.fair_queue import Asker
 
 #: A credential's asker is looked up anew after so long.
 KEPT_S = 60.0

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from panel.serving.rests import Rests
-from panel.serving.turns import Asker, Bounds, Turns
+from panel.serving.fair_queue import Asker, Bounds, Turns
+from panel.serving.throttle import Throttle
 
 Result = TypeVar("Result")
 
@@ -31,7 +31,7 @@ class Lane:
 
     Work goes to the thread that was busy last, so that what is kept per thread (connections, answers) stays
     warm in one as long as there is no need of more. `nice`: how far its threads stand back for others
-    (setpriority(2) knows threads on Linux). `rests`: who may not start for a moment; lanes may share them.
+    (setpriority(2) knows threads on Linux). `throttle`: who may not start for a moment; lanes may share them.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Lane:
         bounds: Bounds | None = None,
         *,
         nice: int = 0,
-        rests: Rests | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
         self.name = name
         self.turns: Turns[_Job] = Turns(bounds or Bounds())
-        self.rests = rests or Rests()
+        self.throttle = throttle or Throttle()
         self._nice = nice
         self._alarm: asyncio.TimerHandle | None = None
         self._unborn = threads
@@ -57,21 +57,22 @@ class Lane:
         job = _Job(work, asyncio.get_running_loop().create_future())
         if not self.turns.ask(asker, job, goes_on=goes_on):
             raise Full(self.name)
-        self.rests.asked(asker.tree)
+        self.throttle.asked(asker.tree)
         self._start()
         result: Result = await job.future
         return result
 
     def _start(self) -> None:
         while self._idle or self._unborn:
-            found = self.turns.next(is_wanted=lambda job: not job.future.done(), may_start=self.rests.may_start)
+            may_start = self.throttle.may_start
+            found = self.turns.next(is_wanted=lambda job: not job.future.done(), may_start=may_start)
             if found is None:
                 self._start_after_rest()
                 return
             self._a_thread().put(found)
 
     def _start_after_rest(self) -> None:
-        over_in_s = self.rests.over_in_s(self.turns.waiting)
+        over_in_s = self.throttle.over_in_s(self.turns.waiting)
         if over_in_s is not None and self._alarm is None:
             self._alarm = asyncio.get_running_loop().call_later(over_in_s, self._wake)
 
@@ -112,7 +113,7 @@ class Lane:
     ) -> None:
         self._idle.append(inbox)
         self.turns.done(asker)
-        self.rests.ended(asker.tree, job.took_s, has_more=self.turns.has_more(asker.tree))
+        self.throttle.ended(asker.tree, job.took_s, has_more=self.turns.has_more(asker.tree))
         self._start()
         if job.future.done():
             return

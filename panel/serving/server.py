@@ -15,13 +15,13 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from panel.http.problem import problem
 from panel.rights.asking import may_go_on
-from panel.serving import standing
+from panel.serving import gc_freeze
 from panel.serving.askers import Askers
 from panel.serving.bridge import Environ, Gone, Receive, Scope, Send, TooLong, body_of, environ_of, start_of
+from panel.serving.fair_queue import Asker, Bounds
 from panel.serving.lane import Full, Lane
 from panel.serving.later import Later
-from panel.serving.rests import Rests
-from panel.serving.turns import Asker, Bounds
+from panel.serving.throttle import Throttle
 
 log = structlog.get_logger()
 
@@ -94,14 +94,14 @@ class Server:
     def __init__(self, application: Application) -> None:
         self.application = application
         self.askers = Askers()
-        self.rests = Rests()
-        self.pages = Lane("pages", 3, rests=self.rests)
+        self.throttle = Throttle()
+        self.pages = Lane("pages", 3, throttle=self.throttle)
         self.sign_in = Lane(
             "sign-in",
             2,
             Bounds(running_of_tree=1, waiting_of_person=16, waiting_of_tree=16, waiting=128),
             nice=10,
-            rests=self.rests,
+            throttle=self.throttle,
         )
         self.probes = Lane("probes", 1, Bounds(running_of_tree=1))
         self._pausing = 0
@@ -112,7 +112,7 @@ class Server:
         if scope["type"] != "http":
             return
         self._asked += 1
-        standing.asked(self._asked)
+        gc_freeze.asked(self._asked)
         exchange = Exchange(scope, receive, send)
         try:
             async with asyncio.timeout(BODY_S):
@@ -217,7 +217,7 @@ class Server:
             async for piece in stream.streaming_content:  # type: ignore[union-attr]
                 await _send_piece(send, piece)
                 await reader.still_may()
-                if (pause_s := self.rests.before_piece_s(reader.asker.tree)) > 0:
+                if (pause_s := self.throttle.before_piece_s(reader.asker.tree)) > 0:
                     await asyncio.sleep(pause_s)
         else:
             pieces: Iterator[bytes] = iter(stream.streaming_content)  # type: ignore[arg-type]

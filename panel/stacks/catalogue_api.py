@@ -7,7 +7,7 @@ from pydantic import Field
 from panel.http.answers import ListOf
 from panel.http.inputs import Input, Naming
 from panel.rights.asking import actor
-from panel.stacks import answers, entries, selectors, taking
+from panel.stacks import answers, entries, from_catalogue, selectors
 from panel.tenants.selectors import tenant_of
 
 router = Router()
@@ -39,7 +39,7 @@ def get(request: HttpRequest, name: str) -> answers.Entry:
 def take(request: HttpRequest, name: str, payload: Taken) -> Status[answers.TakenStack]:
     """A stack of it. Passwords that were made are in this answer and in no other."""
     who, one = actor(request), entries.entry(name)
-    stack, made = taking.take(
+    stack, made = from_catalogue.take(
         who,
         tenant_of(who, payload.tenant),
         one,

@@ -14,11 +14,11 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.stacks import entries, selectors, services
 from panel.stacks.forms import ComposeForm, NewStackForm, TakeForm
+from panel.stacks.from_catalogue import take as take_entry
 from panel.stacks.models import Stack
 from panel.stacks.picture import picture_of
 from panel.stacks.refusals import BadCompose
 from panel.stacks.services import Asked, Preview
-from panel.stacks.taking import take as take_entry
 from panel.tenants.models import Tenant
 from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, blame, page, signed_in

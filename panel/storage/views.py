@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from panel.environments.models import Environment
-from panel.environments.views.once import show_once
+from panel.environments.views.new_password import show_once
 from panel.environments.views.one import context_of, get
 from panel.errors import Refused
 from panel.rights.permissions import Permission

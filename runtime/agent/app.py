@@ -22,9 +22,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from runtime.agent.backups import OF_TARGETS, BackupRoutes
 from runtime.agent.bodies import body_of, hung_up
+from runtime.agent.docker_routes import LookRoutes
 from runtime.agent.files import FileRoutes
 from runtime.agent.locks import Locks
-from runtime.agent.looks import LookRoutes
 from runtime.agent.piped import Piped, Wanted
 from runtime.agent.session import Session
 from runtime.agent.streams import Streams, TooMany

@@ -26,7 +26,7 @@ from runtime.contract.words import backups as words
 from runtime.contract.words import changes
 from runtime.errors import RuntimeFault, Superseded
 from runtime.host import btrfs
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.jobs.process import NotYet, do_apart
 from runtime.jobs.records import JobRecords
 from runtime.known import known_environments
@@ -88,20 +88,20 @@ def is_there(node: Node, spec: EnvironmentSpec) -> bool:
     return Fetched(node).path(spec.id, spec.origin.snapshot).is_dir()
 
 
-def fetch(node: Node, spec: EnvironmentSpec, patience: Patience) -> Said | None:
+def fetch(node: Node, spec: EnvironmentSpec, waiter: Waiter) -> Said | None:
     """Raises `RuntimeFault`; `Superseded` when it is interrupted."""
     if is_there(node, spec):
         return None
-    return _Fetch(node, spec, patience).until(time.monotonic() + patience.within_s)
+    return _Fetch(node, spec, waiter).until(time.monotonic() + waiter.within_s)
 
 
 class _Fetch:
     """The job that fetches it, in a process of its own."""
 
-    def __init__(self, node: Node, spec: EnvironmentSpec, patience: Patience):
+    def __init__(self, node: Node, spec: EnvironmentSpec, waiter: Waiter):
         assert spec.origin is not None
         assert spec.origin.backup is not None
-        self.node, self.patience = node, patience
+        self.node, self.waiter = node, waiter
         self.job = JobSpec(
             node=node.name,
             id=uuid4(),
@@ -113,7 +113,7 @@ class _Fetch:
                 source=spec.origin.backup,
                 most_bytes=spec.limits.disk_mb * MIB,
             ),
-            deadline_s=max(1.0, patience.within_s),
+            deadline_s=max(1.0, waiter.within_s),
         )
         self.last: JobReport | None = None
         self.is_over = threading.Event()
@@ -124,13 +124,13 @@ class _Fetch:
         thread.start()
         told: Said | None = None
         while not self.is_over.wait(_LOOK_S):
-            if self.patience.interrupted() or time.monotonic() > until:
+            if self.waiter.interrupted() or time.monotonic() > until:
                 JobRecords(self.node, self.job.id).accept(self.job.model_copy(update={"generation": 2}))
                 raise Superseded(changes.superseded())
             said = self.last.message if self.last else None
             if said and said != told:
                 told = said
-                self.patience.tell(said)
+                self.waiter.tell(said)
         thread.join()
         last = self.last
         if last is None:

@@ -12,7 +12,7 @@ from runtime.errors import RuntimeFault
 from runtime.host.safetree import SafeTree
 from runtime.images.directory.profiles import SFTP_SERVER
 from runtime.images.directory.tools import Tools
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.node import Node
 from runtime.sandboxes import Sandbox, sandbox_of
 from runtime.sandboxes.base import Inner
@@ -73,5 +73,5 @@ def _over_the_disk(
             raise RuntimeFault(directories.stopped_serves_files(), code="not_running", retryable=False)
         words = [_SERVES_FILES[words[0]], *words[1:]]
     tools = Tools(node)
-    tools.get(Patience())
+    tools.get(Waiter())
     return sandbox.beside(spec, tools.tree, words, pid_file=pid_file)

@@ -62,7 +62,7 @@ class EventCode(StrEnum):
 
 
 class EnvironmentEvent(Message):
-    """One happening, told once."""
+    """One thing that happened, told once."""
 
     code: EventCode
     message: Said

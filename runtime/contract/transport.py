@@ -131,7 +131,7 @@ class Consumer(CeleryConsumer):
         def guarded(message: Any) -> Any:
             try:
                 task = message.headers.get("task")
-                refuse_errands(task, message.payload)
+                refuse_follow_ups(task, message.payload)
                 refuse_strangers(task, message.delivery_info["routing_key"])
                 return handle(message)
             except away:
@@ -160,7 +160,7 @@ class Consumer(CeleryConsumer):
         maybe_shutdown()
 
 
-def refuse_errands(task: Any, body: Any) -> None:
+def refuse_follow_ups(task: Any, body: Any) -> None:
     """Raises `ValueError` for a message that isn't of Celery's second form, that names tasks to be sent when it
     is done, or asks for one of Celery's own, which do nothing else.
 

@@ -7,10 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from runtime.install import place
+from runtime.install import home_check
 from runtime.install.front import Front
 from runtime.install.layout import Layout
-from runtime.install.say import Stop, line, plain, problem
+from runtime.install.output import Stop, line, plain, problem
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -47,9 +47,9 @@ def _down(options: argparse.Namespace) -> int:
 
     layout = Layout.of(options.home)
     _need_root("down --purge" if options.purge else "down")
-    if layout.home.exists() and not place.is_installation(layout):
+    if layout.home.exists() and not home_check.is_installation(layout):
         raise Stop(f"{layout.home} holds no installation of Wadah; it is left as it is")
-    with place.alone(layout):
+    with home_check.alone(layout):
         stopped = stop_processes(layout)
         going_on = "" if options.purge else "; environments go on running"
         line(f"processes stopped{going_on}" if stopped else "no process was running")
@@ -60,10 +60,10 @@ def _down(options: argparse.Namespace) -> int:
 
 def _purge(layout: Layout) -> None:
     """With every environment. Raises `Stop` where the node's can't be taken away."""
-    from runtime.install import crowd  # noqa: PLC0415
+    from runtime.install import connection_limits  # noqa: PLC0415
     from runtime.install.host import run  # noqa: PLC0415
 
-    crowd.unbind(layout)  # of a supervisor that was killed
+    connection_limits.unbind(layout)  # of a supervisor that was killed
 
     if (layout.home / "node" / "node.json").exists() and Path(layout.python).exists():
         said = run(
@@ -79,8 +79,8 @@ def _purge(layout: Layout) -> None:
             f"the Python environment in {layout.home} is gone, which takes environments away",
             "Run `./wadah up` with the same --home first, then this again.",
         )
-    line(f"{layout.home} deleted" if place.delete(layout) else f"there is nothing in {layout.home}")
-    place.forget_lock(layout)
+    line(f"{layout.home} deleted" if home_check.delete(layout) else f"there is nothing in {layout.home}")
+    home_check.forget_lock(layout)
 
 
 def _status(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from runtime.install.layout import CHECKOUT
-from runtime.install.say import line, plain
+from runtime.install.output import line, plain
 
 #: Seconds; mypy without anything kept takes 35 on two cores.
 DEADLINE_S = 600

@@ -24,7 +24,7 @@ from typing import IO
 
 from runtime.install.host import run
 from runtime.install.layout import CHECKOUT
-from runtime.install.say import Stop, line, plain
+from runtime.install.output import Stop, line, plain
 from runtime.install.testing import VENV, prepare
 
 PORT = 8000

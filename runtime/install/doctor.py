@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Literal
 
 from runtime.host import task_room
-from runtime.install import place
+from runtime.install import home_check
 from runtime.install.front import front_of
 from runtime.install.host import KERNEL_PACKAGES, NODE_PACKAGES, PANEL_PACKAGES, there
 from runtime.install.layout import Layout
-from runtime.install.say import Stop
+from runtime.install.output import Stop
 from runtime.install.sockets import listeners, processes_of
 from runtime.install.sysctls import differing
 
@@ -209,10 +209,10 @@ def _ipv6() -> Check:
 
 def _home(layout: Layout) -> Check:
     try:
-        place.check(layout)
+        home_check.check(layout)
     except Stop as stop:
         return Check("HOME", "missing", str(layout.home), str(stop), stop.remedy)
-    installed = "an installation" if place.is_installation(layout) else "free for an installation"
+    installed = "an installation" if home_check.is_installation(layout) else "free for an installation"
     return Check("HOME", "ok", f"{layout.home}, {installed}")
 
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from runtime.install.front import Front, bracketed
 from runtime.install.layout import ACCESS_LOG, Layout
-from runtime.install.say import Stop
+from runtime.install.output import Stop
 
 #: Below HOME.
 SOCKET = Path("domains/run/router.sock")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from runtime.install.files import put
 from runtime.install.layout import Layout
-from runtime.install.say import Stop
+from runtime.install.output import Stop
 
 DEFAULT_PORT, DEFAULT_TLS_PORT = 8080, 8443
 #: RFC 1123 labels, at least two.

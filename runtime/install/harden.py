@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from runtime.install.say import Stop, line, plain
+from runtime.install.output import Stop, line, plain
 from runtime.install.sysctls import differing, path_of
 
 FILE = Path("/etc/sysctl.d/60-wadah.conf")

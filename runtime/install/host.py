@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runtime.install.say import Stop
+from runtime.install.output import Stop
 
 USER = "wadah"
 #: Of the front for tenants' domains and its router: has no right in the panel.

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from runtime.install.front import Front, front_of
 from runtime.install.host import ids, run
 from runtime.install.layout import Layout
+from runtime.install.output import Stop, line
 from runtime.install.roles import environment
-from runtime.install.say import Stop, line
 
 READY_DEADLINE_S = 180.0
 DEMO_DEADLINE_S = 60.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runtime.install.host import install_packages, run
 from runtime.install.layout import CHECKOUT
-from runtime.install.say import Stop
+from runtime.install.output import Stop
 
 #: Before it is tried again when nothing could be fetched.
 PAUSES_S = (5, 20)

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
-from runtime.install import crowd, registry_config
+from runtime.install import connection_limits, registry_config
 from runtime.install import domains as domains_
 from runtime.install.caddyfile import Upstreams, caddyfile, site_of
 from runtime.install.files import put
 from runtime.install.front import FIRST_FREE_PORT, Front
 from runtime.install.host import DOMAINS_USER, USER, ids
 from runtime.install.layout import Layout
+from runtime.install.output import Stop
 from runtime.install.redis_config import share_report_key, write_redis
-from runtime.install.say import Stop
 
 #: Requests with an archive that are listened to at once; of them, `panel.images.archives` takes in a few.
 UPLOADS_AT_ONCE = 16
@@ -221,7 +221,7 @@ def run_one(name: str, layout: Layout, front: Front) -> NoReturn:
     if program is None:
         raise Stop(f"{words[0]} is not installed", "./wadah up installs what is missing.")
     if name == "front" and os.geteuid() == 0:
-        sys.stderr.write(crowd.bound(layout))
+        sys.stderr.write(connection_limits.bound(layout))
     os.umask(0o027)
     os.chdir(layout.app)
     os.execve(program, words, seen)  # noqa: S606
@@ -244,4 +244,7 @@ def write_configuration(layout: Layout, front: Front) -> None:
             put(domains_.root_copy(layout), Path(authority.root).read_text())
         text = domains_.caddy_document(layout, front, authority)
         put(domains_.file_of(layout), text)
-    put(crowd.file_of(layout), crowd.rules(crowd.table_of(layout), front, crowd.most()))
+    put(
+        connection_limits.file_of(layout),
+        connection_limits.rules(connection_limits.table_of(layout), front, connection_limits.most()),
+    )

@@ -5,12 +5,12 @@ import os
 import shutil
 from contextlib import suppress
 
-from runtime.install import place
+from runtime.install import home_check
 from runtime.install.front import front_of
 from runtime.install.layout import Layout
+from runtime.install.output import Stop, line
 from runtime.install.panel import ask, manage, wait_until_ready
 from runtime.install.roles import write_configuration
-from runtime.install.say import Stop, line
 from runtime.install.up import give_ticket_key, start_supervisor, stop_processes
 
 #: In the order of the work.
@@ -28,10 +28,10 @@ def rotate(layout: Layout, parts: tuple[str, ...] = PARTS, window_hours: float =
     """
     if os.geteuid() != 0:
         raise Stop("`rotate` needs root", "sudo ./wadah rotate")
-    if not place.is_installation(layout) or not (layout.panel / "secrets.json").exists():
+    if not home_check.is_installation(layout) or not (layout.panel / "secrets.json").exists():
         raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
     front = front_of(layout)
-    with place.alone(layout):
+    with home_check.alone(layout):
         ran = stop_processes(layout)
         if _answers(layout):
             raise Stop(

@@ -19,7 +19,7 @@ from typing import IO
 
 from runtime.host.logfile import keep_small
 from runtime.host.processes import Identity, roots
-from runtime.install import crowd
+from runtime.install import connection_limits
 from runtime.install.files import append, put
 from runtime.install.front import Front
 from runtime.install.host import wait_for
@@ -96,7 +96,7 @@ class Supervisor:
         if role.ready is not None:
             role.ready.unlink(missing_ok=True)
         with self._log(role.name) as log:
-            if role.name == "front" and (wrong := crowd.bound(self.layout)):
+            if role.name == "front" and (wrong := connection_limits.bound(self.layout)):
                 log.write(f"{wrong}\n".encode())
                 log.flush()
             child.process = subprocess.Popen(
@@ -158,7 +158,7 @@ class Supervisor:
         for stage in range(4):
             self._stop([child for child in self.children if _STAGES.get(child.role.name, 1) == stage])
         if any(child.role.name == "front" for child in self.children):
-            crowd.unbind(self.layout)
+            connection_limits.unbind(self.layout)
 
     def _stop(self, children: list[_Child]) -> None:
         """All at once, each within its deadline."""

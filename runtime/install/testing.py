@@ -26,7 +26,7 @@ from runtime.install.host import (
     there,
 )
 from runtime.install.layout import CHECKOUT
-from runtime.install.say import Stop, line, plain
+from runtime.install.output import Stop, line, plain
 
 VENV = CHECKOUT / ".venv"
 #: What a machine without Debian's redis-server and npm takes from the Python index in their place.

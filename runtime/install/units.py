@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from runtime.install import crowd
+from runtime.install import connection_limits
 from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.layout import Layout
@@ -144,8 +144,8 @@ def _bounds(role: Role, layout: Layout) -> str:
     if role.name != "front":
         return ""
     nft = "+-/usr/sbin/nft"
-    table = crowd.table_of(layout)
-    return f"ExecStartPre={nft} -f {crowd.file_of(layout)}\nExecStopPost={nft} delete table inet {table}\n"
+    rules, table = connection_limits.file_of(layout), connection_limits.table_of(layout)
+    return f"ExecStartPre={nft} -f {rules}\nExecStopPost={nft} delete table inet {table}\n"
 
 
 def write_units(layout: Layout, front: Front, directory: Path) -> list[Path]:

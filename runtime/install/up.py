@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from runtime.install import place, python
+from runtime.install import home_check, python
 from runtime.install.files import append
 from runtime.install.front import Front, Wish, check_free, front_of, keep
 from runtime.install.host import (
@@ -24,10 +24,10 @@ from runtime.install.host import (
     there,
 )
 from runtime.install.layout import CHECKOUT, DEFAULT_HOME, Layout
+from runtime.install.output import Stop, line, plain, problem
 from runtime.install.panel import bootstrap, known_admin, knows_token, manage, wait_until_ready
 from runtime.install.panel import demo as show_demo
 from runtime.install.roles import environment, write_configuration
-from runtime.install.say import Stop, line, plain, problem
 from runtime.install.supervisor import running, running_front, running_pid
 
 IMAGES = ("busybox", "debian-12")
@@ -49,10 +49,10 @@ def up(
     if os.geteuid() != 0:
         raise Stop("`up` needs root: it makes namespaces, mounts and users", "sudo ./wadah up")
     _end_by_signals()
-    place.check(layout)
+    home_check.check(layout)
     front = front_of(layout, wish)
     _check_free(layout, front)
-    with place.alone(layout):
+    with home_check.alone(layout):
         of_kernels = {what: one for name in kernels for what, one in KERNEL_PACKAGES[name].items()}
         installed = install_packages({**NODE_PACKAGES, **PANEL_PACKAGES, **of_kernels})
         line(f"packages ({', '.join(installed)})" if installed else "packages")

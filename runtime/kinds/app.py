@@ -7,9 +7,9 @@ from runtime.contract import Kind as KindName
 from runtime.contract.said import Said
 from runtime.contract.words import apps
 from runtime.errors import RuntimeFault
-from runtime.images.oci import errand
+from runtime.images.oci import fetching
 from runtime.images.oci.library import Library
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.kinds.base import FirstCommand, Kind
 from runtime.node import Node
 from runtime.oci.app import app_config, stop_signal_of, words_of
@@ -55,15 +55,15 @@ class App(Kind):
     )
 
     def unavailable(self) -> Said | None:
-        lacking = errand.lacking_programs()
+        lacking = fetching.lacking_programs()
         return apps.lacks(", ".join(lacking)) if lacking else None
 
     def is_ready(self, node: Node, spec: EnvironmentSpec) -> bool:
-        return errand.is_there(node, spec) and super().is_ready(node, spec)
+        return fetching.is_there(node, spec) and super().is_ready(node, spec)
 
-    def get_ready(self, node: Node, spec: EnvironmentSpec, patience: Patience) -> Said | None:
-        said = None if errand.is_there(node, spec) else errand.fetch(node, spec, patience)
-        return super().get_ready(node, spec, patience) or said
+    def get_ready(self, node: Node, spec: EnvironmentSpec, waiter: Waiter) -> Said | None:
+        said = None if fetching.is_there(node, spec) else fetching.fetch(node, spec, waiter)
+        return super().get_ready(node, spec, waiter) or said
 
     def seen(self, node: Node, spec: EnvironmentSpec) -> AppSeen | None:
         library = Library(node)

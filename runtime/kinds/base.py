@@ -11,7 +11,7 @@ from runtime.contract import AppSeen, EnvironmentSpec, HealthCheck
 from runtime.contract import Kind as KindName
 from runtime.contract.said import NOTHING, Said
 from runtime.host.safetree import SafeTree
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.node import Node
 from runtime.resources.base import Resource
 from runtime.sandboxes import Part, Seen
@@ -67,10 +67,10 @@ class Kind(ABC):
         apart, and only a backup comes from elsewhere."""
         return fetched.is_there(node, spec)
 
-    def get_ready(self, node: Node, spec: EnvironmentSpec, patience: Patience) -> Said | None:
+    def get_ready(self, node: Node, spec: EnvironmentSpec, waiter: Waiter) -> Said | None:
         """Brings what isn't there yet, which may take long. Raises `RuntimeFault`; `Superseded` when it was
         interrupted."""
-        return fetched.fetch(node, spec, patience)
+        return fetched.fetch(node, spec, waiter)
 
     def seen(self, node: Node, spec: EnvironmentSpec) -> AppSeen | None:
         """What reports tell of its image; None where there is nothing to tell."""

@@ -11,7 +11,7 @@ from runtime.contract import Kind as KindName
 from runtime.contract.said import Said
 from runtime.contract.words import directories
 from runtime.images.directory.profiles import DirectoryTrees
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.kinds.base import FirstCommand, Kind
 from runtime.node import Node
 from runtime.oci.config import DEFAULT_STOP
@@ -29,13 +29,13 @@ class Directory(Kind):
     def is_ready(self, node: Node, spec: EnvironmentSpec) -> bool:
         return self._has_tree(node, spec) and super().is_ready(node, spec)
 
-    def get_ready(self, node: Node, spec: EnvironmentSpec, patience: Patience) -> Said | None:
+    def get_ready(self, node: Node, spec: EnvironmentSpec, waiter: Waiter) -> Said | None:
         made = None
         if not self._has_tree(node, spec):
             assert spec.directory is not None
-            DirectoryTrees(node).get(spec.directory, patience)
+            DirectoryTrees(node).get(spec.directory, waiter)
             made = directories.tree_made(spec.directory.profile)
-        return super().get_ready(node, spec, patience) or made
+        return super().get_ready(node, spec, waiter) or made
 
     @staticmethod
     def _has_tree(node: Node, spec: EnvironmentSpec) -> bool:

@@ -17,7 +17,7 @@ from runtime.node import Node
 from runtime.resources.base import Resource
 from runtime.sandboxes.base import FREEZE_DEADLINE_S
 from runtime.state import Records
-from tests.paper import use
+from tests.paper import usage
 from tests.paper.consoles import PaperInside
 from tests.paper.host import Paper, PaperInit, PaperKind, PaperResource, PaperSandbox
 
@@ -144,4 +144,4 @@ class DevSandbox(PaperSandbox):
         limits = self.paper.objects.get((Limits.name, environment_id))
         now = self._frozen_at.get(environment_id) or time.time()
         at = now - self._behind.get(environment_id, 0.0)
-        return use.of(environment_id, limits, runs=self._running(environment_id) is not None, at=at)
+        return usage.of(environment_id, limits, runs=self._running(environment_id) is not None, at=at)

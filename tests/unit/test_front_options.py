@@ -9,7 +9,7 @@ import pytest
 
 from runtime.install.front import Front, Wish, check_free, front_of, keep
 from runtime.install.layout import Layout
-from runtime.install.say import Stop
+from runtime.install.output import Stop
 
 
 @pytest.mark.parametrize(

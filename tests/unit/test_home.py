@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from runtime.install import place
+from runtime.install import home_check
 from runtime.install.layout import Layout
-from runtime.install.say import Stop
+from runtime.install.output import Stop
 
 _ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed")
 
@@ -35,12 +35,12 @@ def open_directory() -> Iterator[Path]:
 )
 def test_a_place_that_cannot_be_home_is_refused(home: str, said: str) -> None:
     with pytest.raises(Stop, match=said):
-        place.check(Layout(Path(home)))
+        home_check.check(Layout(Path(home)))
 
 
 def test_a_new_or_empty_directory_is_taken(open_directory: Path) -> None:
-    place.check(Layout(open_directory))
-    place.check(Layout(open_directory / "new"))
+    home_check.check(Layout(open_directory))
+    home_check.check(Layout(open_directory / "new"))
     assert list(open_directory.iterdir()) == []
 
 
@@ -48,7 +48,7 @@ def test_a_directory_that_the_panels_user_cannot_reach_is_refused(open_directory
     closed = open_directory / "closed"
     closed.mkdir(mode=0o700)
     with pytest.raises(Stop, match="lets nobody but its owner pass"):
-        place.check(Layout(closed / "home"))
+        home_check.check(Layout(closed / "home"))
 
 
 @pytest.mark.parametrize(
@@ -65,58 +65,58 @@ def test_a_directory_in_which_another_user_exchanges_home_is_refused(
         os.chown(his, owner, owner)
     for home in (his, his / "home", his / "a" / "b"):
         if owner is None:  # as /tmp: sticky
-            place.check(Layout(home))
+            home_check.check(Layout(home))
         else:
             with pytest.raises(Stop, match="could exchange"):
-                place.check(Layout(home))
+                home_check.check(Layout(home))
     (his / "admin.json").write_text("{}")
-    place.check(Layout(his))  # one of before comes up again
+    home_check.check(Layout(his))  # one of before comes up again
 
 
 def test_a_full_disk_is_refused_for_a_new_installation_only(
     open_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(place.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 300 * 2**20})())
+    monkeypatch.setattr(home_check.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 300 * 2**20})())
     with pytest.raises(Stop, match="300 MiB free; 2,048 MiB are needed"):
-        place.check(Layout(open_directory))
+        home_check.check(Layout(open_directory))
     (open_directory / "admin.json").write_text("{}")
-    place.check(Layout(open_directory))
+    home_check.check(Layout(open_directory))
 
 
 def test_a_foreign_directory_is_never_deleted(open_directory: Path) -> None:
     (open_directory / "mine").write_text("precious")
     with pytest.raises(Stop, match="left as it is"):
-        place.delete(Layout(open_directory))
+        home_check.delete(Layout(open_directory))
     assert (open_directory / "mine").read_text() == "precious"
 
 
 @pytest.fixture
 def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place, "LOCKS", tmp_path)
+    monkeypatch.setattr(home_check, "LOCKS", tmp_path)
 
 
 @pytest.mark.usefixtures("locks")
 def test_two_at_once_are_refused(open_directory: Path) -> None:
     layout = Layout(open_directory)
-    with place.alone(layout), pytest.raises(Stop, match="at work"), place.alone(layout):
+    with home_check.alone(layout), pytest.raises(Stop, match="at work"), home_check.alone(layout):
         pass
-    with place.alone(layout):
+    with home_check.alone(layout):
         pass
 
 
 @pytest.mark.usefixtures("locks")
 def test_homes_with_the_same_letters_do_not_wait_for_each_other() -> None:
-    with place.alone(Layout(Path("/srv/a/b"))), place.alone(Layout(Path("/srv/a-b"))):
+    with home_check.alone(Layout(Path("/srv/a/b"))), home_check.alone(Layout(Path("/srv/a-b"))):
         pass
 
 
 @pytest.mark.usefixtures("locks")
 def test_a_lock_that_a_purge_took_away_is_nobodys(open_directory: Path, tmp_path: Path) -> None:
     layout = Layout(open_directory)
-    with place.alone(layout):
-        place.forget_lock(layout)
+    with home_check.alone(layout):
+        home_check.forget_lock(layout)
         assert not list(tmp_path.glob("*.lock"))
-    with place.alone(layout):
+    with home_check.alone(layout):
         pass
 
 
@@ -125,9 +125,9 @@ def test_down_waits_for_no_up_that_is_at_work(open_directory: Path) -> None:
     layout = Layout(open_directory)
     (layout.home / "admin.json").write_text("{}")
     command = [sys.executable, "-m", "runtime.install", "down", "--purge", "--home", str(layout.home)]
-    with place.alone(layout):
+    with home_check.alone(layout):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    place.forget_lock(layout)
+    home_check.forget_lock(layout)
     assert "at work" in done.stdout + done.stderr
     assert layout.admin_file.exists()
 
@@ -135,7 +135,7 @@ def test_down_waits_for_no_up_that_is_at_work(open_directory: Path) -> None:
 @_ROOT_ONLY
 def test_no_other_user_makes_the_lock_first(open_directory: Path) -> None:
     """Held by him it would stop every `up` for ever."""
-    file = place._lock_of(Layout(open_directory))
+    file = home_check._lock_of(Layout(open_directory))
     made = subprocess.run(
         ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "touch", str(file)], check=False
     )
@@ -152,7 +152,7 @@ def test_a_relative_home_is_meant_from_where_it_was_called(monkeypatch: pytest.M
 
 def test_a_directory_with_an_empty_disk_for_a_part_of_it_is_taken(open_directory: Path) -> None:
     (open_directory / "panel" / "lost+found").mkdir(parents=True)
-    place.check(Layout(open_directory))
+    home_check.check(Layout(open_directory))
     (open_directory / "panel" / "letter").touch()
     with pytest.raises(Stop, match="none of Wadah's"):
-        place.check(Layout(open_directory))
+        home_check.check(Layout(open_directory))

@@ -13,7 +13,7 @@ from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
-from runtime.install import place
+from runtime.install import home_check
 from runtime.install.layout import Layout
 from runtime.install.up import up
 
@@ -26,7 +26,7 @@ def begin(_):
         print("undone", flush=True)
 
 os.geteuid = lambda: 0
-place.check = begin
+home_check.check = begin
 up(Layout(Path("/nowhere")))
 """
 

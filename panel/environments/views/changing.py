@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 
 from panel.environments.models import Environment
 from panel.environments.services import Changed
-from panel.environments.views.once import show_once
+from panel.environments.views.new_password import show_once
 from panel.environments.views.one import get
 from panel.errors import NotFound, Refused
 from panel.ui.web import PageRequest, blame

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from panel.environments import forms, services
 from panel.environments.create_page import CreatePage
 from panel.environments.services import Changed
-from panel.environments.views.once import show_once
+from panel.environments.views.new_password import show_once
 from panel.errors import Invalid, NotFound, Refused
 from panel.tenants.chosen import chosen_tenant
 from panel.text import words_of

@@ -13,10 +13,10 @@ from panel.environments import services
 from panel.environments.features import FEATURES, Tab, tabs_for
 from panel.environments.forms import UndeleteForm
 from panel.environments.models import Environment, EnvironmentUsage
-from panel.environments.selectors import happenings
+from panel.environments.selectors import node_events
 from panel.environments.services import POWER
 from panel.environments.states import State
-from panel.environments.views.once import secret_of
+from panel.environments.views.new_password import secret_of
 from panel.errors import Invalid
 from panel.operations.models import Operation, Operations
 from panel.rights.permissions import Permission
@@ -121,7 +121,7 @@ def activity(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     context = context_of(request, row, "activity")
     context["operations"] = list(_operations(request, row)[:100])
-    context["happenings"] = happenings(row)
+    context["node_events"] = node_events(row)
     return page(request, "environments/activity.html", context)
 
 

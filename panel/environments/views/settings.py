@@ -19,7 +19,7 @@ from panel.environments.option_fields import Group
 from panel.environments.options import groups_of
 from panel.environments.services import Changed
 from panel.environments.views.changing import Part, change_part
-from panel.environments.views.once import secret_of
+from panel.environments.views.new_password import secret_of
 from panel.environments.views.one import context_of, get, usage_of
 from panel.environments.views.plans import plan_context
 from panel.errors import Refused

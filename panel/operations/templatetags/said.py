@@ -38,8 +38,8 @@ def cause_and_next(row: Any) -> dict[str, Any]:
     }
 
 
-@register.inclusion_tag("environments/_happening.html")
-def happening(record: AuditRecord) -> dict[str, str]:
+@register.inclusion_tag("environments/_node_event.html")
+def node_event(record: AuditRecord) -> dict[str, str]:
     """What a node repaired, or saw happen, by itself."""
     return {"text": shown(read((record.after or {}).get("message", ""))), "who": record.who}
 

@@ -79,7 +79,7 @@ def no_shell() -> None: ...
 def no_signal(name: str) -> None: ...
 
 
-# what `runtime.images.oci.inside` finds, told by these names out of its container
+# what `runtime.images.oci.skopeo_program` finds, told by these names out of its container
 
 
 @says("the registry's answer is no image of a kind that is known: %(why)s")

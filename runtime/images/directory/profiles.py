@@ -14,7 +14,7 @@ from runtime.files import exclusive
 from runtime.host import btrfs
 from runtime.images.directory.copying import Copier
 from runtime.images.directory.tools import PREFIX, Tools
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.node import Node
 
 #: Whom everything in a directory runs as, and whose its files are.
@@ -78,13 +78,13 @@ class DirectoryTrees:
     def is_there(self, options: DirectoryOptions) -> bool:
         return self.path(options).is_dir()
 
-    def get(self, options: DirectoryOptions, patience: Patience) -> Path:
+    def get(self, options: DirectoryOptions, waiter: Waiter) -> Path:
         """Makes it where it isn't there. Raises `RuntimeFault`: `no_program` by its name."""
         path = self.path(options)
         if path.is_dir():
             os.utime(path.parent)
             return path
-        self.tools.get(patience)
+        self.tools.get(waiter)
         with exclusive(self.node, "directories"):
             if not path.is_dir():
                 self._make(options, path)

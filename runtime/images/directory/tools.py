@@ -16,7 +16,7 @@ from runtime.files import exclusive
 from runtime.host import btrfs
 from runtime.images.base import Progress
 from runtime.images.debian import fill, mirrors
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.node import Node
 
 SUITE = "bookworm"
@@ -50,25 +50,25 @@ class Tools:
     def is_there(self) -> bool:
         return self.tree.is_dir()
 
-    def get(self, patience: Patience) -> None:
+    def get(self, waiter: Waiter) -> None:
         """A no-op when it is there. Raises `RuntimeFault`."""
         if self.is_there():
             return
         if shutil.which("mmdebstrap") is None:
             raise HostLacks(directories.no_mmdebstrap(), next_step=directories.install_mmdebstrap())
-        patience.tell(directories.making_tools())
+        waiter.tell(directories.making_tools())
         with exclusive(self.node, "directories"):
             if not self.is_there():
-                self._make(patience)
+                self._make(waiter)
 
-    def _make(self, patience: Patience) -> None:
+    def _make(self, waiter: Waiter) -> None:
         self.directory.mkdir(mode=0o711, exist_ok=True)
         fresh = self.directory / ".new-tools"
         btrfs.delete_subvolume(fresh)
         btrfs.create_subvolume(fresh)
         try:
             fresh.chmod(0o755)
-            fill(self.node, [*_COMMAND, str(fresh), *mirrors(SUITE)], _told(patience))
+            fill(self.node, [*_COMMAND, str(fresh), *mirrors(SUITE)], _told(waiter))
             btrfs.set_readonly(fresh, True)
             fresh.rename(self.tree)
         except BaseException:
@@ -80,8 +80,8 @@ class Tools:
                     btrfs.delete_subvolume(old)
 
 
-def _told(patience: Patience) -> Progress:
+def _told(waiter: Waiter) -> Progress:
     def tell(_share: float, what: Said) -> None:
-        patience.tell(what)
+        waiter.tell(what)
 
     return tell

@@ -22,7 +22,7 @@ from runtime.contract.words import apps
 from runtime.errors import CommandFailed, RuntimeFault
 from runtime.host import mounts
 from runtime.images.confined import PIN_PREFIX, Program, confined
-from runtime.images.oci import inside
+from runtime.images.oci import skopeo_program
 from runtime.images.oci.egress import Egress, is_loopback, place_of_registry
 from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
 from runtime.sandboxes.base import Apart
@@ -186,7 +186,7 @@ def pack(
 def _program(
     trees: dict[str, Path], *, network: Path | None, looked_at: dict[str, Path] | None = None
 ) -> Program:
-    source = Path(inside.__file__).read_text()
+    source = Path(skopeo_program.__file__).read_text()
     return Program(
         words=["/usr/bin/python3", "-I", "-S", "-c", source],
         trees=trees,
@@ -219,7 +219,7 @@ def _run(
     node: Node, program: Program, asked: dict[str, Any], watch: Callable[[], None], within_s: float
 ) -> dict[str, Any]:
     """The one line that comes out of it. Ends it when `watch` raises, and at the deadline."""
-    asked = {"scratch": "/layers/.scratch" if "/layers" in program.trees else inside.SCRATCH, **asked}
+    asked = {"scratch": "/layers/.scratch" if "/layers" in program.trees else skopeo_program.SCRATCH, **asked}
     with confined(node, program) as within:
         process = subprocess.Popen(
             within.words,

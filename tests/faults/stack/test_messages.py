@@ -167,7 +167,7 @@ def test_f22_no_message_sends_the_panel_to_another_node(whole: Stack, to_panel: 
     """Celery lets a message name others to be sent when it is done. The panel may write to every queue, a node
     to the panel's alone: what it can't send itself, it must not have sent for it."""
     elsewhere = Queue(whole.broker, "node.elsewhere")
-    errand = {
+    follow_up = {
         "task": "runtime.apply",
         "args": [{}],
         "kwargs": {},
@@ -176,11 +176,11 @@ def test_f22_no_message_sends_the_panel_to_another_node(whole: Stack, to_panel: 
         "immutable": True,
     }
     for key in ("callbacks", "chain"):
-        to_panel.put(json.dumps([[], {}, {key: [errand]}]).encode(), task="panel.quota_peaks")
-    failing = json.dumps([[1, 2, 3], {}, {"errbacks": [errand]}]).encode()
+        to_panel.put(json.dumps([[], {}, {key: [follow_up]}]).encode(), task="panel.quota_peaks")
+    failing = json.dumps([[1, 2, 3], {}, {"errbacks": [follow_up]}]).encode()
     to_panel.put(failing, task="panel.quota_peaks")
     to_panel.put(
-        json.dumps([[[errand], ["id", [["one", None]]], "id", []], {}, {}]).encode(), task="celery.group"
+        json.dumps([[[follow_up], ["id", [["one", None]]], "id", []], {}, {}]).encode(), task="celery.group"
     )
     whole.wadah.wait(lambda: not to_panel.raw(), 60)
     made = whole.wadah.create()

@@ -15,7 +15,7 @@ from runtime.contract import (
     Profile,
 )
 from runtime.images.directory.profiles import DirectoryTrees
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.node import Node
 from tests.host.conftest import Make
 
@@ -26,7 +26,7 @@ Run = Callable[..., Outcome]
 def trees(node: Node) -> DirectoryTrees:
     """With the tree of the profile `shell` made."""
     found = DirectoryTrees(node)
-    found.get(DirectoryOptions(), Patience())
+    found.get(DirectoryOptions(), Waiter())
     return found
 
 
@@ -36,7 +36,7 @@ def directory(trees: DirectoryTrees, make: Make) -> Callable[..., EnvironmentSpe
         profile: Profile = Profile.SHELL, programs: tuple[str, ...] = (), **more: object
     ) -> EnvironmentSpec:
         options = DirectoryOptions(profile=profile, programs=programs)
-        trees.get(options, Patience())
+        trees.get(options, Waiter())
         fixed: dict[str, object] = {"kind": Kind.DIRECTORY, "image": DIRECTORY_IMAGE, "network": Network()}
         limits = Limits(cpu=1, memory_mb=96, disk_mb=64, processes=40)
         return make(**{**fixed, "limits": limits, "directory": options, **more})

@@ -21,7 +21,7 @@ from runtime.contract import (
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.images.directory.profiles import DirectoryTrees
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
 from tests.host.directories.conftest import Run
@@ -109,7 +109,7 @@ def test_a_program_that_there_isn_t_is_refused_by_name(
     node: Node, engine: Engine, trees: DirectoryTrees, directory: Make
 ) -> None:
     with pytest.raises(RuntimeFault, match="no program emacs"):
-        trees.get(DirectoryOptions(programs=("emacs",)), Patience())
+        trees.get(DirectoryOptions(programs=("emacs",)), Waiter())
     assert not any(one.name.startswith(".new") for one in trees.tools.directory.iterdir())
 
 
@@ -148,7 +148,7 @@ def test_a_reinstall_gives_it_another_profile(
     node: Node, engine: Engine, sh: Run, jail: EnvironmentSpec
 ) -> None:
     sh("echo gone > ~/file")
-    DirectoryTrees(node).get(DirectoryOptions(profile=Profile.GIT), Patience())
+    DirectoryTrees(node).get(DirectoryOptions(profile=Profile.GIT), Waiter())
     report = engine.apply(changed(jail, installs=1, directory=DirectoryOptions(profile=Profile.GIT)))
     assert report is not None
     assert not report.code, report.message

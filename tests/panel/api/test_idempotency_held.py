@@ -12,9 +12,9 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from panel.accounts.models import Token, User
-from panel.api import held, idempotency
-from panel.api.held import KEEPER, forget_old
+from panel.api import idempotency, key_rows
 from panel.api.idempotency import once
+from panel.api.key_rows import KEEPER, forget_old
 from panel.api.models import IdempotencyRecord
 from panel.environments.models import Environment
 from panel.people.tokens import create_token
@@ -32,8 +32,8 @@ _JSON = "application/json"
 def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Moves the machine's time since boot; the wall clock stays."""
     moved = [0.0]
-    real = held.since_boot_s
-    monkeypatch.setattr(held, "since_boot_s", lambda: real() + moved[0])
+    real = key_rows.since_boot_s
+    monkeypatch.setattr(key_rows, "since_boot_s", lambda: real() + moved[0])
     monkeypatch.setattr(idempotency, "WAIT_S", 0.0)
 
     def forward(seconds: float) -> None:
@@ -140,7 +140,7 @@ def test_a_crash_leaves_what_was_done_with_its_answer_or_neither(clock: Any) -> 
 
 def test_a_dead_holders_key_is_free_after_the_lease(clock: Any) -> None:
     actor, row = made(), None
-    row, mine = held.take(idempotency._scope(actor), "k", "f", actor)
+    row, mine = key_rows.take(idempotency._scope(actor), "k", "f", actor)
     assert mine is not None
     KEEPER.forget(mine)  # his process is gone
     request = RequestFactory().post("/api/v1/x", b"{}", content_type=_JSON)

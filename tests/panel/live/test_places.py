@@ -6,7 +6,7 @@ import pytest
 
 from panel.live import consumer
 from panel.live.places import PagePlaces
-from panel.serving.turns import Asker
+from panel.serving.fair_queue import Asker
 from tests.panel.security.sockets import run, socket
 from tests.panel.support import factories
 

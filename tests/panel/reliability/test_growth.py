@@ -17,7 +17,7 @@ from django.test import Client
 from django.utils import timezone
 
 from panel.accounts import sessions
-from panel.api import held, idempotency
+from panel.api import idempotency, key_rows
 from panel.api.models import IdempotencyRecord
 from panel.audit.models import AuditRecord
 from panel.audit.services import UNKNOWN_PER_MINUTE
@@ -84,7 +84,9 @@ def test_an_hour_later_there_is_room_again(tenant: Tenant, monkeypatch: pytest.M
     now = timezone.now()
     for hours in (1.01, -24):  # and when the clock was set back by a day
         with monkeypatch.context() as later:
-            later.setattr("panel.audit.pace.timezone.now", lambda hours=hours: now + timedelta(hours=hours))
+            later.setattr(
+                "panel.audit.rate_limit.timezone.now", lambda hours=hours: now + timedelta(hours=hours)
+            )
             assert _rename(client, row, uuid4().hex).status_code == 202
 
 
@@ -147,13 +149,13 @@ def test_names_that_nobody_has_fill_no_record(tenant: Tenant) -> None:
 
 def test_of_large_answers_only_the_newest_are_kept(tenant: Tenant) -> None:
     actor = factories.member(tenant)
-    for number in range(held.MOST_LARGE + 3):
-        _row, hold = held.take("scope", f"key-{number}", "fingerprint", actor)
+    for number in range(key_rows.MOST_LARGE + 3):
+        _row, hold = key_rows.take("scope", f"key-{number}", "fingerprint", actor)
         assert hold is not None
-        answer = HttpResponse(b"x" * (held.LARGE_BYTES + 1 if number else 10))
+        answer = HttpResponse(b"x" * (key_rows.LARGE_BYTES + 1 if number else 10))
         hold.finish(**idempotency._answer(answer))
     kept = IdempotencyRecord.objects.exclude(answer=None).values_list("key", flat=True)
-    assert set(kept) == {"key-0", *(f"key-{number}" for number in range(3, held.MOST_LARGE + 3))}
+    assert set(kept) == {"key-0", *(f"key-{number}" for number in range(3, key_rows.MOST_LARGE + 3))}
     attempt = idempotency._Attempt(SimpleNamespace(), "key-1", actor, HttpResponse, "fingerprint")  # type: ignore[arg-type]
     answer = attempt._kept(IdempotencyRecord.objects.get(key="key-1"))
     assert answer.status_code == 409

@@ -12,7 +12,7 @@ from panel.environments import tasks
 from panel.environments.consistency import examine
 from panel.environments.models import Environment
 from panel.environments.observe import observe
-from panel.environments.selectors import happenings
+from panel.environments.selectors import node_events
 from panel.environments.states import State
 from panel.fleet import leaks
 from panel.metering.intake import observe_usage
@@ -72,7 +72,7 @@ def test_what_happens_by_itself_is_on_the_record_once(customer: Tenant) -> None:
     report = report_of(row, row.observed_sequence + 1, events=(event,))
     assert observe(report)
     assert not observe(report), "the same message again"
-    (seen,) = happenings(row)
+    (seen,) = node_events(row)
     assert (seen.after["message"], seen.who) == (said, "node alpha")
 
 

@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 
 from panel.errors import NodeAway
 from panel.http.problem import refused
-from panel.serving import rests
 from panel.serving import server as serving
+from panel.serving import throttle
 from panel.serving.bridge import LIMIT_BYTES, TooLong, body_of
 from panel.serving.later import MAY_WAIT, Later
 from panel.serving.server import Server
@@ -147,7 +147,7 @@ async def test_who_doesnt_read_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) 
 
 async def test_downloads_stand_back_for_who_wants_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
     """However fast files can be read, and however many at once: for others their next pieces wait."""
-    monkeypatch.setattr(rests, "BETWEEN_PIECES_S", 10_000)
+    monkeypatch.setattr(throttle, "BETWEEN_PIECES_S", 10_000)
 
     async def pieces() -> AsyncIterator[bytes]:
         while True:

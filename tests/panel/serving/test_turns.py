@@ -2,7 +2,7 @@
 
 import pytest
 
-from panel.serving.turns import Asker, Bounds, Turns
+from panel.serving.fair_queue import Asker, Bounds, Turns
 
 A, A2, B = Asker("a", "a1"), Asker("a", "a2"), Asker("b", "b1")
 

@@ -14,9 +14,9 @@ import pytest
 from runtime.contract import AppOptions, EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.errors import RuntimeFault, Superseded
-from runtime.images.oci import errand
+from runtime.images.oci import fetching
 from runtime.images.oci.registry import Registry
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.node import Node, default_settings
 from runtime.places import Places
 
@@ -43,14 +43,14 @@ def test_a_tenant_has_few_at_once_and_what_waits_can_be_taken_back(
         app = AppOptions(image=f"registry.example.com/{whose}:1")
         spec = cast("EnvironmentSpec", SimpleNamespace(app=app, tenant_id=tenant))
         try:
-            errand.fetch(
-                Node(tmp_path, default_settings(tmp_path)), spec, Patience(over.is_set, told.append, 600)
+            fetching.fetch(
+                Node(tmp_path, default_settings(tmp_path)), spec, Waiter(over.is_set, told.append, 600)
             )
         except (RuntimeFault, Superseded) as ended:
             return type(ended).__name__
         return ""
 
-    monkeypatch.setattr(errand, "lacking_programs", lambda: ())
+    monkeypatch.setattr(fetching, "lacking_programs", lambda: ())
     monkeypatch.setattr(Registry, "resolve", resolve)
     with ThreadPoolExecutor(20) as pool:
         try:
@@ -90,15 +90,15 @@ def test_registries_without_end_give_way_to_who_has_none(
         app = AppOptions(image=f"registry.example.com/{whose}:1")
         spec = cast("EnvironmentSpec", SimpleNamespace(app=app, tenant_id=UUID(int=tenant)))
         try:
-            errand.fetch(Node(tmp_path, default_settings(tmp_path)), spec, Patience(over.is_set, within_s=600))
+            fetching.fetch(Node(tmp_path, default_settings(tmp_path)), spec, Waiter(over.is_set, within_s=600))
         except RuntimeFault as ended:
             return ended.code
         return ""
 
     over = threading.Event()
-    monkeypatch.setattr(errand, "FETCHES", places)
-    monkeypatch.setattr(errand, "_TURN_S", 0.02)
-    monkeypatch.setattr(errand, "lacking_programs", lambda: ())
+    monkeypatch.setattr(fetching, "FETCHES", places)
+    monkeypatch.setattr(fetching, "_TURN_S", 0.02)
+    monkeypatch.setattr(fetching, "lacking_programs", lambda: ())
     monkeypatch.setattr(Registry, "resolve", resolve)
     with ThreadPoolExecutor(20) as pool:
         try:

@@ -1,4 +1,4 @@
-"""A first process that ends while it is looked at: its console went with it, and nobody killed what kept that."""
+"""A first process that ends while it is looked at: its console went with it, and nobody killed what kept it."""
 
 import uuid
 from collections.abc import Iterator

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.install.layout import Layout
-from runtime.install.say import Stop
+from runtime.install.output import Stop
 
 #: Sockets below HOME must stay under 108 bytes (unix(7)), with room for the names that we add.
 LONGEST = 72

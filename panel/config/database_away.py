@@ -5,8 +5,8 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 
 from panel.config.health import healthz, readyz
-from panel.http.away import database_away
 from panel.http.database import DATABASE
+from panel.http.database_away import database_away
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -37,7 +37,7 @@ class _Kept:
     body: bytes
 
 
-class Unchanged:
+class AnswerCache:
     """Around Django's own application: on a repeated question none of it runs, not even the reading of it."""
 
     def __init__(self, application: WSGIApplication) -> None:

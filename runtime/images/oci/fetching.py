@@ -26,7 +26,7 @@ from runtime.contract.words import apps, changes
 from runtime.errors import HostLacks, RuntimeFault, Superseded
 from runtime.images.oci.library import Library, key_of
 from runtime.images.oci.registry import MIB, Registry, Resolved
-from runtime.images.patience import Patience
+from runtime.images.waiter import Waiter
 from runtime.jobs.process import NotYet, do_apart
 from runtime.jobs.records import JobRecords
 from runtime.node import Node
@@ -61,26 +61,24 @@ def is_there(node: Node, spec: EnvironmentSpec) -> bool:
     return known is not None
 
 
-def fetch(node: Node, spec: EnvironmentSpec, patience: Patience) -> Said:
+def fetch(node: Node, spec: EnvironmentSpec, waiter: Waiter) -> Said:
     """Raises `RuntimeFault`; `Superseded` when it is interrupted."""
     assert spec.app is not None
     lacking = lacking_programs()
     if lacking:
         why = apps.lacks(", ".join(lacking))
         raise HostLacks(why, code="kind_unavailable", next_step=apps.install_them(), retryable=False)
-    until = time.monotonic() + patience.within_s
+    until = time.monotonic() + waiter.within_s
     library, registry = Library(node), Registry(node, spec.app)
 
-    with _place(spec, patience, until) as place:
-        patience.tell(apps.asking(registry.reference.host))
-        found = registry.resolve(lambda _: _look(patience, place, registry))
+    with _place(spec, waiter, until) as place:
+        waiter.tell(apps.asking(registry.reference.host))
+        found = registry.resolve(lambda _: _look(waiter, place, registry))
         key = key_of(registry.reference.name, found.manifest)
         known = library.show(key, found.digest, spec.tenant_id)
         said = apps.already_here(found.digest)
         if known is None:
-            _Pull(node, spec, found, key, patience).until(
-                until, lambda: _look(patience, place, registry), place
-            )
+            _Pull(node, spec, found, key, waiter).until(until, lambda: _look(waiter, place, registry), place)
             known = library.show(key, found.digest, spec.tenant_id)
             if known is None:
                 raise RuntimeFault(apps.image_gone(), code="image_missing")
@@ -89,9 +87,9 @@ def fetch(node: Node, spec: EnvironmentSpec, patience: Patience) -> Said:
         return said
 
 
-def _look(patience: Patience, place: Held, registry: Registry) -> None:
+def _look(waiter: Waiter, place: Held, registry: Registry) -> None:
     """Raises when it isn't to go on: what is wanted is something else by now, or others wait for the place."""
-    if patience.interrupted():
+    if waiter.interrupted():
         raise Superseded(changes.superseded())
     if place.is_wanted_back:
         why = apps.gave_way(registry.reference.host, round(time.monotonic() - place.since))
@@ -99,7 +97,7 @@ def _look(patience: Patience, place: Held, registry: Registry) -> None:
 
 
 @contextmanager
-def _place(spec: EnvironmentSpec, patience: Patience, until: float) -> Iterator[Held]:
+def _place(spec: EnvironmentSpec, waiter: Waiter, until: float) -> Iterator[Held]:
     """Waits for its turn. Raises `Superseded` when it is interrupted, or no time is left."""
     is_told = False
     while True:
@@ -108,9 +106,9 @@ def _place(spec: EnvironmentSpec, patience: Patience, until: float) -> Iterator[
                 yield place
                 return
         if not is_told:
-            patience.tell(apps.waiting_for_others())
+            waiter.tell(apps.waiting_for_others())
             is_told = True
-        if patience.interrupted() or time.monotonic() > until:
+        if waiter.interrupted() or time.monotonic() > until:
             raise Superseded(changes.superseded())
         time.sleep(_TURN_S)
 
@@ -118,9 +116,9 @@ def _place(spec: EnvironmentSpec, patience: Patience, until: float) -> Iterator[
 class _Pull:
     """The job that fetches it, in a process of its own; behind others that fetch the same."""
 
-    def __init__(self, node: Node, spec: EnvironmentSpec, found: Resolved, key: str, patience: Patience):
+    def __init__(self, node: Node, spec: EnvironmentSpec, found: Resolved, key: str, waiter: Waiter):
         assert spec.app is not None
-        self.node, self.patience = node, patience
+        self.node, self.waiter = node, waiter
         most = spec.envelope.disk_mb * MIB if spec.envelope.disk_mb else MOST_BYTES
         self.job = JobSpec(
             node=node.name,
@@ -135,7 +133,7 @@ class _Pull:
                 tenant_id=spec.tenant_id,
                 most_bytes=min(most, MOST_BYTES),
             ),
-            deadline_s=min(3600.0, max(1.0, patience.within_s)),
+            deadline_s=min(3600.0, max(1.0, waiter.within_s)),
         )
         self.last: JobReport | None = None
         self.is_over = threading.Event()
@@ -157,7 +155,7 @@ class _Pull:
             said = self.last.message if self.last else apps.waiting_for_another()
             if said and said != told:
                 told = said
-                self.patience.tell(said)
+                self.waiter.tell(said)
         thread.join()
         if self.last is None or self.last.outcome is not JobOutcome.SUCCEEDED:
             last = self.last

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from panel.serving import standing
+from panel.serving import gc_freeze
 
 
 @pytest.fixture
@@ -19,11 +19,11 @@ def collector() -> Iterator[None]:
 @pytest.mark.usefixtures("collector")
 def test_the_collector_leaves_what_was_loaded_alone() -> None:
     loaded = [[number] for number in range(1000)]
-    standing.begin()
+    gc_freeze.begin()
     assert gc.get_freeze_count() > len(loaded)
     later = [[number] for number in range(1000)]
-    standing.asked(2)
+    gc_freeze.asked(2)
     assert any(one is later for one in gc.get_objects()), "what came since is looked through"
-    standing.asked(50)
+    gc_freeze.asked(50)
     assert not any(one is later for one in gc.get_objects())
     assert gc.get_threshold()[0] >= 10_000

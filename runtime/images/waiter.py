@@ -7,7 +7,7 @@ from runtime.contract.said import Said
 
 
 @dataclass(frozen=True)
-class Patience:
+class Waiter:
     interrupted: Callable[[], bool] = lambda: False
     """Asked several times a second."""
     tell: Callable[[Said], object] = lambda _: None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runtime.install.front import ALL, Front
 from runtime.install.layout import Layout
-from runtime.install.say import Stop
+from runtime.install.output import Stop
 
 #: A browser opens six, and one for each socket of a page; behind one address many people may sit.
 DEFAULT = 256

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import pytest
 
+from panel.serving.fair_queue import Asker
 from panel.serving.lane import Lane
-from panel.serving.rests import BETWEEN_PIECES_S, COMPANY_S, MOST_S, RESTS, Rests
-from panel.serving.turns import Asker
+from panel.serving.throttle import BETWEEN_PIECES_S, COMPANY_S, MOST_S, RESTS, Throttle
 from tests.panel.serving.client import until
 
 
@@ -26,16 +26,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def rests(clock: Clock) -> Rests:
-    return Rests(clock)
+def rests(clock: Clock) -> Throttle:
+    return Throttle(clock)
 
 
-def crowd(rests: Rests, tree: str, *, took_s: float = 0.1) -> None:
+def crowd(rests: Throttle, tree: str, *, took_s: float = 0.1) -> None:
     rests.asked(tree)
     rests.ended(tree, took_s, has_more=True)
 
 
-def test_a_crowd_rests_while_a_neighbour_asks(rests: Rests, clock: Clock) -> None:
+def test_a_crowd_rests_while_a_neighbour_asks(rests: Throttle, clock: Clock) -> None:
     rests.asked("neighbour")
     crowd(rests, "crowd")
     assert not rests.may_start("crowd") and rests.may_start("neighbour")
@@ -46,14 +46,14 @@ def test_a_crowd_rests_while_a_neighbour_asks(rests: Rests, clock: Clock) -> Non
     assert rests.may_start("crowd") and rests.over_in_s(["crowd"]) is None
 
 
-def test_nobody_rests_alone(rests: Rests, clock: Clock) -> None:
+def test_nobody_rests_alone(rests: Throttle, clock: Clock) -> None:
     rests.asked("neighbour")
     clock.now += COMPANY_S + 0.1
     crowd(rests, "crowd")
     assert rests.may_start("crowd") and rests.before_piece_s("crowd") == 0
 
 
-def test_who_waits_for_each_answer_never_rests(rests: Rests) -> None:
+def test_who_waits_for_each_answer_never_rests(rests: Throttle) -> None:
     rests.asked("neighbour")
     for _ in range(100):
         rests.asked("busy")
@@ -61,7 +61,7 @@ def test_who_waits_for_each_answer_never_rests(rests: Rests) -> None:
     assert rests.may_start("busy")
 
 
-def test_crowds_dont_rest_for_each_other(rests: Rests) -> None:
+def test_crowds_dont_rest_for_each_other(rests: Throttle) -> None:
     for _ in range(10):
         crowd(rests, "one")
         crowd(rests, "other")
@@ -69,7 +69,7 @@ def test_crowds_dont_rest_for_each_other(rests: Rests) -> None:
     assert rests.may_start("other")
 
 
-def test_a_neighbour_with_two_requests_at_once_doesnt_rest_for_the_crowd(rests: Rests) -> None:
+def test_a_neighbour_with_two_requests_at_once_doesnt_rest_for_the_crowd(rests: Throttle) -> None:
     for _ in range(20):
         crowd(rests, "crowd")
     crowd(rests, "neighbour", took_s=0.02)
@@ -78,13 +78,13 @@ def test_a_neighbour_with_two_requests_at_once_doesnt_rest_for_the_crowd(rests: 
     assert not rests.may_start("crowd")
 
 
-def test_no_rest_is_longer_than_a_second(rests: Rests) -> None:
+def test_no_rest_is_longer_than_a_second(rests: Throttle) -> None:
     rests.asked("neighbour")
     crowd(rests, "crowd", took_s=30)
     assert rests.over_in_s(["crowd"]) == pytest.approx(MOST_S)
 
 
-def test_what_was_used_is_forgotten(rests: Rests, clock: Clock) -> None:
+def test_what_was_used_is_forgotten(rests: Throttle, clock: Clock) -> None:
     for _ in range(20):
         crowd(rests, "crowd")
     clock.now += 60
@@ -95,7 +95,7 @@ def test_what_was_used_is_forgotten(rests: Rests, clock: Clock) -> None:
     assert rests.may_start("crowd")
 
 
-def test_all_that_one_downloads_comes_piece_by_piece_while_others_ask(rests: Rests, clock: Clock) -> None:
+def test_all_that_one_downloads_comes_piece_by_piece_while_others_ask(rests: Throttle, clock: Clock) -> None:
     rests.asked("neighbour")
     waits = [rests.before_piece_s("downloads") for _ in range(4)]
     assert waits == pytest.approx([number * BETWEEN_PIECES_S for number in range(4)])
@@ -105,8 +105,8 @@ def test_all_that_one_downloads_comes_piece_by_piece_while_others_ask(rests: Res
 @pytest.mark.asyncio
 async def test_the_next_of_a_crowd_begins_after_its_rest(clock: Clock) -> None:
     """In a lane, where the others' requests go on meanwhile."""
-    rests = Rests(clock)
-    lane, ran, door = Lane("test", 3, rests=rests), list[str](), threading.Event()
+    rests = Throttle(clock)
+    lane, ran, door = Lane("test", 3, throttle=rests), list[str](), threading.Event()
     crowd, neighbour = Asker("crowd", "c"), Asker("neighbour", "n")
 
     def work(name: str) -> None:

@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel.api.models import IdempotencyRecord
-from panel.audit.pace import counted
+from panel.audit.rate_limit import counted
 from panel.errors import TooMany
 from panel.rights.actor import Actor
 

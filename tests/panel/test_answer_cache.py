@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpRe
 from django.test import RequestFactory
 
 from panel.accounts.models import User
-from panel.config import unchanged
-from panel.config.unchanged import Unchanged, database_version
+from panel.config import answer_cache
+from panel.config.answer_cache import AnswerCache, database_version
 from tests.panel.support import factories
 
 #: With real commits: inside a transaction nothing is ever kept.
@@ -25,7 +25,7 @@ class Panel:
 
     def __init__(self) -> None:
         self.worked = 0
-        self.application = Unchanged(self.work)
+        self.application = AnswerCache(self.work)
         self.make: Callable[[Any], HttpResponse] = JsonResponse
 
     def work(self, environ: dict[str, Any], start_response: Any) -> HttpResponse:
@@ -69,7 +69,7 @@ def elsewhere(act: Callable[[], Any]) -> None:
 
 @pytest.fixture
 def panel(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Panel:
-    monkeypatch.setattr(unchanged, "KEPT_S", 60.0)  # a busy machine takes its time
+    monkeypatch.setattr(answer_cache, "KEPT_S", 60.0)  # a busy machine takes its time
     User.objects.create(username="ayu", email="ayu@example.test")
     return Panel()
 
@@ -133,13 +133,13 @@ def test_another_question_is_another(panel: Panel, change: dict[str, str]) -> No
 
 
 def test_after_a_second_it_is_asked_anew(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unchanged, "KEPT_S", 0.0)
+    monkeypatch.setattr(answer_cache, "KEPT_S", 0.0)
     panel.ask(), panel.ask()
     assert panel.worked == 2
 
 
 def test_no_more_than_some_are_kept(panel: Panel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unchanged, "MOST_ANSWERS", 2)
+    monkeypatch.setattr(answer_cache, "MOST_ANSWERS", 2)
     for limit in (1, 2, 3):
         panel.ask(f"{PATH}?limit={limit}")
     panel.ask(f"{PATH}?limit=3"), panel.ask(f"{PATH}?limit=2")
@@ -200,7 +200,7 @@ def test_a_database_that_is_away_is_djangos_to_tell(panel: Panel, monkeypatch: p
         raise OperationalError("the connection is closed")
 
     panel.ask()
-    monkeypatch.setattr(unchanged, "database_version", away)
+    monkeypatch.setattr(answer_cache, "database_version", away)
     assert panel.ask().status_code == 200
     assert panel.worked == 2
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.install import crowd
+from runtime.install import connection_limits
 from runtime.install.front import Front
 from runtime.install.layout import Layout
 from tests.host.support.node import network_namespace
@@ -93,7 +93,13 @@ def test_each_client_has_his_share_and_a_proxy_that_was_named_all(
     two: tuple[Path, Path], tmp_path: Path
 ) -> None:
     server, clients = two
-    _run(server, "nft", "-f", "-", stdin=crowd.rules(crowd.table_of(Layout(tmp_path)), FRONT, LIMIT))
+    _run(
+        server,
+        "nft",
+        "-f",
+        "-",
+        stdin=connection_limits.rules(connection_limits.table_of(Layout(tmp_path)), FRONT, LIMIT),
+    )
     found = _let_in(clients, "10.9.0.2", "10.9.0.3", "10.9.0.9", "fd09:1::2", "fd09:1::3", "fd09:2::2")
     assert found == {
         "10.9.0.2": LIMIT,
@@ -110,8 +116,8 @@ def test_each_client_has_his_share_and_a_proxy_that_was_named_all(
 
 def test_without_a_bound_it_is_gone_again(two: tuple[Path, Path], tmp_path: Path) -> None:
     server, clients = two
-    table = crowd.table_of(Layout(tmp_path))
+    table = connection_limits.table_of(Layout(tmp_path))
     for front, limit in ((FRONT, LIMIT), (FRONT, LIMIT), (FRONT, 0)):
-        _run(server, "nft", "-f", "-", stdin=crowd.rules(table, front, limit))
+        _run(server, "nft", "-f", "-", stdin=connection_limits.rules(table, front, limit))
     assert _run(server, "nft", "list", "ruleset") == ""
     assert _let_in(clients, "10.9.0.2") == {"10.9.0.2": MANY}

@@ -32,7 +32,7 @@ class _Known:
     next_piece_at: float = 0.0
 
 
-class Rests:
+class Throttle:
     """By tree, of those who asked a moment ago. For one thread, as `Turns`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
