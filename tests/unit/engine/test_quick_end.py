@@ -1,4 +1,4 @@
-"""A first process that ends while it is looked at: its console went with it, and nobody killed what kept it."""
+"""A first process that ends while it is looked at: its console went with it, and nobody killed its monitor."""
 
 import uuid
 from collections.abc import Iterator
