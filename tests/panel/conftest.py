@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
-from importlib import import_module
 from pathlib import Path
 
 import django
@@ -62,7 +61,8 @@ def audit_gives_way(request: pytest.FixtureRequest) -> Iterator[None]:
     from django.apps import apps
     from django.db import connection
 
-    append_only = import_module("panel.audit.migrations.0002_append_only")
+    from panel.audit import append_only
+
     with connection.schema_editor() as editor:
         append_only.remove(apps, editor)
         editor.execute("DELETE FROM audit_auditrecord")

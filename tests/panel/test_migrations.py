@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.core.management import CommandError
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 
 from panel.audit.services import record
 from panel.audit.verify import verify
+from panel.upkeep.management.commands.prepare import refuse_half_way
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,11 +75,28 @@ def test_the_newest_goes_back_and_forth(world: None, label: str) -> None:
     newest = _leaves()[label]
     graph = MigrationExecutor(connection).loader.graph
     before = [one.key[1] for one in graph.node_map[label, newest].parents if one.key[0] == label]
-    if not before:
-        pytest.skip("it has one migration only")
+    if not before or graph.nodes[label, newest].replaces:
+        pytest.skip("there is nothing before it")
     rows = _rows()
     assert rows["environments.Environment"]
     _migrate((label, before[0]))
     _migrate(*_leaves().items())
     assert _rows() == rows
     assert verify()[1] == []
+
+
+def test_a_database_of_half_of_the_steps_is_refused_in_words() -> None:
+    """Its tables aren't those that the rest begins at."""
+    recorder = MigrationRecorder(connection)
+    later = [
+        key for key in recorder.applied_migrations() if key[0] == "environments" and key[1] > "0002_heard_at"
+    ]
+    for step in later:
+        recorder.record_unapplied(*step)
+    try:
+        with pytest.raises(CommandError, match=r"older .* environments has no “0003_plans_and_traffic”"):
+            refuse_half_way()
+    finally:
+        for step in later:
+            recorder.record_applied(*step)
+    refuse_half_way()

@@ -2,16 +2,18 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+
     initial = True
 
-    dependencies = []
+    dependencies = [
+    ]
 
     operations = [
         migrations.CreateModel(
-            name="ClockNote",
+            name='ClockNote',
             fields=[
-                ("boot", models.CharField(max_length=36, primary_key=True, serialize=False)),
-                ("offset_s", models.FloatField()),
+                ('boot', models.CharField(max_length=36, primary_key=True, serialize=False)),
+                ('offset_s', models.FloatField()),
             ],
         ),
     ]

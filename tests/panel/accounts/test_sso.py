@@ -4,7 +4,6 @@ import hashlib
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,7 +12,6 @@ import pytest
 import requests
 from allauth.mfa.totp.internal import auth as totp
 from allauth.socialaccount.models import SocialAccount
-from django.apps import apps
 from django.test import Client, override_settings
 from oidc_provider_mock import User as Claims
 from oidc_provider_mock import run_server_in_thread
@@ -283,20 +281,6 @@ def test_a_subject_belongs_to_its_issuer() -> None:
     client = Client()
     assert come_back(client, "known").status_code == 403
     assert not is_in(client)
-
-
-def test_accounts_of_before_keep_their_issuer() -> None:
-    step = import_module("panel.accounts.migrations.0007_issuer_of_subjects")
-    user = factories.person()
-    said = {"userinfo": {"sub": "7"}, "id_token": {"sub": "7", "iss": "https://id.example"}}
-    row = SocialAccount.objects.create(user=user, provider="sso", uid="7", extra_data=said)
-    step.name_issuers(apps, None)
-    row.refresh_from_db()
-    assert row.uid == "https://id.example 7"
-    assert row.extra_data == {"iss": "https://id.example", "sub": "7", "email": ""}
-    step.name_issuers(apps, None)
-    row.refresh_from_db()
-    assert row.uid == "https://id.example 7", "once"
 
 
 @pytest.mark.parametrize("url", ["http://id.example", "ftp://id.example", "id.example", "https://"])
