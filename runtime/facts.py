@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-from runtime import devices, kinds, matrix, sandboxes
+from runtime import builds, devices, kinds, matrix, sandboxes
 from runtime.contract import Check, CheckLevel, NodeFacts
 from runtime.contract.words import checks
 from runtime.host import cgroup, task_room
@@ -38,7 +38,7 @@ def collect(node: Node) -> NodeFacts:
         ipv4_network=settings.ipv4_network,
         ipv6_network=settings.ipv6_network,
         first_slot=settings.first_slot,
-        slots=max(1, settings.slots - 1),  # all but that of the quarantine
+        slots=node.slots_to_hand_out,
         tasks=task_room.for_environments(),
         forward_ports=node.forward_ports,
         kinds=tuple(kinds.available()),
@@ -46,6 +46,7 @@ def collect(node: Node) -> NodeFacts:
         matrix=matrix.of(node),
         devices=tuple(devices.available()),
         images=tuple(sorted(entry.name for entry in _images(node))),
+        builds=not builds.lacking_programs(),
         checks=tuple(_checks(node)),
         boot_id=UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()),
     )

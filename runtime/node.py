@@ -31,6 +31,8 @@ IDS_PER_SLOT = 65_536
 #: Slots of 65,536 ids up to 0x7FFCFFFF, which stays below 2^31; the one behind them unpacks images.
 MAX_SLOTS = 4093
 IMPORT_SLOT = 4093
+#: Slots of builds, before that of the quarantine: so many go at once on a node.
+BUILD_SLOTS = 3
 #: The default installation has the 2,048 slots before, each further one on the same machine a block behind.
 SMALL_BLOCKS_FROM, SMALL_BLOCK, SMALL_BLOCKS = 2048, 136, 15
 
@@ -351,6 +353,17 @@ class Node:
     def quarantine_slot(self) -> int:
         """The last one of the node's: of what is made of a backup to see whether it starts."""
         return self.settings.first_slot + self.settings.slots - 1
+
+    def build_slot(self, number: int) -> int | None:
+        """Of the builds that go at once, from 0 to `BUILD_SLOTS`; None where the node has too few for it."""
+        slot = self.quarantine_slot - 1 - number
+        return slot if slot > self.settings.first_slot + BUILD_SLOTS else None
+
+    @property
+    def slots_to_hand_out(self) -> int:
+        """Of the environments: all but those of the quarantine and of builds."""
+        kept = 1 + sum(self.build_slot(number) is not None for number in range(BUILD_SLOTS))
+        return max(1, self.settings.slots - kept)
 
     def first_uid(self, slot: int) -> int:
         """Host uid (and gid) of root inside the VE with this slot."""

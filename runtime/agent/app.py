@@ -22,6 +22,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from runtime.agent.backups import OF_TARGETS, BackupRoutes
 from runtime.agent.bodies import body_of, hung_up
+from runtime.agent.builds import BuildRoutes
 from runtime.agent.docker_routes import LookRoutes
 from runtime.agent.files import FileRoutes
 from runtime.agent.locks import Locks
@@ -134,6 +135,7 @@ class Agent:
                 *files.routes(at),
                 *BackupRoutes(self, files).routes(at),
                 *LookRoutes(self, files).routes(at),
+                *BuildRoutes(self).routes(),
                 Route(f"{at}/kernel", self.kernel),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),

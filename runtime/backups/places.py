@@ -125,7 +125,7 @@ def _sftp(place: SftpPlace, login: SftpLogin) -> Access:
         "ProxyCommand": f"/usr/bin/python3 -I -S {_DIAL} {place.host} {place.port}",
     }  # fmt: skip
     files = {inside.SSH_CONFIG: "".join(f"{name} {value}\n" for name, value in options.items())}
-    files |= {inside.KNOWN_HOSTS: known, _DIAL: _DIAL_SOURCE}
+    files |= {inside.KNOWN_HOSTS: known, _DIAL: DIAL_SOURCE}
     environment = {}
     if login.private_key:
         files[_KEY] = login.private_key.replace("\r\n", "\n").rstrip("\n") + "\n"
@@ -153,7 +153,7 @@ def _ways_in(login: SftpLogin) -> str:
 
 
 #: Asks the way out for the server, and is the connection then.
-_DIAL_SOURCE = """
+DIAL_SOURCE = """
 import os, socket, sys, threading
 host, port = sys.argv[1:]
 way = socket.create_connection(("127.0.0.1", 3128), 60)

@@ -22,6 +22,7 @@ from runtime.contract.backup import (
     TargetSeen,
 )
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
+from runtime.contract.build import BuildApp, Built, DropBuilds
 from runtime.contract.environment import Kernel, Limits, TenantEnvelope
 from runtime.contract.image import ImageSpec
 from runtime.contract.locked import Locked
@@ -37,6 +38,7 @@ class SubjectType(StrEnum):
     TENANT = "tenant"
     IMAGE = "image"
     VOLUME = "volume"
+    BUILD = "build"
 
 
 class Subject(Message):
@@ -206,7 +208,9 @@ JobWork = Annotated[
     | FetchBackup
     | CheckTarget
     | KeepVolume
-    | DropVolume,
+    | DropVolume
+    | BuildApp
+    | DropBuilds,
     Field(discriminator="kind"),
 ]
 
@@ -233,7 +237,7 @@ class JobSpec(Message):
         work = self.work
         if isinstance(work, BackUp | ForgetBackup):
             return work.repository.tenant_id
-        if isinstance(work, ProveBackup | PutBackFiles | KeepVolume | DropVolume):
+        if isinstance(work, ProveBackup | PutBackFiles | KeepVolume | DropVolume | BuildApp | DropBuilds):
             return work.tenant_id
         return None
 
@@ -270,3 +274,4 @@ class JobReport(Message):
     backup: BackupMade | None = None
     boot: BootSeen | None = None
     target: TargetSeen | None = None
+    built: Built | None = None

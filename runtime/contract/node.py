@@ -73,6 +73,8 @@ class NodeFacts(Message):
     devices: tuple[Device, ...] = ()
     """That its kernel has, of those that an environment may be given."""
     images: tuple[Line, ...] = ()
+    builds: bool = False
+    """It has what images are built with."""
     checks: tuple[Check, ...] = ()
     boot_id: UUID
 

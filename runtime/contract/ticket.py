@@ -33,6 +33,8 @@ class Purpose(StrEnum):
     """What the kernel counts of it, and which walls it has."""
     IMAGE = "image"
     """Hand in an image archive; the subject is no environment then."""
+    BUILD = "build"
+    """Read what a build says; the subject is the build."""
 
 
 class Ticket(Message):

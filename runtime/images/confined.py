@@ -22,7 +22,7 @@ from runtime.host import mounts
 from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
 from runtime.oci.seccomp import profile
 from runtime.sandboxes import sandbox_of
-from runtime.sandboxes.base import Apart
+from runtime.sandboxes.base import Apart, Payer
 
 #: Begins the names of what is made; of pins of network namespaces, with process and thread.
 PREFIX, PIN_PREFIX = "import-", "import-net-"
@@ -30,6 +30,11 @@ PREFIX, PIN_PREFIX = "import-", "import-net-"
 _OWNER = "owner"
 _BEING_MADE_S = 60.0
 _OWNING = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_SETFCAP"]
+#: Of a program that makes roots of its own, mounts in them and becomes others there: all within its own ids.
+BUILDING = [
+    *_OWNING,
+    *("CAP_KILL", "CAP_MKNOD", "CAP_SETGID", "CAP_SETPCAP", "CAP_SETUID", "CAP_SYS_ADMIN", "CAP_SYS_CHROOT"),
+]
 #: base-passwd(8)
 _USERS = "/usr/share/base-passwd/passwd.master"
 _OF_USR = ("bin", "sbin", "lib", "lib64")
@@ -70,6 +75,13 @@ class Program:
     hostname: str = "import"
     is_background: bool = False
     """Where environments want the processors too, these go before it."""
+    slot: int = IMPORT_SLOT
+    """Whose user ids it has."""
+    capabilities: Sequence[str] = tuple(_OWNING)
+    in_memory: Mapping[str, int] = field(default_factory=dict)
+    """Directories in memory by where they are seen, with their sizes in bytes."""
+    payer: Payer | None = None
+    """A tenant, within whose group it runs."""
 
 
 @contextmanager
@@ -85,10 +97,11 @@ def confined(node: Node, program: Program) -> Iterator[Apart]:
         root, pin = place / "root", place / "users"
         pool = {**program.trees, **program.looked_at}
         scratch = ["/tmp"] if program.scratch_bytes else []  # noqa: S108
-        _skeleton(root, [*pool, *program.shown, *scratch, *(["/etc"] if program.has_users else [])])
+        etc = ["/etc"] if program.has_users else []
+        _skeleton(root, [*pool, *program.shown, *scratch, *program.in_memory, *etc])
         if program.has_users:
             (root / "etc/passwd").symlink_to(_USERS)
-        namespace = mounts.user_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
+        namespace = mounts.user_namespace(node.first_uid(program.slot), IDS_PER_SLOT)
         undo.callback(os.close, namespace)
         mounts.pin_namespace(namespace, pin)
         undo.callback(mounts.unmount, pin)
@@ -106,6 +119,7 @@ def confined(node: Node, program: Program) -> Iterator[Apart]:
             memory_bytes=program.memory_bytes,
             processes=program.processes,
             is_background=program.is_background,
+            payer=program.payer,
         )
         yield undo.enter_context(made)
 
@@ -167,7 +181,7 @@ def _skeleton(root: Path, targets: Sequence[str]) -> None:
 def _config(node: Node, place: Path, program: Program, trees: Mapping[str, Path]) -> dict[str, Any]:
     """OCI runtime configuration: nothing but /usr and what was given."""
     root = place / "root"
-    first = node.first_uid(IMPORT_SLOT)
+    first = node.first_uid(program.slot)
     mapping = [{"containerID": 0, "hostID": first, "size": IDS_PER_SLOT}]
     shared = [name for name in _OF_USR if (root / name).is_dir() and not (root / name).is_symlink()]
     network = {"path": str(program.network)} if program.network else {}
@@ -184,7 +198,7 @@ def _config(node: Node, place: Path, program: Program, trees: Mapping[str, Path]
             "noNewPrivileges": True,
             "oomScoreAdj": 500,
             "capabilities": {
-                **dict.fromkeys(("bounding", "effective", "permitted"), _OWNING),
+                **{one: list(program.capabilities) for one in ("bounding", "effective", "permitted")},
                 "inheritable": [],
                 "ambient": [],
             },
@@ -203,6 +217,7 @@ def _config(node: Node, place: Path, program: Program, trees: Mapping[str, Path]
             *([_PROC] if program.has_proc else []),
             _in_memory("/dev", 64 * 1024, "noexec"),
             *([_in_memory("/tmp", program.scratch_bytes, "nodev")] if program.scratch_bytes else []),  # noqa: S108
+            *(_in_memory(target, size, "nodev") for target, size in program.in_memory.items()),
         ],
         "linux": {
             "namespaces": [

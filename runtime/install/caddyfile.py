@@ -11,8 +11,9 @@ from runtime.install.front import Front, bracketed
 
 #: Where archives are handed in.
 ARCHIVE_ROUTES = "/api/v1/images/archive /images/import"
-#: Where an archive of files goes into an environment; asked first is the address below it.
-COPY_ROUTE = "^/api/v1/environments/([0-9a-fA-F-]{32,36})/cp$"
+#: Where an archive of files goes into an environment, or a context into a build; asked first is the address
+#: below it.
+COPY_ROUTE = "^(/api/v1/(?:environments/[0-9a-fA-F-]{32,36}/cp|builds/[0-9a-fA-F-]{32,36}/context))$"
 #: The whole of a request is there by then: as long as an archive may take (`panel.images.archives.DEADLINE_S`).
 BODY_DEADLINE = "30m"
 
@@ -240,7 +241,7 @@ def _served(to: Upstreams, static: Path | None, proxies: Sequence[str]) -> str:
       max_size {archive_max_mb + 1}MiB
     }}
     forward_auth {to.web} {{
-      uri /api/v1/environments/{{re.copy.1}}/cp/check?{{query}}{trusted}
+      uri {{re.copy.1}}/check?{{query}}{trusted}
     }}
     reverse_proxy {to.uploads} {{{trusted}
     }}

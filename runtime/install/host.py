@@ -29,6 +29,8 @@ NODE_PACKAGES = {
     "skopeo": "skopeo",  # images of apps: asked for and fetched,
     "umoci": "umoci",  # unpacked,
     "catatonit": "catatonit",  # and run under a small init
+    "buildah": "buildah",  # built,
+    "git": "git",  # from what is fetched
     "restic": "restic",  # backups,
     "ssh": "openssh-client",  # also to servers by SFTP
     "zstd": "zstd",

@@ -9,6 +9,7 @@ from typing import ClassVar
 from uuid import UUID
 
 from runtime.contract import BackupMade, BootSeen, JobSpec, Report, TargetSeen
+from runtime.contract.build import Built
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import jobs as words
 from runtime.errors import RuntimeFault
@@ -38,6 +39,7 @@ class Course:
     backup: BackupMade | None = None
     boot: BootSeen | None = None
     target: TargetSeen | None = None
+    built: Built | None = None
 
     def progress(self, share: float, doing: Said) -> None:
         """To be called often by a step that takes long: it is told, and the step is ended here by a cancel or

@@ -3,6 +3,7 @@
 from runtime.jobs.apps import Pull
 from runtime.jobs.backups import Back, Check, Fetch, Forget, Prove, PutBack
 from runtime.jobs.base import Job
+from runtime.jobs.builds import BuildOne, DropAll
 from runtime.jobs.images import Build, Delete
 from runtime.jobs.publish import Publish
 from runtime.jobs.tenants import Hold
@@ -12,6 +13,6 @@ KINDS: dict[str, Job] = {
     one.kind: one
     for one in (
         *(Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch(), Prove(), PutBack()),
-        *(Keep(), Drop(), Publish(), Check()),
+        *(Keep(), Drop(), Publish(), Check(), BuildOne(), DropAll()),
     )
 }

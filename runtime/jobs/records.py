@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from runtime.contract import BackupMade, BootSeen, JobOutcome, JobSpec, TargetSeen
+from runtime.contract.build import Built
 from runtime.contract.said import NOTHING, Said
 from runtime.known import JOB
 from runtime.node import Node
@@ -31,6 +32,7 @@ class JobState(BaseModel):
     backup: BackupMade | None = None
     boot: BootSeen | None = None
     target: TargetSeen | None = None
+    built: Built | None = None
     ended_at: float = 0
     """Seconds since the epoch."""
 

@@ -113,6 +113,7 @@ class Jobs:
             backup=state.backup,
             boot=state.boot,
             target=state.target,
+            built=state.built,
         )
         course.tell_of_environment = self._of_environment
         if state.outcome is not None:
@@ -193,6 +194,7 @@ class Jobs:
             backup=course.backup,
             boot=course.boot,
             target=course.target,
+            built=course.built,
             ended_at=time.time(),
         )
         self._note(records, state)
@@ -239,6 +241,7 @@ class Jobs:
             backup=course.backup,
             boot=course.boot,
             target=course.target,
+            built=course.built,
         )
 
     def _send(self, report: JobReport) -> JobReport:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 from uuid import UUID
 
-from runtime.contract import EnvironmentSpec, Kind, Usage
+from runtime.contract import EnvironmentSpec, Kind, TenantEnvelope, Usage
 from runtime.contract import Kernel as KernelName
 from runtime.contract.said import Said
 from runtime.contract.words import refusals
@@ -427,15 +427,27 @@ class Sandbox(ABC):
         memory_bytes: int,
         processes: int,
         is_background: bool = False,
+        payer: "Payer | None" = None,
     ) -> AbstractContextManager["Apart"]:
         """Where a program of the node's own runs that reads what strangers sent, from a configuration of
         runtime-spec 1.0.2. `place`: a directory for it alone. Everything of it is gone afterwards.
-        `is_background`: environments go before it, where both want the processors."""
+        `is_background`: environments go before it, where both want the processors. `payer`: within what this
+        tenant may have together with its environments."""
         raise NotImplementedError(f"{self.kernel} runs nothing apart")
 
     def end_apart(self, name: str) -> None:
         """What still runs in a directory of this name that nobody has any more. A no-op when nothing does."""
         raise NotImplementedError(f"{self.kernel} runs nothing apart")
+
+
+@dataclass(frozen=True)
+class Payer:
+    """A tenant that something is done for, and what it may have on the node."""
+
+    tenant_id: UUID
+    envelope: TenantEnvelope
+    cpu: float | None = None
+    """Cores of this alone; None: as many as the tenant has."""
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ NAMES: Final = {
     "app secrets": "secrets",
     "layers": "layers of the image",
     "image layer": "packing of its disk",
+    "build": "build",
+    "build removal": "removal of what builds left",
     "image push": "into the registry",
     "app tree": "unpacking",
     "image tree": "build of its tree",

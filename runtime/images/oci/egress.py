@@ -69,6 +69,8 @@ class Egress:
     """Hosts and ports that may lie inward."""
     plain: frozenset[tuple[str, int]] = frozenset()
     """Those that may be asked without TLS."""
+    is_plain: bool = False
+    """All may."""
     only: frozenset[tuple[str, int]] = frozenset()
     """Hosts and ports that are dialled, and no others; empty: all that may be."""
     most_bytes: int = 2**40
@@ -191,7 +193,7 @@ class Egress:
             raise ValueError(target)
         where, slash, path = target[7:].partition("/")
         host, port = _place_of(where, 80)
-        if (host, port) not in self.plain:
+        if not self.is_plain and (host, port) not in self.plain:
             raise Turned(apps.without_tls(host))
         kept = [one for one in lines[1:] if one and one.split(":")[0].lower() not in _OF_THIS_HOP]
         asked = "\r\n".join([f"{method} {slash or '/'}{path} HTTP/1.1", *kept, "Connection: close", "", ""])

@@ -73,9 +73,10 @@ class Registry:
         asked = {"task": "copy", "manifest": found.manifest}
         self._ask(asked, {"/layers": layers}, watch, within_s, most_bytes=most_bytes + 64 * MIB)
 
-    def push(self, layers: Path, watch: Watch, *, within_s: float) -> str:
-        """What `pack` made there, under this name; its digest."""
-        answer = self._ask({"task": "push"}, {"/layers": layers}, watch, within_s, most_bytes=64 * MIB)
+    def push(self, layers: Path, watch: Watch, *, within_s: float, is_dir: bool = False) -> str:
+        """What `pack` made there, or (`is_dir`) what skopeo calls a `dir`, under this name; its digest."""
+        asked = {"task": "push", "is_dir": is_dir}
+        answer = self._ask(asked, {"/layers": layers}, watch, within_s, most_bytes=64 * MIB)
         digest = str(answer.get("digest"))
         if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
             raise _found("odd_manifest", {"why": "no digest"})
@@ -201,9 +202,9 @@ def _program(
 
 
 @contextmanager
-def network(node: Node) -> Iterator[tuple[int, Path]]:
-    """A network namespace with nothing in it, and where it is pinned."""
-    user, network = mounts.user_and_network_namespace(node.first_uid(IMPORT_SLOT), IDS_PER_SLOT)
+def network(node: Node, slot: int = IMPORT_SLOT) -> Iterator[tuple[int, Path]]:
+    """A network namespace with nothing in it, and where it is pinned. `slot`: whose user ids own it."""
+    user, network = mounts.user_and_network_namespace(node.first_uid(slot), IDS_PER_SLOT)
     pin = node.mounts / f"{PIN_PREFIX}{os.getpid()}-{threading.get_native_id()}"
     try:
         mounts.pin_namespace(network, pin)

@@ -177,7 +177,8 @@ def pack(asked: dict[str, Any]) -> dict[str, Any]:
 def push(asked: dict[str, Any]) -> dict[str, Any]:
     how = [f"--dest-{one[2:]}" for one in source(asked)]
     place = f"docker://{asked['name']}:{asked['tag']}"
-    skopeo(asked, "copy", "--quiet", "--digestfile=/tmp/digest", *how, "oci:/layers/layout:image", place)
+    made = "dir:/layers/layout" if asked.get("is_dir") else "oci:/layers/layout:image"
+    skopeo(asked, "copy", "--quiet", "--digestfile=/tmp/digest", *how, made, place)
     return {"digest": Path(SCRATCH, "digest").read_text().strip()}
 
 

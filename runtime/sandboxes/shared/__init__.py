@@ -27,6 +27,7 @@ from runtime.sandboxes.base import (
     Inner,
     Kept,
     Part,
+    Payer,
     Sandbox,
     SandboxState,
     Seen,
@@ -283,6 +284,7 @@ class SharedSandbox(Sandbox):
         memory_bytes: int,
         processes: int,
         is_background: bool = False,
+        payer: Payer | None = None,
     ) -> AbstractContextManager[Apart]:
         return apart(
             self.node,
@@ -291,6 +293,7 @@ class SharedSandbox(Sandbox):
             memory_bytes=memory_bytes,
             processes=processes,
             is_background=is_background,
+            payer=payer,
         )
 
     def end_apart(self, name: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from runtime.host import memory
 from runtime.host.cgroup import GroupLimits, groups
 from runtime.host.command import run
 from runtime.node import Node
-from runtime.sandboxes.base import Apart
+from runtime.sandboxes.base import Apart, Payer
 from runtime.sandboxes.shared import program
+from runtime.sandboxes.shared.cgroup import Cgroup
 
 #: Of all that is done behind environments together; theirs is 100 and more.
 BACKGROUND_WEIGHT = 20
@@ -31,15 +33,19 @@ def apart(
     memory_bytes: int,
     processes: int,
     is_background: bool,
+    payer: Payer | None = None,
 ) -> Iterator[Apart]:
     """As `Sandbox.apart`."""
     with ExitStack() as undo:
-        control, group = groups(), _group(node, place.name, is_background)
+        control, group = groups(), _group(node, place.name, is_background, payer)
         undo.callback(_remove_groups, node, group)
         with exclusive(node, _LOCK):  # whoever is the last to go takes the group of all of them away
             control.create(group)
-            control.limit(group.partition("/")[0], _together(is_background))
-        control.limit(group, GroupLimits(memory_bytes=memory_bytes, processes=processes))
+            control.limit(group.rpartition("/")[0], _of_all(node, is_background, payer))
+        limits = GroupLimits(memory_bytes=memory_bytes, processes=processes)
+        if payer is not None:
+            limits = replace(limits, cpu=_cpu_of(payer), cpu_weight=BACKGROUND_WEIGHT, swap_bytes=0)
+        control.limit(group, limits)
         state = place / "state"
         state.mkdir(mode=0o700)
         words = [program.path(node), f"--root={state}"]
@@ -62,13 +68,29 @@ def _together(is_background: bool) -> GroupLimits:
     return GroupLimits(memory_bytes=most, swap_bytes=0)
 
 
+def _of_all(node: Node, is_background: bool, payer: Payer | None) -> GroupLimits:
+    return Cgroup(node).tenant_limits(payer.envelope) if payer else _together(is_background)
+
+
+def _cpu_of(payer: Payer) -> float | None:
+    """v1 refuses one that may use more processor time than all of its tenant."""
+    asked = [one for one in (payer.cpu, payer.envelope.cpu) if one is not None]
+    return min(asked, default=None)
+
+
 def end_apart(node: Node, name: str) -> None:
     """As `Sandbox.end_apart`."""
     for is_background in (False, True):
-        _remove_groups(node, _group(node, name, is_background))
+        _remove_groups(node, _group(node, name, is_background, None))
+    for tenant in groups().children(node.cgroup_name):
+        group = f"{node.cgroup_name}/{tenant}/{name}"
+        if groups().has_any(group):
+            _remove_groups(node, group)
 
 
-def _group(node: Node, name: str, is_background: bool) -> str:
+def _group(node: Node, name: str, is_background: bool, payer: Payer | None) -> str:
+    if payer is not None:
+        return f"{node.cgroup_name}/{payer.tenant_id}/{name}"
     return f"{node.cgroup_name}-{'background' if is_background else 'import'}/{name}"
 
 
@@ -77,7 +99,7 @@ def _remove_groups(node: Node, group: str) -> None:
     control.kill(group)
     with suppress(OSError):
         control.remove(group)
-    top = group.partition("/")[0]
+    top = group.rpartition("/")[0]
     with exclusive(node, _LOCK), suppress(OSError):
         if not control.children(top):
             control.remove(top)

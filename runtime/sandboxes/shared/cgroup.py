@@ -208,6 +208,8 @@ class Cgroup(Resource):
     def inventory(self) -> Iterable[Found]:
         for tenant in self.groups.children(self.node.cgroup_name):
             for name in self.groups.children(f"{self.node.cgroup_name}/{tenant}"):
+                if (self.node.mounts / name).is_dir():
+                    continue  # a program of the node's own, for this tenant: see `apart`
                 try:
                     owner: UUID | None = UUID(name)
                 except ValueError:

@@ -126,10 +126,10 @@ class Specs:
 
     def _free_slot(self) -> int:
         """One after the other, and from the beginning again: those that live through many tests keep theirs.
-        The last one of the node is for proofs of backups."""
+        The last ones of the node are for builds and proofs of backups."""
         settings = self.node.settings
         for _ in range(settings.slots):
-            slot = settings.first_slot + self._next_slot % (settings.slots - 1)
+            slot = settings.first_slot + self._next_slot % self.node.slots_to_hand_out
             self._next_slot += 1
             claim = self.node.root / "slots" / f"{slot:04d}"
             if not claim.exists() or not claim.read_text():  # kept and empty, it is free

@@ -1,0 +1,197 @@
+"""Jobs about builds: to have an image built and in a registry; to have gone what was kept of a source."""
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from runtime import tenants
+from runtime.builds import lacking_programs
+from runtime.builds.builder import Builder, refused
+from runtime.builds.places import MIB, BuildPlaces, Log, build_slot, part_of
+from runtime.contract import TenantEnvelope
+from runtime.contract.build import BuildApp, BuildSecrets, Built, DropBuilds
+from runtime.contract.said import Said
+from runtime.contract.words import advice, apps, refusals
+from runtime.contract.words import builds as words
+from runtime.errors import HostLacks, RuntimeFault
+from runtime.host import btrfs
+from runtime.images.confined import sweep
+from runtime.images.oci.registry import Registry
+from runtime.jobs.base import Course, Job, Plan, Task
+from runtime.node import Node
+from runtime.resources.volume import RESERVE_BYTES
+
+_PUSH_S = 1800.0
+_LOOK_S = 2.0
+
+
+class BuildOne(Job):
+    kind = "build_app"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, BuildApp)
+        if lacking := lacking_programs():
+            why = words.lacks(", ".join(lacking))
+            raise HostLacks(why, code="host_lacks", next_step=words.install_them(), retryable=False)
+        made = _Building(course, work)
+        return Plan(
+            [Task("build", made.build), Task("image push", made.push)],
+            undo=made.places.clear,
+        )
+
+
+class DropAll(Job):
+    kind = "drop_builds"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, DropBuilds)
+        places = BuildPlaces(course.node, work.source_id)
+
+        def drop() -> None:
+            places.drop()
+
+        return Plan([Task("build removal", drop)])
+
+
+class _Building:
+    """Each step begins anew where it was cut off."""
+
+    def __init__(self, course: Course, work: BuildApp):
+        self.course, self.work, self.node = course, work, course.node
+        self.places = BuildPlaces(course.node, work.source_id)
+        self.looked_at = 0.0
+
+    def build(self) -> Said | None:
+        work, secrets = self.work, self._secrets()
+        sweep(self.node)  # of one that was killed something may run on, by the same ids
+        self._room()
+        self.places.prepare(disk_mb=work.disk_mb, is_fresh=work.is_fresh)
+        hidden = (*secrets.secrets.values(), secrets.token, secrets.deploy_key)
+        log = Log(self.places.log(work.build_id), tuple(one for one in hidden if one))
+        self.places.forget_old_logs()
+        try:
+            with build_slot(self.node, lambda: self._look(0.0, words.waiting())) as slot:
+                return self._build_as(slot, secrets, log)
+        except RuntimeFault as fault:
+            raise self._explained(fault) from fault
+        finally:
+            log.close()
+
+    def _build_as(self, slot: int, secrets: BuildSecrets, log: Log) -> Said | None:
+        doing: list[tuple[float, Callable[[], Said]]] = [(0.05, words.fetching)]
+
+        def watch() -> None:
+            share, say = doing[-1]
+            self._look(share, say())
+
+        with self._archive() as archive:
+            builder = Builder(
+                *(self.node, self.work, secrets, self.places, slot, log, watch),
+                archive=archive,
+            )
+            commit = builder.fetch()
+            doing.append((0.15, lambda: words.pulling(", ".join(builder.bases)[:200])))
+            builder.pull()
+            doing.append((0.3, lambda: words.building(log.last)))
+            builder.build()
+            builder.hand_over()
+        (self.places.notes / "commit").write_text(commit)
+        return words.of_commit(commit) if commit else None
+
+    def push(self) -> Said | None:
+        app = self.work.app.model_copy(update={"registry": self._secrets().push})
+
+        def watch(_: int) -> None:
+            self._look(0.85, apps.pushing(app.image))
+
+        watch(0)
+        digest = Registry(self.node, app).push(self.places.layers, watch, within_s=_PUSH_S, is_dir=True)
+        commit = (self.places.notes / "commit").read_text()
+        self.places.clear()
+        self.course.built = Built(digest=digest, commit=commit)
+        self.course.made = words.built(app.image, digest)
+        return self.course.made
+
+    # ---------------------------------------------------------------------------------------------
+
+    def _secrets(self) -> BuildSecrets:
+        try:
+            key = self.node.report_key.read_bytes().strip()
+            return BuildSecrets.opened(self.work.secrets, self.work.build_id, key=key)
+        except (OSError, ValueError) as odd:
+            raise RuntimeFault(words.secrets_shut(), code="secrets_not_opened", retryable=False) from odd
+
+    @contextmanager
+    def _archive(self) -> Iterator[Path | None]:
+        """Copied to where its container can be shown it."""
+        handed = self.work.archive
+        if handed is None:
+            yield None
+            return
+        source = self.node.home / "panel" / "archives" / str(handed.id)
+        copy = self.node.mounts / f"build-{self.work.build_id}.tar"
+        try:
+            if source.is_symlink() or source.stat().st_size != handed.bytes:
+                raise FileNotFoundError(source)
+            shutil.copyfile(source, copy, follow_symlinks=False)
+            copy.chmod(0o644)
+        except OSError as gone:
+            raise RuntimeFault(
+                words.archive_gone(),
+                code="archive_missing",
+                next_step=words.hand_it_in_again(),
+                retryable=False,
+            ) from gone
+        try:
+            yield copy
+        finally:
+            copy.unlink(missing_ok=True)
+
+    def _look(self, share: float, doing: Said) -> None:
+        """Raises when it isn't to go on."""
+        self.course.progress(share, doing)
+        if time.monotonic() < self.looked_at + _LOOK_S:
+            return
+        self.looked_at = time.monotonic()
+        self._room()
+        if self._envelope().suspended is not None:
+            raise RuntimeFault(words.suspended(), code="suspended")
+
+    def _envelope(self) -> TenantEnvelope:
+        known = tenants.read(tenants.text_of(self.node, self.work.tenant_id))
+        mine = self.work.envelope
+        return known if known is not None and known.revision >= mine.revision else mine
+
+    def _room(self) -> None:
+        free = shutil.disk_usage(self.node.store).free
+        if free < RESERVE_BYTES:
+            raise RuntimeFault(
+                refusals.pool_full(free // MIB, reserve=RESERVE_BYTES // MIB),
+                code="pool_full",
+                next_step=advice.enlarge_the_pool(),
+            )
+
+    def _explained(self, fault: RuntimeFault) -> RuntimeFault:
+        """A tool says of a full disk what it says of any other error."""
+        places, most = self.places, part_of(self.work.disk_mb)
+        if fault.code in ("build_failed", "git_failed", "tool_failed", "not_pulled", "not_handed_over"):
+            btrfs.sync(places.directory)
+            if any(_is_full(self.node, one, most) for one in (places.work, places.cache, places.layers)):
+                full = refused(words.no_room(most // MIB), "disk_full")
+                full.next_step = words.build_afresh()
+                return full
+        return fault
+
+
+def _is_full(node: Node, place: Path, most_bytes: int) -> bool:
+    """Whether it came within a few MiB of what the kernel gives it."""
+    try:
+        table = btrfs.QuotaTable(btrfs.file_system_uuid(node.store))
+        used = table.used_bytes(0, btrfs.subvolume_id(place)) or 0
+    except OSError:
+        return False
+    return used > most_bytes - 4 * MIB
