@@ -57,6 +57,13 @@ EXAMPLES: dict[str, Any] = {
     "backups_prove": {"probe": ["systemctl", "is-active", "--quiet", "nginx"]},
     "environment_backups_prove": {},
     "backups_restore": {"as": "in_place"},
+    "builds_create": {
+        "tenant": "acme",
+        "name": "web",
+        "git": {"url": "https://git.example.com/acme/web.git", "branch": "main"},
+    },
+    "builds_update": {"folder": "backend", "secrets": {"npm": "the token of a package registry"}},
+    "builds_run": {"tag": "1.4"},
     "stages_create": {"tenant": "acme", "line": "shop", "name": "production", "environments": ["shop-1"]},
     "stages_update": {"needs_yes": True},
     "stages_deploy": {"image": "registry.example.com/shop:1.4"},

@@ -21,6 +21,7 @@ from panel.audit.api import router as audit
 from panel.backups.api import of_environment as of_backups
 from panel.backups.api import router as backups
 from panel.backups.api import targets_router as backup_targets
+from panel.builds.api import router as builds
 from panel.console.environment_api import router as of_consoles
 from panel.domains.api import router as domains
 from panel.environments.api import router as environments
@@ -209,6 +210,7 @@ def _add_routers() -> None:
         ("stacks", stacks),
         ("catalogue", catalogue),
         ("stages", stages),
+        ("builds", builds),
     ):
         api.add_router(f"/{name}", router, tags=[name])
     api.add_router("/tenants", tenant_router, tags=["people"])

@@ -14,6 +14,7 @@ from panel.api.models import IdempotencyRecord
 from panel.audit.models import AuditHead
 from panel.audit.seal import is_sealed, seal_of
 from panel.backups.models import Target
+from panel.builds.models import BuildSource
 from panel.config.secrets import Secrets
 from panel.environments import secret_values
 from panel.registries import own
@@ -29,6 +30,8 @@ def rotate(home: Path, window_s: float) -> tuple[int, int]:
         answers = _encrypt_anew(secrets.field_keys)
         factors_at_rest.encrypt_anew(secrets.field_keys)
         at_rest.encrypt_anew(Registry.objects.all(), "password", secrets.field_keys)
+        for field in ("given", "hook"):
+            at_rest.encrypt_anew(BuildSource.objects.all(), field, secrets.field_keys)
         secret_values.encrypt_anew(secrets.field_keys)
         for field in ("password", "login"):
             at_rest.encrypt_anew(Target.objects.all(), field, secrets.field_keys)

@@ -27,6 +27,7 @@ _PAGES = [
     "panel.stacks",
     "panel.stacks",
     "panel.stages",
+    "panel.builds",
     "panel.isolation",
     "panel.inside",
     "panel.environments",

@@ -51,6 +51,7 @@ class SubjectType(models.TextChoices):
     VOLUME = "volume", _("volume")
     STACK = "stack", _("stack")
     STAGE = "stage", _("stage")
+    BUILD = "build", _("build of an image")
 
 
 class OperationKind(models.TextChoices):

@@ -27,6 +27,8 @@ SERVICE, ISSUER = "wadah-registry", "wadah-panel"
 LIFETIME_S = 300
 #: The name by which a node asks; its password is a pass.
 NODE = "wadah-node"
+#: In place of a repository: every one that the tenant may pull.
+ALL = "*"
 _SALT = "wadah.registry.node"
 _PASS_S = 3600
 _YEARS = 20
@@ -119,6 +121,16 @@ def pass_for(tenant: UUID, repository: str, *, pushes: bool = False) -> str:
     hour, so that a spec that is made anew says nothing new."""
     until = (int(time.time()) // _PASS_S + 2) * _PASS_S
     return signing.Signer(salt=_SALT).sign_object([str(tenant), repository, until, pushes])
+
+
+def pass_for_all(tenant: UUID) -> str:
+    """For a node, which pulls whatever this tenant and those above it have: images may be built on it."""
+    return pass_for(tenant, ALL)
+
+
+def tenant_of_pass(text: str) -> str:
+    """Whose pass it is; empty for one that `read_pass` doesn't know."""
+    return str(signing.Signer(salt=_SALT).unsign_object(text)[0]) if read_pass(text) else ""
 
 
 def read_pass(text: str) -> tuple[str, bool] | None:

@@ -9,6 +9,7 @@ and push where he may create environments. What he may not is left out, and the 
 from base64 import b64decode
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
@@ -39,9 +40,13 @@ class Asking:
     actor: Actor | None = None
     repository: str = ""
     pushes: bool = False
+    chain: tuple[UUID, ...] = ()
+    """Of a node that pulls whatever a tenant may: its tenant and those above it."""
 
     def may(self, repository: str, tenant: Tenant) -> set[str]:
         if self.actor is None:
+            if self.repository == own.ALL:
+                return {"pull"} if tenant.pk in self.chain else set()
             mine = {"pull", "push"} if self.pushes else {"pull"}
             return mine if repository == self.repository else set()
         allowed = {"pull"} if self.actor.can(Permission.ENVIRONMENT_VIEW, tenant) else set()
@@ -89,7 +94,7 @@ def _asking(request: HttpRequest, name: str, password: str) -> Asking | HttpResp
     if name == own.NODE:
         known, actor = own.read_pass(password), None
         if known is not None:
-            return Asking(own.NODE, repository=known[0], pushes=known[1])
+            return Asking(own.NODE, repository=known[0], pushes=known[1], chain=_chain(known[0], password))
     else:
         actor = actor_from_token(password, client_address(request.META))
     if actor is None:
@@ -101,6 +106,13 @@ def _asking(request: HttpRequest, name: str, password: str) -> Asking | HttpResp
     except Refused as refusal:
         return _refused(403, "DENIED", str(refusal.message))
     return Asking(actor.name, actor)
+
+
+def _chain(repository: str, password: str) -> tuple[UUID, ...]:
+    if repository != own.ALL:
+        return ()
+    tenant = Tenant.objects.filter(pk=own.tenant_of_pass(password)).first()
+    return tuple(tenant.chain) if tenant is not None else ()
 
 
 def _granted(asking: Asking, scope: str) -> dict[str, Any] | None:

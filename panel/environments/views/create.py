@@ -12,6 +12,7 @@ from panel.errors import Invalid, NotFound, Refused
 from panel.tenants.chosen import chosen_tenant
 from panel.text import words_of
 from panel.ui.web import PageRequest, blame, page, signed_in
+from runtime.contract import Kind
 
 
 @signed_in
@@ -37,13 +38,19 @@ def create(request: PageRequest) -> HttpResponse:
         else:
             status = 422
     else:
-        form = forms.CreateForm(kind=shown.kind, initial=shown.initial())
+        form = forms.CreateForm(kind=shown.kind, initial={**shown.initial(), **_named(request, shown)})
         form.offer_keys(shown.ssh_keys)
     return page(request, "environments/create.html", shown.context(form), status)
 
 
 def _kind(request: PageRequest) -> str:
     return (request.POST if request.method == "POST" else request.GET).get("kind", "")
+
+
+def _named(request: PageRequest, shown: CreatePage) -> dict[str, str]:
+    """An app's image, as a link to this page names it."""
+    image = request.GET.get("image", "")[:400]
+    return {"image": image} if image and shown.kind is Kind.APP else {}
 
 
 def _create(request: PageRequest, shown: CreatePage, form: forms.CreateForm) -> Changed:

@@ -44,10 +44,12 @@ _BY_COLLECTION |= {
     "domains": "domain",
     "stacks": "stack",
     "stages": "stage",
+    "builds": "source",
 }
 #: Parts of a route that name no row.
 _PLAIN = {
     "key": "walked",
+    "number": "4711",
     "name": "t1",
     "slug": "postgresql",
     "provider_id": "sso",
@@ -131,6 +133,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PATCH /api/v1/stages/<pk>": {"needs_yes": True},
     "POST /api/v1/stages/<pk>/deploy": {"image": "nginx:1"},
     "POST /stages/<uuid:stage_id>/deploy": {"image": "nginx:1"},
+    "POST /api/v1/builds": {"tenant": "{tenant}", "name": "walked"},
+    "PATCH /api/v1/builds/<pk>": {"folder": "walked"},
     "POST /api/v1/domains": {"name": "walked.example.org", "environment": "{environment}"},
     "PATCH /api/v1/domains/<pk>": {"https": False},
     "POST /api/v1/domains/<pk>/targets": {"environment": "{environment}", "port": 81},

@@ -18,6 +18,7 @@ from panel.accounts.signed_in import id_of
 from panel.backups.about import document_of
 from panel.backups.models import Backup, Target
 from panel.backups.targets import add_target
+from panel.builds.models import Build, BuildSource
 from panel.domains.services import add_domain
 from panel.environments import services as environments
 from panel.environments.models import Environment
@@ -132,6 +133,7 @@ def _side(platform: Actor, word: str) -> Side:
         "target": str(target.pk),
         "domain": str(add_domain(owner, tenant, name=f"{word}.example.org", targets=[(environment, 80)]).pk),
         "stage": str(add_stage(owner, tenant, line=f"line-{word}", name=f"stage-{word}", environments=[]).pk),
+        "source": _source(tenant, node=environment.node, name=f"source-{word}", operation=failed),
         "volume": str(_volume(owner, environment, word).pk),
         "stack": str(_stack(owner, environment, word).pk),
         "backup": str(_backed_up(owner, environment, target).pk),
@@ -146,6 +148,15 @@ def _side(platform: Actor, word: str) -> Side:
         "passkey": str(_passkey(factories.person(), word)),
     }
     return Side(tenant, environment, people, ids)
+
+
+def _source(tenant: Tenant, *, node: Node, name: str, operation: Operation) -> str:
+    row = BuildSource.objects.create(
+        tenant=tenant, name=name, git={"url": "https://g.test/x.git", "branch": "main"}
+    )
+    image = f"registry.example.com/{name}:1"
+    Build.objects.create(source=row, number=4711, operation=operation, node=node, image=image)
+    return str(row.pk)
 
 
 def _people(tenant: Tenant, environment: Environment, owner: Actor, word: str) -> dict[str, str]:

@@ -1,0 +1,13 @@
+from django.apps import AppConfig
+
+
+class BuildsConfig(AppConfig):
+    name = "panel.builds"
+    label = "builds"
+
+    def ready(self) -> None:
+        from panel.builds.jobs import BuildJobs  # noqa: PLC0415 (models are there only now)
+        from panel.jobs.services import done_by_job  # noqa: PLC0415
+        from panel.operations.models import OperationKind, SubjectType  # noqa: PLC0415
+
+        done_by_job(BuildJobs(), SubjectType.BUILD, OperationKind.BUILD, OperationKind.DELETE)
