@@ -19,6 +19,7 @@ from uuid import uuid4
 from runtime.contract.words import advice, refusals
 from runtime.errors import RuntimeFault
 from runtime.host import libc, mounts
+from runtime.host.cgroup import version
 from runtime.host.safetree import open_directory
 from runtime.node import Node
 
@@ -56,12 +57,19 @@ _SERVICES = "[Service]\nPrivateUsers=no\n"
 #: For Docker's daemon where `nesting` lets it run. On btrfs it takes a driver that needs a call which nobody
 #: inside may make (`runtime/oci/seccomp.py`); on any other file system it takes this one by itself.
 _DOCKER = "[Service]\nEnvironment=DOCKER_DRIVER=overlay2\n"
+#: Where the kernel holds no limit of a service's own: `systemctl status` names this file with every service that
+#: has one, and says nothing else of it.
+_UNHELD = "60-memory-and-tasks-of-a-service-are-not-held-on-cgroup-v1.conf"
+_WHY_UNHELD = """\
+# This node's kernel has cgroup v1, which nobody but the host's root may divide: MemoryMax=, TasksMax=,
+# CPUQuota= and IO limits of single services are taken and not held. Those of the whole environment are.
+"""
 #: Directories that the OCI runtime makes for what it mounts below them, closed to users as our umask wants it.
 _MADE_ON_THE_WAY = ("dev/net", "run/systemd", "run/systemd/system")
 #: Of drop-ins, as systemd.unit(5) wants it.
 _DROP_IN = "50-wadah.conf"
 #: What earlier versions haven't got.
-_NEWEST = f"docker/{_DROP_IN}"
+_NEWEST = "nested"
 _HIDDEN = libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC
 
 
@@ -72,7 +80,7 @@ def keep(node: Node) -> bool:
     if mounts.is_mounted(node.views) and (node.views / _NEWEST).exists():
         return False
     libc.mount("wadah", str(node.views), "tmpfs", _HIDDEN, "mode=755,size=1m,nr_inodes=1024")
-    for name in ("nothing", "services", "docker"):
+    for name in ("nothing", "services", "docker", _NEWEST):
         (node.views / name).mkdir(mode=0o755)
     for name in _DIRECTORIES:
         (node.views / "sys" / name).mkdir(mode=0o755, parents=True)
@@ -81,10 +89,12 @@ def keep(node: Node) -> bool:
     files = {
         "empty": "",
         f"services/{_DROP_IN}": _SERVICES,
-        _NEWEST: _DOCKER,
+        f"docker/{_DROP_IN}": _DOCKER,
         "cgroups": _cgroups(),
         "swaps": "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n",
     }
+    if version() == 1:
+        files |= {f"{where}/{_UNHELD}": _WHY_UNHELD for where in ("services", _NEWEST)}
     for name in _COPIED:
         if (Path("/sys") / name).exists():
             files[f"sys/{name}"] = (Path("/sys") / name).read_text()

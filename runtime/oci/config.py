@@ -191,7 +191,10 @@ def _service_mounts(node: Node, spec: EnvironmentSpec, stop_signal: str) -> list
     if stop_signal != SYSTEMD_HALTS_AT:
         return []
     if spec.security.nesting:
-        return [_bind(node.views / "docker", "/run/systemd/system/docker.service.d")]
+        return [
+            _bind(node.views / "docker", "/run/systemd/system/docker.service.d"),
+            _bind(node.views / "nested", "/run/systemd/system/service.d"),
+        ]
     return [_bind(node.views / "services", "/run/systemd/system/service.d")]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from runtime.contract import Device, EnvironmentSpec, Limits
 from runtime.engine import Engine
+from runtime.host.cgroup import version
 from runtime.kinds import system
 from runtime.node import Node
 from runtime.oci.init import INIT, SYSTEMD_HALTS_AT
@@ -107,6 +108,9 @@ def test_services_are_told_to_do_without_user_namespaces(
     assert code != 0
     nesting = make(security={"nesting": True})
     assert attempt(node, nesting, f"cat {file}")[0] != 0, "it can have them"
+    for one in (like_systemd, nesting):
+        said = sh(node, one, "cat /run/systemd/system/service.d/60-*.conf 2>&1; true")
+        assert ("MemoryMax=" in said) == (version() == 1), "a limit that isn't held is told with the service"
     docker = sh(node, nesting, "cat /run/systemd/system/docker.service.d/50-wadah.conf")
     assert docker == "[Service]\nEnvironment=DOCKER_DRIVER=overlay2", "its own choice on btrfs can't work"
 
