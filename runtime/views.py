@@ -57,8 +57,8 @@ _SERVICES = "[Service]\nPrivateUsers=no\n"
 #: For Docker's daemon where `nesting` lets it run. On btrfs it takes a driver that needs a call which nobody
 #: inside may make (`runtime/oci/seccomp.py`); on any other file system it takes this one by itself.
 _DOCKER = "[Service]\nEnvironment=DOCKER_DRIVER=overlay2\n"
-#: Where the kernel holds no limit of a service's own: `systemctl status` names this file with every service that
-#: has one, and says nothing else of it.
+#: Where the kernel holds no limit of a service's own: `systemctl status` names this file with every service
+#: that has one, and says nothing else of it.
 _UNHELD = "60-memory-and-tasks-of-a-service-are-not-held-on-cgroup-v1.conf"
 _WHY_UNHELD = """\
 # This node's kernel has cgroup v1, which nobody but the host's root may divide: MemoryMax=, TasksMax=,
