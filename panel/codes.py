@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-FIELDS = {
+FIELDS: dict[str, Any] = {
     "cpu": "vCPU",
     "http": "HTTP",
     "tcp": "TCP",
@@ -213,6 +213,12 @@ VALUES = {
 GIVEN = frozenset(
     "command description fingerprint host image name path person reason tags terminal tried username".split()
 )
+
+
+def name_fields(labels: Mapping[str, Any]) -> None:
+    """Words of forms, for fields that have none here."""
+    for code, label in labels.items():
+        FIELDS.setdefault(code, label)
 
 
 def field(code: str) -> str:

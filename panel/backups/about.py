@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 from panel.environments.models import Environment
+from panel.environments.options import of_a_copy
 
 
 def document_of(row: Environment) -> dict[str, Any]:
@@ -19,9 +20,7 @@ def document_of(row: Environment) -> dict[str, Any]:
         "plan": plan,
         "limits": row.limits,
         "ssh_keys": row.ssh_keys,
-        "options": {
-            name: row.intent.get(name) for name in ("devices", "restart", "stop_timeout_s", "app", "jail")
-        },
+        "options": of_a_copy(row.intent),
     }
 
 

@@ -61,6 +61,8 @@ class Option:
     """None: `limits`, which quota, plan and node have a word in (`services.change`)."""
     fields: Fields = field(default_factory=dict)
     """On the create page and in the settings, in their order; none: it has a form of its own."""
+    is_copied: bool = False
+    """A copy of the environment (a clone of its disk, a system made of its backup) has it as well."""
 
 
 def lay_part(model: type[BaseModel], name: str) -> Lay:
@@ -151,13 +153,13 @@ OPTIONS: dict[str, Option] = {
     "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
     "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, _lay_network),
     "security": Option(_CHANGE, Acts.AT_START, _lay_security, asked.SECURITY),
-    "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices),
-    "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP),
+    "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices, is_copied=True),
+    "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP, is_copied=True),
     "directory": Option(_CHANGE, Acts.LIVE, _lay_directory, asked.DIRECTORY),
-    "jail": Option(_CHANGE, Acts.AT_START, lay_jail, asked.JAIL),
+    "jail": Option(_CHANGE, Acts.AT_START, lay_jail, asked.JAIL, is_copied=True),
     "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, _lay_rescue),
-    "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart"), asked.RESTARTS),
-    "stop_timeout_s": Option(_CHANGE, Acts.LIVE, _lay_stop_timeout, asked.STOPPING),
+    "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart"), asked.RESTARTS, is_copied=True),
+    "stop_timeout_s": Option(_CHANGE, Acts.LIVE, _lay_stop_timeout, asked.STOPPING, is_copied=True),
     "boot": Option(_CHANGE, Acts.LIVE, lay_part(Boot, "boot"), asked.BOOT),
     "protected": Option(Permission.ENVIRONMENT_DELETE, Acts.IN_PANEL, _lay_as_given, asked.PROTECTION),
 }
@@ -235,6 +237,18 @@ def of_the_node(document: Mapping[str, Any]) -> dict[str, Any]:
     """Of a document what the node hears of."""
     known = whole(document)
     return {name: known.get(name) for name, option in OPTIONS.items() if option.acts is not Acts.IN_PANEL}
+
+
+def of_a_copy(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a document what a copy of the environment has as well."""
+    known = whole(document)
+    return {name: known.get(name) for name, option in OPTIONS.items() if option.is_copied}
+
+
+def labels() -> dict[str, Any]:
+    """What the fields are called, by the last part of their place."""
+    every = {place: one for option in OPTIONS.values() for place, one in option.fields.items()}
+    return {place.rpartition(".")[2]: one.make().label for place, one in every.items()}
 
 
 def at_start(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,6 @@ _READY = Prepared(
         is_wanted=True,
     ).values_list("node_id", flat=True)
 )
-_NODES = Prepared(Node.objects.all)
 _SLOTS_TAKEN = Prepared(
     lambda: (
         Environment.objects.filter(
@@ -219,7 +218,7 @@ def load_of(node: Node) -> float:
 def candidates_for(image: str, at: datetime) -> list[Candidate]:
     """Two queries."""
     ready = set(_READY.all(image=image))
-    return [Candidate(n, n.pk in ready, n.is_online(at)) for n in _NODES.all()]
+    return [Candidate(n, n.pk in ready, n.is_online(at)) for n in Node.objects.all()]
 
 
 def take(

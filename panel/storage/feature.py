@@ -24,7 +24,6 @@ from runtime.contract import Origin as OriginPart
 from runtime.contract import Report
 
 _WANTED = Prepared(lambda: Snapshot.objects.wanted().filter(environment=Given("environment", UUIDField())))
-_ORIGIN = Prepared(lambda: Origin.objects.filter(environment=Given("environment", UUIDField())))
 _OPEN = Prepared(lambda: Snapshot.objects.open().filter(environment=Given("environment", UUIDField())))
 
 
@@ -63,7 +62,7 @@ class Storage(Feature):
         wanted = tuple(one.pk for one in _WANTED.all(environment=environment.pk))
         if wanted:
             found["snapshots"] = wanted
-        origin = _ORIGIN.first(environment=environment.pk)
+        origin = Origin.objects.filter(environment=environment.pk).first()
         if origin is not None and origin.installs == environment.installs:
             backup = source_of(origin.backup, environment.node) if origin.backup else None
             part = OriginPart(environment_id=origin.source, snapshot=origin.snapshot, backup=backup)
@@ -86,7 +85,7 @@ class Storage(Feature):
 
     def _origin_reported(self, environment: Environment, report: Report) -> None:
         """A restore that the node refused is taken back, so that the next change doesn't ask for it again."""
-        origin = _ORIGIN.first(environment=environment.pk)
+        origin = Origin.objects.filter(environment=environment.pk).first()
         if origin is None or origin.before is None:
             return
         if report.generation >= origin.generation:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from panel.audit.services import record
 from panel.environments.models import Environment
+from panel.environments.options import of_a_copy
 from panel.environments.secret_values import values_of
 from panel.environments.services import Changed, create_environment
 from panel.environments.services.intent import advance, change, refuse_protected
@@ -210,7 +211,7 @@ def clone_snapshot(
         follows = row.plan_version is not None and row.follows_plan
         plan = row.plan_version.plan.slug if follows and row.plan_version is not None else ""
         limits = None if plan else row.limits
-    options = {one: row.intent.get(one) for one in ("devices", "restart", "stop_timeout_s", "app", "jail")}
+    options = of_a_copy(row.intent)
     if options["app"]:
         options["app"] = {**options["app"], "secrets": values_of(row)}
     return create_environment(

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from panel import codes
 from panel.audit.models import AuditRecord
 from panel.environments import services
 from panel.environments.document import Intent
 from panel.environments.models import Environment
-from panel.environments.options import OPTIONS
+from panel.environments.options import OPTIONS, labels, of_a_copy
 from panel.environments.specs import spec_of
 from panel.errors import Conflict
 from panel.operations.models import Operation
@@ -54,6 +55,20 @@ def state_of(row: Environment) -> tuple[int, int, int]:
 
 def test_each_field_of_the_document_has_its_line() -> None:
     assert set(OPTIONS) == set(Intent.model_fields)
+
+
+def test_a_copy_has_what_the_table_says() -> None:
+    """Written before an option came about, it has the default; what the provider opened stays behind."""
+    kept = of_a_copy({"limits": {}, "security": {"nesting": True}, "devices": ["/dev/fuse"], "protected": True})
+    assert kept["devices"] == ["/dev/fuse"] and kept["restart"]["mode"] == "always"
+    assert not kept.keys() & {"limits", "security", "network", "protected"}
+
+
+def test_records_call_a_field_as_its_form_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert codes.FIELDS.keys() >= labels().keys()
+    monkeypatch.setattr(codes, "FIELDS", {"delay_s": "delay"})
+    codes.name_fields(labels())
+    assert (codes.field("order"), codes.field("delay_s")) == ("Boot order", "delay"), "its own word goes first"
 
 
 @pytest.mark.parametrize(
