@@ -24,6 +24,8 @@ from runtime.state import Records
 from runtime.storage import tree_program
 from runtime.storage.files import checked
 from runtime.storage.snapshots import Snapshots
+from runtime.storage.tree_program.comparing import MOST_PACKAGES
+from runtime.storage.tree_program.ground import AFTER, BEFORE, DEEPEST
 
 #: Of paths in one answer.
 MOST_CHANGES = 5000
@@ -68,7 +70,7 @@ class Compared(BaseModel):
                 Annotated[str, Field(max_length=200)] | None,
             ]
         ],
-        Field(max_length=tree_program.MOST_PACKAGES),
+        Field(max_length=MOST_PACKAGES),
     ]
     """Name and version before and after; None: it wasn't there."""
 
@@ -92,8 +94,8 @@ class Trees:
         """What is different in another snapshot, or (None) in the environment as it is now. Bounded in time and
         length; `RuntimeFault` (`not_found`) when one of the two isn't there."""
         trees = {
-            tree_program.BEFORE: self._snapshot(environment_id, snapshot),
-            tree_program.AFTER: self._snapshot(environment_id, to) if to else self._root(environment_id),
+            BEFORE: self._snapshot(environment_id, snapshot),
+            AFTER: self._snapshot(environment_id, to) if to else self._root(environment_id),
         }
         asked = {"verb": "compare", "most": min(most, MOST_CHANGES), "seconds": _COMPARE_S}
         return Compared.model_validate(self._done(trees, {}, asked))
@@ -102,8 +104,8 @@ class Trees:
         """What is different in the environment now from what it was made from: its image, or the snapshot that
         it is a clone of. `RuntimeFault` (`not_found`) when that isn't on the node any more."""
         trees = {
-            tree_program.BEFORE: self._source(environment_id),
-            tree_program.AFTER: self._root(environment_id),
+            BEFORE: self._source(environment_id),
+            AFTER: self._root(environment_id),
         }
         asked = {"verb": "compare", "most": min(most, MOST_CHANGES), "seconds": _COMPARE_S}
         return Compared.model_validate(self._done(trees, {}, asked))
@@ -115,27 +117,27 @@ class Trees:
 
     def put_from(self, tree: Path, environment_id: UUID, path: bytes) -> PutBack:
         """The same from a tree of the pool that is no snapshot."""
-        before = {tree_program.BEFORE: tree}
-        after = {tree_program.AFTER: self._root(environment_id)}
+        before = {BEFORE: tree}
+        after = {AFTER: self._root(environment_id)}
         asked = {"verb": "put_back", "path": _base64(path), "seconds": _WRITE_S}
         return PutBack.model_validate(self._done(before, after, asked))
 
     def put(self, environment_id: UUID, path: bytes, data: bytes) -> Written:
         """A file with this content, in a directory that is there; owner and mode of one that was there stay."""
-        after = {tree_program.AFTER: self._root(environment_id)}
+        after = {AFTER: self._root(environment_id)}
         asked = {"verb": "put", "path": _base64(path), "size": len(data), "seconds": _WRITE_S}
         return Written.model_validate(self._done({}, after, asked, data))
 
     def delete(self, environment_id: UUID, path: bytes, *, recursive: bool) -> None:
         """A file, a link or an empty directory; with `recursive`, one with all that is in it."""
-        after = {tree_program.AFTER: self._root(environment_id)}
+        after = {AFTER: self._root(environment_id)}
         asked = {"verb": "delete", "path": _base64(path), "recursive": recursive, "seconds": _WRITE_S}
         self._done({}, after, asked)
 
     def unpack(self, environment_id: UUID, path: bytes, archive: int) -> PutBack:
         """What is in a tar archive (a descriptor), into a directory that is there. Devices, fifos and sockets
         are skipped; what came before it was cut off, or turned out to be none, stays."""
-        after = {tree_program.AFTER: self._root(environment_id)}
+        after = {AFTER: self._root(environment_id)}
         asked = {"verb": "unpack", "path": _base64(path), "seconds": _UNPACK_S}
         return PutBack.model_validate(self._done({}, after, asked, archive))
 
@@ -147,7 +149,7 @@ class Trees:
         Raises `RuntimeFault` in place of an end when what came isn't whole."""
         source = self._snapshot(environment_id, snapshot) if snapshot else self._root(environment_id)
         asked = {"verb": "pack", "path": _base64(path), "is_any": is_any}
-        with self._running({tree_program.BEFORE: source}, {}, asked, PACK_S) as (process, _within):
+        with self._running({BEFORE: source}, {}, asked, PACK_S) as (process, _within):
             assert isinstance(process.stdout, BufferedReader)
             first = process.stdout.read1(_PIECE_BYTES)
             if not first:
@@ -188,13 +190,13 @@ class Trees:
         stdin: int = subprocess.PIPE,
     ) -> Iterator[tuple["subprocess.Popen[bytes]", Apart]]:
         """Ended at the deadline, and when who asked goes away."""
-        source = Path(tree_program.__file__).read_text()
+        source = tree_program.source()
         program = Program(
             words=["/usr/bin/python3", "-I", "-S", "-c", source, json.dumps(asked)],
             trees=changed,
             looked_at=looked_at,
             memory_bytes=_MEMORY_BYTES,
-            open_files=2 * tree_program.DEEPEST + 100,
+            open_files=2 * DEEPEST + 100,
         )
         with ExitStack() as undo:
             within = undo.enter_context(confined(self.node, program))

@@ -20,7 +20,7 @@ from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.host.cgroup import groups
 from runtime.node import Node
-from runtime.storage import tree_program
+from runtime.storage.tree_program.ground import DEEPEST
 from runtime.storage.trees import Compared, Trees
 from tests.host.conftest import Make
 from tests.host.support.node import Specs
@@ -283,7 +283,7 @@ def test_an_archive_that_is_not_whole_does_not_end_as_if_it_were(
 ) -> None:
     """A directory too deep was left out, and one that took too long was cut off, without a word."""
     deep = os.open(root / "root", os.O_RDONLY)
-    for _ in range(tree_program.DEEPEST + 5):
+    for _ in range(DEEPEST + 5):
         os.mkdir("d", dir_fd=deep)
         inner = os.open("d", os.O_RDONLY, dir_fd=deep)
         os.close(deep)
