@@ -101,6 +101,12 @@ def choose(
     if not able:
         raise Invalid(_("No node can run environments of kind %(kind)s.") % {"kind": kind}, field="kind")
     able = _on_kernel(able, kind, kernel, limits.memory_mb)
+    if devices and kernel is not Kernel.SHARED:
+        raise Invalid(
+            _("Devices of the node are given to environments on the host's kernel only."),
+            field="devices",
+            code="kernel_unavailable",
+        )
     able = [c for c in able if set(devices) <= set(c.node.facts.get("devices", ()))]
     if not able:
         raise Invalid(

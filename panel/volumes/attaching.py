@@ -35,9 +35,9 @@ def attach(
 
 
 def refuse_on_kernel(environment: Environment) -> None:
-    """Raises `Conflict` for one whose kernel is its own: what is mounted for it on the host doesn't reach
-    that."""
-    if environment.kernel == Kernel.OWN:
+    """Raises `Conflict` for one on another kernel than the host's: what is mounted for it on the host doesn't
+    reach that."""
+    if environment.kernel != Kernel.SHARED:
         raise not_on_this_kernel()
 
 

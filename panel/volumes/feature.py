@@ -45,7 +45,7 @@ class AttachedVolumes(Feature):
         return {"volumes": wanted} if wanted else {}
 
     def refuse_kernel(self, environment: Environment, kernel: Kernel) -> None:
-        if kernel is Kernel.OWN and Attachment.objects.wanted().filter(environment=environment).exists():
+        if kernel is not Kernel.SHARED and Attachment.objects.wanted().filter(environment=environment).exists():
             raise attaching.not_on_this_kernel()
 
     def reported(self, environment: Environment, report: Report) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runtime.install import home_check
 from runtime.install.front import Front
+from runtime.install.host import KERNEL_PACKAGES
 from runtime.install.layout import Layout
 from runtime.install.output import Stop, line, plain, problem
 
@@ -37,9 +38,18 @@ def _up(options: argparse.Namespace) -> int:
         node_netns=options.node_netns or os.environ.get("WADAH_NODE_NETNS"),
         images=options.images,
         networks=(options.ipv4_network, options.ipv6_network),
-        kernels=options.kernels,
+        kernels=_kernels(options.kernels),
     )
     return 0
+
+
+def _kernels(words: list[str]) -> set[str]:
+    """Raises `Stop` for one that there isn't."""
+    named = {one for word in words for one in word.split(",") if one}
+    unknown = sorted(named - set(KERNEL_PACKAGES))
+    if unknown:
+        raise Stop(f"there is no kernel {unknown[0]}; there are: {', '.join(KERNEL_PACKAGES)}")
+    return named
 
 
 def _down(options: argparse.Namespace) -> int:
@@ -267,9 +277,9 @@ def _what_is_offered(start: argparse.ArgumentParser) -> None:
     start.add_argument(
         "--kernels",
         action="append",
-        choices=("own",),
+        metavar="NAME,…",
         default=[],
-        help="install what environments need to have another kernel than the host's: own (User-Mode Linux)",
+        help="install what further kernels of environments need: own (User-Mode Linux), guarded (gVisor)",
     )
 
 

@@ -182,7 +182,6 @@ def _kernels() -> Iterator[Check]:
             yield Check(f"kernel {name}", "ok", found, "", f"sudo ./wadah up --kernels {name}, if wanted")
         else:
             yield Check(f"kernel {name}", "ok", "its packages are there; the node tries it when it starts")
-    yield Check("kernel guarded", "ok", "not offered by this version")
 
 
 def _fuse() -> Check:

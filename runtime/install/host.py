@@ -47,6 +47,7 @@ KERNEL_PACKAGES = {
         "/usr/bin/linux.uml": "user-mode-linux",
         "/usr/lib/qemu/virtiofsd": "qemu-system-common",
     },
+    "guarded": {"/usr/bin/runsc": "runsc"},  # a newer one than Debian 12 has: `runtime/install/backports.py`
 }
 PANEL_PACKAGES = {
     "redis-server": "redis-server",

@@ -14,6 +14,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from runtime.install import python, unsteady
+from runtime.install.backports import install_runsc
 from runtime.install.checks import run_checks
 from runtime.install.host import (
     KERNEL_PACKAGES,
@@ -139,6 +140,7 @@ def prepare(packages: Mapping[str, str] = ALL_PACKAGES, *, panel: bool = True) -
     if packages:
         installed = install_packages(packages)
         line(f"packages ({', '.join(installed)})" if installed else "packages")
+        _guarded()
         if os.geteuid() == 0:
             ensure_user()
     if panel and not there("redis-server") and sys.version_info >= NO_STAND_IN:
@@ -163,6 +165,17 @@ def prepare(packages: Mapping[str, str] = ALL_PACKAGES, *, panel: bool = True) -
         run(command, timeout_s=600, cwd=CHECKOUT, environment=environment)
         line("web files")
     return environment
+
+
+def _guarded() -> None:
+    """Without it their tests are skipped."""
+    try:
+        installed = install_runsc()
+    except Stop as without:
+        line(f"no guarded kernels: {without}")
+    else:
+        if installed:
+            line(", ".join(installed))
 
 
 def run_tests(arguments: list[str]) -> int:

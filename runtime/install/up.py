@@ -7,10 +7,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from runtime.install import home_check, python
+from runtime.install.backports import install_runsc
 from runtime.install.files import append
 from runtime.install.front import Front, Wish, check_free, front_of, keep
 from runtime.install.host import (
@@ -43,7 +44,7 @@ def up(
     node_netns: str | None = None,
     images: str | None = None,
     networks: tuple[str, str] = ("", ""),
-    kernels: Sequence[str] = (),
+    kernels: Collection[str] = (),
 ) -> None:
     """Raises `Stop` with one sentence and the remedy when the machine can't do it."""
     if os.geteuid() != 0:
@@ -53,8 +54,9 @@ def up(
     front = front_of(layout, wish)
     _check_free(layout, front)
     with home_check.alone(layout):
-        of_kernels = {what: one for name in kernels for what, one in KERNEL_PACKAGES[name].items()}
+        of_kernels = KERNEL_PACKAGES["own"] if "own" in kernels else {}
         installed = install_packages({**NODE_PACKAGES, **PANEL_PACKAGES, **of_kernels})
+        installed += install_runsc() if "guarded" in kernels else []
         line(f"packages ({', '.join(installed)})" if installed else "packages")
         ensure_user()
         if front.domains:

@@ -40,12 +40,13 @@ class Addresses(Sandboxed):
                 gone = present - set(wanted)
                 # routes first and last: they say what was given, should this be cut off in its middle
                 changed = self._ensure_outside(netlink, link, spec.id, wanted, present)
+                is_up = spec.runs_on is not Kernel.SHARED and self.sandbox.look(spec.id).is_up
                 if spec.runs_on is Kernel.OWN:
                     changed |= self._ensure_wire(namespace, link.peer_index)
-                else:
+                elif not is_up:  # a guarded kernel takes them out of there when it starts
                     changed |= self._ensure_inside(namespace, link.peer_index, wanted, gone)
                 self._take_away(netlink, link.index, gone)
-            if (changed or gone) and spec.runs_on is Kernel.OWN and self.sandbox.look(spec.id).is_up:
+            if (changed or gone) and is_up:
                 self.sandbox.tell_inside(spec)
         except OSError as error:
             what = error.filename or "netlink"
@@ -140,7 +141,7 @@ class Addresses(Sandboxed):
         wanted: set[Address] = {*spec.network.ipv4, *spec.network.ipv6}
         if link is None or routed.get(link.index, set()) != wanted:
             return drift.route_gone()
-        return self._drifted_inside(link, set() if spec.runs_on is Kernel.OWN else wanted)
+        return self._drifted_inside(link, wanted if spec.runs_on is Kernel.SHARED else set())
 
     @staticmethod
     def _drifted_inside(link: rtnetlink.Link, wanted: set[Address]) -> Said | None:

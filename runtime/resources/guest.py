@@ -104,7 +104,7 @@ class GuestFiles(Sandboxed):
 
     def _name_what_runs(self, spec: EnvironmentSpec) -> None:
         """The name that its kernel gives, at once: by a thread, which enters its namespace and goes."""
-        if spec.runs_on is Kernel.OWN:
+        if spec.runs_on is not Kernel.SHARED:
             if self.sandbox.look(spec.id).is_up:
                 self.sandbox.tell_inside(spec)
             return

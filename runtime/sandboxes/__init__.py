@@ -5,12 +5,15 @@ from runtime.contract import Kernel as KernelName
 from runtime.node import Node
 from runtime.sandboxes.base import Config, Part, Sandbox, SandboxState, Seen, no_config
 from runtime.sandboxes.each import Sandboxes
+from runtime.sandboxes.guarded import GuardedSandbox
 from runtime.sandboxes.own import OwnSandbox
 from runtime.sandboxes.shared import SharedSandbox
 
 __all__ = ["Part", "Sandbox", "SandboxState", "Sandboxes", "Seen", "available", "sandbox_of"]
 
-_SANDBOXES: dict[KernelName, type[Sandbox]] = {one.kernel: one for one in (SharedSandbox, OwnSandbox)}
+_SANDBOXES: dict[KernelName, type[Sandbox]] = {
+    one.kernel: one for one in (SharedSandbox, GuardedSandbox, OwnSandbox)
+}
 
 
 def sandbox_of(node: Node, *, config: Config = no_config) -> Sandboxes:

@@ -68,6 +68,16 @@ def debian(node: Node) -> str:
     return _image(node, ImageSource.DEBIAN_12)
 
 
+@pytest.fixture(scope="session")
+def guarded_kernel(node: Node) -> None:
+    """Skips where this machine can't have one, and says why."""
+    from runtime.sandboxes.guarded import GuardedSandbox
+
+    reason = GuardedSandbox(node).unavailable()
+    if reason is not None:
+        pytest.skip(str(reason))
+
+
 @pytest.fixture
 def reports() -> list[Report]:
     return []

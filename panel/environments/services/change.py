@@ -156,7 +156,7 @@ def _turn_dial(row: Environment, wanted: str) -> None:
 def refuse_kernel(row: Environment, kernel: Kernel) -> None:
     """`Conflict` for a kernel on which its node can't have this one, as it is."""
     reason = why_not(row.node.facts, Kind(row.kind), kernel, row.contract_limits().memory_mb)
-    if kernel is Kernel.OWN and not reason and row.wanted.devices:
+    if kernel is not Kernel.SHARED and not reason and row.wanted.devices:
         reason = _("devices of the node are given to environments on the host's kernel only")
     if reason:
         raise Conflict(

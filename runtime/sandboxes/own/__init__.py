@@ -45,7 +45,7 @@ class OwnSandbox(SharedSandbox):
         super().__init__(node, lambda spec: own_config(node, spec, config(spec)))
 
     def unavailable(self) -> Said | None:
-        return tree.unavailable() or super().unavailable() or probe.refused(self.node)
+        return tree.unavailable() or super().unavailable() or probe.trial(self.node).refused()
 
     def prepare_host(self) -> list[str]:
         """A node whose disk has no room for the tree works without such kernels, until its next start."""
@@ -53,13 +53,14 @@ class OwnSandbox(SharedSandbox):
             return []
         try:
             changed = ["the tree of own kernels"] if tree.show(self.node) else []
-            return changed + (["an own kernel was tried"] if probe.run_once(self.node) else [])
+            is_new = probe.trial(self.node).run_once(lambda: probe.tried(tree.point(self.node)))
+            return changed + (["an own kernel was tried"] if is_new else [])
         except OSError as error:
             log.warning("own kernels are not offered", error=str(error))
             return []
 
     def start_ms(self) -> float | None:
-        return probe.start_ms(self.node)
+        return probe.trial(self.node).start_ms()
 
     def refuses_kind(self, kind: Kind) -> Said | None:
         return None if kind is Kind.SYSTEM else kernels.boots_systems()

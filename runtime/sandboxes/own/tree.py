@@ -4,10 +4,8 @@ Made of the node's own packages, once for each of their versions, and shown read
 an environment.
 """
 
-import hashlib
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,15 +13,16 @@ from pathlib import Path
 from runtime.contract.said import Said
 from runtime.contract.words import kernels
 from runtime.errors import RuntimeFault
-from runtime.host import libc, mounts
 from runtime.host.command import run
 from runtime.node import Node
+from runtime.sandboxes import trees
 from runtime.sandboxes.own.inside.launch import AGAIN, DISK_SERVER, EXIT_AGAIN, KERNEL
 
 INSIDE = Path(__file__).parent / "inside"
 MODULES, BUSYBOX, IP = Path("/usr/lib/uml/modules"), Path("/bin/busybox"), Path("/sbin/ip")
 #: Said by what a probe runs in the place of an init.
 PROBE_WORD = "wadah-is-up"
+_NAME = "own-kernel"
 _EMPTY = ("proc", "dev", "sys", "run", "mem", "disk", "new", "tmp", "lib/modules")
 #: What the programs inside import of the standard library.
 _IMPORTS = """
@@ -53,64 +52,33 @@ def release() -> str:
 
 def point(node: Node) -> Path:
     """Where it is shown, in the node's mount namespace."""
-    return node.mounts / "own-kernel"
+    return trees.point(node, _NAME)
 
 
 def show(node: Node) -> bool:
-    """Makes it where its parts have changed, and shows it; False when it is shown as it should be. A kernel
-    that runs keeps the tree that it was started with."""
-    mark = _mark()
-    place = node.root / "kernels" / f"own-{mark}"
-    view = point(node)
-    if mounts.is_mounted(view):
-        if view.stat().st_ino == (place.stat().st_ino if place.exists() else 0):
-            return False
-        mounts.unmount(view)
-    if not place.exists():
-        try:
-            make(place)
-        except OSError:
-            shutil.rmtree(_beside(place), ignore_errors=True)  # what it takes is room that others need
-            raise
-    view.mkdir(mode=0o755, exist_ok=True)
-    flags = libc.MS_BIND | libc.MS_REMOUNT | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV
-    libc.mount(str(place), str(view), "", libc.MS_BIND | libc.MS_REC)
-    libc.mount("", str(view), "", flags)
-    return True
-
-
-def _mark() -> str:
-    """Of what it is made from: programs by their size and time, ours by what is in them."""
-    parts = [f"{one} {one.stat().st_size} {one.stat().st_mtime_ns}" for one in (*_PACKAGES, _python())]
-    parts += [one.read_text() for one in sorted(INSIDE.glob("*.py"))] + [Path(__file__).read_text()]
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
+    """As `trees.show`."""
+    texts = [one.read_text() for one in (*sorted(INSIDE.glob("*.py")), Path(__file__))]
+    return trees.show(node, _NAME, trees.mark_of((*_PACKAGES, _python()), texts), make)
 
 
 def _python() -> Path:
     return Path(os.path.realpath(sys.executable))
 
 
-def _beside(place: Path) -> Path:
-    return place.with_name(f"{place.name}.new")
-
-
-def make(place: Path) -> None:
-    """Beside it first, so that one that is there is whole. Raises `RuntimeFault`."""
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = _beside(place)
-    shutil.rmtree(new, ignore_errors=True)
+def make(new: Path) -> None:
+    """Raises `RuntimeFault`."""
     for name in ("bin", "sbin", "lib", "usr/bin", "usr/lib", "wadah", *_EMPTY):
         (new / name).mkdir(mode=0o755, parents=True, exist_ok=True)
     for file in (Path(KERNEL), Path(DISK_SERVER), BUSYBOX, IP):
-        _copy(file, new / file.relative_to("/"))
-    _copy(_python(), new / PYTHON.lstrip("/"))
+        trees.copy(file, new / file.relative_to("/"))
+    trees.copy(_python(), new / PYTHON.lstrip("/"))
     for file in _modules_of_python():
-        _copy(file, new / "python" / file.relative_to(_prefix()))
+        trees.copy(file, new / "python" / file.relative_to(_prefix()))
     objects = [
         one for one in new.rglob("*") if one.is_file() and (one.suffix == ".so" or os.access(one, os.X_OK))
     ]
     for library in sorted(_libraries(objects)):
-        _copy(library, new / library.relative_to("/"))
+        trees.copy(library, new / library.relative_to("/"))
     probe = new / "wadah" / "probe"
     probe.write_text(f"#!{BUSYBOX} sh\necho {PROBE_WORD}\n{BUSYBOX} poweroff -f\n")
     probe.chmod(0o755)
@@ -118,15 +86,6 @@ def make(place: Path) -> None:
     again.write_text(f"#!{BUSYBOX} sh\nexit {EXIT_AGAIN}\n")
     again.chmod(0o755)
     _copy_ours(new / "wadah")
-    new.rename(place)
-
-
-def _copy(source: Path, target: Path) -> None:
-    if target.exists():
-        return
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    shutil.copyfile(source, target)
-    target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
 
 
 def _copy_ours(target: Path) -> None:
@@ -134,7 +93,7 @@ def _copy_ours(target: Path) -> None:
     package = target / "runtime" / "sandboxes" / "own" / "inside"
     package.mkdir(mode=0o755, parents=True)
     for file in INSIDE.glob("*.py"):
-        _copy(file, package / file.name)
+        trees.copy(file, package / file.name)
     for parent in (package.parent, package.parent.parent, package.parent.parent.parent):
         (parent / "__init__.py").write_text("")
 

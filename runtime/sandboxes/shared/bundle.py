@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from runtime.sandboxes.base import Config, Sandbox
 
+#: What the container around a guarded kernel may: that makes namespaces and mounts to shut itself in.
+AROUND_GUARDED = SecurityProfile(nesting=True)
 #: File beside the configuration: the counters of boots and installs that what runs was started for.
 BOOT = "boot"
 
@@ -154,17 +156,19 @@ def _fill(node: Node, config: dict[str, Any], spec: EnvironmentSpec) -> None:
     if spec.kind is Kind.DIRECTORY:  # it has all that it wants of its own: each entry gets a group below this
         return
     is_answered = answers.is_there(node.mounts)
-    jail = walls_of(spec)
+    is_guarded = spec.runs_on is Kernel.GUARDED
+    jail = None if is_guarded else walls_of(spec)
+    security = AROUND_GUARDED if is_guarded else spec.security
     if is_answered:
         config["linux"]["seccomp"] = {
-            **profile(spec.security, is_answered=True, jail=jail),
+            **profile(security, is_answered=True, jail=jail),
             "listenerPath": str(answers.socket_below(node.mounts)),
             "listenerMetadata": f"{spec.tenant_id}/{spec.id}",
         }
     config["annotations"] = {
         **config.get("annotations", {}),
         "run.oci.keep_original_groups": "0",
-        **_compiled(spec.security, is_answered, jail),
+        **_compiled(security, is_answered, jail),
     }
 
 

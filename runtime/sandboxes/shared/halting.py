@@ -36,8 +36,8 @@ class Halt:
         self._node, self._id, self._init, self._held = node, environment_id, init, held
         self._began = time.monotonic()
         self._asked: set[str] = set()
-        self._has_own_kernel = container.made_with(node, environment_id) is Kernel.OWN
-        self._is_command = is_one_command(node, environment_id) or self._has_own_kernel
+        self._is_handed_on = container.made_with(node, environment_id) is not Kernel.SHARED
+        self._is_command = is_one_command(node, environment_id) or self._is_handed_on
         if self._is_command:
             self._expected = signal_number(stop_signal_of(node, environment_id))
             return
@@ -47,12 +47,12 @@ class Halt:
     _expected: int = signal.SIGTERM
 
     def ask(self) -> None:
-        if self._is_command and not self._has_own_kernel:
+        if self._is_command and not self._is_handed_on:
             self._send(self._expected)
             return
         blocked, caught = signals_of(self._init)
-        if self._has_own_kernel:
-            if self._expected in caught:  # by its container's first process, from a moment after its start
+        if self._is_handed_on:  # by its container's first process, from a moment after its start
+            if self._expected in blocked | caught:
                 self._send(self._expected)
             return
         systemd, busybox = signal_number(SYSTEMD_HALTS_AT), signal_number(BUSYBOX_HALTS_AT)

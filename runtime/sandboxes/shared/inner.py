@@ -27,20 +27,22 @@ from runtime.sandboxes.shared.conmon import launch_conmon
 _DESCRIPTION, _SHELL_PID, _KEEPER_PID = "process.json", "shell.pid", "monitor.pid"
 
 
-def _process(
+def described(
     node: Node,
     environment_id: UUID,
     command: Sequence[str],
     *,
     terminal: bool,
     environment: Mapping[str, str] | None,
+    of: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """OCI `process` of a further process in the VE; RuntimeFault when the VE has no bundle or doesn't run."""
+    """OCI `process` of a further process in the VE; RuntimeFault when the VE has no bundle or doesn't run.
+    `of`: that of its first process, where its bundle doesn't say so."""
     if container.init_pid(node, environment_id) is None:
         raise RuntimeFault(
             agent.not_running(), code="not_running", next_step=advice.start_it(), retryable=False
         )
-    process = process_of(node, environment_id)
+    process = process_of(node, environment_id) if of is None else of
     known = dict(one.partition("=")[::2] for one in process.get("env", ()))
     if is_app(node, environment_id):  # as whoever the app runs as
         known |= environment or {}
@@ -67,8 +69,13 @@ def inner(
     environment: Mapping[str, str] | None,
     pid_file: Path | None,
 ) -> Inner:
-    """As `Sandbox.inner`, with a first process; the description is in a file that has no name."""
-    process = _process(node, environment_id, command, terminal=terminal, environment=environment)
+    """As `Sandbox.inner`, with a first process."""
+    process = described(node, environment_id, command, terminal=terminal, environment=environment)
+    return entering(node, environment_id, process, pid_file=pid_file)
+
+
+def entering(node: Node, environment_id: UUID, process: Mapping[str, Any], *, pid_file: Path | None) -> Inner:
+    """For a further process that is described so, in a file that has no name."""
     descriptor = os.memfd_create("process", os.MFD_CLOEXEC)
     try:
         os.write(descriptor, json.dumps(process).encode())
@@ -78,7 +85,7 @@ def inner(
         raise
     if pid_file is not None:
         words.append(f"--pid-file={pid_file}")
-    if terminal:
+    if process["terminal"]:
         words.append("--tty")
     return Inner([*words, node.container_name(environment_id)], program.ENVIRONMENT, (descriptor,))
 
@@ -87,7 +94,7 @@ def inner(
 
 
 def start_terminal(node: Node, environment_id: UUID, directory: Path, shell: Shell) -> None:
-    process = _process(node, environment_id, shell.command, terminal=True, environment=shell.environment)
+    process = described(node, environment_id, shell.command, terminal=True, environment=shell.environment)
     keep_terminal(node, environment_id, directory, shell, process)
 
 

@@ -13,6 +13,7 @@ from tests.host.support.node import Specs
 
 #: What such an environment has when a test says nothing else.
 OWN = {"kernel": Kernel.OWN, "limits": Limits(cpu=1, memory_mb=256, disk_mb=256), "stop_timeout_s": 30}
+GUARDED = {**OWN, "kernel": Kernel.GUARDED}
 
 
 def ready(node: Node, spec: EnvironmentSpec) -> None:
@@ -36,5 +37,16 @@ def own(node: Node, specs: Specs, busybox: str, own_kernel: None) -> Iterator[En
     assert report is not None
     assert not report.code, f"{report.code}: {report.message}"
     ready(node, spec)
+    yield spec
+    engine.apply(specs.change(spec, generation=1000, desired=DesiredState.DELETED))
+
+
+@pytest.fixture(scope="module")
+def guarded(node: Node, specs: Specs, busybox: str, guarded_kernel: None) -> Iterator[EnvironmentSpec]:
+    engine = Engine(node, lambda _: None)
+    spec = specs.new(**GUARDED)
+    report = engine.apply(spec)
+    assert report is not None
+    assert not report.code, f"{report.code}: {report.message}"
     yield spec
     engine.apply(specs.change(spec, generation=1000, desired=DesiredState.DELETED))
