@@ -86,6 +86,7 @@ def routes() -> dict[str, DomainRoute]:
             balance=Balance(row.balance),
             health_path=row.health_path,
             upstreams=upstreams,
+            is_held=not upstreams and any(one.is_drained for one in row.targets.all()),
         )
     return found
 

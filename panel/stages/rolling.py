@@ -85,11 +85,8 @@ def wanted_of(row: Rollout, environment: Environment) -> str:
 
 
 def _drain(row: Rollout, environment: Environment) -> bool:
-    """Where nobody else is behind the name it goes on serving until it is replaced."""
-    for one in DomainTarget.objects.filter(environment=environment).select_related("domain"):
-        others = one.domain.targets.exclude(pk=one.pk).filter(is_drained=False)
-        if others.filter(environment__observed_state=ObservedState.RUNNING).exists():
-            DomainTarget.objects.filter(pk=one.pk).update(is_drained=True)
+    """Where nobody else is behind the name, new requests wait in the front until it is there again."""
+    DomainTarget.objects.filter(environment=environment).update(is_drained=True)
     row.phase, row.phase_at = Phase.REPLACE, timezone.now()
     return True
 

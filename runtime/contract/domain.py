@@ -17,6 +17,10 @@ DomainName = Annotated[
 ]
 
 
+#: So long a request waits for what is being replaced.
+HELD_S: Final = 20.0
+
+
 class Balance(StrEnum):
     ROUND_ROBIN = "round_robin"
     STICKY = "sticky"
@@ -42,6 +46,8 @@ class DomainRoute(Message):
     balance: Balance = Balance.ROUND_ROBIN
     health_path: str = ""
     upstreams: tuple[Upstream, ...] = ()
+    is_held: bool = False
+    """All that is behind it is being replaced and will be there again: requests wait a while for that."""
 
 
 class DomainTable(Message):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from runtime.contract.domain import HELD_S
 from runtime.install.front import Front, bracketed
 from runtime.install.layout import ACCESS_LOG, Layout
 from runtime.install.output import Stop
@@ -143,7 +144,7 @@ def _asking(home: Path) -> dict[str, Any]:
         "rewrite": {"method": "GET", "uri": "/"},
         "upstreams": [{"dial": f"unix/{home / SOCKET}"}],
         "headers": {"request": {"set": said, "delete": unneeded}},
-        "transport": {"protocol": "http", "response_header_timeout": "10s", "compression": False,
+        "transport": {"protocol": "http", "response_header_timeout": f"{HELD_S + 10:g}s", "compression": False,
                       "keep_alive": {"max_idle_conns_per_host": 256}},
         "load_balancing": {"try_duration": "2s", "try_interval": "50ms"},
         "handle_response": [keep],
@@ -163,7 +164,9 @@ def _serving() -> dict[str, Any]:
         "transport": {
             "protocol": "http",
             "dial_timeout": "3s",
-            "keep_alive": {"idle_timeout": "30s", "max_idle_conns_per_host": 64},
+            # shorter than a copy is out of the front while it is replaced: a connection to the one before would
+            # be found dead by a request that can't be sent twice
+            "keep_alive": {"idle_timeout": "1s", "max_idle_conns_per_host": 64},
         },
     }
 

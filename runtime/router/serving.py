@@ -4,14 +4,18 @@ It speaks no more of HTTP/1.1 than the front sends: a GET without a body, one af
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, urlsplit
 
-from runtime.contract.domain import Upstream
+from runtime.contract.domain import HELD_S, DomainRoute, Upstream
 from runtime.router.deciding import Asked, Decision, decide, page
 from runtime.router.passwords import Passwords, TooManyGuesses
 from runtime.router.table import Table, name_of
 
+#: So many requests wait for what is being replaced, of one name and of all.
+MOST_HELD, MOST_HELD_OF_ALL = 2000, 8000
+_LOOK_S = 0.05
 #: The front itself takes 32 KB of headers.
 _MOST_BYTES = 96 * 1024
 _REASONS = {200: "OK", 204: "Serve", 308: "Elsewhere", 401: "Who", 404: "Nothing", 429: "Wait", 503: "Closed"}
@@ -24,6 +28,7 @@ class Router:
         self._tls_port = tls_port
         self._passwords = Passwords()
         self._turns: dict[str, int] = {}
+        self._held: Counter[str] = Counter()
 
     def protocol(self) -> "_Connection":
         return _Connection(self)
@@ -46,6 +51,8 @@ class Router:
 
     async def _decided(self, asked: Asked) -> Decision:
         route = self.table.find(asked.name)
+        if route is not None and route.is_held:
+            route = await self._once_there(asked.name)
         may_look = True
         if route is not None and route.users:
             try:
@@ -58,6 +65,23 @@ class Router:
         return decide(
             route, asked, turn=turn, is_well=self._is_well, may_look=may_look, tls_port=self._tls_port
         )
+
+    async def _once_there(self, name: str) -> DomainRoute | None:
+        """The route when something is behind it again; as it is after so long, or where too many wait."""
+        if self._held[name] >= MOST_HELD or self._held.total() >= MOST_HELD_OF_ALL:
+            return self.table.find(name)
+        self._held[name] += 1
+        try:
+            until = asyncio.get_running_loop().time() + HELD_S
+            while True:
+                route = self.table.find(name)
+                if route is None or not route.is_held or asyncio.get_running_loop().time() > until:
+                    return route
+                await asyncio.sleep(_LOOK_S)
+        finally:
+            self._held[name] -= 1
+            if not self._held[name]:
+                del self._held[name]
 
 
 class _Connection(asyncio.Protocol):

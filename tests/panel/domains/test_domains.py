@@ -209,6 +209,9 @@ def test_who_is_ill_gets_nothing_while_another_is_well(actor: Actor, row: Enviro
     assert [one.port for one in table.routes()[domain.name].upstreams] == [8080, 9090]
     domain.targets.filter(environment=row).update(is_drained=True)
     assert [one.port for one in table.routes()[domain.name].upstreams] == [9090]
+    assert not table.routes()[domain.name].is_held
+    domain.targets.update(is_drained=True)
+    assert table.routes()[domain.name].is_held, "who asks waits for what is being replaced"
 
 
 def test_another_tenants_environment_is_never_behind_it(actor: Actor, row: Environment) -> None:
