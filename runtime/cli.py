@@ -320,6 +320,42 @@ def backup_restore(
     print(f"restored into {to}")
 
 
+@backups.command("put", hidden=True)
+def backup_put(
+    directory: Annotated[Path, typer.Argument(help="What goes into it.")],
+    repository: _Repository,
+    password_file: _PasswordFile = None,
+    keep: Annotated[int, typer.Option(help="Of those of this panel so many of the newest; 0: all.")] = 0,
+) -> None:
+    """A directory of the panel's, as a backup of it (`./wadah backup panel`)."""
+    from runtime.backups.of_panel import put
+
+    password = _password(password_file)
+    _print(put(_node(), _repository(repository), password, directory, keep=keep))
+
+
+@backups.command("get", hidden=True)
+def backup_get(
+    backup: Annotated[str, typer.Argument(help="Its id; latest.")],
+    to: Annotated[Path, typer.Argument(help="A new directory.")],
+    repository: _Repository,
+    password_file: _PasswordFile = None,
+) -> None:
+    """Such a directory back."""
+    from runtime.backups.of_panel import get
+
+    password = _password(password_file)
+    _print(get(_node(), _repository(repository), password, backup, to))
+
+
+@cli.command()
+def told() -> None:
+    """What this node was told of each environment, as JSON, with all secrets: for a panel that knows less."""
+    from runtime.told import told as all_of
+
+    print(all_of(_node()).model_dump_json())
+
+
 @cli.command()
 def reconcile() -> None:
     """Compares what is wanted with the kernel and mends what drifted."""

@@ -133,6 +133,10 @@ class SubjectRecords(Generic[S, T]):
         """The newest spec; where its file is lost or damaged, the last one that was brought about."""
         return self._spec("wanted.json") or self._spec("applied.json")
 
+    def applied(self) -> S | None:
+        """The last spec that was brought about wholly."""
+        return self._spec("applied.json")
+
     def _spec(self, name: str) -> S | None:
         """Understood anew only when it says something else than the last time: it is asked before each step."""
         try:

@@ -3,8 +3,15 @@
 from allauth.account.adapter import get_adapter
 from allauth.core import context
 from allauth.mfa.base import forms
+from allauth.mfa.models import Authenticator
+from allauth.mfa.webauthn import forms as keys
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
 
 from panel.accounts import guesses
+
+#: Of one person.
+MOST_SECURITY_KEYS = 20
 
 
 class _Counted:
@@ -27,3 +34,12 @@ class AuthenticateForm(_Counted, forms.AuthenticateForm):  # type: ignore[misc] 
 
 class ReauthenticateForm(_Counted, forms.ReauthenticateForm):  # type: ignore[misc]
     pass
+
+
+class AddWebAuthnForm(keys.AddWebAuthnForm):  # type: ignore[misc]
+    def clean(self) -> dict[str, object]:
+        own = Authenticator.objects.filter(user=self.user, type=Authenticator.Type.WEBAUTHN)
+        if own.count() >= MOST_SECURITY_KEYS:
+            raise ValidationError(_("You have %(most)s security keys already.") % {"most": MOST_SECURITY_KEYS})
+        cleaned: dict[str, object] = super().clean()
+        return cleaned

@@ -33,6 +33,8 @@ from runtime.contract import BackUp, DesiredState, ForgetBackup, ProveBackup, Pu
 from runtime.contract import Subject as About
 from runtime.contract import SubjectType as AboutType
 
+#: Of one environment, whatever its plan and its tenant's quota say.
+MOST = 1000
 #: What the jobs are as operations, and how long they may take.
 _KINDS = {
     "back_up": (OperationKind.BACKUP, 12 * 3600.0),
@@ -69,6 +71,12 @@ def add_backup(
     if known.filter(made_at=None).exists():
         raise Conflict(_("A backup of it is being made."), code="busy", next_step=_("Wait until it has ended."))
     check_allowance(row.plan_version, "backups", known.count() + 1)
+    if known.count() >= MOST:
+        raise Conflict(
+            _("An environment has at most %(most)s backups.") % {"most": MOST},
+            code="too_many",
+            next_step=_("Delete one first."),
+        )
     quotas.reserve(row.tenant, {Resource.BACKUPS: 1})
     made = Backup.objects.create(
         tenant=row.tenant,

@@ -215,6 +215,7 @@ ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional"
 ACCOUNT_SESSION_REMEMBER = None
+ACCOUNT_MAX_EMAIL_ADDRESSES = 10  # each new one gets a mail
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 300
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
@@ -227,6 +228,7 @@ MFA_ADAPTER = "panel.accounts.factors_at_rest.MFAAdapter"
 MFA_FORMS = {
     "authenticate": "panel.accounts.code_forms.AuthenticateForm",
     "reauthenticate": "panel.accounts.code_forms.ReauthenticateForm",
+    "add_webauthn": "panel.accounts.code_forms.AddWebAuthnForm",
 }
 # Counted by `panel.accounts.guesses`: allauth's count of an account lets anybody keep its owner out.
 ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None, "reset_password": "20/m/ip"}

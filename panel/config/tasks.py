@@ -6,6 +6,7 @@ from panel.accounts.sessions import forget_over
 from panel.api.key_rows import forget_old
 from panel.images import services as images
 from panel.operations.services import forget_past
+from panel.people.tokens import forget_ended
 
 
 @shared_task(name="panel.housekeeping")
@@ -15,3 +16,4 @@ def housekeeping() -> None:
     forget_old()
     forget_over()
     forget_past()
+    forget_ended()

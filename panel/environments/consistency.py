@@ -29,7 +29,27 @@ def examine() -> list[str]:
         return [*_quotas(living), *_nodes(living), *_features(living), *_operations()]
 
 
+def recount() -> None:
+    """The sums made what the rows say; for rows that came from elsewhere than a change of ours."""
+    with transaction.atomic():
+        living = list(Environment.objects.living().select_related("tenant"))
+        for quota, wanted in _wanted_of_quotas(living):
+            if quota.reserved != wanted:
+                Quota.objects.filter(pk=quota.pk).update(reserved=wanted)
+        for node, sums in _wanted_of_nodes(living):
+            Node.objects.filter(pk=node.pk).update(**sums)
+
+
 def _quotas(living: list[Environment]) -> Iterator[str]:
+    for quota, wanted in _wanted_of_quotas(living):
+        if quota.reserved != wanted:
+            yield (
+                f"quota {quota.resource} of tenant {quota.tenant.slug}: "
+                f"{quota.reserved} reserved, its environments and child tenants hold {wanted}"
+            )
+
+
+def _wanted_of_quotas(living: list[Environment]) -> Iterator[tuple[Quota, int]]:
     own: Sums = defaultdict(int)
     for row in living:
         for resource, amount in held_amounts(row).items():
@@ -41,15 +61,17 @@ def _quotas(living: list[Environment]) -> Iterator[str]:
     limits = Quota.objects.values_list("tenant_id", "resource", "limit", "overbook_percent")
     sums = expected(tenants, own, limits)
     for quota in Quota.objects.select_related("tenant"):
-        wanted = sums[quota.tenant_id, quota.resource]
-        if quota.reserved != wanted:
-            yield (
-                f"quota {quota.resource} of tenant {quota.tenant.slug}: "
-                f"{quota.reserved} reserved, its environments and child tenants hold {wanted}"
-            )
+        yield quota, sums[quota.tenant_id, quota.resource]
 
 
 def _nodes(living: list[Environment]) -> Iterator[str]:
+    for node, wanted in _wanted_of_nodes(living):
+        for field, value in wanted.items():
+            if getattr(node, field) != value:
+                yield f"node {node.name}: {field} is {getattr(node, field)}, its environments hold {value}"
+
+
+def _wanted_of_nodes(living: list[Environment]) -> Iterator[tuple[Node, dict[str, int]]]:
     beside: Counter[UUID] = Counter()
     for feature in FEATURES:
         for node_id, disk_mb in feature.placed():
@@ -57,15 +79,15 @@ def _nodes(living: list[Environment]) -> Iterator[str]:
     for node in Node.objects.all():
         here = [row for row in living if row.node_id == node.pk]
         held = [held_amounts(row) for row in here]
-        wanted = {
-            "reserved_cpu": sum(one.get(Resource.CPU, 0) for one in held),
-            "reserved_memory_mb": sum(one.get(Resource.MEMORY_MB, 0) for one in held),
-            "reserved_disk_mb": sum(one[Resource.DISK_MB] for one in held) + beside[node.pk],
-            "placed": len(here),
-        }
-        for field, value in wanted.items():
-            if getattr(node, field) != value:
-                yield f"node {node.name}: {field} is {getattr(node, field)}, its environments hold {value}"
+        yield (
+            node,
+            {
+                "reserved_cpu": sum(one.get(Resource.CPU, 0) for one in held),
+                "reserved_memory_mb": sum(one.get(Resource.MEMORY_MB, 0) for one in held),
+                "reserved_disk_mb": sum(one[Resource.DISK_MB] for one in held) + beside[node.pk],
+                "placed": len(here),
+            },
+        )
 
 
 def _features(living: list[Environment]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from django.utils.functional import Promise
 
 from panel.quotas.models import Resource
 from panel.rights.permissions import Permission
-from runtime.contract import Kernel, Report
+from runtime.contract import EnvironmentSpec, Kernel, Report
 
 if TYPE_CHECKING:  # its querysets ask the features
     from panel.environments.models import Environment
@@ -110,6 +110,10 @@ class Feature:
         """Out of the trash: takes again what `trashed` let go, as far as it is free, its quota included. What
         is not as it was, for the operation's details."""
         return {}
+
+    def adopted(self, environment: "Environment", spec: EnvironmentSpec) -> None:
+        """A saved row was made as its node has it, whose spec is newer: rows of what of it is the feature's.
+        Sums are counted anew by the caller."""
 
     def gone(self, environment: "Environment") -> Mapping[Resource, int]:
         """Nothing is left on the node: lets go what it had; what goes back to the quota."""

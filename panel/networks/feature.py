@@ -14,7 +14,7 @@ from panel.environments.features import Feature, Parts, Reserved, Tab
 from panel.environments.models import Environment
 from panel.environments.search import is_address
 from panel.errors import Invalid
-from panel.networks import from_trash, services
+from panel.networks import adopting, from_trash, services
 from panel.networks.addresses import check_count
 from panel.networks.models import Address, PortForward
 from panel.networks.published import FIELD, Published, offered, publish, published
@@ -22,7 +22,7 @@ from panel.networks.reach import public_address, ways
 from panel.plans.rules import check_allowance
 from panel.prepared import Given, Prepared
 from panel.quotas.models import Resource
-from runtime.contract import Forward, Interface, Kind, wants_of
+from runtime.contract import EnvironmentSpec, Forward, Interface, Kind, wants_of
 
 _ADDRESSES = Prepared(lambda: Address.objects.filter(environment=Given("environment", UUIDField())).held())
 _FORWARDS = Prepared(lambda: PortForward.objects.filter(environment=Given("environment", UUIDField())))
@@ -116,6 +116,9 @@ class Networks(Feature):
 
     def brought_back(self, environment: Environment) -> Mapping[str, Any]:
         return from_trash.bring_back(environment, environment.trash.get("network", {}))
+
+    def adopted(self, environment: Environment, spec: EnvironmentSpec) -> None:
+        adopting.adopt(environment, spec.network)
 
     def gone(self, environment: Environment) -> Mapping[Resource, int]:
         counts = self.counted(environment)

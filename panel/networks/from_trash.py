@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from panel.environments.models import Environment
+from panel.errors import Conflict
 from panel.networks import services
 from panel.networks.models import Address, PortForward
 from panel.quotas import services as quotas
@@ -55,8 +56,12 @@ def _open_forwards(environment: Environment, wanted: list[dict[str, Any]]) -> li
         if one["node_port"] not in allowed or taken.exists():
             lost.append(_text(one))
             continue
+        try:
+            services.open_forward(environment, **one)
+        except Conflict:  # its tenant has as many as are left for all
+            lost.append(_text(one))
+            continue
         quotas.reserve(environment.tenant, {Resource.FORWARDS: 1})
-        services.open_forward(environment, **one)
     return lost
 
 

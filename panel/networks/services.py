@@ -19,6 +19,8 @@ from panel.errors import Conflict, Invalid, NoRoom
 from panel.networks.models import Address, AddressPool, PortForward
 from panel.nodes.models import Node
 from panel.prepared import Given, Prepared
+from panel.quotas import services as quotas
+from panel.quotas.models import Resource
 from panel.tenants.models import Tenant
 from runtime.contract import NodeFacts, NodeReport
 
@@ -147,7 +149,8 @@ def open_forward(
     environment: Environment, *, protocol: str, port: int, node_port: int | None, description: str = ""
 ) -> PortForward:
     """A new forward; without `node_port` the panel picks one. `Invalid` for a port outside of the node's range,
-    and where there is no address to lead to; `Conflict` when the port is taken."""
+    and where there is no address to lead to; `Conflict` when the port is taken, or its tenant (without a quota)
+    has as many as are still free for all."""
     if not environment.addresses.filter(released_at=None).exists():
         raise Invalid(
             _("The environment has no address that a port could lead to."),
@@ -155,6 +158,7 @@ def open_forward(
             next_step=_("Add an address first."),
         )
     allowed = forward_ports(environment.node)
+    _leave_some(environment, protocol, len(allowed))
     if node_port is None:
         return _drawn(environment, allowed, protocol=protocol, port=port, description=description)
     if node_port not in allowed:
@@ -167,6 +171,20 @@ def open_forward(
     if made is None:
         raise _taken(protocol, node_port)
     return made
+
+
+def _leave_some(environment: Environment, protocol: str, count: int) -> None:
+    """So that each further tenant finds some where no quota says how many one may have."""
+    rows = PortForward.objects.filter(node_id=environment.node_id, protocol=protocol)
+    if quotas.is_limited(environment.tenant, Resource.FORWARDS):
+        return
+    if rows.filter(tenant_id=environment.tenant_id).count() >= count - rows.count():
+        raise Conflict(
+            _("This tenant has as many ports of the node as are still free for all."),
+            code="too_many",
+            field="node_port",
+            next_step=_("Remove a forward that nobody needs."),
+        )
 
 
 def _drawn(environment: Environment, allowed: range, *, protocol: str, **fields: Any) -> PortForward:

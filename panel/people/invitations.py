@@ -42,6 +42,8 @@ MOST_OPEN = 200
 MOST_A_DAY, MOST_TO_ONE_A_DAY = 500, 5
 _DAY = timedelta(days=1)
 LONGEST_SHARE = timedelta(days=366)
+#: Of one environment, with people who may use it.
+MOST_SHARES = 200
 _SALT = "wadah.invitation"
 
 
@@ -226,6 +228,7 @@ def _give(row: Invitation, user: User, address: str) -> None:
         else:
             giver.require(Permission.ENVIRONMENT_SHARE, row.environment)
             require_all(giver, row.permissions, row.environment)
+            _refuse_many_shares(row.environment, user)
             Share.objects.update_or_create(
                 environment=row.environment,
                 user=user,
@@ -244,6 +247,12 @@ def _give(row: Invitation, user: User, address: str) -> None:
     record(taker, "invitation.accept", tenant_id=row.tenant_id, target=row, after=_shown(row))
     events.rights_changed(user.pk)
     events.publish("tenant", row.tenant_id, row.tenant_id)
+
+
+def _refuse_many_shares(environment: Environment, user: User) -> None:
+    others = Share.objects.filter(environment=environment, expires_at__gt=timezone.now()).exclude(user=user)
+    if others.count() >= MOST_SHARES:
+        raise Conflict(_("It is shared with %(most)s people already.") % {"most": MOST_SHARES}, code="too_many")
 
 
 def _shown(row: Invitation) -> dict[str, object]:

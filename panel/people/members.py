@@ -16,6 +16,9 @@ from panel.rights.permissions import ROLES, Permission, RoleName
 from panel.tenants.grants import permissions_of
 from panel.tenants.models import Membership, Role, Tenant
 
+#: Of one tenant; each page of people shows all of them.
+MOST = 1000
+
 
 def set_member(
     actor: Actor,
@@ -37,15 +40,14 @@ def set_member(
         if version is not None and (found is None or found.version != version):
             raise Stale
         before = _shown(found)
+        if found is None and Membership.objects.filter(tenant=tenant).count() >= MOST:
+            raise Conflict(_("There are %(most)s members already.") % {"most": MOST}, code="too_many")
         if found is not None:
             require_all(actor, permissions_of(found), tenant)
             if found.role == RoleName.OWNER and role != RoleName.OWNER:
                 _keep_an_owner(tenant, found)
-        member, _ = Membership.objects.update_or_create(
-            tenant=tenant,
-            user=user,
-            defaults={"role": role, "custom_role": custom, "version": found.version + 1 if found else 1},
-        )
+        values = {"role": role, "custom_role": custom, "version": found.version + 1 if found else 1}
+        member = Membership.objects.update_or_create(tenant=tenant, user=user, defaults=values)[0]
         record(actor, "member.set", tenant_id=tenant.pk, target=user, before=before, after=_shown(member))
         _tell(user.pk, tenant)
     return member

@@ -15,6 +15,9 @@ from panel.rights.permissions import ROLES, Permission, RoleName
 from panel.tenants.models import Membership, Role, Tenant
 from panel.text import line
 
+#: Of one tenant.
+MOST = 100
+
 
 def create_role(actor: Actor, tenant: Tenant, *, name: str, permissions: Sequence[str]) -> Role:
     """Of permissions that the actor has himself."""
@@ -22,6 +25,8 @@ def create_role(actor: Actor, tenant: Tenant, *, name: str, permissions: Sequenc
     known = check_permissions(permissions)
     require_all(actor, known, tenant)
     with transaction.atomic():
+        if Role.objects.filter(tenant=tenant).count() >= MOST:
+            raise Conflict(_("There are %(most)s roles already.") % {"most": MOST}, code="too_many")
         role = Role(tenant=tenant, name=_free_name(tenant, name), permissions=known)
         role.save(force_insert=True)
         record(actor, "role.create", tenant_id=tenant.pk, target=role, after={"permissions": known})

@@ -16,7 +16,7 @@ from panel.accounts.models import Token
 from panel.accounts.token_text import digest_of, new_secret, text_of
 from panel.audit.services import record
 from panel.environments.models import Environment
-from panel.errors import Invalid, NotFound
+from panel.errors import Conflict, Invalid, NotFound
 from panel.rights.actor import Actor
 from panel.rights.giving import check_permissions, require_all
 from panel.rights.permissions import EVERYTHING, ROLES, Permission, RoleName
@@ -27,6 +27,11 @@ LONGEST = timedelta(days=366)
 DEFAULT_LIFE = timedelta(days=90)
 #: Each request by a token looks through its own, and one that a token makes compares all with all.
 MOST_NETWORKS = 50
+#: Of one person that work; and environments that one is for, each of which is looked up.
+MOST, MOST_ENVIRONMENTS = 500, 500
+#: Tokens that ended or were revoked are forgotten after this.
+KEPT = timedelta(days=90)
+_PIECE = 500
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -64,6 +69,7 @@ def create_token(
         expires_at=end,
     )
     with transaction.atomic():
+        _refuse_many(actor)
         token.save(force_insert=True)
         record(
             actor,
@@ -78,6 +84,26 @@ def create_token(
             },
         )
     return token, text_of(token, secret)
+
+
+def _refuse_many(actor: Actor) -> None:
+    working = Token.objects.filter(user=actor.user, revoked_at=None)
+    if working.filter(Q(expires_at=None) | Q(expires_at__gt=timezone.now())).count() >= MOST:
+        raise Conflict(
+            _("You have %(most)s tokens that work already.") % {"most": MOST},
+            code="too_many",
+            next_step=_("Revoke some first."),
+        )
+
+
+def forget_ended() -> int:
+    """Those that have opened none that is still kept; how many. In pieces, so that nobody waits long."""
+    before = timezone.now() - KEPT
+    ended = Token.objects.filter(Q(revoked_at__lt=before) | Q(expires_at__lt=before), opened=None).order_by()
+    count = 0
+    while pks := list(ended.values_list("pk", flat=True)[:_PIECE]):
+        count += Token.objects.filter(pk__in=pks).delete()[0]
+    return count
 
 
 def _permissions(actor: Actor, tenant: Tenant | None, role: str, permissions: Sequence[str]) -> list[str]:
@@ -137,6 +163,11 @@ def _is_inside(one: Network, outer: Network) -> bool:
 
 def _environments(actor: Actor, tenant: Tenant | None, environments: Sequence[str]) -> list[str]:
     """Ids of environments that the actor sees, in this tenant or below it."""
+    if len(environments) > MOST_ENVIRONMENTS:
+        raise Invalid(
+            _("A token is for at most %(most)s environments.") % {"most": MOST_ENVIRONMENTS},
+            field="environments",
+        )
     rows = Environment.objects.for_actor(actor).living()
     if tenant is not None:
         rows = rows.filter(tenant__path__startswith=tenant.path)

@@ -234,6 +234,11 @@ def open_rows(tenant: Tenant, limits: Mapping[str, float | None]) -> None:
         reserve(tenant.parent, wanted)
 
 
+def is_limited(tenant: Tenant, resource: Resource) -> bool:
+    """Here or above: somebody has decided how many."""
+    return Quota.objects.filter(tenant__in=tenant.chain, resource=resource, limit__isnull=False).exists()
+
+
 def close_rows(tenant: Tenant) -> None:
     """Give the tenant above back what this one took from it. The rows go with the tenant."""
     if tenant.parent is not None:

@@ -37,5 +37,7 @@ class Space(TypedDict):
     tenant: Id
     tenant_slug: str
     host: Annotated[str, Field(description="For `docker login`.")]
-    used_bytes: Annotated[int, Field(description="Each blob once, and what is on its way.")]
+    used_bytes: Annotated[
+        int, Field(description="Each blob once, and what is on its way; of each thing 64 KiB at least.")
+    ]
     limit_bytes: int

@@ -17,7 +17,7 @@ from panel.operations.models import Operation, OperationKind, SubjectType
 from panel.operations.services import Subject
 from panel.registries import own
 from panel.registries.selectors import own_access
-from panel.repositories.store import NAME, TAG, Store
+from panel.repositories.store import DEEPEST, NAME, TAG, Store
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.selectors import refuse_suspended
@@ -42,6 +42,11 @@ def commit(
     if not NAME.fullmatch(repository) or len(repository) > _LONGEST:
         raise Invalid(
             _("A repository's name has lower-case letters, digits, and . _ - / between them."), field="name"
+        )
+    if repository.count("/") > DEEPEST:
+        raise Invalid(
+            _("A repository's name has at most %(most)s parts below its tenant's.") % {"most": DEEPEST},
+            field="name",
         )
     if not TAG.fullmatch(tag):
         raise Invalid(_("A tag has letters, digits and . _ -, 128 at most."), field="tag")

@@ -20,7 +20,7 @@ import h11
 import jwt
 from cryptography import x509
 
-from panel.repositories.store import Store
+from panel.repositories.store import DEEPEST, LEAST_BYTES, Store
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -35,6 +35,9 @@ FRESH_S = 15.0
 QUIET_S, LOOK_S = 60.0, 5.0
 COLLECT_EVERY_S = 86_400.0
 _COLLECT_S = 1800.0
+#: So long it waits for such a rest. Then nobody begins to write, and who still writes after the second of these
+#: is cut off.
+PATIENCE_S, LEAVE_S = 3600.0, 300.0
 #: What a refused request still sends is thrown away for so long, so that its sender hears why.
 _DRAIN_S = 60.0
 _PIECE = 256 * 1024
@@ -64,9 +67,10 @@ class Gate:
     home: Path
     most_bytes: int
     rooms: dict[str, Room] = field(default_factory=dict)
-    writing: int = 0
     wrote_at: float = field(default_factory=time.monotonic)
     collected_at: float = field(default_factory=time.monotonic)
+    due_since: float | None = None
+    _writers: "set[asyncio.Task[Any]]" = field(default_factory=set)
     _open: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -82,21 +86,25 @@ class Gate:
         if scope["type"] != "http":
             return
         await self._open.wait()
-        self.writing += 1
+        writer = asyncio.current_task()
+        assert writer is not None
+        self._writers.add(writer)
         try:
             await self._hand_on(scope, receive, send)
         finally:
-            self.writing -= 1
+            self._writers.discard(writer)
             self.wrote_at = time.monotonic()
 
     # one request ---------------------------------------------------------------------------------
 
     async def _hand_on(self, scope: Scope, receive: Receive, send: Send) -> None:
-        tenant = self._tenant_of(scope) if scope["method"] != "DELETE" else None
+        tenant, depth = self._whose(scope) if scope["method"] != "DELETE" else (None, 0)
         body = _Body(receive, tenant is not None)
         try:
+            if depth > DEEPEST:
+                raise Full(f"A repository's name has at most {DEEPEST} parts below its tenant's.")
             if tenant:
-                await self._check(tenant)
+                await self._check(tenant, LEAST_BYTES if scope["method"] in ("POST", "PUT") else 0)
                 body.count = lambda size: self._take(tenant, size)
             reader, writer = await asyncio.open_unix_connection(str(self.home / "run" / "registry.sock"))
         except Full as full:
@@ -114,8 +122,9 @@ class Gate:
         finally:
             writer.close()
 
-    def _tenant_of(self, scope: Scope) -> str | None:
-        """Whose room it takes, as its token says; None without a token that lets it write there."""
+    def _whose(self, scope: Scope) -> tuple[str | None, int]:
+        """Whose room it takes, as its token says, and how deep below him; None without a token that lets it
+        write there."""
         repository = scope["path"].removeprefix("/v2/")
         for mark in ("/blobs/", "/manifests/"):
             repository = repository.rpartition(mark)[0] or repository
@@ -131,17 +140,17 @@ class Gate:
             )
             for one in claims["access"]:
                 if one["name"] == repository and "push" in one["actions"]:
-                    return str(repository.partition("/")[0])
-        return None
+                    return str(repository.partition("/")[0]), repository.count("/")
+        return None, 0
 
-    async def _check(self, tenant: str) -> None:
-        """Measures anew what is old by now. Raises `Full`."""
+    async def _check(self, tenant: str, least: int) -> None:
+        """Measures anew what is old by now, and counts what the request itself leaves. Raises `Full`."""
         room = self.rooms.setdefault(tenant, Room())
         if time.monotonic() - room.measured_at > FRESH_S:
             room.measured_at, added = time.monotonic(), room.added
             used = await asyncio.get_running_loop().run_in_executor(None, self.store.used_bytes, tenant)
             room.used, room.added = used, max(0, room.added - added)
-        self._take(tenant, 0)
+        self._take(tenant, least)
 
     def _take(self, tenant: str, size: int) -> None:
         room = self.rooms[tenant]
@@ -149,6 +158,7 @@ class Gate:
         if room.used + room.added >= self.most_bytes:
             raise Full(
                 f"{tenant} has {self.most_bytes // _MIB} MiB in the registry, and they are used up. "
+                f"Each tag, manifest and layer takes {LEAST_BYTES // 1024} KiB of them at least. "
                 "Delete tags that nobody needs, or ask for more."
             )
         if size and shutil.disk_usage(self.store.root).free < RESERVE_BYTES:
@@ -160,15 +170,27 @@ class Gate:
         while True:
             await asyncio.sleep(LOOK_S)
             wanted = self.store.root / "collect"
-            is_due = wanted.exists() or time.monotonic() - self.collected_at > COLLECT_EVERY_S
-            if is_due and not self.writing and time.monotonic() - self.wrote_at > QUIET_S:
+            now = time.monotonic()
+            if not wanted.exists() and now - self.collected_at <= COLLECT_EVERY_S:
+                self.due_since = None
+                continue
+            self.due_since = self.due_since or now
+            is_quiet = not self._writers and now - self.wrote_at > QUIET_S
+            if is_quiet or now - self.due_since > PATIENCE_S:
                 await self.collect()
                 wanted.unlink(missing_ok=True)
 
     async def collect(self) -> None:
-        """What no manifest with a tag names goes. Whoever wants to write waits meanwhile."""
+        """What no manifest with a tag names goes. Whoever wants to write waits meanwhile, and nobody who writes
+        for ever keeps others from the room that they freed."""
         self._open.clear()
         try:
+            if self._writers:
+                await asyncio.wait(self._writers.copy(), timeout=LEAVE_S)
+            for writer in self._writers.copy():
+                writer.cancel()
+            if self._writers:
+                await asyncio.wait(self._writers.copy())
             await asyncio.get_running_loop().run_in_executor(None, collect_garbage, self.home)
         finally:
             self.collected_at = time.monotonic()
@@ -187,6 +209,7 @@ def collect_garbage(home: Path) -> None:
             timeout=_COLLECT_S,
             check=False,
         )
+        Store(home / "registry").sweep()
 
 
 @dataclass

@@ -27,9 +27,13 @@ TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 #: Larger ones are counted by themselves: one of 127 layers has 22 KiB.
 _MOST_MANIFEST = 64 * 2**10
-#: Of directories within each other in a repository's name, and of layers of one manifest that are counted.
-_DEEPEST, _MOST_LAYERS = 10, 1000
+#: Of directories within each other in a repository's name, its tenant's aside; of layers of one manifest that
+#: are counted.
+DEEPEST, _MOST_LAYERS = 10, 1000
 _MOST_TAGS, _MOST_REPOSITORIES, _MOST_BEFORE = 1000, 1000, 500
+#: What each thing takes of its tenant's room at least (a blob, a tag, each digest that a tag or a repository
+#: knows, what is on its way, a repository): a file in directories of its own, and time to count it.
+LEAST_BYTES = 64 * 2**10
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Store:
 
     def _below(self, place: Path, at: str, depth: int) -> Iterator[str]:
         for entry in _entries(place):
-            if entry.name.startswith("_") or depth > _DEEPEST or not entry.is_dir(follow_symlinks=False):
+            if entry.name.startswith("_") or depth >= DEEPEST or not entry.is_dir(follow_symlinks=False):
                 continue
             name = f"{at}{entry.name}"
             if (place / entry.name / "_layers").is_dir() or (place / entry.name / "_manifests").is_dir():
@@ -129,30 +133,54 @@ class Store:
         return None
 
     def _size(self, digest: str) -> int:
-        with suppress(OSError):
-            return self.blob(digest).stat().st_size
-        return 0
+        return _size_of(self.blob(digest))
 
     def used_bytes(self, tenant: str) -> int:
-        """Of a tenant: each blob that one of its repositories has, once, and what is on its way."""
+        """Of a tenant: each blob that one of its repositories has, once, and what is on its way; of each thing
+        `LEAST_BYTES` at least, also of a link to what is gone."""
         blobs: set[str] = set()
-        coming = 0
-        for repository in self.repositories(tenant):
-            place = self.directory(repository)
-            for kept in (place / "_layers" / "sha256", place / "_manifests" / "revisions" / "sha256"):
-                blobs.update(f"sha256:{one.name}" for one in _entries(kept))
-        for place in self._uploading(self.directory(tenant), 0):
-            for one in _entries(place):
-                with suppress(OSError):
-                    coming += Path(one.path, "data").stat().st_size
-        return coming + sum(map(self._size, blobs))
+        things = coming = 0
+        for place in self._places(self.directory(tenant)):
+            things += 1
+            for kept in (place / "_layers", place / "_manifests" / "revisions"):
+                names = {f"{kind.name}:{one.name}" for kind in _entries(kept) for one in _entries(kind)}
+                things += len(names)
+                blobs |= names
+            for tag in _entries(place / "_manifests" / "tags"):
+                things += 1 + sum(len(_entries(kind)) for kind in _entries(Path(tag.path, "index")))
+            for one in _entries(place / "_uploads"):
+                coming += max(LEAST_BYTES, _size_of(Path(one.path, "data")))
+        return things * LEAST_BYTES + coming + sum(map(self._size, blobs))
 
-    def _uploading(self, place: Path, depth: int) -> Iterator[Path]:
-        for entry in _entries(place):
-            if entry.name == "_uploads":
-                yield Path(entry.path)
-            elif not entry.name.startswith("_") and depth <= _DEEPEST and entry.is_dir(follow_symlinks=False):
-                yield from self._uploading(Path(entry.path), depth + 1)
+    def _places(self, top: Path) -> Iterator[Path]:
+        """All directories in which a repository is or may be, however deep."""
+        ahead = [top]
+        while ahead:
+            place = ahead.pop()
+            for entry in _entries(place):
+                if not entry.name.startswith("_") and entry.is_dir(follow_symlinks=False):
+                    yield Path(entry.path)
+                    ahead.append(Path(entry.path))
+
+    def sweep(self) -> int:
+        """Takes out what the collection of garbage leaves: links to layers that it took, places of manifests
+        that were taken out, repositories in which nothing is; how many. While nobody writes."""
+        gone = []
+        places = list(self._places(self._top / "repositories"))
+        for place in places:
+            for one in [each for kind in _entries(place / "_layers") for each in _entries(kind)]:
+                digest = _link(Path(one.path, "link"))  # of one by another algorithm: what it is by SHA-256
+                if not digest or not self.blob(digest).exists():
+                    gone.append(one.path)
+            kinds = _entries(place / "_manifests" / "revisions")
+            revisions = [each for kind in kinds for each in _entries(kind)]
+            gone += [one.path for one in revisions if not Path(one.path, "link").exists()]
+        for path in gone:
+            shutil.rmtree(path, ignore_errors=True)
+        empty = [one for one in places if not any(files for _, _, files in os.walk(one))]
+        for place in empty:
+            shutil.rmtree(place, ignore_errors=True)
+        return len(gone) + len(empty)
 
     # whose ----------------------------------------------------------------------------------------
 
@@ -194,12 +222,18 @@ class Store:
         (self.root / "collect").touch()
 
 
-def _entries(place: Path) -> list[os.DirEntry[str]]:
+def _entries(place: "Path | os.DirEntry[str]") -> list[os.DirEntry[str]]:
     try:
         with os.scandir(place) as entries:
             return list(entries)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _size_of(path: Path) -> int:
+    with suppress(OSError):
+        return path.stat().st_size
+    return 0
 
 
 def _link(path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import Annotated, Final
 import structlog
 import yaml
 from django.conf import settings
+from django.utils.translation import gettext, gettext_noop
 from django.utils.translation import gettext as _
 from pydantic import Field, StringConstraints, ValidationError
 
@@ -24,6 +25,20 @@ from runtime.contract.base import Message
 
 log = structlog.get_logger()
 
+#: Of our own entries.
+_KINDS: Final[Mapping[str, str]] = {
+    "analytics": gettext_noop("Analytics"),
+    "automation": gettext_noop("Automation"),
+    "database": gettext_noop("Databases"),
+    "development": gettext_noop("Development"),
+    "files": gettext_noop("Files and folders"),
+    "messages": gettext_noop("Messages"),
+    "monitoring": gettext_noop("Monitoring"),
+    "passwords": gettext_noop("Passwords"),
+    "reading": gettext_noop("Reading"),
+    "sign-in": gettext_noop("Accounts and sign-in"),
+    "web": gettext_noop("Web"),
+}
 _OURS: Final = Path(__file__).with_name("catalogue")
 _SLUG = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _Line = Annotated[str, StringConstraints(min_length=1, max_length=400)]
@@ -63,6 +78,17 @@ def entries() -> dict[str, Entry]:
             if entry is not None:
                 found[entry.slug] = entry
     return dict(sorted(found.items(), key=lambda item: item[1].title.lower()))
+
+
+def kind_of(one: Entry) -> str:
+    """Its kind as people read it; a provider's own one as he wrote it."""
+    return gettext(_KINDS[one.kind]) if one.kind in _KINDS else one.kind
+
+
+def is_about(one: Entry, asked: str) -> bool:
+    """Whether each word that was asked for stands in its title, its kind or what it is; all do for none."""
+    told = f"{one.title} {one.kind} {kind_of(one)} {one.words}".casefold()
+    return all(word in told for word in asked.casefold().split())
 
 
 def entry(slug: str) -> Entry:

@@ -162,10 +162,13 @@ def delete(request: PageRequest, stack_id: UUID) -> HttpResponse:
 @require_http_methods(["GET", "HEAD"])
 @signed_in
 def catalogue(request: PageRequest) -> HttpResponse:
-    found: dict[str, list[Any]] = {}
+    asked = request.GET.get("q", "").strip()[:60]
+    found: dict[str, list[entries.Entry]] = {}
     for entry in entries.entries().values():
-        found.setdefault(entry.kind, []).append(entry)
-    return page(request, "stacks/catalogue.html", {"section": "catalogue", "kinds": sorted(found.items())})
+        if entries.is_about(entry, asked):
+            found.setdefault(entries.kind_of(entry), []).append(entry)
+    shown = {"section": "catalogue", "asked": asked, "kinds": sorted(found.items())}
+    return page(request, "stacks/catalogue.html", shown)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -29,6 +29,8 @@ from runtime.contract.said import Said
 _WELL_WITHIN = timedelta(minutes=15)
 #: One without a health check has so long to take connections.
 _STARTS_WITHIN = timedelta(seconds=3)
+#: Of one stage; older ones are forgotten.
+MOST_VERSIONS = 100
 
 
 def running_image(environment: Environment) -> str:
@@ -210,7 +212,14 @@ def _end(row: Rollout) -> None:
         who_name=row.operation.who_name,
         operation_id=row.operation_id,
     )
+    forget_versions(row.stage)
     finish(row, OperationState.SUCCEEDED)
+
+
+def forget_versions(stage: Stage) -> None:
+    """All but the newest."""
+    kept = list(stage.versions.values_list("pk", flat=True)[:MOST_VERSIONS])
+    stage.versions.exclude(pk__in=kept).delete()
 
 
 def finish(row: Rollout, state: OperationState, message: Said | None = None) -> None:

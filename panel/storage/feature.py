@@ -17,11 +17,11 @@ from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.storage import schedules, services
+from panel.storage import adopting, schedules, services
 from panel.storage.models import Origin, Schedule, Snapshot
 from panel.storage.origins import source_of
+from runtime.contract import EnvironmentSpec, Report
 from runtime.contract import Origin as OriginPart
-from runtime.contract import Report
 
 _WANTED = Prepared(lambda: Snapshot.objects.wanted().filter(environment=Given("environment", UUIDField())))
 _OPEN = Prepared(lambda: Snapshot.objects.open().filter(environment=Given("environment", UUIDField())))
@@ -112,6 +112,9 @@ class Storage(Feature):
 
     def replaced(self, actor: Actor, environment: Environment) -> Mapping[str, Any]:
         return services.keep_undo(actor, environment)
+
+    def adopted(self, environment: Environment, spec: EnvironmentSpec) -> None:
+        adopting.adopt(environment, spec)
 
     def gone(self, environment: Environment) -> Mapping[Resource, int]:
         rows = Snapshot.objects.filter(environment=environment)

@@ -25,6 +25,9 @@ from panel.text import line, slug_of
 from runtime.contract.base import NAME
 
 _LONGEST_NAME = 120
+#: Tenants below one of those at the top, which its people make; and how deep, whoever makes it: each question
+#: about rights and each sum of a quota goes through all above.
+MOST_BELOW, MOST_DEEP = 1000, 12
 
 
 def create_tenant(
@@ -59,6 +62,8 @@ def create_tenant(
                 code="overbooked",
                 field="parent",
             )
+        if parent is not None:
+            _refuse_many(actor, parent)
         if Tenant.objects.filter(slug=made).exists():
             if slug:
                 raise Conflict(
@@ -89,6 +94,22 @@ def create_tenant(
         )
         events.publish("tenant", tenant.pk, tenant.pk)
     return tenant
+
+
+def _refuse_many(actor: Actor, parent: Tenant) -> None:
+    if parent.path.count("/") >= MOST_DEEP:
+        raise Conflict(
+            _("Tenants are at most %(most)s deep.") % {"most": MOST_DEEP}, code="too_deep", field="parent"
+        )
+    top = parent.path.partition("/")[0]
+    if actor.is_platform_administrator:
+        return
+    if Tenant.objects.filter(path__startswith=f"{top}/").count() > MOST_BELOW:
+        raise Conflict(
+            _("There are %(most)s tenants below the one at the top already.") % {"most": MOST_BELOW},
+            code="too_many",
+            field="parent",
+        )
 
 
 def _wanted_slug(actor: Actor, parent: Tenant | None, name: str, slug: str) -> str:

@@ -16,10 +16,10 @@ from panel.prepared import Given, Prepared
 from panel.quotas.models import Resource
 from panel.rights.actor import Actor
 from panel.tenants.models import Tenant
-from panel.volumes import attaching, services
+from panel.volumes import adopting, attaching, services
 from panel.volumes.models import Attachment, Volume
 from panel.volumes.with_create import FromTheStart, named
-from runtime.contract import AttachedVolume, Kernel, Report
+from runtime.contract import AttachedVolume, EnvironmentSpec, Kernel, Report
 
 _WANTED = Prepared(lambda: Attachment.objects.wanted().filter(environment=Given("environment", UUIDField())))
 _OPEN = Prepared(lambda: Attachment.objects.open().filter(environment=Given("environment", UUIDField())))
@@ -78,6 +78,9 @@ class AttachedVolumes(Feature):
 
     def brought_back(self, environment: Environment) -> Mapping[str, Any]:
         return attaching.bring_back(environment, environment.trash.get("volumes", ()))
+
+    def adopted(self, environment: Environment, spec: EnvironmentSpec) -> None:
+        adopting.adopt(environment, spec)
 
     def gone(self, environment: Environment) -> Mapping[Resource, int]:
         """Its volumes stay, and go to another."""

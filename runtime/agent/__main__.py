@@ -63,6 +63,7 @@ async def every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
 def build(node: Node) -> Starlette:
     """The application with all that runs beside it."""
     from runtime.agent.outbox import Outbox  # noqa: PLC0415
+    from runtime.agent.panel_clock import LOOK_EVERY_S, PanelClock  # noqa: PLC0415
     from runtime.agent.usage_sampler import NODE_EVERY_S, SURVEY_EVERY_S, USAGE_EVERY_S, Sampler  # noqa: PLC0415
     from runtime.agent.watcher import Watcher  # noqa: PLC0415
     from runtime.worker import configure  # noqa: PLC0415
@@ -76,6 +77,7 @@ def build(node: Node) -> Starlette:
     outbox = Outbox(configure(node), node)
     agent = Agent(node, execs, looks, reads=reads)
     sampler = Sampler(node, outbox)
+    clock = PanelClock(node)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -89,6 +91,9 @@ def build(node: Node) -> Starlette:
         async def facts() -> None:
             await loop.run_in_executor(sampling, sampler.send_node)
 
+        async def panel_backup() -> None:
+            await loop.run_in_executor(sampling, clock.look)
+
         async def survey() -> None:
             await loop.run_in_executor(surveying, sampler.survey)
 
@@ -97,6 +102,7 @@ def build(node: Node) -> Starlette:
             asyncio.create_task(every(USAGE_EVERY_S, usage)),
             asyncio.create_task(every(NODE_EVERY_S, facts)),
             asyncio.create_task(every(SURVEY_EVERY_S, survey)),
+            asyncio.create_task(every(LOOK_EVERY_S, panel_backup)),
         ]
         yield
         for task in tasks:

@@ -54,10 +54,13 @@ def restic_of(node: Node, repository: str, password: str) -> Restic:
     return Restic(node, access_by_hand(node, repository, password, os.environ), password, str(uuid4()))
 
 
-def access_by_hand(node: Node, repository: str, password: str, environment: Mapping[str, str]) -> Access:
-    """Whoever asks is root on the node: it may lie inward."""
+def access_by_hand(
+    node: Node, repository: str, password: str, environment: Mapping[str, str], *, makes: bool = False
+) -> Access:
+    """Whoever asks is root on the node: it may lie inward. With `makes` a directory is made where there is
+    none, in one that is there."""
     if "://" not in repository:
-        return Access(_there(Path(repository)))
+        return Access(_made(Path(repository)) if makes else _there(Path(repository)))
     try:
         place, login = _place_of(repository, environment)
     except (ValidationError, ValueError) as odd:
@@ -98,6 +101,23 @@ def _place_of(text: str, given: Mapping[str, str]) -> tuple[S3Place | SftpPlace,
     )
     key = Path(given["SFTP_KEY_FILE"]).read_text() if given.get("SFTP_KEY_FILE") else ""
     return sftp, SftpLogin(password=given.get("SFTP_PASSWORD", ""), private_key=key)
+
+
+def _made(repository: Path) -> Path:
+    try:
+        repository.mkdir(mode=0o700, exist_ok=True)
+        is_fit = (repository / "config").is_file() or not any(repository.iterdir())
+    except OSError as error:
+        raise RuntimeFault(
+            plain(f"{repository} can't be made: {error.strerror}"),
+            next_step=plain("Name a directory in one that is there, as on a mounted disk."),
+        ) from error
+    if not is_fit:
+        raise RuntimeFault(
+            plain(f"{repository} holds something else than a repository"),
+            next_step=plain("Name a new directory, or an empty one."),
+        )
+    return repository.resolve()
 
 
 def _there(repository: Path) -> Path:

@@ -101,6 +101,7 @@ from runtime.contract.task_names import (
     slow_queue,
 )
 from runtime.contract.ticket import Purpose, Ticket
+from runtime.contract.told import NodeTold, VolumeThere
 from runtime.contract.volume import MOST_ATTACHED, AttachedVolume, VolumeClass, VolumeUse, check_mount_path
 
 __all__ = [
@@ -185,6 +186,7 @@ __all__ = [
     "Network",
     "NodeFacts",
     "NodeReport",
+    "NodeTold",
     "ObservedState",
     "Origin",
     "Profile",
@@ -219,6 +221,7 @@ __all__ = [
     "Usage",
     "UsageReport",
     "VolumeClass",
+    "VolumeThere",
     "VolumeUse",
     "Wants",
     "check_mount_path",

@@ -214,6 +214,10 @@ def _node(options: argparse.Namespace) -> int:
         raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
     environment = {**os.environ, "PYTHONPATH": str(layout.app)}
     os.chdir(layout.app)
+    if options.verb == "backup" and arguments[:1] == ["panel"]:
+        from runtime.install.panel_backup import panel_backup  # noqa: PLC0415
+
+        return panel_backup(layout, arguments[1:])
     if options.verb == "backup":
         arguments = ["backup", *(arguments or ["--help"])]
     words = [layout.python, "-m", "runtime.cli", "--home", str(layout.home), *(arguments or ["--help"])]
@@ -328,7 +332,11 @@ def parser() -> argparse.ArgumentParser:
     hard.add_argument("--dry-run", action="store_true", help="only show them")
     for name, act, words in (
         ("node", _node, "the node's own command line: list, inspect, enter, logs, leaks"),
-        ("backup", _node, "backups with repository and password alone: list, about, restore"),
+        (
+            "backup",
+            _node,
+            "backups with repository and password alone: list, about, restore, panel",
+        ),
         ("test", _test, "run every test (or pytest with these arguments)"),
         ("bench", _bench, "measure"),
     ):

@@ -9,19 +9,23 @@ import os
 import platform
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from runtime.host import task_room
-from runtime.install import home_check
+from runtime.install import home_check, panel_schedule
 from runtime.install.front import front_of
 from runtime.install.host import KERNEL_PACKAGES, NODE_PACKAGES, PANEL_PACKAGES, there
 from runtime.install.layout import Layout
 from runtime.install.output import Stop
 from runtime.install.sockets import listeners, processes_of
 from runtime.install.sysctls import differing
+
+#: Of a daily backup: older than this, one was missed.
+_OLD_H = 36
 
 Level = Literal["ok", "weak", "missing"]
 
@@ -44,6 +48,7 @@ def examine(layout: Layout) -> Iterator[Check]:
     if os.geteuid() == 0:
         yield _home(layout)
         yield from _sockets(layout)
+        yield from _panel_backup(layout)
     yield _disk(layout)
     yield _memory()
     yield from _packages()
@@ -53,6 +58,28 @@ def examine(layout: Layout) -> Iterator[Check]:
     yield _ipv6()
     yield _settings()
     yield _tasks(layout)
+
+
+def _panel_backup(layout: Layout) -> Iterator[Check]:
+    """Of an installation whose own node has the panel as well."""
+    if not (layout.panel / "secrets.json").exists():
+        return
+    name, remedy = "backup of the panel", "./wadah backup panel --daily 03:00 --repository …"
+    try:
+        is_scheduled = panel_schedule.read(layout) is not None
+    except Stop as stop:
+        yield Check(name, "weak", str(stop), "its schedule isn't followed", stop.remedy)
+        return
+    made_at, problem = panel_schedule.newest(layout) or (0.0, "")
+    age_h = (time.time() - made_at) / 3600
+    found = f"{age_h:.0f} h old" if made_at else "none was made here"
+    if problem:
+        yield Check(name, "weak", found, f"the newest failed: {problem}", "./wadah backup panel --repository …")
+    elif not is_scheduled:
+        yield Check(name, "weak", found, "without one a lost disk takes accounts, plans and keys along", remedy)
+    else:
+        level: Level = "ok" if 0 <= age_h < _OLD_H else "weak"
+        yield Check(name, level, found, "" if level == "ok" else "one is to be made each day", remedy)
 
 
 def _root() -> Check:

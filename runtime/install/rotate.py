@@ -33,11 +33,7 @@ def rotate(layout: Layout, parts: tuple[str, ...] = PARTS, window_hours: float =
     front = front_of(layout)
     with home_check.alone(layout):
         ran = stop_processes(layout)
-        if _answers(layout):
-            raise Stop(
-                "the panel runs under somebody else's supervision",
-                "`systemctl stop wadah.target` first, and start it again when this is done.",
-            )
+        refuse_supervised_elsewhere(layout)
         if "panel" in parts:
             said = manage(layout, front, "rotate", "--window-hours", str(window_hours))
             give_ticket_key(layout)
@@ -61,6 +57,15 @@ def rotate(layout: Layout, parts: tuple[str, ...] = PARTS, window_hours: float =
         start_supervisor(layout, front)
         wait_until_ready(layout, front)
         line("front, web, workers, node agent")
+
+
+def refuse_supervised_elsewhere(layout: Layout) -> None:
+    """Raises `Stop` where the panel answers though we have stopped it."""
+    if _answers(layout):
+        raise Stop(
+            "the panel runs under somebody else's supervision",
+            "`systemctl stop wadah.target` first, and start it again when this is done.",
+        )
 
 
 def _answers(layout: Layout) -> bool:

@@ -19,6 +19,9 @@ const colour = (name) => {
   probe.remove();
   return value;
 };
+/** What an axis reaches at least: below it, all of its numbers would read alike. */
+const LEAST = { bits: 1000, bytes: 2 ** 20, cpu: 0.1 };
+const BYTE_STEPS = Array.from({ length: 40 }, (_, power) => 2 ** (power + 10));
 const BYTES = ["B", "KiB", "MiB", "GiB", "TiB"];
 const text = {
   bytes(value) {
@@ -75,9 +78,9 @@ function build(place) {
   const graph = new uPlot({
     width: Math.max(place.clientWidth, 120), height: 130,
     cursor: { sync: { key: "ve" }, drag: { x: true, y: false } },
-    scales: { x: { range: (_, least, most) => (least === null ? [Date.now() / 1000 - 300, Date.now() / 1000] : most - least < 120 ? [most - 120, most] : [least, most]) }, y: { range: (_, __, most) => [0, Math.max(limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0) || { bits: 1000, bytes: 2 ** 20, cpu: 0.1 }[unit]] } },
+    scales: { x: { range: (_, least, most) => (least === null ? [Date.now() / 1000 - 300, Date.now() / 1000] : most - least < 120 ? [most - 120, most] : [least, most]) }, y: { range: (_, __, most) => [0, Math.max(LEAST[unit], limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0)] } },
     hooks: { draw: [drawMarks] },
-    legend: { show: true }, axes: [{ ...axis, space: 60, size: 28, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step < 60)) }, { ...axis, size: 68, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : show(tick))) }],
+    legend: { show: true }, axes: [{ ...axis, space: 60, size: 28, values: (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step < 60)) }, { ...axis, size: 68, ...(unit === "bytes" ? { incrs: BYTE_STEPS } : {}), values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : show(tick))) }],
     series: [{ label: word("time"), value: (_, at) => (at ? clock(at) : "–") }, ...keys.map((_, index) => ({
       label: names[index], stroke: strokes[index], width: 1.5, spanGaps: false, points: { show: points.length < 3 },
       value: (__, value) => (value === null || value === undefined ? "–" : show(value)),

@@ -53,8 +53,11 @@ class Own:
 
 
 @pytest.fixture
-def own_registry(live_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Own]:
-    """With room of 8 MiB for each tenant."""
+def own_registry(
+    live_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[Own]:
+    """With room of 8 MiB for each tenant, or of the parameter."""
+    most_mb = getattr(request, "param", 8)
     if shutil.which("docker-registry") is None or shutil.which("skopeo") is None:
         pytest.skip("no registry here: apt-get install docker-registry skopeo")
     port = free_port()
@@ -78,7 +81,7 @@ def own_registry(live_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         [sys.executable, *gate],
         ["caddy", "run", "--config", str(home / "Caddyfile"), "--adapter", "caddyfile"],
     ]
-    with running(commands, home):
+    with running(commands, home, most_mb):
         for name in ("registry.sock", "registry-gate.sock"):
             wait_for(lambda name=name: answers(layout.run / name), home)  # type: ignore[misc]
         wait_for(lambda: b"serving initial configuration" in (home / "log").read_bytes(), home)
@@ -86,9 +89,9 @@ def own_registry(live_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @contextmanager
-def running(commands: Sequence[Sequence[str]], home: Path) -> Iterator[None]:
+def running(commands: Sequence[Sequence[str]], home: Path, most_mb: int) -> Iterator[None]:
     kept = {name: str(home) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "WADAH_HOME")}
-    seen = {**os.environ, **kept, "WADAH_REGISTRY_TENANT_MB": "8"}
+    seen = {**os.environ, **kept, "WADAH_REGISTRY_TENANT_MB": str(most_mb)}
     with (home / "log").open("wb") as log:
         processes = [subprocess.Popen(words, stdout=log, stderr=log, env=seen) for words in commands]
     try:

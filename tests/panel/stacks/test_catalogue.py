@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils.translation import override
 
 from panel.rights.actor import Actor
 from panel.stacks import entries
@@ -79,3 +80,12 @@ def test_a_provider_adds_entries_and_a_broken_one_is_left_out(
     assert found["own"].title == "Own"
     assert found["whoami"].title == "Ours"
     assert set(found) == {*_SLUGS, "own"}
+
+
+def test_it_is_searched_by_words_in_any_order() -> None:
+    postgresql = entries.entry("postgresql")
+    assert entries.is_about(postgresql, "relational POST")
+    assert entries.is_about(postgresql, "")
+    assert not entries.is_about(postgresql, "relational nothing")
+    with override("id"):
+        assert entries.is_about(postgresql, "basis data")

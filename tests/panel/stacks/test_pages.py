@@ -91,6 +91,9 @@ def test_who_may_only_look_has_the_file_and_no_form(client: Client, tenant: Tena
 def test_an_entry_is_taken_and_its_passwords_are_shown_once(client: Client, tenant: Tenant) -> None:
     client.force_login(factories.member(tenant).user, _BACKEND)
     assert "PostgreSQL" in client.get("/catalogue/").content.decode()
+    found = client.get("/catalogue/?q=relational").content.decode()
+    assert "PostgreSQL" in found
+    assert "Grafana" not in found
     assert client.get("/catalogue/nothing/").status_code == 404
     answer = client.post("/catalogue/postgresql/", {"name": "pg", "tenant": str(tenant.pk)})
     assert answer.status_code == 302, answer.content.decode()

@@ -1,0 +1,22 @@
+"""Puts a database that `dump` wrote in place of the one there is. To be called while nothing else runs."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from panel.upkeep.dumps import DumpRefused, load
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("directory", type=Path)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            load(options["directory"])
+        except DumpRefused as refused:
+            raise CommandError(str(refused)) from refused
