@@ -106,7 +106,8 @@ def files_now(request: PageRequest, environment_id: UUID) -> HttpResponse:
     request.actor.require(Permission.ENVIRONMENT_EXEC, row)
     may_write = row.trashed_at is None and row.desired_state != DesiredState.DELETED
     context = {**context_of(request, row, "files"), "snapshot": None, "may_write": may_write}
-    context["api"] = f"/api/v1/environments/{row.pk}/files"
+    at = f"/api/v1/environments/{row.pk}"
+    context |= {"api": f"{at}/files", "copy": f"{at}/cp"}
     return page(request, "storage/files.html", context)
 
 

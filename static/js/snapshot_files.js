@@ -2,6 +2,7 @@
 import { ask } from "./confirm.js";
 import { putBackButton } from "./put_back.js";
 import { toast } from "./toasts.js";
+import { archiveOf, dropped, send } from "./uploads.js";
 import { csrfToken, iconElement } from "./words.js";
 
 const place = document.getElementById("snapshot-files");
@@ -13,6 +14,8 @@ const ICONS = {
   link: () => iconElement("link"),
   other: () => iconElement("plug"),
 };
+/** What a PUT takes; and what is edited here. */
+const [SMALL_BYTES, TEXT_BYTES] = [2 ** 20, 2 ** 18];
 /** Names of the directories down to the shown one, each as `[text, base64 of its bytes]`. */
 let path = [];
 let asked = 0;
@@ -62,28 +65,116 @@ async function change(method, names, options = {}, extra = {}) {
 }
 
 function deleteButton(entry, names) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "btn btn-sm";
-  button.textContent = place.dataset.delete;
-  button.addEventListener("click", () => ask(
+  return iconButton("trash", `${place.dataset.delete}: ${entry.name}`, () => ask(
     `${place.dataset.delete}: ${entry.name}`,
     place.dataset.deleteAsk,
     () => change("DELETE", names, {}, { recursive: true }),
   ));
-  return button;
 }
 
-place.querySelector("[data-upload]")?.addEventListener("change", async (event) => {
-  const [file] = event.target.files;
-  event.target.value = "";
-  if (!file) return;
-  if (file.size > 2 ** 20) toast(place.dataset.tooLong, "alert-triangle");
-  else {
-    const raw = base64Of(new TextEncoder().encode(file.name));
-    await change("PUT", [...path, [file.name, raw]], { body: file, headers: { "Content-Type": "application/octet-stream" } });
+/** One small file keeps owner and mode of what it replaces; all else goes as an archive, with its folders. */
+async function upload(found) {
+  if (!found.length) return;
+  const [[name, file]] = found;
+  if (found.length === 1 && file && !name.includes("/") && file.size <= SMALL_BYTES) {
+    const raw = base64Of(new TextEncoder().encode(name));
+    await change("PUT", [...path, [name, raw]], { body: file, headers: { "Content-Type": "application/octet-stream" } });
+    return;
   }
+  const into = path;
+  const sending = place.querySelector("[data-sending]");
+  const bar = sending.querySelector("progress");
+  const query = new URLSearchParams(into.length ? { path64: joined(into) } : {});
+  const going = send(`${place.dataset.copy}?${query}`, archiveOf(found), (sent, whole) => {
+    bar.value = sent / whole;
+    sending.querySelector("[data-sent]").textContent = `${sizeText(sent)} / ${sizeText(whole)}`;
+  });
+  sending.querySelector("button").onclick = going.stop;
+  bar.value = 0;
+  sending.hidden = false;
+  const answer = await going.done;
+  sending.hidden = true;
+  if (answer.ok) {
+    if (into === path) show(path);
+  } else if (!answer.isCut || answer.detail) toast(answer.detail || failed, "alert-triangle");
+  else toast(place.dataset.cut, "alert-triangle");
+}
+
+place.querySelectorAll("[data-upload]").forEach((input) => input.addEventListener("change", async (event) => {
+  const found = [...event.target.files].map((file) => [file.webkitRelativePath || file.name, file]);
+  event.target.value = "";
+  await upload(found);
+}));
+
+place.querySelector("[data-new-folder]")?.addEventListener("click", () => {
+  askFor(place.dataset.newFolder, (name) => upload([[name.replaceAll("/", ""), null]]));
 });
+
+if (place.dataset.copy) {
+  for (const kind of ["dragenter", "dragover"]) {
+    place.addEventListener(kind, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      place.classList.add("drop");
+    });
+  }
+  place.addEventListener("dragleave", (event) => {
+    if (!place.contains(event.relatedTarget)) place.classList.remove("drop");
+  });
+  place.addEventListener("drop", async (event) => {
+    if (!event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    place.classList.remove("drop");
+    await upload(await dropped([...event.dataTransfer.items]));
+  });
+}
+
+document.querySelectorAll("#files-name [data-close], #files-editor [data-close]").forEach((one) => one.addEventListener("click", () => one.closest("dialog").close()));
+
+/** A dialog with one line to write; `act` gets what was written. */
+function askFor(title, act) {
+  const dialog = document.getElementById("files-name");
+  const line = dialog.querySelector("input");
+  dialog.querySelector("h2").textContent = title;
+  line.value = "";
+  dialog.querySelector("form").onsubmit = () => { if (line.value.trim()) act(line.value.trim()); };
+  dialog.showModal();
+}
+
+/** A text, to be changed here. What somebody else made of it meanwhile isn't written over. */
+async function edit(entry, names) {
+  const dialog = document.getElementById("files-editor");
+  const text = dialog.querySelector("textarea");
+  const read = async () => new Uint8Array(await (await fetch(address("/content", names), { credentials: "same-origin" })).arrayBuffer());
+  const before = await read();
+  try { text.value = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(before); }
+  catch { toast(place.dataset.noText, "alert-triangle"); return; }
+  dialog.querySelector("h2").textContent = entry.name;
+  dialog.querySelector("form").onsubmit = async (event) => {
+    event.preventDefault();
+    const now = await read();
+    if (now.length !== before.length || now.some((one, at) => one !== before[at])) {
+      toast(place.dataset.changed, "alert-triangle");
+      return;
+    }
+    dialog.close();
+    await change("PUT", names, { body: new TextEncoder().encode(text.value), headers: { "Content-Type": "application/octet-stream" } });
+  };
+  dialog.showModal();
+  text.setSelectionRange(0, 0);
+  text.focus();
+}
+
+function iconButton(icon, label, act) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "icon-button tiny";
+  button.title = label;
+  button.setAttribute("aria-label", label);
+  button.append(iconElement(icon));
+  button.addEventListener("click", act);
+  return button;
+}
 
 function entryRow(entry) {
   const row = document.createElement("tr");
@@ -105,19 +196,24 @@ function entryRow(entry) {
     label.append(link);
   } else label.append(entry.target ? `${entry.name} → ${entry.target}` : entry.name);
   cell(row, label, "first break");
-  cell(row, entry.type === "file" ? sizeText(entry.size) : "");
-  cell(row, entry.mode, "small muted mono");
-  cell(row, `${entry.uid}:${entry.gid}`);
-  cell(row, new Date(entry.changed_at).toLocaleString(document.documentElement.lang));
+  cell(row, entry.type === "file" ? sizeText(entry.size) : "", "small muted pair");
+  cell(row, entry.mode, "small muted mono pair");
+  cell(row, `${entry.uid}:${entry.gid}`, "small muted pair");
+  cell(row, new Date(entry.changed_at).toLocaleString(document.documentElement.lang), "small muted pair");
   const acts = document.createElement("div");
-  acts.className = "row-flex";
+  acts.className = "acts";
   if (entry.type === "directory") {
     const link = document.createElement("a");
-    link.className = "btn btn-sm";
+    link.className = "icon-button tiny";
     link.href = address("/archive", names);
-    link.textContent = place.dataset.archive;
+    link.title = `${place.dataset.archive}: ${entry.name}`;
+    link.setAttribute("aria-label", link.title);
+    link.append(iconElement("download"));
     link.setAttribute("download", "");
     acts.append(link);
+  }
+  if (place.dataset.delete && entry.type === "file" && entry.size <= TEXT_BYTES) {
+    acts.append(iconButton("pencil", `${place.dataset.edit}: ${entry.name}`, () => edit(entry, names)));
   }
   if (place.dataset.delete) acts.append(deleteButton(entry, names));
   if (entry.type !== "other") acts.append(putBackButton(place, entry.name, joined(names)));
