@@ -17,10 +17,6 @@ DomainName = Annotated[
 ]
 
 
-#: So long a request waits for what is being replaced.
-HELD_S: Final = 20.0
-
-
 class Balance(StrEnum):
     ROUND_ROBIN = "round_robin"
     STICKY = "sticky"

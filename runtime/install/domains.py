@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from runtime.contract.domain import HELD_S
+from runtime.held import HELD_S
 from runtime.install.front import Front, bracketed
 from runtime.install.layout import ACCESS_LOG, Layout
 from runtime.install.output import Stop

@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qs, urlsplit
 
-from runtime.contract.domain import HELD_S, DomainRoute, Upstream
+from runtime.contract.domain import DomainRoute, Upstream
+from runtime.held import HELD_S
 from runtime.router.deciding import Asked, Decision, decide, page
 from runtime.router.passwords import Passwords, TooManyGuesses
 from runtime.router.table import Table, name_of

@@ -39,6 +39,7 @@ BOUNDS = {
     "backups.Backup": f"{QUOTA}, and {NUMBER}: 1,000 of an environment",
     "backups.DrillReport": f"{ONE} month",
     "backups.Target": f"{NUMBER}: 50 of a tenant",
+    "builds.BuildSource": f"{NUMBER}: 100 of a tenant",
     "domains.Domain": f"{NUMBER}: a setting, those of the last day included",
     "domains.DomainTarget": f"{NUMBER}: of a domain",
     "environments.Environment": f"{QUOTA}, and the node's disk and user ids",
