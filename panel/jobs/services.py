@@ -16,8 +16,8 @@ from panel.jobs.kinds import KINDS, JobKind, kind_of
 from panel.jobs.models import Job
 from panel.nodes.models import Node
 from panel.operations import services as operations
-from panel.operations.control import controls
-from panel.operations.models import CANCELLING, Operation, OperationKind, OperationState, SubjectType
+from panel.operations.control import controls, refuse_unless_failed
+from panel.operations.models import CANCELLING, Operation, OperationKind, SubjectType
 from panel.operations.services import Subject
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
@@ -113,14 +113,7 @@ class JobControl:
     def retry(self, actor: Actor, operation_id: UUID) -> Operation | None:
         with transaction.atomic():
             operation, jobs = _locked(actor, operation_id)
-            if operation.is_open:
-                raise Conflict(_("It is still at work; it can be cancelled."), code="still_open")
-            if operation.state != OperationState.FAILED:
-                raise Conflict(
-                    _("It has %(state)s; only a failed operation can be tried again.")
-                    % {"state": operation.state},
-                    code="not_failed",
-                )
+            refuse_unless_failed(operation)
             for job in jobs:
                 withdraw(job)
             return kind_of(operation).again(actor, operation)

@@ -4,7 +4,10 @@ from collections.abc import Iterable
 from typing import Protocol
 from uuid import UUID
 
-from panel.operations.models import Operation, OperationKind, SubjectType
+from django.utils.translation import gettext as _
+
+from panel.errors import Conflict
+from panel.operations.models import Operation, OperationKind, OperationState, SubjectType
 from panel.rights.actor import Actor
 
 
@@ -33,6 +36,17 @@ def retry(actor: Actor, operation_id: UUID) -> Operation | None:
 
 def cancel(actor: Actor, operation_id: UUID) -> Operation | None:
     return _of(actor, operation_id).cancel(actor, operation_id)
+
+
+def refuse_unless_failed(operation: Operation) -> None:
+    """Only what has failed is asked for once more."""
+    if operation.is_open:
+        raise Conflict(_("It is still at work; it can be cancelled."), code="still_open")
+    if operation.state != OperationState.FAILED:
+        raise Conflict(
+            _("It has %(state)s; only a failed operation can be tried again.") % {"state": operation.state},
+            code="not_failed",
+        )
 
 
 def _of(actor: Actor, operation_id: UUID) -> Control:

@@ -15,17 +15,17 @@ from panel.registries.models import Registry
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
+from panel.tenants.selectors import tenants_with
 from panel.ui.web import PageRequest, blame, page, signed_in
 
 #: In the field of the form.
-_MOST_TENANTS = 200
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def registries(request: PageRequest) -> HttpResponse:
     actor, is_administrator = request.actor, request.actor.can(Permission.SECURITY_MANAGE)
-    tenants = list(Tenant.objects.for_actor(actor, Permission.ENVIRONMENT_CREATE)[:_MOST_TENANTS])
+    tenants = tenants_with(actor, Permission.ENVIRONMENT_CREATE)
     given = request.POST if request.method == "POST" else None
     form = RegistryForm(given, tenants=tenants, is_administrator=is_administrator)
     status = 200

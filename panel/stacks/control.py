@@ -10,6 +10,7 @@ from panel.audit.services import record
 from panel.environments import services as environments
 from panel.errors import Conflict, NotFound
 from panel.operations import services as operations
+from panel.operations.control import refuse_unless_failed
 from panel.operations.models import Operation, OperationState
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
@@ -24,14 +25,7 @@ class StackControl:
         """Those of its environments that failed are tried once more, and the rest goes on from there."""
         with transaction.atomic():
             operation, stack = _locked(actor, operation_id)
-            if operation.is_open:
-                raise Conflict(_("It is still at work; it can be cancelled."), code="still_open")
-            if operation.state != OperationState.FAILED:
-                raise Conflict(
-                    _("It has %(state)s; only a failed operation can be tried again.")
-                    % {"state": operation.state},
-                    code="not_failed",
-                )
+            refuse_unless_failed(operation)
             if operation.pk != stack.operation_id:
                 raise Conflict(_("Something newer was asked for."), code="not_newest")
             again = services.ask_again(actor, stack.pk, operation)

@@ -19,16 +19,12 @@ from panel.stacks.models import Stack
 from panel.stacks.picture import picture_of
 from panel.stacks.refusals import BadCompose
 from panel.stacks.services import Asked, Preview
-from panel.tenants.models import Tenant
+from panel.tenants.selectors import tenants_with
 from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, blame, page, signed_in
 
-_MOST_SHOWN, _MOST_TENANTS = 500, 200
+_MOST_SHOWN = 500
 _GENERATED = "stack-passwords"
-
-
-def _tenants(actor: Actor) -> list[Tenant]:
-    return list(Tenant.objects.for_actor(actor, Permission.ENVIRONMENT_CREATE)[:_MOST_TENANTS])
 
 
 def _listed(actor: Actor) -> list[dict[str, Any]]:
@@ -43,7 +39,7 @@ def _listed(actor: Actor) -> list[dict[str, Any]]:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def everywhere(request: PageRequest) -> HttpResponse:
-    tenants, status = _tenants(request.actor), 200
+    tenants, status = tenants_with(request.actor, Permission.ENVIRONMENT_CREATE), 200
     problems: list[Any] = []
     form = NewStackForm(request.POST if request.method == "POST" else None, tenants=tenants)
     if form.is_bound:
@@ -174,7 +170,7 @@ def catalogue(request: PageRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def take(request: PageRequest, slug: str) -> HttpResponse:
-    entry, tenants = entries.entry(slug), _tenants(request.actor)
+    entry, tenants = entries.entry(slug), tenants_with(request.actor, Permission.ENVIRONMENT_CREATE)
     status = 200
     problems: list[Any] = []
     form = TakeForm(request.POST if request.method == "POST" else None, entry=entry, tenants=tenants)

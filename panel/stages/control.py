@@ -5,7 +5,8 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from panel.errors import Conflict
-from panel.operations.models import Operation, OperationKind, OperationState
+from panel.operations.control import refuse_unless_failed
+from panel.operations.models import Operation, OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.stages import services
@@ -18,11 +19,7 @@ class StageControl:
     def retry(self, actor: Actor, operation_id: UUID) -> Operation | None:
         row = _found(actor, operation_id)
         operation = row.operation
-        if operation.state != OperationState.FAILED:
-            raise Conflict(
-                _("It has %(state)s; only a failed operation can be tried again.") % {"state": operation.state},
-                code="not_failed",
-            )
+        refuse_unless_failed(operation)
         if operation.kind == OperationKind.PROMOTE and row.source_id is not None:
             return services.promote(actor, row.source_id).operation
         if operation.kind == OperationKind.DEPLOY:

@@ -8,8 +8,11 @@ from django.utils.translation import gettext as _
 from panel.errors import NotFound, Suspended
 from panel.prepared import Given, Prepared
 from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
 from panel.tenants import answers
 from panel.tenants.models import Tenant, TenantState
+
+MOST_OFFERED = 200
 
 _LOCKED = Prepared(lambda: Tenant.objects.select_for_update(no_key=True).filter(pk=Given("pk", UUIDField())))
 
@@ -24,6 +27,11 @@ def tenant_of(actor: Actor, text: str) -> Tenant:
     if found is None:
         raise NotFound(_("This tenant"))
     return found
+
+
+def tenants_with(actor: Actor, permission: Permission) -> list[Tenant]:
+    """Those to choose from in a form, where the actor has it; of very many the first."""
+    return list(Tenant.objects.for_actor(actor, permission)[:MOST_OFFERED])
 
 
 def show(row: Tenant) -> answers.Tenant:

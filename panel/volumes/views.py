@@ -17,14 +17,14 @@ from panel.nodes.models import Node
 from panel.operations.models import Operation, OperationKind, OperationState, SubjectType
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.tenants.models import Tenant
+from panel.tenants.selectors import tenants_with
 from panel.ui.web import PageRequest, blame, page, signed_in
 from panel.volumes import attaching, services
 from panel.volumes.forms import AttachForm, SizeForm, VolumeForm
 from panel.volumes.models import Attachment, Volume
 
 #: In the field of a form, and on one page.
-_MOST_TENANTS, _MOST_SHOWN = 200, 500
+_MOST_SHOWN = 500
 
 
 def _rows(actor: Actor, sized: UUID | None = None, form: SizeForm | None = None) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def _all(
     size: SizeForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    tenants = _tenants(request.actor)
+    tenants = tenants_with(request.actor, Permission.VOLUME_MANAGE)
     context = {
         "section": "volume",
         "volumes": _rows(request.actor, sized, size),
@@ -81,10 +81,6 @@ def _last_refused(row: Environment) -> Operation | None:
     return found if found is not None and found.state == OperationState.FAILED else None
 
 
-def _tenants(actor: Actor) -> list[Tenant]:
-    return list(Tenant.objects.for_actor(actor, Permission.VOLUME_MANAGE)[:_MOST_TENANTS])
-
-
 def _nodes() -> list[Node]:
     return list(Node.objects.order_by("name"))
 
@@ -94,7 +90,7 @@ def _nodes() -> list[Node]:
 def everywhere(request: PageRequest) -> HttpResponse:
     if request.method != "POST":
         return _all(request)
-    tenants = _tenants(request.actor)
+    tenants = tenants_with(request.actor, Permission.VOLUME_MANAGE)
     form = VolumeForm(request.POST, tenants=tenants, nodes=_nodes())
     status = 422
     if form.is_valid():

@@ -24,6 +24,7 @@ from panel.environments.services.intent import (
 )
 from panel.errors import Conflict
 from panel.operations import services as operations
+from panel.operations.control import refuse_unless_failed
 from panel.operations.models import CANCELLABLE, Operation, OperationKind, OperationState
 from panel.quotas.refusals import counting_refusals
 from panel.rights.actor import Actor
@@ -70,13 +71,7 @@ def retry_operation(actor: Actor, operation_id: UUID) -> Changed:
     """Ask for the same once more, whatever was asked for since. Only of an operation that has failed."""
     operation = Operation.objects.get_for(actor, operation_id)
     actor.require(Permission.OPERATION_CONTROL, operation)
-    if operation.is_open:
-        raise Conflict(_("It is still at work; it can be cancelled."), code="still_open")
-    if operation.state != OperationState.FAILED:
-        raise Conflict(
-            _("It has %(state)s; only a failed operation can be tried again.") % {"state": operation.state},
-            code="not_failed",
-        )
+    refuse_unless_failed(operation)
     if operation.environment_id is None:
         raise Conflict(_("Its environment is gone."), code="gone")
 

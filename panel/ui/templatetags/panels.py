@@ -27,6 +27,15 @@ def form_part(context: template.Context, content: str, **more: Any) -> str:
     return _drawn_within(context, "ui/_form_part.html", {"content": content, **more})
 
 
+@register.simple_block_tag(takes_context=True)
+def filters(context: template.Context, content: str, route: str, part: str, *, role: str = "") -> str:
+    """What a list is looked through by: a change asks for that part of its page anew; without a script,
+    a button asks for all of it."""
+    values = {"content": content, "url": reverse(route), "part": part, "role": role}
+    with context.push(**values):
+        return context.template.engine.get_template("ui/_filters.html").render(context)  # type: ignore[union-attr]
+
+
 _PARTS: dict[str, Any] = {
     "button": "", "css": "", "note": "", "action": "", "id": "", "tone": "", "confirm": "", "confirm_title": "",
     "may": True, "only": "", "described": "",
