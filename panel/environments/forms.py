@@ -14,7 +14,7 @@ from panel.environments.option_fields import Group
 from panel.environments.options import at, default_at, fields_of, laid_out
 from panel.text import lines_of, words_of
 from panel.ui.number_field import NumberField
-from runtime.contract import Device, Kind, wants_of
+from runtime.contract import Device, Kernel, Kind, wants_of
 
 
 def tags_field() -> forms.CharField:
@@ -77,6 +77,10 @@ class DevicesForm(forms.Form):
     devices = forms.MultipleChoiceField(
         label=_("Devices"), required=False, choices=[(device.value, device.value) for device in Device]
     )
+
+
+class KernelForm(forms.Form):
+    kernel = forms.ChoiceField(label=_("Kernel"), choices=[(one.value, one.value) for one in Kernel])
 
 
 #: Fields of `CreateForm` that are folded up at first, beside options.

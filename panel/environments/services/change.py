@@ -138,7 +138,6 @@ def _turn_dial(row: Environment, wanted: str) -> None:
     """Another kernel for its next start. Raises `Conflict` while it runs, or where its node can't; `Invalid`
     for what its plan leaves out."""
     kernel = inputs.check_kernel(wanted)
-    check_choices(row.plan_version, kind=row.kind, kernel=kernel, image=row.image)
     has_ended = row.observed_state in (ObservedState.STOPPED, ObservedState.FAILED)
     if row.desired_state != DesiredState.STOPPED or not has_ended:
         raise Conflict(
@@ -147,10 +146,16 @@ def _turn_dial(row: Environment, wanted: str) -> None:
             field="kernel",
             next_step=_("Stop it first."),
         )
+    refuse_turn(row, kernel)
+    row.kernel = kernel
+
+
+def refuse_turn(row: Environment, kernel: Kernel) -> None:
+    """`Conflict` or `Invalid` for a kernel that it can't have, as it is, whether it runs or not."""
+    check_choices(row.plan_version, kind=row.kind, kernel=kernel, image=row.image)
     refuse_kernel(row, kernel)
     for feature in FEATURES:
         feature.refuse_kernel(row, kernel)
-    row.kernel = kernel
 
 
 def refuse_kernel(row: Environment, kernel: Kernel) -> None:

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import ssh_keys_of
-from panel.environments import forms, services
+from panel.environments import dial, forms, services
 from panel.environments.models import Environment
 from panel.environments.option_fields import Group
 from panel.environments.options import groups_of
@@ -46,6 +46,7 @@ def _forms(row: Environment) -> dict[str, Form]:
         ),
         **{one.name: _options_form(row, one) for one in groups_of(Kind(row.kind))},
         "devices": forms.DevicesForm(),
+        "kernel": forms.KernelForm(initial={"kernel": row.kernel}),
         "password": forms.PasswordForm(),
         "secrets": forms.SecretForm(),
         "reinstall": forms.ReinstallForm(initial={"image": row.image}),
@@ -61,6 +62,7 @@ def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], st
     context["options"] = [(one, context["forms"][one.name]) for one in _groups(request, row)]
     context["ssh_keys"] = _offered_keys(request, row)
     context["devices"] = _offered_devices(request, row)
+    context["kernels"], context["is_turnable"] = dial.choices(row), dial.is_turnable(row)
     context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
     context["secret"] = secret_of(request, row)
     usage = usage_of(row)
@@ -114,6 +116,12 @@ def _devices(request: PageRequest, row: Environment, form: forms.DevicesForm) ->
     if sorted(wanted) == sorted(row.wanted.devices):
         return None
     return services.update_environment(request.actor, row.pk, {"devices": wanted})
+
+
+def _kernel(request: PageRequest, row: Environment, form: forms.KernelForm) -> Changed | None:
+    if form.cleaned_data["kernel"] == row.kernel:
+        return None
+    return services.update_environment(request.actor, row.pk, {"kernel": form.cleaned_data["kernel"]})
 
 
 def _offered_devices(request: PageRequest, row: Environment) -> list[dict[str, Any]]:
@@ -177,6 +185,9 @@ _PARTS = {
         lambda r, _row: forms.GeneralForm(r.POST), _general, gettext_lazy("Name and description saved")
     ),
     "devices": Part(lambda r, _row: forms.DevicesForm(r.POST), _devices, gettext_lazy("Devices saved")),
+    "kernel": Part(
+        lambda r, _row: forms.KernelForm(r.POST), _kernel, gettext_lazy("Kernel of its next start saved")
+    ),
     "keys": Part(_keys_form, _keys, gettext_lazy("SSH keys replaced")),
     "password": Part(
         lambda r, _row: forms.PasswordForm(r.POST), _password, gettext_lazy("Root password changed")

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from panel.environments.models import Environment
+from panel.nodes.models import Node
 from panel.tenants.models import Tenant
 from runtime.contract import DesiredState, Device, Kernel, Kind, ObservedState
 from runtime.contract.node import Cell
@@ -156,3 +158,39 @@ def test_the_create_page_offers_what_there_is_and_says_why_not(client: Client, t
     assert "starts in 1300 ms here" in page
     assert str(WHY_NO_GUARDED) in page
     assert 'value="own"' not in client.get("/environments/create?kind=app").content.decode()
+
+
+def test_the_settings_page_turns_the_dial_of_a_stopped_one(
+    client: Client, tenant: Tenant, bearer: dict[str, str]
+) -> None:
+    create(client, bearer)
+    row = Environment.objects.get()
+    client.force_login(factories.member(tenant).user, "allauth.account.auth_backends.AuthenticationBackend")
+    place, form = f"/environments/{row.pk}/settings", f"/environments/{row.pk}/settings/kernel"
+    page = client.get(place).content.decode()
+    assert "stop it first" in page
+    assert client.post(form, {"kernel": "own"}).status_code == 409
+    stopped()
+    page = client.get(place).content.decode()
+    assert "Starts in 1300 ms on this node" in page
+    assert escape(str(WHY_NO_GUARDED)) in page
+    for refused, status in (("guarded", 409), ("nonsense", 422)):
+        assert client.post(form, {"kernel": refused}).status_code == status
+    assert client.post(form, {"kernel": "own"}).status_code == 302
+    assert Environment.objects.get().kernel == Kernel.OWN
+    assert client.post(form, {"kernel": "own"}).status_code == 302
+    assert Environment.objects.get().generation == 2
+
+
+@pytest.mark.parametrize("kernel", ["own", "guarded"])
+def test_a_device_of_the_node_is_refused_with_another_kernel_from_the_start(
+    client: Client, tenant: Tenant, kernel: str
+) -> None:
+    node = Node.objects.get()
+    for one in node.facts["matrix"]:
+        one["why_not"] = ""
+    node.save()
+    admin = factories.bearer(factories.administrator(), None, "*")
+    answer = create(client, admin, tenant=str(tenant.pk), kernel=kernel, devices=["/dev/fuse"])
+    assert (answer.status_code, answer.json()["code"]) == (422, "kernel_unavailable"), answer.content
+    assert "evices" in answer.json()["detail"]
