@@ -54,6 +54,7 @@ EXAMPLES: dict[str, Any] = {
     "environment_backups_create": {"target": "nightly", "name": "before the upgrade"},
     "environment_backups_restore": {"as": "new", "name": "web-1-again"},
     "backups_put_back": {"path": "/etc/fstab"},
+    "backups_change": {"kept_until": "2030-01-31T00:00:00Z"},
     "backups_prove": {"probe": ["systemctl", "is-active", "--quiet", "nginx"]},
     "environment_backups_prove": {},
     "backups_restore": {"as": "in_place"},

@@ -68,6 +68,14 @@ class Backup(TypedDict):
     files: int
     created_at: Moment
     made_at: Moment | None
+    kept_until: Annotated[
+        Moment | None, Field(description="When it is deleted by itself; null: `kept_by` says what decides.")
+    ]
+    kept_by: Annotated[
+        str,
+        As(Literal["date", "schedule", "hand"]),
+        Field(description="Its date, the schedule of its environment, or whoever deletes it."),
+    ]
     proved_at: Annotated[
         Moment | None, Field(description="When a system made of it was last seen to start; null: it wasn't.")
     ]

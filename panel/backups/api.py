@@ -16,7 +16,7 @@ from panel.environments.answers import Accepted
 from panel.environments.models import Environment
 from panel.errors import Invalid, NotFound
 from panel.http.answers import Json, ListOf
-from panel.http.inputs import CheckedAs, Input, Naming
+from panel.http.inputs import CheckedAs, Input, Moment, Naming
 from panel.http.inputs import Query as Parameters
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
@@ -87,6 +87,15 @@ class ChangedTarget(Input):
 class NewBackup(Input):
     target: str = Field(max_length=255, description="By id, or by its name within the environment's tenant.")
     name: str = ""
+    keep_days: int | None = Field(
+        default=None, description="Deleted by itself so many days later; null: not by itself."
+    )
+
+
+class KeptBackup(Input):
+    kept_until: Moment | None = Field(
+        description="When it is deleted by itself, with its zone; null: not by itself."
+    )
 
 
 class RestoredFrom(Input):
@@ -124,6 +133,8 @@ def show(row: Backup) -> answers.Backup:
         "files": row.files,
         "created_at": row.created_at.isoformat(),
         "made_at": row.made_at.isoformat() if row.made_at else None,
+        "kept_until": row.kept_until.isoformat() if row.kept_until else None,
+        "kept_by": str(row.kept_by),
         "proved_at": row.proved_at.isoformat() if row.proved_at else None,
         "proof": show_proof(row),
     }
@@ -191,7 +202,7 @@ def remove_target(request: HttpRequest, pk: str) -> Status[None]:
 @router.get("", response=ListOf[answers.Backup], operation_id="backups_list_all")
 def list_all(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Backup]:
     """Of all environments, also of those that are gone."""
-    return page_of(Backup.objects.for_actor(actor(request)), page, show)
+    return page_of(Backup.objects.for_actor(actor(request)).with_schedule(), page, show)
 
 
 @router.get("/{pk}", response=answers.Backup, operation_id="backups_get")
@@ -199,8 +210,16 @@ def get(request: HttpRequest, pk: str) -> answers.Backup:
     return show(_found(actor(request), pk))
 
 
+@router.patch("/{pk}", response=answers.Backup, operation_id="backups_change")
+def change(request: HttpRequest, pk: str, payload: KeptBackup) -> answers.Backup:
+    """How long it is kept. The environment may be gone."""
+    services.keep(actor(request), uuid_of(pk, _THIS), payload.kept_until)
+    return show(_found(actor(request), pk))
+
+
 @router.delete("/{pk}", response={202: answers.ChangedBackup}, operation_id="backups_delete")
 def delete(request: HttpRequest, pk: str) -> Status[answers.ChangedBackup]:
+    """The last one of a protected environment is refused, as the environment's own deletion is."""
     operation = services.delete_backup(actor(request), uuid_of(pk, _THIS))
     return Status(202, {**show(_found(actor(request), pk)), "operation": show_operation(operation)})
 
@@ -271,7 +290,8 @@ def restore(request: HttpRequest, pk: str, payload: RestoredFrom | None = None) 
 
 @of_environment.get("/{pk}/backups", response=ListOf[answers.Backup], operation_id="environment_backups_list")
 def list_(request: HttpRequest, pk: str) -> ListOf[answers.Backup]:
-    found = list(Backup.objects.for_actor(actor(request)).filter(of=_environment(request, pk).pk))
+    of = _environment(request, pk).pk
+    found = list(Backup.objects.for_actor(actor(request)).with_schedule().filter(of=of))
     return {"items": [show(one) for one in found], "count": len(found)}
 
 
@@ -282,7 +302,9 @@ def create(request: HttpRequest, pk: str, payload: NewBackup) -> Status[answers.
     """Of the disk as it is when the node comes to it. The environment goes on running."""
     row = _environment(request, pk)
     target = targets.named_target(row, payload.target)
-    made, operation = services.back_up(actor(request), row.pk, target.pk, name=payload.name)
+    made, operation = services.back_up(
+        actor(request), row.pk, target.pk, name=payload.name, keep_days=payload.keep_days
+    )
     return Status(202, {**show(made), "operation": show_operation(operation)})
 
 

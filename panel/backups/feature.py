@@ -5,9 +5,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import Count
+from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from panel.backups import drills
+from panel.backups import drills, expiring
 from panel.backups.models import Backup
 from panel.backups.restore import ready, refuse_what_does_not_fit, restore_now, source_of
 from panel.environments.features import Feature, Reserved, Tab
@@ -63,6 +64,7 @@ class Backups(Feature):
 
     def swept(self) -> None:
         drills.report_due()
+        expiring.expire(timezone.now())
 
     def held(self) -> Iterator[tuple[UUID, Resource, int]]:
         for tenant_id, count in Backup.objects.values_list("tenant_id").annotate(n=Count("pk")).order_by():

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from panel.backups.keeping import MOST_DAYS
 from panel.backups.models import Target
 from panel.nodes.models import Node
 from panel.storage.forms import ScheduleForm
@@ -13,6 +14,16 @@ from panel.storage.models import Proves
 from panel.tenants.models import Tenant
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
+
+
+def _days() -> forms.IntegerField:
+    return forms.IntegerField(
+        label=_("Days to keep it"),
+        required=False,
+        min_value=1,
+        max_value=MOST_DAYS,
+        help_text=_("Empty: until somebody deletes it."),
+    )
 
 
 class BackupForm(forms.Form):
@@ -27,11 +38,27 @@ class BackupForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
 
+    keep_days = _days()
+
     def __init__(self, *args: Any, targets: Sequence[Target], **more: Any) -> None:
         super().__init__(*args, **more)
         field = self.fields["target"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices_of(targets)
+
+
+class KeepForm(forms.Form):
+    """How long one backup is kept from now on."""
+
+    keep_days = _days()
+
+
+class DeleteBackupForm(forms.Form):
+    """Of the last one of an environment."""
+
+    typed_name = forms.CharField(
+        label=_("Name of the environment"), required=False, widget=forms.TextInput(attrs=_PLAIN)
+    )
 
 
 class BackupScheduleForm(ScheduleForm):

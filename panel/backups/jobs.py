@@ -25,8 +25,9 @@ class BackupJobs:
         if operation.kind == OperationKind.BACKUP:
             if operation.environment_id is None:
                 return None
-            target, name = UUID(details["target"]), details["name"]
-            return services.back_up(actor, operation.environment_id, target, name=name, retry_of=operation)[1]
+            target, days = UUID(details["target"]), details.get("keep_days")
+            again = {"name": details["name"], "keep_days": days, "retry_of": operation}
+            return services.back_up(actor, operation.environment_id, target, **again)[1]
         if operation.kind in (OperationKind.PROVE_BACKUP, OperationKind.PUT_BACK) and not self._rows(operation):
             return None
         if operation.kind == OperationKind.PUT_BACK:

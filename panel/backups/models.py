@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.rights.scope import Scoped
 from panel.states import Tone
+from panel.storage.models import Schedule, Takes
 
 
 class Targets(Scoped["Target"]):
@@ -126,8 +127,22 @@ class BackupState(models.TextChoices):
         return Tone.OK if self is BackupState.READY else Tone.BUSY
 
 
+class KeptBy(models.TextChoices):
+    """What decides how long a backup stays."""
+
+    DATE = "date", _("until its date")
+    SCHEDULE = "schedule", _("as its schedule says")
+    HAND = "hand", _("until somebody deletes it")
+
+
 class Backups(Scoped["Backup"]):
     environment_relation = "environment"
+
+    def with_schedule(self) -> "Backups":
+        """Each with `has_schedule`: whether a schedule of its environment decides about it."""
+        rows = Schedule.objects.filter(environment=models.OuterRef("environment"), takes=Takes.BACKUPS)
+        living = models.Q(environment__deleted_at__isnull=True, reason=Reason.SCHEDULE)
+        return self.annotate(has_schedule=living & models.Exists(rows))
 
 
 class Backup(models.Model):
@@ -162,6 +177,8 @@ class Backup(models.Model):
     made_at = models.DateTimeField(null=True, blank=True)
     proved_at = models.DateTimeField(null=True, blank=True)
     """When a system made of it was last seen to start; None: never, or not the last time."""
+    kept_until = models.DateTimeField(null=True, blank=True)
+    """When it is deleted by itself; None: not before somebody does, or its schedule keeps it no more."""
     proof = models.JSONField(null=True, blank=True)
     """Of the newest proof that came to an end: `at`, `is_proved`, `said`, `screen`, `up_after_s`."""
 
@@ -169,10 +186,28 @@ class Backup(models.Model):
 
     class Meta:
         ordering = ["-created_at", "pk"]
-        indexes = [models.Index(fields=["of", "created_at"], name="backup_of")]
+        indexes = [
+            models.Index(fields=["of", "created_at"], name="backup_of"),
+            models.Index(
+                fields=["kept_until"],
+                name="backup_expires",
+                condition=models.Q(kept_until__isnull=False, is_going=False),
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def kept_by(self) -> KeptBy:
+        """Of one that was asked for `with_schedule`; else at the price of a query."""
+        if self.kept_until is not None:
+            return KeptBy.DATE
+        known: bool | None = getattr(self, "has_schedule", None)
+        if known is None:
+            row = Backup.objects.with_schedule().filter(pk=self.pk).first()
+            known = row is not None and bool(getattr(row, "has_schedule", False))
+        return KeptBy.SCHEDULE if known else KeptBy.HAND
 
     @property
     def proof_at(self) -> datetime | None:

@@ -1,6 +1,7 @@
 """Backups asked for and deleted: each is an operation about the environment, done by a job of its node."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel.audit.services import record
-from panel.backups import about
+from panel.backups import about, keeping
 from panel.backups.locked import locked, node_of, repository_of
 from panel.backups.models import Backup, BackupState, Reason, Target
 from panel.backups.targets import refuse_other_node
@@ -45,14 +46,21 @@ _KINDS = {
 
 
 def back_up(
-    actor: Actor, environment_id: UUID, target_id: UUID, *, name: str = "", retry_of: Operation | None = None
+    actor: Actor,
+    environment_id: UUID,
+    target_id: UUID,
+    *,
+    name: str = "",
+    keep_days: int | None = None,
+    retry_of: Operation | None = None,
 ) -> tuple[Backup, Operation]:
-    """The disk as it is when the node comes to it; it may run. Without a name it is called by the time. Raises
-    `QuotaExceeded`, and `Conflict` where the plan gives no more or one is under way."""
+    """The disk as it is when the node comes to it; it may run. Without a name it is called by the time. After
+    `keep_days` it goes by itself. Raises `QuotaExceeded`, and `Conflict` where the plan gives no more or one is
+    under way."""
     with counting_refusals(), transaction.atomic():
         row = locked_environment(actor, environment_id)
         actor.require(Permission.BACKUP_MANAGE, row)
-        return add_backup(actor, row, target_id, name=name, retry_of=retry_of)
+        return add_backup(actor, row, target_id, name=name, keep_days=keep_days, retry_of=retry_of)
 
 
 def add_backup(
@@ -61,10 +69,12 @@ def add_backup(
     target_id: UUID,
     *,
     name: str = "",
+    keep_days: int | None = None,
     reason: Reason = Reason.ASKED,
     retry_of: Operation | None = None,
 ) -> tuple[Backup, Operation]:
     """Of a locked row. `actor`: None for one that a schedule takes."""
+    kept_until = keeping.after_days(keep_days)
     _refuse_what_has_no_disk(row)
     target = _target_for(row, target_id)
     known = Backup.objects.filter(of=row.pk)
@@ -86,6 +96,7 @@ def add_backup(
         of_name=row.name,
         name=line(name or f"{timezone.now():%Y-%m-%d %H:%M:%S}", field="name", most=63, least=1),
         reason=reason,
+        kept_until=kept_until,
         document=about.document_of(row),
         created_by=actor.user if actor is not None else None,
     )
@@ -98,6 +109,8 @@ def add_backup(
         tags={"environment": str(row.pk), "name": row.name, "tenant": row.tenant.slug},
     )
     details: dict[str, Any] = {"backup": str(made.pk), "name": made.name, "target": str(target.pk)}
+    if keep_days is not None:
+        details["keep_days"] = keep_days
     if reason is Reason.SCHEDULE:
         details["scheduled"] = True
     return made, ask(actor, made, work, details, retry_of)
@@ -128,13 +141,42 @@ def _target_for(row: Environment, target_id: UUID) -> Target:
 
 
 def delete_backup(actor: Actor, backup_id: UUID, *, retry_of: Operation | None = None) -> Operation:
-    """Gone from the list when it is gone from its target; until then it counts."""
+    """Gone from the list when it is gone from its target; until then it counts. Raises `Conflict` for the last
+    one of an environment that is protected."""
     with transaction.atomic():
         row = locked_backup(actor, backup_id)
         actor.require(Permission.BACKUP_MANAGE, row.environment or row.tenant)
         if row.state != BackupState.READY:
             raise not_ready()
+        if keeping.is_held(row):
+            raise Conflict(
+                _("%(name)s is protected, and this is the last backup of it.") % {"name": row.of_name},
+                code="protected",
+                next_step=_("Take its protection off first, in its settings."),
+            )
         return forget(actor, [row], retry_of=retry_of)
+
+
+def keep(actor: Actor, backup_id: UUID, until: datetime | None) -> Backup:
+    """Until then, and deleted by itself; None: until somebody deletes it, or its schedule keeps it no more."""
+    wanted = keeping.checked(until)
+    with transaction.atomic():
+        row = locked_backup(actor, backup_id)
+        actor.require(Permission.BACKUP_MANAGE, row.environment or row.tenant)
+        if row.state != BackupState.READY:
+            raise not_ready()
+        before = row.kept_until.isoformat() if row.kept_until else None
+        row.kept_until = wanted
+        row.save(update_fields=["kept_until"])
+        record(
+            actor,
+            "environment.keep_backup",
+            tenant_id=row.tenant_id,
+            target=row.environment or row,
+            before={"kept_until": before},
+            after={"kept_until": wanted.isoformat() if wanted else None, "name": row.name},
+        )
+    return row
 
 
 def forget(actor: Actor | None, rows: Sequence[Backup], *, retry_of: Operation | None = None) -> Operation:
@@ -179,8 +221,13 @@ def ask(
 
 
 def locked_backup(actor: Actor, backup_id: UUID) -> Backup:
-    """Raises `NotFound` for one that the actor may not see."""
-    seen = Backup.objects.for_actor(actor).filter(pk=backup_id).values_list("pk", flat=True).first()
+    """With all that there are of its environment, so that of two the last isn't deleted twice over. Raises
+    `NotFound` for one that the actor may not see."""
+    known = Backup.objects.for_actor(actor).filter(pk=backup_id).values_list("pk", "of").first()
+    seen = None
+    if known is not None:
+        seen, of = known
+        list(Backup.objects.select_for_update().filter(of=of).order_by("pk").values_list("pk"))
     rows = Backup.objects.select_for_update(of=("self",))
     row = (
         rows.select_related("tenant", "target__node", "environment__node").filter(pk=seen).first()

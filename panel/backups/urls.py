@@ -1,7 +1,8 @@
 from django.urls import path
 
-from panel.backups import views
+from panel.backups import target_views, views
 
+_TARGET = "backup-targets/<uuid:target_id>"
 _ONE = "environments/<uuid:environment_id>/backups"
 
 urlpatterns = [
@@ -14,9 +15,10 @@ urlpatterns = [
     path("backups/<uuid:backup_id>/files", views.look, name="backup-files"),
     path("backups/<uuid:backup_id>/prove", views.prove, name="backup-prove"),
     path("backups/<uuid:backup_id>/new", views.restore_as_new, name="backup-new"),
+    path("backups/<uuid:backup_id>/keep", views.keep, name="backup-keep"),
     path("backups/<uuid:backup_id>/delete", views.delete, name="backup-delete"),
-    path("backup-targets/<uuid:target_id>/", views.target, name="backup-target"),
-    path("backup-targets/<uuid:target_id>/check", views.check_target, name="backup-target-check"),
-    path("backup-targets/<uuid:target_id>/forget-key", views.forget_key, name="backup-target-forget-key"),
-    path("backup-targets/<uuid:target_id>/remove", views.remove_target, name="backup-target-remove"),
+    path(f"{_TARGET}/", target_views.target, name="backup-target"),
+    path(f"{_TARGET}/check", target_views.check_target, name="backup-target-check"),
+    path(f"{_TARGET}/forget-key", target_views.forget_key, name="backup-target-forget-key"),
+    path(f"{_TARGET}/remove", target_views.remove_target, name="backup-target-remove"),
 ]

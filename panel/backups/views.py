@@ -1,6 +1,6 @@
 """Pages of backups: those of one environment, and the targets of tenants with what outlived its environment."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,8 +11,15 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from panel.backups import checks, proving, restore, services, targets
-from panel.backups.forms import BackupForm, BackupScheduleForm, NewFromBackupForm, ServerForm, TargetForm
+from panel.backups import checks, keeping, proving, restore, services, targets
+from panel.backups.forms import (
+    BackupForm,
+    BackupScheduleForm,
+    DeleteBackupForm,
+    KeepForm,
+    NewFromBackupForm,
+    TargetForm,
+)
 from panel.backups.models import Backup, Target
 from panel.environments.models import Environment
 from panel.environments.views.new_password import show_once
@@ -37,19 +44,25 @@ _SHOWN_WITH = ("target", "created_by", "environment__tenant", "tenant")
 
 
 def _rows(
-    actor: Actor, rows: Iterable[Backup], of: UUID | None, form: NewFromBackupForm | None
+    actor: Actor, rows: Iterable[Backup], of: UUID | None, forms: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """Each with its own form for a new environment; `form`: the refused one of the backup `of`."""
+    """Each with its own forms; `forms`: those of the backup `of` that were refused."""
     found = []
+    rows = list(rows)
+    last = keeping.last_of(rows)
     for row in rows:
+        refused = forms if row.pk == of else {}
         place = row.environment or row.tenant
         may = actor.can(Permission.BACKUP_MANAGE, place)
         may_new = may and actor.can(Permission.ENVIRONMENT_EXEC, place)
         found.append(
             {
                 "row": row,
-                "form": form if form is not None and row.pk == of else _new_form(row.pk),
-                "is_open": row.pk == of,
+                "form": refused.get("new") or _new_form(row.pk),
+                "keep": refused.get("keep") or KeepForm(auto_id=f"id_keep_{row.pk}_%s"),
+                "delete": refused.get("delete") or DeleteBackupForm(auto_id=f"id_delete_{row.pk}_%s"),
+                "open": next(iter(refused), ""),
+                "is_last": row.pk in last,
                 "may_delete": may,
                 "may_look": row.environment is not None and actor.can(Permission.ENVIRONMENT_EXEC, place),
                 "may_prove": may_new and row.document["kind"] == Kind.SYSTEM,
@@ -73,11 +86,11 @@ def _tab(
     *,
     form: BackupForm | None = None,
     of: UUID | None = None,
-    new: NewFromBackupForm | None = None,
+    refused: Mapping[str, Any] | None = None,
     schedule: BackupScheduleForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    rows = Backup.objects.filter(of=row.pk).select_related(*_SHOWN_WITH)
+    rows = Backup.objects.filter(of=row.pk).with_schedule().select_related(*_SHOWN_WITH)
     usable = _targets_for(row)
     known = Schedule.objects.filter(environment=row, takes=Takes.BACKUPS).first()
     context = context_of(request, row, "backups")
@@ -86,7 +99,7 @@ def _tab(
         "set_schedule": "backup-schedule-set",
         "delete_schedule": "backup-schedule-delete",
         "may_schedule": bool(usable) and request.actor.can(Permission.BACKUP_MANAGE, row),
-        "backups": _rows(request.actor, rows[:_MOST_SHOWN], of, new),
+        "backups": _rows(request.actor, rows[:_MOST_SHOWN], of, refused or {}),
         "targets": usable,
         "form": form or BackupForm(targets=usable),
         "failed": _last_failed(row),
@@ -125,7 +138,8 @@ def make(request: PageRequest, environment_id: UUID) -> HttpResponse:
     if form.is_valid():
         values = form.cleaned_data
         try:
-            services.back_up(request.actor, row.pk, UUID(values["target"]), name=values["name"])
+            given = {"name": values["name"], "keep_days": values["keep_days"]}
+            services.back_up(request.actor, row.pk, UUID(values["target"]), **given)
         except Refused as refusal:
             blame(form, refusal)
             status = refusal.status
@@ -178,9 +192,18 @@ def restore_as_new(request: PageRequest, backup_id: UUID) -> HttpResponse:
         else:
             show_once(request, changed)
             return redirect("environment", changed.environment.pk)
+    return _again(request, row, {"new": form}, status)
+
+
+def _again(request: PageRequest, row: Backup, refused: Mapping[str, Any], status: int) -> HttpResponse:
+    """The page that the backup stands on, with the form that was refused."""
     if _lives(row):
-        return _tab(request, get(request, row.of), of=backup_id, new=form, status=status)
-    return _all(request, of=backup_id, new=form, status=status)
+        return _tab(request, get(request, row.of), of=row.pk, refused=refused, status=status)
+    return _all(request, of=row.pk, refused=refused, status=status)
+
+
+def _back(row: Backup) -> HttpResponse:
+    return redirect("environment-backups", row.of) if _lives(row) else redirect("backups")
 
 
 @require_safe
@@ -204,16 +227,36 @@ def prove(request: PageRequest, backup_id: UUID) -> HttpResponse:
     row = _seen(request.actor, backup_id)
     proving.prove(request.actor, backup_id)
     messages.success(request, _("A system is being made of it, apart, to see whether it starts"))
-    return redirect("environment-backups", row.of) if _lives(row) else redirect("backups")
+    return _back(row)
+
+
+@require_POST
+@signed_in
+def keep(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    row = _seen(request.actor, backup_id)
+    form = KeepForm(request.POST, auto_id=f"id_keep_{row.pk}_%s")
+    if not form.is_valid():
+        request.actor.require(Permission.BACKUP_MANAGE, row.environment or row.tenant)
+        return _again(request, row, {"keep": form}, 422)
+    services.keep(request.actor, backup_id, keeping.after_days(form.cleaned_data["keep_days"]))
+    messages.success(request, _("Saved"))
+    return _back(row)
 
 
 @require_POST
 @signed_in
 def delete(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    """Of the last one the name of its environment is asked for, as where that is deleted."""
     row = _seen(request.actor, backup_id)
+    request.actor.require(Permission.BACKUP_MANAGE, row.environment or row.tenant)
+    form = DeleteBackupForm(request.POST, auto_id=f"id_delete_{row.pk}_%s")
+    form.is_valid()
+    if keeping.is_last(row) and form.cleaned_data["typed_name"].strip() != row.of_name:
+        form.add_error("typed_name", _("This is not its name: type %(name)s.") % {"name": row.of_name})
+        return _again(request, row, {"delete": form}, 422)
     services.delete_backup(request.actor, backup_id)
     messages.success(request, _("The backup is being deleted"))
-    return redirect("environment-backups", row.of) if _lives(row) else redirect("backups")
+    return _back(row)
 
 
 def _seen(actor: Actor, backup_id: UUID) -> Backup:
@@ -232,20 +275,25 @@ def _all(
     *,
     form: TargetForm | None = None,
     of: UUID | None = None,
-    new: NewFromBackupForm | None = None,
+    refused: Mapping[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
     actor = request.actor
     known = Target.objects.for_actor(actor).select_related("tenant", "node", "created_by")
     is_left = Q(environment=None) | Q(environment__deleted_at__isnull=False)
-    left = Backup.objects.for_actor(actor).filter(is_left).select_related(*_SHOWN_WITH)[:_MOST_SHOWN]
+    left = (
+        Backup.objects.for_actor(actor)
+        .filter(is_left)
+        .with_schedule()
+        .select_related(*_SHOWN_WITH)[:_MOST_SHOWN]
+    )
     tenants = _tenants(actor)
     context = {
         "section": "backup",
         "targets": [
             {"row": one, "may_remove": actor.can(Permission.BACKUP_MANAGE, one.tenant)} for one in known
         ],
-        "backups": _rows(actor, left, of, new),
+        "backups": _rows(actor, left[:_MOST_SHOWN], of, refused or {}),
         "form": form or _target_form(request, tenants),
         "kinds": Target.Kind.choices,
         "may_add": bool(tenants),
@@ -299,66 +347,3 @@ def everywhere(request: PageRequest) -> HttpResponse:
             messages.success(request, _("Backups can go to %(name)s") % {"name": row})
             return redirect("backups")
     return _all(request, form=form, status=status)
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@signed_in
-def target(request: PageRequest, target_id: UUID) -> HttpResponse:
-    """A server: where it lies, what its last check found, and what is said anew of it."""
-    row = targets.found(request.actor, target_id)
-    request.actor.require(Permission.BACKUP_MANAGE, row.tenant)
-    if row.place is None:
-        raise NotFound(_("This target"))
-    may_open = request.actor.can(Permission.SECURITY_MANAGE, row.tenant)
-    form = ServerForm(request.POST or None, kind=row.kind, may_open=may_open, initial=_known_of(row))
-    status = 200
-    if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                targets.change_target(request.actor, row.pk, **_said_anew(form))
-                checks.check_target(request.actor, row.pk)
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                messages.success(request, _("Saved; the target is being asked"))
-                return redirect("backup-target", row.pk)
-    may_forget = bool(row.fingerprint)
-    context = {"section": "backup", "target": row, "form": form, "may_forget": may_forget}
-    return page(request, "backups/target.html", context, status)
-
-
-def _known_of(row: Target) -> dict[str, Any]:
-    known: dict[str, Any] = row.place or {}
-    bounds = {name: getattr(row, name) for name in targets.BOUNDS}
-    return {**known, **bounds, "inward": known.get("is_inward")}
-
-
-def _said_anew(form: ServerForm) -> dict[str, Any]:
-    """What differs from what is known; an empty secret is none."""
-    return {name: form.cleaned_data[name] for name in form.changed_data}
-
-
-@require_POST
-@signed_in
-def check_target(request: PageRequest, target_id: UUID) -> HttpResponse:
-    checks.check_target(request.actor, target_id)
-    messages.success(request, _("The target is being asked"))
-    return redirect("backups")
-
-
-@require_POST
-@signed_in
-def forget_key(request: PageRequest, target_id: UUID) -> HttpResponse:
-    targets.change_target(request.actor, target_id, host_key="")
-    messages.success(request, _("Forgotten: the next key that the server shows is believed"))
-    return redirect("backup-target", target_id)
-
-
-@require_POST
-@signed_in
-def remove_target(request: PageRequest, target_id: UUID) -> HttpResponse:
-    targets.remove_target(request.actor, target_id)
-    messages.success(request, _("Taken out"))
-    return redirect("backups")

@@ -148,6 +148,7 @@ NO_PAGES: dict[str, str] = {
     "backup-restore": _FORM,
     "backup-new": _FORM,
     "backup-delete": _FORM,
+    "backup-keep": _FORM,
     "backup-prove": _FORM,
     "backup-schedule-set": _FORM,
     "backup-schedule-delete": _FORM,

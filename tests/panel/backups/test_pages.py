@@ -70,7 +70,7 @@ def test_from_a_target_to_a_backup_and_back(signed: Client, row: Environment) ->
     assert f"/backups/{backup.pk}/restore" in page
     assert signed.post(f"/backups/{backup.pk}/restore").status_code == 302
     assert Operation.objects.filter(environment=row, kind="restore").exists()
-    assert signed.post(f"/backups/{backup.pk}/delete")["Location"] == tab
+    assert signed.post(f"/backups/{backup.pk}/delete", {"typed_name": row.name})["Location"] == tab
     backup.refresh_from_db()
     assert backup.state is BackupState.GOING
 
@@ -100,7 +100,7 @@ def test_what_outlives_its_environment_stands_with_the_targets(
     assert "the-last" in page
     assert f"/backups/{backup.pk}/new" in page
     assert f"/backups/{backup.pk}/restore" not in page
-    assert signed.post(f"/backups/{backup.pk}/delete")["Location"] == "/backups/"
+    assert signed.post(f"/backups/{backup.pk}/delete", {"typed_name": row.name})["Location"] == "/backups/"
 
 
 def test_a_target_of_any_of_several_tenants(signed: Client, row: Environment) -> None:

@@ -176,6 +176,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /environments/<uuid:environment_id>/backups/make": {"target": "{target}"},
     "POST /environments/<uuid:environment_id>/backups/schedule": {"when": "0 3 * * *", "target": "{target}"},
     "POST /backups/<uuid:backup_id>/new": {"name": "walked"},
+    "POST /backups/<uuid:backup_id>/keep": {"keep_days": "30"},
+    "PATCH /api/v1/backups/<pk>": {"kept_until": None},
     "POST /api/v1/ssh-keys": {"text": SSH_KEY, "name": "walked"},
     "POST /profile/ssh-keys": {"text": SSH_KEY},
     "POST /nodes/<uuid:node_id>/address": {"public_address": "node.example.org"},
