@@ -91,7 +91,7 @@ def shown_key(asked: dict[str, Any]) -> dict[str, str]:
 
 def restic(asked: dict[str, Any], *words: str) -> str:
     """What it printed. Raises `Refused`; waits for who has locked the repository."""
-    until = time.monotonic() + LOCKED_S
+    until, has_unlocked = time.monotonic() + LOCKED_S, False
     while True:
         try:
             done = subprocess.run(
@@ -112,6 +112,9 @@ def restic(asked: dict[str, Any], *words: str) -> str:
         if refused.told[0] != "repository_locked" or time.monotonic() > until:
             raise refused
         say(waits=True)
+        if not has_unlocked:  # what has been silent for half an hour is nobody's, by restic's own rule
+            has_unlocked = True
+            restic(asked, "unlock")
         time.sleep(TURN_S)
 
 
@@ -234,6 +237,16 @@ def unlock(asked: dict[str, Any]) -> None:
     for _ in range(_PIDS):
         os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
     restic(asked, "unlock")
+
+
+def unlock_alone(asked: dict[str, Any]) -> dict[str, Any]:
+    """A no-op where there is no repository."""
+    try:
+        unlock(asked)
+    except Refused as refused:
+        if refused.told[0] != "no_repository":
+            raise
+    return {}
 
 
 def found(asked: dict[str, Any]) -> list[str]:
@@ -483,6 +496,7 @@ TASKS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "dump": dump,
     "restore_path": restore_path,
     "look": look,
+    "unlock": unlock_alone,
 }
 
 

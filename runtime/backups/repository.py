@@ -7,14 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from pydantic import ValidationError
 
-from runtime.backups import inside
+from runtime.backups import inside, left_locked
 from runtime.backups.places import Access, Way, gone, way_to
 from runtime.backups.reading import Reading
 from runtime.contract import BackupMade, TargetSeen
@@ -100,6 +100,7 @@ class Restic:
 
     def check(self, watch: Watch) -> None:
         """Raises `RuntimeFault` (`repository_damaged`) where what is read isn't what was written."""
+        self._unlock_the_lost()
         self._ask({"task": "check"}, watch)
 
     def files(self, snapshot: str, path: str, *, after: str, most: int) -> dict[str, Any]:
@@ -145,11 +146,20 @@ class Restic:
             yield _pieces(first, reading)
 
     def forget(self, snapshots: Sequence[str], watch: Watch) -> None:
+        self._unlock_the_lost()
         self._ask({"task": "forget", "snapshots": list(snapshots)}, watch)
 
     def take_back(self, backup: UUID) -> None:
         watch = _within(time.monotonic() + _TAKE_BACK_S)
         self._ask({"task": "take_back", "backup": str(backup)}, watch)
+        left_locked.settled(self.node, self.access, self.job)
+
+    def _unlock_the_lost(self) -> None:
+        """Before what nobody else may work beside."""
+        for job in left_locked.noted(self.node, self.access):
+            watch = _within(time.monotonic() + CHECK_S)
+            replace(self, job=job)._ask({"task": "unlock"}, watch)
+            left_locked.settled(self.node, self.access, job)
 
     def listed(self) -> list[dict[str, Any]]:
         """As `restic snapshots --json` has them."""
@@ -219,7 +229,13 @@ class Restic:
                 with confined(self.node, program) as within:
                     return _Run(within, self._document(asked, way), watched).answer()
             except RuntimeFault as fault:
-                raise way.blamed(fault) from fault
+                blamed = way.blamed(fault)
+                if blamed.retryable:
+                    left_locked.note(self.node, self.access, self.job)
+                raise blamed from fault
+            except BaseException:  # a cancel
+                left_locked.note(self.node, self.access, self.job)
+                raise
 
     def _document(self, asked: dict[str, Any], way: Way) -> dict[str, Any]:
         told = self.access.told()
