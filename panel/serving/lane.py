@@ -91,7 +91,9 @@ class Lane:
 
     def _live(self, inbox: "SimpleQueue[tuple[Asker, _Job]]") -> None:
         if self._nice:
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), self._nice)
+            mine = threading.get_native_id()
+            # not forward again, which would take a right, where the whole process stands back further
+            os.setpriority(os.PRIO_PROCESS, mine, max(self._nice, os.getpriority(os.PRIO_PROCESS, mine)))
         while True:
             asker, job = inbox.get()
             result, error, began = None, None, time.monotonic()
