@@ -24,7 +24,11 @@ def show(node: Node, name: str, mark: str, make: Callable[[Path], None]) -> bool
         if view.stat().st_ino == (place.stat().st_ino if place.exists() else 0):
             return False
         mounts.unmount(view)
-    if not place.exists():
+    if place.exists():
+        os.utime(
+            place
+        )  # it is the tree of now again, and `old_trees` leaves it and those before it for a while
+    else:
         _make(place, make)
     view.mkdir(mode=0o755, exist_ok=True)
     flags = libc.MS_BIND | libc.MS_REMOUNT | libc.MS_RDONLY | libc.MS_NOSUID | libc.MS_NODEV

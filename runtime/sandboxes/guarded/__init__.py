@@ -23,19 +23,16 @@ from runtime.sandboxes.base import Config, Inner, Part, Shell, Walls, no_config
 from runtime.sandboxes.guarded import calls, probe, tree
 from runtime.sandboxes.guarded.config import LEAST_MB, LEAST_PROCESSES, guarded_config
 from runtime.sandboxes.guarded.walls import walls_of_guarded
+from runtime.sandboxes.old_trees import BundleOfTree
 from runtime.sandboxes.shared import SharedSandbox, container
-from runtime.sandboxes.shared.bundle import Bundle
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.inner import entering, keep_terminal
 
 log = structlog.get_logger()
 
 
-class GuardedBundle(Bundle):
-    """Listed by that of the host's kernel."""
-
-    def inventory(self) -> Iterable[Any]:
-        return ()
+class GuardedBundle(BundleOfTree):
+    tree = tree.NAME
 
 
 class GuardedSandbox(SharedSandbox):

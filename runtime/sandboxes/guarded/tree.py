@@ -12,7 +12,7 @@ from runtime.sandboxes import trees
 
 RUNSC, INIT, BUSYBOX = Path("/usr/bin/runsc"), Path("/usr/bin/catatonit"), Path("/bin/busybox")
 _PACKAGES = {RUNSC: "runsc", INIT: "catatonit", BUSYBOX: "busybox-static"}
-_NAME = "guarded-kernel"
+NAME = "guarded-kernel"
 #: Older ones start nothing on kernels of these years. As the program says it: a date in its version.
 OLDEST = "20240701"
 #: Where it is mounted over.
@@ -50,12 +50,12 @@ def _version(_inode: int, _changed: int) -> str:
 
 def point(node: Node) -> Path:
     """Where it is shown, in the node's mount namespace."""
-    return trees.point(node, _NAME)
+    return trees.point(node, NAME)
 
 
 def show(node: Node) -> bool:
     """As `trees.show`."""
-    return trees.show(node, _NAME, trees.mark_of(_PACKAGES, [Path(__file__).read_text()]), _make)
+    return trees.show(node, NAME, trees.mark_of(_PACKAGES, [Path(__file__).read_text()]), _make)
 
 
 def _make(new: Path) -> None:

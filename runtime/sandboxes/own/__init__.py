@@ -18,22 +18,19 @@ from runtime.contract.said import Said
 from runtime.contract.words import kernels
 from runtime.node import Node
 from runtime.sandboxes.base import Config, Inner, Part, Shell, Walls, no_config
+from runtime.sandboxes.old_trees import BundleOfTree
 from runtime.sandboxes.own import calls, probe, tree
 from runtime.sandboxes.own.config import LEAST_MB, own_config
 from runtime.sandboxes.own.panic import EXIT_PANIC, panic_in
 from runtime.sandboxes.own.walls import walls_of_kernel
 from runtime.sandboxes.shared import SharedSandbox, container
-from runtime.sandboxes.shared.bundle import Bundle
 from runtime.sandboxes.shared.cgroup import Cgroup
 
 log = structlog.get_logger()
 
 
-class OwnBundle(Bundle):
-    """Listed by that of the host's kernel."""
-
-    def inventory(self) -> Iterable[Any]:
-        return ()
+class OwnBundle(BundleOfTree):
+    tree = tree.NAME
 
 
 class OwnSandbox(SharedSandbox):

@@ -22,7 +22,7 @@ INSIDE = Path(__file__).parent / "inside"
 MODULES, BUSYBOX, IP = Path("/usr/lib/uml/modules"), Path("/bin/busybox"), Path("/sbin/ip")
 #: Said by what a probe runs in the place of an init.
 PROBE_WORD = "wadah-is-up"
-_NAME = "own-kernel"
+NAME = "own-kernel"
 _EMPTY = ("proc", "dev", "sys", "run", "mem", "disk", "new", "tmp", "lib/modules")
 #: What the programs inside import of the standard library.
 _IMPORTS = """
@@ -52,13 +52,13 @@ def release() -> str:
 
 def point(node: Node) -> Path:
     """Where it is shown, in the node's mount namespace."""
-    return trees.point(node, _NAME)
+    return trees.point(node, NAME)
 
 
 def show(node: Node) -> bool:
     """As `trees.show`."""
     texts = [one.read_text() for one in (*sorted(INSIDE.glob("*.py")), Path(__file__))]
-    return trees.show(node, _NAME, trees.mark_of((*_PACKAGES, _python()), texts), make)
+    return trees.show(node, NAME, trees.mark_of((*_PACKAGES, _python()), texts), make)
 
 
 def _python() -> Path:
