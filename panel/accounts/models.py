@@ -115,6 +115,8 @@ class SshKey(models.Model):
     fingerprint = models.CharField(max_length=64)
     """As `ssh-keygen -l` says it: `SHA256:` and 43 characters."""
     created_at = models.DateTimeField(auto_now_add=True)
+    used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When somebody first came in by it at the SSH gateway, which takes its other half."""
 
     class Meta:
         ordering = ["name", "created_at"]

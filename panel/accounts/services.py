@@ -40,6 +40,11 @@ def checked_user(*, username: str, email: str, password: str, name: str = "") ->
         user.username_validator(user.username)
     except ValidationError as error:
         raise Invalid(" ".join(error.messages), field="username") from error
+    if "@" in user.username and user.username.lower() != user.email.lower():
+        raise Invalid(
+            _("A username with @ in it is the address itself: another's would be taken for him."),
+            field="username",
+        )
     try:
         if password:
             validate_password(password, user)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from allauth.mfa.utils import is_mfa_enabled
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from panel.access.auth import actor_from_token
 from panel.accounts import guesses
@@ -36,19 +37,27 @@ class Guest:
     """The actor as he is now: None when the key, the token or the password isn't good any more."""
     by: str
     """`key SHA256:…`, `token` or `password`, for the record."""
+    key: UUID | None = None
+    """The kept key by which he came."""
 
     def may(self, permission: Permission) -> bool:
         return _may(self.actor, self.environment.pk, permission)
 
 
 def by_key(user_name: str, fingerprint: str, address: str) -> Guest | None:
-    """Whose key it is, and who may enter what was named; None when that is nobody, or not one person alone."""
+    """Whose key it is, and who may enter what was named; None when that is nobody, or not one person alone.
+
+    Anybody may keep the public key of somebody else, to be taken for him or to stand in his way. So where
+    several people keep one, and none is named, it is theirs alone who have come in by it: they have its other
+    half."""
     wanted = parse(user_name)
     if wanted is None:
         return None
     rows = SshKey.objects.select_related("user").filter(fingerprint=fingerprint, user__is_active=True)
     if wanted.person:
         rows = rows.filter(user__in=_called(wanted.person))
+    elif rows.count() > 1:
+        rows = rows.exclude(used_at=None)
     found = []
     for row in rows[:20]:
 
@@ -58,8 +67,13 @@ def by_key(user_name: str, fingerprint: str, address: str) -> Guest | None:
 
         guest = _guest(Actor(user=row.user, address=address), wanted, again, f"key {fingerprint}")
         if guest is not None:
-            found.append(guest)
+            found.append(replace(guest, key=row.pk))
     return found[0] if len(found) == 1 else None
+
+
+def note_use(key: UUID) -> None:
+    """That somebody came in by it, who has shown that its other half is his."""
+    SshKey.objects.filter(pk=key, used_at=None).update(used_at=timezone.now())
 
 
 def by_password(user_name: str, password: str, address: str) -> Guest | None:

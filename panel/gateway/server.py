@@ -5,9 +5,11 @@ no program, and opens no connection for anybody: forwarding of ports, agents and
 """
 
 import asyncio
+import ipaddress
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import structlog
 from channels.db import database_sync_to_async
 from django.db import DatabaseError
 
-from panel.gateway.guests import Guest, by_key, by_password, may_stay
+from panel.gateway.guests import Guest, by_key, by_password, may_stay, note_use
 from panel.gateway.relay import serve
 from panel.live.auth import Doubt
 
@@ -29,7 +31,7 @@ MOST_AT_THE_DOOR, MOST_OF_ADDRESS, LOGIN_S = 100, 20, 30
 MOST_IN_OF_ADDRESS = 100
 #: Sign-out, a revoked key, role or token, a deleted environment: the connection ends within two seconds.
 RECHECK_EVERY_S = 1.5
-_SESSIONS_OF_CONNECTION = 10
+_CHANNELS_OF_CONNECTION = 10
 
 
 def host_key(directory: Path) -> Path:
@@ -45,22 +47,63 @@ def host_key(directory: Path) -> Path:
 
 
 class Door:
-    """Who is at it and who is in, by address."""
+    """Who is at it and who is in, by where they come from."""
 
     def __init__(self) -> None:
-        self.waiting: Counter[str] = Counter()
+        self.waiting: dict[str, list[Gateway]] = {}
         self.inside: Counter[str] = Counter()
 
-    def is_full(self, address: str) -> bool:
-        return (
-            sum(self.waiting.values()) >= MOST_AT_THE_DOOR
-            or self.waiting[address] >= MOST_OF_ADDRESS
-            or self.inside[address] >= MOST_IN_OF_ADDRESS
-        )
+    def come(self, place: str, who: "Gateway") -> bool:
+        """False for who has to go at once. A full door is left by who has waited longest of the place from
+        which most wait, so that whoever fills it from many places keeps nobody out."""
+        own = self.waiting.get(place, [])
+        if len(own) >= MOST_OF_ADDRESS or self.inside[place] >= MOST_IN_OF_ADDRESS:
+            return False
+        if sum(map(len, self.waiting.values())) >= MOST_AT_THE_DOOR:
+            most = max(self.waiting.values(), key=len)
+            most[0].turned_away()
+        self.waiting.setdefault(place, []).append(who)
+        return True
+
+    def enter(self, place: str, who: "Gateway") -> None:
+        self.leave(place, who)
+        self.inside[place] += 1
+
+    def leave(self, place: str, who: "Gateway") -> None:
+        """A no-op for who doesn't wait there any more."""
+        own = self.waiting.get(place, [])
+        if who in own:
+            own.remove(who)
+        if not own:
+            self.waiting.pop(place, None)
+
+    def go(self, place: str) -> None:
+        self.inside[place] -= 1
+        if self.inside[place] <= 0:
+            del self.inside[place]
+
+
+def place_of(address: str) -> str:
+    """Of IPv6 the network that one subscriber gets, who has any number of addresses (RFC 6177)."""
+    try:
+        known = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv6Address):
+        known = known.ipv4_mapped or known
+    return str(ipaddress.ip_network(f"{known}/64", strict=False)) if known.version == 6 else str(known)
 
 
 class Session(asyncssh.SSHServerProcess):  # type: ignore[type-arg]
     """Of which `sftp` is one like any other: there is no SFTP server in this process."""
+
+    def __init__(self, begin: Callable[["asyncssh.SSHServerProcess[bytes]"], Any], closed: Callable[[], None]):
+        super().__init__(begin, None, 3, False)
+        self._closed = closed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closed()
+        super().connection_lost(exc)
 
     def subsystem_requested(self, subsystem: str) -> bool:
         return subsystem == "sftp"
@@ -87,23 +130,25 @@ class Gateway(asyncssh.SSHServer):
         self._conn = conn
         self._guest: Guest | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._sessions = 0
+        self._channels = 0
         self._is_in = False
         self._address = str((conn.get_extra_info("peername") or ("",))[0])
-        self._is_counted = not self._door.is_full(self._address)
-        if not self._is_counted:
+        self._place = place_of(self._address)
+        if not self._door.come(self._place, self):
             conn.abort()
-            return
-        self._door.waiting[self._address] += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
             self._watch.cancel()
-        if self._is_counted:
-            counter = self._door.inside if self._is_in else self._door.waiting
-            counter[self._address] -= 1
-            if counter[self._address] <= 0:
-                del counter[self._address]
+        if self._is_in:
+            self._door.go(self._place)
+        else:
+            self._door.leave(self._place, self)
+
+    def turned_away(self) -> None:
+        """He waited longest, and others want to come in."""
+        self._door.leave(self._place, self)
+        self._conn.abort()
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -126,9 +171,11 @@ class Gateway(asyncssh.SSHServer):
         return self._guest is not None
 
     def auth_completed(self) -> None:
-        self._door.waiting[self._address] -= 1
-        self._door.inside[self._address] += 1
+        self._door.enter(self._place, self)
         self._is_in = True
+        if self._guest is not None and self._guest.key is not None:
+            conn = self._conn
+            conn.create_task(database_sync_to_async(note_use)(self._guest.key))  # type: ignore[no-untyped-call]
         self._watch = asyncio.get_running_loop().create_task(self._recheck())
 
     async def _recheck(self) -> None:
@@ -146,17 +193,20 @@ class Gateway(asyncssh.SSHServer):
                 return
 
     def session_requested(self) -> Session | bool:
-        if self._guest is None or self._sessions >= _SESSIONS_OF_CONNECTION:
+        """A channel counts from its opening until it is closed, whether anything is asked on it or not."""
+        if self._guest is None or self._channels >= _CHANNELS_OF_CONNECTION:
             return False
-        return Session(self._serve, None, 3, False)
+        self._channels += 1
+        return Session(self._serve, self._closed)
+
+    def _closed(self) -> None:
+        self._channels -= 1
 
     async def _serve(self, process: "asyncssh.SSHServerProcess[bytes]") -> None:
         assert self._guest is not None
-        self._sessions += 1
         try:
             await serve(process, self._guest)
         finally:
-            self._sessions -= 1
             with suppress(asyncssh.Error, OSError):
                 process.close()
 
