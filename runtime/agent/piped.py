@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from runtime.console.exec import end_session
+from runtime.host.autogroup import BEGINS, put_first
 from runtime.node import Node
 from runtime.sandboxes import sandbox_of
 from runtime.sandboxes.base import Inner
@@ -58,6 +59,7 @@ class Piped:
                     cwd="/",
                     limit=_PIECE_BYTES,
                 )
+            put_first(process.pid, BEGINS)
             try:
                 await self._talk(process, pid_file)
             finally:

@@ -16,6 +16,7 @@ from uuid import UUID
 
 from runtime.contract.words import agent
 from runtime.errors import RuntimeFault
+from runtime.host.autogroup import BEGINS, put_first
 from runtime.host.processes import kill_members
 from runtime.node import Node
 from runtime.sandboxes import Sandbox, sandbox_of
@@ -129,6 +130,7 @@ def run_command(
                 start_new_session=True,
                 cwd="/",
             )
+        put_first(process.pid, BEGINS)  # until it is in the environment's control group, whose turn counts then
         talk = _Talk(process, stdin, stop)
         timed_out = False
         try:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
+from runtime.host.autogroup import ANSWERS
 from runtime.install import connection_limits, registry_config
 from runtime.install import domains as domains_
 from runtime.install.caddyfile import Upstreams, caddyfile, site_of
@@ -33,6 +34,8 @@ class Role:
     """From SIGTERM to SIGKILL."""
     user: str = USER
     """Who it runs as, where that isn't root."""
+    nice: int = 0
+    """Of its session among all (`runtime.host.autogroup`)."""
 
 
 def environment(layout: Layout, front: Front) -> dict[str, str]:
@@ -64,12 +67,18 @@ def roles(layout: Layout, front: Front) -> list[Role]:
     run, venv = layout.run, layout.venv / "bin"
     home = str(layout.home)
     wanted = [
-        Role("redis", ["redis-server", str(layout.etc / "redis.conf")], ready=run / "redis.sock"),
+        Role(
+            "redis",
+            ["redis-server", str(layout.etc / "redis.conf")],
+            ready=run / "redis.sock",
+            nice=ANSWERS,
+        ),
         Role(
             "agent",
             [str(venv / "python"), "-m", "runtime.agent", "--home", home],
             root=True,
             ready=run / "agent.sock",
+            nice=ANSWERS,
         ),
         Role(
             "node-worker",
@@ -99,6 +108,7 @@ def roles(layout: Layout, front: Front) -> list[Role]:
              "--uds-permissions", "432", "--workers", "2", "--no-ws", "--backlog", "4096",
              "--respawn-failed-workers", "--log-level", "warning", "panel.config.web:application"],
             ready=run / "web.sock",
+            nice=ANSWERS,
         ),
         Role(  # whoever sends an archive slowly holds a thread of this one only
             "uploads",
@@ -111,11 +121,13 @@ def roles(layout: Layout, front: Front) -> list[Role]:
             "ws",
             [str(venv / "python"), "-m", "panel.live.server", str(run / "ws.sock")],
             ready=run / "ws.sock",
+            nice=ANSWERS,
         ),
         *(_registry(layout) if registry_config.is_there() else []),
         Role(
             "front",
             ["caddy", "run", "--config", str(layout.etc / "Caddyfile"), "--adapter", "caddyfile"],
+            nice=ANSWERS,
         ),
     ]  # fmt: skip
     if front.domains:

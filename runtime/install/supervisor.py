@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from runtime.host.autogroup import put_first
 from runtime.host.logfile import keep_small
 from runtime.host.processes import Identity, roots
 from runtime.install import connection_limits
@@ -109,6 +110,8 @@ class Supervisor:
                 start_new_session=True,
                 umask=0o027,
             )
+        if role.nice:
+            put_first(child.process.pid, role.nice)
         child.started = time.monotonic()
         child.starts += 1
 

@@ -44,11 +44,13 @@ Type=exec
 {environment}
 WorkingDirectory={app}
 {before}ExecStart={command}
-Restart=always
+{turn}Restart=always
 RestartSec=500ms
 TimeoutStopSec={stop_s:.0f}
 UMask=0027
 {more}"""
+#: `runtime.host.autogroup`, by root; nothing where services have control groups for processors.
+_TURN = "ExecStartPost=-+/bin/sh -c 'echo {nice} >/proc/$MAINPID/autogroup'\n"
 #: For what runs as root: its children (conmon, the environments) outlive it, and it mounts, so it keeps the
 #: machine's own view of files.
 _ROOT = """KillMode=process
@@ -132,6 +134,7 @@ def units(layout: Layout, front: Front) -> dict[str, str]:
             if role.ready is not None
             else _bounds(role, layout),
             command=shlex.join([_program(role, layout), *role.command[1:]]),
+            turn=_TURN.format(nice=role.nice) if role.nice else "",
             stop_s=role.stop_s,
             more=_ROOT if role.root else _confined(role, layout, front),
             **common,

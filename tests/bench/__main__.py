@@ -25,6 +25,7 @@ FIGURES = (
     "kinds",
     "pages",
     "neighbours",
+    "bomb",
     "memory",
     "many",
     "idle",
