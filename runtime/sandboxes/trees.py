@@ -27,7 +27,7 @@ def show(node: Node, name: str, mark: str, make: Callable[[Path], None]) -> bool
     if place.exists():
         os.utime(
             place
-        )  # it is the tree of now again, and `old_trees` leaves it and those before it for a while
+        )  # `old_trees` leaves it, and those before it, for a while
     else:
         _make(place, make)
     view.mkdir(mode=0o755, exist_ok=True)

@@ -8,7 +8,6 @@ outside of this package knows that.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import structlog

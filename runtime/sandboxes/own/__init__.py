@@ -7,7 +7,6 @@ the agent inside. Nothing outside of this package knows them.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import structlog
