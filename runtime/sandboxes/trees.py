@@ -25,9 +25,7 @@ def show(node: Node, name: str, mark: str, make: Callable[[Path], None]) -> bool
             return False
         mounts.unmount(view)
     if place.exists():
-        os.utime(
-            place
-        )  # `old_trees` leaves it, and those before it, for a while
+        os.utime(place)  # `old_trees` leaves it, and those before it, for a while
     else:
         _make(place, make)
     view.mkdir(mode=0o755, exist_ok=True)
