@@ -174,8 +174,7 @@ class Gateway(asyncssh.SSHServer):
         self._door.enter(self._place, self)
         self._is_in = True
         if self._guest is not None and self._guest.key is not None:
-            conn = self._conn
-            conn.create_task(database_sync_to_async(note_use)(self._guest.key))  # type: ignore[no-untyped-call]
+            self._conn.create_task(database_sync_to_async(note_use)(self._guest.key))
         self._watch = asyncio.get_running_loop().create_task(self._recheck())
 
     async def _recheck(self) -> None:
