@@ -78,6 +78,10 @@ class RunBuild(BuildOptions):
 
 class Tagged(Parameters):
     tag: str = Field(default="", max_length=128)
+    is_image: bool = Field(
+        default=False,
+        description="The archive is an image, as `docker save` writes it: it is taken as it is.",
+    )
 
 
 class Following(Parameters):
@@ -162,7 +166,8 @@ def may_hand_in(request: HttpRequest, pk: str, tagged: Query[Tagged]) -> Status[
     },
 )
 def run_context(request: HttpRequest, pk: str, tagged: Query[Tagged]) -> Status[answers.AskedBuild]:
-    """The body is the context as a tar archive, plain or packed by gzip, bzip2 or xz; it is built."""
+    """The body is the context as a tar archive, plain or packed by gzip, bzip2 or xz; it is built. With
+    `is_image` it is an image, which goes into the registry as it is."""
     who, source_id = actor(request), uuid_of(pk, _THIS)
     try:
         running.may_run(who, source_id)
@@ -171,7 +176,7 @@ def run_context(request: HttpRequest, pk: str, tagged: Query[Tagged]) -> Status[
         drain(request.read)
         raise
     options = {"tag": tagged.tag} if tagged.tag else {}
-    build = running.run(who, source_id, options=options, staged=staged)
+    build = running.run(who, source_id, options=options, staged=staged, is_image=tagged.is_image)
     return Status(202, {**show_build(build), "asked": show_operation(build.operation)})
 
 

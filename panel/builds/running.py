@@ -46,11 +46,13 @@ def run(
     *,
     options: Mapping[str, Any] | None = None,
     staged: Staged | None = None,
+    is_image: bool = False,
     is_fresh: bool = False,
     pushed: str = "",
     retry_of: Operation | None = None,
 ) -> Build:
-    """Has it built, with what `options` say in place of what its source says, this once. `staged`: a context.
+    """Has it built, with what `options` say in place of what its source says, this once. `staged`: a context,
+    or (`is_image`) an image, which is taken as it is.
     Who may create environments of its tenant. An archive that isn't taken is thrown away."""
     try:
         with transaction.atomic():
@@ -58,7 +60,13 @@ def run(
             refuse_suspended(row.tenant)
             wanted = parse(Options, {**row.options, **(options or {})}, "")
             _refuse_nothing(row, wanted, staged)
-            build = _ask(actor, row, wanted, staged, is_fresh=is_fresh, pushed=pushed, retry_of=retry_of)
+            build = _ask(
+                *(actor, row, wanted, staged),
+                is_image=is_image,
+                is_fresh=is_fresh,
+                pushed=pushed,
+                retry_of=retry_of,
+            )
     except BaseException:
         if staged is not None:
             discard(staged.id)
@@ -82,6 +90,7 @@ def _ask(
     wanted: Options,
     staged: Staged | None,
     *,
+    is_image: bool,
     is_fresh: bool,
     pushed: str,
     retry_of: Operation | None,
@@ -97,6 +106,7 @@ def _ask(
         git=_git(row),
         archive=ArchiveFile(id=staged.id, sha256=staged.sha256, bytes=staged.bytes) if staged else None,
         **wanted.model_dump(include={"dockerfile_text", "folder", "dockerfile", "target", "args"}),
+        is_image=is_image,
         is_fresh=is_fresh,
         app=AppOptions(image=image),
         secrets=_locked(row, node, build_id, repository),

@@ -1,6 +1,6 @@
 """/api/v1/repositories: what lies in the registry of the installation."""
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Field, Query, Router, Status
 
 from panel.environments.accepted import WHAT
@@ -11,8 +11,9 @@ from panel.http.paths import uuid_of
 from panel.operations.answers import Operation
 from panel.operations.selectors import show
 from panel.registries import own
-from panel.repositories import answers, commit, services
+from panel.repositories import answers, archive, commit, services
 from panel.rights.asking import actor
+from panel.serving.promised import promised
 
 router = Router()
 of_environment = Router()
@@ -82,6 +83,13 @@ def tags(request: HttpRequest, of: Query[Named]) -> ListOf[answers.Tag]:
         for one in found.tags
     ]
     return {"items": shown, "count": len(shown)}
+
+
+@router.get("/archive", response={200: None}, operation_id="repositories_archive")
+def archive_of(request: HttpRequest, of: Query[NamedTag]) -> HttpResponse:
+    """An OCI archive, which `docker load`, `podman load` and skopeo take as well."""
+    found = archive.download(actor(request), of.name, of.tag)
+    return promised(request, found.answer, found.place)
 
 
 @of_environment.post("/{pk}/commit", response={202: Operation}, operation_id="environments_commit")

@@ -47,6 +47,7 @@ class Builder:
     log: Log
     watch: Watch
     archive: Path | None = None
+    """Directory of what was handed in."""
     bases: list[str] = field(default_factory=list)
 
     def fetch(self) -> str:
@@ -118,8 +119,9 @@ class Builder:
     def hand_over(self) -> None:
         self._run({"task": "hand_over", "environment": {}}, network=None)
 
-    def tidy(self) -> None:
-        self._run({"task": "tidy", "environment": {}}, network=None)
+    def take_image(self) -> None:
+        """The archive is the image."""
+        self._run({"task": "take_image", "environment": {}}, network=None)
 
     # ---------------------------------------------------------------------------------------------
 
@@ -171,7 +173,7 @@ class Builder:
     def _program(self, network: Path | None) -> Program:
         shown = {"/etc/ssl": Path("/etc/ssl")}
         if self.archive is not None:
-            shown[inside.ARCHIVE] = self.archive
+            shown[inside.ARCHIVES] = self.archive
         places = self.places
         return Program(
             words=["/usr/bin/python3", "-I", "-S", "-c", Path(inside.__file__).read_text()],

@@ -111,6 +111,8 @@ class BuildApp(Message):
     git: GitSource | None = None
     archive: ArchiveFile | None = None
     """A tar of the context that was handed in."""
+    is_image: bool = False
+    """The archive is no context but an image, as `docker save` writes it or as an OCI layout in a tar."""
     dockerfile_text: Annotated[str, StringConstraints(max_length=MOST_DOCKERFILE, pattern=r"^[^\x00]*$")] = ""
     """In place of a file of the context; alone, without any context."""
     folder: PathText = ""

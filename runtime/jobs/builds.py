@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runtime import tenants
-from runtime.builds import lacking_programs
+from runtime.builds import inside, lacking_programs
 from runtime.builds.builder import Builder, refused
 from runtime.builds.places import MIB, BuildPlaces, Log, build_slot, part_of
 from runtime.contract import TenantEnvelope
@@ -39,7 +39,7 @@ class BuildOne(Job):
         made = _Building(course, work)
         return Plan(
             [Task("build", made.build), Task("image push", made.push)],
-            undo=made.places.clear,
+            undo=made.take_back,
         )
 
 
@@ -63,6 +63,7 @@ class _Building:
     def __init__(self, course: Course, work: BuildApp):
         self.course, self.work, self.node = course, work, course.node
         self.places = BuildPlaces(course.node, work.source_id)
+        self.handed = course.node.mounts / f"build-{work.build_id}"
         self.looked_at = 0.0
 
     def build(self) -> Said | None:
@@ -93,12 +94,18 @@ class _Building:
                 *(self.node, self.work, secrets, self.places, slot, log, watch),
                 archive=archive,
             )
+            if self.work.is_image:
+                builder.take_image()
+                return self._note_commit("")
             commit = builder.fetch()
             doing.append((0.15, lambda: words.pulling(", ".join(builder.bases)[:200])))
             builder.pull()
             doing.append((0.3, lambda: words.building(log.last)))
             builder.build()
             builder.hand_over()
+        return self._note_commit(commit)
+
+    def _note_commit(self, commit: str) -> Said | None:
         (self.places.notes / "commit").write_text(commit)
         return words.of_commit(commit) if commit else None
 
@@ -127,19 +134,23 @@ class _Building:
 
     @contextmanager
     def _archive(self) -> Iterator[Path | None]:
-        """Copied to where its container can be shown it."""
+        """A directory with a copy of it, which its container can be shown."""
         handed = self.work.archive
         if handed is None:
             yield None
             return
         source = self.node.home / "panel" / "archives" / str(handed.id)
-        copy = self.node.mounts / f"build-{self.work.build_id}.tar"
+        self._forget_archive()
         try:
             if source.is_symlink() or source.stat().st_size != handed.bytes:
                 raise FileNotFoundError(source)
+            self.handed.mkdir()
+            self.handed.chmod(0o755)
+            copy = self.handed / inside.HANDED
             shutil.copyfile(source, copy, follow_symlinks=False)
             copy.chmod(0o644)
         except OSError as gone:
+            self._forget_archive()
             raise RuntimeFault(
                 words.archive_gone(),
                 code="archive_missing",
@@ -147,9 +158,16 @@ class _Building:
                 retryable=False,
             ) from gone
         try:
-            yield copy
+            yield self.handed
         finally:
-            copy.unlink(missing_ok=True)
+            self._forget_archive()
+
+    def _forget_archive(self) -> None:
+        shutil.rmtree(self.handed, ignore_errors=True)
+
+    def take_back(self) -> None:
+        self._forget_archive()
+        self.places.clear()
 
     def _look(self, share: float, doing: Said) -> None:
         """Raises when it isn't to go on."""

@@ -118,6 +118,8 @@ NO_PAGES: dict[str, str] = {
     "image-build": _FORM,
     "registry-remove": _FORM,
     "repository-remove": _FORM,
+    "repository-archive": "a download",
+    "environment-commit": _FORM,
     "registry-token": "for clients of registries",
     "stack": "none is made in the walk",
     "stack-start": _FORM,

@@ -1,6 +1,7 @@
 """A registry beside the node with a tiny system in it, and builds as the panel asks for them."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from runtime.contract import (
     TenantEnvelope,
 )
 from runtime.contract.build import BuildApp, BuildSecrets, RegistryLogin
+from runtime.contract.image import ArchiveFile
 from runtime.jobs.kinds import KINDS
 from runtime.jobs.runner import Jobs
 from runtime.node import Node
@@ -71,7 +73,12 @@ def build(node: Node, hub: Hub, source: UUID) -> Build:
     if not node.report_key.exists():
         node.report_key.write_bytes(b"k" * 44)
 
-    def run(**fields: Any) -> JobReport:
+    def run(handed: Path | None = None, **fields: Any) -> JobReport:
+        if handed is not None:
+            fields["archive"] = ArchiveFile(id=uuid4(), sha256="0" * 64, bytes=handed.stat().st_size)
+            place = node.home / "panel" / "archives"
+            place.mkdir(parents=True, exist_ok=True)
+            handed.rename(place / str(fields["archive"].id))
         report = Jobs(node, KINDS).do(spec_of(node, hub, source=source, **fields))
         assert isinstance(report, JobReport)
         return report
