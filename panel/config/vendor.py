@@ -41,13 +41,14 @@ FILES = {
 }
 _MAP_LINE = re.compile(r"^\s*(?:/\*|//)[#@]\s*sourceMappingURL=.*$", re.MULTILINE)
 _ICON_IN_TEMPLATE = re.compile(
-    r"""(?:\{%\s*icon|\b(?:icon|sign)=|\bicon(?:Element|Button)?\()\s*["']([a-z0-9-]+)["']"""
+    r"""(?:\{%\s*(?:icon|empty_state)|\b(?:icon|sign)=|\bicon(?:Element|Button)?\()\s*["']([a-z0-9-]+)["']"""
 )
 _PATH_TAG = re.compile(r"<(?:path|circle|rect|line|polyline|ellipse)\b[^>]*/>", re.DOTALL)
 
 
 def icons_used() -> list[str]:
-    """Names in `{% icon "…" %}`, `icon="…"`, `sign="…"`, `icon("…")`, `iconElement("…")`, `iconButton("…")`."""
+    """Names in `{% icon "…" %}` and `{% empty_state "…" … %}`, `icon="…"`, `sign="…"`, `icon("…")`,
+    `iconElement("…")`, `iconButton("…")`."""
     found: set[str] = set()
     sources = [
         *(ROOT / "templates").rglob("*.html"),
