@@ -8,7 +8,7 @@ from tests.bench.measure import Goal, Row, Series, Skipped, ratio
 
 TITLE = "a busybox system by kernel; from POST to the end of its first command, and what it does inside"
 LIMITS = {"cpu": 1, "memory_mb": 256, "disk_mb": 512}
-KERNELS = ("shared", "own")
+KERNELS = ("shared", "guarded", "own")
 #: Each says how many of what it did in a second: calls are read(2) and write(2) of one byte.
 _INSIDE = {
     "system calls": ("calls/s", "n=60000; dd if=/dev/zero of=/dev/null bs=1 count=$n 2>/dev/null; n=$((n*2))"),
