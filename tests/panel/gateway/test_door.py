@@ -15,8 +15,8 @@ from panel.gateway import server
 from panel.gateway.guests import by_key, note_use
 from panel.gateway.server import MOST_AT_THE_DOOR, MOST_OF_ADDRESS, Door, Gateway, place_of
 from panel.tenants.models import Tenant
-from tests.panel.gateway.test_guests import HERE, PRINT, named, owner_with_key
 from tests.panel.support import factories
+from tests.panel.support.ssh import HERE, PRINT, named, owner_with_key
 
 
 class Connection:

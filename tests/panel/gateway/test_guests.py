@@ -6,36 +6,24 @@ import pytest
 from allauth.mfa.models import Authenticator
 
 from panel.accounts.models import SshKey
-from panel.environments.models import Environment
 from panel.gateway.feature import commands
 from panel.gateway.guests import Guest, by_key, by_password, may_stay
 from panel.gateway.names import Wanted, parse
 from panel.people.members import set_member
 from panel.people.tokens import create_token
-from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from runtime.contract import Kind
 from tests.panel.support import factories
+from tests.panel.support.ssh import HERE, PRINT, named, owner_with_key
 
 pytestmark = pytest.mark.django_db
-PRINT, HERE = "SHA256:" + "a" * 43, "192.0.2.7"
 
 
 @pytest.fixture
 def tenant() -> Tenant:
     factories.node(kinds=(Kind.SYSTEM, Kind.APP, Kind.DIRECTORY))
     return factories.tenant()
-
-
-def owner_with_key(tenant: Tenant, fingerprint: str = PRINT, role: str = "owner") -> Actor:
-    actor = factories.member(tenant, role)
-    SshKey.objects.create(user=actor.user, name="k", text="ssh-ed25519 AAAA", fingerprint=fingerprint)
-    return actor
-
-
-def named(tenant: Tenant, name: str = "files", **fields: Any) -> Environment:
-    return factories.environment(tenant, name=name, **fields)
 
 
 @pytest.mark.parametrize(
