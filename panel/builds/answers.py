@@ -16,7 +16,7 @@ class BuildGit(TypedDict):
     host_key: Annotated[str, Field(description="Of a server by ssh; empty: the first one that it shows.")]
 
 
-class Build(TypedDict):
+class OneBuild(TypedDict):
     number: int
     operation: Id
     state: Annotated[str, As(Literal["pending", "running", "succeeded", "failed", "cancelled"])]
@@ -48,7 +48,7 @@ class BuildSource(TypedDict):
     has_deploy_key: bool
     webhook: Annotated[str, Field(description="Its address; empty: it has none.")]
     stage: Id | None
-    builds: Annotated[list[Build], Field(description="The newest first, twenty at most.")]
+    builds: Annotated[list[OneBuild], Field(description="The newest first, twenty at most.")]
     created_at: Moment
 
 
@@ -57,5 +57,5 @@ class Webhook(TypedDict):
     secret: Annotated[str, Field(description="Shown this once.")]
 
 
-class AskedBuild(Build):
+class AskedBuild(OneBuild):
     asked: Operation

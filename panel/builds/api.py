@@ -180,8 +180,8 @@ def run_context(request: HttpRequest, pk: str, tagged: Query[Tagged]) -> Status[
     return Status(202, {**show_build(build), "asked": show_operation(build.operation)})
 
 
-@router.get("/{pk}/runs/{number}", response=answers.Build, operation_id="builds_run_get")
-def get_run(request: HttpRequest, pk: str, number: int) -> answers.Build:
+@router.get("/{pk}/runs/{number}", response=answers.OneBuild, operation_id="builds_run_get")
+def get_run(request: HttpRequest, pk: str, number: int) -> answers.OneBuild:
     return show_build(running.found_build(actor(request), uuid_of(pk, _THIS), number))
 
 

@@ -21,7 +21,7 @@ def reference_of(row: Build) -> str:
     return f"{Reference.parse(row.image).name}@{row.digest}" if row.digest else ""
 
 
-def show_build(row: Build) -> answers.Build:
+def show_build(row: Build) -> answers.OneBuild:
     return {
         "number": row.number,
         "operation": str(row.operation_id),

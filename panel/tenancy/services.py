@@ -27,7 +27,7 @@ from runtime.contract.base import NAME
 _LONGEST_NAME = 120
 #: Tenants below one of those at the top, which its people make; and how deep, whoever makes it: each question
 #: about rights and each sum of a quota goes through all above.
-MOST_BELOW, MOST_DEEP = 1000, 12
+MOST_BELOW, MOST_DEEP = 1000, 128
 
 
 def create_tenant(

@@ -64,7 +64,7 @@ class Tenant(models.Model):
     """Hex ids from the root down to this one, each followed by `/`: all below share it as a prefix.
 
     Unique since it ends with the own id. The index over it (PostgreSQL's SP-GiST, in the migration)
-    takes values of any length, so that tenants may be as deep as one likes.
+    takes values of any length, so that tenants may be 128 deep.
     """
     state = models.CharField(max_length=16, choices=TenantState.choices, default=TenantState.ACTIVE)
     suspended_reason = models.CharField(max_length=400, blank=True, default="")

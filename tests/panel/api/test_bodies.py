@@ -26,6 +26,8 @@ NO_DOCUMENT = {
     "files_content",
     "backups_file_archive",
     "backups_file_content",
+    "builds_run_log",
+    "repositories_archive",
 }
 
 

@@ -64,7 +64,7 @@ BOUNDS = {
     "storage.Snapshot": f"{QUOTA}, and {NUMBER}: of an environment",
     "tenants.Membership": f"{NUMBER}: 1,000 of a tenant",
     "tenants.Role": f"{NUMBER}: 100 of a tenant",
-    "tenants.Tenant": f"{NUMBER}: 1,000 below one at the top, 12 deep",
+    "tenants.Tenant": f"{NUMBER}: 1,000 below one at the top, 128 deep",
     "usersessions.UserSession": f"{AGE}: 100",
     "volumes.Attachment": f"{NUMBER}: of an environment",
     "volumes.Volume": f"{NUMBER}: 200 of a tenant",
