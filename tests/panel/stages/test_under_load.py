@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.root]
 OLD, NEW = (f"docker.io/library/shop@sha256:{letter * 64}" for letter in "ab")
 NAME = "shop.example.org"
 #: A reading and a writing request in turn, each on a connection of its own or on one that is kept, until a line
-#: comes; what failed, and how many went well.
+#: comes and a second longer; what failed, how many went well, and who answered what was asked after it.
 _LOAD = """
 import http.client, json, sys, threading, time
 name, each_s, over, failed, well = sys.argv[1], 0.05, threading.Event(), [], []
@@ -40,6 +40,7 @@ def ask(number):
     while not over.is_set():
         at, count = at + each_s, count + 1
         time.sleep(max(0.0, at - time.monotonic()))
+        begun = time.monotonic()
         try:
             one = kept or http.client.HTTPConnection("127.0.0.1", 80, timeout=60)
             method, body = ("POST", b"x" * 200) if count % 2 else ("GET", None)
@@ -48,7 +49,7 @@ def ask(number):
             who = answer.read().split(b"\\n")[0].decode()
             kept = one if number % 2 else None
             is_well = answer.status == 200
-            (well if is_well else failed).append(who if is_well else str(answer.status))
+            (well if is_well else failed).append((begun, who) if is_well else str(answer.status))
             if kept is None:
                 one.close()
         except OSError as error:
@@ -59,10 +60,13 @@ for one in threads:
     one.start()
 print("asks", flush=True)
 sys.stdin.readline()
+done = time.monotonic()
+time.sleep(1)
 over.set()
 for one in threads:
     one.join()
-print(json.dumps({"failed": failed, "well": len(well), "who": sorted(set(well[-50:]))}))
+later = sorted({who for begun, who in well if begun > done})
+print(json.dumps({"failed": failed, "well": len(well), "who": later}))
 """
 
 
