@@ -47,7 +47,7 @@ dialog?.querySelector("[data-go]").addEventListener("click", () => {
 });
 
 function checkName(input) {
-  const button = input.form.querySelector("[type=submit]");
+  const button = input.form.querySelector("button:not([type=button])");
   button.disabled = input.value.trim() !== input.dataset.typeName;
 }
 document.querySelectorAll("[data-type-name]").forEach((input) => {
