@@ -16,7 +16,6 @@ from runtime.known import known_environments
 from runtime.node import Node
 from runtime.prepare import prepare, start_lxcfs
 from runtime.resources import firewall
-from runtime.sandboxes.own import tree as own_tree
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.container import init_pid
 from tests.faults.node.support import assert_whole, in_process, links_of, monitors_of
@@ -42,9 +41,9 @@ def switch_off(node: Node) -> None:
         time.sleep(0.02)
     with contextlib.suppress(OSError, ValueError):
         os.kill(int((node.run / "lxcfs.pid").read_text()), signal.SIGKILL)
-    for place in (node.lxcfs, node.devices, node.fuse, node.views, node.oci_runtime, own_tree.point(node)):
+    for place in (node.lxcfs, node.devices, node.fuse, node.views, node.oci_runtime):
         mounts.unmount(place)
-    for kind in ("roots", "users", "networks", "times"):
+    for kind in ("roots", "users", "networks", "times", ""):  # the last one: trees of other kernels
         for point in mounts.mounted_below(node.mounts / kind):
             mounts.unmount(point)
     shutil.rmtree(node.mounts)
