@@ -116,6 +116,8 @@ def crowd_on(backend: str) -> Iterator[Crowd]:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wadah-crowd-")))
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("WADAH_", "DJANGO_"))}
         environment |= {
+            # what is tried is that nothing is given twice, and not how long a busy machine is waited for
+            "WADAH_DATABASE_WAIT_S": "30",
             "WADAH_HOME": str(home),
             "WADAH_URL": "http://testserver",
             "DJANGO_SETTINGS_MODULE": "panel.config.settings",
