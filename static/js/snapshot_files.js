@@ -52,7 +52,7 @@ function cell(row, content, css = "small muted") {
   row.append(made);
 }
 
-/** Sends a change of a file, and shows the directory anew. */
+/** Sends a change of a file, and shows the directory anew; whether it was taken. */
 async function change(method, names, options = {}, extra = {}) {
   const answer = await fetch(address("/content", names, extra), {
     method,
@@ -62,6 +62,7 @@ async function change(method, names, options = {}, extra = {}) {
   });
   if (answer.ok) show(path);
   else toast((await answer.json()).detail, "alert-triangle");
+  return answer.ok;
 }
 
 function deleteButton(entry, names) {
@@ -157,8 +158,8 @@ async function edit(entry, names) {
       toast(place.dataset.changed, "alert-triangle");
       return;
     }
-    dialog.close();
-    await change("PUT", names, { body: new TextEncoder().encode(text.value), headers: { "Content-Type": "application/octet-stream" } });
+    // what was typed stays until it is kept
+    if (await change("PUT", names, { body: new TextEncoder().encode(text.value), headers: { "Content-Type": "application/octet-stream" } })) dialog.close();
   };
   dialog.showModal();
   text.setSelectionRange(0, 0);
