@@ -66,12 +66,15 @@ class Fetched:
 
     def sweep(self) -> int:
         """What came for environments that aren't there any more; how many."""
-        known, swept = {str(one) for one in known_environments(self.node)}, 0
+        there: list[Path] = []
         with suppress(FileNotFoundError):
-            for entry in list(self.directory.iterdir()):
-                owner, _, _ = entry.name.partition(".")
-                if owner not in ("", "read") and owner not in known:
-                    swept += btrfs.delete_subvolume(entry)
+            there = list(self.directory.iterdir())
+        # known is asked after it: what comes is of an environment that was known before
+        known, swept = {str(one) for one in known_environments(self.node)}, 0
+        for entry in there:
+            owner, _, _ = entry.name.partition(".")
+            if owner not in ("", "read") and owner not in known:
+                swept += btrfs.delete_subvolume(entry)
         return swept
 
 

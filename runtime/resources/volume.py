@@ -25,6 +25,7 @@ from runtime.glance import Glance
 from runtime.host import btrfs
 from runtime.images.directory.profiles import DirectoryTrees
 from runtime.images.oci.library import Library
+from runtime.known import known_environments
 from runtime.resources.base import Found, Resource
 from runtime.resources.guest import NOTE
 from runtime.storage.bases import Bases
@@ -378,21 +379,28 @@ class RootVolume(Resource):
     def sweep(self) -> int:
         """Removes quota groups that nothing belongs to any more, now that their space is cleaned; how many. Of
         environments first, then of tenants that have none left."""
-        wanted = {self.number(one) for one in [*self._owners(), *Volumes(self.node).there()]}
         swept = Fetched(self.node).sweep() + Bases(self.node).sweep()
         for number in self.quotas.numbers(0):
             # of a subvolume that was deleted while snapshots held its extents: even an empty one uses some
             if self.quotas.used_bytes(0, number) == 0:
                 swept += btrfs.delete_qgroup(self.node.store, btrfs.qgroup_id(0, number))
-        for number in self.quotas.numbers(1):
-            if number not in wanted and not self.quotas.used_bytes(1, number):
-                swept += btrfs.delete_qgroup(self.node.store, btrfs.qgroup_id(1, number))
         with exclusive(self.node, "quota"):
+            unused = [number for number in self.quotas.numbers(1) if not self.quotas.used_bytes(1, number)]
+            # who owns one is asked after it was seen: a group is made after its owner is known, and empty
+            wanted = self._numbers_wanted() if unused else set()
+            for number in unused:
+                if number not in wanted:
+                    swept += btrfs.delete_qgroup(self.node.store, btrfs.qgroup_id(1, number))
             for number in self.quotas.numbers(2):
                 if not self.quotas.used_bytes(2, number):
                     # refused (EBUSY) while a group of an environment is inside
                     swept += btrfs.delete_qgroup(self.node.store, btrfs.qgroup_id(2, number))
         return swept
+
+    def _numbers_wanted(self) -> set[int]:
+        """Of all that has a group of its own here, or is about to have one."""
+        owners = [*self._owners(), *known_environments(self.node), *Volumes(self.node).there()]
+        return {self.number(one) for one in owners}
 
     def being_cleaned(self) -> int:
         """Subvolumes that were deleted and still have a quota group: the kernel's cleaner comes to some 30 a

@@ -73,11 +73,13 @@ class Volumes:
                 words.below_used(size_mb, -(-used // MIB)), code="below_used", next_step=words.delete_files()
             )
         group = btrfs.qgroup_id(1, number_of(volume_id))
-        if not is_there:
-            self._refuse_full_pool()
+        if is_there:
+            btrfs.limit_qgroup(self.node.store, group, size_mb * MIB)
+            return
+        self._refuse_full_pool()
+        with exclusive(self.node, "quota"):  # until something is in the groups, they look like left ones
             self._make_groups(group, btrfs.qgroup_id(2, number_of(tenant_id)))
-        btrfs.limit_qgroup(self.node.store, group, size_mb * MIB)
-        if not is_there:
+            btrfs.limit_qgroup(self.node.store, group, size_mb * MIB)
             self._make(self.path(volume_id), group, in_place=in_place)
 
     def _refuse_full_pool(self) -> None:
@@ -91,10 +93,9 @@ class Volumes:
             )
 
     def _make_groups(self, group: int, tenant: int) -> None:
-        with exclusive(self.node, "quota"):
-            for one in (tenant, group):
-                btrfs.create_qgroup(self.node.store, one)
-            btrfs.assign_qgroup(self.node.store, group, tenant)
+        for one in (tenant, group):
+            btrfs.create_qgroup(self.node.store, one)
+        btrfs.assign_qgroup(self.node.store, group, tenant)
 
     def _make(self, path: Path, group: int, *, in_place: bool) -> None:
         try:
