@@ -170,8 +170,11 @@ def run_context(request: HttpRequest, pk: str, tagged: Query[Tagged]) -> Status[
     `is_image` it is an image, which goes into the registry as it is."""
     who, source_id = actor(request), uuid_of(pk, _THIS)
     try:
-        running.may_run(who, source_id)
-        staged = _taken_in(request)
+        place = running.coming_in(who, source_id)
+        try:
+            staged = _taken_in(request)
+        finally:
+            place.give_back()
     except Refused:
         drain(request.read)
         raise
@@ -205,7 +208,12 @@ def _taken_in(request: HttpRequest) -> Staged:
         raise Invalid(
             _("The archive is the request's body, with Content-Type: application/x-tar."), field="Content-Type"
         )
-    return take_in(request.read, length_of(request), most_mb=MOST_CONTEXT_MB, places="-build")
+    return take_in(
+        *(request.read, length_of(request)),
+        most_mb=MOST_CONTEXT_MB,
+        places="-build",
+        at_once=running.CONTEXTS.places,
+    )
 
 
 def _some(payload: Input, names: tuple[str, ...]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from panel.registries.selectors import own_access
 from panel.repositories.store import Store
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.serving.shares import Place, Shares
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import refuse_suspended
 from runtime.contract import AppOptions, RegistryAccess
@@ -38,6 +39,8 @@ from runtime.contract.image import ArchiveFile
 
 #: Of one build, and less where its tenant has less.
 MOST_MEMORY_MB, MOST_PROCESSES, MOST_DISK_MB = 2048, 1024, 12_288
+#: Contexts that come in at once, in the process that takes them: places for others than who has some.
+CONTEXTS = Shares(of_person=2, of_tenant=2, of_tree=2, places=8, code="too_many_contexts")
 
 
 def run(
@@ -252,6 +255,12 @@ def _locked(row: BuildSource, node: Node, build_id: UUID, repository: str) -> An
     pushes = own_access(own.pass_for(row.tenant_id, repository, pushes=True))
     whole = BuildSecrets(registries=_logins(row.tenant), push=pushes, **given.model_dump())
     return whole.locked(build_id, key=key_of(node.name))
+
+
+def coming_in(actor: Actor, source_id: UUID) -> Place:
+    """Where a context may come in now, to be given back. Raises what `run` would, and `TooMany`."""
+    tenant = may_run(actor, source_id).tenant
+    return CONTEXTS.take(actor, tenant.pk, tenant.path)
 
 
 def may_run(actor: Actor, source_id: UUID) -> BuildSource:

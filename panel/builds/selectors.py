@@ -1,15 +1,25 @@
 """How sources and builds are shown."""
 
+from collections.abc import Iterable
+from uuid import UUID
+
 from django.conf import settings
 from django.urls import reverse
 
 from panel.builds import answers
 from panel.builds.models import Build, BuildSource
 from panel.builds.options import given_of, options_of
+from panel.operations.models import OPEN_STATES
 from panel.registries import own
 from runtime.contract import Reference
 
 _MOST_BUILDS = 20
+
+
+def wanted_archives() -> Iterable[UUID]:
+    """Contexts of builds that wait or are at work."""
+    rows = Build.objects.filter(operation__state__in=OPEN_STATES).exclude(archive=None)
+    return (one for one in rows.values_list("archive", flat=True) if one)
 
 
 def hook_url(row: BuildSource) -> str:

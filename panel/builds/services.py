@@ -16,7 +16,8 @@ from panel.builds.options import Given, Options, given_of, kept
 from panel.contract_input import parse
 from panel.errors import Conflict, Invalid, NotFound
 from panel.jobs.services import Wanted, ask
-from panel.operations.models import OPEN_STATES, OperationKind, SubjectType
+from panel.nodes.models import Node
+from panel.operations.models import OPEN_STATES, Operation, OperationKind, SubjectType
 from panel.operations.services import Subject
 from panel.registries import own
 from panel.repositories.store import NAME
@@ -128,22 +129,41 @@ def remove_source(actor: Actor, source_id: UUID) -> None:
             raise Conflict(
                 _("It is being built."), code="busy", next_step=_("Wait until it has ended, or cancel it.")
             )
-        operation_id = None
-        if row.node is not None:
-            work = DropBuilds(source_id=row.pk, tenant_id=row.tenant_id)
-            about = About(type=AboutType.BUILD, id=str(row.pk))
-            operation_id = ask(
-                actor, subject_of(row), OperationKind.DELETE, Wanted(row.node, work, about, _DROP_WITHIN_S)
-            ).pk
-        record(
-            actor,
-            "build.remove",
-            tenant_id=row.tenant_id,
-            target=row,
-            before=audited(row),
-            operation_id=operation_id,
-        )
-        row.delete()
+        _remove(actor, row)
+
+
+def remove_all(tenant: Tenant) -> bool:
+    """Of a tenant that goes; whether nothing is left, on nodes neither. Builds at work end by themselves: their
+    tenant is suspended."""
+    open_ones = Operation.objects.filter(tenant=tenant, subject_type=SubjectType.BUILD, state__in=OPEN_STATES)
+    if open_ones.exists():
+        return False
+    rows = BuildSource.objects.filter(tenant=tenant)
+    for pk in list(rows.values_list("pk", flat=True)):
+        with transaction.atomic():
+            row = rows.select_related("tenant", "stage", "node").select_for_update(of=("self",)).get(pk=pk)
+            _remove(None, row, because="tenant.delete")
+    return not open_ones.exists()
+
+
+def _remove(actor: Actor | None, row: BuildSource, **details: str) -> None:
+    """Every node that has built it drops what it keeps: the last one isn't the only one."""
+    nodes = Node.objects.filter(pk__in={row.node_id, *row.builds.values_list("node_id", flat=True)})
+    about = About(type=AboutType.BUILD, id=str(row.pk))
+    work = DropBuilds(source_id=row.pk, tenant_id=row.tenant_id)
+    wanted = [Wanted(one, work, about, _DROP_WITHIN_S) for one in nodes.order_by("name")]
+    operation_id = None
+    if wanted:
+        operation_id = ask(actor, subject_of(row), OperationKind.DELETE, *wanted, details=details).pk
+    record(
+        actor,
+        "build.remove",
+        tenant_id=row.tenant_id,
+        target=row,
+        before=audited(row),
+        operation_id=operation_id,
+    )
+    row.delete()
 
 
 def new_hook(actor: Actor, source_id: UUID) -> tuple[BuildSource, str]:

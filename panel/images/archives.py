@@ -30,8 +30,9 @@ PIECE = 256 * 1024
 DEADLINE_S = 1800.0
 #: On the average after so long, at least so much each second: else it isn't worth its place.
 PATIENCE_S, SLOWEST_BYTES_S = 60.0, 64 * 1024
-#: A file that belongs to no image is swept away when it is so old.
+#: A file that belongs to nothing is swept away when it is so old.
 ORPHAN_S = 3600.0
+_OWNERS: list[Callable[[], Iterable[uuid.UUID]]] = []
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,18 @@ def directory() -> Path:
 class Intake:
     """Takes one archive in; `close` throws away what was not finished."""
 
-    def __init__(self, *, most_mb: int | None = None, places: str = "") -> None:
-        """`most_mb`: of this one, where it may have less than any; `places`: whose are counted apart."""
+    def __init__(self, *, most_mb: int | None = None, places: str = "", at_once: int = AT_ONCE) -> None:
+        """`most_mb`: of this one, where it may have less than any; `places`: whose are counted apart, and how
+        many there are."""
         self._place = directory()
         self._most_mb = min(settings.WADAH.archive_max_mb, most_mb or settings.WADAH.archive_max_mb)
-        self._lock = _one_of_the_places(self._place, places)
+        self._lock = _one_of_the_places(self._place, places, at_once)
         self.id = uuid.uuid4()
         self._part = self._place / f".{self.id}.part"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             self._file = os.open(self._part, flags, 0o600)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
         except OSError:
             os.close(self._lock)
             raise
@@ -128,9 +131,9 @@ class Intake:
         os.close(self._lock)
 
 
-def _one_of_the_places(directory: Path, of: str) -> int:
+def _one_of_the_places(directory: Path, of: str, at_once: int) -> int:
     """The lock of a free one. Raises `TooMany` when all are taken."""
-    for number in range(AT_ONCE):
+    for number in range(at_once):
         lock = os.open(directory / f".lock{of}{number}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -139,14 +142,14 @@ def _one_of_the_places(directory: Path, of: str) -> int:
         else:
             return lock
     raise TooMany(
-        _("%(count)s archives are being taken in right now.") % {"count": AT_ONCE},
+        _("%(count)s archives are being taken in right now.") % {"count": at_once},
         next_step=_("Try again when one is done."),
     )
 
 
 @contextmanager
-def intake(*, most_mb: int | None = None, places: str = "") -> Iterator[Intake]:
-    one = Intake(most_mb=most_mb, places=places)
+def intake(*, most_mb: int | None = None, places: str = "", at_once: int = AT_ONCE) -> Iterator[Intake]:
+    one = Intake(most_mb=most_mb, places=places, at_once=at_once)
     try:
         yield one
     finally:
@@ -168,6 +171,7 @@ def take_in(
     sha256: str = "",
     most_mb: int | None = None,
     places: str = "",
+    at_once: int = AT_ONCE,
 ) -> Staged:
     """All of a request's body of `length` bytes. Raises `Invalid` when less arrives; nothing stays then."""
     most = min(settings.WADAH.archive_max_mb, most_mb or settings.WADAH.archive_max_mb)
@@ -177,7 +181,7 @@ def take_in(
             % {"most": most, "length": -(-length // MIB)},
             field="archive",
         )
-    with intake(most_mb=most_mb, places=places) as one:
+    with intake(most_mb=most_mb, places=places, at_once=at_once) as one:
         done = 0
         while piece := read(PIECE):
             one.write(piece)
@@ -206,14 +210,41 @@ def discard(archive_id: uuid.UUID | None) -> None:
             (directory() / str(archive_id)).unlink()
 
 
-def sweep(wanted: Iterable[uuid.UUID]) -> int:
-    """Deletes files that belong to no image, of processes that died half-way; how many."""
-    names = {str(one) for one in wanted}
+def belong(wanted: Callable[[], Iterable[uuid.UUID]]) -> None:
+    """Registers who knows archives that something is still to be made of."""
+    _OWNERS.append(wanted)
+
+
+def sweep() -> int:
+    """Deletes files that belong to nothing any more, of processes that died half-way; how many. Whose they are
+    is asked after they were seen."""
+    old = [entry for entry in directory().iterdir() if _is_old(entry)]
+    names = {str(one) for wanted in _OWNERS for one in wanted()} if old else set()
     swept = 0
-    for entry in directory().iterdir():
-        with suppress(FileNotFoundError):
-            age = timezone.now().timestamp() - entry.lstat().st_mtime
-            if entry.name not in names and not entry.name.startswith(".lock") and age > ORPHAN_S:
-                entry.unlink()
-                swept += 1
+    for entry in old:
+        if entry.name not in names and not _is_arriving(entry):
+            entry.unlink(missing_ok=True)
+            swept += 1
     return swept
+
+
+def _is_old(entry: Path) -> bool:
+    with suppress(FileNotFoundError):
+        age = timezone.now().timestamp() - entry.lstat().st_mtime
+        return not entry.name.startswith(".lock") and age > ORPHAN_S
+    return False
+
+
+def _is_arriving(entry: Path) -> bool:
+    """Whether a process writes it, however old the clock, which was set meanwhile, makes it."""
+    try:
+        part = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(part, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(part)
+    return False

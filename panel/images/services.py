@@ -121,9 +121,9 @@ def import_image(actor: Actor, *, name: str, title: str = "", staged: Staged) ->
     return image
 
 
-def sweep_archives() -> int:
-    """Files of archives that no image is made from any more; how many were deleted."""
-    return archives.sweep(row.archive_id for row in Image.objects.exclude(archive_id=None) if row.archive_id)
+def wanted_archives() -> Iterable[UUID]:
+    """That images are made from."""
+    return (row.archive_id for row in Image.objects.exclude(archive_id=None) if row.archive_id)
 
 
 def _check_name(name: str) -> None:

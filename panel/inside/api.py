@@ -120,7 +120,9 @@ def _taken_in(request: HttpRequest, most_mb: int) -> Staged:
         raise Invalid(
             _("The archive is the request's body, with Content-Type: application/x-tar."), field="Content-Type"
         )
-    return take_in(request.read, length_of(request), most_mb=most_mb, places="-copy")
+    return take_in(
+        *(request.read, length_of(request)), most_mb=most_mb, places="-copy", at_once=services.COPIES.places
+    )
 
 
 @router.post("/{pk}/attach", response={200: None}, operation_id="environments_attach")

@@ -29,6 +29,7 @@ from runtime.agent.health import HealthWatch
 from runtime.agent.init_watch import InitWatch
 from runtime.agent.outbox import Outbox
 from runtime.agent.rounds import Rounds, Stuck
+from runtime.builds import places as builds
 from runtime.contract import NODE_JOB, PANEL_OBSERVE, Report
 from runtime.contract.said import Said
 from runtime.engine import Engine
@@ -346,5 +347,6 @@ class Watcher:
                 self._looks.reconciler.clean_up()
                 self._looks.reconciler.forget_tenants()
                 Jobs(self._node, {}).sweep()
+                builds.sweep(self._node)
         except Exception:
             log.exception("reconcile failed")

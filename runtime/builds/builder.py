@@ -75,7 +75,8 @@ class Builder:
                 egress.said = _GIT
                 out = _proxy(egress)
             answer = self._run({**asked, "environment": out}, network=pin, blame=egress)
-        self.bases = [str(one)[:400] for one in answer.get("bases", [])][:64]
+        bases = answer.get("bases")
+        self.bases = [str(one)[:400] for one in bases[:64]] if isinstance(bases, list) else []
         self._keep_known_hosts(str(answer.get("known_hosts", "")))
         commit = str(answer.get("commit", ""))
         return commit if len(commit) in (40, 64) and not commit.strip("0123456789abcdef") else ""
@@ -147,7 +148,7 @@ class Builder:
 
     def _keep_known_hosts(self, text: str) -> None:
         if text and not (self.work.git and self.work.git.host_key):
-            self.places.known_hosts.write_text(text[:8192])
+            self.places.known_hosts.write_text(text[:8192], errors="replace")
 
     def _run(
         self, asked: dict[str, Any], *, network: Path | None, blame: Egress | None = None
@@ -221,7 +222,7 @@ class _Run:
                 self.within.end()
         try:
             found = json.loads(self.heard)
-        except ValueError:
+        except (ValueError, RecursionError):  # what a build runs may have led it astray
             found = None
         return found if isinstance(found, dict) else None, process.returncode
 

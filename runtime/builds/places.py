@@ -12,12 +12,17 @@ from pathlib import Path
 from uuid import UUID
 
 from runtime.contract.build import MOST_LOG_BYTES
+from runtime.files import exclusive
 from runtime.host import btrfs
 from runtime.node import BUILD_SLOTS, Node
+from runtime.storage.volumes import number_of
 
 MIB = 2**20
 #: Logs that are kept of one source, the newest.
 KEPT_LOGS = 20
+#: Layers and logs are kept so long after the last build of a source.
+KEPT_S = 90 * 24 * 3600.0
+_LOCK = "builds"
 _TURN_S = 0.5
 
 
@@ -57,21 +62,45 @@ class BuildPlaces:
     def log(self, build_id: UUID) -> Path:
         return self.notes / f"{build_id}.log"
 
-    def prepare(self, *, disk_mb: int, is_fresh: bool) -> None:
-        """Empty but for what is kept; the three together hold no more than `disk_mb`."""
+    def prepare(self, *, tenant_id: UUID, tenant_mb: int | None, disk_mb: int, is_fresh: bool) -> None:
+        """Empty but for what is kept; the three together hold no more than `disk_mb`, and with all else that
+        their tenant has on this node no more than `tenant_mb`."""
+        with exclusive(self.node, _LOCK):
+            self.notes.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.utime(self.notes)
         self.clear()
         if is_fresh:
             btrfs.delete_subvolume(self.cache)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.notes.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for place in (self.cache, self.work, self.layers):
-            if not btrfs.is_subvolume(place):
-                btrfs.create_subvolume(place)
-            place.chmod(0o755)
-            group = btrfs.qgroup_id(0, btrfs.subvolume_id(place))
-            btrfs.limit_qgroup(self.node.store, group, part_of(disk_mb))
+        with exclusive(self.node, "quota"):  # until something is in the group, it looks like a left one
+            tenant = self._group_of(tenant_id, tenant_mb)
+            for place in (self.cache, self.work, self.layers):
+                if not btrfs.is_subvolume(place):
+                    btrfs.create_subvolume(place, qgroups=[tenant])
+                place.chmod(0o755)
+                group = btrfs.qgroup_id(0, btrfs.subvolume_id(place))
+                btrfs.assign_qgroup(self.node.store, group, tenant)  # one of before was nobody's
+                btrfs.limit_qgroup(self.node.store, group, part_of(disk_mb))
         (self.layers / ".scratch").mkdir(mode=0o755)
         (self.work / "context").mkdir(mode=0o755)
+
+    def _group_of(self, tenant_id: UUID, tenant_mb: int | None) -> int:
+        """As environments have it: there may be none of them here yet."""
+        number = number_of(tenant_id)
+        group = btrfs.qgroup_id(2, number)
+        btrfs.create_qgroup(self.node.store, group)
+        most = tenant_mb * MIB if tenant_mb else None
+        if self._quotas.limit_bytes(2, number) != most:
+            btrfs.limit_qgroup(self.node.store, group, most)
+        return group
+
+    @property
+    def _quotas(self) -> btrfs.QuotaTable:
+        return btrfs.QuotaTable(btrfs.file_system_uuid(self.node.store))
+
+    def is_full(self, tenant_id: UUID, tenant_mb: int) -> bool:
+        """Whether its tenant came within a few MiB of what all that he has here may hold."""
+        return (self._quotas.used_bytes(2, number_of(tenant_id)) or 0) > (tenant_mb - 4) * MIB
 
     def clear(self) -> None:
         """What one build had goes, what is kept stays. A no-op when nothing is there."""
@@ -88,6 +117,26 @@ class BuildPlaces:
         logs = sorted(self.notes.glob("*.log"), key=lambda one: one.stat().st_mtime, reverse=True)
         for one in logs[KEPT_LOGS:]:
             one.unlink(missing_ok=True)
+
+
+def sweep(node: Node) -> int:
+    """Drops what is kept of sources that nothing was built of for long, as of those that were removed while
+    this node was away; how many."""
+    swept = 0
+    with suppress(FileNotFoundError):
+        for notes in (node.root / "builds").iterdir():
+            if not _is_old(notes):
+                continue
+            with exclusive(node, _LOCK), suppress(ValueError):
+                if _is_old(notes):
+                    BuildPlaces(node, UUID(notes.name)).drop()
+                    swept += 1
+    return swept
+
+
+def _is_old(notes: Path) -> bool:
+    """One of what is the future now, since the clock was set back, isn't."""
+    return time.time() - notes.stat().st_mtime > KEPT_S
 
 
 def part_of(disk_mb: int) -> int:

@@ -1,5 +1,6 @@
 """Jobs about builds: to have an image built and in a registry; to have gone what was kept of a source."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -12,11 +13,13 @@ from runtime.builds.builder import Builder, refused
 from runtime.builds.places import MIB, BuildPlaces, Log, build_slot, part_of
 from runtime.contract import TenantEnvelope
 from runtime.contract.build import BuildApp, BuildSecrets, Built, DropBuilds
+from runtime.contract.image import ArchiveFile
 from runtime.contract.said import Said
 from runtime.contract.words import advice, apps, refusals
 from runtime.contract.words import builds as words
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import btrfs
+from runtime.host.safetree import SafeTree
 from runtime.images.confined import sweep
 from runtime.images.oci.registry import Registry
 from runtime.jobs.base import Course, Job, Plan, Task
@@ -25,6 +28,7 @@ from runtime.resources.volume import RESERVE_BYTES
 
 _PUSH_S = 1800.0
 _LOOK_S = 2.0
+_PIECE = 2**20
 
 
 class BuildOne(Job):
@@ -70,7 +74,12 @@ class _Building:
         work, secrets = self.work, self._secrets()
         sweep(self.node)  # of one that was killed something may run on, by the same ids
         self._room()
-        self.places.prepare(disk_mb=work.disk_mb, is_fresh=work.is_fresh)
+        self.places.prepare(
+            tenant_id=work.tenant_id,
+            tenant_mb=self._envelope().disk_mb,
+            disk_mb=work.disk_mb,
+            is_fresh=work.is_fresh,
+        )
         hidden = (*secrets.secrets.values(), secrets.token, secrets.deploy_key)
         log = Log(self.places.log(work.build_id), tuple(one for one in hidden if one))
         self.places.forget_old_logs()
@@ -139,17 +148,10 @@ class _Building:
         if handed is None:
             yield None
             return
-        source = self.node.home / "panel" / "archives" / str(handed.id)
         self._forget_archive()
         try:
-            if source.is_symlink() or source.stat().st_size != handed.bytes:
-                raise FileNotFoundError(source)
-            self.handed.mkdir()
-            self.handed.chmod(0o755)
-            copy = self.handed / inside.HANDED
-            shutil.copyfile(source, copy, follow_symlinks=False)
-            copy.chmod(0o644)
-        except OSError as gone:
+            self._copy(handed)
+        except (OSError, RuntimeFault) as gone:
             self._forget_archive()
             raise RuntimeFault(
                 words.archive_gone(),
@@ -161,6 +163,19 @@ class _Building:
             yield self.handed
         finally:
             self._forget_archive()
+
+    def _copy(self, handed: ArchiveFile) -> None:
+        """The panel's user may exchange it at any moment: what is read is what was opened, a plain file."""
+        self.handed.mkdir()
+        self.handed.chmod(0o755)
+        with SafeTree.open(self.node.home / "panel") as safe:
+            archive = safe.open_file(f"/archives/{handed.id}", size=handed.bytes)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(archive, "rb") as source:
+            copy = os.open(self.handed / inside.HANDED, flags, 0o600)
+            with os.fdopen(copy, "wb") as target:
+                shutil.copyfileobj(source, target, _PIECE)
+                os.fchmod(copy, 0o644)
 
     def _forget_archive(self) -> None:
         shutil.rmtree(self.handed, ignore_errors=True)
@@ -202,6 +217,8 @@ class _Building:
                 full = refused(words.no_room(most // MIB), "disk_full")
                 full.next_step = words.build_afresh()
                 return full
+            if (whole := self._envelope().disk_mb) and places.is_full(self.work.tenant_id, whole):
+                return refused(words.tenant_full(whole), "disk_full")
         return fault
 
 

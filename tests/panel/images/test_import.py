@@ -15,7 +15,7 @@ from django.test import Client
 from panel.errors import Invalid
 from panel.images import archives
 from panel.images.models import Image, NodeImage
-from panel.images.services import delete_image, spec_of, sweep_archives
+from panel.images.services import delete_image, spec_of
 from runtime.contract import JobOutcome
 from tests.panel.support import factories
 
@@ -227,9 +227,9 @@ def test_d11_what_a_dead_process_left_is_swept(node: Any, headers: dict[str, str
     _post(headers, "name=mine")
     stray = archives.directory() / ".6ff0.part"
     stray.write_bytes(b"x")
-    assert sweep_archives() == 0
+    assert archives.sweep() == 0
     os.utime(stray, (1, 1))
     (kept,) = (one for one in _kept() if one != stray)
     os.utime(kept, (1, 1))
-    assert sweep_archives() == 1
+    assert archives.sweep() == 1
     assert _kept() == [kept]
