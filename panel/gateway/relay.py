@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from panel.audit.services import record
 from panel.errors import Refused
 from panel.gateway.guests import Guest
+from panel.gateway.turns import Line
 from panel.nodes.agent import Agent
 from panel.rights.permissions import Permission
 from runtime.contract import Purpose
@@ -164,6 +165,7 @@ async def _from_node(
     process: "asyncssh.SSHServerProcess[bytes]", node: ClientConnection, carried: Carried, is_terminal: bool
 ) -> None:
     seen = 0
+    line: Line = process.get_extra_info("line")
     try:
         async for message in node:
             if isinstance(message, bytes):
@@ -171,6 +173,7 @@ async def _from_node(
                 piece = message if is_terminal else message[1:]
                 carried.went += len(piece)
                 writer = process.stderr if is_error else process.stdout
+                await line.writable.wait()  # a client that reads nothing may have said that it takes gigabytes
                 writer.write(piece)
                 await writer.drain()
                 if is_terminal:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import asyncssh
 import structlog
@@ -21,6 +22,16 @@ from django.db import DatabaseError
 
 from panel.gateway.guests import Guest, by_key, by_password, may_stay, note_use
 from panel.gateway.relay import serve
+from panel.gateway.turns import (
+    MOST_OF_PAYER,
+    MOST_OF_TENANT,
+    MOST_TRIES,
+    PACKET_BYTES,
+    WINDOW_BYTES,
+    Line,
+    Turns,
+    Unkept,
+)
 from panel.live.auth import Doubt
 
 log = structlog.get_logger()
@@ -52,6 +63,8 @@ class Door:
     def __init__(self) -> None:
         self.waiting: dict[str, list[Gateway]] = {}
         self.inside: Counter[str] = Counter()
+        self.tenants: Counter[UUID] = Counter()
+        self.turns = Turns()
 
     def come(self, place: str, who: "Gateway") -> bool:
         """False for who has to go at once. A full door is left by who has waited longest of the place from
@@ -132,12 +145,18 @@ class Gateway(asyncssh.SSHServer):
         self._watch: asyncio.Task[None] | None = None
         self._channels = 0
         self._is_in = False
+        self._tries = 0
+        self._tenant: UUID | None = None
         self._address = str((conn.get_extra_info("peername") or ("",))[0])
         self._place = place_of(self._address)
+        self._line = Line(conn, self._door.turns, self._place)
         if not self._door.come(self._place, self):
             conn.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._line.closed()
+        if self._tenant is not None:
+            self._door.tenants[self._tenant] -= 1
         if self._watch is not None:
             self._watch.cancel()
         if self._is_in:
@@ -161,21 +180,49 @@ class Gateway(asyncssh.SSHServer):
 
     async def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         self._guest = None
+        if not self._may_try():
+            return False
         print_ = key.get_fingerprint("sha256")
         self._guest = await database_sync_to_async(by_key)(username, print_, self._address)
         return self._guest is not None
 
     async def validate_password(self, username: str, password: str) -> bool:
         self._guest = None
+        if not self._may_try():
+            return False
         self._guest = await database_sync_to_async(by_password)(username, password, self._address)
         return self._guest is not None
+
+    def _may_try(self) -> bool:
+        """Each try is a look into the database, and keys are offered by the thousand at no cost."""
+        self._tries += 1
+        if self._tries > MOST_TRIES:
+            self._conn.abort()
+        return self._tries <= MOST_TRIES
 
     def auth_completed(self) -> None:
         self._door.enter(self._place, self)
         self._is_in = True
+        if self._guest is not None and not self._is_let_in(self._guest):
+            self._conn.disconnect(
+                asyncssh.DISC_TOO_MANY_CONNECTIONS, "So many of this tenant's are in already."
+            )
+            return
         if self._guest is not None and self._guest.key is not None:
             self._conn.create_task(database_sync_to_async(note_use)(self._guest.key))
         self._watch = asyncio.get_running_loop().create_task(self._recheck())
+
+    def _is_let_in(self, guest: Guest) -> bool:
+        """From however many places its people come."""
+        tenant = guest.environment.tenant
+        payer = f"payer {tenant.payer}"
+        turns = self._door.turns
+        if turns.count(payer) >= MOST_OF_PAYER or self._door.tenants[tenant.pk] >= MOST_OF_TENANT:
+            return False
+        self._line.belongs_to(payer)
+        self._tenant = tenant.pk
+        self._door.tenants[tenant.pk] += 1
+        return True
 
     async def _recheck(self) -> None:
         doubt = Doubt()
@@ -191,12 +238,14 @@ class Gateway(asyncssh.SSHServer):
                 self._conn.abort()
                 return
 
-    def session_requested(self) -> Session | bool:
+    def session_requested(self) -> tuple[Any, Session] | bool:
         """A channel counts from its opening until it is closed, whether anything is asked on it or not."""
         if self._guest is None or self._channels >= _CHANNELS_OF_CONNECTION:
             return False
         self._channels += 1
-        return Session(self._serve, self._closed)
+        channel = self._conn.create_server_channel(None, "strict", WINDOW_BYTES, PACKET_BYTES)
+        channel._env = Unkept()
+        return channel, Session(self._serve, self._closed)
 
     def _closed(self) -> None:
         self._channels -= 1
