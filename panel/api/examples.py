@@ -83,6 +83,11 @@ EXAMPLES: dict[str, Any] = {
     },
     "stacks_replace": {"compose": _COMPOSE},
     "stacks_update": {"variables": {"POSTGRES_PASSWORD": "another-one"}},
+    "jails_import": {
+        "tenant": "acme",
+        "image": "debian-12",
+        "conf": 'allow.raw_sockets;\nweb { host.hostname = "${name}"; exec.start = "/usr/sbin/httpd -f"; }\n',
+    },
     "catalogue_take": {"tenant": "acme", "name": "blog"},
     "stacks_scale": {"scale": {"web": 3}},
     "snapshots_put_back": {"path": "/etc/fstab"},

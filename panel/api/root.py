@@ -36,6 +36,7 @@ from panel.http.problem import CONTENT_TYPE, problem, refused
 from panel.images.api import router as images
 from panel.inside.api import router as of_inside
 from panel.isolation.api import router as of_isolation
+from panel.jails.api import router as jails
 from panel.networks.api import router as addresses
 from panel.networks.environment_api import router as of_networks
 from panel.offers.api import router as plans
@@ -209,6 +210,7 @@ def _add_routers() -> None:
         ("domains", domains),
         ("stacks", stacks),
         ("catalogue", catalogue),
+        ("jails", jails),
         ("stages", stages),
         ("builds", builds),
     ):

@@ -72,6 +72,7 @@ INSTALLED_APPS = [
     "panel.volumes",
     "panel.domains",
     "panel.stacks",
+    "panel.jails",
     "panel.stages",
     "panel.builds",
     "panel.isolation",

@@ -26,6 +26,7 @@ _PAGES = [
     "panel.domains",
     "panel.stacks",
     "panel.stacks",
+    "panel.jails",
     "panel.stages",
     "panel.builds",
     "panel.isolation",

@@ -47,6 +47,7 @@ PAGES: dict[str, str] = {
     "domains": "/domains/",
     "stages": "/stages/",
     "builds": "/builds/",
+    "jails": "/jails/",
     "stacks": "/stacks/",
     "catalogue": "/catalogue/",
     "catalogue-entry": "/catalogue/postgresql/",

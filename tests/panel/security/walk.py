@@ -167,6 +167,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/v1/stacks/<pk>": {"compose": "services:\n  a:\n    image: y\n"},
     "PATCH /api/v1/stacks/<pk>": {"scale": {"a": 2}},
     "POST /api/v1/stacks/<pk>/scale": {"scale": {"a": 2}},
+    "POST /api/v1/jails/import": {
+        "tenant": "{tenant}",
+        "conf": "walked {{ path = /walked; }}",
+        "base": "empty",
+    },
+    "POST /jails/": {"tenant": "{tenant}", "conf": "walked-page {{ vnet; }}", "base": "empty"},
     "POST /api/v1/backup-targets": {"tenant": "{tenant}", "name": "walked"},
     "PATCH /api/v1/backup-targets/<pk>": {"upload_mbit_s": None},
     "POST /api/v1/environments/<pk>/backups": {"target": "{target}"},

@@ -39,6 +39,7 @@ from panel.storage.schedules import set_schedule
 from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
 from panel.volumes.models import Volume
+from runtime.contract import Kind
 from tests.panel.support import factories
 
 #: One that anybody may add.
@@ -96,7 +97,7 @@ def _nowhere(value: str) -> str:
 
 
 def make_world() -> World:
-    node = factories.node()
+    node = factories.node(kinds=(Kind.SYSTEM, Kind.JAIL))
     platform = factories.administrator()
     own, other = _side(platform, "amber"), _side(platform, "cobalt")
     plan = create_plan(platform, name="walked", limits=factories.LIMITS)

@@ -1,0 +1,51 @@
+"""From what a browser sends to typed values. The rules are the services'."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from panel.accounts.ssh_key_field import ssh_key_field
+from panel.jails.conf import MOST_LETTERS
+from panel.tenants.models import Tenant
+from panel.text import lines_of
+from runtime.contract import Base
+
+_PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
+
+
+class ConfForm(forms.Form):
+    """`tenants`: those that its reader may make jails for; `images`: names to choose from."""
+
+    tenant = forms.ChoiceField(label=_("For"))
+    image = forms.ChoiceField(label=_("Image"), required=False, help_text=_("Of each; empty ones have none."))
+    base = forms.ChoiceField(label=_("Base"), choices=[(one.value, one.value) for one in Base])
+    conf = forms.CharField(
+        label="jail.conf",
+        max_length=MOST_LETTERS,
+        strip=False,
+        widget=forms.Textarea(attrs={**_PLAIN, "rows": 14, "wrap": "off"}),
+    )
+    conf.is_mono = True  # type: ignore[attr-defined]
+    ssh_keys = ssh_key_field(
+        _("SSH public keys"),
+        _("One per line. Without one, each gets a root password, shown to you once."),
+        rows=2,
+    )
+    leaves_out = forms.BooleanField(label=_("Leave out what can't be honoured"), required=False)
+
+    def __init__(self, *args: Any, tenants: Sequence[Tenant], images: Sequence[str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        for name, choices in (
+            ("tenant", [(str(one.pk), one.name) for one in tenants]),
+            ("image", [("", "–"), *((one, one) for one in images)]),
+        ):
+            field = self.fields[name]
+            assert isinstance(field, forms.ChoiceField)
+            field.choices = choices
+
+    def asked(self) -> dict[str, Any]:
+        """Of a valid form, but for the tenant."""
+        values = {key: value for key, value in self.cleaned_data.items() if key != "tenant"}
+        return {**values, "ssh_keys": lines_of(values["ssh_keys"])}
