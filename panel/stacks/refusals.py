@@ -3,6 +3,7 @@
 from django.utils.translation import gettext as _
 
 from panel.errors import Refused
+from panel.said import shown
 from panel.stacks.compose import ComposeRefused, Problem, Project, Source, read
 from panel.stacks.compose.problems import MOST_TOLD
 
@@ -19,20 +20,20 @@ class BadCompose(Refused):
         text = line_of(first)
         if count > 1:
             text = _("%(first)s (and %(more)s more)") % {"first": text, "more": count - 1}
-        super().__init__(text, field="compose", next_step=first.way_round)
+        super().__init__(text, field="compose", next_step=shown(first.way_round))
 
     @property
     def errors(self) -> list[dict[str, str]]:
         """For the API: all of it, each as one line."""
         return [
-            {"field": "compose", "message": f"{line_of(one)}{'; ' if one.way_round else ''}{one.way_round}"}
+            {"field": "compose", "message": "; ".join(filter(None, (line_of(one), shown(one.way_round))))}
             for one in self.problems[:MOST_TOLD]
         ]
 
 
 def line_of(one: Problem) -> str:
     where = f"{one.place}: " if one.place else ""
-    text = f"{where}{one.text}"
+    text = f"{where}{shown(one.text)}"
     return _("line %(line)s: %(text)s") % {"line": one.line, "text": text} if one.line else text
 
 

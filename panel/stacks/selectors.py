@@ -13,6 +13,7 @@ from panel.networks.feature import addresses_of
 from panel.operations.models import OPEN_STATES, Operation, OperationState
 from panel.operations.selectors import show as show_operation
 from panel.rights.actor import Actor
+from panel.said import shown
 from panel.stacks import answers
 from panel.stacks.compose import ComposeRefused, Note, Project, read
 from panel.stacks.models import Member, Stack, StackState, Wanted
@@ -140,7 +141,7 @@ def _copy(member: Member, addresses: Mapping[UUID, list[str]]) -> answers.Copy:
 
 
 def _note(one: Note) -> answers.Note:
-    return {"line": one.line, "place": one.place, "text": one.text}
+    return {"line": one.line, "place": one.place, "text": shown(one.text)}
 
 
 def show_preview(preview: Preview) -> answers.StackPreview:

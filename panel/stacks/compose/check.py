@@ -5,6 +5,7 @@ from typing import Final, get_args
 
 from pydantic import ValidationError
 
+from panel.stacks.compose import sentences
 from panel.stacks.compose.problems import Place, Reading, plain
 from panel.stacks.compose.service import Service
 from runtime.contract import AppRun, Reference
@@ -32,31 +33,31 @@ def check_service(reading: Reading, place: Place, service: Service) -> None:
         try:
             service.image = str(Reference.parse(service.image))
         except ValueError as odd:
-            reading.refuse((*place, "image"), f"{plain(service.image)} names no image: {odd}")
+            reading.refuse(
+                (*place, "image"), sentences.odd_image(plain(service.image), sentences.of_contract(str(odd)))
+            )
     try:
         AppRun.model_validate(service.app)
     except ValidationError as wrong:
         for one in wrong.errors(include_url=False, include_input=False):
             key = str(one["loc"][0]) if one["loc"] else ""
             message = str(one["msg"]).removeprefix("Value error, ")
-            reading.refuse((*place, _KEYS.get(key, key)), plain(message, 200))
+            reading.refuse((*place, _KEYS.get(key, key)), sentences.of_contract(plain(message, 200)))
     for name in (*service.aliases, *service.links):
         if not _HOST.fullmatch(name):
-            reading.refuse(place, f"{plain(name)} is no name that others could find it by")
+            reading.refuse(place, sentences.odd_alias(plain(name)))
     _check_secrets(reading, place, service)
     _check_places(reading, place, service)
 
 
 def _check_secrets(reading: Reading, place: Place, service: Service) -> None:
     if len(service.secrets) > MOST:
-        reading.refuse((*place, "secrets"), f"an app has at most {MOST} secrets")
+        reading.refuse((*place, "secrets"), sentences.too_many_secrets(MOST))
     for name, text in service.secrets.items():
         if not _SECRET.fullmatch(name):
-            reading.refuse(
-                (*place, "secrets"), f"{plain(name)}: a secret is called by letters, digits and _ . -"
-            )
+            reading.refuse((*place, "secrets"), sentences.secret_name(plain(name)))
         if len(text.encode()) > MOST_BYTES:
-            reading.refuse((*place, "secrets"), f"{plain(name)}: a secret has 64 KiB at most")
+            reading.refuse((*place, "secrets"), sentences.secret_too_long(plain(name)))
 
 
 def _check_places(reading: Reading, place: Place, service: Service) -> None:
@@ -65,13 +66,11 @@ def _check_places(reading: Reading, place: Place, service: Service) -> None:
     for number, path in enumerate(mounted):
         other = next((one for one in mounted[:number] if _within(path, one) or _within(one, path)), None)
         if other is not None:
-            reading.refuse((*place, "volumes"), f"{plain(path)} and {plain(other)} lie in each other")
+            reading.refuse((*place, "volumes"), sentences.in_each_other(plain(path), plain(other)))
     for path in service.app.get("files", {}):
         hidden = next((one for one in mounted if _within(path, one)), None)
         if hidden is not None:
-            reading.refuse(
-                (*place, "configs"), f"{plain(path)} would be hidden by what is mounted at {plain(hidden)}"
-            )
+            reading.refuse((*place, "configs"), sentences.hidden(plain(path), plain(hidden)))
 
 
 def _within(path: str, place: str) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from panel.stacks.compose import values
+from panel.stacks.compose import sentences, values
 from panel.stacks.compose.problems import Place, Reading
 from runtime.contract.health import LEAST_INTERVAL_S, MOST_PERIOD_S, MOST_TIMEOUT_S
 
@@ -32,7 +32,7 @@ def read_health(reading: Reading, place: Place, value: Any) -> dict[str, Any]:
     if "retries" in asked:
         found["retries"] = values.integer(reading, (*place, "retries"), asked["retries"], 1, 100)
     if "start_interval" in asked:
-        reading.note((*place, "start_interval"), "while it is starting it is asked every 5 seconds at most")
+        reading.note((*place, "start_interval"), sentences.start_interval_aside())
     return found
 
 
@@ -47,7 +47,7 @@ def _command(reading: Reading, place: Place, value: Any) -> list[str] | None:
         return ["/bin/sh", "-c", words[1]]
     if words[:1] == ["CMD"] and len(words) > 1:
         return words[1:]
-    reading.refuse(place, "test is text, [CMD, …], [CMD-SHELL, text] or [NONE]")
+    reading.refuse(place, sentences.odd_test())
     return ["true"]
 
 
@@ -55,5 +55,5 @@ def _within(reading: Reading, place: Place, value: Any, least: float, most: floa
     asked = values.seconds(reading, place, value)
     held = min(max(asked, least), most)
     if held != asked:
-        reading.note(place, f"{place[-1]} is {least:g} to {most:g} seconds: it is {held:g}")
+        reading.note(place, sentences.held_within(str(place[-1]), f"{least:g}", f"{most:g}", f"{held:g}"))
     return held

@@ -8,7 +8,9 @@ from typing import Any, Final
 
 from dotenv.parser import parse_stream
 
+from panel.stacks.compose import sentences
 from panel.stacks.compose.problems import Place, Problem, Reading, Room, plain
+from runtime.contract.said import Said
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATORS: Final = (":-", ":?", ":+", "-", "?", "+")
@@ -19,6 +21,10 @@ _LONGEST: Final = 256 * 1024
 
 class BadText(ValueError):
     """A `$` that begins no variable, or a variable that has to be set and isn't."""
+
+    def __init__(self, said: Said) -> None:
+        super().__init__(said)
+        self.said = said
 
 
 class Interpolation:
@@ -36,7 +42,7 @@ class Interpolation:
         found, at = self._until(text, 0, "", 0)
         assert at == len(text)
         if len(found) > _LONGEST:
-            raise BadText("with its variables it has more than 256 KiB")
+            raise BadText(sentences.text_too_long())
         self._room.take(len(found))
         return found
 
@@ -55,7 +61,7 @@ class Interpolation:
             parts.append(part)
             size += len(part)
             if size > _LONGEST:
-                raise BadText("with its variables it has more than 256 KiB")
+                raise BadText(sentences.text_too_long())
         return "".join(parts), at
 
     def _variable(self, text: str, at: int, depth: int) -> tuple[str, int]:
@@ -65,11 +71,11 @@ class Interpolation:
         is_braced = text[at : at + 1] == "{"
         name = _NAME.match(text, at + is_braced)
         if name is None:
-            raise BadText(f"{plain(text[at - 1 :], 20)} begins no variable: a plain $ is written $$")
+            raise BadText(sentences.begins_no_variable(plain(text[at - 1 :], 20)))
         if not is_braced:
             return self._value(name[0]), name.end()
         if depth == _MOST_NESTED:
-            raise BadText("its variables are nested more than 10 deep")
+            raise BadText(sentences.variables_too_deep())
         at = name.end()
         operator = next((one for one in _OPERATORS if text.startswith(one, at)), "")
         if operator:
@@ -77,7 +83,7 @@ class Interpolation:
         else:
             other = ""
         if text[at : at + 1] != "}":
-            raise BadText(f"${{{plain(name[0])} has no }} behind it, or something else before that")
+            raise BadText(sentences.brace_has_no_end(plain(name[0])))
         return self._chosen(name[0], operator, other), at + 1
 
     def _chosen(self, name: str, operator: str, other: str) -> str:
@@ -89,7 +95,12 @@ class Interpolation:
             return other if is_there else ""
         if operator.endswith("?"):
             if not is_there:
-                raise BadText(f"the variable {plain(name)} has to be set{': ' if other else ''}{plain(other)}")
+                name = plain(name)
+                raise BadText(
+                    sentences.variable_needed_for(name, plain(other))
+                    if other
+                    else sentences.variable_needed(name)
+                )
             return str(value)
         return self._value(name)
 
@@ -116,12 +127,12 @@ def fill_in(value: Any, variables: Mapping[str, str], reading: Reading) -> Any:
             return one
 
         def unset(name: str) -> None:
-            reading.note(place, f"{name} isn't set: it is empty")
+            reading.note(place, sentences.variable_unset(name))
 
         try:
             return Interpolation(variables, reading.room, unset).fill(one)
         except BadText as wrong:
-            reading.refuse(place, str(wrong))
+            reading.refuse(place, wrong.said)
             return ""
 
     if not isinstance(value, dict):
@@ -141,7 +152,7 @@ def read_env(
         room.take(0, 1)
         line = binding.original.line
         if binding.error:
-            problems.append(Problem(line, name, "a line is NAME=value"))
+            problems.append(Problem(line, name, sentences.is_assignment()))
             continue
         if binding.key is None or binding.value is None:
             continue
@@ -151,6 +162,6 @@ def read_env(
             try:
                 value = said.fill(value)
             except BadText as wrong:
-                problems.append(Problem(line, name, str(wrong)))
+                problems.append(Problem(line, name, wrong.said))
         found[binding.key] = value
     return {**found, **{key: value for key, value in known.items() if key in found}}, problems

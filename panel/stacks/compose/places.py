@@ -4,7 +4,7 @@ import re
 from ipaddress import ip_address
 from typing import Any
 
-from panel.stacks.compose import values
+from panel.stacks.compose import sentences, values
 from panel.stacks.compose.problems import Place, Reading, plain
 from panel.stacks.compose.reader import Given, key
 from panel.stacks.compose.service import Mount, PublishedPort, Service
@@ -15,7 +15,6 @@ _PORT = re.compile(
 )
 _EVERYWHERE, _LOOPBACK = frozenset({"", "0.0.0.0", "::"}), frozenset({"127.0.0.1", "::1"})
 _MOST_PORTS = 64
-_NO_HOST_PATH = "a path of the node isn't seen by any environment"
 _MODES = frozenset({"rw", "ro", "z", "Z", "cached", "delegated", "consistent", "nocopy", "rprivate", "private"})
 
 
@@ -28,22 +27,22 @@ def _ports(reading: Reading, place: Place, value: Any, service: Service, _given:
             continue
         host, node, port, protocol = asked
         if protocol not in ("tcp", "udp"):
-            reading.refuse(here, f"{plain(protocol)} isn't published: tcp and udp are")
+            reading.refuse(here, sentences.odd_protocol(plain(protocol)))
         elif host in _LOOPBACK:
-            reading.note(here, "it isn't published: on the node's loopback nobody would reach it")
+            reading.note(here, sentences.loopback())
         elif host not in _EVERYWHERE:
-            reading.refuse(here, "which address of the node it is can't be chosen", "leave the address out")
+            reading.refuse(here, sentences.address_not_chosen(), sentences.leave_the_address_out())
         else:
             service.ports += _published(reading, here, node, port, protocol)
     if len(service.ports) > _MOST_PORTS:
-        reading.refuse(place, f"a service publishes {_MOST_PORTS} ports at most")
+        reading.refuse(place, sentences.too_many_ports(_MOST_PORTS))
         del service.ports[_MOST_PORTS:]
 
 
 def _short_port(reading: Reading, place: Place, value: Any) -> tuple[str, str, str, str] | None:
     found = _PORT.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None:
-        reading.refuse(place, "a port is 80, 8080:80 or 8080:80/udp")
+        reading.refuse(place, sentences.odd_port())
         return None
     host = (found["host"] or "").strip("[]")
     return host, found["node"] or "", found["port"], found["protocol"] or "tcp"
@@ -55,7 +54,7 @@ def _long_port(reading: Reading, place: Place, value: dict[str, Any]) -> tuple[s
     )
     target = value.get("target")
     if not isinstance(target, str):
-        reading.refuse(place, "a port has a target: its number inside")
+        reading.refuse(place, sentences.no_target())
         return None
     return (
         str(value.get("host_ip") or ""),
@@ -69,7 +68,7 @@ def _published(reading: Reading, place: Place, node: str, port: str, protocol: s
     inside, outside = _range(port), _range(node) if node else None
     is_odd = inside is None or (node and (outside is None or len(outside) != len(inside)))
     if is_odd or inside is None:
-        reading.refuse(place, "a port is 1 to 65535, and a range of them as long inside as outside")
+        reading.refuse(place, sentences.odd_range())
         return []
     drawn: list[int] | list[None] = outside or [None] * len(inside)
     return [PublishedPort(one, other, protocol) for one, other in zip(inside, drawn, strict=True)]
@@ -96,12 +95,12 @@ def _volumes(reading: Reading, place: Place, value: Any, service: Service, given
 def _short_volume(reading: Reading, place: Place, text: str, service: Service, given: Given) -> None:
     source, colon, rest = text.partition(":")
     if not colon:
-        reading.note(place, f"{plain(text)} lies in its root, and goes when the service is made anew")
+        reading.note(place, sentences.in_its_root(plain(text)))
         return
     path, _, modes = rest.partition(":")
     unknown = set(filter(None, modes.split(","))) - _MODES
     if unknown:
-        reading.refuse(place, f"{plain(min(unknown))} isn't known here: a volume is rw or ro")
+        reading.refuse(place, sentences.odd_volume_mode(plain(min(unknown))))
     _mount(reading, place, (source, path), service, given, read_only="ro" in modes.split(","))
 
 
@@ -113,9 +112,7 @@ def _long_volume(reading: Reading, place: Place, value: dict[str, Any], service:
     source = value.get("source") or ""
     of_volume = values.mapping(reading, (*place, "volume"), value.get("volume"))
     if of_volume.get("subpath"):
-        reading.refuse(
-            (*place, "volume", "subpath"), "a volume is attached as a whole", "make a volume of its own"
-        )
+        reading.refuse((*place, "volume", "subpath"), sentences.no_subpath(), sentences.own_volume())
     if kind == "tmpfs":
         service.app.setdefault("tmpfs", []).append(path)
     elif kind == "bind" or (kind == "volume" and source):
@@ -123,9 +120,9 @@ def _long_volume(reading: Reading, place: Place, value: dict[str, Any], service:
         name = source if kind == "volume" else f"./{source}".replace(".//", "/")
         _mount(reading, place, (name, path), service, given, read_only=is_read_only)
     elif kind == "volume":
-        reading.note(place, f"{plain(path)} lies in its root, and goes when the service is made anew")
+        reading.note(place, sentences.in_its_root(plain(path)))
     else:
-        reading.refuse((*place, "type"), f"{plain(str(kind))} can't be had: a type is volume or tmpfs")
+        reading.refuse((*place, "type"), sentences.odd_type(plain(str(kind))))
 
 
 def _mount(
@@ -135,19 +132,19 @@ def _mount(
     if source.endswith("docker.sock"):
         reading.refuse(
             place,
-            "docker.sock can't be had: there is no Docker behind it",
-            "leave it out, or nest one in a system",
+            sentences.no_docker_socket(),
+            sentences.nest_one(),
         )
     elif source[:1] in ("/", ".", "~", "$") or "/" in source or "\\" in source:
         _file_from_host(reading, place, (source, path), service, given)
     elif source not in given.volumes:
         reading.refuse(
             place,
-            f"the volume {plain(source)} isn't declared",
-            f"write {plain(source)}: below volumes at the end",
+            sentences.volume_undeclared(plain(source)),
+            sentences.declare_volume(plain(source)),
         )
     elif not path.startswith("/"):
-        reading.refuse(place, "a volume is seen at a path like /var/lib/data")
+        reading.refuse(place, sentences.volume_path())
     else:
         service.mounts.append(Mount(source, path.rstrip("/") or "/", read_only))
 
@@ -161,8 +158,8 @@ def _file_from_host(
     if text is None:
         reading.refuse(
             place,
-            f"{plain(source)} can't be had: {_NO_HOST_PATH}",
-            "name a volume; a file is sent with the stack, as files, or written as a config with content",
+            sentences.no_host_path(plain(source)),
+            sentences.name_a_volume(),
         )
     else:
         _put(reading, place, service, path, text)
@@ -170,7 +167,7 @@ def _file_from_host(
 
 def _put(reading: Reading, place: Place, service: Service, path: str, text: str) -> None:
     if not path.startswith("/"):
-        reading.refuse(place, "a file is seen at a path like /etc/app.conf")
+        reading.refuse(place, sentences.file_path())
         return
     service.app.setdefault("files", {})[path] = text
 
@@ -180,7 +177,7 @@ def _tmpfs(reading: Reading, place: Place, value: Any, service: Service, _given:
     for one in values.texts(reading, place, value):
         path, _, options = one.partition(":")
         if options:
-            reading.note(place, "options of a tmpfs are left aside: it counts as memory")
+            reading.note(place, sentences.tmpfs_options_aside())
         service.app.setdefault("tmpfs", []).append(path)
 
 
@@ -188,7 +185,7 @@ def _tmpfs(reading: Reading, place: Place, value: Any, service: Service, _given:
 def _configs(reading: Reading, place: Place, value: Any, service: Service, given: Given) -> None:
     for here, name, target in _referred(reading, place, value):
         if name not in given.configs:
-            reading.refuse(here, f"the config {plain(name)} isn't declared", "declare it below configs")
+            reading.refuse(here, sentences.config_undeclared(plain(name)), sentences.declare_config())
         elif (text := given.configs[name]) is not None:
             _put(reading, here, service, target or f"/{name}", text)
 
@@ -198,9 +195,9 @@ def _secrets(reading: Reading, place: Place, value: Any, service: Service, given
     for here, name, target in _referred(reading, place, value):
         file = (target or name).removeprefix("/run/secrets/")
         if name not in given.secrets:
-            reading.refuse(here, f"the secret {plain(name)} isn't declared", "declare it below secrets")
+            reading.refuse(here, sentences.secret_undeclared(plain(name)), sentences.declare_secret())
         elif "/" in file:
-            reading.refuse(here, "a secret is a file below /run/secrets", "give its name there alone as target")
+            reading.refuse(here, sentences.secret_elsewhere(), sentences.name_alone())
         elif (text := given.secrets[name]) is not None:
             service.secrets[file] = text
 
@@ -214,7 +211,7 @@ def _referred(reading: Reading, place: Place, value: Any) -> list[tuple[Place, s
             if {"uid", "gid", "mode"} & set(one):
                 reading.note(
                     here,
-                    "uid, gid and mode are left aside: a secret is the app's user's alone, a config root's",
+                    sentences.owner_aside(),
                 )
             found.append((here, values.text(reading, here, one.get("source")), str(one.get("target") or "")))
         else:
@@ -231,7 +228,7 @@ def _networks(reading: Reading, place: Place, value: Any, service: Service, _giv
         one = values.mapping(reading, (*place, name), how)
         service.aliases += values.texts(reading, (*place, name, "aliases"), one.get("aliases", []))
         if set(one) - {"aliases"}:
-            reading.note((*place, name), "addresses are leased: of a service's networks only aliases are read")
+            reading.note((*place, name), sentences.addresses_leased())
 
 
 @key("network_mode")
@@ -240,28 +237,20 @@ def _network_mode(reading: Reading, place: Place, value: Any, service: Service, 
     if mode == "none":
         service.has_network = False
     elif mode not in ("bridge", "default"):
-        what = "the host's network" if mode == "host" else "another's network"
-        reading.refuse(
-            place,
-            f"network_mode {plain(mode)} can't be had: {what} is its own",
-            "leave it out, and publish ports",
-        )
+        reading.refuse(place, sentences.network_is_its_own(plain(mode)), sentences.publish_ports())
 
 
 @key("pid", "ipc")
 def _namespace(reading: Reading, place: Place, value: Any, _service: Service, _given: Given) -> None:
     if value not in ("private", "shareable", "", None):
-        reading.refuse(
-            place, f"{place[-1]} {plain(str(value))} can't be had: an environment has its own", "leave it out"
-        )
+        said = sentences.has_its_own(str(place[-1]), plain(str(value)))
+        reading.refuse(place, said, sentences.leave_it_out())
 
 
 @key("privileged")
 def _privileged(reading: Reading, place: Place, value: Any, _service: Service, _given: Given) -> None:
     if values.boolean(reading, place, value):
-        reading.refuse(
-            place, "privileged can't be had: root inside is nobody outside", "leave it out, or take a system"
-        )
+        reading.refuse(place, sentences.no_privileged(), sentences.take_a_system())
 
 
 @key("security_opt")
@@ -270,8 +259,8 @@ def _security(reading: Reading, place: Place, value: Any, _service: Service, _gi
         if one.replace("=", ":") not in ("no-new-privileges", "no-new-privileges:true"):
             reading.refuse(
                 (*place, number),
-                f"{plain(one)} can't be had: the confinement is the same for everybody",
-                "leave it out",
+                sentences.same_confinement(plain(one)),
+                sentences.leave_it_out(),
             )
 
 
@@ -283,7 +272,7 @@ def _devices(reading: Reading, place: Place, value: Any, service: Service, _give
             service.devices = (*service.devices, name)
         else:
             reading.refuse(
-                (*place, number), f"{plain(name)} can't be given", f"one can give {', '.join(Device)}"
+                (*place, number), sentences.device_not_given(plain(name)), sentences.one_can_give(tuple(Device))
             )
 
 
@@ -303,8 +292,8 @@ def _hosts(reading: Reading, place: Place, value: Any, service: Service, _given:
         except ValueError:
             reading.refuse(
                 place,
-                f"{plain(name)}: a further host has an IP address",
-                "the node's own addresses aren't reached from inside",
+                sentences.host_has_address(plain(name)),
+                sentences.node_not_reached(),
             )
 
 
@@ -315,7 +304,7 @@ def _dns(reading: Reading, place: Place, value: Any, service: Service, _given: G
         try:
             ip_address(one)
         except ValueError:
-            reading.refuse(place, "dns is one address or more")
+            reading.refuse(place, sentences.odd_dns())
             return
     service.nameservers = tuple(found[:3])
 
@@ -324,6 +313,6 @@ def _dns(reading: Reading, place: Place, value: Any, service: Service, _given: G
 def _platform(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
     name = values.text(reading, place, value)
     if not name.startswith("linux"):
-        reading.refuse(place, f"{plain(name)} doesn't run here: linux does")
+        reading.refuse(place, sentences.other_system(plain(name)))
     else:
-        reading.note(place, "an image for another processor than the node's is refused when it is fetched")
+        reading.note(place, sentences.other_processor())

@@ -3,6 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from panel.stacks.compose import sentences
+from runtime.contract.said import NOTHING, Said
+
 #: A key of a mapping, or a number in a list, from the top of the document on.
 Place = tuple[str | int, ...]
 #: Of problems, so many are told; the rest is a number. Of notes the rest is left out.
@@ -21,8 +24,8 @@ class Problem:
     """In the file, from 1 on; 0: it is no line's."""
     place: str
     """`services.web.privileged`."""
-    text: str
-    way_round: str = ""
+    text: Said
+    way_round: Said = NOTHING
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Note:
 
     line: int
     place: str
-    text: str
+    text: Said
 
 
 class ComposeRefused(ValueError):
@@ -54,8 +57,7 @@ class Room:
         self.letters -= letters
         self.variables -= variables
         if self.letters < 0 or self.variables < 0:
-            said = "its variables come to more than 4 MiB of text, or are given and asked for over 10,000 times"
-            raise ComposeRefused([Problem(0, "", said)])
+            raise ComposeRefused([Problem(0, "", sentences.variables_too_much())])
 
 
 @dataclass
@@ -73,10 +75,10 @@ class Reading:
             place = place[:-1]
         return self.lines.get(place, 0)
 
-    def refuse(self, place: Place, text: str, way_round: str = "") -> None:
+    def refuse(self, place: Place, text: Said, way_round: Said = NOTHING) -> None:
         self.problems.append(Problem(self.line(place), shown(place), text, way_round))
 
-    def note(self, place: Place, text: str) -> None:
+    def note(self, place: Place, text: Said) -> None:
         note = Note(self.line(place), shown(place), text)
         if len(self.notes) < MOST_NOTES and note not in self.notes:
             self.notes.append(note)

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from panel.stacks.compose import places, tree, values  # noqa: F401 (places fills the reader's keys)
+from panel.stacks.compose import places, sentences, tree, values  # noqa: F401 (places fills the reader's keys)
 from panel.stacks.compose.check import check_service
 from panel.stacks.compose.interpolate import fill_in, read_env
 from panel.stacks.compose.keys import TOP_KNOWN, TOP_REFUSED
 from panel.stacks.compose.problems import ComposeRefused, Note, Place, Reading, plain
 from panel.stacks.compose.reader import Given, read_service
 from panel.stacks.compose.service import Condition, Service
+from runtime.contract.said import NOTHING
 
 MOST_SERVICES = 50
 _NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,61}[a-zA-Z0-9])?")
@@ -63,7 +64,7 @@ def read(source: Source) -> Project:
     variables = {**variables, **source.variables}
     top = fill_in(document.value, variables, reading)
     if not isinstance(top, dict) or not isinstance(top.get("services"), dict) or not top["services"]:
-        reading.refuse((), "a Compose file has services: a name for each, and its image")
+        reading.refuse((), sentences.has_services())
         reading.end()
     _refuse_unknown(reading, top)
     given = Given(
@@ -85,12 +86,11 @@ def _refuse_unknown(reading: Reading, top: Mapping[str, Any]) -> None:
     for key in top:
         if key in TOP_REFUSED:
             why, way_round = TOP_REFUSED[key]
-            reading.refuse((key,), f"{key} can't be had: {why}", way_round)
+            reading.refuse((key,), sentences.not_to_be_had(key, why), way_round)
         elif key not in TOP_KNOWN and not key.startswith("x-"):
             near = get_close_matches(key, TOP_KNOWN, 1)
-            reading.refuse(
-                (key,), f"{plain(key)} is no key of a Compose file", f"did you mean {near[0]}?" if near else ""
-            )
+            way_round = sentences.did_you_mean(near[0]) if near else NOTHING
+            reading.refuse((key,), sentences.no_key_of_a_file(plain(key)), way_round)
 
 
 def _contents(
@@ -110,20 +110,18 @@ def _contents(
             if text is None:
                 reading.refuse(
                     place,
-                    f"the variable {plain(str(one['environment']))} isn't given",
-                    "give it with the stack",
+                    sentences.variable_not_given(plain(str(one["environment"]))),
+                    sentences.give_it(),
                 )
         elif "file" in one:
             path = str(one["file"])
             text = files.get(path, files.get(path.removeprefix("./")))
             if text is None:
-                reading.refuse(
-                    place, f"the file {plain(path)} wasn't given", "send it with the stack, as files"
-                )
+                reading.refuse(place, sentences.file_not_given(plain(path)), sentences.send_the_file())
         else:
-            reading.refuse(place, "what is in it isn't said", "set content, environment or file")
+            reading.refuse(place, sentences.no_content(), sentences.set_content())
         if text == "" and kind == "secrets":
-            reading.refuse(place, "a secret isn't empty")
+            reading.refuse(place, sentences.secret_empty())
         found[name] = text
     return found
 
@@ -137,37 +135,35 @@ def _check_networks(reading: Reading, value: Any) -> None:
         if one.get("internal") == "true":
             reading.refuse(
                 (*place, "internal"),
-                "a network without a way out can't be had",
-                "leave it out, or network_mode: none",
+                sentences.no_inner_network(),
+                sentences.or_no_network(),
             )
         if one.get("driver") not in (None, "bridge", "overlay", "default"):
             reading.refuse(
-                (*place, "driver"), f"the driver {plain(str(one['driver']))} can't be had", "leave it out"
+                (*place, "driver"), sentences.no_driver(plain(str(one["driver"]))), sentences.leave_it_out()
             )
         if one.get("external") not in (None, "false"):
-            reading.note(place, "names of other stacks aren't found by it")
+            reading.note(place, sentences.other_stacks_unfound())
     if len(found) > 1:
-        reading.note(("networks",), "all services of the stack reach each other: networks don't part them")
+        reading.note(("networks",), sentences.networks_part_nobody())
 
 
 def _services(reading: Reading, value: Mapping[str, Any], given: Given, source: Source) -> list[Service]:
     if len(value) > MOST_SERVICES:
-        reading.refuse(("services",), f"a stack has {MOST_SERVICES} services at most")
+        reading.refuse(("services",), sentences.too_many_services(MOST_SERVICES))
         return []
     found = []
     for name, how in value.items():
         place = ("services", name)
         if not _NAME.fullmatch(name):
-            reading.refuse(place, "a service's name has letters, digits and _ . -, 63 at most")
+            reading.refuse(place, sentences.odd_name())
         service = read_service(reading, place, name, how, given)
         service.replicas = source.scale.get(name, service.replicas)
         check_service(reading, place, service)
         if not service.profiles or {"*", *service.profiles} & set(source.profiles):
             found.append(service)
     if not found and not reading.problems:
-        reading.refuse(
-            ("services",), "every service has a profile, and none of them is asked for", "name one in profiles"
-        )
+        reading.refuse(("services",), sentences.no_profile(), sentences.name_a_profile())
     _refuse_same_names(reading, found)
     return found
 
@@ -180,8 +176,8 @@ def _refuse_same_names(reading: Reading, services: Sequence[Service]) -> None:
         if short in seen:
             reading.refuse(
                 ("services", service.name),
-                f"it has the same name as {plain(seen[short])} to environments",
-                "rename one of them",
+                sentences.same_name(plain(seen[short])),
+                sentences.rename_one(),
             )
         seen[short] = service.name
 
@@ -201,8 +197,8 @@ def _volumes(reading: Reading, value: Mapping[str, Any], services: Sequence[Serv
         if one.get("driver") not in (None, "local") or set(options) - {"size"}:
             reading.refuse(
                 place,
-                "a volume lies on its node: no driver and no option but size can be had",
-                "leave them out",
+                sentences.no_volume_driver(),
+                sentences.leave_them_out(),
             )
         size = (
             values.mebibytes(reading, (*place, "driver_opts", "size"), options["size"])
@@ -213,7 +209,7 @@ def _volumes(reading: Reading, value: Mapping[str, Any], services: Sequence[Serv
         writers = sum(service.replicas for service, mount in users if not mount.read_only)
         is_external = one.get("external") not in (None, "false")
         if "name" in one and not is_external:
-            reading.note((*place, "name"), "it is called after the stack, and as here within it")
+            reading.note((*place, "name"), sentences.volume_name_aside())
         if users:
             external = str(one.get("name") or key) if is_external else ""
             count = sum(service.replicas for service, _mount in users)
@@ -234,7 +230,7 @@ def _in_order(reading: Reading, services: Sequence[Service]) -> list[Service]:
             names = " → ".join(plain(one) for one in _circle(waiting))
             reading.refuse(
                 ("services", waiting[0].name, "depends_on"),
-                f"services wait for each other in a circle: {names}",
+                sentences.circle(names),
             )
             return ordered
         ordered += ready
@@ -250,15 +246,15 @@ def _check_waits(reading: Reading, service: Service, by_name: Mapping[str, Servi
             if wait.required:
                 reading.refuse(
                     place,
-                    f"it waits for {plain(name)}, which isn't in the stack",
-                    "name its profile, or let it be not required",
+                    sentences.waits_for_nobody(plain(name)),
+                    sentences.name_its_profile(),
                 )
             del service.waits[name]
         elif wait.condition is Condition.COMPLETED and other.restart == "always":
             reading.refuse(
                 place,
-                f"{plain(name)} is always started again, so that it never is through",
-                "set its restart to no or on-failure",
+                sentences.never_through(plain(name)),
+                sentences.set_its_restart(),
             )
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any
 
-from panel.stacks.compose import values
+from panel.stacks.compose import sentences, values
 from panel.stacks.compose.health import read_health
 from panel.stacks.compose.interpolate import read_env
 from panel.stacks.compose.keys import DEPLOY_ASIDE, DEPLOY_REFUSED, LEFT_ASIDE, REFUSED
 from panel.stacks.compose.problems import Place, Reading, plain
 from panel.stacks.compose.service import Condition, Service, Wait
+from runtime.contract.said import NOTHING
 
 MOST_REPLICAS = 20
 _RESTARTS = {"no": "never", "always": "always", "unless-stopped": "always", "on-failure": "on-failure"}
@@ -52,7 +53,7 @@ def read_service(reading: Reading, place: Place, name: str, value: Any, given: G
     """Everything that is wrong with it goes into `reading`."""
     service = Service(name)
     if not isinstance(value, dict):
-        reading.refuse(place, "a service is a mapping: its image, and more")
+        reading.refuse(place, sentences.service_is_mapping())
         return service
     for one, asked in value.items():
         here = (*place, one)
@@ -60,15 +61,15 @@ def read_service(reading: Reading, place: Place, name: str, value: Any, given: G
             KEYS[one](reading, here, asked, service, given)
         elif one in REFUSED:
             why, way_round = REFUSED[one]
-            reading.refuse(here, f"{one} can't be had: {why}", way_round)
+            reading.refuse(here, sentences.not_to_be_had(one, why), way_round)
         elif one in LEFT_ASIDE:
-            reading.note(here, f"{one} is left aside: {LEFT_ASIDE[one]}")
+            reading.note(here, sentences.left_aside(one, LEFT_ASIDE[one]))
         elif not one.startswith("x-"):
             near = get_close_matches(one, [*KEYS, *REFUSED, *LEFT_ASIDE], 1)
-            way_round = f"did you mean {near[0]}?" if near else ""
-            reading.refuse(here, f"{plain(one)} is no key of a service", way_round)
+            way_round = sentences.did_you_mean(near[0]) if near else NOTHING
+            reading.refuse(here, sentences.no_key_of_a_service(plain(one)), way_round)
     if not service.image and "build" not in value:
-        reading.refuse(place, "it names no image", "set image")
+        reading.refuse(place, sentences.no_image(), sentences.set_image())
     return service
 
 
@@ -109,14 +110,12 @@ def _env_file(reading: Reading, place: Place, value: Any, service: Service, give
         text = given.file(values.text(reading, here, path))
         if text is None:
             if not (isinstance(one, dict) and one.get("required") == "false"):
-                reading.refuse(
-                    here, f"the file {plain(str(path))} wasn't given", "send it with the stack, as files"
-                )
+                reading.refuse(here, sentences.file_not_given(plain(str(path))), sentences.send_the_file())
             continue
         more, wrong = read_env(text, {}, reading.room, name=plain(str(path)))
         found |= more
         for problem in wrong:
-            reading.refuse(here, f"line {problem.line} of {problem.place}: {problem.text}")
+            reading.refuse(here, sentences.line_of_file(problem.line, problem.place, problem.text))
     service.app["env"] = {**found, **service.app.get("env", {})}
 
 
@@ -132,7 +131,7 @@ def _depends_on(reading: Reading, place: Place, value: Any, service: Service, _g
         values.refuse_others(reading, here, one, ("condition", "required", "restart"))
         word = one.get("condition") or Condition.STARTED
         if word not in set(Condition):
-            reading.refuse((*here, "condition"), f"a condition is one of {', '.join(Condition)}")
+            reading.refuse((*here, "condition"), sentences.odd_condition(tuple(Condition)))
             continue
         is_required = values.boolean(reading, (*here, "required"), one.get("required", "true"))
         service.waits[name] = Wait(Condition(word), is_required)
@@ -142,10 +141,10 @@ def _depends_on(reading: Reading, place: Place, value: Any, service: Service, _g
 def _restart(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
     word, _, most = values.text(reading, place, value).partition(":")
     if word not in _RESTARTS:
-        reading.refuse(place, "restart is no, always, unless-stopped or on-failure")
+        reading.refuse(place, sentences.odd_restart())
         return
     if most:
-        reading.note(place, "it is started again and again, each time later, and not only so many times")
+        reading.note(place, sentences.started_again())
     service.restart = _RESTARTS[word]
 
 
@@ -159,7 +158,7 @@ def _name(reading: Reading, place: Place, value: Any, service: Service, _given: 
     name = values.text(reading, place, value)
     if name and name != service.name:
         service.aliases.append(name)
-        reading.note(place, "its own host name is its environment's name; the others find it by this one too")
+        reading.note(place, sentences.host_name_aside())
 
 
 @key("links")
@@ -189,7 +188,7 @@ def _stop_signal(reading: Reading, place: Place, value: Any, service: Service, _
 def _stop_within(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
     found = values.seconds(reading, place, value)
     if found > 600:
-        reading.refuse(place, "a stop takes 10 minutes at most")
+        reading.refuse(place, sentences.stop_too_long())
     service.stop_timeout_s = min(found, 600.0)
 
 
@@ -201,7 +200,7 @@ def _switch(reading: Reading, place: Place, value: Any, service: Service, _given
 @key("stdin_open")
 def _stdin(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
     if values.boolean(reading, place, value):
-        reading.note(place, "with tty the console types into it; without, its input is empty")
+        reading.note(place, sentences.input_empty())
 
 
 @key("shm_size")
@@ -251,17 +250,19 @@ def _deploy(reading: Reading, place: Place, value: Any, service: Service, given:
             _scale(reading, here, one, service, given)
         elif name == "mode":
             if one != "replicated":
-                reading.refuse(here, "a service has so many copies: mode is replicated", "set replicas")
+                reading.refuse(here, sentences.odd_mode(), sentences.set_replicas())
         elif name == "resources":
             _resources(reading, here, one, service, given)
         elif name == "restart_policy":
             _restart_policy(reading, here, one, service)
         elif name in DEPLOY_REFUSED:
-            reading.refuse(here, f"{name} can't be had: {DEPLOY_REFUSED[name][0]}", DEPLOY_REFUSED[name][1])
+            reading.refuse(
+                here, sentences.not_to_be_had(name, DEPLOY_REFUSED[name][0]), DEPLOY_REFUSED[name][1]
+            )
         elif name in DEPLOY_ASIDE:
-            reading.note(here, f"{name} is left aside: {DEPLOY_ASIDE[name]}")
+            reading.note(here, sentences.left_aside(name, DEPLOY_ASIDE[name]))
         elif not name.startswith("x-"):
-            reading.refuse(here, f"{plain(name)} is no key of deploy")
+            reading.refuse(here, sentences.no_key_of_deploy(plain(name)))
 
 
 def _resources(reading: Reading, place: Place, value: Any, service: Service, given: Given) -> None:
@@ -275,11 +276,9 @@ def _resources(reading: Reading, place: Place, value: Any, service: Service, giv
             read(reading, (*place, "limits", name), limits[name], service, given)
     reserved = values.mapping(reading, (*place, "reservations"), found.get("reservations"))
     if "devices" in reserved:
-        reading.refuse(
-            (*place, "reservations", "devices"), "a node gives no graphics processor away", "leave it out"
-        )
+        reading.refuse((*place, "reservations", "devices"), sentences.no_graphics(), sentences.leave_it_out())
     elif reserved:
-        reading.note((*place, "reservations"), "reservations are left aside: what its limits say is reserved")
+        reading.note((*place, "reservations"), sentences.reservations_aside())
 
 
 def _restart_policy(reading: Reading, place: Place, value: Any, service: Service) -> None:
@@ -287,10 +286,8 @@ def _restart_policy(reading: Reading, place: Place, value: Any, service: Service
     values.refuse_others(reading, place, found, ("condition", "delay", "max_attempts", "window"))
     word = found.get("condition", "any")
     if word not in _OF_DEPLOY:
-        reading.refuse((*place, "condition"), "condition is none, on-failure or any")
+        reading.refuse((*place, "condition"), sentences.odd_policy())
         return
     service.restart = _OF_DEPLOY[word]
     if set(found) - {"condition"}:
-        reading.note(
-            place, "it is started again and again, each time later; delay, window and number are the node's"
-        )
+        reading.note(place, sentences.restart_policy_aside())

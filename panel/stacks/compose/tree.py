@@ -11,7 +11,9 @@ from typing import Any, Final
 
 import yaml
 
+from panel.stacks.compose import sentences
 from panel.stacks.compose.problems import ComposeRefused, Place, Problem, Reading, plain
+from runtime.contract.said import Said
 
 #: Parser in C: a file of 1 MiB takes a tenth of what Python takes. Both build nothing but nodes.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -33,18 +35,18 @@ class Document:
 def parse(text: str) -> Document:
     """Raises `ComposeRefused` with everything that is wrong with it as YAML."""
     if len(text.encode(errors="replace")) > MOST_BYTES:
-        raise _refused(0, "a Compose file has 1 MiB at most")
+        raise _refused(0, sentences.file_too_large())
     try:
         _look_over(text)
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as wrong:
         mark = wrong.problem_mark or wrong.context_mark
-        said = f"this is no YAML: {plain(str(wrong.problem or wrong.context or 'it ends too early'))}"
+        said = sentences.no_yaml(plain(str(wrong.problem or wrong.context or "")))
         raise _refused(mark.line + 1 if mark else 0, said) from wrong
     except ComposeRefused:
         raise
     except (yaml.YAMLError, ValueError) as wrong:
-        raise _refused(0, "this is no YAML: it has letters that YAML doesn't have") from wrong
+        raise _refused(0, sentences.odd_letters()) from wrong
     builder = _Builder()
     document = Document(builder.build(node, ()) if node is not None else None, builder.lines)
     reading = Reading(document.lines, builder.problems)
@@ -52,7 +54,7 @@ def parse(text: str) -> Document:
     return document
 
 
-def _refused(line: int, text: str) -> ComposeRefused:
+def _refused(line: int, text: Said) -> ComposeRefused:
     return ComposeRefused([Problem(line, "", text)])
 
 
@@ -69,13 +71,13 @@ def _look_over(text: str) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if documents > 1:
-            raise _refused(line, "a Compose file is one document: there is a second one")
+            raise _refused(line, sentences.second_document())
         if aliases > MOST_ALIASES:
-            raise _refused(line, f"there are more than {MOST_ALIASES} aliases")
+            raise _refused(line, sentences.too_many_aliases(MOST_ALIASES))
         if depth > MOST_DEPTH:
-            raise _refused(line, f"it is nested more than {MOST_DEPTH} deep")
+            raise _refused(line, sentences.too_deep(MOST_DEPTH))
         if number > _MOST_EVENTS:
-            raise _refused(line, "there is too much in it")
+            raise _refused(line, sentences.too_much())
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
@@ -95,12 +97,12 @@ class _Builder:
         self._values += 1
         line = node.start_mark.line + 1
         if self._values > MOST_VALUES:
-            raise _refused(line, "its anchors and aliases come to more than 50,000 values")
+            raise _refused(line, sentences.too_many_values())
         if id(node) in self._open:
-            raise _refused(line, "an anchor is used within itself")
+            raise _refused(line, sentences.anchor_within_itself())
         self.lines.setdefault(place, line)
         if not node.tag.startswith(_CORE):
-            self._refuse(node, place, f"the tag {plain(node.tag)} isn't known here")
+            self._refuse(node, place, sentences.unknown_tag(plain(node.tag)))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         self._open.add(id(node))
@@ -121,11 +123,11 @@ class _Builder:
         merged: list[yaml.Node] = []
         for key, value in node.value:
             if not isinstance(key, yaml.ScalarNode):
-                self._refuse(key, place, "a key is a word")
+                self._refuse(key, place, sentences.key_is_a_word())
             elif key.value == _MERGE and not key.style:
                 merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
             elif key.value in found:
-                self._refuse(key, (*place, key.value), f"{plain(key.value)} stands here twice")
+                self._refuse(key, (*place, key.value), sentences.twice(plain(key.value)))
             else:
                 self.lines.setdefault((*place, key.value), key.start_mark.line + 1)
                 found[key.value] = self.build(value, (*place, key.value))
@@ -136,15 +138,15 @@ class _Builder:
     def _merge(self, node: yaml.Node, place: Place, into: dict[str, Any]) -> None:
         """What is there already stays, as YAML's merge key has it."""
         if not isinstance(node, yaml.MappingNode):
-            self._refuse(node, place, "<< takes a mapping, or a list of them")
+            self._refuse(node, place, sentences.odd_merge())
             return
         if id(node) in self._open:
-            raise _refused(node.start_mark.line + 1, "an anchor is used within itself")
+            raise _refused(node.start_mark.line + 1, sentences.anchor_within_itself())
         self._open.add(id(node))
         more = self._mapping(node, place)
         self._open.discard(id(node))
         for key, value in more.items():
             into.setdefault(key, value)
 
-    def _refuse(self, node: yaml.Node, place: Place, text: str) -> None:
+    def _refuse(self, node: yaml.Node, place: Place, text: Said) -> None:
         self.problems.append(Problem(node.start_mark.line + 1, ".".join(map(str, place))[:120], text))

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from panel.stacks.compose import sentences
 from panel.stacks.compose.problems import Place, Reading, plain
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -20,14 +21,14 @@ def text(reading: Reading, place: Place, value: Any) -> str:
     if isinstance(value, str):
         return value
     if value is not None:
-        reading.refuse(place, "this is text")
+        reading.refuse(place, sentences.is_text())
     return ""
 
 
 def boolean(reading: Reading, place: Place, value: Any) -> bool:
     word = value.lower() if isinstance(value, str) else ""
     if word not in _TRUE | _FALSE:
-        reading.refuse(place, "this is true or false")
+        reading.refuse(place, sentences.is_boolean())
     return word in _TRUE
 
 
@@ -35,14 +36,14 @@ def integer(reading: Reading, place: Place, value: Any, least: int, most: int) -
     """`least` where it is none."""
     if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,15}", value) and least <= int(value) <= most:
         return int(value)
-    reading.refuse(place, f"this is a number from {least} to {most}")
+    reading.refuse(place, sentences.is_integer(least, most))
     return least
 
 
 def number(reading: Reading, place: Place, value: Any) -> float:
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?|\.[0-9]{1,9}", value):
         return float(value)
-    reading.refuse(place, "this is a number, like 0.5")
+    reading.refuse(place, sentences.is_number())
     return 1.0
 
 
@@ -50,7 +51,7 @@ def mebibytes(reading: Reading, place: Place, value: Any) -> int:
     """Bytes as Compose writes them (`64m`, `2gb`, `1048576`), in MiB, 1 at least."""
     found = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None or len(found[1]) > 18:
-        reading.refuse(place, "this is a size, like 512m or 2gb")
+        reading.refuse(place, sentences.is_size())
         return 1
     return max(1, round(float(found[1]) * _UNITS[found[2].lower()] / _MIB))
 
@@ -62,7 +63,7 @@ def seconds(reading: Reading, place: Place, value: Any) -> float:
         return 0.0
     parts = _DURATION.findall(given)
     if not parts or "".join(amount + unit for amount, unit in parts) != given or len(given) > 40:
-        reading.refuse(place, "this is a duration, like 10s or 1m30s")
+        reading.refuse(place, sentences.is_duration())
         return 0.0
     return sum(float(amount) * _SECONDS[unit] for amount, unit in parts)
 
@@ -72,7 +73,7 @@ def mapping(reading: Reading, place: Place, value: Any) -> dict[str, Any]:
     if isinstance(value, dict):
         return value
     if value is not None:
-        reading.refuse(place, "this is a mapping: names, and what each has")
+        reading.refuse(place, sentences.is_mapping())
     return {}
 
 
@@ -80,7 +81,7 @@ def listing(reading: Reading, place: Place, value: Any) -> Sequence[Any]:
     if isinstance(value, list):
         return value
     if value is not None:
-        reading.refuse(place, "this is a list")
+        reading.refuse(place, sentences.is_list())
     return []
 
 
@@ -100,7 +101,7 @@ def words(reading: Reading, place: Place, value: Any) -> tuple[str, ...] | None:
     try:
         return tuple(shlex.split(text(reading, place, value)))
     except ValueError:
-        reading.refuse(place, "a quote in it has no end")
+        reading.refuse(place, sentences.quote_has_no_end())
         return None
 
 
@@ -122,4 +123,4 @@ def refuse_others(reading: Reading, place: Place, value: Mapping[str, Any], know
     """Keys that are not among these, but for what begins with x-."""
     for key in value:
         if key not in known and not key.startswith("x-"):
-            reading.refuse((*place, key), f"{plain(key)} isn't known here: {', '.join(known)} are")
+            reading.refuse((*place, key), sentences.unknown_of(plain(key), tuple(known)))
