@@ -25,6 +25,7 @@ from panel.operations.models import Operation, OperationKind
 from panel.registries import own
 from panel.registries.models import Registry
 from panel.registries.selectors import own_access
+from panel.registries.signing import policies_of
 from panel.repositories.store import Store
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
@@ -233,8 +234,10 @@ def _named(tenant: Tenant) -> list[Registry]:
 
 def _logins(tenant: Tenant) -> tuple[RegistryLogin, ...]:
     """Of every registry that an image may be built on; the installation's own by a pass that only pulls."""
-    found: dict[str, RegistryAccess] = {own.host(): own_access(own.pass_for_all(tenant.pk))}
     rows = _named(tenant)
+    ours = own_access(own.pass_for_all(tenant.pk))
+    signed = policies_of(one for one in rows if one.host == own.host())
+    found: dict[str, RegistryAccess] = {own.host(): ours.model_copy(update={"signatures": signed})}
     for row in rows:
         same = [one for one in rows if one.host == row.host]
         named = next((one for one in same if one.username or one.password), row)
@@ -245,6 +248,7 @@ def _logins(tenant: Tenant) -> tuple[RegistryLogin, ...]:
                 password=plain(named.password),
                 insecure=any(one.insecure for one in same),
                 inward=any(one.inward for one in same),
+                signatures=policies_of(same),
             ),
         )
     return tuple(RegistryLogin(host=host, access=access) for host, access in list(found.items())[:200])

@@ -24,6 +24,15 @@ class NewRegistry(Input):
     password: str = Field(default="", max_length=8192)
     insecure: bool = Field(default=False, description="Without TLS, or with any certificate (administrators).")
     inward: bool = Field(default=False, description="At an address that is private (administrators).")
+    signed_by: str = Field(
+        default="",
+        max_length=16,
+        description="`gpg` or `sigstore`: nothing is run from it that isn't signed so by `signature_key`.",
+    )
+    signature_key: str = Field(default="", max_length=65_536, description="Public: armoured, or PEM.")
+    lookaside: str = Field(
+        default="", max_length=400, description="Where signatures of the kind `gpg` lie: `https://…`."
+    )
 
 
 @router.get("", response=ListOf[answers.Registry], operation_id="registries_list")

@@ -32,6 +32,25 @@ class RegistryForm(forms.Form):
         max_length=8192,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
+    signed_by = forms.ChoiceField(
+        label=_("Run only what is signed"),
+        required=False,
+        choices=[("", _("signatures aren't asked for")), ("gpg", "GPG"), ("sigstore", "sigstore")],
+    )
+    signature_key = forms.CharField(
+        label=_("Public key"),
+        required=False,
+        max_length=65_536,
+        help_text=_("What gpg --armor --export KEY prints, or cosign.pub."),
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+    )
+    lookaside = forms.CharField(
+        label=_("Where its signatures lie"),
+        required=False,
+        max_length=400,
+        help_text=_("Of GPG alone: https://sigs.example.com. Those of sigstore lie in the registry."),
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}),
+    )
     insecure = forms.BooleanField(
         label=_("Without TLS"),
         required=False,

@@ -28,6 +28,12 @@ class Registry(models.Model):
     """May be asked without TLS, or with a certificate that nobody vouches for."""
     inward = models.BooleanField(default=False)
     """May lie where nobody from outside reaches."""
+    signed_by = models.CharField(max_length=16, blank=True, default="")
+    """`gpg` or `sigstore`: nothing is run from it that isn't signed so; empty: signatures aren't asked for."""
+    signature_key = models.TextField(blank=True, default="")
+    """Public, whose signature it must be."""
+    lookaside = models.CharField(max_length=400, blank=True, default="")
+    """Where signatures of the kind `gpg` lie."""
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"

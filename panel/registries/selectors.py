@@ -5,6 +5,7 @@ from django.conf import settings
 from panel.at_rest import plain
 from panel.registries import answers, own
 from panel.registries.models import Registry
+from panel.registries.signing import kind_of, policies_of
 from panel.tenants.models import Tenant
 from runtime.contract import Reference, RegistryAccess
 
@@ -15,10 +16,11 @@ def access_of(tenant: Tenant, image: str) -> RegistryAccess:
     what belongs to the tenant or to one above it."""
     reference = Reference.parse(image)
     host = reference.host
-    if own.is_offered() and host == own.host():
-        return _own_access(tenant, reference.repository)
     rows = list(Registry.objects.filter(host=host, tenant_id__in=tenant.chain))
     rows += list(Registry.objects.filter(host=host, tenant=None))
+    if own.is_offered() and host == own.host():
+        access = _own_access(tenant, reference.repository)
+        return access.model_copy(update={"signatures": policies_of(rows)})
     if not rows:
         return RegistryAccess()
     place = {pk: number for number, pk in enumerate(reversed(tenant.chain))}
@@ -29,6 +31,7 @@ def access_of(tenant: Tenant, image: str) -> RegistryAccess:
         password=plain(named.password),
         insecure=any(row.insecure for row in rows),
         inward=any(row.inward for row in rows),
+        signatures=policies_of(rows),
     )
 
 
@@ -59,5 +62,8 @@ def show(row: Registry) -> answers.Registry:
         "has_password": bool(row.password),
         "insecure": row.insecure,
         "inward": row.inward,
+        "signed_by": kind_of(row),
+        "signature_key": row.signature_key or None,
+        "lookaside": row.lookaside or None,
         "created_at": row.created_at.isoformat(),
     }

@@ -11,6 +11,7 @@ from panel.audit.services import record
 from panel.contract_input import parse
 from panel.errors import Conflict, Invalid, NotFound
 from panel.registries.models import Registry
+from panel.registries.signing import checked
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
@@ -30,13 +31,19 @@ def add_registry(
     password: str = "",
     insecure: bool = False,
     inward: bool = False,
+    signed_by: str = "",
+    signature_key: str = "",
+    lookaside: str = "",
 ) -> Registry:
     """Name and password that a tenant's images are asked for by. Without a tenant it is the installation's;
-    that, and what opens a way inward or without TLS, is for administrators. Raises `Invalid`, `Conflict`."""
+    that, and what opens a way inward or without TLS, is for administrators. By whose key its images must be
+    signed is for those of the tenant. Raises `Invalid`, `Conflict`."""
     if tenant is None or insecure or inward:
         actor.require(Permission.SECURITY_MANAGE, tenant)
     if tenant is not None:
         actor.require(Permission.ENVIRONMENT_CREATE, tenant)
+        if signed_by:
+            actor.require(Permission.TENANT_CHANGE, tenant)
     name = host.strip().lower()
     if not re.fullmatch(HOST_PATTERN, name):
         raise Invalid(
@@ -44,6 +51,7 @@ def add_registry(
         )
     given = {"username": username, "password": password, "insecure": insecure, "inward": inward}
     parse(RegistryAccess, given, "")
+    signed = checked(signed_by, signature_key, lookaside, insecure=insecure)
     row = Registry(
         tenant=tenant,
         host=name,
@@ -51,6 +59,7 @@ def add_registry(
         password=encrypted(password),
         insecure=insecure,
         inward=inward,
+        **signed,
         created_by=actor.user,
     )
     with transaction.atomic():
@@ -77,6 +86,8 @@ def remove_registry(actor: Actor, registry_id: UUID) -> None:
         actor.require(Permission.SECURITY_MANAGE, row.tenant)
     if row.tenant is not None:
         actor.require(Permission.ENVIRONMENT_CREATE, row.tenant)
+        if row.signed_by:
+            actor.require(Permission.TENANT_CHANGE, row.tenant)
     with transaction.atomic():
         _record(actor, "registry.remove", row)
         row.delete()
@@ -92,5 +103,7 @@ def found(actor: Actor, registry_id: UUID) -> Registry:
 
 def _record(actor: Actor, action: str, row: Registry) -> None:
     said = {"host": row.host, "username": row.username, "insecure": row.insecure, "inward": row.inward}
+    if row.signed_by:
+        said |= {"signed_by": row.signed_by, "signature_key": row.signature_key, "lookaside": row.lookaside}
     before, after = (said, {}) if action.endswith("remove") else ({}, said)
     record(actor, action, tenant_id=row.tenant_id, target=row, before=before, after=after)

@@ -62,7 +62,10 @@ def _may_remove(actor: Actor, row: Registry) -> bool:
         Permission.SECURITY_MANAGE, row.tenant
     ):
         return False
-    return row.tenant is None or actor.can(Permission.ENVIRONMENT_CREATE, row.tenant)
+    if row.tenant is None:
+        return True
+    needed = [Permission.ENVIRONMENT_CREATE, *([Permission.TENANT_CHANGE] if row.signed_by else [])]
+    return all(actor.can(one, row.tenant) for one in needed)
 
 
 @require_POST

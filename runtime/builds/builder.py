@@ -27,6 +27,7 @@ from runtime.errors import RuntimeFault
 from runtime.images.confined import BUILDING, Program, confined
 from runtime.images.oci.egress import Egress, Sentences, is_loopback, place_of_registry
 from runtime.images.oci.registry import network
+from runtime.images.oci.signatures import asked_places, places_document, policy_document
 from runtime.node import Node
 from runtime.sandboxes.base import Apart, Payer
 
@@ -102,10 +103,20 @@ class Builder:
             if known is not None and (known.username or known.password):
                 auths[reference.host] = {"auth": _pair(known.username, known.password)}
             images.append((name, is_insecure))
+        policies = {one.host: access[one.host].signatures for one in references if one.host in access}
+        more_named, more_plain = asked_places(one for each in policies.values() for one in each)
+        named, plain = named | more_named, plain | more_plain
         with ExitStack() as undo:
             namespace, pin = undo.enter_context(network(self.node, self.slot))
             egress = undo.enter_context(self._egress(namespace, named=frozenset(named), plain=frozenset(plain)))
-            asked = {"task": "pull", "images": images, "auths": auths, "environment": _proxy(egress)}
+            asked = {
+                "task": "pull",
+                "images": images,
+                "auths": auths,
+                "policy": policy_document(policies),
+                "signatures": places_document(policies),
+                "environment": _proxy(egress),
+            }
             self._run(asked, network=pin, blame=egress)
 
     def build(self) -> None:

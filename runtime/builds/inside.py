@@ -255,7 +255,11 @@ default_capabilities = [
 
 def configure(asked: dict[str, Any]) -> None:
     place = Path(SCRATCH)
-    (place / "policy.json").write_text('{"default": [{"type": "insecureAcceptAnything"}]}')
+    anything = {"default": [{"type": "insecureAcceptAnything"}]}
+    (place / "policy.json").write_text(json.dumps(asked.get("policy", anything)))
+    signatures = place / ".config/containers/registries.d"
+    signatures.mkdir(parents=True, exist_ok=True)
+    (signatures / "signatures.yaml").write_text(json.dumps(asked.get("signatures", {})))
     (place / "registries.conf").write_text('unqualified-search-registries = ["docker.io"]\n')
     (place / "containers.conf").write_text(_CONTAINERS)
     (place / "auth.json").write_text(json.dumps({"auths": asked.get("auths", {})}))

@@ -4,7 +4,16 @@ Every model is frozen, refuses unknown fields and carries ids, names, numbers an
 path of the host, never a command for it. So whoever takes over the panel can't reach a node's files.
 """
 
-from runtime.contract.app import APP_IMAGE, AppOptions, AppRun, AppSeen, ImageConfig, Reference, RegistryAccess
+from runtime.contract.app import (
+    APP_IMAGE,
+    AppOptions,
+    AppRun,
+    AppSeen,
+    ImageConfig,
+    Reference,
+    RegistryAccess,
+    SignaturePolicy,
+)
 from runtime.contract.backup import (
     BackupLook,
     BackupMade,
@@ -209,6 +218,7 @@ __all__ = [
     "SecurityProfile",
     "SftpLogin",
     "SftpPlace",
+    "SignaturePolicy",
     "Step",
     "StepState",
     "Subject",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
@@ -22,6 +22,7 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 #: A name or an IPv4 address, or an IPv6 one in brackets; with a port or without.
 HOST_PATTERN: Final = rf"^(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Fa-f:.]{{2,45}}\])(?::[0-9]{{1,5}})?$"
 _HOST = re.compile(HOST_PATTERN)
+LOOKASIDE_PATTERN: Final = r"^$|^https?://[^\s/?#@\x00-\x1f]{1,255}(?:/[^\s?#\x00-\x1f]*)?$"
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 #: Of the OCI distribution specification.
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
@@ -92,6 +93,21 @@ def _port_fits(host: str) -> bool:
     return not port or 1 <= int(port) <= 65_535
 
 
+class SignaturePolicy(Message):
+    """By whose key what a registry has must be signed."""
+
+    kind: Literal["gpg", "sigstore"]
+    """Simple signing (containers-signature(5)), or a key pair of sigstore's (cosign)."""
+    key: Annotated[str, StringConstraints(min_length=1, max_length=65_536)]
+    """Public: armoured, or PEM."""
+    lookaside: Annotated[str, StringConstraints(max_length=400, pattern=LOOKASIDE_PATTERN)] = ""
+    """Where signatures of the first kind lie; those of the other lie in the registry."""
+    insecure: bool = False
+    """That place may be asked without TLS."""
+    inward: bool = False
+    """It may lie at an address that nobody from outside reaches."""
+
+
 class RegistryAccess(Message):
     """How a registry is asked: who asks, and what an administrator allows there."""
 
@@ -103,6 +119,8 @@ class RegistryAccess(Message):
     """Over plain HTTP, or with a certificate that nobody vouches for."""
     inward: bool = False
     """It may lie at an address that nobody from outside reaches: the provider's own."""
+    signatures: Annotated[tuple[SignaturePolicy, ...], Field(max_length=32)] = ()
+    """All of them must hold before anything is run."""
 
 
 class AppRun(Message):

@@ -26,6 +26,7 @@ from runtime.contract.words import apps, changes
 from runtime.errors import HostLacks, RuntimeFault, Superseded
 from runtime.images.oci.library import Library, key_of
 from runtime.images.oci.registry import MIB, Registry, Resolved
+from runtime.images.oci.signatures import mark
 from runtime.images.waiter import Waiter
 from runtime.jobs.process import NotYet, do_apart
 from runtime.jobs.records import JobRecords
@@ -55,7 +56,7 @@ def is_there(node: Node, spec: EnvironmentSpec) -> bool:
         if node.root_volume(spec.id).exists() or (chosen and library.kept(chosen.key)):
             return True
     reference = Registry(node, spec.app).reference
-    known = library.shown(reference, spec.tenant_id)
+    known = library.shown(reference, spec.tenant_id, mark(spec.app.registry.signatures))
     if known is not None:
         library.choose(spec, known, reference.digest)
     return known is not None
@@ -75,11 +76,15 @@ def fetch(node: Node, spec: EnvironmentSpec, waiter: Waiter) -> Said:
         waiter.tell(apps.asking(registry.reference.host))
         found = registry.resolve(lambda _: _look(waiter, place, registry))
         key = key_of(registry.reference.name, found.manifest)
-        known = library.show(key, found.digest, spec.tenant_id)
+        fits, here = mark(spec.app.registry.signatures), library.kept(key)
+        if fits and (here is None or fits not in here.verified):
+            waiter.tell(apps.verifying())
+            registry.verify(found, lambda _: _look(waiter, place, registry))
+        known = library.show(key, found.digest, spec.tenant_id, fits)
         said = apps.already_here(found.digest)
         if known is None:
             _Pull(node, spec, found, key, waiter).until(until, lambda: _look(waiter, place, registry), place)
-            known = library.show(key, found.digest, spec.tenant_id)
+            known = library.show(key, found.digest, spec.tenant_id, fits)
             if known is None:
                 raise RuntimeFault(apps.image_gone(), code="image_missing")
             said = apps.fetched(found.digest, found.packed_bytes // MIB)

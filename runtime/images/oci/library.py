@@ -42,6 +42,8 @@ class Kept(BaseModel):
     """Digests that led to it: its own, and those of indexes."""
     shown_to: tuple[UUID, ...] = ()
     """Tenants that its registry showed it to."""
+    verified: tuple[str, ...] = ()
+    """Marks of policies that its signatures fit."""
     bytes: int = 0
     config: ImageConfig = ImageConfig()
 
@@ -93,21 +95,25 @@ class Library:
                 if not entry.name.startswith(".") and (one := self.kept(entry.name)):
                     yield one
 
-    def shown(self, reference: Reference, tenant: UUID) -> Kept | None:
-        """The image of this digest, where its registry showed it to the tenant before."""
+    def shown(self, reference: Reference, tenant: UUID, mark: str = "") -> Kept | None:
+        """The image of this digest, where its registry showed it to the tenant, and it fits the policy."""
         if not reference.digest:
             return None
         return next(
             (
                 one
                 for one in self.each()
-                if one.name == reference.name and reference.digest in one.known_as and tenant in one.shown_to
+                if one.name == reference.name
+                and reference.digest in one.known_as
+                and tenant in one.shown_to
+                and (not mark or mark in one.verified)
             ),
             None,
         )
 
-    def show(self, key: str, digest: str, tenant: UUID) -> Kept | None:
-        """Notes that a registry showed it to this tenant, under this digest. None when it isn't here."""
+    def show(self, key: str, digest: str, tenant: UUID, mark: str = "") -> Kept | None:
+        """Notes that a registry showed it to this tenant, under this digest, and that it fits the policy.
+        None when it isn't here."""
         with exclusive(self.node, "apps"):
             one = self.kept(key)
             if one is None:
@@ -115,6 +121,7 @@ class Library:
             known = {
                 "known_as": tuple(dict.fromkeys((*one.known_as, digest)))[-50:],
                 "shown_to": tuple(dict.fromkeys((*one.shown_to, tenant))),
+                "verified": tuple(dict.fromkeys((*one.verified, *filter(None, [mark]))))[-200:],
             }
             one = one.model_copy(update=known)
             self._write(one)

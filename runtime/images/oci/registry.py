@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -22,7 +23,7 @@ from runtime.contract.words import apps
 from runtime.errors import CommandFailed, RuntimeFault
 from runtime.host import mounts
 from runtime.images.confined import PIN_PREFIX, Program, confined
-from runtime.images.oci import skopeo_program
+from runtime.images.oci import refusals, signatures, skopeo_program
 from runtime.images.oci.egress import Egress, is_loopback, place_of_registry
 from runtime.node import IDS_PER_SLOT, IMPORT_SLOT, Node
 from runtime.sandboxes.base import Apart
@@ -68,6 +69,24 @@ class Registry:
         answer = self._ask({"task": "resolve"}, {}, watch, within_s, most_bytes=64 * MIB)
         return _resolved(answer)
 
+    def verify(self, found: Resolved, watch: Watch = lambda _: None, *, within_s: float = RESOLVE_S) -> None:
+        """A no-op without a policy. Raises `RuntimeFault` for one that isn't signed as its policies say."""
+        policies = {self.reference.host: self._access.signatures}
+        if not self._access.signatures:
+            return
+        for one in self._access.signatures:
+            host = urlsplit(one.lookaside).hostname or ""
+            if not one.inward and is_loopback(host):
+                raise refusals.of_the_way(apps.registry_inward(host))
+        asked = {
+            "task": "verify",
+            "manifest": found.manifest,
+            "layers": [digest for digest, _ in found.layers],
+            "policy": signatures.policy_document(policies),
+            "signatures": signatures.places_document(policies),
+        }
+        self._ask(asked, {}, watch, within_s, most_bytes=64 * MIB)
+
     def copy(self, found: Resolved, layers: Path, watch: Watch, *, within_s: float, most_bytes: int) -> None:
         """Its layers as they come, into this directory, each checked against its digest."""
         asked = {"task": "copy", "manifest": found.manifest}
@@ -79,7 +98,7 @@ class Registry:
         answer = self._ask(asked, {"/layers": layers}, watch, within_s, most_bytes=64 * MIB)
         digest = str(answer.get("digest"))
         if not re.fullmatch("sha256:[0-9a-f]{64}", digest):
-            raise _found("odd_manifest", {"why": "no digest"})
+            raise refusals.found("odd_manifest", {"why": "no digest"})
         return digest
 
     def _ask(
@@ -88,16 +107,17 @@ class Registry:
         host, access = self.reference.host, self._access
         named = place_of_registry(host, insecure=access.insecure)
         if not access.inward and any(is_loopback(name) for name, _ in named):
-            raise _of_the_way(apps.registry_inward(host))
+            raise refusals.of_the_way(apps.registry_inward(host))
         outside = self.node.host_network if self.node.settings.network_namespace else None
+        more_named, more_plain = signatures.asked_places(access.signatures)
         with ExitStack() as undo:
             namespace, pin = undo.enter_context(network(self.node))
             egress = undo.enter_context(
                 Egress(
                     namespace,
                     outside,
-                    named=named if access.inward else frozenset(),
-                    plain=named if access.insecure else frozenset(),
+                    named=(named if access.inward else frozenset()) | more_named,
+                    plain=(named if access.insecure else frozenset()) | more_plain,
                     most_bytes=most_bytes,
                 )
             )
@@ -122,12 +142,14 @@ class Registry:
     def _refused(self, told: Any, why: Said | None) -> RuntimeFault:
         host = self.reference.host
         if why is not None:
-            return _of_the_way(why)
-        name, values = _told(told)
+            return refusals.of_the_way(why)
+        name, values = refusals.told(told)
         if name != "tool_refused":
-            return _found(name, values)
+            return refusals.found(name, values)
         said, image = str(values.get("said", "")), str(self.reference)
         text = said.lower()
+        if "source image rejected" in text:
+            return refusals.not_signed(image, said)
         if "unauthorized" in text or "authentication required" in text or "denied" in text:
             return RuntimeFault(
                 apps.registry_unauthorized(host, image),
@@ -148,7 +170,7 @@ class Registry:
                 retryable=False,
             )
         return RuntimeFault(
-            apps.registry_refused(host, _plain(said)),
+            apps.registry_refused(host, refusals.plain(said)),
             code="registry_refused",
             next_step=apps.look_at_the_registry(),
         )
@@ -160,7 +182,7 @@ def unpack(node: Node, layers: Path, tree: Path, watch: Watch, *, within_s: floa
     asked = {"task": "unpack", "environment": {}, "username": "", "password": "", "host": ""}
     answer = _run(node, program, asked, lambda: watch(0), within_s)
     if "refused" in answer:
-        raise _found(*_told(answer["refused"]))
+        raise refusals.found(*refusals.told(answer["refused"]))
 
 
 def pack(
@@ -181,7 +203,7 @@ def pack(
     }
     answer = _run(node, program, asked, lambda: watch(0), within_s)
     if "refused" in answer:
-        raise _found(*_told(answer["refused"]))
+        raise refusals.found(*refusals.told(answer["refused"]))
 
 
 def _program(
@@ -289,49 +311,7 @@ def _answer(
         except ValueError:
             time.sleep(0.02)
     lines = heard[1].decode(errors="replace").strip().splitlines()
-    raise CommandFailed(apps.odd_manifest(_plain(lines[-1] if lines else f"code {status}")))
-
-
-def _told(told: Any) -> tuple[str, dict[str, Any]]:
-    """What was found in there. Who was led astray may say anything."""
-    try:
-        name, values = told
-        return str(name), {str(key): str(one)[:600] for key, one in values.items()}
-    except (TypeError, ValueError, AttributeError):
-        return "odd_manifest", {"why": "?"}
-
-
-def _found(name: str, values: dict[str, Any]) -> RuntimeFault:
-    """The words are ours."""
-    steps = {"other_platform": apps.choose_another_platform()}
-    try:
-        said = apps.FOUND[name](**{key: _plain(one) for key, one in values.items()})
-    except (KeyError, TypeError):
-        name, said = "odd_manifest", apps.odd_manifest("?")
-    if "disk quota exceeded" in str(said).lower() or "no space left" in str(said).lower():
-        return RuntimeFault(
-            said, code="image_too_large", next_step=apps.choose_a_smaller_one(), retryable=False
-        )
-    return RuntimeFault(
-        said, code=name, next_step=steps.get(name, apps.look_at_the_registry()), retryable=False
-    )
-
-
-def _of_the_way(why: Said) -> RuntimeFault:
-    code = why.code.rpartition(".")[2]
-    known = {
-        "registry_inward": apps.ask_for_the_registry(),
-        "without_tls": apps.ask_for_the_registry(),
-        "image_too_large": apps.choose_a_smaller_one(),
-        "registry_unknown": apps.check_the_name(),
-    }
-    step = known.get(code, apps.look_at_the_registry())
-    return RuntimeFault(why, code=code, next_step=step, retryable=code == "registry_silent")
-
-
-def _plain(text: str) -> str:
-    """Of a program that read what strangers sent: nothing but letters that are seen."""
-    return "".join(one for one in text if one.isprintable())[:400]
+    raise CommandFailed(apps.odd_manifest(refusals.plain(lines[-1] if lines else f"code {status}")))
 
 
 def _resolved(answer: dict[str, Any]) -> Resolved:
@@ -345,9 +325,9 @@ def _resolved(answer: dict[str, Any]) -> Resolved:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as odd:
         why = str(odd.errors()[0]["msg"]) if isinstance(odd, ValidationError) else str(odd)
-        raise _found("odd_manifest", {"why": why}) from odd
+        raise refusals.found("odd_manifest", {"why": why}) from odd
     if any(size < 0 for _, size in layers) or not layers:
-        raise _found("odd_manifest", {"why": "layers"})
+        raise refusals.found("odd_manifest", {"why": "layers"})
     if len(layers) > MOST_LAYERS:
         raise RuntimeFault(
             apps.too_many_layers(len(layers), MOST_LAYERS),
@@ -363,7 +343,7 @@ def _config_of(document: dict[str, Any]) -> ImageConfig:
     own = f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}"
     theirs = f"{document.get('os', '?')}/{document.get('architecture', '?')}"
     if theirs != own:
-        raise _found("other_platform", {"platforms": theirs, "own": own})
+        raise refusals.found("other_platform", {"platforms": theirs, "own": own})
     config = document.get("config") or {}
 
     def words(name: str) -> tuple[str, ...]:

@@ -39,9 +39,8 @@ def hub(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
 
 def spec_of(node: Node, hub: Hub, *, source: UUID, within_s: float = 300, **fields: Any) -> JobSpec:
     build_id = uuid4()
-    secrets = BuildSecrets(
-        registries=(RegistryLogin(host=hub.host, access=NAMED),), push=NAMED, **fields.pop("secrets", {})
-    )
+    login = RegistryLogin(host=hub.host, access=fields.pop("access", NAMED))
+    secrets = BuildSecrets(registries=(login,), push=NAMED, **fields.pop("secrets", {}))
     work = BuildApp.model_validate(
         {
             "build_id": build_id,

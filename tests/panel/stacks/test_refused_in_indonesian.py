@@ -1,4 +1,4 @@
-"""What a Compose file is refused for is said in its reader's language: on the page, by the API, of an operation."""
+"""What a Compose file is refused for is said in its reader's language, by the API."""
 
 import json
 
@@ -20,7 +20,8 @@ _BAD = """services:
 _SAID = [
     "baris 4: services.web.privileged: privileged tidak bisa dipakai: root di dalam bukan siapa-siapa di luar;"
     " hilangkan saja, atau pakai sebuah sistem",
-    "baris 5: services.web.volumes[0]: /etc tidak bisa dipakai: path node tidak tampak bagi lingkungan mana pun;"
+    "baris 5: services.web.volumes[0]: /etc tidak bisa dipakai: path node tidak tampak bagi lingkungan mana"
+    " pun;"
     " sebutkan volume; berkas dikirim bersama stack sebagai files, atau ditulis sebagai config dengan content",
     "baris 6: services.web.prots: prots bukan kunci sebuah layanan; maksud Anda ports?",
     "baris 7: services.web.environment.A: variabel NEEDED harus diisi: say it",
