@@ -131,7 +131,9 @@ def _project_of(stack: Stack) -> Project:
         if stack.wanted == Wanted.DELETED:
             return Project((), (), ())
         first = refused.problems[0]
-        raise Failed("compose_refused", words.of_one(first.place, first.text) if first.place else first.text) from refused
+        raise Failed(
+            "compose_refused", words.of_one(first.place, first.text) if first.place else first.text
+        ) from refused
 
 
 def _fail(operation: Operation, code: str, message: Said, next_step: Said = NOTHING) -> None:

@@ -23,6 +23,7 @@ FIGURES = (
     "disk",
     "boot",
     "kinds",
+    "apps",
     "pages",
     "neighbours",
     "bomb",
@@ -56,7 +57,7 @@ def main() -> int:
     report = {"machine": machine(), "runs": options.runs, "filled": options.fill, "figures": {}}
     say = (lambda _: None) if options.json else (lambda text: print(text, flush=True))
     say(f"{report['machine']}, {options.runs} runs, medians; {options.fill} other environments on the node")
-    with benchmark(options.home, options.runs, options.count) as bench:
+    with benchmark(options.home, options.runs, options.count, has_domains="apps" in options.names) as bench:
         bench.fill(options.fill)
         for name in options.names:
             module = import_module(f"tests.bench.figures.{name}")

@@ -10,7 +10,10 @@ from pathlib import Path
 from runtime.node import Node
 from tests.bench.client import Client
 from tests.bench.inside import Inside
-from tests.e2e.support import Installation, installation
+from tests.e2e.support import Installation, free_port, installation
+
+#: Below which name tenants' domains are served for the rollout of `apps`.
+WILDCARD = "apps.bench.example"
 
 
 @dataclass
@@ -22,6 +25,8 @@ class Bench:
     runs: int
     count: int
     """Environments of the figures that want many."""
+    domains_port: int | None = None
+    """Where it serves names below `WILDCARD`, without TLS."""
     filled: list[str] = field(default_factory=list)
     """Idle environments that are on the node while everything is measured."""
 
@@ -78,13 +83,19 @@ def _ticks(pid: int) -> int:
 
 
 @contextmanager
-def benchmark(home: Path | None, runs: int, count: int) -> Iterator[Bench]:
+def benchmark(home: Path | None, runs: int, count: int, *, has_domains: bool = False) -> Iterator[Bench]:
     """On the installation in `home`, which must be up; without one on a new one, purged afterwards."""
+    port: int | None = None
     with ExitStack() as stack:
         if home is None:
             # it makes and deletes more than the few id ranges of such a home can rest after
             os.environ["WADAH_SLOT_LEAST_REST_S"] = "1"
-            used = stack.enter_context(installation())
+            options: list[str] = []
+            if has_domains:
+                port = free_port()
+                os.environ["WADAH_DOMAINS_WILDCARD"] = WILDCARD
+                options = ["--domains", "127.0.0.1", "--domains-ports", f"{port},{free_port()}"]
+            used = stack.enter_context(installation(*options))
         else:
             admin = json.loads((home / "admin.json").read_text())
             used = Installation(home, *(admin[key] for key in ("url", "username", "password", "token")))
@@ -92,7 +103,7 @@ def benchmark(home: Path | None, runs: int, count: int) -> Iterator[Bench]:
         stack.callback(inside.close)
         client = Client(used)
         stack.callback(client.close)
-        bench = Bench(used, Node.load(used.home), client, inside, runs, count)
+        bench = Bench(used, Node.load(used.home), client, inside, runs, count, domains_port=port)
         stack.callback(bench.empty)
         stack.callback(inside.call, "tidy")
         yield bench

@@ -125,13 +125,18 @@ class Client:
         assert answer.status == 200, answer.body
         return str(answer.body["stdout"]).strip()
 
-    def wait(self, look: Callable[[], Any], every_s: float = 0.1) -> Any:
-        until = time.monotonic() + DEADLINE_S
+    def text(self, method: str, path: str) -> str:
+        """What is answered, as it is."""
+        self._http.request(method, f"/api/v1{path}", None, self._headers)
+        return self._http.getresponse().read().decode(errors="replace")
+
+    def wait(self, look: Callable[[], Any], every_s: float = 0.1, within_s: float = DEADLINE_S) -> Any:
+        until = time.monotonic() + within_s
         while time.monotonic() < until:
             if seen := look():
                 return seen
             time.sleep(every_s)
-        raise AssertionError(f"not so within {DEADLINE_S:g} s")
+        raise AssertionError(f"not so within {within_s:g} s")
 
 
 #: A public key whose private half nobody kept; with one the panel makes no password.

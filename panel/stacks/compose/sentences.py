@@ -1,5 +1,5 @@
-"""Sentences about a Compose file, each with its code and values: read in the request's language, or by a task that
-has no reader."""
+"""Sentences about a Compose file, each with its code and values: read in the request's language, or by a task
+that has no reader."""
 
 from collections.abc import Callable
 from typing import Final

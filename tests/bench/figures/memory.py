@@ -16,7 +16,9 @@ def measure(bench: Bench) -> Iterator[Row | Skipped]:
     before = _ours(bench)
     made = [bench.client.create() for _ in range(bench.count)]
     after = _ours(bench)
-    monitors = [_pss([int(monitor_pid_file(bench.node, UUID(one)).read_text())]) / _MIB for one in made]
+    monitors = [
+        proportional_bytes([int(monitor_pid_file(bench.node, UUID(one)).read_text())]) / _MIB for one in made
+    ]
     grown = sum(max(0, after[role] - before.get(role, 0)) for role in after) / len(made) / _MIB
     most = max(after, key=lambda role: after[role] - before.get(role, 0))
     yield Row("its conmon", monitors, "MiB")
@@ -31,10 +33,10 @@ def measure(bench: Bench) -> Iterator[Row | Skipped]:
 
 
 def _ours(bench: Bench) -> dict[str, int]:
-    return {role: _pss(pids) for role, pids in bench.processes().items()}
+    return {role: proportional_bytes(pids) for role, pids in bench.processes().items()}
 
 
-def _pss(pids: Iterable[int]) -> int:
+def proportional_bytes(pids: Iterable[int]) -> int:
     """Bytes, shared pages counted by their share: proc_pid_smaps(5)."""
     total = 0
     for pid in pids:
