@@ -12,6 +12,7 @@ from panel.circuit_breaker import BROKER
 from panel.queue import app
 from runtime.contract import (
     NODE_APPLY,
+    NODE_CPU_POOLS,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
@@ -61,6 +62,11 @@ def ask_to_look(node: str, environment_ids: Iterable[UUID]) -> bool:
 def ask_to_survey(node: str) -> bool:
     """Have the node report what leaks and what is missing."""
     return _send(NODE_SURVEY, None, node, ASKED)
+
+
+def hold_cpu_pools(node: str, document: dict[str, Any]) -> bool:
+    """Have the node hold these pools of processors."""
+    return _send(NODE_CPU_POOLS, document, node, ASKED)
 
 
 def _send(task: str, document: dict[str, Any] | list[str] | None, node: str, priority: int) -> bool:

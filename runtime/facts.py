@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-from runtime import builds, devices, kinds, matrix, sandboxes
+from runtime import builds, cpu_pools, devices, kinds, matrix, sandboxes
 from runtime.contract import Check, CheckLevel, NodeFacts
 from runtime.contract.words import checks
 from runtime.host import cgroup, task_room
@@ -48,6 +48,7 @@ def collect(node: Node) -> NodeFacts:
         images=tuple(sorted(entry.name for entry in _images(node))),
         builds=not builds.lacking_programs(),
         checks=tuple(_checks(node)),
+        cpu_pools=cpu_pools.known(node),
         boot_id=UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()),
     )
 

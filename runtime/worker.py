@@ -28,11 +28,13 @@ from runtime import logs
 from runtime.agent.outbox import Outbox
 from runtime.contract import (
     NODE_APPLY,
+    NODE_CPU_POOLS,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
     PANEL_OBSERVE,
     PANEL_OBSERVE_NODE,
+    CpuPools,
     EnvironmentSpec,
     JobReport,
     JobSpec,
@@ -215,6 +217,22 @@ def survey() -> None:
         return
     report = node_report(this_node(), 0, look_around(this_node()))
     outbox().send("node", PANEL_OBSERVE_NODE, report.model_dump(mode="json"))
+
+
+@app.task(name=NODE_CPU_POOLS, shared=False)
+def hold_pools(document: dict[str, Any]) -> None:
+    """Keeps the pools of processors, and moves every environment to where it may run. Older ones than those
+    that are known change nothing."""
+    from runtime.pooling import hold  # noqa: PLC0415
+
+    try:
+        pools = CpuPools.model_validate(document)
+    except ValidationError as bad:
+        log.error("pools refused", errors=bad.error_count())
+        return
+    if not _slow and hand_over(NODE_CPU_POOLS, document):
+        return
+    hold(this_node(), pools)
 
 
 @app.task(name=NODE_JOB, shared=False)

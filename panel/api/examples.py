@@ -83,6 +83,12 @@ EXAMPLES: dict[str, Any] = {
     },
     "stacks_replace": {"compose": _COMPOSE},
     "stacks_update": {"variables": {"POSTGRES_PASSWORD": "another-one"}},
+    "cpu_pools_create": {
+        "node": "0b6f3c55-55a5-4a4c-8d0e-4a3c1d0f9f2a",
+        "name": "databases",
+        "processors": "2-3",
+    },
+    "cpu_pools_update": {"processors": "2-5"},
     "jails_import": {
         "tenant": "acme",
         "image": "debian-12",

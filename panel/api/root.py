@@ -28,6 +28,7 @@ from panel.environments.api import router as environments
 from panel.errors import Forbidden, Refused
 from panel.fleet.api import router as nodes
 from panel.fleet.capacity_api import router as capacity
+from panel.fleet.cpu_pools_api import router as cpu_pools
 from panel.gate.answers import as_built
 from panel.gate.bodies import StrictJson
 from panel.gate.parameters import known_only
@@ -210,6 +211,7 @@ def _add_routers() -> None:
         ("domains", domains),
         ("stacks", stacks),
         ("catalogue", catalogue),
+        ("cpu-pools", cpu_pools),
         ("jails", jails),
         ("stages", stages),
         ("builds", builds),

@@ -22,6 +22,7 @@ from runtime.contract import (
 )
 from runtime.contract.base import Message
 from runtime.contract.environment import Boot
+from runtime.contract.processors import PoolName
 
 
 class NetworkOptions(Message):
@@ -42,6 +43,8 @@ class Intent(Message):
     network: NetworkOptions = NetworkOptions()
     security: SecurityProfile = SecurityProfile()
     devices: tuple[Device, ...] = ()
+    cpu_pool: PoolName = ""
+    """Whose processors it runs on; empty: on those that are in none."""
     restart: RestartPolicy = RestartPolicy()
     boot: Boot = Boot()
     rescue: Rescue = Rescue.OFF

@@ -52,6 +52,13 @@ CONFINEMENT = Group(
     _("At its next start. What each opens is the provider's decision."),
     needs=Permission.SECURITY_MANAGE,
 )
+PROCESSOR_POOL = Group(
+    "processors",
+    _("Processors"),
+    _("Processors saved"),
+    _("At once, while it runs. Which are kept for it is the provider's decision."),
+    needs=Permission.SECURITY_MANAGE,
+)
 OPTIONS = Group("options", _("Options"), _("Options saved"))
 
 
@@ -332,6 +339,18 @@ BOOT: Fields = {
         kinds=_BOOTING,
         when=When.LATER,
     ),
+}
+PROCESSORS: Fields = {
+    "cpu_pool": Asked(
+        lambda: forms.CharField(
+            label=_("Pool of processors"),
+            required=False,
+            max_length=63,
+            help_text=_("Of its node; it runs on those, and nobody outside of the pool does. Empty: none."),
+            widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
+        ),
+        PROCESSOR_POOL,
+    )
 }
 PROTECTION: Fields = {
     "protected": Asked(

@@ -34,6 +34,7 @@ from runtime.contract import (
     RestartPolicy,
     SecurityProfile,
 )
+from runtime.contract.base import NAME
 from runtime.contract.environment import Boot
 
 
@@ -110,6 +111,16 @@ def _lay_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[str]
     return [one.value for one in Device if one in given]
 
 
+def _lay_cpu_pool(actor: Actor, tenant: Tenant, old: Any, given: str) -> str:
+    """Processors that nobody else runs on are the provider's to give. Whether its node has the pool, the
+    services see."""
+    if given and not NAME.fullmatch(given):
+        raise Invalid(_("cpu_pool is a pool's name; empty: none."), field="cpu_pool")
+    if given != old:
+        actor.require(Permission.SECURITY_MANAGE, tenant)
+    return given
+
+
 def _lay_app(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
     """Null takes a field back to what its image says."""
     if "volumes" in given:
@@ -154,6 +165,7 @@ OPTIONS: dict[str, Option] = {
     "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, _lay_network),
     "security": Option(_CHANGE, Acts.AT_START, _lay_security, asked.SECURITY),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices, is_copied=True),
+    "cpu_pool": Option(_CHANGE, Acts.LIVE, _lay_cpu_pool, asked.PROCESSORS),
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP, is_copied=True),
     "directory": Option(_CHANGE, Acts.LIVE, _lay_directory, asked.DIRECTORY),
     "jail": Option(_CHANGE, Acts.AT_START, lay_jail, asked.JAIL, is_copied=True),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from panel.environments.models import Environment
 from panel.errors import Invalid, NoRoom
 from panel.images.models import NodeImage
+from panel.nodes import cpu_pools
 from panel.nodes.matrix import why_not
 from panel.nodes.models import Node, NodeState
 from panel.prepared import Given, Prepared, PreparedUpdate
@@ -81,6 +82,7 @@ def choose(
     image: str,
     limits: Limits,
     devices: Sequence[str] = (),
+    cpu_pool: str = "",
 ) -> Node:
     """The least loaded node that can take it; raises `Invalid` or `NoRoom` with the first cause found."""
     able = [c for c in candidates if c.node.state == NodeState.ENABLED]
@@ -111,6 +113,11 @@ def choose(
     if not able:
         raise Invalid(
             _("No node has the devices %(devices)s.") % {"devices": ", ".join(devices)}, field="devices"
+        )
+    able = [c for c in able if cpu_pools.has(c.node, cpu_pool)]
+    if not able:
+        raise Invalid(
+            _("No node has a pool of processors named %(pool)s.") % {"pool": cpu_pool}, field="cpu_pool"
         )
     begins_empty = (kind, image) == (Kind.JAIL, NO_IMAGE)
     able = [c for c in able if c.has_image or begins_empty or not wants_of(kind).has_accounts]

@@ -90,3 +90,15 @@ class NodeLeaks(TypedDict):
     behind: Annotated[
         list[LateEnvironment], Field(description="Whose newest intent isn't brought about for a minute.")
     ]
+
+
+class CpuPool(TypedDict):
+    """Processors that only environments of the pool run on."""
+
+    id: Id
+    node: Id
+    node_name: str
+    name: str
+    processors: Annotated[str, Field(description="As cpuset(7) writes them: 2-3,6.")]
+    environments: Annotated[int, Field(description="That run on it, or would.")]
+    held: Annotated[bool, Field(description="The node says that it holds it.")]

@@ -7,9 +7,12 @@ class NodesConfig(AppConfig):
 
     def ready(self) -> None:
         from panel.clock.stamps import happened  # noqa: PLC0415 (models are there only now)
+        from panel.nodes.cpu_pools import keep_told  # noqa: PLC0415
+        from panel.nodes.listeners import hears_reports  # noqa: PLC0415
         from panel.nodes.models import Node  # noqa: PLC0415
         from panel.nodes.selectors import abilities  # noqa: PLC0415
         from panel.plans.offered import knows_what_there_is  # noqa: PLC0415
 
         happened(Node, "last_seen_at")
         knows_what_there_is(abilities)
+        hears_reports(keep_told)

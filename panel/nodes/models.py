@@ -3,9 +3,12 @@
 import uuid
 from datetime import datetime, timedelta
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+
+from runtime.contract.base import NAME_PATTERN
 
 #: A node reports every 10 s; unheard of for longer than this it gets nothing new.
 SILENT_AFTER = timedelta(seconds=45)
@@ -42,6 +45,8 @@ class Node(models.Model):
     """Name or address under which people reach the ports of its port forwards; empty: nobody has said."""
     version = models.PositiveIntegerField(default=1, db_default=1)
     """Counts up with every change of what administrators set, not with reports: for `If-Match`."""
+    pools_revision = models.PositiveIntegerField(default=0, db_default=0)
+    """Counts up with every change of its pools of processors."""
     placed = models.PositiveIntegerField(default=0)
     """Environments placed here."""
 
@@ -75,3 +80,20 @@ class Node(models.Model):
         """Heard of within the last 45 seconds; a time that lies ahead is a clock's that was set back."""
         now = at or timezone.now()
         return self.last_seen_at is not None and now - SILENT_AFTER < self.last_seen_at < now + SILENT_AFTER
+
+
+class CpuPool(models.Model):
+    """Processors of a node that only those environments run on that are in the pool."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="cpu_pools")
+    name = models.CharField(max_length=63, validators=[RegexValidator(NAME_PATTERN)])
+    processors = models.JSONField()
+    """Their numbers, in order."""
+
+    class Meta:
+        ordering = ["node", "name"]
+        constraints = [models.UniqueConstraint(fields=["node", "name"], name="cpu_pool_once")]
+
+    def __str__(self) -> str:
+        return self.name

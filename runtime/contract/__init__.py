@@ -82,6 +82,7 @@ from runtime.contract.kinds import Wants, wants_of
 from runtime.contract.locked import Locked
 from runtime.contract.network import Forward, HostName, Interface, InterfaceUse, Network
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
+from runtime.contract.processors import CpuPool, CpuPools
 from runtime.contract.report import (
     EnvironmentEvent,
     EventCode,
@@ -96,6 +97,7 @@ from runtime.contract.seal import Sealed
 from runtime.contract.secret import lock_secrets, open_secrets
 from runtime.contract.task_names import (
     NODE_APPLY,
+    NODE_CPU_POOLS,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
@@ -120,6 +122,7 @@ __all__ = [
     "MOST_ATTACHED",
     "MOST_SNAPSHOTS",
     "NODE_APPLY",
+    "NODE_CPU_POOLS",
     "NODE_JOB",
     "NODE_LOOK",
     "NODE_SURVEY",
@@ -149,6 +152,8 @@ __all__ = [
     "Check",
     "CheckLevel",
     "CheckTarget",
+    "CpuPool",
+    "CpuPools",
     "Credentials",
     "DeleteImage",
     "DesiredState",

@@ -12,6 +12,7 @@ from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
 from runtime.contract.directory import DIRECTORY_IMAGE, DirectoryOptions
 from runtime.contract.jail import JailOptions
 from runtime.contract.network import Network
+from runtime.contract.processors import PoolName
 from runtime.contract.volume import MOST_ATTACHED, AttachedVolume
 
 
@@ -203,6 +204,8 @@ class EnvironmentSpec(Message):
     security: SecurityProfile = SecurityProfile()
     devices: Annotated[tuple[Device, ...], Field(max_length=len(Device))] = ()
     """Given at the next start."""
+    cpu_pool: PoolName = ""
+    """Whose processors it runs on, with whoever else is in that; empty: on those that are in none."""
     restart: RestartPolicy = RestartPolicy()
     boot: Boot = Boot()
     rescue: Rescue = Rescue.OFF

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name, Port
 from runtime.contract.environment import Device, Kernel, Kind
+from runtime.contract.processors import CpuPools
 from runtime.contract.said import NOTHING, Said
 
 
@@ -76,6 +77,8 @@ class NodeFacts(Message):
     builds: bool = False
     """It has what images are built with."""
     checks: tuple[Check, ...] = ()
+    cpu_pools: CpuPools = CpuPools()
+    """That it holds."""
     boot_id: UUID
 
 

@@ -1,6 +1,7 @@
 """The Celery task names and queues of the contract. A message says "look"; rows and files are the record."""
 
 NODE_APPLY = "runtime.apply"
+NODE_CPU_POOLS = "runtime.cpu_pools"
 NODE_JOB = "runtime.do"
 NODE_LOOK = "runtime.look"
 NODE_SURVEY = "runtime.survey"

@@ -31,6 +31,7 @@ from panel.environments.services.intent import (
 from panel.environments.services.tags import replace_tags
 from panel.environments.trash import refuse_trashed
 from panel.errors import Conflict, Invalid
+from panel.nodes import cpu_pools
 from panel.nodes.matrix import why_not
 from panel.operations.models import OperationKind
 from panel.plans.models import PlanVersion
@@ -120,9 +121,10 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     if row.kind != Kind.JAIL:
         inputs.refuse_jail(changes)
     changes = secret_values.take(row, changes)
-    had, started_with = row.wanted.all_devices, by_restart(row.intent)
+    had, pool, started_with = row.wanted.all_devices, row.wanted.cpu_pool, by_restart(row.intent)
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
     _resize_by(actor, row, changes)
+    _refuse_pool(row, pool)
     if row.wanted.all_devices != had:
         _give_devices(actor, row, had)
     if by_restart(row.intent) != started_with and row.desired_state != DesiredState.STOPPED:
@@ -182,6 +184,18 @@ def _give_devices(actor: Actor, row: Environment, had: Sequence[str]) -> None:
             _("Its node %(node)s has no %(device)s.") % {"node": row.node, "device": lacking[0]},
             code="device_unavailable",
             field="devices",
+        )
+
+
+def _refuse_pool(row: Environment, had: str) -> None:
+    """`Conflict` for another pool of processors than it had, which its node doesn't hold."""
+    wanted = row.wanted.cpu_pool
+    if wanted != had and not cpu_pools.has(row.node, wanted):
+        raise Conflict(
+            _("Its node %(node)s has no pool of processors named %(pool)s.")
+            % {"node": row.node, "pool": wanted},
+            code="no_such_pool",
+            field="cpu_pool",
         )
 
 

@@ -150,6 +150,7 @@ def _place_and_save(
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
         devices=environment.wanted.all_devices,
+        cpu_pool=environment.wanted.cpu_pool,
         limits=limits,
     )
     environment.node = node

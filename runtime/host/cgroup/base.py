@@ -141,7 +141,7 @@ class Groups(ABC):
 
     @abstractmethod
     def promised(self, path: str) -> Mapping[str, str]:
-        """Of `limits`, memory, swap and tasks."""
+        """Of `limits`, memory, swap and tasks; and `cpuset.cpus`, empty where there is no such thing."""
 
     @abstractmethod
     def delegate(self, path: str, uid: int) -> None:

@@ -191,6 +191,7 @@ class LegacyGroups(Groups):
 
     def promised(self, path: str) -> Mapping[str, str]:
         found = {name: read(f"{self.root}/memory/{path}/{name}").strip() for name in _OF_MEMORY}
+        found["cpuset.cpus"] = read(f"{self.root}/cpuset/{path}/cpuset.cpus").strip()
         return {**found, "pids.max": read(f"{self.root}/pids/{path}/pids.max").strip()}
 
     def usage(self, path: str) -> GroupUsage:

@@ -137,7 +137,7 @@ class UnifiedGroups(Groups):
         return {name: read(self._at(path) / name).strip() for name in names}
 
     def promised(self, path: str) -> Mapping[str, str]:
-        names = ("memory.max", "memory.swap.max", "pids.max")
+        names = ("memory.max", "memory.swap.max", "pids.max", "cpuset.cpus")
         return {name: read(self._at(path) / name).strip() for name in names}
 
     def oom_kills(self, path: str) -> int:

@@ -1,6 +1,5 @@
 """The control group of an environment, inside that of its tenant: processor, memory, tasks, disk I/O."""
 
-import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from runtime import cpu_pools
 from runtime.contract import EnvironmentSpec, TenantEnvelope, Usage
 from runtime.contract.said import Said
 from runtime.contract.words import advice, drift, refusals, steps
@@ -62,6 +62,8 @@ class Cgroup(Resource):
                 next_step=advice.choose_fewer_processes(),
                 retryable=False,
             )
+        if spec.cpu_pool and not cpu_pools.known(self.node).of(spec.cpu_pool):
+            raise RuntimeFault(refusals.no_such_pool(spec.cpu_pool), code="no_such_pool")
 
     def ensure(self, spec: EnvironmentSpec) -> Said | None:
         path = self.path(spec)
@@ -114,7 +116,7 @@ class Cgroup(Resource):
             memory_bytes=limits.memory_mb * MIB,
             swap_bytes=limits.swap_mb * MIB,
             processes=limits.processes,
-            cpus=processors(cpu, spec.slot, os.cpu_count() or 1),
+            cpus=cpu_pools.processors_of(self.node, spec, cpu),
             device=pool_device(self.node),
             read_bytes_s=limits.disk_read_bytes_s,
             write_bytes_s=limits.disk_write_bytes_s,
@@ -226,6 +228,8 @@ class Cgroup(Resource):
             return drift.memory_limit_changed()
         if not self.swap_is_held(seen, spec):
             return drift.swap_limit_changed()
+        if seen["cpuset.cpus"] not in ("", self.environment_limits(spec).cpus):
+            return drift.processors_changed()
         if seen.get("pids.max") != str(spec.limits.processes):
             return drift.process_limit_changed()
         return None
@@ -237,16 +241,6 @@ class Cgroup(Resource):
         both = seen.get("memory.memsw.limit_in_bytes") or str((limits.memory_mb + limits.swap_mb) * MIB)
         alone = seen.get("memory.swap.max") or str(limits.swap_mb * MIB)
         return both == str((limits.memory_mb + limits.swap_mb) * MIB) and alone == str(limits.swap_mb * MIB)
-
-
-def processors(cpu: float, slot: int, host_cpus: int) -> str:
-    """As many of the host's processors as the cap needs whole ones, spread by slot over the host, so that
-    `nproc` inside says what was sold. All of them when the cap is as large as the host."""
-    wanted = min(host_cpus, max(1, math.ceil(cpu)))
-    if wanted == host_cpus:
-        return f"0-{host_cpus - 1}" if host_cpus > 1 else "0"
-    first = slot * wanted % host_cpus
-    return ",".join(str(one) for one in sorted((first + step) % host_cpus for step in range(wanted)))
 
 
 def pool_device(node: Node) -> str | None:

@@ -45,6 +45,7 @@ _BY_COLLECTION |= {
     "stacks": "stack",
     "stages": "stage",
     "builds": "source",
+    "cpu-pools": "pool",
 }
 #: Parts of a route that name no row.
 _PLAIN = {
@@ -167,6 +168,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /api/v1/stacks/<pk>": {"compose": "services:\n  a:\n    image: y\n"},
     "PATCH /api/v1/stacks/<pk>": {"scale": {"a": 2}},
     "POST /api/v1/stacks/<pk>/scale": {"scale": {"a": 2}},
+    "POST /api/v1/cpu-pools": {"node": "{node}", "name": "walked", "processors": "1"},
+    "PATCH /api/v1/cpu-pools/<pk>": {"processors": "2"},
+    "POST /cpu-pools/": {"node": "{node}", "name": "walked", "processors": "1"},
     "POST /api/v1/jails/import": {
         "tenant": "{tenant}",
         "conf": "walked {{ path = /walked; }}",

@@ -25,7 +25,7 @@ from panel.environments.models import Environment
 from panel.images.models import Image
 from panel.networks.addresses import add_addresses
 from panel.networks.forwards import add_forward
-from panel.nodes.models import Node
+from panel.nodes.models import CpuPool, Node
 from panel.operations.models import Operation
 from panel.people import invitations
 from panel.people.roles import create_role
@@ -102,7 +102,8 @@ def make_world() -> World:
     own, other = _side(platform, "amber"), _side(platform, "cobalt")
     plan = create_plan(platform, name="walked", limits=factories.LIMITS)
     image = Image.objects.get(name="busybox")
-    shared = {"plan": str(plan.pk), "node": str(node.pk), "image": str(image.pk)}
+    pool = CpuPool.objects.create(node=node, name="walked-pool", processors=[7])
+    shared = {"plan": str(plan.pk), "node": str(node.pk), "image": str(image.pk), "pool": str(pool.pk)}
     return World(node, own, other, platform.user, shared)
 
 
