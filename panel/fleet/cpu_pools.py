@@ -38,7 +38,7 @@ def show(row: CpuPool) -> answers.CpuPool:
     }
 
 
-def add_pool(actor: Actor, node_id: UUID | None, *, name: str, processors: str) -> CpuPool:
+def add_pool(actor: Actor, node_id: UUID, *, name: str, processors: str) -> CpuPool:
     """Whoever runs on those processors and isn't in the pool is moved away while he runs. Raises `Invalid`,
     `Conflict` for a name or a processor that is in one already."""
     actor.require(Permission.NODE_MANAGE)
@@ -63,9 +63,8 @@ def add_pool(actor: Actor, node_id: UUID | None, *, name: str, processors: str) 
 
 def change_pool(actor: Actor, pool_id: UUID, *, processors: str) -> CpuPool:
     """Who is in it is moved while he runs, and so is who isn't."""
-    actor.require(Permission.NODE_MANAGE)
     with transaction.atomic():
-        row = _found(pool_id)
+        row = _found(actor, pool_id)
         node = _locked(row.node_id)
         before, others = _audited(row), CpuPool.objects.filter(node=node).exclude(pk=row.pk)
         row.processors = _free(node, processors, others)
@@ -78,9 +77,8 @@ def change_pool(actor: Actor, pool_id: UUID, *, processors: str) -> CpuPool:
 
 def delete_pool(actor: Actor, pool_id: UUID) -> None:
     """Raises `Conflict` while an environment is in it."""
-    actor.require(Permission.NODE_MANAGE)
     with transaction.atomic():
-        row = _found(pool_id)
+        row = _found(actor, pool_id)
         node = _locked(row.node_id)
         if first := _users(row).order_by("name").first():
             raise Conflict(
@@ -94,14 +92,16 @@ def delete_pool(actor: Actor, pool_id: UUID) -> None:
         _tell(node)
 
 
-def _found(pool_id: UUID) -> CpuPool:
+def _found(actor: Actor, pool_id: UUID) -> CpuPool:
+    """That the actor may change; to who sees no node there are none."""
     row = CpuPool.objects.select_related("node").filter(pk=pool_id).first()
-    if row is None:
+    if row is None or not actor.can(Permission.NODE_VIEW):
         raise NotFound(_("This pool"))
+    actor.require(Permission.NODE_MANAGE)
     return row
 
 
-def _locked(node_id: UUID | None) -> Node:
+def _locked(node_id: UUID) -> Node:
     node = Node.objects.select_for_update(no_key=True).filter(pk=node_id).first()
     if node is None:
         raise Invalid(_("There is no such node."), field="node")

@@ -1,4 +1,4 @@
-"""Pools of processors: an administrator's, told to the node until it holds them, and chosen for environments."""
+"""Pools of processors are an administrator's: told to the node until it holds them, chosen for environments."""
 
 from typing import Any
 
