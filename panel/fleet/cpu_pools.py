@@ -22,7 +22,7 @@ from runtime.contract.processors import MOST_POOLS, MOST_PROCESSORS, listed
 def rows_of(actor: Actor) -> "Sequence[CpuPool]":
     """With their nodes. `NotFound` to whoever sees no node."""
     if not actor.can(Permission.NODE_VIEW):
-        raise NotFound(_("This page"))
+        raise NotFound(_("This pool"))
     return list(CpuPool.objects.select_related("node").order_by("node__name", "name"))
 
 

@@ -55,7 +55,6 @@ BOUNDS = {
     "quotas.Quota": f"{ONE} resource",
     "registries.Registry": f"{NUMBER}: 100 of a tenant",
     "socialaccount.SocialAccount": f"{ONE} provider",
-    "nodes.CpuPool": f"{NUMBER}: 256 of a node",
     "jails.JailNumber": f"{WITH} environments",
     "stacks.Member": f"{WITH} environments",
     "stacks.Stack": f"{NUMBER}: 100 of a tenant",
