@@ -1,8 +1,6 @@
 """`test`: installs what the tests asked for need, then checks and tests, fast ones first; `bench`: measures."""
 
-import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,7 @@ from runtime.install.host import (
     run,
     there,
 )
+from runtime.install.lanes import Lane, Lanes
 from runtime.install.layout import CHECKOUT
 from runtime.install.output import Stop, line, plain
 
@@ -49,6 +48,7 @@ class Group:
     database: str = ""
     needs_node: bool = True
     """Whether its tests work on the kernel, as root, with the Debian packages of a node."""
+    lane: Lane = Lane.WAITS
 
     @property
     def name(self) -> str:
@@ -70,6 +70,12 @@ class Tally:
             self.passed += 1
         else:
             self.failed.append(name)
+
+    def add_all(self, other: "Tally") -> None:
+        self.passed += other.passed
+        self.skipped += other.skipped
+        self.failed += other.failed
+        self.unsteady += other.unsteady
 
     def add_report(self, report: Path) -> bool:
         """Adds what pytest wrote (JUnit XML). False when it wrote nothing, since it was killed or crashed."""
@@ -93,15 +99,16 @@ class Tally:
         return f"{', '.join(words)} in {seconds:.2f}s"
 
 
-#: Quick ones first.
+#: Of each lane the quick ones first. Those that compute may take three times what they need by themselves,
+#: twice: they stand back behind the others.
 GROUPS = (
-    Group("tests/unit", 300, processes=2, needs_node=False),
-    Group("tests/panel", 1200, processes=2, needs_node=False),
-    Group("tests/panel", 1200, processes=2, database="postgresql", needs_node=False),
+    Group("tests/unit", 600, processes=2, needs_node=False, lane=Lane.COMPUTES),
+    Group("tests/panel", 2400, processes=2, needs_node=False, lane=Lane.COMPUTES),
+    Group("tests/panel", 2400, processes=2, database="postgresql", needs_node=False, lane=Lane.COMPUTES),
+    Group("tests/fresh", 1500, lane=Lane.COMPUTES),
     Group("tests/host", 1200, processes=3),
     Group("tests/e2e", 1500, processes=2),
     Group("tests/faults", 1500, processes=3),
-    Group("tests/fresh", 900),
 )
 #: Run when they are asked for: they install hundreds of packages of Debian's, and a mirror has to be reached.
 BY_NAME_ONLY = {"packages"}
@@ -189,9 +196,7 @@ def run_tests(arguments: list[str]) -> int:
     began, tally = time.monotonic(), Tally()
     for name, passed in run_checks(environment).items():
         tally.add(name, passed=passed)
-    for group in GROUPS:
-        if any((CHECKOUT / group.directory).rglob("test_*.py")):
-            _run_group(group, environment, tally)
+    _run_groups(GROUPS, environment, tally)
     judge_unsteady(tally, *unsteady.read(date.today()))
     for name in tally.failed:
         plain(f"FAILED {name}")
@@ -216,31 +221,50 @@ def _tool(name: str) -> str:
     return str(VENV / "bin" / name)
 
 
-def _run_group(group: Group, environment: dict[str, str], tally: Tally) -> None:
+def _run_groups(groups: tuple[Group, ...], environment: dict[str, str], tally: Tally) -> None:
+    """Lanes side by side, the groups of a lane one after the other."""
+    own = {group: Tally() for group in groups if any((CHECKOUT / group.directory).rglob("test_*.py"))}
+    lanes = Lanes()
+
+    def run_lane(lane: Lane) -> None:
+        for group, its_own in own.items():
+            if group.lane is lane and not lanes.is_stopped:
+                _run_group(group, environment, its_own, lanes)
+
+    lanes.run(run_lane)
+    for one in own.values():
+        tally.add_all(one)
+
+
+def _run_group(group: Group, environment: dict[str, str], tally: Tally, lanes: Lanes | None = None) -> None:
     """One pytest; what can't be read from its report counts as one failure. A few failures are tried again."""
+    lanes = lanes or Lanes()
     began = time.monotonic()
-    plain(f"── {group.name}")
-    first = _run_pytest(group, environment, ["-n", str(group.processes)] if group.processes > 1 else [])
+    lanes.say(f"── {group.name}")
+    more = ["-n", str(group.processes)] if group.processes > 1 else []
+    first = _run_pytest(group, environment, more, lanes)
     if 0 < len(first.failed) <= MOST_AGAIN and all("::" in name for name in first.failed):
-        plain(f"── {group.name}: {len(first.failed)} tried again")
-        again = _run_pytest(group, environment, ["--last-failed", "--last-failed-no-failures=none"])
+        lanes.say(f"── {group.name}: {len(first.failed)} tried again")
+        again = _run_pytest(group, environment, ["--last-failed", "--last-failed-no-failures=none"], lanes)
         first.unsteady = [name for name in first.failed if name not in again.failed]
         first.failed = again.failed
-    tally.passed += first.passed
-    tally.skipped += first.skipped
-    tally.failed += first.failed
-    tally.unsteady += first.unsteady
-    plain(f"── {group.name}: {time.monotonic() - began:.0f} s")
+    tally.add_all(first)
+    lanes.say(f"── {group.name}: {time.monotonic() - began:.0f} s")
 
 
-def _run_pytest(group: Group, environment: dict[str, str], more: list[str]) -> Tally:
+def _run_pytest(group: Group, environment: dict[str, str], more: list[str], lanes: Lanes) -> Tally:
     tally = Tally()
+    # what failed last is kept for each group: another one ends meanwhile
+    kept = f"cache_dir=.pytest_cache/{group.name.replace('/', '-')}"
     with tempfile.TemporaryDirectory(prefix="wadah-report-") as directory:
         report = Path(directory) / "report.xml"
-        code = _within_deadline(
-            [_tool("pytest"), "-q", group.directory, f"--junitxml={report}", *more],
+        code = lanes.within_deadline(
+            [_tool("pytest"), "-q", group.directory, f"--junitxml={report}", "-o", kept, *more],
             {**environment, **({"TEST_DATABASE": group.database} if group.database else {})},
+            CHECKOUT,
             group.deadline_s,
+            name=group.name,
+            lane=group.lane,
         )
         is_read = tally.add_report(report)
     if code is None:
@@ -248,20 +272,6 @@ def _run_pytest(group: Group, environment: dict[str, str], more: list[str]) -> T
     elif not is_read or (code != 0 and not tally.failed):
         tally.add(f"{group.name}: pytest ended with {code}", passed=False)
     return tally
-
-
-def _within_deadline(command: list[str], environment: dict[str, str], seconds: float) -> int | None:
-    """Its exit code; None when it had to be stopped. Ctrl-C's signal comes first, so that fixtures clean up."""
-    process = subprocess.Popen(command, cwd=CHECKOUT, env=environment)
-    try:
-        return process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        for number in (signal.SIGINT, signal.SIGKILL):
-            process.send_signal(number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(60)
-                break
-        return None
 
 
 def run_bench(arguments: list[str]) -> int:
