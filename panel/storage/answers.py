@@ -60,6 +60,8 @@ class FileEntry(TypedDict):
     mode: str
     uid: Annotated[int, Field(description="As inside.")]
     gid: int
+    owner: Annotated[str, Field(description="By the tree's own list of users; empty: it has none of that id.")]
+    group: str
     changed_at: Moment
     target: Annotated[str | None, Field(description="Of a link.")]
 
@@ -100,3 +102,29 @@ class PutBack(TypedDict):
 class PutFile(TypedDict):
     size: int
     is_new: bool
+
+
+class RefusedFile(TypedDict):
+    path: Annotated[str, Field(description="Bytes that are no UTF-8 stand as U+FFFD.")]
+    path64: Annotated[str, Field(description="The path's own bytes, base64.")]
+    code: str
+    detail: str
+
+
+class Arranged(TypedDict):
+    done: Annotated[int, Field(description="Of what was asked for, so many are done.")]
+    failed: Annotated[list[RefusedFile], Field(description="And these are refused, and stay as they were.")]
+
+
+class TrashedFile(TypedDict):
+    id: str
+    path: Annotated[str, Field(description="Where it was. Bytes that are no UTF-8 stand as U+FFFD.")]
+    path64: Annotated[str, Field(description="The path's own bytes, base64.")]
+    type: Annotated[str, As(Literal["file", "directory", "link", "other"])]
+    size: Annotated[int | None, Field(description="Of a file.")]
+    deleted_at: Moment
+
+
+class FilesTrash(TypedDict):
+    items: Annotated[list[TrashedFile], Field(description="The newest first.")]
+    count: int

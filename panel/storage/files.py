@@ -103,6 +103,8 @@ def shown(entry: dict[str, Any]) -> answers.FileEntry:
         "mode": entry["mode"],
         "uid": entry["uid"],
         "gid": entry["gid"],
+        "owner": entry.get("owner", ""),
+        "group": entry.get("group", ""),
         "changed_at": datetime.fromtimestamp(max(0, min(entry["changed_at"], _LAST_S)), UTC).isoformat(),
         "target": entry["target"] or None,
     }
@@ -148,7 +150,7 @@ def put_file(actor: Actor, environment_id: UUID, path: str, path64: str, data: b
             _("A file of at most %(most)s bytes is taken here.") % {"most": MOST_UPLOAD_BYTES},
             code="too_long",
         )
-    of, raw = changeable(actor, environment_id), _named(path, path64)
+    of, raw = changeable(actor, environment_id), named(path, path64)
     return Asked(lambda: of.put(raw, data), noted(actor, of, "file_put", raw, LOOKS))
 
 
@@ -156,7 +158,7 @@ def delete_file(
     actor: Actor, environment_id: UUID, path: str, path64: str = "", *, recursive: bool = False
 ) -> Asked[None]:
     """A file, a link or an empty directory; with `recursive` one with all that is in it. Audited."""
-    of, raw = changeable(actor, environment_id), _named(path, path64)
+    of, raw = changeable(actor, environment_id), named(path, path64)
 
     async def result() -> None:
         await of.delete(raw, recursive=recursive)
@@ -169,7 +171,7 @@ def put_back(
 ) -> Asked[answers.PutBack]:
     """A file or directory as the snapshot has it, into the environment: `{"entries", "skipped"}`. What was
     added to a directory since stays in it. Audited."""
-    of, raw = changeable(actor, environment_id), _named(path, path64)
+    of, raw = changeable(actor, environment_id), named(path, path64)
     of = replace(of, snapshot=ready_snapshot(of.environment, snapshot_id).pk)
     return Asked(lambda: of.put_back(raw), noted(actor, of, "file_put_back", raw, LOOKS))
 
@@ -232,7 +234,7 @@ def changeable(actor: Actor, environment_id: UUID) -> NodeFiles:
     return of
 
 
-def _named(path: str, path64: str) -> bytes:
+def named(path: str, path64: str) -> bytes:
     raw = raw_path(path, path64)
     if not set(raw.split(b"/")) - {b"", b"."}:
         raise Invalid(_("Say which file or directory."), field="path")
@@ -243,9 +245,11 @@ def place_of(actor: Actor, environment: Environment, shares: Shares) -> Place:
     return shares.take(actor, environment.tenant_id, environment.tenant.path)
 
 
-def noted(actor: Actor, of: NodeFiles, what: str, path: bytes, shares: Shares) -> Place:
+def noted(
+    actor: Actor, of: NodeFiles, what: str, path: bytes, shares: Shares, **more: str | int | bool
+) -> Place:
     place = place_of(actor, of.environment, shares)
-    after = {"path": path.decode(errors="replace")[:400]}
+    after: dict[str, Any] = {"path": path.decode(errors="replace")[:400], **more}
     if of.snapshot is not None:
         after["snapshot"] = str(of.snapshot)
     try:

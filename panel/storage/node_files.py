@@ -74,6 +74,15 @@ class NodeFiles:
         query = {"path": b64encode(path), "recursive": int(recursive)}
         await self._ask("DELETE", "content", query, _("This file"), writes=True)
 
+    async def arrange(self, **work: Any) -> dict[str, Any]:
+        """Something done to several: `{"done", "failed"}`."""
+        body = json.dumps({"work": work}).encode()
+        what = _("This path")
+        return await self._ask("POST", "arrange", {}, what, body, writes=True, timeout_s=_UNPACK_S)
+
+    async def trash(self) -> dict[str, Any]:
+        return await self._ask("GET", "trash", {}, _("This directory"))
+
     def _ticket(self, *, writes: bool) -> str:
         return Agent(self.environment.node).ticket(
             self.environment.pk,

@@ -25,6 +25,7 @@ from runtime.agent.tickets import TicketRefused
 from runtime.contract import Purpose, Ticket
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
+from runtime.storage.arranging import Arranging, Wanted
 from runtime.storage.files import MOST_ENTRIES, Files
 from runtime.storage.trees import MOST_CHANGES, MOST_UPLOAD_BYTES, PACK_S, Trees
 
@@ -37,6 +38,7 @@ PACKS, PACKS_PER_TENANT = 6, 2
 #: seconds. They have threads of their own, so that nobody's look at a directory waits behind them.
 WORKS = 4
 _PIECE_BYTES = 256 * 1024
+_MOST_PATHS_BYTES = 3 * 2**20
 
 
 class FileRoutes:
@@ -55,6 +57,8 @@ class FileRoutes:
             *(Route(f"{one}/archive", self.archive) for one in (at, of)),
             Route(f"{at}/content", self.put, methods=["PUT"]),
             Route(f"{at}/content", self.delete, methods=["DELETE"]),
+            Route(f"{at}/arrange", self.arrange, methods=["POST"]),
+            Route(f"{at}/trash", self.trash),
             Route(f"{of}/changes", self.changes),
             Route(f"{of}/put-back", self.put_back, methods=["POST"]),
         ]
@@ -138,6 +142,21 @@ class FileRoutes:
         path, recursive = bytes_of(request, "path"), request.query_params.get("recursive") == "1"
         await self.work(request, ticket, lambda: self.trees.delete(environment_id, path, recursive=recursive))
         return Response(status_code=204)
+
+    async def arrange(self, request: Request) -> Response:
+        """Something done to several files; the body says what."""
+        ticket, environment_id, _ = self._asked(request, writes=True)
+        wanted = Wanted.model_validate_json(await body_of(request, _MOST_PATHS_BYTES))
+        done = await self.work(
+            request, ticket, lambda: Arranging(self.trees).arrange(environment_id, wanted.work)
+        )
+        return JSONResponse(done.told())
+
+    async def trash(self, request: Request) -> Response:
+        """What was deleted, and can be had back."""
+        ticket, environment_id, _ = self._asked(request)
+        found = await self.work(request, ticket, lambda: Arranging(self.trees).trash(environment_id))
+        return JSONResponse(found.model_dump())
 
     def packing(self, payer: UUID) -> Sequence[AbstractAsyncContextManager[Any]]:
         """Turns of who reads an archive."""

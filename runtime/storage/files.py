@@ -8,7 +8,7 @@ import os
 import stat
 from base64 import b64encode
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from runtime.contract.words import agent
 from runtime.errors import RuntimeFault
 from runtime.host.safetree import SafeTree
 from runtime.node import Node
+from runtime.storage.owners import owners
 from runtime.storage.snapshots import Snapshots
 
 #: Entries of one page.
@@ -58,6 +59,9 @@ class Entry:
     """Seconds since 1970: of the content."""
     target: str = ""
     """Of a link."""
+    owner: str = ""
+    """By the tree's own list of users; empty where it has none of that number."""
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,8 @@ class Files:
                 entries, looked_at = _page(fd, names[begin : begin + max(1, min(most, MOST_ENTRIES))])
             finally:
                 os.close(fd)
+            users, groups = owners(tree, "etc/passwd"), owners(tree, "etc/group")
+        entries = [replace(one, owner=users.get(one.uid, ""), group=groups.get(one.gid, "")) for one in entries]
         end = begin + looked_at
         return Listed(entries, len(names), "" if end >= len(names) else b64encode(names[end - 1]).decode())
 

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, ValidationError
 
+from runtime.contract.said import Said
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
 from runtime.images.confined import Program, confined
@@ -133,6 +134,11 @@ class Trees:
         after = {AFTER: self._root(environment_id)}
         asked = {"verb": "delete", "path": _base64(path), "recursive": recursive, "seconds": _WRITE_S}
         self._done({}, after, asked)
+
+    def changed(self, environment_id: UUID, asked: dict[str, Any], data: bytes) -> Any:
+        """Another verb of the program, about the environment as it is: what it answers, which nobody has looked
+        through yet."""
+        return self._done({}, {AFTER: self._root(environment_id)}, asked, data)
 
     def unpack(self, environment_id: UUID, path: bytes, archive: int) -> PutBack:
         """What is in a tar archive (a descriptor), into a directory that is there. Devices, fifos and sockets
@@ -274,7 +280,16 @@ _SAID = {
     "not_allowed": words.not_changeable,
     "too_long": words.trees_too_long,
     "bad_archive": words.bad_archive,
+    "exists": words.name_taken,
+    "into_itself": words.into_itself,
+    "no_such_user": words.no_such_user,
+    "no_trash": words.no_trash_there,
 }
+
+
+def said_of(code: str) -> Said:
+    """Of a word of the program's; of any other that it failed."""
+    return _SAID.get(code, words.trees_not_read)()
 
 
 def _refused(process: "subprocess.Popen[bytes]") -> RuntimeFault:

@@ -1,5 +1,7 @@
 /** Files of a snapshot or of an environment: a directory at a time, a page of it at a time, each file a download. */
-import { ask } from "./confirm.js";
+import { choosing } from "./files_chosen.js";
+import { keys } from "./files_keys.js";
+import { trash } from "./files_trash.js";
 import { putBackButton } from "./put_back.js";
 import { toast } from "./toasts.js";
 import { archiveOf, dropped, send } from "./uploads.js";
@@ -16,6 +18,8 @@ const ICONS = {
 };
 /** What a PUT takes; and what is edited here. */
 const [SMALL_BYTES, TEXT_BYTES] = [2 ** 20, 2 ** 18];
+/** Of what is shown, by name as base64. */
+const entries = new Map();
 /** Names of the directories down to the shown one, each as `[text, base64 of its bytes]`. */
 let path = [];
 let asked = 0;
@@ -65,14 +69,6 @@ async function change(method, names, options = {}, extra = {}) {
   return answer.ok;
 }
 
-function deleteButton(entry, names) {
-  return iconButton("trash", `${place.dataset.delete}: ${entry.name}`, () => ask(
-    `${place.dataset.delete}: ${entry.name}`,
-    place.dataset.deleteAsk,
-    () => change("DELETE", names, {}, { recursive: true }),
-  ));
-}
-
 /** One small file keeps owner and mode of what it replaces; all else goes as an archive, with its folders. */
 async function upload(found) {
   if (!found.length) return;
@@ -108,7 +104,7 @@ place.querySelectorAll("[data-upload]").forEach((input) => input.addEventListene
 }));
 
 place.querySelector("[data-new-folder]")?.addEventListener("click", () => {
-  askFor(place.dataset.newFolder, (name) => upload([[name.replaceAll("/", ""), null]]));
+  askFor(place.dataset.newFolder, place.dataset.makeIt, "", (name) => upload([[name.replaceAll("/", ""), null]]));
 });
 
 if (place.dataset.copy) {
@@ -130,16 +126,19 @@ if (place.dataset.copy) {
   });
 }
 
-document.querySelectorAll("#files-name [data-close], #files-editor [data-close]").forEach((one) => one.addEventListener("click", () => one.closest("dialog").close()));
+document.querySelectorAll("dialog[id^=files-] [data-close]").forEach((one) => one.addEventListener("click", () => one.closest("dialog").close()));
 
 /** A dialog with one line to write; `act` gets what was written. */
-function askFor(title, act) {
+function askFor(title, verb, value, act) {
   const dialog = document.getElementById("files-name");
   const line = dialog.querySelector("input");
   dialog.querySelector("h2").textContent = title;
-  line.value = "";
+  line.value = value;
+  dialog.querySelector(".btn-primary").textContent = verb;
   dialog.querySelector("form").onsubmit = () => { if (line.value.trim()) act(line.value.trim()); };
   dialog.showModal();
+  const stem = value.lastIndexOf(".");
+  line.setSelectionRange(0, stem > 0 ? stem : value.length);
 }
 
 /** A text, to be changed here. What somebody else made of it meanwhile isn't written over. */
@@ -180,26 +179,39 @@ function iconButton(icon, label, act) {
 function entryRow(entry) {
   const row = document.createElement("tr");
   const names = [...path, [entry.name, entry.name64]];
+  row.tabIndex = -1;
+  entries.set(entry.name64, entry);
   const label = document.createElement("span");
+  if (hand) {
+    const box = document.createElement("input");
+    box.type = "checkbox";
+    box.className = "form-check-input";
+    box.dataset.row = "";
+    box.value = entry.name64;
+    box.setAttribute("aria-label", entry.name);
+    label.append(box, " ");
+  }
   label.append(ICONS[entry.type](), " ");
   if (entry.type === "directory") {
     const button = document.createElement("button");
     button.type = "button";
     button.className = "link-button";
     button.textContent = entry.name;
+    button.dataset.open = "";
     button.addEventListener("click", () => show(names));
     label.append(button);
   } else if (entry.type === "file") {
     const link = document.createElement("a");
     link.href = address("/content", names);
     link.textContent = entry.name;
+    link.dataset.open = "";
     link.setAttribute("download", "");
     label.append(link);
   } else label.append(entry.target ? `${entry.name} → ${entry.target}` : entry.name);
   cell(row, label, "first break");
   cell(row, entry.type === "file" ? sizeText(entry.size) : "", "small muted pair");
   cell(row, entry.mode, "small muted mono pair");
-  cell(row, `${entry.uid}:${entry.gid}`, "small muted pair");
+  cell(row, `${entry.owner || entry.uid}:${entry.group || entry.gid}`, "small muted pair");
   cell(row, new Date(entry.changed_at).toLocaleString(document.documentElement.lang), "small muted pair");
   const acts = document.createElement("div");
   acts.className = "acts";
@@ -213,10 +225,10 @@ function entryRow(entry) {
     link.setAttribute("download", "");
     acts.append(link);
   }
-  if (place.dataset.delete && entry.type === "file" && entry.size <= TEXT_BYTES) {
+  if (hand && entry.type === "file" && entry.size <= TEXT_BYTES) {
     acts.append(iconButton("pencil", `${place.dataset.edit}: ${entry.name}`, () => edit(entry, names)));
   }
-  if (place.dataset.delete) acts.append(deleteButton(entry, names));
+  if (hand) acts.append(iconButton("trash", `${place.dataset.delete}: ${entry.name}`, () => hand.act("delete", [entry])));
   if (entry.type !== "other") acts.append(putBackButton(place, entry.name, joined(names)));
   cell(row, acts, "corner");
   return row;
@@ -250,6 +262,7 @@ async function load(after) {
     status.textContent = `${body.children.length} / ${found.total}`;
     more.hidden = !found.next;
     more.onclick = () => load(found.next);
+    document.dispatchEvent(new Event("wadah:fresh"));
   } catch (error) {
     if (mine === asked) status.textContent = `${failed} ${error.message || ""}`;
   }
@@ -258,7 +271,23 @@ async function load(after) {
 function show(names) {
   path = names;
   body.replaceChildren();
+  entries.clear();
   drawCrumbs();
   load("");
 }
+
+const view = {
+  place,
+  api,
+  entries,
+  joined,
+  sizeText,
+  askFor,
+  path: () => path,
+  refresh: () => show(path),
+  up: () => { if (path.length) show(path.slice(0, -1)); },
+};
+const hand = place.dataset.copy ? choosing(view) : null;
+keys(view, hand);
+if (hand) trash(view, hand);
 show([]);

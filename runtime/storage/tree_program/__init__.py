@@ -1,5 +1,5 @@
 """A program in parts, run by `runtime.storage.trees` inside the confined container, with Python's own library
-alone: compares two trees, and copies, writes, deletes and packs what is in one.
+alone: compares two trees, and copies, moves, writes, deletes, searches and packs what is in one.
 
 Whatever is in the trees is hostile, and one of them may change meanwhile. Each part of a path is opened without
 following a link; nothing is opened that could wait. What goes wrong nevertheless stays within the container.
@@ -12,7 +12,10 @@ Answers in one line of JSON; refusals come as one on stderr, with exit code 3.
 import re
 from pathlib import Path
 
-_PARTS = ("ground", "comparing", "writing", "packing", "unpacking", "verbs")
+_PARTS = (
+    *("ground", "comparing", "writing", "packing", "unpacking"),
+    *("trash", "arranging", "owning", "verbs"),
+)
 _OF_ANOTHER_PART = re.compile(
     r"^from runtime\.storage\.tree_program\.\w+ import (?:\([^)]*\)|[^(\n]*)\n", re.MULTILINE
 )

@@ -19,6 +19,26 @@ class Refused(Exception):
     """By a word of `runtime.storage.trees`."""
 
 
+#: What is worth telling of a refusal, by errno.
+_CODES = {
+    **dict.fromkeys((errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG), "not_found"),
+    **dict.fromkeys((errno.EDQUOT, errno.ENOSPC), "no_space"),
+    **dict.fromkeys((errno.EISDIR, errno.EEXIST), "in_the_way"),
+    **dict.fromkeys((errno.EPERM, errno.EACCES, errno.EROFS), "not_allowed"),
+    errno.ENOTEMPTY: "not_empty",
+    errno.EMFILE: "too_long",
+}
+
+
+def code_of(error: Exception) -> str:
+    """The word for what was refused, or couldn't be done."""
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, OSError):
+        return _CODES.get(error.errno or 0, "failed")
+    return "too_long" if isinstance(error, RecursionError) else "failed"
+
+
 class TooLong(Exception):
     """The time is over; what was found by then is told."""
 
@@ -33,6 +53,10 @@ def closing(descriptor: int) -> Iterator[int]:
 
 def parts_of(path: bytes) -> list[bytes]:
     return [one for one in path.split(b"/") if one not in (b"", b".")]
+
+
+def names_in(place: int) -> list[bytes]:
+    return [os.fsencode(one) for one in os.listdir(place)]
 
 
 def directory(top: str, parts: list[bytes]) -> int:

@@ -1,26 +1,17 @@
 """What may be asked of it, and its one answer."""
 
-import errno
 import json
 import os
 import sys
 
+from runtime.storage.tree_program.arranging import copy, delete_many, move
 from runtime.storage.tree_program.comparing import compare
-from runtime.storage.tree_program.ground import Refused
+from runtime.storage.tree_program.ground import Refused, code_of
+from runtime.storage.tree_program.owning import change_mode
 from runtime.storage.tree_program.packing import pack
+from runtime.storage.tree_program.trash import empty_trash, list_trash, restore_trash
 from runtime.storage.tree_program.unpacking import unpack
 from runtime.storage.tree_program.writing import delete, put, put_back
-
-#: What is worth telling of a refusal, by errno.
-_CODES = {
-    **dict.fromkeys((errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG), "not_found"),
-    **dict.fromkeys((errno.EDQUOT, errno.ENOSPC), "no_space"),
-    **dict.fromkeys((errno.EISDIR, errno.EEXIST), "in_the_way"),
-    **dict.fromkeys((errno.EPERM, errno.EACCES, errno.EROFS), "not_allowed"),
-    errno.ENOTEMPTY: "not_empty",
-    errno.EMFILE: "too_long",
-}
-
 
 VERBS = {
     "compare": compare,
@@ -29,6 +20,13 @@ VERBS = {
     "delete": delete,
     "pack": pack,
     "unpack": unpack,
+    "move": move,
+    "copy": copy,
+    "delete_many": delete_many,
+    "change_mode": change_mode,
+    "list_trash": list_trash,
+    "restore_trash": restore_trash,
+    "empty_trash": empty_trash,
 }
 
 
@@ -37,12 +35,8 @@ def main() -> None:
     os.umask(0)
     try:
         answer = VERBS[asked["verb"]](asked)
-    except Refused as refused:
-        code = str(refused)
-    except OSError as error:
-        code = _CODES.get(error.errno or 0, "failed")
-    except RecursionError:
-        code = "too_long"
+    except (Refused, OSError, RecursionError) as error:
+        code = code_of(error)
     else:
         if answer is not None:
             sys.stdout.write(json.dumps(answer))

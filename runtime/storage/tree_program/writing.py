@@ -1,6 +1,8 @@
 """What of the tree of then is put into the one of now; a file written; something deleted."""
 
 import contextlib
+import ctypes
+import errno
 import fcntl
 import os
 import shutil
@@ -24,7 +26,7 @@ from runtime.storage.tree_program.ground import (
     parts_of,
 )
 
-_FICLONE = 0x40049409
+_FICLONE, _RENAME_NOREPLACE = 0x40049409, 1
 
 
 class Copy:
@@ -41,7 +43,7 @@ class Copy:
                 x = undo.enter_context(closing(os.open(part, DIRECTORY, dir_fd=x)))
                 y = undo.enter_context(closing(self._made(part, os.fstat(x), y)))
             if parts:
-                self._entry(x, y, parts[-1], 0)
+                self.entry(x, y, parts[-1], 0)
             else:
                 self._all_of(x, y, 0)
 
@@ -58,15 +60,17 @@ class Copy:
         os.fchmod(made, stat.S_IMODE(like.st_mode))
         return made
 
-    def _entry(self, x: int, y: int, name: bytes, depth: int) -> None:
+    def entry(self, x: int, y: int, name: bytes, depth: int, to: bytes = b"") -> None:
+        """What has this name in the directory `x`, into `y`; as `to`, where that is another name."""
         if time.monotonic() > self.until or depth > DEEPEST:
             raise Refused("too_long")
+        to = to or name
         seen = os.stat(name, dir_fd=x, follow_symlinks=False)
         kind = stat.S_IFMT(seen.st_mode)
         if kind == stat.S_IFDIR:
             with (
                 closing(os.open(name, DIRECTORY, dir_fd=x)) as inner,
-                closing(self._made(name, seen, y)) as made,
+                closing(self._made(to, seen, y)) as made,
             ):
                 self._all_of(inner, made, depth + 1)
                 os.fchown(made, seen.st_uid, seen.st_gid)
@@ -74,18 +78,18 @@ class Copy:
                 _copy_attributes(inner, made)
                 os.utime(made, ns=(seen.st_atime_ns, seen.st_mtime_ns))
         elif kind == stat.S_IFREG:
-            with closing(os.open(name, FILE, dir_fd=x)) as file, replacing(y, name) as new:
+            with closing(os.open(name, FILE, dir_fd=x)) as file, replacing(y, to) as new:
                 _fill(file, new, self.until)
                 os.fchown(new, seen.st_uid, seen.st_gid)
                 os.fchmod(new, stat.S_IMODE(seen.st_mode))
                 _copy_attributes(file, new)
                 os.utime(new, ns=(seen.st_atime_ns, seen.st_mtime_ns))
         elif kind == stat.S_IFLNK:
-            refuse_directory(y, name)
+            refuse_directory(y, to)
             other = aside()
             os.symlink(os.readlink(name, dir_fd=x), other, dir_fd=y)
             os.chown(other, seen.st_uid, seen.st_gid, dir_fd=y, follow_symlinks=False)
-            os.rename(other, name, src_dir_fd=y, dst_dir_fd=y)
+            os.rename(other, to, src_dir_fd=y, dst_dir_fd=y)
         else:
             self.skipped += 1
             return
@@ -93,7 +97,7 @@ class Copy:
 
     def _all_of(self, x: int, y: int, depth: int) -> None:
         for entry in os.listdir(x):
-            self._entry(x, y, os.fsencode(entry), depth)
+            self.entry(x, y, os.fsencode(entry), depth)
 
 
 def aside() -> bytes:
@@ -105,6 +109,18 @@ def refuse_directory(place: int, name: bytes) -> None:
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISDIR(os.stat(name, dir_fd=place, follow_symlinks=False).st_mode):
             raise Refused("in_the_way")
+
+
+def rename_to_free(from_: int, name: bytes, place: int, to: bytes) -> None:
+    """Where nothing has that name: `Refused` (`exists`) else. By renameat2(2), which Python has no call for."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(from_, ctypes.c_char_p(name), place, ctypes.c_char_p(to), _RENAME_NOREPLACE):
+        number = ctypes.get_errno()
+        if number == errno.EEXIST:
+            raise Refused("exists")
+        if number == errno.EINVAL:
+            raise Refused("into_itself")
+        raise OSError(number, os.strerror(number))
 
 
 @contextlib.contextmanager

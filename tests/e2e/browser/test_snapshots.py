@@ -1,7 +1,5 @@
 """A tenant takes a snapshot, breaks something, goes back, and makes another environment of it."""
 
-from pathlib import Path
-
 from playwright.sync_api import Page, expect
 
 from tests.e2e.support import Installation
@@ -77,48 +75,3 @@ def test_deleted_and_brought_back(page: Page, wadah: Installation) -> None:
     assert wadah.sh(environment, "cat /root/note") == "good"
     assert wadah.call("DELETE", f"/environments/{environment}?now=true").status == 202
     wadah.wait_gone(environment)
-
-
-def test_files_are_uploaded_and_deleted_on_their_page(
-    page: Page, wadah: Installation, environment: str
-) -> None:
-    page.goto(f"/environments/{environment}/files")
-    page.get_by_role("button", name="root", exact=True).click()
-    page.locator("[data-upload]").first.set_input_files(
-        {"name": "n&te.txt", "mimeType": "text/plain", "buffer": b"hello"}
-    )
-    line = page.get_by_role("row", name="n&te.txt")
-    expect(line).to_be_visible()
-    assert wadah.sh(environment, "cat '/root/n&te.txt'") == "hello"
-    line.get_by_role("button", name="Edit").click()
-    editor = page.locator("#files-editor")
-    editor.get_by_role("textbox").fill("hello there")
-    editor.get_by_role("button", name="Save").click()
-    expect(editor).to_be_hidden()
-    expect(line).to_contain_text("11 B")
-    assert wadah.sh(environment, "cat '/root/n&te.txt'") == "hello there"
-    line.get_by_role("button", name="Delete").click()
-    page.get_by_role("dialog").get_by_role("button", name="Delete: n&te.txt").click()
-    expect(line).to_be_hidden()
-    assert "txt" not in wadah.sh(environment, "ls /root")
-
-
-def test_a_folder_and_a_large_file_go_as_one_archive(
-    page: Page, wadah: Installation, environment: str, tmp_path: Path
-) -> None:
-    long = "n" * 120 + "é.txt"
-    (tmp_path / "site/deep").mkdir(parents=True)
-    (tmp_path / "site/deep" / long).write_text("deep")
-    (tmp_path / "site/large").write_bytes(b"0123456789abcdef" * 2**17)
-    page.goto(f"/environments/{environment}/files")
-    page.get_by_role("button", name="root", exact=True).click()
-    page.get_by_role("button", name="New folder").click()
-    page.locator("#files-name").get_by_role("textbox").fill("www")
-    page.locator("#files-name").get_by_role("button", name="Make it").click()
-    page.get_by_role("button", name="www", exact=True).click()
-    expect(page.locator("[data-status]")).to_have_text("0 / 0")
-    page.locator("[data-upload]").nth(1).set_input_files(tmp_path / "site")
-    expect(page.get_by_role("button", name="site", exact=True)).to_be_visible()
-    assert wadah.sh(environment, f"cat /root/www/site/deep/{long}") == "deep"
-    assert wadah.sh(environment, "stat -c '%s %U %a' /root/www/site/large") == "2097152 root 644"
-    wadah.sh(environment, "rm -r /root/www")

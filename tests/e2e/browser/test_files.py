@@ -1,0 +1,130 @@
+"""Files of an environment on their page: uploaded, edited, arranged, deleted and had back."""
+
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.e2e.support import Installation
+
+
+def test_files_are_uploaded_and_deleted_on_their_page(
+    page: Page, wadah: Installation, environment: str
+) -> None:
+    page.goto(f"/environments/{environment}/files")
+    page.get_by_role("button", name="root", exact=True).click()
+    page.locator("[data-upload]").first.set_input_files(
+        {"name": "n&te.txt", "mimeType": "text/plain", "buffer": b"hello"}
+    )
+    line = page.get_by_role("row", name="n&te.txt")
+    expect(line).to_be_visible()
+    assert wadah.sh(environment, "cat '/root/n&te.txt'") == "hello"
+    line.get_by_role("button", name="Edit").click()
+    editor = page.locator("#files-editor")
+    editor.get_by_role("textbox").fill("hello there")
+    editor.get_by_role("button", name="Save").click()
+    expect(editor).to_be_hidden()
+    expect(line).to_contain_text("11 B")
+    assert wadah.sh(environment, "cat '/root/n&te.txt'") == "hello there"
+    line.get_by_role("button", name="Delete").click()
+    page.locator("#files-delete").get_by_role("button", name="Delete").click()
+    expect(line).to_be_hidden()
+    assert "txt" not in wadah.sh(environment, "ls /root")
+    page.get_by_role("button", name="Trash", exact=True).click()
+    trash = page.locator("#files-trash")
+    trash.get_by_role("button", name="Put back: /root/n&te.txt").click()
+    expect(trash.get_by_text("The trash is empty.")).to_be_visible()
+    trash.get_by_role("button", name="Close").click()
+    expect(line).to_be_visible()
+    line.get_by_role("button", name="Delete").click()
+    page.locator("#files-delete").get_by_label("For good, and not into the trash").check()
+    page.locator("#files-delete").get_by_role("button", name="Delete").click()
+    expect(line).to_be_hidden()
+    assert wadah.sh(environment, "ls /.wadah-trash").strip() == ""
+
+
+def test_a_folder_and_a_large_file_go_as_one_archive(
+    page: Page, wadah: Installation, environment: str, tmp_path: Path
+) -> None:
+    long = "n" * 120 + "é.txt"
+    (tmp_path / "site/deep").mkdir(parents=True)
+    (tmp_path / "site/deep" / long).write_text("deep")
+    (tmp_path / "site/large").write_bytes(b"0123456789abcdef" * 2**17)
+    page.goto(f"/environments/{environment}/files")
+    page.get_by_role("button", name="root", exact=True).click()
+    page.get_by_role("button", name="New folder").click()
+    page.locator("#files-name").get_by_role("textbox").fill("www")
+    page.locator("#files-name").get_by_role("button", name="Make it").click()
+    page.get_by_role("button", name="www", exact=True).click()
+    expect(page.locator("[data-status]")).to_have_text("0 / 0")
+    page.locator("[data-upload]").nth(1).set_input_files(tmp_path / "site")
+    expect(page.get_by_role("button", name="site", exact=True)).to_be_visible()
+    assert wadah.sh(environment, f"cat /root/www/site/deep/{long}") == "deep"
+    assert wadah.sh(environment, "stat -c '%s %U %a' /root/www/site/large") == "2097152 root 644"
+    wadah.sh(environment, "rm -r /root/www")
+
+
+def test_chosen_ones_are_moved_copied_and_given_away_by_mouse_and_keyboard(
+    page: Page, wadah: Installation, environment: str
+) -> None:
+    wadah.sh(environment, "mkdir -p /root/a/b; cd /root/a; for one in 1 2 3; do echo $one > f$one; done")
+    page.goto(f"/environments/{environment}/files")
+    page.get_by_role("button", name="root", exact=True).click()
+    page.get_by_role("button", name="a", exact=True).click()
+    bar = page.locator("#files-bar")
+    page.get_by_role("checkbox", name="f1").check()
+    page.get_by_role("checkbox", name="f2").check()
+    expect(bar).to_contain_text("2 chosen")
+    expect(bar.get_by_role("button", name="Rename")).to_be_hidden()
+    bar.get_by_role("button", name="Mode and owner").click()
+    mode = page.locator("#files-mode")
+    expect(mode.get_by_label("Owner")).to_have_value("root")
+    mode.get_by_label("Owner").fill("daemon")
+    mode.get_by_label("Mode").fill("600")
+    mode.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name="f1")).to_contain_text("daemon:root")
+    assert wadah.sh(environment, "stat -c '%U %a' /root/a/f1 /root/a/f2").split() == ["daemon", "600"] * 2
+    page.get_by_role("checkbox", name="f1").check()
+    page.get_by_role("checkbox", name="f2").check()
+    bar.get_by_role("button", name="Move").click()
+    expect(bar).to_be_hidden()
+    page.get_by_role("button", name="b", exact=True).click()
+    page.get_by_role("button", name="Put here:").click()
+    expect(page.get_by_role("row", name="f2")).to_be_visible()
+    assert wadah.sh(environment, "cd /root/a; ls . b").split() == [".:", "b", "f3", "b:", "f1", "f2"]
+
+    row = page.get_by_role("row", name="f1")
+    page.keyboard.press("ArrowDown")
+    expect(row).to_be_focused()
+    page.keyboard.press("F2")
+    line = page.locator("#files-name").get_by_role("textbox")
+    expect(line).to_have_value("f1")
+    line.fill("first.txt")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("row", name="first.txt")).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Space")
+    expect(bar).to_contain_text("1 chosen")
+    page.keyboard.press("Control+c")
+    page.keyboard.press("Control+v")
+    expect(page.locator("[data-entries] tr")).to_have_count(3)
+    page.keyboard.press("Backspace")
+    expect(page.get_by_role("row", name="f3")).to_be_visible()
+    page.keyboard.press("Control+a")
+    page.keyboard.press("Delete")
+    page.locator("#files-delete").get_by_role("button", name="Delete").click()
+    expect(page.locator("[data-entries] tr")).to_have_count(0)
+    assert wadah.sh(environment, "ls /root/a").strip() == ""
+    wadah.sh(environment, "rm -r /root/a /.wadah-trash")
+
+
+def test_on_a_phone_everything_is_within_reach(page: Page, wadah: Installation, environment: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    wadah.sh(environment, "mkdir -p /root/p; touch /root/p/one /root/p/two")
+    page.goto(f"/environments/{environment}/files")
+    page.get_by_role("button", name="root", exact=True).click()
+    page.get_by_role("button", name="p", exact=True).click()
+    page.get_by_role("checkbox", name="one").check()
+    for name in ("Rename", "Move", "Copy", "Mode and owner", "Delete"):
+        expect(page.locator("#files-bar").get_by_role("button", name=name)).to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    wadah.sh(environment, "rm -r /root/p")
