@@ -82,7 +82,7 @@ async function upload(found) {
   const sending = place.querySelector("[data-sending]");
   const bar = sending.querySelector("progress");
   const query = new URLSearchParams(into.length ? { path64: joined(into) } : {});
-  const going = send(`${place.dataset.copy}?${query}`, archiveOf(found), (sent, whole) => {
+  const going = send(`${place.dataset.sendTo}?${query}`, archiveOf(found), (sent, whole) => {
     bar.value = sent / whole;
     sending.querySelector("[data-sent]").textContent = `${sizeText(sent)} / ${sizeText(whole)}`;
   });
@@ -107,7 +107,7 @@ place.querySelector("[data-new-folder]")?.addEventListener("click", () => {
   askFor(place.dataset.newFolder, place.dataset.makeIt, "", (name) => upload([[name.replaceAll("/", ""), null]]));
 });
 
-if (place.dataset.copy) {
+if (place.dataset.sendTo) {
   for (const kind of ["dragenter", "dragover"]) {
     place.addEventListener(kind, (event) => {
       if (!event.dataTransfer?.types.includes("Files")) return;
@@ -287,7 +287,7 @@ const view = {
   refresh: () => show(path),
   up: () => { if (path.length) show(path.slice(0, -1)); },
 };
-const hand = place.dataset.copy ? choosing(view) : null;
+const hand = place.dataset.sendTo ? choosing(view) : null;
 keys(view, hand);
 if (hand) trash(view, hand);
 show([]);

@@ -25,6 +25,9 @@ def test_files_are_uploaded_and_deleted_on_their_page(
     expect(editor).to_be_hidden()
     expect(line).to_contain_text("11 B")
     assert wadah.sh(environment, "cat '/root/n&te.txt'") == "hello there"
+    with page.expect_download() as download:  # once any click here was one that copies
+        line.get_by_role("link", name="n&te.txt").click()
+    assert download.value.path().read_text() == "hello there"
     line.get_by_role("button", name="Delete").click()
     page.locator("#files-delete").get_by_role("button", name="Delete").click()
     expect(line).to_be_hidden()
