@@ -53,6 +53,8 @@ EXAMPLES: dict[str, Any] = {
     "files_copy": {"paths": ["/srv/site"], "into": "/srv/old", "if_exists": "keep_both"},
     "files_delete_many": {"paths": ["/srv/a", "/srv/b"], "trash": True},
     "files_attributes": {"paths": ["/srv/site"], "mode": "640", "owner": "www-data", "recursive": True},
+    "files_pack": {"paths": ["/srv/site"], "to": "/srv/site.tar.gz"},
+    "files_unpack": {"path": "/srv/site.tar.gz", "into": "/srv/again"},
     "files_trash_restore": {"ids": ["1767225600000000000-0a1b2c3d"]},
     "files_trash_empty": {"ids": ["1767225600000000000-0a1b2c3d"]},
     "backup_targets_add": {"tenant": "acme", "name": "nightly"},

@@ -55,6 +55,7 @@ from panel.stages.api import router as stages
 from panel.storage.api import router as of_storage
 from panel.storage.api import schedules_router as schedules
 from panel.storage.arranging_api import router as of_files
+from panel.storage.packing_api import router as of_archives
 from panel.tenancy.api import router as tenants
 from panel.volumes.api import router as volumes
 
@@ -224,6 +225,7 @@ def _add_routers() -> None:
         ("environments", of_consoles),
         ("snapshots", of_storage),
         ("snapshots", of_files),
+        ("snapshots", of_archives),
         ("backups", of_backups),
         ("environments", of_isolation),
         ("environments", of_inside),

@@ -128,3 +128,27 @@ class TrashedFile(TypedDict):
 class FilesTrash(TypedDict):
     items: Annotated[list[TrashedFile], Field(description="The newest first.")]
     count: int
+
+
+class FoundFile(TypedDict):
+    path: Annotated[str, Field(description="Bytes that are no UTF-8 stand as U+FFFD.")]
+    path64: Annotated[str, Field(description="The path's own bytes, base64.")]
+    type: Annotated[str, As(Literal["file", "directory", "link", "other"])]
+    size: Annotated[int | None, Field(description="Of a file.")]
+    line: Annotated[int | None, Field(description="The first one with the text, where content was searched.")]
+    excerpt: Annotated[str, Field(description="Of that line.")]
+
+
+class FoundFiles(TypedDict):
+    items: list[FoundFile]
+    count: int
+    is_whole: Annotated[bool, Field(description="False: time, depth or `limit` didn't suffice for all of it.")]
+
+
+class PackedFiles(TypedDict):
+    size: Annotated[int, Field(description="Of the archive, in bytes.")]
+
+
+class UnpackedFiles(TypedDict):
+    entries: Annotated[int, Field(description="Files, links and directories that came out of it.")]
+    skipped: Annotated[int, Field(description="Fifos, sockets and devices, which don't.")]

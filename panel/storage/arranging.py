@@ -39,7 +39,7 @@ def move_files(
     renamed or copied. Directories go with all that is in them, and none is merged with another. `into` and
     `name` are pairs of text and base64. Audited; what can't be done is in `failed`, and raised where nothing
     was done."""
-    of, raws = changeable(actor, environment_id), _all_named(paths, paths64)
+    of, raws = changeable(actor, environment_id), all_named(paths, paths64)
     new_name, target = _a_name(*name), None if into is None else raw_path(*into)
     if new_name and len(raws) > 1:
         raise Invalid(_("A new name is for one file or directory."), field="name")
@@ -65,7 +65,7 @@ def delete_files(
     trash: bool = False,
 ) -> Asked[answers.Arranged]:
     """With all that is in them; for good, or into the environment's trash. Audited."""
-    of, raws = changeable(actor, environment_id), _all_named(paths, paths64)
+    of, raws = changeable(actor, environment_id), all_named(paths, paths64)
     return _asked(actor, of, "file_delete", raws, {"verb": "delete_many", "trash": trash}, trash=trash)
 
 
@@ -83,7 +83,7 @@ def change_files(
     """Mode in octal; owner and group by the environment's own names, or by number. What is empty stays.
     With `recursive` of all that is in a directory; directories can be entered then by who can read them.
     Audited."""
-    of, raws = changeable(actor, environment_id), _all_named(paths, paths64)
+    of, raws = changeable(actor, environment_id), all_named(paths, paths64)
     if mode and not _MODE.fullmatch(mode):
         raise Invalid(_("A mode is three or four octal digits, as 644 or 0755."), field="mode")
     for field, value in (("owner", owner), ("group", group)):
@@ -175,7 +175,7 @@ def _failed(path64: str, code: str, said: object) -> answers.RefusedFile:
     return {"path": path, "path64": path64, "code": code, "detail": shown(read(said))}
 
 
-def _all_named(paths: Sequence[str], paths64: Sequence[str]) -> list[bytes]:
+def all_named(paths: Sequence[str], paths64: Sequence[str]) -> list[bytes]:
     found = [*(named(one, "") for one in paths), *(named("", one) for one in paths64)]
     if not 0 < len(found) <= MOST_PATHS:
         raise Invalid(_("Name 1 to %(most)s files or directories.") % {"most": MOST_PATHS}, field="paths")

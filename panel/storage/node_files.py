@@ -80,6 +80,16 @@ class NodeFiles:
         what = _("This path")
         return await self._ask("POST", "arrange", {}, what, body, writes=True, timeout_s=_UNPACK_S)
 
+    async def pack(self, **work: Any) -> dict[str, Any]:
+        """An archive made, or unpacked: `{"entries", "skipped", "size"}`."""
+        body = json.dumps({"work": work}).encode()
+        what = _("This path")
+        return await self._ask("POST", "pack", {}, what, body, writes=True, timeout_s=_UNPACK_S)
+
+    async def search(self, path: bytes, text: bytes, *, in_content: bool, most: int) -> dict[str, Any]:
+        query = {"path": b64encode(path), "text": b64encode(text), "content": int(in_content), "most": most}
+        return await self._ask("GET", "search", query, _("This directory"))
+
     async def trash(self) -> dict[str, Any]:
         return await self._ask("GET", "trash", {}, _("This directory"))
 

@@ -25,7 +25,7 @@ from runtime.agent.tickets import TicketRefused
 from runtime.contract import Purpose, Ticket
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
-from runtime.storage.arranging import Arranging, Wanted
+from runtime.storage.arranging import MOST_FOUND, ArchiveWanted, Arranging, Wanted
 from runtime.storage.files import MOST_ENTRIES, Files
 from runtime.storage.trees import MOST_CHANGES, MOST_UPLOAD_BYTES, PACK_S, Trees
 
@@ -58,7 +58,9 @@ class FileRoutes:
             Route(f"{at}/content", self.put, methods=["PUT"]),
             Route(f"{at}/content", self.delete, methods=["DELETE"]),
             Route(f"{at}/arrange", self.arrange, methods=["POST"]),
+            Route(f"{at}/pack", self.pack, methods=["POST"]),
             Route(f"{at}/trash", self.trash),
+            *(Route(f"{one}/search", self.search) for one in (at, of)),
             Route(f"{of}/changes", self.changes),
             Route(f"{of}/put-back", self.put_back, methods=["POST"]),
         ]
@@ -151,6 +153,29 @@ class FileRoutes:
             request, ticket, lambda: Arranging(self.trees).arrange(environment_id, wanted.work)
         )
         return JSONResponse(done.told())
+
+    async def pack(self, request: Request) -> Response:
+        """An archive made of files of the environment, or one of them unpacked; the body says which."""
+        ticket, environment_id, _ = self._asked(request, writes=True)
+        wanted = ArchiveWanted.model_validate_json(await body_of(request, _MOST_PATHS_BYTES))
+        done = await self.work(
+            request, ticket, lambda: Arranging(self.trees).archive(environment_id, wanted.work)
+        )
+        return JSONResponse(done.model_dump())
+
+    async def search(self, request: Request) -> Response:
+        """Names, or with `content=1` content, that hold `text`, below `path`: `most` of them."""
+        ticket, environment_id, snapshot = self._asked(request)
+        path, text = bytes_of(request, "path"), bytes_of(request, "text")
+        most, in_content = number_of(request, "most", MOST_FOUND), request.query_params.get("content") == "1"
+        found = await self.work(
+            request,
+            ticket,
+            lambda: Arranging(self.trees).search(
+                environment_id, snapshot, path, text, in_content=in_content, most=most
+            ),
+        )
+        return JSONResponse(found.model_dump())
 
     async def trash(self, request: Request) -> Response:
         """What was deleted, and can be had back."""

@@ -140,6 +140,11 @@ class Trees:
         through yet."""
         return self._done({}, {AFTER: self._root(environment_id)}, asked, data)
 
+    def looked_at(self, environment_id: UUID, snapshot: UUID | None, asked: dict[str, Any]) -> Any:
+        """The same about a snapshot, or the environment as it is, which nothing can be changed in."""
+        tree = self._snapshot(environment_id, snapshot) if snapshot else self._root(environment_id)
+        return self._done({BEFORE: tree}, {}, asked)
+
     def unpack(self, environment_id: UUID, path: bytes, archive: int) -> PutBack:
         """What is in a tar archive (a descriptor), into a directory that is there. Devices, fifos and sockets
         are skipped; what came before it was cut off, or turned out to be none, stays."""

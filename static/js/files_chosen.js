@@ -4,6 +4,8 @@ import { csrfToken } from "./words.js";
 
 const bar = document.querySelector("#files-bar");
 const paste = document.querySelector("#snapshot-files [data-paste]");
+/** Names of what can be unpacked. */
+export const ARCHIVE = /\.(zip|tar|tgz|tbz2|txz|tar\.(gz|bz2|xz))$/i;
 /** What was cut or copied, until it is put somewhere: paths as base64. */
 let held = null;
 
@@ -77,6 +79,19 @@ export function choosing(view) {
     },
     cut: (entries) => hold("move", entries),
     copy: (entries) => hold("copy", entries),
+    pack(entries) {
+      const name = `${entries.length === 1 ? entries[0].name : view.path().at(-1)?.[0] ?? "root"}.tar.gz`;
+      view.askFor(`${words.pack}: ${named(entries)}`, words.pack, name, (written) => {
+        const isZip = written.toLowerCase().endsWith(".zip");
+        const to = isZip || /\.t(ar\.)?gz$/i.test(written) ? written : `${written}.tar.gz`;
+        post("pack", { paths64: paths(entries), to64: view.inHere(to), format: isZip ? "zip" : "tar.gz" });
+      });
+    },
+    unpack([entry]) {
+      view.askFor(`${words.unpack}: ${entry.name}`, words.unpack, entry.name.replace(ARCHIVE, ""), async (name) => {
+        if (await post("unpack", { path64: paths([entry])[0], into64: view.inHere(name) })) toast(`${words.unpacked} ${entry.name}`, "check");
+      });
+    },
     mode(entries) {
       const [first] = entries;
       const dialog = dialogOf("files-mode", entries, (form) => {

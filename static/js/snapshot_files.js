@@ -1,6 +1,7 @@
 /** Files of a snapshot or of an environment: a directory at a time, a page of it at a time, each file a download. */
-import { choosing } from "./files_chosen.js";
+import { ARCHIVE, choosing } from "./files_chosen.js";
 import { keys } from "./files_keys.js";
+import { searching } from "./files_search.js";
 import { trash } from "./files_trash.js";
 import { putBackButton } from "./put_back.js";
 import { toast } from "./toasts.js";
@@ -228,6 +229,9 @@ function entryRow(entry) {
   if (hand && entry.type === "file" && entry.size <= TEXT_BYTES) {
     acts.append(iconButton("pencil", `${place.dataset.edit}: ${entry.name}`, () => edit(entry, names)));
   }
+  if (hand && entry.type === "file" && ARCHIVE.test(entry.name)) {
+    acts.append(iconButton("package", `${place.dataset.unpack}: ${entry.name}`, () => hand.act("unpack", [entry])));
+  }
   if (hand) acts.append(iconButton("trash", `${place.dataset.delete}: ${entry.name}`, () => hand.act("delete", [entry])));
   if (entry.type !== "other") acts.append(putBackButton(place, entry.name, joined(names)));
   cell(row, acts, "corner");
@@ -276,6 +280,9 @@ function show(names) {
   load("");
 }
 
+/** A name in the shown directory as the base64 of its path. */
+const inHere = (name) => joined([...path, [name, base64Of(new TextEncoder().encode(name))]]);
+
 const view = {
   place,
   api,
@@ -283,6 +290,11 @@ const view = {
   joined,
   sizeText,
   askFor,
+  inHere,
+  address,
+  cell,
+  iconOf: (type) => ICONS[type](),
+  show,
   path: () => path,
   refresh: () => show(path),
   up: () => { if (path.length) show(path.slice(0, -1)); },
@@ -290,4 +302,5 @@ const view = {
 const hand = place.dataset.sendTo ? choosing(view) : null;
 keys(view, hand);
 if (hand) trash(view, hand);
+searching(view);
 show([]);

@@ -30,18 +30,18 @@ def pack(asked: dict[str, Any]) -> None:
     ):
         if not asked.get("is_any") or not parts:
             _pack(archive, top, name, 0)
-        elif not _pack_entry(archive, top, name, name, 0):
+        elif not pack_entry(archive, top, name, name, 0):
             raise Refused("not_found")
 
 
 def _pack(archive: tarfile.TarFile, place: int, at: str, depth: int) -> None:
     archive.addfile(_described(at, os.fstat(place)))
     for name in sorted(os.listdir(place)):
-        _pack_entry(archive, place, name, f"{at}/{name}", depth)
+        pack_entry(archive, place, name, f"{at}/{name}", depth)
 
 
-def _pack_entry(archive: tarfile.TarFile, place: int, name: str, path: str, depth: int) -> bool:
-    """False for what is gone, or isn't packed."""
+def pack_entry(archive: tarfile.TarFile, place: int, name: str, path: str, depth: int) -> bool:
+    """What has this name, under a path of the archive. False for what is gone, or isn't packed."""
     found = _opened(place, name)
     if found is None:
         return False

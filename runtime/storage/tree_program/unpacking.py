@@ -7,6 +7,7 @@ import sys
 import tarfile
 import time
 from base64 import b64decode
+from collections.abc import Callable
 from typing import IO, Any
 
 from runtime.storage.tree_program.ground import (
@@ -32,6 +33,10 @@ class Unpacking:
         self.top, self.until, self.entries, self.skipped = top, until, 0, 0
 
     def take(self, archive: tarfile.TarFile, info: tarfile.TarInfo) -> None:
+        self.take_file(info, lambda: archive.extractfile(info))
+
+    def take_file(self, info: tarfile.TarInfo, opened: Callable[[], IO[bytes] | None]) -> None:
+        """`opened` gives what is in a file."""
         if time.monotonic() > self.until:
             raise Refused("too_long")
         parts = inner_parts(info.name)
@@ -42,7 +47,7 @@ class Unpacking:
             if info.isdir():
                 self._directory(place, parts[-1], info)
             elif info.isreg():
-                self._file(place, parts[-1], archive.extractfile(info), info)
+                self._file(place, parts[-1], opened(), info)
             elif info.issym():
                 refuse_directory(place, parts[-1])
                 other = aside()

@@ -4,8 +4,10 @@ import json
 import os
 import sys
 
+from runtime.storage.tree_program.archiving import archive, extract
 from runtime.storage.tree_program.arranging import copy, delete_many, move
 from runtime.storage.tree_program.comparing import compare
+from runtime.storage.tree_program.finding import search
 from runtime.storage.tree_program.ground import Refused, code_of
 from runtime.storage.tree_program.owning import change_mode
 from runtime.storage.tree_program.packing import pack
@@ -24,6 +26,9 @@ VERBS = {
     "copy": copy,
     "delete_many": delete_many,
     "change_mode": change_mode,
+    "search": search,
+    "archive": archive,
+    "extract": extract,
     "list_trash": list_trash,
     "restore_trash": restore_trash,
     "empty_trash": empty_trash,

@@ -79,6 +79,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/environments/<pk>/files/copy": {"paths": ["/etc/hosts"], "name": "hosts.old"},
     "POST /api/v1/environments/<pk>/files/delete": {"paths": ["/etc/hosts"]},
     "POST /api/v1/environments/<pk>/files/attributes": {"paths": ["/etc/hosts"], "mode": "600"},
+    "POST /api/v1/environments/<pk>/files/pack": {"paths": ["/etc"], "to": "/root/etc.tar.gz"},
+    "POST /api/v1/environments/<pk>/files/unpack": {"path": "/root/etc.tar.gz", "into": "/root/etc"},
     "POST /api/v1/environments/<pk>/files/trash/restore": {"ids": ["1"]},
     "POST /environments/<uuid:environment_id>/snapshots/<uuid:snapshot_id>/clone": {"name": "walked"},
     "POST /api/v1/schedules": {"environment": "{environment}", "cron": "0 4 * * *"},

@@ -20,6 +20,7 @@ from panel.storage.arranging import (
     restore_trash,
 )
 from panel.storage.node_files import NodeFiles
+from panel.storage.packing import pack_files, search_files, unpack_file
 from panel.tenancy.services import update_tenant
 from tests.panel.support import factories
 
@@ -45,11 +46,17 @@ def _writes(row: Environment) -> list[Write]:
         lambda who: change_files(who, row.pk, ["a"], mode="644"),
         lambda who: restore_trash(who, row.pk, ["1"]),
         lambda who: empty_trash(who, row.pk),
+        lambda who: pack_files(who, row.pk, ["a"], [], ("b.zip", ""), form="zip"),
+        lambda who: unpack_file(who, row.pk, ("b.zip", ""), ("c", "")),
     ]
 
 
 def test_who_may_not_run_commands_inside_arranges_nothing(row: Environment) -> None:
-    for write in [*_writes(row), lambda who: list_trash(who, row.pk)]:
+    for write in [
+        *_writes(row),
+        lambda who: list_trash(who, row.pk),
+        lambda who: search_files(who, row.pk, "", ("", ""), "x"),
+    ]:
         with pytest.raises(Forbidden):
             write(factories.member(row.tenant, "viewer"))
         with pytest.raises(NotFound):
@@ -86,6 +93,12 @@ def test_what_lies_in_the_trash_of_environments_is_not_changed(row: Environment)
         lambda who, pk: change_files(who, pk, ["a"], owner="a:b"),
         lambda who, pk: change_files(who, pk, ["a"], group="a b"),
         lambda who, pk: restore_trash(who, pk, []),
+        lambda who, pk: pack_files(who, pk, [], [], ("b", ""), form="zip"),
+        lambda who, pk: pack_files(who, pk, ["a"], [], ("", ""), form="zip"),
+        lambda who, pk: unpack_file(who, pk, ("", ""), ("c", "")),
+        lambda who, pk: unpack_file(who, pk, ("a.zip", ""), ("../c", "")),
+        lambda who, pk: search_files(who, pk, "", ("", ""), ""),
+        lambda who, pk: search_files(who, pk, "", ("", ""), "x" * 256),
     ],
 )
 def test_what_makes_no_sense_is_refused_and_not_noted(row: Environment, bad: Callable[..., Any]) -> None:
