@@ -81,11 +81,11 @@ def test_chosen_ones_are_moved_copied_and_given_away_by_mouse_and_keyboard(
     bar.get_by_role("button", name="Mode and owner").click()
     mode = page.locator("#files-mode")
     expect(mode.get_by_label("Owner")).to_have_value("root")
-    mode.get_by_label("Owner").fill("daemon")
+    mode.get_by_label("Owner").fill("nobody")
     mode.get_by_label("Mode").fill("600")
     mode.get_by_role("button", name="Save").click()
-    expect(page.get_by_role("row", name="f1")).to_contain_text("daemon:root")
-    assert wadah.sh(environment, "stat -c '%U %a' /root/a/f1 /root/a/f2").split() == ["daemon", "600"] * 2
+    expect(page.get_by_role("row", name="f1")).to_contain_text("nobody:root")
+    assert wadah.sh(environment, "stat -c '%U %a' /root/a/f1 /root/a/f2").split() == ["nobody", "600"] * 2
     page.get_by_role("checkbox", name="f1").check()
     page.get_by_role("checkbox", name="f2").check()
     bar.get_by_role("button", name="Move").click()
