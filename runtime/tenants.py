@@ -66,14 +66,21 @@ def laid_over(spec: EnvironmentSpec, known: TenantEnvelope | None) -> Environmen
 
 
 def sweep(node: Node, living: Callable[[], set[UUID]]) -> None:
-    """Forgets tenants that have no environment here any more. Who lives is asked last: whoever came meanwhile
-    is known by then."""
+    """Forgets tenants that have no environment here any more. Who lives is asked again while nobody notes
+    anything of one: whoever came meanwhile is known by then."""
     with suppress(FileNotFoundError):
         files = list((node.root / "tenants").iterdir())
         there = living() if files else set()
         for file in files:
             with suppress(ValueError):
                 if UUID(file.stem) not in there:
-                    with exclusive(node, f"tenant.{file.stem}"):
-                        file.unlink(missing_ok=True)
-                    (node.run / "locks" / f"tenant.{file.stem}").unlink(missing_ok=True)
+                    _forget(node, file, living)
+
+
+def _forget(node: Node, file: Path, living: Callable[[], set[UUID]]) -> None:
+    """While nobody notes anything of it. Its lock goes as well, which nobody waits for who knows the tenant."""
+    with exclusive(node, f"tenant.{file.stem}"):
+        if UUID(file.stem) in living():
+            return
+        file.unlink(missing_ok=True)
+        (node.run / "locks" / f"tenant.{file.stem}").unlink(missing_ok=True)

@@ -99,6 +99,10 @@ def _body_of(request: HttpRequest) -> bytes:
             code="too_long",
             status=413,
         )
+    if (request.content_type or "").startswith("multipart/"):  # was read, as a form's, on its way here
+        raise Refused(
+            _("A message of a webhook is JSON, and no form with parts."), code="unsupported_type", status=415
+        )
     return request.body
 
 

@@ -4,7 +4,9 @@ import argparse
 import fcntl
 import json
 import os
+import re
 import shutil
+import stat
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,9 +26,12 @@ from runtime.install.rotate import refuse_supervised_elsewhere
 from runtime.install.up import give_ticket_key, start_supervisor, stop_processes
 
 #: Below HOME/panel: what the panel believes and signs with.
-KEYS = ("secrets.json", "ticket.pub", "registry.key", "registry.crt")
+KEYS = ("secrets.json", "ticket.pub", "registry.key", "registry.crt", "ssh_host_ed25519_key")
 #: Below HOME. Of another machine they may not fit: they come back beside, and nothing follows them by itself.
 SETTINGS = ("front.json", "etc/environment", "node/node.json", "etc/panel-backup.json")
+_MOST_FILE = 2**20
+#: As restic names them.
+_BACKUP = re.compile(r"latest|[0-9a-f]{4,64}")
 _DUMP_S, _REPOSITORY_S = 4 * 3600.0, 24 * 3600.0
 
 
@@ -38,14 +43,17 @@ def panel_backup(layout: Layout, words: Sequence[str]) -> int:
     if not home_check.is_installation(layout) or not (layout.panel / "secrets.json").exists():
         raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
     if options.adopt:
-        _tell(_adopt(layout, is_restored=False))
+        with _alone(layout):
+            _tell(_adopt(layout, is_restored=False))
         return 0
     if options.daily is not None:
         return _schedule(layout, options)
     to = panel_schedule.read(layout) if options.scheduled else _repository(options)
     if to is None:
         raise Stop("no backup of the panel is scheduled", "./wadah backup panel --daily 03:00 --repository …")
-    if options.restore:
+    if options.restore is not None:
+        if not _BACKUP.fullmatch(str(options.restore)):
+            raise Stop("a backup is named by its id, or `latest`", "`./wadah backup list` says what there is.")
         _restore(layout, to, options.restore)
     else:
         _back_up_noted(layout, to, keep=options.keep or to.keep)
@@ -169,14 +177,30 @@ def _for_the_panel(directory: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     """A file that is there, as text of root's alone. Of one that the panel's user may exchange no link is
     followed."""
+    text = _plain_text(source)
+    if text is None:
+        return
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    put(target, text, mode=0o600)
+
+
+def _plain_text(source: Path) -> str | None:
+    """None of what isn't there. Raises `Stop` for what is no plain file, or longer than any of ours."""
     try:
         descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with os.fdopen(descriptor, "rb") as file:
-        target.write_bytes(file.read(2**20))
-    target.chmod(0o600)
+        return None
+    except OSError as odd:
+        raise Stop(f"{source} can't be read: {odd.strerror}") from odd
+    try:
+        seen = os.fstat(descriptor)
+        if not stat.S_ISREG(seen.st_mode) or seen.st_size > _MOST_FILE:
+            raise Stop(f"{source} is no plain file of at most {_MOST_FILE} bytes")
+        return os.read(descriptor, _MOST_FILE).decode()
+    except UnicodeDecodeError as odd:
+        raise Stop(f"{source} is no text") from odd
+    finally:
+        os.close(descriptor)
 
 
 def _cli(layout: Layout, to: panel_schedule.Target, words: Sequence[str], *, text: str | None = None) -> str:
@@ -308,8 +332,10 @@ def _put_keys(layout: Layout, files: Path) -> None:
 
 
 def _copy_private(source: Path, target: Path, *, owner: tuple[int, int] = (0, 0)) -> None:
-    with suppress(FileNotFoundError):
-        put(target, source.read_text(), mode=0o600, owner=owner)
+    """Of what a repository had, whatever has the name: a link leads to no file of the host."""
+    text = _plain_text(source)
+    if text is not None:
+        put(target, text, mode=0o600, owner=owner)
 
 
 # what the node has besides -----------------------------------------------------------------------

@@ -212,18 +212,23 @@ class Library:
     def sweep(self, *, unused_for_s: float = KEPT_UNUSED_S, until_free: int | None = None) -> int:
         """Deletes what nobody's environment was made from lately, oldest first; how many. With `until_free`
         only until so many bytes of the pool are free."""
-        used = {one.key for one in map(self.chosen, known_environments(self.node)) if one is not None}
-        swept = 0
+        used, swept = self._in_use(), 0
         unused = [(self._used_at(one.key), one.key) for one in self.each() if one.key not in used]
         for at, key in sorted(unused):
             if until_free is not None and self._free() >= until_free:
                 break
             if not 0 <= time.time() - at < unused_for_s:
                 with exclusive(self.node, "apps"):
+                    # somebody may have been shown it, or have chosen it, since it was looked for
+                    if self._used_at(key) != at or key in self._in_use():
+                        continue
                     self.delete(key)
                 swept += 1
                 btrfs.sync(self.node.store)
         return swept
+
+    def _in_use(self) -> set[str]:
+        return {one.key for one in map(self.chosen, known_environments(self.node)) if one is not None}
 
     def make_room(self, wanted_bytes: int) -> int:
         """Bytes that are free, after unused images went where that was too little."""

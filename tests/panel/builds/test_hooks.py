@@ -142,3 +142,12 @@ def test_what_a_push_built_goes_into_its_stage(tenant: Tenant) -> None:
     deploy(build.pk)
     build.refresh_from_db()
     assert build.deployed, "one is under way, which is told"
+
+
+@pytest.mark.parametrize("kind", ["multipart/form-data; boundary=x", "multipart/form-data", "multipart/mixed"])
+def test_a_form_with_parts_is_refused_with_a_sentence(hooked: tuple[str, str], kind: str) -> None:
+    """It was read on its way, so that its signature can't be looked at any more."""
+    body = b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nb\r\n--x--\r\n'
+    answer = Client().post(hooked[0], body, content_type=kind, headers={"X-Gitlab-Token": hooked[1]})
+    assert answer.status_code in (400, 415), answer.content[:200]
+    assert not Build.objects.exists()
