@@ -140,6 +140,7 @@ def _supervise(options: argparse.Namespace) -> int:
 
 
 def _role(options: argparse.Namespace) -> int:
+    from runtime.install import restoring  # noqa: PLC0415
     from runtime.install.front import front_of  # noqa: PLC0415
     from runtime.install.roles import run_one  # noqa: PLC0415
     from runtime.install.supervisor import Supervisor  # noqa: PLC0415
@@ -147,6 +148,7 @@ def _role(options: argparse.Namespace) -> int:
     layout = Layout.of(options.home)
     if not layout.venv.exists():
         raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
+    restoring.refuse(layout)
     if len(options.names) == 1:
         run_one(options.names[0], layout, front_of(layout))
     Supervisor(layout, front_of(layout), options.names).run()

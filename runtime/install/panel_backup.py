@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from getpass import getpass
 from pathlib import Path
 
-from runtime.install import home_check, panel_schedule
+from runtime.install import home_check, panel_schedule, restoring
 from runtime.install.files import put
 from runtime.install.front import front_of
 from runtime.install.host import ids
@@ -44,7 +44,11 @@ def panel_backup(layout: Layout, words: Sequence[str]) -> int:
         raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
     if options.adopt:
         with _alone(layout):
-            _tell(_adopt(layout, is_restored=False))
+            stage = restoring.stage_of(layout)
+            if stage != restoring.ADOPTING:
+                restoring.refuse(layout)
+            _tell(_adopt(layout, is_restored=bool(stage)))
+            restoring.clear(layout)
         return 0
     if options.daily is not None:
         return _schedule(layout, options)
@@ -260,13 +264,17 @@ def _restore(layout: Layout, to: panel_schedule.Target, backup: str) -> None:
         ran = stop_processes(layout)
         refuse_supervised_elsewhere(layout)
         before = layout.home / f"before-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
+        was_cut_off = restoring.stage_of(layout)
         try:
             _put_in_place(layout, found, before, staging)
         except BaseException:
-            if ran:
-                start_supervisor(layout, front_of(layout))
+            if not was_cut_off and restoring.stage_of(layout) != restoring.ADOPTING:
+                restoring.clear(layout)  # all is as it was
+                if ran:
+                    start_supervisor(layout, front_of(layout))
             raise
         _lay_beside(layout)
+        restoring.clear(layout)
         if ran:
             start_supervisor(layout, front_of(layout))
     if ran:
@@ -284,12 +292,14 @@ def _put_in_place(layout: Layout, found: Path, before: Path, staging: Path) -> N
         for one in (Path(path), *(Path(path) / name for name in names)):
             os.chown(one, *ids(), follow_symlinks=False)
     os.chown(found, 0, ids()[1])
-    _put_keys(layout, found / "files")
+    restoring.mark(layout, restoring.PUTTING)
     try:
+        _put_keys(layout, found / "files")
         _manage(layout, "load", str(found / "database"))
     except BaseException:
         _put_keys(layout, before)
         raise
+    restoring.mark(layout, restoring.ADOPTING)
     line("database and keys")
     _copy_private(found / "files/admin.json", layout.admin_file)
     for name in SETTINGS:

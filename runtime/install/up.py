@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from runtime.install import home_check, python
+from runtime.install import home_check, python, restoring
 from runtime.install.backports import install_runsc
 from runtime.install.files import append
 from runtime.install.front import Front, Wish, check_free, front_of, keep
@@ -95,6 +95,7 @@ def _bring_up(
     layout: Layout, front: Front, of_node: dict[str, str], images: Sequence[str], builds: "list[_Build]"
 ) -> dict[str, str]:
     """Everything from code to running processes; what admin.json holds then."""
+    restoring.refuse(layout)
     changed = python.ensure(layout.venv, CHECKOUT / "requirements" / "panel.lock")
     line("Python environment")
     vendor(layout)
@@ -226,7 +227,9 @@ def give_ticket_key(layout: Layout) -> None:
 
 
 def start_supervisor(layout: Layout, front: Front) -> None:
-    """Starts every process of the installation; returns before they are ready."""
+    """Starts every process of the installation; returns before they are ready. Raises `Stop` where a
+    restore was cut off."""
+    restoring.refuse(layout)
     with append(layout.log / "supervisor.log") as log:
         subprocess.Popen(
             [

@@ -10,7 +10,7 @@ import pytest
 
 from runtime import tenants
 from runtime.contract import Suspension, TenantEnvelope
-from runtime.images.oci import library as module
+from runtime.host import btrfs
 from runtime.images.oci.library import Kept, Library
 from runtime.node import Node
 from tests.unit.engine.paper import paper_node
@@ -48,8 +48,8 @@ def test_an_image_that_somebody_is_about_to_use_stays(
 ) -> None:
     library = Library(node)
     kept = Kept(key="k1", name="registry/x", digest="sha256:" + "0" * 64)
-    monkeypatch.setattr(module.btrfs, "delete_subvolume", lambda _: 1)
-    monkeypatch.setattr(module.btrfs, "sync", lambda _: None)
+    monkeypatch.setattr(btrfs, "delete_subvolume", lambda _: 1)
+    monkeypatch.setattr(btrfs, "sync", lambda _: None)
     library.tree("k1").mkdir(parents=True)
     library._write(kept)
     note = library._note("k1")
