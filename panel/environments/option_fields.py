@@ -213,15 +213,16 @@ DIRECTORY: Fields = {
     ),
 }
 _JAIL = frozenset({Kind.JAIL})
+JAIL_BASES = [
+    ("thin", _("thin: programs are the image's, read-only and shared")),
+    ("thick", _("thick: all of it is its own")),
+    ("empty", _("empty: directories, to be filled by upload")),
+]
 JAIL: Fields = {
     "jail.base": Asked(
         lambda: forms.ChoiceField(
             label=_("Base"),
-            choices=[
-                ("thin", _("thin: programs are the image's, read-only and shared")),
-                ("thick", _("thick: all of it is its own")),
-                ("empty", _("empty: directories, to be filled by upload")),
-            ],
+            choices=JAIL_BASES,
         ),
         SERVICE,
         _JAIL,

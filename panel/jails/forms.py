@@ -7,10 +7,10 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from panel.accounts.ssh_key_field import ssh_key_field
+from panel.environments.option_fields import JAIL_BASES
 from panel.jails.conf import MOST_LETTERS
 from panel.tenants.models import Tenant
 from panel.text import lines_of
-from runtime.contract import Base
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -20,7 +20,7 @@ class ConfForm(forms.Form):
 
     tenant = forms.ChoiceField(label=_("For"))
     image = forms.ChoiceField(label=_("Image"), required=False, help_text=_("Of each; empty ones have none."))
-    base = forms.ChoiceField(label=_("Base"), choices=[(one.value, one.value) for one in Base])
+    base = forms.ChoiceField(label=_("Base"), choices=JAIL_BASES)
     conf = forms.CharField(
         label="jail.conf",
         max_length=MOST_LETTERS,
