@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.contract_input import parse_limits
-from panel.environments import inputs, kinds, secret_values
+from panel.environments import inputs, kinds, secret_values, systemd
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.options import OPTIONS, by_restart, laid_over
@@ -165,6 +165,7 @@ def refuse_kernel(row: Environment, kernel: Kernel) -> None:
     reason = why_not(row.node.facts, Kind(row.kind), kernel, row.contract_limits().memory_mb)
     if kernel is not Kernel.SHARED and not reason and row.wanted.devices:
         reason = _("devices of the node are given to environments on the host's kernel only")
+    reason = reason or systemd.why_not(row, kernel)
     if reason:
         raise Conflict(
             _("Its node %(node)s has no kernel %(kernel)s for it: %(why)s.")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from panel import dispatch
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments import credentials, inputs, kinds, placement, secret_values
+from panel.environments import credentials, inputs, kinds, placement, secret_values, systemd
 from panel.environments.features import FEATURES, Reserved
 from panel.environments.models import Environment
 from panel.environments.options import fresh, laid_over
@@ -120,6 +120,7 @@ def create_environment(
     )
     environment.intent = laid_over(actor, tenant, environment.intent, secret_values.take(environment, options))
     check_devices(actor, environment)
+    systemd.refuse(environment, environment.kernel)
     words = check_tags(tags) if tags else []
     shown = set_password(environment, root_password) if wants.has_accounts else None
     asked = {"ipv4": ipv4, "ipv6": ipv6, **of_features, **(features or {})}

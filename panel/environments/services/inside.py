@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments import credentials, placement
+from panel.environments import credentials, placement, systemd
 from panel.environments.answers import Executed
 from panel.environments.features import FEATURES
 from panel.environments.inputs import check_reference
@@ -69,6 +69,7 @@ def reinstall(
                 )
             check_choices(row.plan_version, kind=row.kind, kernel=row.kernel, image=image)
             row.image = image
+            systemd.refuse(row, row.kernel)
         row.intent = {**row.intent, "rescue": Rescue.OFF.value}
         row.installs += 1
         row.keep_old_root = keep_old

@@ -228,7 +228,7 @@ class Cgroup(Resource):
             return drift.memory_limit_changed()
         if not self.swap_is_held(seen, spec):
             return drift.swap_limit_changed()
-        if seen["cpuset.cpus"] not in ("", self.environment_limits(spec).cpus):
+        if seen.get("cpuset.cpus", "") not in ("", self.environment_limits(spec).cpus):
             return drift.processors_changed()
         if seen.get("pids.max") != str(spec.limits.processes):
             return drift.process_limit_changed()

@@ -194,3 +194,53 @@ def test_a_device_of_the_node_is_refused_with_another_kernel_from_the_start(
     answer = create(client, admin, tenant=str(tenant.pk), kernel=kernel, devices=["/dev/fuse"])
     assert (answer.status_code, answer.json()["code"]) == (422, "kernel_unavailable"), answer.content
     assert "evices" in answer.json()["detail"]
+
+
+@pytest.fixture
+def guarded(tenant: Tenant) -> Tenant:
+    """Whose node has all on gVisor that gVisor has."""
+    factories.node(
+        Node.objects.get().name,
+        kinds=(Kind.SYSTEM, Kind.JAIL),
+        kernels=(Kernel.SHARED, Kernel.GUARDED),
+        images=("busybox", "debian-12"),
+    )
+    return tenant
+
+
+def test_systemd_on_gvisor_is_refused_before_anything_is_made(
+    client: Client, bearer: dict[str, str], guarded: Tenant
+) -> None:
+    """Where the panel knows the init of the image."""
+    why = "can't run systemd"
+    for body in ({}, {"kind": "jail"}):
+        refused = create(client, bearer, image="debian-12", kernel="guarded", **body)
+        assert (refused.status_code, refused.json()["field"]) == (422, "kernel"), body
+        assert why in refused.json()["detail"]
+    assert not Environment.objects.exists()
+    of_a_command = create(
+        client, bearer, image="debian-12", kernel="guarded", kind="jail", jail={"command": ["/bin/true"]}
+    )
+    assert of_a_command.status_code == 202, of_a_command.content
+    Environment.objects.all().delete()
+
+    assert create(client, bearer, image="debian-12").status_code == 202
+    row = stopped()
+    refused = turn(client, bearer, "guarded")
+    assert refused.status_code == 409 and why in refused.json()["detail"]
+    client.force_login(factories.member(guarded).user, "allauth.account.auth_backends.AuthenticationBackend")
+    page = client.get(f"/environments/{row.pk}/settings").content.decode()
+    assert escape(why) in page
+
+
+def test_a_reinstall_with_systemd_on_gvisor_is_refused(
+    client: Client, bearer: dict[str, str], guarded: Tenant
+) -> None:
+    assert create(client, bearer, kernel="guarded").status_code == 202
+    row = stopped()
+    path = f"/api/v1/environments/{row.pk}/reinstall"
+    refused = client.post(path, {"image": "debian-12"}, content_type="application/json", headers=bearer)
+    assert refused.status_code in (409, 422), refused.content
+    assert "can't run systemd" in refused.json()["detail"]
+    row.refresh_from_db()
+    assert row.image == "busybox"
