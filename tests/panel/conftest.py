@@ -1,7 +1,7 @@
 """Tests of the panel alone: a real database and a real Redis, and nodes that are only reports.
 
 Settings are read when Django starts, so HOME, secrets and Redis are made when this file is.
-SQLite in memory; with `TEST_DATABASE=postgresql` a PostgreSQL of the tests' own.
+SQLite in memory; with `TEST_DATABASE=postgresql` a PostgreSQL of the tests' own, for what needs both.
 """
 
 import os
@@ -15,6 +15,7 @@ import django
 import pytest
 
 from panel.config.secrets import Secrets
+from tests.panel.support.databases import leave_out_what_needs_one
 from tests.support.postgres import postgresql
 from tests.support.redis import redis_on
 
@@ -37,6 +38,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.getoption("numprocesses", None):
         for name in ("WADAH_HOME", "DJANGO_SETTINGS_MODULE", "DATABASE_URL"):
             os.environ.pop(name, None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if os.environ.get("TEST_DATABASE") == "postgresql":
+        leave_out_what_needs_one(config, items)
 
 
 def pytest_unconfigure() -> None:
