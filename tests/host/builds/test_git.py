@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from runtime.builds.places import BuildPlaces
 from runtime.contract import JobOutcome, JobReport
 from runtime.node import Node
 from tests.host.backups.servers import Sshd, sshd_in
@@ -78,3 +80,27 @@ def test_what_a_repository_says_leads_nowhere(
 def sshd(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     with sshd_in(node, tmp_path_factory.mktemp("sshd") / "home") as one:
         yield one
+
+
+def test_a_deploy_key_by_ssh(build: Build, hub: Hub, sshd: Sshd, log_of: Log, node: Node, source: UUID) -> None:
+    """Git over a real sshd: the key alone opens it, and another server in its place doesn't."""
+    repository = sshd.home / "three"
+    commit(repository, _files(hub))
+    url = f"ssh://root@127.0.0.1:{sshd.port}{repository}/.git"
+    git = {"url": url, "branch": "main", "inward": True}
+    secrets = {"deploy_key": sshd.login.private_key}
+    report = build(git=git, folder="app", secrets=dict(secrets))
+    assert report.outcome is JobOutcome.SUCCEEDED, f"{report.message.told()}\n{log_of(report)}"
+    assert report.built is not None
+    assert len(report.built.commit) == 40
+    assert sshd.login.private_key.splitlines()[1] not in log_of(report)
+    assert sshd.host_key.split()[1] in BuildPlaces(node, source).known_hosts.read_text()
+    assert build(git=git, folder="app").code == "git_failed", "without the key"
+    sshd.stop()
+    sshd.new_host_key()
+    sshd.start()
+    changed = build(git=git, folder="app", secrets=dict(secrets))
+    assert changed.code == "git_failed"
+    assert "REMOTE HOST IDENTIFICATION HAS CHANGED" in log_of(changed)
+    pinned = build(git={**git, "host_key": sshd.host_key}, folder="app", secrets=dict(secrets))
+    assert pinned.outcome is JobOutcome.SUCCEEDED, log_of(pinned)
