@@ -22,6 +22,8 @@ MIB = 2**20
 KEPT_LOGS = 20
 #: Layers and logs are kept so long after the last build of a source.
 KEPT_S = 90 * 24 * 3600.0
+#: Layers of all sources of a tenant together, on a node; within what its disk quota leaves.
+KEPT_TENANT_BYTES = 8 * 2**30
 _LOCK = "builds"
 _TURN_S = 0.5
 
@@ -59,6 +61,17 @@ class BuildPlaces:
     def known_hosts(self) -> Path:
         return self.notes / "known_hosts"
 
+    @property
+    def _tenant(self) -> Path:
+        return self.notes / "tenant"
+
+    def kept_bytes(self, tenant_id: UUID) -> int:
+        """Of layers, if it is this tenant's."""
+        with suppress(OSError):
+            if self._tenant.read_text() == str(tenant_id) and btrfs.is_subvolume(self.cache):
+                return self._quotas.used_bytes(0, btrfs.subvolume_id(self.cache)) or 0
+        return 0
+
     def log(self, build_id: UUID) -> Path:
         return self.notes / f"{build_id}.log"
 
@@ -68,6 +81,7 @@ class BuildPlaces:
         with exclusive(self.node, _LOCK):
             self.notes.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.utime(self.notes)
+            self._tenant.write_text(str(tenant_id))
         self.clear()
         if is_fresh:
             btrfs.delete_subvolume(self.cache)
@@ -132,6 +146,24 @@ def sweep(node: Node) -> int:
                     BuildPlaces(node, UUID(notes.name)).drop()
                     swept += 1
     return swept
+
+
+def trim(node: Node, tenant_id: UUID, *, most_bytes: int = KEPT_TENANT_BYTES) -> int:
+    """Drops kept layers of the tenant's sources, those built longest ago first, until all together are no more
+    than that; how many. What is at work keeps its own."""
+    trimmed = 0
+    with exclusive(node, _LOCK), suppress(FileNotFoundError):
+        notes = sorted((node.root / "builds").iterdir(), key=lambda one: one.stat().st_mtime)
+        there = [BuildPlaces(node, UUID(one.name)) for one in notes]
+        kept = {one: one.kept_bytes(tenant_id) for one in there}
+        for one in there:
+            if sum(kept.values()) <= most_bytes:
+                break
+            if kept[one] and not btrfs.is_subvolume(one.work):
+                btrfs.delete_subvolume(one.cache)
+                kept[one] = 0
+                trimmed += 1
+    return trimmed
 
 
 def _is_old(notes: Path) -> bool:

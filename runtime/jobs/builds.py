@@ -10,7 +10,7 @@ from pathlib import Path
 from runtime import tenants
 from runtime.builds import inside, lacking_programs
 from runtime.builds.builder import Builder, refused
-from runtime.builds.places import MIB, BuildPlaces, Log, build_slot, part_of
+from runtime.builds.places import MIB, BuildPlaces, Log, build_slot, part_of, trim
 from runtime.contract import TenantEnvelope
 from runtime.contract.build import BuildApp, BuildSecrets, Built, DropBuilds
 from runtime.contract.image import ArchiveFile
@@ -128,6 +128,7 @@ class _Building:
         digest = Registry(self.node, app).push(self.places.layers, watch, within_s=_PUSH_S, is_dir=True)
         commit = (self.places.notes / "commit").read_text()
         self.places.clear()
+        trim(self.node, self.work.tenant_id)
         self.course.built = Built(digest=digest, commit=commit)
         self.course.made = words.built(app.image, digest)
         return self.course.made
