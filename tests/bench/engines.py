@@ -78,7 +78,7 @@ class Engine:
         return done.stdout.split()
 
     def build(self, folder: Path, tag: str) -> None:
-        more = ["--isolation=chroot", "--layers", "--pull-never", "--network=none"] if self.insecure else ["-q"]
+        more = ["--isolation=chroot", "--layers", "--pull-never"] if self.insecure else ["-q"]
         self.do("build", *more, "-t", tag, str(folder))
 
     def push(self, tag: str) -> None:
