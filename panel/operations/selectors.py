@@ -1,6 +1,6 @@
 """Reads of operations."""
 
-from typing import cast
+from typing import Any, cast
 
 from panel.operations import answers
 from panel.operations.models import Operation, SubjectType
@@ -8,8 +8,12 @@ from panel.said import read
 
 
 def show(row: Operation) -> answers.Operation:
-    steps = [cast("answers.Step", {**step, "detail": str(read(step["detail"]))}) for step in row.steps]
-    return {**show_listed(row), "steps": steps}
+    return {**show_listed(row), "steps": [cast("answers.Step", _step(one)) for one in row.steps]}
+
+
+def _step(kept: dict[str, Any]) -> dict[str, Any]:
+    """Those of a node have a detail, those of a stack's work none."""
+    return {**kept, "detail": str(read(kept["detail"]))} if "detail" in kept else kept
 
 
 def show_listed(row: Operation) -> answers.ListedOperation:
