@@ -1,5 +1,6 @@
 """The program of `runtime.storage.tree_program` is one text of its parts, and runs with nothing of ours."""
 
+import ast
 import subprocess
 import sys
 
@@ -18,3 +19,20 @@ def test_no_part_imports_another_in_there() -> None:
 def test_it_answers_a_refusal_by_its_code() -> None:
     done = _run('{"verb": "pack", "path": "L25vbmU="}')  # there is no /before
     assert (done.returncode, done.stdout, done.stderr) == (3, "", '{"refused": "not_found"}')
+
+
+def test_no_two_parts_have_a_name_in_common() -> None:
+    """They become one text: the later would take the place of the earlier, without a word."""
+    own = [
+        node.name
+        for node in ast.parse(tree_program.source()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+    ]
+    own += [
+        target.id
+        for node in ast.parse(tree_program.source()).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    ]
+    assert sorted(own) == sorted(set(own))
