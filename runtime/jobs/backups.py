@@ -29,7 +29,7 @@ from runtime.host import btrfs
 from runtime.jobs.base import Course, Job, Plan, Task
 from runtime.jobs.records import JobRecords
 from runtime.resources.volume import RootVolume
-from runtime.storage.snapshots import MOST_NESTED, too_many_nested
+from runtime.storage.shelves import MOST_NESTED, too_many_nested
 from runtime.storage.trees import Trees
 
 log = structlog.get_logger()

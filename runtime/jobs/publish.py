@@ -12,7 +12,7 @@ from runtime.images.oci.registry import MIB, Registry, pack
 from runtime.jobs.base import Course, Job, Plan, Task
 from runtime.resources.volume import RESERVE_BYTES
 from runtime.state import Records
-from runtime.storage.snapshots import MOST_NESTED, too_many_nested
+from runtime.storage.shelves import MOST_NESTED, too_many_nested
 
 #: For each of packing and pushing.
 STEP_S = 1800.0

@@ -208,7 +208,7 @@ def test_subvolumes_inside_buy_no_room_beyond_the_limit(
     group = [btrfs.qgroup_id(1, RootVolume.number(spec.id))]
     for number in range(6):
         btrfs.create_subvolume(node.root_volume(spec.id) / f"n{number}", group)
-    monkeypatch.setattr("runtime.storage.snapshots.MOST_NESTED", 5)
+    monkeypatch.setattr("runtime.storage.shelves.MOST_NESTED", 5)
     limits = _noted_limits(monkeypatch)
     _, report = _apply(engine, specs, spec, snapshots=(uuid4(),))
     assert report.code == "too_many_subvolumes"
@@ -250,7 +250,7 @@ def test_subvolumes_made_faster_than_they_are_taken_come_to_an_end(
     """One in the other, each made while the one above is taken: the first look saw none of them."""
     spec = make()
     group = [btrfs.qgroup_id(1, RootVolume.number(spec.id))]
-    monkeypatch.setattr("runtime.storage.snapshots.MOST_NESTED", 5)
+    monkeypatch.setattr("runtime.storage.shelves.MOST_NESTED", 5)
     place = node.root_volume(spec.id)
     for _ in range(8):
         place /= "in"
