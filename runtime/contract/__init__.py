@@ -61,7 +61,6 @@ from runtime.contract.jobs import (
     BuildImage,
     CheckTarget,
     DeleteImage,
-    DropVolume,
     FetchBackup,
     ForgetBackup,
     HeldTenant,
@@ -70,7 +69,6 @@ from runtime.contract.jobs import (
     JobReport,
     JobSpec,
     JobWork,
-    KeepVolume,
     ProveBackup,
     PublishImage,
     PullApp,
@@ -114,6 +112,16 @@ from runtime.contract.task_names import (
 from runtime.contract.ticket import Purpose, Ticket
 from runtime.contract.told import NodeTold, VolumeThere
 from runtime.contract.volume import MOST_ATTACHED, AttachedVolume, VolumeClass, VolumeUse, check_mount_path
+from runtime.contract.volume_work import (
+    DropVolume,
+    DropVolumeSnapshot,
+    KeepVolume,
+    RestoreVolume,
+    SnapshotMeasured,
+    SnapshotVolume,
+    VolumeMeasured,
+    VolumeSnapshotOf,
+)
 
 __all__ = [
     "APP_IMAGE",
@@ -238,6 +246,12 @@ __all__ = [
     "VolumeClass",
     "VolumeThere",
     "VolumeUse",
+    "VolumeSnapshotOf",
+    "VolumeMeasured",
+    "SnapshotVolume",
+    "SnapshotMeasured",
+    "RestoreVolume",
+    "DropVolumeSnapshot",
     "Wants",
     "check_mount_path",
     "check_of",

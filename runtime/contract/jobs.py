@@ -28,7 +28,14 @@ from runtime.contract.image import ImageSpec
 from runtime.contract.locked import Locked
 from runtime.contract.report import Step
 from runtime.contract.said import NOTHING, Said
-from runtime.contract.volume import VolumeClass
+from runtime.contract.volume_work import (
+    DropVolume,
+    DropVolumeSnapshot,
+    KeepVolume,
+    RestoreVolume,
+    SnapshotVolume,
+    VolumeMeasured,
+)
 
 
 class SubjectType(StrEnum):
@@ -173,26 +180,7 @@ class CheckTarget(Message):
     secrets: Locked
 
 
-class KeepVolume(Message):
-    """Have the volume on the node, of this size: made where it isn't, grown or shrunk where it is."""
-
-    kind: Literal["keep_volume"] = "keep_volume"
-    volume_id: UUID
-    tenant_id: UUID
-    size_mb: Annotated[int, Field(ge=16, le=1_073_741_824)]
-    volume_class: VolumeClass = VolumeClass.STANDARD
-    """Of one that is made; one that is there keeps its own."""
-    is_new: bool = False
-    """It was never made. One that was and isn't there is lost, and no empty one takes its place."""
-
-
-class DropVolume(Message):
-    """Have it gone, with all that is on it. Refused while something holds it."""
-
-    kind: Literal["drop_volume"] = "drop_volume"
-    volume_id: UUID
-    tenant_id: UUID | None = None
-
+VolumeWork = KeepVolume | DropVolume | SnapshotVolume | DropVolumeSnapshot | RestoreVolume
 
 #: One model for each kind of job; what it is asked with.
 JobWork = Annotated[
@@ -209,6 +197,9 @@ JobWork = Annotated[
     | CheckTarget
     | KeepVolume
     | DropVolume
+    | SnapshotVolume
+    | DropVolumeSnapshot
+    | RestoreVolume
     | BuildApp
     | DropBuilds,
     Field(discriminator="kind"),
@@ -237,7 +228,7 @@ class JobSpec(Message):
         work = self.work
         if isinstance(work, BackUp | ForgetBackup):
             return work.repository.tenant_id
-        if isinstance(work, ProveBackup | PutBackFiles | KeepVolume | DropVolume | BuildApp | DropBuilds):
+        if isinstance(work, ProveBackup | PutBackFiles | VolumeWork | BuildApp | DropBuilds):
             return work.tenant_id
         return None
 
@@ -275,3 +266,5 @@ class JobReport(Message):
     boot: BootSeen | None = None
     target: TargetSeen | None = None
     built: Built | None = None
+    volume: VolumeMeasured | None = None
+    """What its snapshots hold."""

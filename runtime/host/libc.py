@@ -31,6 +31,7 @@ MOVE_MOUNT_F_EMPTY_PATH, MOVE_MOUNT_T_EMPTY_PATH = 4, 0x40
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 MOUNT_ATTR_IDMAP = 0x00100000
 
+_RENAME_EXCHANGE = 2
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP = 1, 4, 28, 4
 _STACK_BYTES, _IDLE_S = 65_536, 5
 
@@ -130,6 +131,15 @@ def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> No
 
 def umount(target: str, flags: int = 0) -> None:
     _checked(_libc.umount2(target.encode(), flags), f"umount {target}")
+
+
+def exchange(one: str, other: str) -> None:
+    """Each has the other's name from now on, both at once (renameat2(2), RENAME_EXCHANGE)."""
+    names = (ctypes.c_char_p(one.encode()), ctypes.c_char_p(other.encode()))
+    _checked(
+        _libc.renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], ctypes.c_uint(_RENAME_EXCHANGE)),
+        f"exchange {one}",
+    )
 
 
 def open_tree(path: str | int, flags: int) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from uuid import UUID
 
-from runtime.contract import BackupMade, BootSeen, JobSpec, Report, TargetSeen
+from runtime.contract import BackupMade, BootSeen, JobSpec, Report, TargetSeen, VolumeMeasured
 from runtime.contract.build import Built
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import jobs as words
@@ -40,6 +40,7 @@ class Course:
     boot: BootSeen | None = None
     target: TargetSeen | None = None
     built: Built | None = None
+    volume: VolumeMeasured | None = None
 
     def progress(self, share: float, doing: Said) -> None:
         """To be called often by a step that takes long: it is told, and the step is ended here by a cancel or

@@ -7,12 +7,13 @@ from runtime.jobs.builds import BuildOne, DropAll
 from runtime.jobs.images import Build, Delete
 from runtime.jobs.publish import Publish
 from runtime.jobs.tenants import Hold
-from runtime.jobs.volumes import Drop, Keep
+from runtime.jobs.volumes import Drop, DropSnapshot, Keep, Restore, Snapshot
 
 KINDS: dict[str, Job] = {
     one.kind: one
     for one in (
         *(Build(), Delete(), Pull(), Hold(), Back(), Forget(), Fetch(), Prove(), PutBack()),
+        *(Snapshot(), DropSnapshot(), Restore()),
         *(Keep(), Drop(), Publish(), Check(), BuildOne(), DropAll()),
     )
 }

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from runtime.contract import BackupMade, BootSeen, JobOutcome, JobSpec, TargetSeen
+from runtime.contract import BackupMade, BootSeen, JobOutcome, JobSpec, TargetSeen, VolumeMeasured
 from runtime.contract.build import Built
 from runtime.contract.said import NOTHING, Said
 from runtime.known import JOB
@@ -33,6 +33,7 @@ class JobState(BaseModel):
     boot: BootSeen | None = None
     target: TargetSeen | None = None
     built: Built | None = None
+    volume: VolumeMeasured | None = None
     ended_at: float = 0
     """Seconds since the epoch."""
 

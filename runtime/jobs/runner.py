@@ -114,6 +114,7 @@ class Jobs:
             boot=state.boot,
             target=state.target,
             built=state.built,
+            volume=state.volume,
         )
         course.tell_of_environment = self._of_environment
         if state.outcome is not None:
@@ -195,6 +196,7 @@ class Jobs:
             boot=course.boot,
             target=course.target,
             built=course.built,
+            volume=course.volume,
             ended_at=time.time(),
         )
         self._note(records, state)
@@ -242,6 +244,7 @@ class Jobs:
             boot=course.boot,
             target=course.target,
             built=course.built,
+            volume=course.volume,
         )
 
     def _send(self, report: JobReport) -> JobReport:

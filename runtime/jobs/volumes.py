@@ -1,8 +1,15 @@
-"""Jobs about volumes: to have one, with a size; to have one gone."""
+"""Jobs about volumes: to have one, with a size; to snapshot it, to put it back; to have one gone."""
 
 from uuid import UUID
 
-from runtime.contract import DropVolume, KeepVolume, VolumeClass
+from runtime.contract import (
+    DropVolume,
+    DropVolumeSnapshot,
+    KeepVolume,
+    RestoreVolume,
+    SnapshotVolume,
+    VolumeClass,
+)
 from runtime.contract.said import Said
 from runtime.contract.words import volumes as words
 from runtime.host.processes import Identity
@@ -12,6 +19,7 @@ from runtime.node import Node
 from runtime.sandboxes import sandbox_of
 from runtime.state import Records
 from runtime.storage.mounted import mounts_of
+from runtime.storage.volume_history import VolumeHistory, refuse_below
 from runtime.storage.volumes import Volumes
 
 
@@ -23,12 +31,19 @@ class Keep(Job):
         assert isinstance(work, KeepVolume)
 
         def keep() -> Said:
+            source = None
+            if work.copy_of is not None and not volumes.is_there(work.volume_id):
+                source = VolumeHistory(course.node, work.copy_of.volume_id, work.size_mb).snapshot(
+                    work.copy_of.snapshot
+                )
+                refuse_below(source, work.size_mb)
             volumes.keep(
                 work.volume_id,
                 work.tenant_id,
                 work.size_mb,
                 is_new=work.is_new,
                 in_place=work.volume_class is VolumeClass.DATABASE,
+                source=source,
             )
             return words.volume_of(work.size_mb)
 
@@ -50,6 +65,67 @@ class Drop(Job):
             volumes.drop(work.volume_id, is_held=lambda volume_id: is_held(course.node, volume_id))
 
         return Plan([Task("volume removal", drop)])
+
+
+class Snapshot(Job):
+    """Of the volume as it is, in use or not."""
+
+    kind = "snapshot_volume"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, SnapshotVolume)
+        history = VolumeHistory(course.node, work.volume_id, work.size_mb)
+
+        def take() -> Said:
+            history.take(work.snapshot)
+            gone = history.delete(*work.gone)
+            course.volume = history.measured()
+            return words.snapshot_made_in_turn(gone) if gone else words.snapshot_made()
+
+        return Plan([Task("volume snapshot", take)], undo=lambda: history.delete(work.snapshot))
+
+
+class DropSnapshot(Job):
+    kind = "drop_volume_snapshot"
+
+    def plan(self, course: Course) -> Plan:
+        work = course.spec.work
+        assert isinstance(work, DropVolumeSnapshot)
+        history = VolumeHistory(course.node, work.volume_id, work.size_mb)
+
+        def drop() -> Said:
+            history.delete(work.snapshot)
+            course.volume = history.measured()
+            return words.snapshot_deleted()
+
+        return Plan([Task("volume snapshot removal", drop)])
+
+
+class Restore(Job):
+    """The volume as it was; with a snapshot, made first, of what it is."""
+
+    kind = "restore_volume"
+
+    def plan(self, course: Course) -> Plan:
+        work, job = course.spec.work, course.spec.id
+        assert isinstance(work, RestoreVolume)
+        history = VolumeHistory(course.node, work.volume_id, work.size_mb)
+
+        def keep() -> Said | None:
+            if work.before is None or history.is_put_back_by(job):
+                return None
+            history.take(work.before)
+            return words.snapshot_made()
+
+        def put_back() -> Said:
+            assert work.snapshot is not None
+            history.put_back(work.snapshot, job, lambda one: is_held(course.node, one))
+            course.volume = history.measured()
+            return words.restored()
+
+        tasks = [Task("volume snapshot", keep), Task("volume restore", put_back)]
+        return Plan(tasks, undo=lambda: history.undo(job, work.before))
 
 
 def is_held(node: Node, volume_id: UUID) -> bool:

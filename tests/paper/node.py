@@ -36,13 +36,11 @@ from runtime.contract import (
     PANEL_OBSERVE_USAGE,
     BuildImage,
     DeleteImage,
-    DropVolume,
     EnvironmentSpec,
     HoldTenants,
     JobOutcome,
     JobReport,
     JobSpec,
-    KeepVolume,
     NodeFacts,
     NodeReport,
     Report,
@@ -54,6 +52,7 @@ from runtime.contract import (
 )
 from runtime.contract import Kind as KindName
 from runtime.contract.environment import Device, Kernel
+from runtime.contract.jobs import VolumeWork
 from runtime.contract.transport import CONNECT_S, TakeBack, transport_options
 from runtime.engine import Engine
 from runtime.jobs.runner import Jobs
@@ -213,7 +212,7 @@ class PaperNode:
             if (self.images / work.image.name).exists():
                 (self.images / work.image.name).rmdir()
             tell(JobOutcome.SUCCEEDED, StepState.DONE)
-        elif isinstance(work, KeepVolume | DropVolume):
+        elif isinstance(work, VolumeWork):
             tell(JobOutcome.SUCCEEDED, StepState.DONE)
         elif isinstance(work, BuildImage):
             for part in range(1, 6):

@@ -55,6 +55,9 @@ NAMES: Final = {
     "volumes": "volumes",
     "volume": "volume",
     "volume removal": "deletion of the volume",
+    "volume snapshot": "snapshot of the volume",
+    "volume snapshot removal": "deletion of the volume's snapshot",
+    "volume restore": "the volume as it was",
     "undo": "taking back",
 }
 for _name, _template in NAMES.items():

@@ -4,6 +4,7 @@ A command of btrfs-progs takes 3-7 ms where the ioctl takes about one, and progs
 can't turn simple quotas on at all.
 """
 
+from runtime.host.btrfs.extents import TooLong, extents
 from runtime.host.btrfs.quotas import (
     QuotaTable,
     assign_qgroup,
@@ -34,6 +35,7 @@ from runtime.host.btrfs.whole import file_system_uuid, sync
 
 __all__ = [
     "QuotaTable",
+    "TooLong",
     "TooManyNested",
     "assign_qgroup",
     "copy_all",
@@ -42,6 +44,7 @@ __all__ = [
     "delete_qgroup",
     "delete_subvolume",
     "enable_simple_quota",
+    "extents",
     "file_system_uuid",
     "is_readonly",
     "is_subvolume",
