@@ -19,11 +19,11 @@ from panel.operations.selectors import show as show_operation
 from panel.rights.actor import Actor
 from panel.rights.asking import actor
 from panel.tenants.selectors import tenant_of
-from panel.volumes import answers, attaching, services
-from panel.volumes.models import Volume
+from panel.volumes import answers, attaching, services, snapshots
+from panel.volumes.models import Volume, VolumeSnapshot
 
 router = Router()
-_THIS = "This volume"
+_THIS, _SNAPSHOT = "This volume", "This snapshot"
 
 
 class NewVolume(Input):
@@ -57,6 +57,35 @@ class AttachTo(Input):
 
 class DetachFrom(Input):
     environment: str = Field(default="", max_length=255, description="Empty: the only one that has it.")
+
+
+class NewVolumeSnapshot(Input):
+    name: str = Field(default="", max_length=255, description="Empty: the time.")
+
+
+class VolumeToRestore(Input):
+    keep_current: bool = Field(default=True, description="A snapshot of it as it is now is kept.")
+
+
+class VolumeClone(Input):
+    name: str = Field(max_length=255, description="As environments are named; once in a tenant.")
+    size_mb: int | None = Field(default=None, description="MiB; null: as large as the other is now.")
+    is_shared: bool = False
+
+
+def show_snapshot(row: VolumeSnapshot) -> answers.VolumeSnapshot:
+    return {
+        "id": str(row.pk),
+        "volume": str(row.volume_id),
+        "name": row.name,
+        "state": str(row.state),
+        "reason": row.reason,
+        "own_bytes": row.own_bytes,
+        "shared_bytes": row.shared_bytes,
+        "measured_at": row.measured_at.isoformat() if row.measured_at else None,
+        "created_at": row.created_at.isoformat(),
+        "made_at": row.made_at.isoformat() if row.made_at else None,
+    }
 
 
 def show(row: Volume) -> answers.Volume:
@@ -134,6 +163,74 @@ def detach(request: HttpRequest, pk: str, payload: DetachFrom | None = None) -> 
     named = payload.environment if payload is not None else ""
     environment = _environment(who, row, named) if named else _only_one(row)
     return _changed(who, row.pk, attaching.detach(who, row.pk, environment).operation)
+
+
+@router.get("/{pk}/snapshots", response=ListOf[answers.VolumeSnapshot], operation_id="volumes_snapshots_list")
+def list_snapshots(request: HttpRequest, pk: str, page: Query[Page]) -> ListOf[answers.VolumeSnapshot]:
+    """The newest first."""
+    row = _found(actor(request), uuid_of(pk, _THIS))
+    return page_of(row.snapshots.all(), page, show_snapshot)
+
+
+@router.post(
+    "/{pk}/snapshots", response={202: answers.ChangedVolumeSnapshot}, operation_id="volumes_snapshots_create"
+)
+def take_snapshot(
+    request: HttpRequest, pk: str, payload: NewVolumeSnapshot | None = None
+) -> Status[answers.ChangedVolumeSnapshot]:
+    """Of the volume as it is when its node comes to it, in use or not."""
+    name = payload.name if payload is not None else ""
+    made, operation = snapshots.take(actor(request), uuid_of(pk, _THIS), name=name)
+    return Status(202, {**show_snapshot(made), "operation": show_operation(operation)})
+
+
+@router.get("/{pk}/snapshots/{snapshot}", response=answers.VolumeSnapshot, operation_id="volumes_snapshots_get")
+def get_snapshot(request: HttpRequest, pk: str, snapshot: str) -> answers.VolumeSnapshot:
+    row = _found(actor(request), uuid_of(pk, _THIS))
+    found = row.snapshots.filter(pk=uuid_of(snapshot, _SNAPSHOT)).first()
+    if found is None:
+        raise NotFound(_(_SNAPSHOT))
+    return show_snapshot(found)
+
+
+@router.delete(
+    "/{pk}/snapshots/{snapshot}",
+    response={202: answers.ChangedVolume},
+    operation_id="volumes_snapshots_delete",
+)
+def delete_snapshot(request: HttpRequest, pk: str, snapshot: str) -> Status[answers.ChangedVolume]:
+    """What it alone holds is gone for good."""
+    who, volume = actor(request), uuid_of(pk, _THIS)
+    return _changed(who, volume, snapshots.delete(who, volume, uuid_of(snapshot, _SNAPSHOT)))
+
+
+@router.post(
+    "/{pk}/snapshots/{snapshot}/restore",
+    response={202: answers.ChangedVolume},
+    operation_id="volumes_snapshots_restore",
+)
+def restore_snapshot(
+    request: HttpRequest, pk: str, snapshot: str, payload: VolumeToRestore | None = None
+) -> Status[answers.ChangedVolume]:
+    """The volume as it was. Refused while it is attached."""
+    who, volume = actor(request), uuid_of(pk, _THIS)
+    keeps = payload.keep_current if payload is not None else True
+    operation = snapshots.restore(who, volume, uuid_of(snapshot, _SNAPSHOT), keep_current=keeps)
+    return _changed(who, volume, operation)
+
+
+@router.post(
+    "/{pk}/snapshots/{snapshot}/clone",
+    response={202: answers.ChangedVolume},
+    operation_id="volumes_snapshots_clone",
+)
+def clone_snapshot(
+    request: HttpRequest, pk: str, snapshot: str, payload: VolumeClone
+) -> Status[answers.ChangedVolume]:
+    """A new volume of the same tenant and node, with what is in the snapshot."""
+    who, of = actor(request), uuid_of(snapshot, _SNAPSHOT)
+    row, operation = snapshots.clone(who, uuid_of(pk, _THIS), of, **payload.model_dump())
+    return _changed(who, row.pk, operation)
 
 
 def _rows(who: Actor) -> QuerySet[Volume]:

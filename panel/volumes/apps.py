@@ -10,11 +10,21 @@ class VolumesConfig(AppConfig):
         from panel.jobs.services import done_by_job  # noqa: PLC0415
         from panel.metering.intake import hears_usage  # noqa: PLC0415
         from panel.operations.models import OperationKind, SubjectType  # noqa: PLC0415
+        from panel.volumes.beginnings import begins_with  # noqa: PLC0415
         from panel.volumes.feature import AttachedVolumes  # noqa: PLC0415
         from panel.volumes.jobs import VolumeJobs  # noqa: PLC0415
+        from panel.volumes.snapshots import COPY_OF, begins_again  # noqa: PLC0415
         from panel.volumes.usage import take_in  # noqa: PLC0415
 
         plugs_in(AttachedVolumes())
         hears_usage(take_in)
-        kinds = (OperationKind.MAKE_VOLUME, OperationKind.RESIZE_VOLUME, OperationKind.DELETE_VOLUME)
+        begins_with(COPY_OF, begins_again)
+        kinds = (
+            OperationKind.MAKE_VOLUME,
+            OperationKind.RESIZE_VOLUME,
+            OperationKind.DELETE_VOLUME,
+            OperationKind.SNAPSHOT_VOLUME,
+            OperationKind.DELETE_SNAPSHOT,
+            OperationKind.RESTORE_VOLUME,
+        )
         done_by_job(VolumeJobs(), SubjectType.VOLUME, *kinds)

@@ -14,7 +14,7 @@ from panel.operations.models import OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.volumes.models import Attachment, Volume, VolumeState
-from panel.volumes.services import locked_volume, refuse_going
+from panel.volumes.services import busy, locked_volume, refuse_going
 from runtime.contract import MOST_ATTACHED, Kernel, check_mount_path
 
 
@@ -87,7 +87,8 @@ def bring_back(row: Environment, noted: Iterable[Mapping[str, Any]]) -> dict[str
     attached any more."""
     missing = []
     for one in noted:
-        volume = Volume.objects.select_for_update().filter(pk=one["volume"], is_going=False).first()
+        rows = Volume.objects.select_for_update().filter(is_going=False, is_restoring=False)
+        volume = rows.filter(pk=one["volume"]).first()
         if volume is None or not _is_free(volume, read_only=one["read_only"]):
             missing.append(one["path"])
             continue
@@ -134,6 +135,8 @@ def check_free(row: Environment, volume: Volume, *, read_only: bool) -> None:
     _refuse_strange(row, volume)
     if volume.state == VolumeState.MAKING:
         raise Conflict(_("This volume isn't made yet."), code="not_made", next_step=_("Try again when it is."))
+    if volume.state == VolumeState.RESTORING:
+        raise busy()
     if not _is_free(volume, read_only=read_only):
         raise Conflict(
             _("It is attached elsewhere: several have it read-only, or as one that is shared."),

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import F, Sum, UUIDField
+from django.db.models import Count, F, Sum, UUIDField
 from django.utils.translation import gettext_lazy
 
 from panel.environments.features import Feature, Parts, Reserved, Tab
@@ -17,7 +17,7 @@ from panel.quotas.models import Resource
 from panel.rights.actor import Actor
 from panel.tenants.models import Tenant
 from panel.volumes import adopting, attaching, services
-from panel.volumes.models import Attachment, Volume
+from panel.volumes.models import Attachment, Volume, VolumeSnapshot
 from panel.volumes.with_create import FromTheStart, named
 from runtime.contract import AttachedVolume, EnvironmentSpec, Kernel, Report
 
@@ -109,6 +109,9 @@ class AttachedVolumes(Feature):
         sums = Volume.objects.values_list("tenant_id").annotate(n=Sum("size_mb")).order_by()
         for tenant_id, size_mb in sums:
             yield tenant_id, Resource.DISK_MB, size_mb + _shrinking("tenant", tenant_id)
+        counts = VolumeSnapshot.objects.values_list("tenant_id").annotate(n=Count("pk")).order_by()
+        for tenant_id, count in counts:
+            yield tenant_id, Resource.SNAPSHOTS, count
 
     def placed(self) -> Iterator[tuple[UUID, int]]:
         for node_id, size_mb in Volume.objects.values_list("node_id").annotate(n=Sum("size_mb")).order_by():

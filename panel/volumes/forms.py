@@ -70,3 +70,12 @@ class AttachForm(forms.Form):
     def __init__(self, *args: Any, volumes: Sequence[Volume], **more: Any) -> None:
         super().__init__(*args, **more)
         _choose(self, "volume", [(str(one.pk), f"{one.name} ({one.size_mb} MiB)") for one in volumes])
+
+
+class CloneForm(forms.Form):
+    name = forms.CharField(
+        label=_("Name of the new volume"), max_length=63, widget=forms.TextInput(attrs=_PLAIN)
+    )
+    size_mb = forms.IntegerField(
+        label=_("Size (MiB)"), required=False, help_text=_("Empty: as large as this volume.")
+    )

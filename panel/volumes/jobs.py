@@ -1,4 +1,4 @@
-"""What the jobs that make, resize and delete volumes mean to the panel's rows."""
+"""What the jobs of volumes and of their snapshots mean to the panel's rows."""
 
 from uuid import UUID
 
@@ -7,8 +7,8 @@ from panel.jobs.models import Job
 from panel.operations.models import Operation, OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.volumes import services
-from panel.volumes.models import Volume
+from panel.volumes import services, snapshots
+from panel.volumes.models import Volume, VolumeSnapshot
 from runtime.contract import JobOutcome, JobReport
 
 
@@ -27,6 +27,22 @@ class VolumeJobs:
             return None
         if operation.kind == OperationKind.RESIZE_VOLUME:
             return services.resize_again(actor, volume, operation.details["size_mb"], operation)
+        return self._again_of_snapshots(actor, volume, operation)
+
+    @staticmethod
+    def _again_of_snapshots(actor: Actor, volume: UUID, operation: Operation) -> Operation | None:
+        details = operation.details
+        if operation.kind == OperationKind.SNAPSHOT_VOLUME:
+            return snapshots.take(actor, volume, name=details["name"], retry_of=operation)[1]
+        if operation.kind == OperationKind.RESTORE_VOLUME:
+            keeps = bool(details["kept"])
+            return snapshots.restore(
+                actor, volume, UUID(details["restore"]), keep_current=keeps, retry_of=operation
+            )
+        if operation.kind == OperationKind.DELETE_SNAPSHOT:
+            pk = UUID(details["delete_snapshot"])
+            there = VolumeSnapshot.objects.filter(pk=pk, volume=volume).exists()
+            return snapshots.delete(actor, volume, pk, retry_of=operation) if there else None
         return services.delete_volume(actor, volume, retry_of=operation)
 
     def hold(self, operation: Operation) -> None:
@@ -38,14 +54,24 @@ class VolumeJobs:
         if row is None or report.outcome is None:
             return
         is_done = report.outcome is JobOutcome.SUCCEEDED
-        if job.operation.kind == OperationKind.MAKE_VOLUME:
-            self._made(row, report, is_done=is_done)
-        elif job.operation.kind == OperationKind.RESIZE_VOLUME:
-            self._resized(row, is_done=is_done)
-        elif is_done:
-            self._gone(row)
-        else:
-            Volume.objects.filter(pk=row.pk).update(is_going=False)
+        details = job.operation.details
+        match job.operation.kind:
+            case OperationKind.MAKE_VOLUME:
+                self._made(row, report, is_done=is_done)
+            case OperationKind.RESIZE_VOLUME:
+                self._resized(row, is_done=is_done)
+            case OperationKind.SNAPSHOT_VOLUME:
+                snapshots.made(details["snapshot"], report, is_done=is_done)
+            case OperationKind.DELETE_SNAPSHOT:
+                snapshots.gone(details["delete_snapshot"], is_done=is_done)
+            case OperationKind.RESTORE_VOLUME:
+                Volume.objects.filter(pk=row.pk).update(is_restoring=False)
+                snapshots.made(details["kept"], report, is_done=is_done)
+            case _ if is_done:
+                self._gone(row)
+            case _:
+                Volume.objects.filter(pk=row.pk).update(is_going=False)
+        snapshots.measured(row, report)
         events.publish("volume", row.pk, row.tenant_id)
 
     @staticmethod
@@ -55,6 +81,7 @@ class VolumeJobs:
 
     @staticmethod
     def _gone(row: Volume) -> None:
+        snapshots.drop_all(row)
         row.delete()
         services.give_back(row, row.size_mb)
 

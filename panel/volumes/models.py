@@ -1,4 +1,4 @@
-"""Volumes, and where each is attached."""
+"""Volumes, where each is attached, and what each was."""
 
 import uuid
 
@@ -9,12 +9,14 @@ from django.utils.translation import gettext_lazy as _
 from panel.environments.models import Environment
 from panel.rights.scope import Scoped
 from panel.states import Tone
+from panel.storage.models import Reason, SnapshotState
 
 
 class VolumeState(models.TextChoices):
     MAKING = "making", _("being made")
     READY = "ready", _("ready")
     RESIZING = "resizing", _("being resized")
+    RESTORING = "restoring", _("being restored")
     GOING = "going", _("being deleted")
 
     @property
@@ -48,6 +50,8 @@ class Volume(models.Model):
     is_shared = models.BooleanField(default=False)
     """May be attached to several at once, writable; else to one, or read-only to several."""
     is_going = models.BooleanField(default=False)
+    is_restoring = models.BooleanField(default=False)
+    """It is put back to what it was; meanwhile nobody has it attached."""
     used_bytes = models.PositiveBigIntegerField(default=0)
     used_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -71,7 +75,55 @@ class Volume(models.Model):
             return VolumeState.GOING
         if self.made_at is None:
             return VolumeState.MAKING
+        if self.is_restoring:
+            return VolumeState.RESTORING
         return VolumeState.READY if self.before_mb is None else VolumeState.RESIZING
+
+
+class VolumeSnapshots(models.QuerySet["VolumeSnapshot"]):
+    def open(self) -> "VolumeSnapshots":
+        """Those that wait for the node."""
+        return self.filter(models.Q(made_at=None) | models.Q(is_going=True))
+
+
+class VolumeSnapshot(models.Model):
+    """A volume as it was at one moment; kept on its node, and gone with it."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    volume = models.ForeignKey(Volume, on_delete=models.CASCADE, related_name="snapshots")
+    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="+")
+    name = models.CharField(max_length=63)
+    reason = models.CharField(max_length=16, choices=Reason, default=Reason.ASKED)
+    created_at = models.DateTimeField(auto_now_add=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    made_at = models.DateTimeField(null=True, blank=True)
+    """When the node said that it is there."""
+    is_going = models.BooleanField(default=False)
+    bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    """What it holds on the disk, as its node last counted."""
+    own_bytes = models.PositiveBigIntegerField(null=True, blank=True)
+    """Of these: in neither the volume as it was then nor in another of its snapshots."""
+    measured_at = models.DateTimeField(null=True, blank=True)
+
+    objects = VolumeSnapshots.as_manager()
+
+    class Meta:
+        ordering = ["-created_at", "pk"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def state(self) -> SnapshotState:
+        if self.is_going:
+            return SnapshotState.GOING
+        return SnapshotState.READY if self.made_at is not None else SnapshotState.MAKING
+
+    @property
+    def shared_bytes(self) -> int | None:
+        return None if self.bytes is None or self.own_bytes is None else self.bytes - self.own_bytes
 
 
 class AttachmentState(models.TextChoices):

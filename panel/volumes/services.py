@@ -11,7 +11,8 @@ from panel.audit.services import record
 from panel.environments import placement
 from panel.environments.inputs import check_name
 from panel.errors import Conflict, Invalid, NotFound
-from panel.jobs.services import Wanted, ask
+from panel.jobs import services as jobs
+from panel.jobs.services import Wanted
 from panel.nodes.models import Node
 from panel.operations.models import Operation, OperationKind, SubjectType
 from panel.operations.services import Subject
@@ -22,6 +23,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import locked_state, refuse_suspended
+from panel.volumes.beginnings import Beginning, beginning_again
 from panel.volumes.models import Attachment, Volume, VolumeClass, VolumeState
 from runtime.contract import DropVolume, JobWork, KeepVolume
 from runtime.contract import Subject as About
@@ -43,9 +45,11 @@ def create_volume(
     node: str = "",
     is_shared: bool = False,
     volume_class: str = VolumeClass.STANDARD,
+    begins: Beginning | None = None,
     retry_of: Operation | None = None,
 ) -> tuple[Volume, Operation]:
-    """Raises `QuotaExceeded`, and `NoRoom` where the node has promised all of its disk."""
+    """With what it begins with; None: nothing. Raises `QuotaExceeded`, and `NoRoom` where the node has promised
+    all of its disk."""
     actor.require(Permission.VOLUME_MANAGE, tenant)
     with counting_refusals(), transaction.atomic():
         refuse_suspended(locked_state(tenant))  # until the end: of two at once the later one counts the earlier
@@ -62,8 +66,16 @@ def create_volume(
         )
         _hold(row, row.size_mb)
         _save_named(row, insert=True)
-        details = {"size_mb": size_mb, "is_shared": is_shared, "volume_class": str(row.volume_class)}
-        operation = _ask(actor, row, OperationKind.MAKE_VOLUME, details, retry_of)
+        details: dict[str, Any] = {
+            "size_mb": size_mb,
+            "is_shared": is_shared,
+            "volume_class": str(row.volume_class),
+        }
+        work = _to_keep(row)
+        if begins is not None:
+            details |= begins.details
+            work = work.model_copy(update=dict(begins.part))
+        operation = ask(actor, row, OperationKind.MAKE_VOLUME, work, details, retry_of=retry_of, begins=begins)
     return row, operation
 
 
@@ -97,8 +109,8 @@ def change_volume(
 
 
 def _resize(actor: Actor, row: Volume, size_mb: int, retry_of: Operation | None = None) -> Operation:
-    if row.state != VolumeState.READY:
-        raise _busy()
+    if row.state != VolumeState.READY or row.snapshots.open().exists():
+        raise busy()
     if size_mb * 2**20 < row.used_bytes:
         raise Conflict(
             _("%(size_mb)s MiB is below the %(used)s MiB that are on it.")
@@ -110,7 +122,7 @@ def _resize(actor: Actor, row: Volume, size_mb: int, retry_of: Operation | None 
     row.before_mb, row.size_mb = row.size_mb, size_mb
     row.save(update_fields=["before_mb", "size_mb"])
     details = {"size_mb": size_mb, "before_mb": row.before_mb}
-    return _ask(actor, row, OperationKind.RESIZE_VOLUME, details, retry_of)
+    return ask(actor, row, OperationKind.RESIZE_VOLUME, _to_keep(row), details, retry_of=retry_of)
 
 
 def delete_volume(actor: Actor, volume_id: UUID, *, retry_of: Operation | None = None) -> Operation:
@@ -119,17 +131,11 @@ def delete_volume(actor: Actor, volume_id: UUID, *, retry_of: Operation | None =
         row = locked_volume(actor, volume_id)
         refuse_going(row)
         if row.state != VolumeState.READY:
-            raise _busy()
-        held = Attachment.objects.select_related("environment").filter(volume=row).first()
-        if held is not None:
-            raise Conflict(
-                _("It is attached to %(environment)s.") % {"environment": held.environment.name},
-                code="attached",
-                next_step=_("Detach it first."),
-            )
+            raise busy()
+        refuse_attached(row)
         row.is_going = True
         row.save(update_fields=["is_going"])
-        return _ask(actor, row, OperationKind.DELETE_VOLUME, {}, retry_of)
+        return ask(actor, row, OperationKind.DELETE_VOLUME, _to_drop(row), {}, retry_of=retry_of)
 
 
 def delete_all(tenant: Tenant) -> bool:
@@ -139,7 +145,7 @@ def delete_all(tenant: Tenant) -> bool:
             row = Volume.objects.select_for_update(of=("self",)).select_related("tenant", "node").get(pk=pk)
             row.is_going = True
             row.save(update_fields=["is_going"])
-            _ask(None, row, OperationKind.DELETE_VOLUME, {"because": "tenant.delete"})
+            ask(None, row, OperationKind.DELETE_VOLUME, _to_drop(row), {"because": "tenant.delete"})
     return not Volume.objects.filter(tenant=tenant).exists()
 
 
@@ -153,7 +159,8 @@ def resize_again(actor: Actor, volume_id: UUID, size_mb: int, failed: Operation)
 def make_again(actor: Actor, tenant: Tenant, details: Mapping[str, Any], failed: Operation) -> Operation:
     """A failed making left no row: it is asked for anew."""
     values = {one: details[one] for one in ("node", "size_mb", "is_shared", "volume_class") if one in details}
-    return create_volume(actor, tenant, name=failed.subject_name, retry_of=failed, **values)[1]
+    begins = beginning_again(actor, details)
+    return create_volume(actor, tenant, name=failed.subject_name, begins=begins, retry_of=failed, **values)[1]
 
 
 def locked_volume(actor: Actor, volume_id: UUID) -> Volume:
@@ -172,6 +179,16 @@ def refuse_going(row: Volume) -> None:
         raise Conflict(_("This volume is being deleted."), code="deleting")
 
 
+def refuse_attached(row: Volume) -> None:
+    held = Attachment.objects.select_related("environment").filter(volume=row).first()
+    if held is not None:
+        raise Conflict(
+            _("It is attached to %(environment)s.") % {"environment": held.environment.name},
+            code="attached",
+            next_step=_("Detach it first."),
+        )
+
+
 def give_back(row: Volume, size_mb: int) -> None:
     """So much of it is held no more."""
     quotas.release(row.tenant, {Resource.DISK_MB: size_mb})
@@ -185,28 +202,36 @@ def _hold(row: Volume, more_mb: int) -> None:
     placement.take(row.node, 0, 0, more_mb, placed=0)
 
 
-def _ask(
+def _to_keep(row: Volume) -> KeepVolume:
+    return KeepVolume(
+        volume_id=row.pk,
+        tenant_id=row.tenant_id,
+        size_mb=row.size_mb,
+        volume_class=row.volume_class,
+        is_new=row.made_at is None,
+    )
+
+
+def _to_drop(row: Volume) -> DropVolume:
+    return DropVolume(volume_id=row.pk, tenant_id=row.tenant_id)
+
+
+def ask(
     actor: Actor | None,
     row: Volume,
     kind: OperationKind,
+    work: JobWork,
     details: dict[str, Any],
+    *,
     retry_of: Operation | None = None,
+    begins: Beginning | None = None,
 ) -> Operation:
-    work: JobWork = (
-        DropVolume(volume_id=row.pk, tenant_id=row.tenant_id)
-        if kind == OperationKind.DELETE_VOLUME
-        else KeepVolume(
-            volume_id=row.pk,
-            tenant_id=row.tenant_id,
-            size_mb=row.size_mb,
-            volume_class=row.volume_class,
-            is_new=row.made_at is None,
-        )
-    )
+    """An operation of the volume, and its audit."""
     subject = Subject(SubjectType.VOLUME, str(row.pk), row.name, row.tenant_id, None)
-    wanted = Wanted(row.node, work, About(type=AboutType.VOLUME, id=str(row.pk)), _WITHIN_S)
-    operation = ask(actor, subject, kind, wanted, details=details, retry_of=retry_of)
-    verb = kind.value.removesuffix("_volume")
+    within_s = begins.within_s if begins is not None else _WITHIN_S
+    wanted = Wanted(row.node, work, About(type=AboutType.VOLUME, id=str(row.pk)), within_s)
+    operation = jobs.ask(actor, subject, kind, wanted, details=details, retry_of=retry_of)
+    verb = kind.value.replace("_volume", "")
     record(
         actor,
         f"volume.{verb}",
@@ -268,7 +293,7 @@ def _node(text: str) -> Node:
     raise Invalid(_("There is no such node."), field="node")
 
 
-def _busy() -> Conflict:
+def busy() -> Conflict:
     return Conflict(
         _("Work on this volume is under way."), code="busy", next_step=_("Wait until it has ended.")
     )

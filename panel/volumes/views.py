@@ -156,7 +156,9 @@ def _tab(
 
 def _usable(actor: Actor, row: Environment) -> QuerySet[Volume]:
     """Of its tenant and node, and not its own already."""
-    rows = Volume.objects.for_actor(actor).filter(tenant=row.tenant, node=row.node, is_going=False)
+    rows = Volume.objects.for_actor(actor).filter(
+        tenant=row.tenant, node=row.node, is_going=False, is_restoring=False
+    )
     return rows.exclude(attachments__environment=row).exclude(made_at=None)[:_MOST_SHOWN]
 
 

@@ -1,4 +1,4 @@
-"""What a volume was: its snapshots made and deleted, and the volume put back to one, or to what came from a backup.
+"""What a volume was: its snapshots made and deleted, and the volume put back to one.
 
 A snapshot belongs to the volume's quota group. What the volume rewrites or deletes afterwards stays there, and
 counts as the volume's.

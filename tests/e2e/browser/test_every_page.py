@@ -29,6 +29,8 @@ def ids(wadah: Installation) -> dict[str, str]:
             found[one] = rows[0]["id"]
     made = wadah.call("POST", "/domains", {"name": "walked.example.org", "environment": hello["id"]})
     found["domain"] = made.body["id"]
+    volume = {"name": "walked", "tenant": hello["tenant"], "node": hello["node"], "size_mb": 16}
+    found["volume"] = wadah.call("POST", "/volumes", volume).body["id"]
     return found
 
 

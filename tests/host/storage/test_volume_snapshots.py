@@ -123,9 +123,7 @@ def test_subvolumes_made_on_it_are_in_it_and_come_back(disks: Disks, node: Node,
     (top / "outer" / "note").write_text("writable")
 
 
-def test_put_back_it_is_as_it_was_and_that_can_be_undone(
-    disks: Disks, make: Make, node: Node, do: Do
-) -> None:
+def test_put_back_it_is_as_it_was_and_that_can_be_undone(disks: Disks, make: Make, node: Node, do: Do) -> None:
     volume = disks.new()
     note = disks.volumes.path(volume) / "note"
     note.write_text("first")

@@ -69,6 +69,7 @@ BOUNDS = {
     "usersessions.UserSession": f"{AGE}: 100",
     "volumes.Attachment": f"{NUMBER}: of an environment",
     "volumes.Volume": f"{NUMBER}: 200 of a tenant",
+    "volumes.VolumeSnapshot": f"{NUMBER}: 200 of a volume, and the quota of snapshots",
 }
 
 

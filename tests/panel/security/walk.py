@@ -157,6 +157,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/volumes/<pk>/detach": {"environment": "{environment}"},
     "POST /environments/<uuid:environment_id>/volumes/attach": {"volume": "{volume}"},
     "POST /volumes/<uuid:volume_id>/resize": {"size_mb": "64"},
+    "POST /api/v1/volumes/<pk>/snapshots/<snapshot>/clone": {"name": "walked"},
+    "POST /volumes/<uuid:volume_id>/snapshots/<uuid:snapshot_id>/clone": {"name": "walked"},
     "POST /api/v1/stacks": {
         "tenant": "{tenant}",
         "node": "{node}",
@@ -226,7 +228,8 @@ class Route:
         if part == "pk":
             collection = re.match(r"/api/v1/([\w-]+)/<pk>", self.pattern)
             return _BY_COLLECTION[collection[1]] if collection else "passkey"
-        return part.removesuffix("_id")
+        word = part.removesuffix("_id")
+        return "volume_snapshot" if word == "snapshot" and "/volumes/" in self.pattern else word
 
     @property
     def parts(self) -> list[str]:

@@ -38,7 +38,7 @@ from panel.stages.services import add_stage
 from panel.storage.schedules import set_schedule
 from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
-from panel.volumes.models import Volume
+from panel.volumes.models import Volume, VolumeSnapshot
 from runtime.contract import Kind
 from tests.panel.support import factories
 
@@ -124,6 +124,7 @@ def _side(platform: Actor, word: str) -> Side:
     environment.refresh_from_db()
     token, _ = create_token(owner, tenant=tenant, role="viewer", name=f"token-{word}")
     target, _ = add_target(owner, tenant, name=f"target-{word}")
+    volume = _volume(owner, environment, word)
     ids = {
         "environment": str(environment.pk),
         "forward": str(forward.pk),
@@ -136,7 +137,8 @@ def _side(platform: Actor, word: str) -> Side:
         "domain": str(add_domain(owner, tenant, name=f"{word}.example.org", targets=[(environment, 80)]).pk),
         "stage": str(add_stage(owner, tenant, line=f"line-{word}", name=f"stage-{word}", environments=[]).pk),
         "source": _source(tenant, node=environment.node, name=f"source-{word}", operation=failed),
-        "volume": str(_volume(owner, environment, word).pk),
+        "volume": str(volume.pk),
+        "volume_snapshot": str(_volume_snapshot(owner, volume).pk),
         "stack": str(_stack(owner, environment, word).pk),
         "backup": str(_backed_up(owner, environment, target).pk),
         "registry": str(add_registry(owner, tenant, host=f"{word}.example.com").pk),
@@ -219,6 +221,16 @@ def _volume(owner: Actor, environment: Environment, word: str) -> Volume:
         node=environment.node,
         name=f"volume-{word}",
         size_mb=32,
+        made_at=timezone.now(),
+        created_by=owner.user,
+    )
+
+
+def _volume_snapshot(owner: Actor, volume: Volume) -> VolumeSnapshot:
+    return VolumeSnapshot.objects.create(
+        volume=volume,
+        tenant=volume.tenant,
+        name=f"snapshot-of-{volume.name}",
         made_at=timezone.now(),
         created_by=owner.user,
     )

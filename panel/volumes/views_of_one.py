@@ -1,0 +1,123 @@
+"""The page of one volume: what it was, and going back to that."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from panel.errors import NotFound, Refused
+from panel.operations.models import Operation, OperationState, SubjectType
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.storage.forms import SnapshotForm
+from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.volumes import snapshots
+from panel.volumes.forms import CloneForm
+from panel.volumes.models import Volume
+
+
+def _seen(actor: Actor, volume_id: UUID) -> Volume:
+    rows = Volume.objects.for_actor(actor).select_related("tenant", "node")
+    row = rows.prefetch_related("attachments__environment").filter(pk=volume_id).first()
+    if row is None:
+        raise NotFound(_("This volume"))
+    return row
+
+
+def _page(
+    request: PageRequest,
+    volume_id: UUID,
+    *,
+    form: SnapshotForm | None = None,
+    clone: CloneForm | None = None,
+    of: UUID | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """`clone`: a refused form, of the snapshot `of`."""
+    row = _seen(request.actor, volume_id)
+    may = request.actor.can(Permission.VOLUME_MANAGE, row.tenant)
+    context: dict[str, Any] = {
+        "section": "volume",
+        "volume": row,
+        "attachments": list(row.attachments.all()),
+        "snapshots": [
+            (one, clone if clone is not None and one.pk == of else _clone_form(one.pk))
+            for one in row.snapshots.select_related("created_by")
+        ],
+        "clone_of": of,
+        "form": form or SnapshotForm(),
+        "may_clone": may,
+        "may_snapshot": may and request.actor.can(Permission.SNAPSHOT_MANAGE, row.tenant),
+        "failed": _last_failed(request.actor, row),
+    }
+    return page(request, "volumes/one.html", context, status)
+
+
+def _clone_form(snapshot: UUID, sent: QueryDict | None = None) -> CloneForm:
+    """Each row has one: their fields have ids of their own."""
+    return CloneForm(sent, auto_id=f"id_{snapshot}_%s")
+
+
+def _last_failed(actor: Actor, row: Volume) -> Operation | None:
+    """The newest work on it, where that came to nothing."""
+    known = Operation.objects.for_actor(actor).filter(subject_type=SubjectType.VOLUME, subject_id=str(row.pk))
+    newest = known.first()
+    return newest if newest is not None and newest.state == OperationState.FAILED else None
+
+
+@require_safe
+@signed_in
+def volume(request: PageRequest, volume_id: UUID) -> HttpResponse:
+    return _page(request, volume_id)
+
+
+@require_POST
+@signed_in
+def take(request: PageRequest, volume_id: UUID) -> HttpResponse:
+    form, status = SnapshotForm(request.POST), 422
+    if form.is_valid():
+        try:
+            snapshots.take(request.actor, volume_id, name=form.cleaned_data["name"])
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("A snapshot is being taken"))
+            return redirect("volume", volume_id)
+    return _page(request, volume_id, form=form, status=status)
+
+
+@require_POST
+@signed_in
+def restore(request: PageRequest, volume_id: UUID, snapshot_id: UUID) -> HttpResponse:
+    snapshots.restore(request.actor, volume_id, snapshot_id)
+    messages.success(request, _("It goes back to the snapshot; what it was until now is kept as another"))
+    return redirect("volume", volume_id)
+
+
+@require_POST
+@signed_in
+def clone(request: PageRequest, volume_id: UUID, snapshot_id: UUID) -> HttpResponse:
+    form, status = _clone_form(snapshot_id, request.POST), 422
+    if form.is_valid():
+        try:
+            row, _operation = snapshots.clone(request.actor, volume_id, snapshot_id, **form.cleaned_data)
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("%(name)s is being made") % {"name": row})
+            return redirect("volume", row.pk)
+    return _page(request, volume_id, clone=form, of=snapshot_id, status=status)
+
+
+@require_POST
+@signed_in
+def delete(request: PageRequest, volume_id: UUID, snapshot_id: UUID) -> HttpResponse:
+    snapshots.delete(request.actor, volume_id, snapshot_id)
+    messages.success(request, _("The snapshot is being deleted"))
+    return redirect("volume", volume_id)
