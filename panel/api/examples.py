@@ -83,6 +83,8 @@ EXAMPLES: dict[str, Any] = {
     "volumes_update": {"size_mb": 20480},
     "volumes_attach": {"environment": "web-1", "path": "/srv/data"},
     "volumes_detach": {"environment": "web-1"},
+    "volume_backups_create": {"target": "nightly", "name": "before the upgrade", "keep_days": 30},
+    "backups_restore_volume": {"name": "data-2"},
     "volumes_snapshots_create": {"name": "before the upgrade"},
     "volumes_snapshots_restore": {"keep_current": True},
     "volumes_snapshots_clone": {"name": "data-2"},

@@ -21,6 +21,8 @@ from panel.audit.api import router as audit
 from panel.backups.api import of_environment as of_backups
 from panel.backups.api import router as backups
 from panel.backups.api import targets_router as backup_targets
+from panel.backups.api_of_volumes import of_volume as backups_of_volumes
+from panel.backups.api_of_volumes import restoring as restoring_of_volumes
 from panel.builds.api import router as builds
 from panel.console.environment_api import router as of_consoles
 from panel.domains.api import router as domains
@@ -209,7 +211,9 @@ def _add_routers() -> None:
         ("schedules", schedules),
         ("backup-targets", backup_targets),
         ("backups", backups),
+        ("backups", restoring_of_volumes),
         ("volumes", volumes),
+        ("volumes", backups_of_volumes),
         ("domains", domains),
         ("stacks", stacks),
         ("catalogue", catalogue),

@@ -52,14 +52,17 @@ class Proof(TypedDict):
 
 class Backup(TypedDict):
     id: Id
-    environment: Annotated[Id, Field(description="It may be gone.")]
-    environment_name: str
+    environment: Annotated[Id | None, Field(description="It may be gone. Null: it is of a volume.")]
+    environment_name: Annotated[str, Field(description="Of a volume: that one's name.")]
+    volume: Annotated[Id | None, Field(description="It may be gone. Null: it is of an environment.")]
     tenant: Id
     target: Id
     name: str
     state: Annotated[str, As(Literal["making", "ready", "going"])]
     reason: Annotated[str, As(Literal["asked", "schedule"])]
-    image: Annotated[str, Field(description="What the root was made from at that time.")]
+    image: Annotated[
+        str, Field(description="What the root was made from at that time; empty: it is of a volume.")
+    ]
     snapshot: Annotated[
         str, Field(description="In its repository, as restic calls it; empty while it is being made.")
     ]

@@ -119,8 +119,9 @@ class HowToProve(Input):
 def show(row: Backup) -> answers.Backup:
     return {
         "id": str(row.pk),
-        "environment": str(row.of),
+        "environment": None if row.is_of_volume else str(row.of),
         "environment_name": row.of_name,
+        "volume": str(row.of) if row.is_of_volume else None,
         "tenant": str(row.tenant_id),
         "target": str(row.target_id),
         "name": row.name,
@@ -201,7 +202,7 @@ def remove_target(request: HttpRequest, pk: str) -> Status[None]:
 
 @router.get("", response=ListOf[answers.Backup], operation_id="backups_list_all")
 def list_all(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Backup]:
-    """Of all environments, also of those that are gone."""
+    """Of all environments and volumes, also of those that are gone."""
     return page_of(Backup.objects.for_actor(actor(request)).with_schedule(), page, show)
 
 

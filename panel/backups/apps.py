@@ -9,6 +9,7 @@ class BackupsConfig(AppConfig):
         from panel.backups.checks import TargetJobs  # noqa: PLC0415
         from panel.backups.feature import Backups  # noqa: PLC0415 (models are there only now)
         from panel.backups.jobs import BackupJobs  # noqa: PLC0415
+        from panel.backups.of_volumes import RESTORED_FROM, begins_again, restore_again  # noqa: PLC0415
         from panel.backups.restore import source_of  # noqa: PLC0415
         from panel.backups.scheduled import BackupsByTime  # noqa: PLC0415
         from panel.environments.features import plugs_in  # noqa: PLC0415
@@ -17,6 +18,7 @@ class BackupsConfig(AppConfig):
         from panel.storage.models import Takes  # noqa: PLC0415
         from panel.storage.origins import comes_from  # noqa: PLC0415
         from panel.storage.schedules import SORTS  # noqa: PLC0415
+        from panel.volumes.beginnings import begins_with, puts_back  # noqa: PLC0415
 
         plugs_in(Backups())
         SORTS[Takes.BACKUPS] = BackupsByTime()
@@ -28,4 +30,7 @@ class BackupsConfig(AppConfig):
             OperationKind.PUT_BACK,
         )
         done_by_job(BackupJobs(), SubjectType.ENVIRONMENT, *kinds)
+        done_by_job(BackupJobs(), SubjectType.VOLUME, OperationKind.BACKUP, OperationKind.DELETE_BACKUP)
+        begins_with(RESTORED_FROM, begins_again)
+        puts_back(RESTORED_FROM, restore_again)
         done_by_job(TargetJobs(), SubjectType.TENANT, OperationKind.CHECK_TARGET)

@@ -12,6 +12,7 @@ from panel.nodes.models import Node
 from panel.storage.forms import ScheduleForm
 from panel.storage.models import Proves
 from panel.tenants.models import Tenant
+from panel.volumes.models import Volume
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -45,6 +46,20 @@ class BackupForm(forms.Form):
         field = self.fields["target"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices_of(targets)
+
+
+class VolumeBackupForm(BackupForm):
+    """`volumes`: those that its reader may back up; a target of another tenant or node is refused."""
+
+    volume = forms.ChoiceField(label=_("Volume"))
+
+    def __init__(self, *args: Any, volumes: Sequence[Volume], **more: Any) -> None:
+        super().__init__(*args, **more)
+        field, target = self.fields["volume"], self.fields["target"]
+        assert isinstance(field, forms.ChoiceField)
+        assert isinstance(target, forms.ChoiceField)
+        field.choices = [(str(one.pk), f"{one.name} ({one.tenant})") for one in volumes]
+        self.is_usable = bool(volumes) and bool(target.choices)
 
 
 class KeepForm(forms.Form):

@@ -3,11 +3,11 @@
 from uuid import UUID
 
 from panel import events
-from panel.backups import files, proving, scheduled, services
+from panel.backups import files, of_volumes, proving, scheduled, services
 from panel.backups.checks import seen
 from panel.backups.models import Backup, BackupState, Reason
 from panel.jobs.models import Job
-from panel.operations.models import Operation, OperationKind
+from panel.operations.models import Operation, OperationKind, SubjectType
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from runtime.contract import BackUp, JobOutcome, JobReport
@@ -23,6 +23,10 @@ class BackupJobs:
     def again(self, actor: Actor, operation: Operation) -> Operation | None:
         details = operation.details
         if operation.kind == OperationKind.BACKUP:
+            if operation.subject_type == SubjectType.VOLUME:
+                again = {"name": details["name"], "retry_of": operation}
+                volume, target = UUID(operation.subject_id), UUID(details["target"])
+                return of_volumes.back_up(actor, volume, target, keep_days=details.get("keep_days"), **again)[1]
             if operation.environment_id is None:
                 return None
             target, days = UUID(details["target"]), details.get("keep_days")
@@ -65,7 +69,7 @@ class BackupJobs:
         details = operation.details
         key = str(operation.kind)
         rows = Backup.objects.select_for_update(of=("self",)).select_related(
-            "tenant", "target__node", "environment__node"
+            "tenant", "target__node", "environment__node", "volume__node"
         )
         return list(rows.filter(pk__in=[details[key], *details.get("others", ())]).order_by("pk"))
 

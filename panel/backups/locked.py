@@ -53,6 +53,8 @@ def locked(target: Target, node: Node, *, about: str = "") -> Locked:
 def node_of(backup: Backup) -> Node:
     """That works on it: whose directory the target is; of a server, that of the environment, and any one when
     that is gone."""
+    if backup.volume is not None and backup.target.node is None:
+        return backup.volume.node
     environment = backup.environment
     if environment is not None and environment.deleted_at is None and backup.target.node is None:
         return environment.node

@@ -146,7 +146,7 @@ class Backups(Scoped["Backup"]):
 
 
 class Backup(models.Model):
-    """The disk of an environment as it was at one moment, in the repository of a target."""
+    """The disk of an environment, or a volume, as it was at one moment, in the repository of a target."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="backups")
@@ -154,8 +154,13 @@ class Backup(models.Model):
     environment = models.ForeignKey(
         "environments.Environment", on_delete=models.SET_NULL, null=True, blank=True, related_name="backups"
     )
+    volume = models.ForeignKey(
+        "volumes.Volume", on_delete=models.SET_NULL, null=True, blank=True, related_name="backups"
+    )
+    is_of_volume = models.BooleanField(default=False)
+    """In place of an environment."""
     of = models.UUIDField()
-    """The environment's id; kept, as its name, after it is gone."""
+    """The id of the environment or volume; kept, as its name, after that is gone."""
     of_name = models.CharField(max_length=63)
     name = models.CharField(max_length=63)
     reason = models.CharField(max_length=16, choices=Reason, default=Reason.ASKED)

@@ -206,14 +206,17 @@ def ask(
 ) -> Operation:
     """An operation about the environment that the backup is of, and its audit."""
     kind, within_s = _KINDS[work.kind]
-    subject = Subject(SubjectType.ENVIRONMENT, str(row.of), row.of_name, row.tenant_id, row.environment_id)
-    wanted = Wanted(node_of(row), work, About(type=AboutType.ENVIRONMENT, id=str(row.of)), within_s)
+    subject_type, about = SubjectType.ENVIRONMENT, About(type=AboutType.ENVIRONMENT, id=str(row.of))
+    if row.is_of_volume:  # nothing else that is asked of the volume waits for it
+        subject_type, about = SubjectType.VOLUME, About(type=AboutType.VOLUME, id=str(row.pk))
+    subject = Subject(subject_type, str(row.of), row.of_name, row.tenant_id, row.environment_id)
+    wanted = Wanted(node_of(row), work, about, within_s)
     operation = jobs.ask(actor, subject, kind, wanted, details=details, retry_of=retry_of)
     record(
         actor,
-        f"environment.{kind}",
+        f"{subject_type}.{kind}",
         tenant_id=row.tenant_id,
-        target=row.environment or row,
+        target=row.environment or row.volume or row,
         after=details,
         operation_id=operation.pk,
     )
@@ -230,7 +233,9 @@ def locked_backup(actor: Actor, backup_id: UUID) -> Backup:
         list(Backup.objects.select_for_update().filter(of=of).order_by("pk").values_list("pk"))
     rows = Backup.objects.select_for_update(of=("self",))
     row = (
-        rows.select_related("tenant", "target__node", "environment__node").filter(pk=seen).first()
+        rows.select_related("tenant", "target__node", "environment__node", "volume__node")
+        .filter(pk=seen)
+        .first()
         if seen
         else None
     )

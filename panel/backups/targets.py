@@ -25,6 +25,7 @@ from panel.rights.permissions import Permission
 from panel.storage.models import Schedule
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import refuse_suspended
+from panel.volumes.models import Volume
 
 #: Of one tenant.
 MOST = 50
@@ -166,7 +167,7 @@ def found(actor: Actor, target_id: UUID) -> Target:
     return row
 
 
-def named_target(row: Environment, text: str) -> Target:
+def named_target(row: Environment | Volume, text: str) -> Target:
     """That the environment can be backed up to, by id or by name: the tenant's own first, then those above it.
     Raises `NotFound`, and `Conflict` for one of another node."""
     chain = list(reversed(row.tenant.chain))
@@ -181,7 +182,7 @@ def named_target(row: Environment, text: str) -> Target:
     return target
 
 
-def refuse_other_node(target: Target, row: Environment) -> None:
+def refuse_other_node(target: Target, row: Environment | Volume) -> None:
     """A no-op for a server."""
     if target.node is not None and target.node_id != row.node_id:
         raise Conflict(

@@ -1,8 +1,10 @@
 from django.urls import path
 
 from panel.backups import target_views, views
+from panel.backups import views_of_volumes as of_volumes
 
 _TARGET = "backup-targets/<uuid:target_id>"
+_OF_VOLUME = "backups/volumes/<uuid:backup_id>"
 _ONE = "environments/<uuid:environment_id>/backups"
 
 urlpatterns = [
@@ -10,6 +12,10 @@ urlpatterns = [
     path(f"{_ONE}/make", views.make, name="backup-make"),
     path(f"{_ONE}/schedule", views.set_schedule, name="backup-schedule-set"),
     path(f"{_ONE}/schedule/delete", views.delete_schedule, name="backup-schedule-delete"),
+    path("backups/volumes/", of_volumes.everywhere, name="volume-backups"),
+    path(f"{_OF_VOLUME}/restore", of_volumes.restore, name="volume-backup-restore"),
+    path(f"{_OF_VOLUME}/new", of_volumes.new, name="volume-backup-new"),
+    path(f"{_OF_VOLUME}/delete", of_volumes.delete, name="volume-backup-delete"),
     path("backups/", views.everywhere, name="backups"),
     path("backups/<uuid:backup_id>/restore", views.restore_in_place, name="backup-restore"),
     path("backups/<uuid:backup_id>/files", views.look, name="backup-files"),

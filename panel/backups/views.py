@@ -283,7 +283,7 @@ def _all(
     is_left = Q(environment=None) | Q(environment__deleted_at__isnull=False)
     left = (
         Backup.objects.for_actor(actor)
-        .filter(is_left)
+        .filter(is_left, is_of_volume=False)
         .with_schedule()
         .select_related(*_SHOWN_WITH)[:_MOST_SHOWN]
     )

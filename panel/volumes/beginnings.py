@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from panel.operations.models import Operation
 from panel.rights.actor import Actor
 
 
@@ -21,6 +22,23 @@ Again = Callable[[Actor, UUID], Beginning]
 """By the id that stands in the details. Raises a `Refused` for one that is gone."""
 
 _AGAIN: dict[str, Again] = {}
+
+
+PutBack = Callable[[Actor, UUID, Operation], Operation]
+"""By the id that stands in the details of an operation that failed, which is asked for once more."""
+
+_PUT_BACK: dict[str, PutBack] = {}
+
+
+def puts_back(name: str, again: PutBack) -> None:
+    """For an app's `ready()`: a volume is put back to something of it."""
+    _PUT_BACK[name] = again
+
+
+def put_back_again(actor: Actor, failed: Operation) -> Operation | None:
+    """None where it went back to no such thing."""
+    found = next((name for name in _PUT_BACK if name in failed.details), None)
+    return _PUT_BACK[found](actor, UUID(failed.details[found]), failed) if found is not None else None
 
 
 def begins_with(name: str, again: Again) -> None:

@@ -8,6 +8,7 @@ from panel.operations.models import Operation, OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.volumes import services, snapshots
+from panel.volumes.beginnings import put_back_again
 from panel.volumes.models import Volume, VolumeSnapshot
 from runtime.contract import JobOutcome, JobReport
 
@@ -35,6 +36,8 @@ class VolumeJobs:
         if operation.kind == OperationKind.SNAPSHOT_VOLUME:
             return snapshots.take(actor, volume, name=details["name"], retry_of=operation)[1]
         if operation.kind == OperationKind.RESTORE_VOLUME:
+            if "restore" not in details:
+                return put_back_again(actor, operation)
             keeps = bool(details["kept"])
             return snapshots.restore(
                 actor, volume, UUID(details["restore"]), keep_current=keeps, retry_of=operation

@@ -71,11 +71,12 @@ def create_volume(
             "is_shared": is_shared,
             "volume_class": str(row.volume_class),
         }
-        work = _to_keep(row)
+        work, within_s = _to_keep(row), _WITHIN_S
         if begins is not None:
             details |= begins.details
-            work = work.model_copy(update=dict(begins.part))
-        operation = ask(actor, row, OperationKind.MAKE_VOLUME, work, details, retry_of=retry_of, begins=begins)
+            work, within_s = work.model_copy(update=dict(begins.part)), begins.within_s
+        kind = OperationKind.MAKE_VOLUME
+        operation = ask(actor, row, kind, work, details, retry_of=retry_of, within_s=within_s)
     return row, operation
 
 
@@ -224,11 +225,10 @@ def ask(
     details: dict[str, Any],
     *,
     retry_of: Operation | None = None,
-    begins: Beginning | None = None,
+    within_s: float = _WITHIN_S,
 ) -> Operation:
     """An operation of the volume, and its audit."""
     subject = Subject(SubjectType.VOLUME, str(row.pk), row.name, row.tenant_id, None)
-    within_s = begins.within_s if begins is not None else _WITHIN_S
     wanted = Wanted(row.node, work, About(type=AboutType.VOLUME, id=str(row.pk)), within_s)
     operation = jobs.ask(actor, subject, kind, wanted, details=details, retry_of=retry_of)
     verb = kind.value.replace("_volume", "")

@@ -40,7 +40,7 @@ def take(
     """One of the volume as it is when the node comes to it; in use or not. Without a name it is called by the
     time. Raises `QuotaExceeded`."""
     with counting_refusals(), transaction.atomic():
-        row = _locked(actor, volume_id)
+        row = locked(actor, volume_id)
         made = _add(actor, row, name, Reason.ASKED)
         work = SnapshotVolume(volume_id=row.pk, tenant_id=row.tenant_id, size_mb=row.size_mb, snapshot=made.pk)
         details = {"snapshot": str(made.pk), "name": made.name}
@@ -50,7 +50,7 @@ def take(
 def delete(actor: Actor, volume_id: UUID, snapshot_id: UUID, *, retry_of: Operation | None = None) -> Operation:
     """Its space comes back a little after the node took it away; until then it counts."""
     with transaction.atomic():
-        row = _locked(actor, volume_id)
+        row = locked(actor, volume_id)
         found = ready(row, snapshot_id)
         found.is_going = True
         found.save(update_fields=["is_going"])
@@ -72,10 +72,12 @@ def restore(
     """The volume as it was; refused while it is attached. With `keep_current` a snapshot of it as it is now is
     kept, so that it can be undone; it counts as any other."""
     with counting_refusals(), transaction.atomic():
-        row = _locked(actor, volume_id)
+        row = locked(actor, volume_id)
         found = ready(row, snapshot_id)
         kept = begin_restore(actor, row, found.name) if keep_current else begin_restore(actor, row)
-        work = RestoreVolume(**_restored(row), before=kept.pk if kept is not None else None, snapshot=found.pk)
+        work = RestoreVolume(
+            **restored_part(row), before=kept.pk if kept is not None else None, snapshot=found.pk
+        )
         details = {
             "restore": str(found.pk),
             "name": found.name,
@@ -95,7 +97,8 @@ def begin_restore(actor: Actor, row: Volume, keep_as: str | None = None) -> Volu
     return _add(actor, row, (_("before %(name)s") % {"name": keep_as})[:63], Reason.RESTORE)
 
 
-def _restored(row: Volume) -> Mapping[str, Any]:
+def restored_part(row: Volume) -> Mapping[str, Any]:
+    """Of the contract's `RestoreVolume`."""
     return {
         "volume_id": row.pk,
         "tenant_id": row.tenant_id,
@@ -158,7 +161,7 @@ def ready(row: Volume, snapshot_id: UUID) -> VolumeSnapshot:
     return found
 
 
-def _locked(actor: Actor, volume_id: UUID) -> Volume:
+def locked(actor: Actor, volume_id: UUID) -> Volume:
     """One that is there, and whose snapshots the actor may change."""
     row = services.locked_volume(actor, volume_id)
     actor.require(Permission.SNAPSHOT_MANAGE, row.tenant)

@@ -6,10 +6,10 @@ generation of the same job is the wish to have it cancelled.
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from runtime.contract.app import AppOptions, Digest, ImageConfig
 from runtime.contract.backup import (
@@ -110,10 +110,12 @@ Tag = Annotated[str, StringConstraints(pattern=r"^[^,\x00-\x1f]{1,200}$")]
 
 
 class BackUp(Message):
-    """Have the disk of an environment, as it is now, in a repository."""
+    """Have the disk of an environment, or a volume, as it is now, in a repository."""
 
     kind: Literal["back_up"] = "back_up"
-    environment_id: UUID
+    environment_id: UUID | None = None
+    volume_id: UUID | None = None
+    """One of both."""
     backup: UUID
     repository: Repository
     repository_id: RepositoryId | None
@@ -121,6 +123,19 @@ class BackUp(Message):
     secrets: Locked
     tags: Annotated[dict[Name, Tag], Field(max_length=16)]
     """By which it is found again in the repository, by people too."""
+
+    @model_validator(mode="after")
+    def _is_of_one(self) -> Self:
+        if (self.environment_id is None) is (self.volume_id is None):
+            raise ValueError("a backup is of an environment or of a volume")
+        return self
+
+    @property
+    def of(self) -> UUID:
+        """Whose it is."""
+        found = self.environment_id or self.volume_id
+        assert found is not None
+        return found
 
 
 class ForgetBackup(Message):

@@ -11,9 +11,10 @@ from runtime.backups.fetched import Fetched
 from runtime.backups.places import access_of, opened
 from runtime.backups.quarantine import Quarantine
 from runtime.backups.quarantine import place as quarantine_place
-from runtime.backups.repository import MIB, Restic, notes_of
+from runtime.backups.repository import MIB, Restic, Watch, notes_of
 from runtime.contract import (
     BackUp,
+    BackupSource,
     CheckTarget,
     FetchBackup,
     ForgetBackup,
@@ -31,6 +32,7 @@ from runtime.jobs.records import JobRecords
 from runtime.resources.volume import RootVolume
 from runtime.storage.shelves import MOST_NESTED, too_many_nested
 from runtime.storage.trees import Trees
+from runtime.storage.volumes import Volumes
 
 log = structlog.get_logger()
 
@@ -77,15 +79,20 @@ class _Backup:
         begun.touch()
         btrfs.delete_subvolume(self.tree)
         self.fetched.make_directory()
+        if self.work.environment_id is None:  # what is put back takes its place at one stroke
+            self._take(Volumes(self.node).path(self.work.of))
+            return None
         with self.course.moment_of(self.work.environment_id):
-            root = self.node.root_volume(self.work.environment_id)
-            if not btrfs.is_subvolume(root):
-                raise RuntimeFault(words.no_disk(), code="no_disk", retryable=False)
-            try:
-                btrfs.snapshot_all(root, self.tree, most=MOST_NESTED)
-            except btrfs.TooManyNested as error:
-                raise too_many_nested() from error
+            self._take(self.node.root_volume(self.work.environment_id))
         return None
+
+    def _take(self, source: Path) -> None:
+        if not btrfs.is_subvolume(source):
+            raise RuntimeFault(words.no_disk(), code="no_disk", retryable=False)
+        try:
+            btrfs.snapshot_all(source, self.tree, most=MOST_NESTED)
+        except btrfs.TooManyNested as error:
+            raise too_many_nested() from error
 
     def back_up(self) -> Said | None:
         work, restic = self.work, self._restic(makes=self.work.repository_id is None)
@@ -97,7 +104,7 @@ class _Backup:
         made = restic.back_up(
             self.tree,
             secrets.about,
-            host=work.environment_id,
+            host=work.of,
             backup=work.backup,
             tags=work.tags,
             watch=watch,
@@ -277,6 +284,24 @@ def _put(course: Course, work: PutBackFiles, tree: Path) -> Said:
     return course.made
 
 
+def restore(
+    course: Course, source: BackupSource, tree: Path, watch: Watch, most_bytes: int, *, is_again: bool
+) -> None:
+    """The files of a backup, into an empty tree that is held to so many bytes. Raises `RuntimeFault`."""
+    restic = _restic(course, source.repository, source.secrets, is_again=is_again)
+    try:
+        restic.restore(source.snapshot, tree, watch)
+    except RuntimeFault as fault:
+        if fault.code == "target_full":  # what is full is the disk that it is for
+            raise RuntimeFault(
+                words.disk_too_small(most_bytes // MIB),
+                code="disk_too_small",
+                next_step=words.choose_a_larger_disk(),
+                retryable=False,
+            ) from fault
+        raise
+
+
 def _fetch(course: Course, work: FetchBackup, coming: Path) -> Said | None:
     node, fetched = course.node, Fetched(course.node)
     ready = fetched.path(work.environment_id, work.backup)
@@ -295,18 +320,7 @@ def _fetch(course: Course, work: FetchBackup, coming: Path) -> Said | None:
         came = volume.quotas.used_bytes(0, group) or 0
         course.progress(min(0.95, came / work.most_bytes), words.brought_back(came // MIB))
 
-    restic = _restic(course, work.source.repository, work.source.secrets, is_again=is_again)
-    try:
-        restic.restore(work.source.snapshot, coming, watch)
-    except RuntimeFault as fault:
-        if fault.code == "target_full":  # what is full is the disk that it is for
-            raise RuntimeFault(
-                words.disk_too_small(work.most_bytes // MIB),
-                code="disk_too_small",
-                next_step=words.choose_a_larger_disk(),
-                retryable=False,
-            ) from fault
-        raise
+    restore(course, work.source, coming, watch, work.most_bytes, is_again=is_again)
     btrfs.sync(coming)
     course.bytes = volume.quotas.used_bytes(0, group) or 0
     btrfs.limit_qgroup(node.store, btrfs.qgroup_id(0, group), None)

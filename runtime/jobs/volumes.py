@@ -1,8 +1,11 @@
 """Jobs about volumes: to have one, with a size; to snapshot it, to put it back; to have one gone."""
 
+from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 from runtime.contract import (
+    BackupSource,
     DropVolume,
     DropVolumeSnapshot,
     KeepVolume,
@@ -11,8 +14,10 @@ from runtime.contract import (
     VolumeClass,
 )
 from runtime.contract.said import Said
+from runtime.contract.words import backups as backup_words
 from runtime.contract.words import volumes as words
 from runtime.host.processes import Identity
+from runtime.jobs.backups import restore
 from runtime.jobs.base import Course, Job, Plan, Task
 from runtime.known import known_environments
 from runtime.node import Node
@@ -20,7 +25,7 @@ from runtime.sandboxes import sandbox_of
 from runtime.state import Records
 from runtime.storage.mounted import mounts_of
 from runtime.storage.volume_history import VolumeHistory, refuse_below
-from runtime.storage.volumes import Volumes
+from runtime.storage.volumes import MIB, Volumes
 
 
 class Keep(Job):
@@ -37,6 +42,8 @@ class Keep(Job):
                     work.copy_of.snapshot
                 )
                 refuse_below(source, work.size_mb)
+            if work.backup is not None and work.is_new and not volumes.is_there(work.volume_id):
+                volumes.publish(work.volume_id)
             volumes.keep(
                 work.volume_id,
                 work.tenant_id,
@@ -47,11 +54,21 @@ class Keep(Job):
             )
             return words.volume_of(work.size_mb)
 
+        def fetch() -> Said | None:
+            if volumes.is_there(work.volume_id):
+                return None
+            assert work.backup is not None
+            in_place = work.volume_class is VolumeClass.DATABASE
+            volumes.begin(work.volume_id, work.tenant_id, work.size_mb, in_place=in_place)
+            fresh = volumes.fresh(work.volume_id)
+            return _come(course, work.backup, fresh, work.size_mb, lambda: volumes.used_bytes(work.volume_id))
+
         def take_back() -> None:
             if work.is_new:
                 volumes.drop(work.volume_id)
 
-        return Plan([Task("volume", keep)], undo=take_back)
+        fetches = [Task("volume fetch", fetch)] if work.backup is not None and work.is_new else []
+        return Plan([*fetches, Task("volume", keep)], undo=take_back)
 
 
 class Drop(Job):
@@ -124,8 +141,37 @@ class Restore(Job):
             course.volume = history.measured()
             return words.restored()
 
-        tasks = [Task("volume snapshot", keep), Task("volume restore", put_back)]
-        return Plan(tasks, undo=lambda: history.undo(job, work.before))
+        def fetch() -> Said | None:
+            if history.is_put_back_by(job):
+                return None
+            assert work.backup is not None
+            fresh, group = history.begin_fetch(
+                work.tenant_id, in_place=work.volume_class is VolumeClass.DATABASE
+            )
+            return _come(course, work.backup, fresh, work.size_mb, lambda: used(group))
+
+        def used(group: int) -> int:
+            return Volumes(course.node).quotas.used_bytes(0, group) or 0
+
+        def exchange() -> Said:
+            history.end_fetch(work.tenant_id, job, lambda one: is_held(course.node, one))
+            course.volume = history.measured()
+            return words.restored()
+
+        first = [Task("volume fetch", fetch)] if work.backup is not None else []
+        last = Task("volume restore", exchange if work.backup is not None else put_back)
+        return Plan([*first, Task("volume snapshot", keep), last], undo=lambda: history.undo(job, work.before))
+
+
+def _come(course: Course, source: BackupSource, tree: Path, size_mb: int, used: Callable[[], int]) -> Said:
+    """The files of a backup, into an empty tree that is held to that size."""
+
+    def watch(_share: float, _done: int) -> None:
+        came = used()
+        course.progress(min(0.95, came / (size_mb * MIB)), backup_words.brought_back(came // MIB))
+
+    restore(course, source, tree, watch, size_mb * MIB, is_again=False)
+    return backup_words.brought_back(used() // MIB)
 
 
 def is_held(node: Node, volume_id: UUID) -> bool:

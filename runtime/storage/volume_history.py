@@ -19,7 +19,7 @@ from runtime.errors import RuntimeFault
 from runtime.host import btrfs, libc
 from runtime.node import Node
 from runtime.storage.shelves import ROOM_BYTES, Shelf, room_bytes
-from runtime.storage.volumes import MIB, Volumes, lost
+from runtime.storage.volumes import MIB, Volumes, lost, number_of
 
 #: On the top of a volume that was put back: by whom. Nobody inside sees or sets trusted.*: xattr(7).
 _PUT_BACK_BY = "trusted.wadah.put-back"
@@ -90,6 +90,35 @@ class VolumeHistory:
                 btrfs.copy_all(source, fresh, qgroups=[self._group])
             except OSError as error:
                 raise RuntimeFault(words.not_restored(str(error.strerror)), code="restore_failed") from error
+            self.exchange(by, is_held)
+
+    def begin_fetch(self, tenant_id: UUID, *, in_place: bool) -> tuple[Path, int]:
+        """An empty tree beside the volume, for what is to take its place, and the number of its quota group: it
+        is the tenant's until then, and held to the volume's size."""
+        self._source()
+        fresh, store = self._volumes.fresh(self.volume_id), self.node.store
+        btrfs.delete_subvolume(fresh)
+        btrfs.create_subvolume(fresh, [btrfs.qgroup_id(2, number_of(tenant_id))])
+        if in_place:
+            btrfs.write_in_place(fresh)
+        fresh.chmod(0o755)
+        tree = btrfs.subvolume_id(fresh)
+        btrfs.limit_qgroup(store, btrfs.qgroup_id(0, tree), self.size_mb * MIB)
+        return fresh, tree
+
+    def end_fetch(self, tenant_id: UUID, by: UUID, is_held: Callable[[UUID], bool]) -> None:
+        """What came is the volume from here on, and its to pay; a no-op for a job that has done it."""
+        fresh, store = self._volumes.fresh(self.volume_id), self.node.store
+        if self.is_put_back_by(by):
+            btrfs.delete_subvolume(fresh)
+            return
+        own = btrfs.qgroup_id(0, btrfs.subvolume_id(fresh))
+        btrfs.sync(fresh)
+        btrfs.limit_qgroup(store, own, None)
+        btrfs.unassign_qgroup(store, own, btrfs.qgroup_id(2, number_of(tenant_id)))
+        btrfs.assign_qgroup(store, own, self._group)
+        held = self._volumes.used_bytes(self.volume_id)
+        with self._volumes.room(self.volume_id, self.size_mb, ROOM_BYTES + held):
             self.exchange(by, is_held)
 
     def exchange(self, by: UUID, is_held: Callable[[UUID], bool]) -> None:

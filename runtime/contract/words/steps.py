@@ -58,6 +58,7 @@ NAMES: Final = {
     "volume snapshot": "snapshot of the volume",
     "volume snapshot removal": "deletion of the volume's snapshot",
     "volume restore": "the volume as it was",
+    "volume fetch": "files of the volume's backup",
     "undo": "taking back",
 }
 for _name, _template in NAMES.items():

@@ -159,7 +159,10 @@ def fill(node: Node, spec: EnvironmentSpec) -> Path:
     """A directory of the environment with it, as root inside would have made it."""
     top = node.root_volume(spec.id) / "srv"
     top.mkdir(exist_ok=True)
-    group = [btrfs.qgroup_id(1, RootVolume.number(spec.id))]
+    return fill_tree(top, [btrfs.qgroup_id(1, RootVolume.number(spec.id))])
+
+
+def fill_tree(top: Path, group: list[int]) -> Path:
     btrfs.create_subvolume(top / "outer", group)
     btrfs.create_subvolume(top / "outer" / "inner", group)
     (top / "outer/inner/deep").write_bytes(b"deep")

@@ -158,6 +158,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /environments/<uuid:environment_id>/volumes/attach": {"volume": "{volume}"},
     "POST /volumes/<uuid:volume_id>/resize": {"size_mb": "64"},
     "POST /api/v1/volumes/<pk>/snapshots/<snapshot>/clone": {"name": "walked"},
+    "POST /api/v1/volumes/<pk>/backups": {"target": "{target}"},
+    "POST /backups/volumes/<uuid:backup_id>/new": {"name": "walked"},
     "POST /volumes/<uuid:volume_id>/snapshots/<uuid:snapshot_id>/clone": {"name": "walked"},
     "POST /api/v1/stacks": {
         "tenant": "{tenant}",
@@ -227,8 +229,12 @@ class Route:
     def _word(self, part: str) -> str:
         if part == "pk":
             collection = re.match(r"/api/v1/([\w-]+)/<pk>", self.pattern)
+            if self.pattern.endswith("/restore-volume"):
+                return "volume_backup"
             return _BY_COLLECTION[collection[1]] if collection else "passkey"
         word = part.removesuffix("_id")
+        if word == "backup" and "/volumes/" in self.pattern:
+            return "volume_backup"
         return "volume_snapshot" if word == "snapshot" and "/volumes/" in self.pattern else word
 
     @property

@@ -138,6 +138,7 @@ def _side(platform: Actor, word: str) -> Side:
         "stage": str(add_stage(owner, tenant, line=f"line-{word}", name=f"stage-{word}", environments=[]).pk),
         "source": _source(tenant, node=environment.node, name=f"source-{word}", operation=failed),
         "volume": str(volume.pk),
+        "volume_backup": str(_volume_backup(owner, volume, target).pk),
         "volume_snapshot": str(_volume_snapshot(owner, volume).pk),
         "stack": str(_stack(owner, environment, word).pk),
         "backup": str(_backed_up(owner, environment, target).pk),
@@ -197,6 +198,22 @@ def _backed_up(owner: Actor, environment: Environment, target: Target) -> Backup
         of_name=environment.name,
         name=f"backup-of-{environment.name}",
         document=document_of(environment),
+        snapshot="ab" * 32,
+        made_at=timezone.now(),
+        created_by=owner.user,
+    )
+
+
+def _volume_backup(owner: Actor, volume: Volume, target: Target) -> Backup:
+    return Backup.objects.create(
+        tenant=volume.tenant,
+        target=target,
+        volume=volume,
+        is_of_volume=True,
+        of=volume.pk,
+        of_name=volume.name,
+        name=f"backup-of-{volume.name}",
+        document={"kind": "volume", "image": "", "size_mb": 32, "volume_class": "standard", "is_shared": False},
         snapshot="ab" * 32,
         made_at=timezone.now(),
         created_by=owner.user,

@@ -1,0 +1,130 @@
+"""The page of volumes' backups: made, put back, made into new volumes, deleted; of gone ones too."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from panel.backups import of_volumes, services
+from panel.backups.forms import VolumeBackupForm
+from panel.backups.models import Backup, Target
+from panel.errors import Refused
+from panel.rights.actor import Actor
+from panel.rights.permissions import Permission
+from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.volumes.forms import CloneForm
+from panel.volumes.models import Volume
+
+#: On one page, and in the field of a form.
+_MOST_SHOWN = 500
+
+
+def _new_form(backup: UUID, sent: QueryDict | None = None) -> CloneForm:
+    """Each row has one: their fields have ids of their own."""
+    return CloneForm(sent, auto_id=f"id_{backup}_%s")
+
+
+def _page(
+    request: PageRequest,
+    *,
+    form: VolumeBackupForm | None = None,
+    new: CloneForm | None = None,
+    of: UUID | None = None,
+    status: int = 200,
+) -> HttpResponse:
+    """`new`: a refused form, of the backup `of`."""
+    actor = request.actor
+    rows = Backup.objects.for_actor(actor).filter(is_of_volume=True).with_schedule()
+    rows = rows.select_related("tenant", "target", "volume", "created_by")[:_MOST_SHOWN]
+    form = form or _form(actor)
+    context: dict[str, Any] = {
+        "section": "backup",
+        "backups": [
+            {
+                "row": one,
+                "may": _may(actor, one),
+                "form": new if new is not None and one.pk == of else _new_form(one.pk),
+            }
+            for one in rows
+        ],
+        "new_of": of,
+        "form": form,
+        "may_make": form.is_usable,
+    }
+    return page(request, "backups/volumes.html", context, status)
+
+
+def _may(actor: Actor, row: Backup) -> bool:
+    return all(actor.can(one, row.tenant) for one in (Permission.BACKUP_MANAGE, Permission.VOLUME_MANAGE))
+
+
+def _form(actor: Actor, sent: QueryDict | None = None) -> VolumeBackupForm:
+    volumes = Volume.objects.for_actor(actor).filter(is_going=False).exclude(made_at=None)
+    mine = [
+        one
+        for one in volumes.select_related("tenant")[:_MOST_SHOWN]
+        if actor.can(Permission.BACKUP_MANAGE, one.tenant) and actor.can(Permission.VOLUME_MANAGE, one.tenant)
+    ]
+    targets = list(Target.objects.for_actor(actor).select_related("tenant", "node")[:_MOST_SHOWN])
+    return VolumeBackupForm(sent, volumes=mine, targets=targets)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def everywhere(request: PageRequest) -> HttpResponse:
+    if request.method != "POST":
+        return _page(request)
+    form, status = _form(request.actor, request.POST), 422
+    if form.is_valid():
+        values = form.cleaned_data
+        try:
+            of_volumes.back_up(
+                request.actor,
+                UUID(values["volume"]),
+                UUID(values["target"]),
+                name=values["name"],
+                keep_days=values["keep_days"],
+            )
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("A backup is being made"))
+            return redirect("volume-backups")
+    return _page(request, form=form, status=status)
+
+
+@require_POST
+@signed_in
+def restore(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    operation = of_volumes.restore_in_place(request.actor, backup_id)
+    messages.success(request, _("It goes back to the backup; what it was until now is kept as a snapshot"))
+    return redirect("volume", operation.subject_id)
+
+
+@require_POST
+@signed_in
+def new(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    form, status = _new_form(backup_id, request.POST), 422
+    if form.is_valid():
+        try:
+            row, _operation = of_volumes.restore_as_new(request.actor, backup_id, **form.cleaned_data)
+        except Refused as refusal:
+            blame(form, refusal)
+            status = refusal.status
+        else:
+            messages.success(request, _("%(name)s is being made") % {"name": row})
+            return redirect("volume", row.pk)
+    return _page(request, new=form, of=backup_id, status=status)
+
+
+@require_POST
+@signed_in
+def delete(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    services.delete_backup(request.actor, backup_id)
+    messages.success(request, _("The backup is being deleted"))
+    return redirect("volume-backups")
