@@ -68,6 +68,12 @@ def note_health(records: Records, reports: Reports, seen: HealthSeen, failed: in
         reports.tell(reports.of(spec, records.state(), final=True))
 
 
+def note_logs(records: Records, reports: Reports) -> None:
+    """What becomes of an app's log is another than it was: told."""
+    if (spec := records.wanted()) is not None:
+        reports.tell(reports.of(spec, records.state(), final=True))
+
+
 def note_stuck(records: Records, reports: Reports) -> None:
     """A look at it waited for what it serves itself, and its processes were ended for that."""
     _tell(records, reports, EventCode.STUCK, ends.stuck())

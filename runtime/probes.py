@@ -3,21 +3,17 @@
 What answers is a stranger's: there is a deadline for all of it together, and little is read.
 """
 
-import os
 import re
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from uuid import UUID
 
 from runtime.console.exec import run_command
 from runtime.contract import EnvironmentSpec, HealthCheck, HttpProbe
-from runtime.host import libc
+from runtime.network.within import open_within
 from runtime.node import Node
-from runtime.sandboxes import sandbox_of
 
 _OUTPUT = 200
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?: [^\r\n]*)?\r?\n")
@@ -63,7 +59,8 @@ def _by_connection(node: Node, spec: EnvironmentSpec, check: HealthCheck) -> Ans
     places += [(socket.AF_INET6, str(one)) for one in spec.network.ipv6[:1]]
     said = "nobody listens"
     with ExitStack() as undo:
-        for one, place in _sockets(node, spec.id, places, undo):
+        sockets = open_within(node, spec.id, [(family, socket.SOCK_STREAM) for family, _ in places], undo)
+        for one, (_, place) in zip(sockets, places, strict=False):
             one.settimeout(max(0.01, until - time.monotonic()))
             try:
                 one.connect((place, port))
@@ -74,27 +71,6 @@ def _by_connection(node: Node, spec: EnvironmentSpec, check: HealthCheck) -> Ans
                 continue
             return Answer(True, "") if check.http is None else _by_http(one, check.http, until)
     return Answer(False, said)
-
-
-def _sockets(
-    node: Node, environment_id: UUID, places: list[tuple[socket.AddressFamily, str]], undo: ExitStack
-) -> Iterator[tuple[socket.socket, str]]:
-    """One for each place, opened in the app's network namespace by a thread that ends there: a socket stays
-    with the namespace that it was opened in, so that nothing of the host's can be reached."""
-    namespace = sandbox_of(node).open_namespace(environment_id, "net")
-    made: list[tuple[socket.socket, str]] = []
-
-    def work() -> None:
-        with suppress(OSError):  # gone meanwhile, or a family that this host hasn't
-            libc.setns(namespace, libc.CLONE_NEWNET)
-            for family, place in places:
-                made.append((undo.enter_context(socket.socket(family, socket.SOCK_STREAM)), place))
-
-    thread = threading.Thread(target=work, name="probe")
-    thread.start()
-    thread.join()
-    os.close(namespace)
-    return iter(made)
 
 
 def _by_http(connection: socket.socket, http: HttpProbe, until: float) -> Answer:

@@ -15,6 +15,7 @@ from runtime.errors import RuntimeFault
 from runtime.health import noted
 from runtime.kinds import Toolbox
 from runtime.sandboxes import SandboxState
+from runtime.shipping.noted import noted as noted_of_logs
 from runtime.state import Failure, State
 
 log = structlog.get_logger()
@@ -98,9 +99,14 @@ class Reports:
     def _app(self, spec: EnvironmentSpec, state: State, *, runs: bool) -> AppSeen | None:
         kind = self.tools.kind(spec.kind)
         seen = kind.seen(self.node, spec)
-        if seen is None or not runs or kind.health(self.node, spec) is None:
+        if seen is None or not runs:
             return seen
-        return seen.model_copy(update={"health": noted(self.node, spec.id, state.started_at)})
+        more: dict[str, object] = {}
+        if kind.health(self.node, spec) is not None:
+            more["health"] = noted(self.node, spec.id, state.started_at)
+        if spec.app is not None and spec.app.logs is not None:
+            more["logs"] = noted_of_logs(self.node, spec.id, spec.app.logs.to).seen
+        return seen.model_copy(update=more)
 
     def of_refused(self, spec: EnvironmentSpec, state: State, fault: RuntimeFault) -> Report:
         """Not even taken in: what stands is what stood."""

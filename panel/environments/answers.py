@@ -12,6 +12,7 @@ from panel.http.answers import As, Id, Json, Moment
 from panel.operations.answers import Operation
 from runtime.contract import DesiredState, Kernel, Kind
 from runtime.contract.health import HealthSeen
+from runtime.contract.logs import LogsState
 
 _Spent = Annotated[str, As(Literal["slow", "suspend"])]
 
@@ -38,6 +39,15 @@ else:
     )
 
 
+class LogsOfApp(TypedDict):
+    """What came of the sending of its log."""
+
+    state: Annotated[str, As(LogsState)]
+    since: Annotated[str | None, Field(description="Null: nothing was sent yet.")]
+    message: Annotated[str, Field(description="Why it fails.")]
+    lost_bytes: Annotated[int, Field(description="Of the log, that went over its bound unsent.")]
+
+
 class OfApp(TypedDict, total=False):
     """Of kind `app` alone; null until its node said so."""
 
@@ -46,6 +56,9 @@ class OfApp(TypedDict, total=False):
     exposed_ports: Annotated[list[str], Field(description="Of an app: as its image names them.")]
     health: Annotated[
         Json | None, As(HealthSeen | None), Field(description="Of an app: what its checks say of it.")
+    ]
+    logs: Annotated[
+        LogsOfApp | None, Field(description="Of an app whose log is sent somewhere: what came of that.")
     ]
 
 

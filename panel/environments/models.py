@@ -18,7 +18,7 @@ from panel.environments.states import State
 from panel.rights.place import Place
 from panel.rights.scope import Scoped
 from panel.said import SaidField
-from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState
+from runtime.contract import DesiredState, Kernel, Kind, Limits, LogsSeen, ObservedState
 from runtime.contract.base import NAME_PATTERN
 
 
@@ -228,6 +228,16 @@ class Environment(models.Model):
     def health_since(self) -> datetime | None:
         since = (self.health or {}).get("since")
         return None if since is None else datetime.fromisoformat(since)
+
+    @property
+    def logs_state(self) -> states.LogsSent | None:
+        return None if self.logs is None else states.LogsSent(self.logs.state)
+
+    @property
+    def logs(self) -> LogsSeen | None:
+        """None: its log is sent nowhere, or nothing was heard of that yet."""
+        found = (self.app or {}).get("logs")
+        return None if found is None else LogsSeen.model_validate(found)
 
     @property
     def is_settled(self) -> bool:

@@ -269,12 +269,16 @@ def at_start(document: Mapping[str, Any]) -> dict[str, Any]:
     return {name: known.get(name) for name, option in OPTIONS.items() if option.acts is Acts.AT_START}
 
 
+#: Of an app what needs no restart.
+_AT_ONCE_OF_APP = ("health", "logs")
+
+
 def by_restart(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a document what one that runs is started anew for. How an app is asked how it is acts at once, and so
-    do secrets where there are some."""
+    """Of a document what one that runs is started anew for. How an app is asked how it is and where its log is
+    sent act at once, and so do secrets where there are some."""
     known = whole(document)
     if known.get("app"):
-        app = {name: value for name, value in known["app"].items() if name != "health"}
+        app = {name: value for name, value in known["app"].items() if name not in _AT_ONCE_OF_APP}
         known["app"] = {**app, "secrets": bool(app.get("secrets"))}
     return {name: known.get(name) for name, option in OPTIONS.items() if option.acts is Acts.BY_RESTART}
 

@@ -17,6 +17,7 @@ from panel.errors import Invalid, NotFound
 from panel.prepared import Given, Prepared
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.said import shown
 from panel.tenants.models import Tenant
 from runtime.contract import ENFORCE_STATFS, SECURE_LEVEL, EventCode, Kind
 
@@ -119,6 +120,20 @@ def shown_app(row: Environment) -> answers.OfApp:
         "command": seen.get("command"),
         "exposed_ports": ports,
         "health": row.health,
+        "logs": _logs(row),
+    }
+
+
+def _logs(row: Environment) -> answers.LogsOfApp | None:
+    seen = row.logs
+    if seen is None:
+        return None
+    since = None if seen.since is None else seen.since.isoformat()
+    return {
+        "state": seen.state.value,
+        "since": since,
+        "message": shown(seen.message),
+        "lost_bytes": seen.lost_bytes,
     }
 
 

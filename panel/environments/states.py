@@ -62,6 +62,18 @@ class Healthiness(TextChoices):
         return {"starting": Tone.BUSY, "healthy": Tone.OK, "unhealthy": Tone.BAD}[self.value]
 
 
+class LogsSent(TextChoices):
+    """What came of the sending of an app's log."""
+
+    WAITING = "waiting", _("nothing sent yet")
+    SENT = "sent", _("sent")
+    FAILING = "failing", _("not taken")
+
+    @property
+    def tone(self) -> Tone:
+        return {"waiting": Tone.BUSY, "sent": Tone.OK, "failing": Tone.BAD}[self.value]
+
+
 #: The newest intent was tried to its end, or not heard of before its deadline, and is not so.
 FAILED = (
     ~Q(code="")

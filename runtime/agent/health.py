@@ -1,20 +1,15 @@
-"""Asks apps how they are, in turn, and says what follows.
+"""Asks apps how they are, in turn (`Turns`), each within a deadline, and says what follows."""
 
-Each check is a thread of its own with a deadline, so that one that hangs holds up no other app's; one at a time
-for an environment, and few for a tenant. Where no app has a check, nothing is done at all.
-"""
-
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
 import structlog
 
 from runtime import health
+from runtime.agent.turns import Turn, Turns
 from runtime.contract import DesiredState, EnvironmentSpec, HealthAction, HealthCheck, HealthSeen, HealthState
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
@@ -30,25 +25,22 @@ log = structlog.get_logger()
 MOST_OF_A_TENANT = 4
 #: While it is starting it is asked so often, or as often as it says.
 STARTING_EVERY_S = 5.0
-#: After its start until it is asked first, and until one whose turn had no place is asked again.
-_FIRST_S, _AGAIN_S = 1.0, 0.5
+#: After its start until it is asked first.
+_FIRST_S = 1.0
 
 Ask = Callable[[Node, EnvironmentSpec, HealthCheck], Answer]
 
 
-@dataclass
-class _Asked:
+@dataclass(kw_only=True)
+class _Asked(Turn):
     """One app, from a start to its end."""
 
     spec: EnvironmentSpec
     check: HealthCheck
     started_at: float
     seen: HealthSeen
-    due: float
-    """By the monotonic clock."""
     failed: int = 0
     """Checks in a row that count."""
-    is_busy: bool = False
 
     def heard(self, answer: Answer) -> bool:
         """Whether it is another than it was."""
@@ -70,27 +62,19 @@ class _Asked:
         return min(self.check.interval_s, STARTING_EVERY_S) if is_starting else self.check.interval_s
 
 
-@dataclass
 class HealthWatch:
     """`again` is called, by any thread, with one that was ended for it and the seconds until its start."""
 
-    node: Node
-    engine: Callable[[], Engine]
-    again: Callable[[UUID, float], None]
-    ask: Ask = ask
-    _asked: dict[UUID, _Asked] = field(default_factory=dict)
-    _at_once: Counter[UUID] = field(default_factory=Counter)
-    """Checks that are under way, by tenant."""
-    _turn: threading.Condition = field(default_factory=threading.Condition)
-    _is_over: bool = False
-
-    def start(self) -> None:
-        threading.Thread(target=self._go, name="health", daemon=True).start()
-
-    def close(self) -> None:
-        with self._turn:
-            self._is_over = True
-            self._turn.notify()
+    def __init__(
+        self,
+        node: Node,
+        engine: Callable[[], Engine],
+        again: Callable[[UUID, float], None],
+        ask: Ask = ask,
+    ):
+        self.node, self.engine, self.again, self.ask = node, engine, again, ask
+        self._turns = Turns[_Asked]("health", MOST_OF_A_TENANT, self._do)
+        self.start, self.close = self._turns.start, self._turns.close
 
     # whom to ask ---------------------------------------------------------------------------------
 
@@ -102,17 +86,23 @@ class HealthWatch:
         spec = records.standing() or spec
         state = records.state()
         check = self._check_of(spec, state)
-        with self._turn:
-            known = self._asked.get(spec.id)
+        with self._turns.lock:
+            known = self._turns.get(spec.id)
             if check is None or state.started_at is None:
-                self._asked.pop(spec.id, None)
+                self._turns.drop(spec.id)
             elif known is not None and known.started_at == state.started_at and known.check == check:
                 known.spec = spec
             else:
                 seen = health.noted(self.node, spec.id, state.started_at)
-                due = time.monotonic() + _FIRST_S
-                self._asked[spec.id] = _Asked(spec, check, state.started_at, seen, due)
-                self._turn.notify()
+                asked = _Asked(
+                    tenant_id=spec.tenant_id,
+                    due=time.monotonic() + _FIRST_S,
+                    spec=spec,
+                    check=check,
+                    started_at=state.started_at,
+                    seen=seen,
+                )
+                self._turns.put(spec.id, asked)
 
     def _check_of(self, spec: EnvironmentSpec, state: State) -> HealthCheck | None:
         if spec.desired is not DesiredState.RUNNING or state.started_at is None or state.restart_at is not None:
@@ -122,43 +112,14 @@ class HealthWatch:
             return None
         return engine.tools.kind(spec.kind).health(self.node, spec)
 
-    # when ----------------------------------------------------------------------------------------
-
-    def _go(self) -> None:
-        while not self._is_over:
-            with self._turn:
-                now = time.monotonic()
-                for one in self._asked.values():
-                    if not one.is_busy and one.due <= now:
-                        self._begin(one, now)
-                waiting = [one.due for one in self._asked.values() if not one.is_busy]
-                self._turn.wait(max(0.05, min(waiting) - now) if waiting else None)
-
-    def _begin(self, one: _Asked, now: float) -> None:
-        tenant = one.spec.tenant_id
-        if self._at_once[tenant] >= MOST_OF_A_TENANT:
-            one.due = now + _AGAIN_S
-            return
-        one.is_busy = True
-        self._at_once[tenant] += 1
-        threading.Thread(target=self._do, args=(one,), name="health check", daemon=True).start()
-
-    def _do(self, one: _Asked) -> None:
+    def _do(self, one: _Asked) -> float:
         try:
             self._check(one)
         except RuntimeFault as ended:
             log.info("not asked", environment=str(one.spec.id), why=str(ended))
         except Exception:  # the edge: one app's trouble is no other's
             log.exception("health check failed", environment=str(one.spec.id))
-        finally:
-            with self._turn:
-                one.is_busy = False
-                one.due = time.monotonic() + one.rests_s
-                tenant = one.spec.tenant_id
-                self._at_once[tenant] -= 1
-                if not self._at_once[tenant]:
-                    del self._at_once[tenant]
-                self._turn.notify()
+        return one.rests_s
 
     # what was heard ------------------------------------------------------------------------------
 
@@ -167,8 +128,8 @@ class HealthWatch:
         if engine.sandbox.look(spec.id).state is not SandboxState.RUNNING:
             return  # frozen, or gone: that is told by itself
         answer = self.ask(self.node, spec, one.check)
-        with self._turn:
-            if self._asked.get(spec.id) is not one or not one.heard(answer):
+        with self._turns.lock:
+            if not self._turns.has(spec.id, one) or not one.heard(answer):
                 return
         health.note(self.node, spec.id, one.started_at, one.seen)
         note_health(Records(self.node, spec.id), engine.reports, one.seen, one.failed)

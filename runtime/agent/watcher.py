@@ -27,6 +27,7 @@ from runtime import events
 from runtime.agent.boot_order import BootOrder, Down
 from runtime.agent.health import HealthWatch
 from runtime.agent.init_watch import InitWatch
+from runtime.agent.log_shipping import LogShippingWatch
 from runtime.agent.outbox import Outbox
 from runtime.agent.rounds import Rounds, Stuck
 from runtime.builds import places as builds
@@ -87,6 +88,7 @@ class Watcher:
         self._repaired: set[UUID] = set()
         self._has_looked = False
         self._health = HealthWatch(node, self._engine, self._start_later)
+        self._logs = LogShippingWatch(node, self._engine)
         self._boot_order = BootOrder(self._repair_now, self._repairs)
 
     def report(self, report: Report) -> None:
@@ -118,6 +120,8 @@ class Watcher:
             undo.callback(self._boot_order.stop)
             self._health.start()
             undo.callback(self._health.close)
+            self._logs.start()
+            undo.callback(self._logs.close)
             undo.callback(lambda: [task.cancel() for task in self._tasks])
             self._all()
             self._start(self._take_up())
@@ -166,7 +170,11 @@ class Watcher:
         """Somebody has just finished work on it."""
         self._look(environment_id)
         records = Records(self._node, environment_id)
-        self._start(self._in_thread("health not looked at", environment_id, lambda: self._health.look(records)))
+        self._start(self._in_thread("app not looked at", environment_id, lambda: self._look_at_app(records)))
+
+    def _look_at_app(self, records: Records) -> None:
+        self._health.look(records)
+        self._logs.look(records)
 
     def _start_later(self, environment_id: UUID, delay_s: float) -> None:
         """Any thread: one that was ended for its health."""
@@ -301,7 +309,7 @@ class Watcher:
         records = reconciler.known(environment_id)
         events.note_lost_monitor(records, reports, glance)
         events.note_unnamed_ooms(records, reports)
-        self._health.look(records)
+        self._look_at_app(records)
         # last: what takes the environment's lock now would be in the way of the repair
         reconciler.look(environment_id, glance, self._repair, self._has_ended)
 

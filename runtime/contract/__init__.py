@@ -78,6 +78,7 @@ from runtime.contract.jobs import (
 )
 from runtime.contract.kinds import Wants, wants_of
 from runtime.contract.locked import Locked
+from runtime.contract.logs import Destination, LogShipping, LogsSeen, LogsState, Receiver
 from runtime.contract.network import Forward, HostName, Interface, InterfaceUse, Network
 from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.processors import CpuPool, CpuPools
@@ -165,6 +166,7 @@ __all__ = [
     "Credentials",
     "DeleteImage",
     "DesiredState",
+    "Destination",
     "Device",
     "DirectoryOptions",
     "DropVolume",
@@ -205,6 +207,9 @@ __all__ = [
     "Leak",
     "Limits",
     "Locked",
+    "LogShipping",
+    "LogsSeen",
+    "LogsState",
     "Message",
     "Network",
     "NodeFacts",
@@ -218,6 +223,7 @@ __all__ = [
     "PullApp",
     "Purpose",
     "PutBackFiles",
+    "Receiver",
     "Reference",
     "RegistryAccess",
     "Report",

@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 from runtime.contract.base import HostNameText, Message, Port
 from runtime.contract.health import Health, HealthSeen, ImageHealth
 from runtime.contract.locked import Locked
+from runtime.contract.logs import LogShipping, LogsSeen
 from runtime.contract.secret import MOST, SecretName
 
 #: As in `EnvironmentSpec.image` of an app, whose image has a reference in place of a name.
@@ -155,6 +156,8 @@ class AppRun(Message):
     tty: bool = False
     health: Health | None = None
     """How it is asked how it is; acts at once, without a restart."""
+    logs: LogShipping | None = None
+    """Where what it writes is sent as well; acts at once, without a restart."""
     secrets: Annotated[dict[SecretName, Annotated[int, Field(ge=1)]], Field(max_length=MOST)] = {}
     """Files below /run/secrets, by name, with how often each was given; what they hold travels locked."""
 
@@ -248,6 +251,8 @@ class AppSeen(Message):
     ports: Annotated[tuple[str, ...], Field(max_length=64)] = ()
     health: HealthSeen | None = None
     """None: nobody says how to ask it, or it doesn't run."""
+    logs: LogsSeen | None = None
+    """None: its log is sent nowhere."""
 
 
 def shown_command(words: Sequence[str]) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from runtime.contract.words import (
     jobs,
     kernels,
     refusals,
+    shipping,
     steps,
     volumes,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "jobs",
     "kernels",
     "refusals",
+    "shipping",
     "steps",
     "volumes",
 ]

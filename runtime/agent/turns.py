@@ -1,0 +1,97 @@
+"""Work that the agent does again and again for environments, each in its turn.
+
+Each turn is a thread of its own, so that one that hangs holds up no other's; one at a time for an environment,
+and few for a tenant. Where nobody has any, nothing is done at all.
+"""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+from uuid import UUID
+
+#: Until one whose turn had no place is tried again.
+_AGAIN_S = 0.5
+
+
+@dataclass(kw_only=True)
+class Turn:
+    """What is done again and again for one environment."""
+
+    tenant_id: UUID
+    due: float
+    """By the monotonic clock."""
+    is_busy: bool = False
+
+
+T = TypeVar("T", bound=Turn)
+
+
+class Turns(Generic[T]):
+    """`do` is called in a thread of its own, must not raise, and gives the seconds until the next turn."""
+
+    def __init__(self, name: str, most_of_a_tenant: int, do: Callable[[T], float]):
+        self._name, self._most, self._do = name, most_of_a_tenant, do
+        self._known: dict[UUID, T] = {}
+        self._at_once: Counter[UUID] = Counter()
+        """Turns that are under way, by tenant."""
+        self.lock = threading.Condition()
+        """Held for what is changed in a turn; `get`, `put`, `drop` and `has` are to be called with it."""
+        self._is_over = False
+
+    def start(self) -> None:
+        threading.Thread(target=self._go, name=self._name, daemon=True).start()
+
+    def close(self) -> None:
+        with self.lock:
+            self._is_over = True
+            self.lock.notify()
+
+    def get(self, environment_id: UUID) -> T | None:
+        return self._known.get(environment_id)
+
+    def put(self, environment_id: UUID, one: T) -> None:
+        """In place of another that it had."""
+        self._known[environment_id] = one
+        self.lock.notify()
+
+    def drop(self, environment_id: UUID) -> T | None:
+        """What it had, where it had one."""
+        return self._known.pop(environment_id, None)
+
+    def has(self, environment_id: UUID, one: T) -> bool:
+        """Whether that is still what is done for it."""
+        return self._known.get(environment_id) is one
+
+    def _go(self) -> None:
+        while not self._is_over:
+            with self.lock:
+                now = time.monotonic()
+                for one in self._known.values():
+                    if not one.is_busy and one.due <= now:
+                        self._begin(one, now)
+                waiting = [one.due for one in self._known.values() if not one.is_busy]
+                self.lock.wait(max(0.05, min(waiting) - now) if waiting else None)
+
+    def _begin(self, one: T, now: float) -> None:
+        if self._at_once[one.tenant_id] >= self._most:
+            one.due = now + _AGAIN_S
+            return
+        one.is_busy = True
+        self._at_once[one.tenant_id] += 1
+        threading.Thread(target=self._take, args=(one,), name=f"{self._name} turn", daemon=True).start()
+
+    def _take(self, one: T) -> None:
+        rests_s = _AGAIN_S
+        try:
+            rests_s = self._do(one)
+        finally:
+            with self.lock:
+                one.is_busy = False
+                one.due = time.monotonic() + rests_s
+                self._at_once[one.tenant_id] -= 1
+                if not self._at_once[one.tenant_id]:
+                    del self._at_once[one.tenant_id]
+                self.lock.notify()

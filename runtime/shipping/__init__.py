@@ -1,0 +1,1 @@
+"""Sending what an app writes to a store of logs that its tenant named."""
