@@ -168,6 +168,9 @@ FIELDS: dict[str, Any] = {
     "weekly": _("weekly"),
     "where": _("where"),
     "workdir": _("directory it begins in"),
+    "logs": _("where its log goes"),
+    "tag": _("program in its log"),
+    "to": _("receiver"),
 }
 VALUES = {
     "active": _("active"),
