@@ -73,7 +73,12 @@ chown rabbitmq /var/lib/rabbitmq; export RABBITMQ_NODENAME=rabbit@localhost
 exec rabbitmq-server
 """,
     "redis": 'cd /data; exec "$@"',
-    "registry": "exec docker-registry serve /etc/docker/registry/config.yml",
+    "registry": """
+cat > /tmp/config.yml <<END
+{version: 0.1, storage: {filesystem: {rootdirectory: /var/lib/registry}}, http: {addr: ":5000"}}
+END
+exec docker-registry serve /tmp/config.yml
+""",
     "varnish": "exec varnishd -F -a :80 -b $VARNISH_BACKEND_HOST:$VARNISH_BACKEND_PORT -s malloc,64m",
     "wordpress": """
 cp -rn /usr/share/wordpress/. /var/www/html/ 2>/dev/null
