@@ -23,7 +23,7 @@ def rows_of(actor: Actor, filters: Mapping[str, Any] | None = None) -> Environme
 
 def number_of(row: Environment) -> int:
     """Of a jail."""
-    number: JailNumber = row.jail_number  # type: ignore[attr-defined]  # of the other side of the relation
+    number: JailNumber = row.jail_number
     return number.number
 
 
