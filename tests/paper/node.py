@@ -27,6 +27,7 @@ from runtime.agent.outbox import Outbox
 from runtime.clock import sequence
 from runtime.contract import (
     NODE_APPLY,
+    NODE_CPU_POOLS,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
@@ -35,6 +36,7 @@ from runtime.contract import (
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
     BuildImage,
+    CpuPools,
     DeleteImage,
     EnvironmentSpec,
     HoldTenants,
@@ -87,6 +89,7 @@ class PaperNode:
         self.engine = Engine(node, self.report, tools=tools)
         self.outbox = Outbox(app, node)
         self.images = node.store / "images"
+        self.pools = CpuPools()
         self.cancelled: set[UUID] = set()
         """Jobs that are to be dropped."""
         self.pool = ThreadPoolExecutor(_AT_ONCE)
@@ -121,6 +124,10 @@ class PaperNode:
                 self.engine.again(environment_id)
 
         self.pool.submit(_logged, act)
+
+    def hold_pools(self, pools: CpuPools) -> None:
+        self.pools = pools
+        self.tell_node()
 
     # of itself -----------------------------------------------------------------------------------
 
@@ -174,6 +181,7 @@ class PaperNode:
             kernels=(Kernel.SHARED,),
             devices=tuple(Device),
             images=tuple(sorted(one.name for one in self.images.iterdir())),
+            cpu_pools=self.pools,
             boot_id=uuid5(NAMESPACE_DNS, str(self.node.home)),
         )
 
@@ -313,7 +321,16 @@ def take(app: Celery, paper: PaperNode) -> None:
     def do(document: dict[str, Any]) -> None:
         paper.do(JobSpec.model_validate(document))
 
-    tasks = {NODE_APPLY: apply, NODE_LOOK: look, NODE_SURVEY: paper.tell_node, NODE_JOB: do}
+    def hold_pools(document: dict[str, Any]) -> None:
+        paper.hold_pools(CpuPools.model_validate(document))
+
+    tasks = {
+        NODE_APPLY: apply,
+        NODE_CPU_POOLS: hold_pools,
+        NODE_LOOK: look,
+        NODE_SURVEY: paper.tell_node,
+        NODE_JOB: do,
+    }
     for name, act in tasks.items():
         app.task(act, name=name)
 
