@@ -109,6 +109,7 @@ def restore(request: PageRequest, backup_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def new(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    of_volumes.ready(request.actor, backup_id)  # what isn't his is answered as what isn't there
     form, status = _new_form(backup_id, request.POST), 422
     if form.is_valid():
         try:
