@@ -189,13 +189,14 @@ class Way:
     pin: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
     egress: Egress | None = None
+    host: str = ""
 
     def look(self) -> None:
         """Raises `RuntimeFault` when the server hasn't been reached for long."""
         since = self.egress.unreached_since if self.egress is not None else None
         if since is not None and time.monotonic() > since + UNREACHED_S:
             assert self.egress is not None
-            raise out_of_reach(self.egress.why or words.server_silent("?"))
+            raise out_of_reach(self.egress.why or words.server_silent(self.host))
 
     def blamed(self, fault: RuntimeFault) -> RuntimeFault:
         """What was seen of the way says more than a tool that wasn't answered."""
@@ -218,10 +219,11 @@ def way_to(node: Node, access: Access) -> Iterator[Way]:
             named=named if access.is_inward else frozenset(),
             plain=named if access.is_plain else frozenset(),
             only=named if access.is_ssh else frozenset(),  # of S3, other names may stand for the same
+            keeps_one=access.is_ssh,  # restic waits for a quarter of an hour, and dials no more
             said=_SENTENCES,
         )
         with egress:
-            yield Way(pin, egress.environment, egress)
+            yield Way(pin, egress.environment, egress, access.at[0])
 
 
 def out_of_reach(why: Any) -> RuntimeFault:

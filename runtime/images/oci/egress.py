@@ -73,6 +73,8 @@ class Egress:
     """All may."""
     only: frozenset[tuple[str, int]] = frozenset()
     """Hosts and ports that are dialled, and no others; empty: all that may be."""
+    keeps_one: bool = False
+    """Who asks has one connection for all of its work, and doesn't come back by itself when that is lost."""
     most_bytes: int = 2**40
     said: Sentences = field(default_factory=Sentences)
     received: int = 0
@@ -220,6 +222,12 @@ class Egress:
             self._note(self.said.silent(host))
         finally:
             self._forget(server)
+            if self.keeps_one:
+                self._unreached()
+
+    def _unreached(self) -> None:
+        with self._lock:
+            self.unreached_since = self.unreached_since or time.monotonic()
 
     def _count(self, size: int) -> None:
         with self._lock:
@@ -232,8 +240,7 @@ class Egress:
         try:
             found = self._dialled(host, port)
         except Turned:
-            with self._lock:
-                self.unreached_since = self.unreached_since or time.monotonic()
+            self._unreached()
             raise
         with self._lock:
             self.unreached_since = None

@@ -1,6 +1,7 @@
 """What goes wrong at an SFTP server in the middle of the work: nothing half stays, and the next one goes on."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from uuid import uuid4
@@ -8,7 +9,16 @@ from uuid import uuid4
 import pytest
 
 from runtime.backups import places
-from runtime.contract import EnvironmentSpec, JobOutcome, JobReport, Limits, Repository
+from runtime.backups.fetched import Fetched
+from runtime.contract import (
+    EnvironmentSpec,
+    FetchBackup,
+    JobOutcome,
+    JobReport,
+    JobSpec,
+    Limits,
+    Repository,
+)
 from runtime.node import Node
 from tests.host.backups.conftest import Desk, left
 from tests.host.backups.servers import Sshd, sshd_in
@@ -78,3 +88,42 @@ def test_a_connection_that_is_lost_in_the_middle_of_a_backup(
     second = desk.back_up(spec)
     gone = desk.forget(spec, first, second)
     assert gone.outcome is JobOutcome.SUCCEEDED, gone
+
+
+def test_a_connection_that_is_lost_in_the_middle_of_a_restore(
+    giving: Node, spec: EnvironmentSpec, sshd: Sshd
+) -> None:
+    """Nothing half stays, and who tries again with the server back has all of it."""
+    desk = _desk(giving, sshd)
+    made = desk.back_up(spec)
+    slow = _slow(desk, download_mbit_s=16)
+    new, tenant = uuid4(), uuid4()
+
+    def to_fetch(one: Desk) -> JobSpec:
+        work = FetchBackup(
+            environment_id=new, tenant_id=tenant, backup=uuid4(), source=one.source(made), most_bytes=2**28
+        )
+        return one.job(new, work)
+
+    begun = list[float]()
+    is_cut = threading.Event()
+
+    def cut(_: JobReport) -> None:  # what came shows late: it is counted when the pool commits
+        begun.append(time.monotonic())
+        if begun[-1] > begun[0] + 6 and not is_cut.is_set():
+            is_cut.set()
+            sshd.stop()
+
+    try:
+        report = slow.done(to_fetch(slow), cut)
+    finally:
+        sshd.start()
+    assert is_cut.is_set()
+    assert report.outcome is JobOutcome.FAILED
+    assert report.code in ("target_unreachable", "target_gone"), report
+    assert report.next_step
+    assert left(giving) == []
+    again = desk.done(to_fetch(desk))
+    assert again.outcome is JobOutcome.SUCCEEDED, f"{again.code}: {again.message}"
+    Fetched(giving).forget(new)
+    assert left(giving) == []

@@ -99,3 +99,12 @@ def test_without_tls_only_where_it_was_said() -> None:
 def test_what_is_no_request_gets_no_answer(text: bytes) -> None:
     one = _Here(os.open("/", os.O_RDONLY), None)
     assert one.ask(text + b"\r\n\r\n") == b""
+
+
+@pytest.mark.parametrize("keeps_one", [False, True])
+def test_the_end_of_the_only_connection_counts_as_unreached(echo: int, *, keeps_one: bool) -> None:
+    """Who waits for it to come back by itself dials no more; others dial the next one when it is wanted."""
+    named = frozenset((("127.0.0.1", echo),))
+    one = _Here(os.open("/", os.O_RDONLY), None, named=named, keeps_one=keeps_one)
+    assert one.ask(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % echo) == b"said: hello"
+    assert (one.unreached_since is not None) is keeps_one
