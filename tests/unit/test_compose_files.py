@@ -110,6 +110,16 @@ def test_a_file_of_variables() -> None:
         ),
         ("healthcheck: {test: [NONE]}", "health", {"disable": True}),
         ("healthcheck: {disable: true}", "health", {"disable": True}),
+        (
+            "logging: {driver: syslog, options: {syslog-address: 'tcp+tls://logs.example:6514', tag: shop}}",
+            "logs",
+            {"to": "syslog+tls://logs.example:6514", "tag": "shop"},
+        ),
+        (
+            "logging: {driver: loki, options: {loki-url: 'http://loki:3100/loki/api/v1/push', tag: '{{.Name}}'}}",
+            "logs",
+            {"to": "loki+http://loki:3100/loki/api/v1/push"},
+        ),
     ],
 )
 def test_keys_of_an_app(key: str, field: str, value: Any) -> None:
@@ -307,6 +317,11 @@ def test_all_that_cannot_be_had_is_told_at_once_by_name_and_line() -> None:
         ("services: {a: {image: !secret x}}", "tag"),
         ("services: {? [a] : b}", "a key is a word"),
         ("services: {a: {image: x, healthcheck: {test: [CMD]}}}", "test is text"),
+        ("services: {a: {image: x, logging: {drive: syslog}}}", "drive isn't known here"),
+        (
+            "services: {a: {image: x, logging: {driver: loki, options: {loki-url: 'http://me:pw@loki/'}}}}",
+            "without a password",
+        ),
         ("services: {a: {image: x, healthcheck: {test: x, interval: soon}}}", "duration"),
     ],
 )
@@ -368,3 +383,23 @@ def test_so_many_notes_are_told_and_no_more() -> None:
     words = [",".join(f"$A{service}x{number}" for number in range(200)) for service in range(5)]
     services = ",".join(f"s{number}: {{image: x, command: ['{text}']}}" for number, text in enumerate(words))
     assert len(read(Source(f"services: {{{services}}}")).notes) == MOST_NOTES
+
+
+@pytest.mark.parametrize(
+    ("logging", "said"),
+    [
+        ("{driver: json-file, options: {max-size: 10m}}", "the console keeps"),
+        ("{driver: none}", "the console keeps"),
+        ("{options: {max-file: '3'}}", "the console keeps"),
+        ("{driver: fluentd, options: {fluentd-address: 'x:1'}}", "by the drivers syslog and loki"),
+        ("{driver: syslog}", "by the drivers syslog and loki"),
+        (
+            "{driver: syslog, options: {syslog-address: 'unixgram:///dev/log'}}",
+            "by the drivers syslog and loki",
+        ),
+    ],
+)
+def test_a_log_that_goes_nowhere_else_is_noted(logging: str, said: str) -> None:
+    read_in = project(f"services:\n  a:\n    image: x\n    logging: {logging}\n")
+    assert "logs" not in read_in.services[0].app
+    assert [said in one.text for one in read_in.notes] == [True]

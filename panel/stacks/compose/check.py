@@ -22,6 +22,7 @@ _KEYS: Final = {
     "workdir": "working_dir",
     "health": "healthcheck",
     "hosts": "extra_hosts",
+    "logs": "logging",
     "files": "configs",
     "shm_mb": "shm_size",
 }

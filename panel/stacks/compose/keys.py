@@ -81,7 +81,6 @@ REFUSED: Final = _refused(
 LEFT_ASIDE: Final = _aside(
     "service",
     {
-        "logging": "the console keeps what it writes",
         "labels": "labels aren't kept",
         "label_file": "labels aren't kept",
         "annotations": "annotations aren't kept",

@@ -9,6 +9,7 @@ from panel.stacks.compose import sentences, values
 from panel.stacks.compose.health import read_health
 from panel.stacks.compose.interpolate import read_env
 from panel.stacks.compose.keys import DEPLOY_ASIDE, DEPLOY_REFUSED, LEFT_ASIDE, REFUSED
+from panel.stacks.compose.logging import read_logging
 from panel.stacks.compose.problems import Place, Reading, plain
 from panel.stacks.compose.service import Condition, Service, Wait
 from runtime.contract.said import NOTHING
@@ -151,6 +152,13 @@ def _restart(reading: Reading, place: Place, value: Any, service: Service, _give
 @key("healthcheck")
 def _healthcheck(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
     service.app["health"] = read_health(reading, place, value)
+
+
+@key("logging")
+def _logging(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
+    logs = read_logging(reading, place, value)
+    if logs is not None:
+        service.app["logs"] = logs
 
 
 @key("container_name", "hostname")
