@@ -61,7 +61,12 @@ class Client:
     def socket(self, path: str) -> ClientConnection:
         headers = {"Authorization": f"Bearer {self.installation.token}"}
         return connect(
-            f"ws://{self._host}{path}", legacy=True, additional_headers=headers, compression=None, max_size=None
+            f"ws://{self._host}{path}",
+            legacy=True,
+            additional_headers=headers,
+            compression=None,
+            max_size=None,
+            max_queue=None,  # a full one is not read, and answers to pings wait behind it
         )
 
     def close(self) -> None:
