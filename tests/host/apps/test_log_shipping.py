@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from runtime.engine import Engine
 from runtime.errors import RuntimeFault
 from runtime.network.within import open_within
 from runtime.node import Node
+from runtime.shipping import sending
 from runtime.shipping.noted import noted
 from runtime.state import Records
 from tests.host.apps.conftest import AppOf
@@ -37,8 +39,10 @@ def talker(hub: Hub, node: Node) -> str:
 class Heard:
     """A server in the app's own network; each connection is read to its end, and answered with `answer`."""
 
-    def __init__(self, listener: socket.socket, answer: bytes = b"", tls: ssl.SSLContext | None = None):
-        self.data, self.answer, self.tls = b"", answer, tls
+    def __init__(
+        self, listener: socket.socket, answer: bytes = b"", tls: ssl.SSLContext | None = None, drip: bytes = b""
+    ):
+        self.data, self.answer, self.tls, self.drip = b"", answer, tls, drip
         self._listener = listener
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -48,6 +52,9 @@ class Heard:
                 client, _ = self._listener.accept()
                 with suppress(OSError), client:
                     client.settimeout(20)
+                    for one in self.drip:
+                        client.sendall(bytes([one]))
+                        time.sleep(0.5)
                     stream = self.tls.wrap_socket(client, server_side=True) if self.tls else client
                     self._hear(stream)
 
@@ -69,14 +76,19 @@ class Heard:
 
 @contextmanager
 def listening(
-    node: Node, spec: EnvironmentSpec, port: int, answer: bytes = b"", tls: ssl.SSLContext | None = None
+    node: Node,
+    spec: EnvironmentSpec,
+    port: int,
+    answer: bytes = b"",
+    tls: ssl.SSLContext | None = None,
+    drip: bytes = b"",
 ) -> Iterator[Heard]:
     with ExitStack() as undo:
         [listener] = open_within(node, spec.id, [(socket.AF_INET, socket.SOCK_STREAM)], undo)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen(16)
-        yield Heard(listener, answer, tls)
+        yield Heard(listener, answer, tls, drip)
         listener.shutdown(socket.SHUT_RDWR)
 
 
@@ -171,12 +183,24 @@ def test_loki_hears_both_streams_and_what_it_answers_is_told(
 
 
 def test_a_receiver_that_takes_nothing_is_given_up_and_one_that_nobody_vouches_for_gets_nothing(
-    make: Make, node: Node, engine: Engine, app_of: AppOf, talker: str, watch: LogShippingWatch, tmp_path: Path
+    make: Make,
+    node: Node,
+    engine: Engine,
+    app_of: AppOf,
+    talker: str,
+    watch: LogShippingWatch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     spec = make(**app_of(talker, logs=LogShipping(to="loki+http://127.0.0.1:3100")))
     with listening(node, spec, 3100):  # it never answers
         watch.look(Records(node, spec.id))
         wait_until(lambda: "took the connection" in seen(node, spec).message, "its deadline")
+    monkeypatch.setattr(sending, "WITHIN_S", 3.0)
+    spec = changed(engine, spec, "loki+https://127.0.0.1:3101")
+    with listening(node, spec, 3101, drip=b"\x16\x03\x03\x40\x00" + bytes(200)):  # a greeting without end
+        watch.look(Records(node, spec.id))
+        wait_until(lambda: "took the connection" in seen(node, spec).message, "its deadline", within_s=20)
     key, certificate = tmp_path / "key", tmp_path / "certificate"
     words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=x"
     subprocess.run(
