@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from django.utils.translation import gettext as _
 
 MOST_LETTERS, MOST_JAILS = 200_000, 100
-_MOST_TEXT, _DEEPEST = 10_000, 50
+_MOST_STATEMENTS, _MOST_TEXT, _DEEPEST = 2_000, 10_000, 50
+#: Of all jails together, with their variables written out: defaults and variables make much of a short file.
+_MOST_WRITTEN = 2_000_000
 _WORD = re.compile(r"[^\s;{},=+'\"#$]+|\$(?!\{)|\+(?!=)")
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][\w.]*)\}|([A-Za-z_]\w*))|\\(.)", re.DOTALL)
 _BRACED = re.compile(r"\$\{[A-Za-z_][\w.]*\}")
@@ -91,7 +93,10 @@ def read(text: str) -> list[Jail]:
             names.setdefault(block.pattern, block.line)
     if len(names) > MOST_JAILS:
         raise BadConf(1, _("It has more than %(count)s jails.") % {"count": MOST_JAILS})
-    return [Jail(line, name, _of_jail(name, blocks)) for name, line in names.items()]
+    if sum(len(block.statements) for block in blocks) > _MOST_STATEMENTS:
+        raise BadConf(1, _("It has more than %(count)s parameters.") % {"count": _MOST_STATEMENTS})
+    room = _Room()
+    return [Jail(line, name, _of_jail(name, blocks, room)) for name, line in names.items()]
 
 
 def _tokens(text: str) -> Iterator[Token]:
@@ -215,13 +220,14 @@ def _statement(tokens: list[Token], at: int) -> tuple[Statement, int]:
     )
 
 
-def _of_jail(name: str, blocks: list[Block]) -> tuple[Parameter, ...]:
+def _of_jail(name: str, blocks: list[Block], room: "_Room") -> tuple[Parameter, ...]:
     """What holds for it: later stands over earlier, wherever it stands."""
-    held: dict[str, tuple[int, tuple[Token, ...]]] = {"name": (0, (Token(0, name, is_plain=True),))}
+    held: dict[str, tuple[int, list[Token]]] = {"name": (0, [Token(0, name, is_plain=True)])}
     for statement in (one for block in blocks if block.is_about(name) for one in block.statements):
-        known = held[statement.name][1] if statement.adds and statement.name in held else ()
-        held[statement.name] = (statement.line, (*known, *statement.values))
-    written = _Written({key.removeprefix("$"): tokens for key, (_line, tokens) in held.items()})
+        known = held[statement.name][1] if statement.adds and statement.name in held else []
+        known.extend(statement.values)
+        held[statement.name] = (statement.line, known)
+    written = _Written({key.removeprefix("$"): tokens for key, (_line, tokens) in held.items()}, room)
     return tuple(
         Parameter(line, key, tuple(written.out(one) for one in tokens))
         for key, (line, tokens) in held.items()
@@ -229,24 +235,40 @@ def _of_jail(name: str, blocks: list[Block]) -> tuple[Parameter, ...]:
     )
 
 
+class _Room:
+    """For what a whole file comes to."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_WRITTEN
+
+    def take(self, token: Token, text: str) -> str:
+        self._left -= len(text)
+        if self._left < 0:
+            raise BadConf(
+                token.line, _("Its values come to more than %(count)s letters.") % {"count": _MOST_WRITTEN}
+            )
+        return text
+
+
 class _Written:
     """Values of one jail with their variables written out, each once."""
 
-    def __init__(self, values: dict[str, tuple[Token, ...]]) -> None:
-        self._values = values
+    def __init__(self, values: dict[str, list[Token]], room: _Room) -> None:
+        self._values, self._room = values, room
         self._known: dict[str, str] = {}
         self._within: list[str] = []
 
     def out(self, token: Token) -> str:
         if token.is_plain:
-            return token.text
-        text = _VARIABLE.sub(
-            lambda found: self._escaped(found[3]) if found[3] else self._of(found[1] or found[2], token.line),
-            token.text,
-        )
+            return self._room.take(token, token.text)
+        text = _VARIABLE.sub(lambda found: self._part(found, token), token.text)
         if len(text) > _MOST_TEXT:
             raise BadConf(token.line, _("A value has more than %(count)s letters.") % {"count": _MOST_TEXT})
-        return text
+        return self._room.take(token, text)
+
+    def _part(self, found: re.Match[str], token: Token) -> str:
+        part = self._escaped(found[3]) if found[3] else self._of(found[1] or found[2], token.line)
+        return self._room.take(token, part)
 
     @staticmethod
     def _escaped(letter: str) -> str:

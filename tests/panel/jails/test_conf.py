@@ -147,3 +147,23 @@ def test_what_asks_for_less_than_there_is_leaves_nothing_out() -> None:
 def test_what_it_starts_is_its_first_process(start: str, command: list[str] | None) -> None:
     (jail,) = understood(f"a {{ {start} }}")
     assert jail.jail.get("command") == command
+
+
+_LONG = "x" * 9_900
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a += b;" * 20_000 + "j {}", "more than 2000 parameters"),
+        ("j {" + "a += b;" * 2_001 + "}", "more than 2000 parameters"),
+        (f'$a = "{_LONG}"; $b = "' + "$a" * 50_000 + '"; j { path = "$b"; }', "come to more than"),
+        (f'$a = "{_LONG}"; $b = ' + ",".join(['"$a"'] * 25_000) + '; j { path = "$b"; }', "come to more than"),
+        (f'$a = "{_LONG}";' + "".join(f'p{n} = "$a";' for n in range(500)) + "j {} k {}", "come to more than"),
+    ],
+)
+def test_a_short_file_that_comes_to_much_is_refused(text: str, said: str) -> None:
+    """Reading one of them took a minute of a web process, or gigabytes."""
+    with pytest.raises(BadConf) as refused:
+        read(text)
+    assert said in refused.value.text
