@@ -10,7 +10,8 @@ from django.utils.translation import gettext_lazy
 
 from panel.backups import drills, expiring
 from panel.backups.models import Backup
-from panel.backups.restore import ready, refuse_what_does_not_fit, restore_now, source_of
+from panel.backups.restore import refuse_what_does_not_fit, restore_now, source_of
+from panel.backups.services import ready_backup
 from panel.environments.features import Feature, Reserved, Tab
 from panel.environments.models import Environment
 from panel.operations.models import OperationKind
@@ -59,7 +60,7 @@ class Backups(Feature):
         self, actor: Actor, environment: Environment, kind: str, details: Mapping[str, Any]
     ) -> Mapping[str, Any]:
         if kind == OperationKind.RESTORE and "restore_backup" in details:
-            return restore_now(actor, environment, ready(actor, UUID(details["restore_backup"])))
+            return restore_now(actor, environment, ready_backup(actor, UUID(details["restore_backup"])))
         return {}
 
     def swept(self) -> None:

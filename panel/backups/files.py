@@ -12,11 +12,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from panel.audit.services import record
-from panel.backups import services
+from panel.backups.asking import ask
 from panel.backups.locked import node_of, source_for
 from panel.backups.models import Backup
-from panel.backups.restore import ready
-from panel.backups.services import locked_backup
+from panel.backups.services import locked_backup, ready_backup
 from panel.environments.models import Environment
 from panel.environments.services.intent import locked as locked_environment
 from panel.environments.trash import refuse_trashed
@@ -150,7 +149,7 @@ def put_back(
             most_bytes=environment.limits["disk_mb"] * _MIB,
         )
         details = {"put_back": str(backup.pk), "name": backup.name, "path": at[:400]}
-        return services.ask(actor, backup, work, details, retry_of)
+        return ask(actor, backup, work, details, retry_of)
 
 
 def _refuse_unchangeable(environment: Environment) -> None:
@@ -161,7 +160,7 @@ def _refuse_unchangeable(environment: Environment) -> None:
 
 
 def _seen(actor: Actor, backup_id: UUID) -> Backup:
-    backup = ready(actor, backup_id)
+    backup = ready_backup(actor, backup_id)
     actor.require(Permission.ENVIRONMENT_EXEC, backup.environment or backup.tenant)
     return backup
 

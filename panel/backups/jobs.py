@@ -5,11 +5,12 @@ from uuid import UUID
 from panel import events
 from panel.backups import files, of_volumes, proving, scheduled, services
 from panel.backups.checks import seen
-from panel.backups.models import Backup, BackupState, Reason
+from panel.backups.models import Backup, Reason
 from panel.jobs.models import Job
 from panel.operations.models import Operation, OperationKind, SubjectType
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.storage.kept import KeptState
 from runtime.contract import BackUp, JobOutcome, JobReport
 
 
@@ -40,7 +41,7 @@ class BackupJobs:
         if operation.kind == OperationKind.PROVE_BACKUP:
             pk, probe = UUID(details["prove_backup"]), details["probe"]
             return proving.prove(actor, pk, probe=probe, retry_of=operation)
-        rows = [one for one in self._rows(operation) if one.state == BackupState.READY]
+        rows = [one for one in self._rows(operation) if one.state == KeptState.READY]
         return services.forget(actor, rows, retry_of=operation) if rows else None
 
     def hold(self, operation: Operation) -> None:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.rights.scope import Scoped
 from panel.states import Tone
+from panel.storage.kept import Kept
 from panel.storage.models import Schedule, Takes
 
 
@@ -117,16 +118,6 @@ class DrillReport(models.Model):
         return f"{self.month:%Y-%m}"
 
 
-class BackupState(models.TextChoices):
-    MAKING = "making", _("being made")
-    READY = "ready", _("ready")
-    GOING = "going", _("being deleted")
-
-    @property
-    def tone(self) -> Tone:
-        return Tone.OK if self is BackupState.READY else Tone.BUSY
-
-
 class KeptBy(models.TextChoices):
     """What decides how long a backup stays."""
 
@@ -145,10 +136,9 @@ class Backups(Scoped["Backup"]):
         return self.annotate(has_schedule=living & models.Exists(rows))
 
 
-class Backup(models.Model):
+class Backup(Kept):
     """The disk of an environment, or a volume, as it was at one moment, in the repository of a target."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="backups")
     target = models.ForeignKey(Target, on_delete=models.CASCADE, related_name="backups")
     environment = models.ForeignKey(
@@ -162,7 +152,6 @@ class Backup(models.Model):
     of = models.UUIDField()
     """The id of the environment or volume; kept, as its name, after that is gone."""
     of_name = models.CharField(max_length=63)
-    name = models.CharField(max_length=63)
     reason = models.CharField(max_length=16, choices=Reason, default=Reason.ASKED)
     document = models.JSONField()
     """What the environment was, to make one like it: see `panel.backups.about`."""
@@ -175,11 +164,6 @@ class Backup(models.Model):
     files = models.PositiveBigIntegerField(default=0)
     is_going = models.BooleanField(default=False)
     """Its removal was asked for."""
-    created_at = models.DateTimeField(auto_now_add=True)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    made_at = models.DateTimeField(null=True, blank=True)
     proved_at = models.DateTimeField(null=True, blank=True)
     """When a system made of it was last seen to start; None: never, or not the last time."""
     kept_until = models.DateTimeField(null=True, blank=True)
@@ -200,8 +184,13 @@ class Backup(models.Model):
             ),
         ]
 
-    def __str__(self) -> str:
-        return self.name
+    def goes(self) -> bool:
+        return self.is_going
+
+    @property
+    def mib(self) -> int:
+        """What a disk has to hold at least."""
+        return -(-self.bytes // 2**20)
 
     @property
     def kept_by(self) -> KeptBy:
@@ -223,9 +212,3 @@ class Backup(models.Model):
         if self.proof is None:
             return Seal.NONE
         return Seal.PROVED if self.proof["is_proved"] else Seal.FAILED
-
-    @property
-    def state(self) -> BackupState:
-        if self.is_going:
-            return BackupState.GOING
-        return BackupState.READY if self.made_at is not None else BackupState.MAKING

@@ -9,10 +9,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
-from panel.backups import services
+from panel.backups.asking import ask
 from panel.backups.locked import node_of, source_for
-from panel.backups.models import Backup, BackupState
-from panel.backups.services import locked_backup, not_ready
+from panel.backups.models import Backup
+from panel.backups.services import locked_backup, refuse_unready
 from panel.errors import Conflict, Invalid
 from panel.operations.models import OPEN_STATES, Operation, OperationKind
 from panel.rights.actor import Actor
@@ -41,8 +41,7 @@ def prove_locked(
 ) -> Operation:
     """Of a locked row. `actor`: None where a schedule asks."""
     refuse_suspended(row.tenant)
-    if row.state != BackupState.READY:
-        raise not_ready()
+    refuse_unready(row)
     if row.document["kind"] != Kind.SYSTEM:
         raise Conflict(
             _("Only systems are proved by a start: an app's secrets don't lie in its backup."),
@@ -53,7 +52,7 @@ def prove_locked(
     if under_way.filter(subject_id=str(row.of), details__prove_backup=str(row.pk)).exists():
         raise Conflict(_("It is being proved."), code="busy", next_step=_("Wait until it has ended."))
     details = {"prove_backup": str(row.pk), "name": row.name, "probe": list(probe)}
-    return services.ask(actor, row, _work(row, probe), details, retry_of)
+    return ask(actor, row, _work(row, probe), details, retry_of)
 
 
 def _work(row: Backup, probe: Sequence[str]) -> ProveBackup:

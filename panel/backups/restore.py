@@ -8,22 +8,21 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from panel.backups.locked import locked, node_of, source_for
-from panel.backups.models import Backup, BackupState
-from panel.backups.services import not_ready
+from panel.backups.models import Backup
+from panel.backups.services import ready_backup
 from panel.environments.models import Environment
 from panel.environments.services import Changed, create_environment
 from panel.environments.services.intent import change
 from panel.environments.specs import RESTORE_DEADLINE_S
-from panel.errors import Conflict, Invalid, NotFound, Refused
+from panel.errors import Conflict, Invalid, Refused
 from panel.nodes.models import Node
 from panel.operations.models import OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.storage.kept import before
 from panel.storage.models import Reason
 from panel.storage.services import add_snapshot, set_origin
 from runtime.contract import BackupSource
-
-MIB = 2**20
 
 
 def source_of(backup: UUID, node: Node) -> BackupSource | None:
@@ -40,7 +39,7 @@ def source_of(backup: UUID, node: Node) -> BackupSource | None:
 def restore_in_place(actor: Actor, backup_id: UUID) -> Changed:
     """The disk as it was; what runs goes on until the files are here, and starts again if it ran. A snapshot of
     the disk as it is now is kept, so that the restore can be undone; it counts as any other."""
-    backup = ready(actor, backup_id)
+    backup = ready_backup(actor, backup_id)
     if backup.environment is None or backup.environment.deleted_at is not None:
         raise Conflict(
             _("The environment of this backup is gone."),
@@ -71,7 +70,7 @@ def restore_now(actor: Actor, row: Environment, backup: Backup) -> dict[str, Any
     if backup.target.node_id not in (None, row.node_id):
         raise Conflict(_("The backup is on another node than the environment."), code="other_node")
     refuse_what_does_not_fit(backup, row.limits["disk_mb"])
-    kept = add_snapshot(actor, row, (_("before %(name)s") % {"name": backup.name})[:63], Reason.RESTORE)
+    kept = add_snapshot(actor, row, before(backup.name), Reason.RESTORE)
     set_origin(row, source=row.pk, snapshot=backup.pk, backup=backup.pk)
     row.image = backup.document["image"]
     row.installs += 1
@@ -92,7 +91,7 @@ def restore_as_new(
     room), with names, addresses, machine id and host keys of its own. Without limits and plan it has those of
     the one that was backed up. All that was on the disk comes with it, so it takes the right to run commands
     inside as well."""
-    backup = ready(actor, backup_id)
+    backup = ready_backup(actor, backup_id)
     for needed in (Permission.BACKUP_MANAGE, Permission.ENVIRONMENT_EXEC):
         actor.require(needed, backup.environment or backup.tenant)
     locked(backup.target, node_of(backup))
@@ -118,20 +117,9 @@ def restore_as_new(
     return _with_time(changed)
 
 
-def ready(actor: Actor, backup_id: UUID) -> Backup:
-    """Raises `NotFound` for one that the actor may not see, `Conflict` for one that isn't whole."""
-    rows = Backup.objects.for_actor(actor).select_related("target__node", "environment__node", "tenant")
-    row = rows.filter(pk=backup_id).first()
-    if row is None:
-        raise NotFound(_("This backup"))
-    if row.state != BackupState.READY:
-        raise not_ready()
-    return row
-
-
 def refuse_what_does_not_fit(backup: Backup, disk_mb: int) -> None:
     """What holes take no room for counts here: the node has the last word on what is a little above."""
-    needed = -(-backup.bytes // MIB)
+    needed = backup.mib
     if needed > disk_mb:
         raise Invalid(
             _("The backup holds %(needed)s MiB in files, and the disk has %(disk)s MiB.")

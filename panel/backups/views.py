@@ -210,7 +210,7 @@ def _back(row: Backup) -> HttpResponse:
 @signed_in
 def look(request: PageRequest, backup_id: UUID) -> HttpResponse:
     """What is in a backup of an environment that lives; the page's script asks for it."""
-    row = restore.ready(request.actor, backup_id)
+    row = services.ready_backup(request.actor, backup_id)
     if not _lives(row):
         raise NotFound(_("This backup"))
     environment = get(request, row.of)

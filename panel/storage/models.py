@@ -2,13 +2,12 @@
 
 import uuid
 
-from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from panel.rights.scope import Scoped
-from panel.states import Tone
+from panel.storage.kept import Kept
 
 #: Of what a schedule keeps the newest.
 KEEPS = ("last", "hourly", "daily", "weekly", "monthly")
@@ -23,16 +22,6 @@ class Reason(models.TextChoices):
     SCHEDULE = "schedule", _("by the schedule")
 
 
-class SnapshotState(models.TextChoices):
-    MAKING = "making", _("being made")
-    READY = "ready", _("ready")
-    GOING = "going", _("being deleted")
-
-    @property
-    def tone(self) -> Tone:
-        return Tone.OK if self is SnapshotState.READY else Tone.BUSY
-
-
 class Snapshots(Scoped["Snapshot"]):
     environment_relation = "environment"
 
@@ -45,26 +34,18 @@ class Snapshots(Scoped["Snapshot"]):
         return self.filter(Q(made_at=None) | Q(removal__isnull=False))
 
 
-class Snapshot(models.Model):
+class Snapshot(Kept):
     """The whole disk of an environment as it was at one moment; kept on the environment's node."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     environment = models.ForeignKey(
         "environments.Environment", on_delete=models.CASCADE, related_name="snapshots"
     )
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="snapshots")
-    name = models.CharField(max_length=63)
     reason = models.CharField(max_length=16, choices=Reason, default=Reason.ASKED)
     image = models.CharField(max_length=400)
     """What the environment's root was made from at that time."""
-    created_at = models.DateTimeField(auto_now_add=True)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
     generation = models.PositiveBigIntegerField()
     """Of the environment, with which it was asked for."""
-    made_at = models.DateTimeField(null=True, blank=True)
-    """When the node said that it is there."""
     expires_at = models.DateTimeField(null=True, blank=True)
     """When it is deleted by itself; None: never."""
     removal = models.PositiveBigIntegerField(null=True, blank=True)
@@ -87,14 +68,8 @@ class Snapshot(models.Model):
             ),
         ]
 
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def state(self) -> SnapshotState:
-        if self.removal is not None:
-            return SnapshotState.GOING
-        return SnapshotState.READY if self.made_at is not None else SnapshotState.MAKING
+    def goes(self) -> bool:
+        return self.removal is not None
 
 
 class Takes(models.TextChoices):

@@ -15,15 +15,15 @@ from panel.environments.options import of_a_copy
 from panel.environments.secret_values import values_of
 from panel.environments.services import Changed, create_environment
 from panel.environments.services.intent import advance, change, refuse_protected
-from panel.errors import Conflict, NotFound, Refused
+from panel.errors import Conflict, Refused
 from panel.operations.models import OperationKind
 from panel.plans.rules import check_allowance
 from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.storage.models import Origin, Reason, Snapshot, SnapshotState
-from panel.text import line
+from panel.storage.kept import KeptState, before, named, ready_snapshot_of, snapshot_of
+from panel.storage.models import Origin, Reason, Snapshot
 from runtime.contract import MOST_SNAPSHOTS, DesiredState
 
 #: Environments of one look of the beat.
@@ -63,7 +63,7 @@ def add_snapshot(actor: Actor | None, row: Environment, name: str, reason: Reaso
     return Snapshot.objects.create(
         environment=row,
         tenant=row.tenant,
-        name=line(name or f"{timezone.now():%Y-%m-%d %H:%M:%S}", field="name", most=63, least=1),
+        name=named(name),
         reason=reason,
         image=row.image,
         created_by=actor.user if actor is not None else None,
@@ -119,8 +119,8 @@ def delete_snapshot(actor: Actor, environment_id: UUID, snapshot_id: UUID) -> Ch
     """Its space comes back a little after the node took it away; until then it counts."""
 
     def mutate(row: Environment) -> dict[str, Any]:
-        found = _of(row, snapshot_id)
-        if found.state == SnapshotState.GOING:
+        found = snapshot_of(row.snapshots.all(), snapshot_id)
+        if found.state == KeptState.GOING:
             raise Conflict(_("This snapshot is being deleted."), code="deleting")
         found.removal = row.generation + 1
         found.save(update_fields=["removal"])
@@ -148,7 +148,7 @@ def _restore(actor: Actor, row: Environment, snapshot_id: UUID, *, keeps_current
     if not keeps_current:
         refuse_protected(row)
     else:
-        kept = add_snapshot(actor, row, (_("before %(name)s") % {"name": found.name})[:63], Reason.RESTORE)
+        kept = add_snapshot(actor, row, before(found.name), Reason.RESTORE)
     set_origin(row, source=row.pk, snapshot=found.pk)
     row.image = found.image
     row.installs += 1
@@ -230,17 +230,6 @@ def clone_snapshot(
     )
 
 
-def _of(row: Environment, snapshot_id: UUID) -> Snapshot:
-    found = Snapshot.objects.filter(environment=row, pk=snapshot_id).first()
-    if found is None:
-        raise NotFound(_("This snapshot"))
-    return found
-
-
 def ready_snapshot(row: Environment, snapshot_id: UUID) -> Snapshot:
-    found = _of(row, snapshot_id)
-    if found.state != SnapshotState.READY:
-        raise Conflict(
-            _("This snapshot is not ready."), code="snapshot_not_ready", next_step=_("Wait until it is made.")
-        )
-    return found
+    """Raises `NotFound`, and `Conflict` for one that isn't made yet or goes."""
+    return ready_snapshot_of(row.snapshots.all(), snapshot_id)

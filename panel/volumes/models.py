@@ -9,7 +9,8 @@ from django.utils.translation import gettext_lazy as _
 from panel.environments.models import Environment
 from panel.rights.scope import Scoped
 from panel.states import Tone
-from panel.storage.models import Reason, SnapshotState
+from panel.storage.kept import Kept
+from panel.storage.models import Reason
 
 
 class VolumeState(models.TextChoices):
@@ -86,20 +87,12 @@ class VolumeSnapshots(models.QuerySet["VolumeSnapshot"]):
         return self.filter(models.Q(made_at=None) | models.Q(is_going=True))
 
 
-class VolumeSnapshot(models.Model):
+class VolumeSnapshot(Kept):
     """A volume as it was at one moment; kept on its node, and gone with it."""
 
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     volume = models.ForeignKey(Volume, on_delete=models.CASCADE, related_name="snapshots")
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="+")
-    name = models.CharField(max_length=63)
     reason = models.CharField(max_length=16, choices=Reason, default=Reason.ASKED)
-    created_at = models.DateTimeField(auto_now_add=True)
-    created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
-    )
-    made_at = models.DateTimeField(null=True, blank=True)
-    """When the node said that it is there."""
     is_going = models.BooleanField(default=False)
     bytes = models.PositiveBigIntegerField(null=True, blank=True)
     """What it holds on the disk, as its node last counted."""
@@ -112,14 +105,8 @@ class VolumeSnapshot(models.Model):
     class Meta:
         ordering = ["-created_at", "pk"]
 
-    def __str__(self) -> str:
-        return self.name
-
-    @property
-    def state(self) -> SnapshotState:
-        if self.is_going:
-            return SnapshotState.GOING
-        return SnapshotState.READY if self.made_at is not None else SnapshotState.MAKING
+    def goes(self) -> bool:
+        return self.is_going
 
     @property
     def shared_bytes(self) -> int | None:

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel.errors import Conflict, NotFound
@@ -15,9 +14,9 @@ from panel.quotas.models import Resource
 from panel.quotas.refusals import counting_refusals
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.storage.models import Reason, SnapshotState
+from panel.storage.kept import before, named, ready_snapshot_of
+from panel.storage.models import Reason
 from panel.tenants.selectors import refuse_suspended
-from panel.text import line
 from panel.volumes import services
 from panel.volumes.beginnings import Beginning
 from panel.volumes.models import Volume, VolumeSnapshot, VolumeState
@@ -94,7 +93,7 @@ def begin_restore(actor: Actor, row: Volume, keep_as: str | None = None) -> Volu
     row.save(update_fields=["is_restoring"])
     if keep_as is None:
         return None
-    return _add(actor, row, (_("before %(name)s") % {"name": keep_as})[:63], Reason.RESTORE)
+    return _add(actor, row, before(keep_as), Reason.RESTORE)
 
 
 def restored_part(row: Volume) -> Mapping[str, Any]:
@@ -151,14 +150,7 @@ def _beginning(found: VolumeSnapshot) -> Beginning:
 
 def ready(row: Volume, snapshot_id: UUID) -> VolumeSnapshot:
     """Raises `NotFound`, and `Conflict` for one that isn't made yet or goes."""
-    found = VolumeSnapshot.objects.filter(volume=row, pk=snapshot_id).first()
-    if found is None:
-        raise NotFound(_("This snapshot"))
-    if found.state != SnapshotState.READY:
-        raise Conflict(
-            _("This snapshot is not ready."), code="snapshot_not_ready", next_step=_("Wait until it is made.")
-        )
-    return found
+    return ready_snapshot_of(row.snapshots.all(), snapshot_id)
 
 
 def locked(actor: Actor, volume_id: UUID) -> Volume:
@@ -185,7 +177,7 @@ def _add(actor: Actor | None, row: Volume, name: str, reason: Reason) -> VolumeS
     return VolumeSnapshot.objects.create(
         volume=row,
         tenant=row.tenant,
-        name=line(name or f"{timezone.now():%Y-%m-%d %H:%M:%S}", field="name", most=63, least=1),
+        name=named(name),
         reason=reason,
         created_by=actor.user if actor is not None else None,
     )

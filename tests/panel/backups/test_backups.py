@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from panel.backups.models import Backup, BackupState, Target
+from panel.backups.models import Backup, Target
 from panel.backups.restore import restore_as_new, restore_in_place
 from panel.backups.services import back_up, delete_backup
 from panel.backups.targets import add_target, remove_target
@@ -24,6 +24,7 @@ from panel.operations.control import cancel, retry
 from panel.operations.models import Operation, OperationState
 from panel.quotas.models import Quota, Resource
 from panel.rights.actor import Actor
+from panel.storage.kept import KeptState
 from panel.storage.models import Snapshot
 from runtime.contract import BackUp, BackupMade, BackupSecrets, ForgetBackup, JobOutcome
 from tests.panel.support import factories
@@ -83,7 +84,7 @@ def test_the_password_is_made_shown_once_and_in_plain_text_nowhere(actor: Actor,
     other = work.repository.model_copy(update={"name": "mine"})
     with pytest.raises(ValueError, match="opened"):
         BackupSecrets.opened(work.secrets, other, key=key_of(row.node.name))
-    assert made.state == BackupState.MAKING
+    assert made.state == KeptState.MAKING
 
 
 def test_it_counts_from_the_asking_on_and_is_ready_when_the_node_says_so(
@@ -96,7 +97,7 @@ def test_it_counts_from_the_asking_on_and_is_ready_when_the_node_says_so(
     factories.job_reported(operation, JobOutcome.SUCCEEDED, backup=MADE)
     made.refresh_from_db()
     target.refresh_from_db()
-    assert (made.state, made.snapshot, made.bytes) == (BackupState.READY, MADE.snapshot, MADE.bytes)
+    assert (made.state, made.snapshot, made.bytes) == (KeptState.READY, MADE.snapshot, MADE.bytes)
     assert target.repository_id == MADE.repository_id
     _, second = back_up(actor, row.pk, target.pk)
     work = Job.objects.get(pk=second.pk).asked.work
@@ -138,7 +139,7 @@ def test_it_outlives_its_environment_and_is_deleted_at_its_target(
     assert work.snapshot == MADE.snapshot
     factories.job_reported(operation, JobOutcome.FAILED, code="repository_locked", message="No.")
     made.refresh_from_db()
-    assert made.state == BackupState.READY
+    assert made.state == KeptState.READY
     operation = delete_backup(actor, made.pk)
     factories.job_reported(operation, JobOutcome.SUCCEEDED)
     assert (Backup.objects.count(), _reserved(row)) == (0, 0)

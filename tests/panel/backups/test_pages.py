@@ -8,12 +8,13 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from panel.backups.models import Backup, BackupState, Target
+from panel.backups.models import Backup, Target
 from panel.backups.targets import add_target
 from panel.environments.models import Environment
 from panel.environments.services import delete_environment
 from panel.operations.models import Operation
 from panel.rights.actor import Actor
+from panel.storage.kept import KeptState
 from runtime.contract import BackupMade, JobOutcome
 from tests.panel.support import factories
 
@@ -72,7 +73,7 @@ def test_from_a_target_to_a_backup_and_back(signed: Client, row: Environment) ->
     assert Operation.objects.filter(environment=row, kind="restore").exists()
     assert signed.post(f"/backups/{backup.pk}/delete", {"typed_name": row.name})["Location"] == tab
     backup.refresh_from_db()
-    assert backup.state is BackupState.GOING
+    assert backup.state is KeptState.GOING
 
 
 def test_a_new_one_from_it_and_a_name_that_is_none(signed: Client, actor: Actor, row: Environment) -> None:

@@ -19,7 +19,8 @@ from panel.operations.models import OperationState
 from panel.people.roles import create_role
 from panel.quotas.models import Quota, Resource
 from panel.rights.actor import Actor
-from panel.storage.models import Origin, Reason, Snapshot, SnapshotState
+from panel.storage.kept import KeptState
+from panel.storage.models import Origin, Reason, Snapshot
 from panel.storage.services import (
     clone_snapshot,
     delete_snapshot,
@@ -78,14 +79,14 @@ def test_the_node_is_told_of_each_oldest_first_and_it_is_ready_when_it_says_so(
     actor: Actor, row: Environment
 ) -> None:
     first, changed = take_snapshot(actor, row.pk)
-    assert first.state == SnapshotState.MAKING
+    assert first.state == KeptState.MAKING
     assert first.name.startswith("20")
     assert changed.operation is not None
     second, _ = take_snapshot(actor, row.pk, name="before the upgrade")
     row.refresh_from_db()
     assert spec_of(row).snapshots == (first.pk, second.pk)
     _done(row)
-    assert {one.state for one in Snapshot.objects.all()} == {SnapshotState.READY}
+    assert {one.state for one in Snapshot.objects.all()} == {KeptState.READY}
     assert _reserved(row) == 2
     assert examine() == []
 
@@ -242,7 +243,7 @@ def test_an_init_that_crashed_says_nothing_of_a_snapshot_that_waits(actor: Actor
     )
     assert Snapshot.objects.get().pk == made.pk
     _done(row)
-    assert Snapshot.objects.get().state == SnapshotState.READY
+    assert Snapshot.objects.get().state == KeptState.READY
 
 
 def test_a_copy_of_the_disk_takes_the_right_to_look_into_it(row: Environment, actor: Actor) -> None:
