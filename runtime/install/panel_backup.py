@@ -67,6 +67,7 @@ def panel_backup(layout: Layout, words: Sequence[str]) -> int:
 def _back_up_noted(layout: Layout, to: panel_schedule.Target, *, keep: int) -> None:
     """What came of it stands where `doctor` looks."""
     try:
+        restoring.refuse(layout)  # it would be a backup of what doesn't belong together
         back_up(layout, to, keep=keep)
     except Stop as stop:
         panel_schedule.note(layout, str(stop))
@@ -294,6 +295,7 @@ def _put_in_place(layout: Layout, found: Path, before: Path, staging: Path) -> N
     os.chown(found, 0, ids()[1])
     restoring.mark(layout, restoring.PUTTING)
     try:
+        refuse_supervised_elsewhere(layout)  # what somebody started before the mark was there
         _put_keys(layout, found / "files")
         _manage(layout, "load", str(found / "database"))
     except BaseException:

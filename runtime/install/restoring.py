@@ -1,5 +1,6 @@
 """A mark for as long as a restore of the panel is at work: keys, database and what the node has belong together
-only when it has ended. Whoever cuts it off, a power cut too, finds nothing that starts by itself.
+only when it has ended. Whoever cuts it off, a power cut too, finds nothing that starts by itself, and no unit of
+systemd that starts (`runtime.install.units`).
 """
 
 from pathlib import Path
@@ -13,19 +14,19 @@ PUTTING, ADOPTING = "putting", "adopting"
 
 
 def mark(layout: Layout, stage: str) -> None:
-    put(_file(layout), f"{stage}\n", mode=0o600)
+    put(file_of(layout), f"{stage}\n", mode=0o600)
 
 
 def stage_of(layout: Layout) -> str:
     """Empty: none is at work, and none was cut off."""
     try:
-        return _file(layout).read_text().strip()
+        return file_of(layout).read_text().strip()
     except FileNotFoundError:
         return ""
 
 
 def clear(layout: Layout) -> None:
-    _file(layout).unlink(missing_ok=True)
+    file_of(layout).unlink(missing_ok=True)
 
 
 def refuse(layout: Layout) -> None:
@@ -43,5 +44,5 @@ def refuse(layout: Layout) -> None:
         )
 
 
-def _file(layout: Layout) -> Path:
+def file_of(layout: Layout) -> Path:
     return layout.etc / "restoring"

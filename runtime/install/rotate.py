@@ -3,14 +3,16 @@
 import http.client
 import os
 import shutil
+import socket
 from contextlib import suppress
+from pathlib import Path
 
-from runtime.install import home_check
+from runtime.install import home_check, restoring
 from runtime.install.front import front_of
 from runtime.install.layout import Layout
 from runtime.install.output import Stop, line
 from runtime.install.panel import ask, manage, wait_until_ready
-from runtime.install.roles import write_configuration
+from runtime.install.roles import roles, write_configuration
 from runtime.install.up import give_ticket_key, start_supervisor, stop_processes
 
 #: In the order of the work.
@@ -32,6 +34,7 @@ def rotate(layout: Layout, parts: tuple[str, ...] = PARTS, window_hours: float =
         raise Stop(f"there is no installation in {layout.home}", "Run `./wadah up` first, or give --home.")
     front = front_of(layout)
     with home_check.alone(layout):
+        restoring.refuse(layout)
         ran = stop_processes(layout)
         refuse_supervised_elsewhere(layout)
         if "panel" in parts:
@@ -60,7 +63,7 @@ def rotate(layout: Layout, parts: tuple[str, ...] = PARTS, window_hours: float =
 
 
 def refuse_supervised_elsewhere(layout: Layout) -> None:
-    """Raises `Stop` where the panel answers though we have stopped it."""
+    """Raises `Stop` where anything of it answers though we have stopped it."""
     if _answers(layout):
         raise Stop(
             "the panel runs under somebody else's supervision",
@@ -69,7 +72,22 @@ def refuse_supervised_elsewhere(layout: Layout) -> None:
 
 
 def _answers(layout: Layout) -> bool:
+    sockets = [role.ready for role in roles(layout, front_of(layout)) if role.ready is not None]
+    if any(_is_listened_to(one) for one in sockets):
+        return True
     try:
         return ask(layout, "/healthz")[0] > 0
     except (OSError, http.client.HTTPException):
         return False
+
+
+def _is_listened_to(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as one:
+        one.settimeout(2.0)
+        try:
+            one.connect(str(path))
+        except BlockingIOError:
+            return True  # its queue is full
+        except OSError:
+            return False
+    return True

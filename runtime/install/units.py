@@ -1,5 +1,9 @@
 """systemd units for an installation: one service a role, held together by a target, each with no more than it
-needs. The names of the switches are explained in systemd.exec(5)."""
+needs. The names of the switches are explained in systemd.exec(5).
+
+While a restore of the panel is at work, and after one that was cut off, none of them starts, by whatever it is
+started: an assertion (systemd.unit(5)) says so, where a condition would skip them without a word.
+"""
 
 import os
 import shlex
@@ -7,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from runtime.install import connection_limits
+from runtime.install import connection_limits, restoring
 from runtime.install.files import put
 from runtime.install.front import Front
 from runtime.install.layout import Layout
@@ -15,6 +19,7 @@ from runtime.install.roles import Role, environment, needs_low_port, roles
 
 _TARGET = """[Unit]
 Description=Wadah in {home}
+AssertPathExists=!{restoring}
 Wants={names}
 
 [Install]
@@ -22,6 +27,7 @@ WantedBy=multi-user.target
 """
 _PREPARE = """[Unit]
 Description=Wadah: what the node in {home} needs of this machine
+AssertPathExists=!{restoring}
 PartOf={target}
 Before={names}
 
@@ -34,6 +40,7 @@ ExecStart={python} -m runtime.cli --home {home} prepare
 """
 _SERVICE = """[Unit]
 Description=Wadah: {role}
+AssertPathExists=!{restoring}
 PartOf={target}
 After=network.target {prepare}{after}
 Requires={prepare}
@@ -114,6 +121,7 @@ def units(layout: Layout, front: Front) -> dict[str, str]:
         "target": target,
         "prepare": prepare,
         "home": layout.home,
+        "restoring": restoring.file_of(layout),
         "app": layout.app,
         "python": layout.python,
         "names": " ".join(names.values()),

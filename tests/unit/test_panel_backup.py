@@ -1,12 +1,14 @@
 """What a backup of the panel holds, read by root: it may come from anywhere."""
 
 import os
+import socket
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from runtime.install import home_check, panel_backup, restoring
+from runtime.install import home_check, panel_backup, restoring, rotate
+from runtime.install.front import Front
 from runtime.install.layout import Layout
 from runtime.install.output import Stop
 from runtime.install.panel_schedule import Target
@@ -177,3 +179,49 @@ def test_after_a_restore_that_was_cut_off_nothing_starts_until_it_is_done(
     panel_backup._restore(layout, TO, "latest")
     assert _state(layout) == ("keys of then", "rows of then", "")
     restoring.refuse(layout)
+
+
+def test_a_restore_beside_what_somebody_else_started_is_none(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A role that a unit of systemd started before the mark was there, by its socket."""
+    layout.run.mkdir(parents=True, exist_ok=True)
+    front = Front("http://127.0.0.1:1", bind=("127.0.0.1",))
+    monkeypatch.setattr(rotate, "front_of", lambda _: front)
+    rotate.refuse_supervised_elsewhere(layout)
+    for name in ("redis", "agent", "ws"):
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(str(layout.run / f"{name}.sock"))
+            rotate.refuse_supervised_elsewhere(layout)  # one that was left behind
+            one.listen(1)
+            with pytest.raises(Stop, match="supervision"):
+                rotate.refuse_supervised_elsewhere(layout)
+        (layout.run / f"{name}.sock").unlink()
+
+
+def test_what_started_between_the_stop_and_the_mark_is_seen(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(one: Layout) -> None:
+        if restoring.stage_of(one):
+            raise Stop("runs")
+
+    monkeypatch.setattr(panel_backup, "refuse_supervised_elsewhere", refuse)
+    with pytest.raises(Stop, match="runs"):
+        panel_backup._restore(layout, TO, "latest")
+    assert _state(layout) == ("keys of now", "rows of now", "")
+
+
+def test_of_a_half_restore_no_backup_is_made_and_no_key_exchanged(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restoring.mark(layout, restoring.PUTTING)
+    monkeypatch.setattr(panel_backup, "back_up", lambda *_, **__: pytest.fail("made"))
+    with pytest.raises(Stop, match="cut off"):
+        panel_backup._back_up_noted(layout, TO, keep=0)
+    monkeypatch.setattr(home_check, "is_installation", lambda _: True)
+    monkeypatch.setattr(rotate, "front_of", lambda _: None)
+    monkeypatch.setattr(rotate, "stop_processes", lambda _: pytest.fail("stopped"))
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    with pytest.raises(Stop, match="cut off"):
+        rotate.rotate(layout)

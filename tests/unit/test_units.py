@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.install import restoring
 from runtime.install.front import Front
 from runtime.install.layout import Layout
 from runtime.install.roles import roles
@@ -40,6 +41,18 @@ def test_systemd_takes_them(directory: Path) -> None:
     # programs that aren't installed here are none of the unit's faults
     said = [line for line in done.stderr.splitlines() if "is not executable" not in line]
     assert [line for line in said if "wadah" in line] == []
+
+
+def test_none_of_them_starts_while_a_restore_is_marked(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.etc.mkdir(parents=True)
+    for name, text in units(layout, FRONT).items():
+        (asserted,) = [line for line in text.splitlines() if line.startswith("Assert")]
+        for stage in (restoring.PUTTING, restoring.ADOPTING):
+            restoring.mark(layout, stage)
+            assert _analyze("condition", asserted).returncode != 0, name
+        restoring.clear(layout)
+        assert _analyze("condition", asserted).returncode == 0, name
 
 
 @pytest.mark.parametrize("role", UNPRIVILEGED)
