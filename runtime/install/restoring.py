@@ -1,6 +1,6 @@
 """A mark for as long as a restore of the panel is at work: keys, database and what the node has belong together
-only when it has ended. Whoever cuts it off, a power cut too, finds nothing that starts by itself, and no unit of
-systemd that starts (`runtime.install.units`).
+only when it has ended. Whoever cuts it off, a power cut too, finds nothing that starts by itself, and no unit
+of systemd that starts (`runtime.install.units`).
 """
 
 from pathlib import Path
