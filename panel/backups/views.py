@@ -1,6 +1,6 @@
 """Pages of backups: those of one environment, and the targets of tenants with what outlived its environment."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,16 +11,14 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from panel.backups import checks, keeping, proving, restore, services, targets
+from panel.backups import checks, keeping, proving, restore, services, targets, views_of_volumes
 from panel.backups.forms import (
     BackupForm,
     BackupScheduleForm,
-    DeleteBackupForm,
-    KeepForm,
-    NewFromBackupForm,
     TargetForm,
 )
 from panel.backups.models import Backup, Target
+from panel.backups.rows import SHOWN_WITH, keep_form, new_form, rows_of, typed_form
 from panel.environments.models import Environment
 from panel.environments.views.new_password import show_once
 from panel.environments.views.one import context_of, get
@@ -35,49 +33,9 @@ from panel.storage.views import saved, schedule_context
 from panel.tenants.models import Tenant
 from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, blame, page, signed_in
-from runtime.contract import Kind
 
 #: In the field of a form, and on one page.
 _MOST_TENANTS, _MOST_SHOWN = 200, 200
-#: What a row of the table asks of a backup.
-_SHOWN_WITH = ("target", "created_by", "environment__tenant", "tenant")
-
-
-def _rows(
-    actor: Actor, rows: Iterable[Backup], of: UUID | None, forms: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    """Each with its own forms; `forms`: those of the backup `of` that were refused."""
-    found = []
-    rows = list(rows)
-    last = keeping.last_of(rows)
-    for row in rows:
-        refused = forms if row.pk == of else {}
-        place = row.environment or row.tenant
-        may = actor.can(Permission.BACKUP_MANAGE, place)
-        may_new = may and actor.can(Permission.ENVIRONMENT_EXEC, place)
-        found.append(
-            {
-                "row": row,
-                "form": refused.get("new") or _new_form(row.pk),
-                "keep": refused.get("keep") or KeepForm(auto_id=f"id_keep_{row.pk}_%s"),
-                "delete": refused.get("delete") or DeleteBackupForm(auto_id=f"id_delete_{row.pk}_%s"),
-                "open": next(iter(refused), ""),
-                "is_last": row.pk in last,
-                "may_delete": may,
-                "may_look": row.environment is not None and actor.can(Permission.ENVIRONMENT_EXEC, place),
-                "may_prove": may_new and row.document["kind"] == Kind.SYSTEM,
-                "may_new": may_new and actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
-                "may_restore": may
-                and row.environment is not None
-                and actor.can(Permission.ENVIRONMENT_REINSTALL, row.environment),
-            }
-        )
-    return found
-
-
-def _new_form(backup: UUID, sent: QueryDict | None = None) -> NewFromBackupForm:
-    """Each row has one: their fields have ids of their own."""
-    return NewFromBackupForm(sent, auto_id=f"id_{backup}_%s")
 
 
 def _tab(
@@ -90,7 +48,7 @@ def _tab(
     schedule: BackupScheduleForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    rows = Backup.objects.filter(of=row.pk).with_schedule().select_related(*_SHOWN_WITH)
+    rows = Backup.objects.filter(of=row.pk).with_schedule().select_related(*SHOWN_WITH)
     usable = _targets_for(row)
     known = Schedule.objects.filter(environment=row, takes=Takes.BACKUPS).first()
     context = context_of(request, row, "backups")
@@ -99,7 +57,7 @@ def _tab(
         "set_schedule": "backup-schedule-set",
         "delete_schedule": "backup-schedule-delete",
         "may_schedule": bool(usable) and request.actor.can(Permission.BACKUP_MANAGE, row),
-        "backups": _rows(request.actor, rows[:_MOST_SHOWN], of, refused or {}),
+        "backups": rows_of(request.actor, rows[:_MOST_SHOWN], of, refused),
         "targets": usable,
         "form": form or BackupForm(targets=usable),
         "failed": _last_failed(row),
@@ -181,7 +139,7 @@ def restore_in_place(request: PageRequest, backup_id: UUID) -> HttpResponse:
 @signed_in
 def restore_as_new(request: PageRequest, backup_id: UUID) -> HttpResponse:
     row = _seen(request.actor, backup_id)
-    form = _new_form(backup_id, request.POST)
+    form = new_form(row, request.POST)
     status = 422
     if form.is_valid():
         try:
@@ -197,12 +155,16 @@ def restore_as_new(request: PageRequest, backup_id: UUID) -> HttpResponse:
 
 def _again(request: PageRequest, row: Backup, refused: Mapping[str, Any], status: int) -> HttpResponse:
     """The page that the backup stands on, with the form that was refused."""
+    if row.is_of_volume:
+        return views_of_volumes.backups(request, of=row.pk, refused=refused, status=status)
     if _lives(row):
         return _tab(request, get(request, row.of), of=row.pk, refused=refused, status=status)
     return _all(request, of=row.pk, refused=refused, status=status)
 
 
 def _back(row: Backup) -> HttpResponse:
+    if row.is_of_volume:
+        return redirect("volume-backups")
     return redirect("environment-backups", row.of) if _lives(row) else redirect("backups")
 
 
@@ -234,7 +196,7 @@ def prove(request: PageRequest, backup_id: UUID) -> HttpResponse:
 @signed_in
 def keep(request: PageRequest, backup_id: UUID) -> HttpResponse:
     row = _seen(request.actor, backup_id)
-    form = KeepForm(request.POST, auto_id=f"id_keep_{row.pk}_%s")
+    form = keep_form(row, request.POST)
     if not form.is_valid():
         request.actor.require(Permission.BACKUP_MANAGE, row.environment or row.tenant)
         return _again(request, row, {"keep": form}, 422)
@@ -249,7 +211,7 @@ def delete(request: PageRequest, backup_id: UUID) -> HttpResponse:
     """Of the last one the name of its environment is asked for, as where that is deleted."""
     row = _seen(request.actor, backup_id)
     request.actor.require(Permission.BACKUP_MANAGE, row.environment or row.tenant)
-    form = DeleteBackupForm(request.POST, auto_id=f"id_delete_{row.pk}_%s")
+    form = typed_form(row, request.POST)
     form.is_valid()
     if keeping.is_last(row) and form.cleaned_data["typed_name"].strip() != row.of_name:
         form.add_error("typed_name", _("This is not its name: type %(name)s.") % {"name": row.of_name})
@@ -285,7 +247,7 @@ def _all(
         Backup.objects.for_actor(actor)
         .filter(is_left, is_of_volume=False)
         .with_schedule()
-        .select_related(*_SHOWN_WITH)[:_MOST_SHOWN]
+        .select_related(*SHOWN_WITH)[:_MOST_SHOWN]
     )
     tenants = _tenants(actor)
     context = {
@@ -293,7 +255,7 @@ def _all(
         "targets": [
             {"row": one, "may_remove": actor.can(Permission.BACKUP_MANAGE, one.tenant)} for one in known
         ],
-        "backups": _rows(actor, left[:_MOST_SHOWN], of, refused or {}),
+        "backups": rows_of(actor, left[:_MOST_SHOWN], of, refused),
         "form": form or _target_form(request, tenants),
         "kinds": Target.Kind.choices,
         "may_add": bool(tenants),

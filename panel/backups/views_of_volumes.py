@@ -1,5 +1,6 @@
 """The page of volumes' backups: made, put back, made into new volumes, deleted; of gone ones too."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -12,54 +13,36 @@ from django.views.decorators.http import require_http_methods, require_POST
 from panel.backups import of_volumes, services
 from panel.backups.forms import VolumeBackupForm
 from panel.backups.models import Backup, Target
+from panel.backups.rows import SHOWN_WITH, new_form, rows_of
 from panel.errors import Refused
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, blame, page, signed_in
-from panel.volumes.forms import CloneForm
 from panel.volumes.models import Volume
 
 #: On one page, and in the field of a form.
 _MOST_SHOWN = 500
 
 
-def _new_form(backup: UUID, sent: QueryDict | None = None) -> CloneForm:
-    """Each row has one: their fields have ids of their own."""
-    return CloneForm(sent, auto_id=f"id_{backup}_%s")
-
-
-def _page(
+def backups(
     request: PageRequest,
     *,
     form: VolumeBackupForm | None = None,
-    new: CloneForm | None = None,
     of: UUID | None = None,
+    refused: Mapping[str, Any] | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    """`new`: a refused form, of the backup `of`."""
+    """`refused`: forms of the backup `of`."""
     actor = request.actor
     rows = Backup.objects.for_actor(actor).filter(is_of_volume=True).with_schedule()
-    rows = rows.select_related("tenant", "target", "volume", "created_by")[:_MOST_SHOWN]
     form = form or _form(actor)
     context: dict[str, Any] = {
         "section": "backup",
-        "backups": [
-            {
-                "row": one,
-                "may": _may(actor, one),
-                "form": new if new is not None and one.pk == of else _new_form(one.pk),
-            }
-            for one in rows
-        ],
-        "new_of": of,
+        "backups": rows_of(actor, rows.select_related(*SHOWN_WITH)[:_MOST_SHOWN], of, refused),
         "form": form,
         "may_make": form.is_usable,
     }
     return page(request, "backups/volumes.html", context, status)
-
-
-def _may(actor: Actor, row: Backup) -> bool:
-    return all(actor.can(one, row.tenant) for one in (Permission.BACKUP_MANAGE, Permission.VOLUME_MANAGE))
 
 
 def _form(actor: Actor, sent: QueryDict | None = None) -> VolumeBackupForm:
@@ -77,7 +60,7 @@ def _form(actor: Actor, sent: QueryDict | None = None) -> VolumeBackupForm:
 @signed_in
 def everywhere(request: PageRequest) -> HttpResponse:
     if request.method != "POST":
-        return _page(request)
+        return backups(request)
     form, status = _form(request.actor, request.POST), 422
     if form.is_valid():
         values = form.cleaned_data
@@ -95,7 +78,7 @@ def everywhere(request: PageRequest) -> HttpResponse:
         else:
             messages.success(request, _("A backup is being made"))
             return redirect("volume-backups")
-    return _page(request, form=form, status=status)
+    return backups(request, form=form, status=status)
 
 
 @require_POST
@@ -109,8 +92,8 @@ def restore(request: PageRequest, backup_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def new(request: PageRequest, backup_id: UUID) -> HttpResponse:
-    of_volumes.ready(request.actor, backup_id)  # what isn't his is answered as what isn't there
-    form, status = _new_form(backup_id, request.POST), 422
+    backup = of_volumes.ready(request.actor, backup_id)  # what isn't his is answered as what isn't there
+    form, status = new_form(backup, request.POST), 422
     if form.is_valid():
         try:
             row, _operation = of_volumes.restore_as_new(request.actor, backup_id, **form.cleaned_data)
@@ -120,7 +103,7 @@ def new(request: PageRequest, backup_id: UUID) -> HttpResponse:
         else:
             messages.success(request, _("%(name)s is being made") % {"name": row})
             return redirect("volume", row.pk)
-    return _page(request, new=form, of=backup_id, status=status)
+    return backups(request, of=backup_id, refused={"new": form}, status=status)
 
 
 @require_POST

@@ -1,11 +1,13 @@
 """What snapshots and backups have in common: name, state, age, who asked; of an environment or a volume."""
 
 import uuid
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.conf import settings
 from django.db import models
+from django.forms import Form
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -88,3 +90,14 @@ def ready_snapshot_of(rows: "models.QuerySet[K, K]", snapshot_id: UUID) -> K:
             next_step=gettext("Wait until it is made."),
         )
     return found
+
+
+def uses(*ids: UUID, back: str, new: str, form: Form, is_open: bool) -> dict[str, Any]:
+    """For `storage/_kept.html`. `back`: the route by which its disk goes back to it; `new`: the one by which
+    `form` makes something new of it. Empty: not now, or not by this reader. `is_open`: the form was refused."""
+    return {
+        "back": reverse(back, args=ids) if back else "",
+        "new": reverse(new, args=ids) if new else "",
+        "form": form,
+        "is_open": is_open,
+    }

@@ -16,6 +16,7 @@ from panel.errors import Refused
 from panel.rights.permissions import Permission
 from panel.storage import schedules, services
 from panel.storage.forms import CloneForm, ScheduleForm, SnapshotForm
+from panel.storage.kept import uses
 from panel.storage.models import Proves, Schedule, Snapshot, Takes
 from panel.ui.web import PageRequest, blame, page, signed_in
 from runtime.contract import DesiredState
@@ -35,20 +36,32 @@ def _tab(
     context = context_of(request, row, "snapshots")
     rows = Snapshot.objects.filter(environment=row).select_related("created_by").order_by("-created_at")
     known = Schedule.objects.filter(environment=row, takes=Takes.SNAPSHOTS).first()
+    may, may_look = (
+        request.actor.can(one, row) for one in (Permission.SNAPSHOT_MANAGE, Permission.ENVIRONMENT_EXEC)
+    )
+    may_clone = may and may_look and request.actor.can(Permission.ENVIRONMENT_CREATE, row.tenant)
     context |= schedule_context(row, known, schedule or ScheduleForm.of(known))
     context |= {
         "set_schedule": "schedule-set",
         "delete_schedule": "schedule-delete",
-        "may_schedule": request.actor.can(Permission.SNAPSHOT_MANAGE, row),
+        "may_schedule": may,
         "snapshots": [
-            (one, clone if clone is not None and one.pk == of else _clone_form(one.pk)) for one in rows
+            {
+                "row": one,
+                **uses(
+                    row.pk,
+                    one.pk,
+                    back="snapshot-restore" if may and context["may_reinstall"] else "",
+                    new="snapshot-clone" if may_clone else "",
+                    form=clone if clone is not None and one.pk == of else _clone_form(one.pk),
+                    is_open=one.pk == of,
+                ),
+            }
+            for one in rows
         ],
         "form": form or SnapshotForm(),
-        "clone_of": of,
-        "may_snapshot": request.actor.can(Permission.SNAPSHOT_MANAGE, row),
-        "may_look": request.actor.can(Permission.ENVIRONMENT_EXEC, row),
-        "may_clone": request.actor.can(Permission.ENVIRONMENT_EXEC, row)
-        and request.actor.can(Permission.ENVIRONMENT_CREATE, row.tenant),
+        "may_snapshot": may,
+        "may_look": may_look,
     }
     return page(request, "storage/snapshots.html", context, status)
 

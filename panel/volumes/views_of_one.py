@@ -14,6 +14,7 @@ from panel.operations.models import Operation, OperationState, SubjectType
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.storage.forms import SnapshotForm
+from panel.storage.kept import uses
 from panel.ui.web import PageRequest, blame, page, signed_in
 from panel.volumes import snapshots
 from panel.volumes.forms import CloneForm
@@ -39,19 +40,29 @@ def _page(
 ) -> HttpResponse:
     """`clone`: a refused form, of the snapshot `of`."""
     row = _seen(request.actor, volume_id)
-    may = request.actor.can(Permission.VOLUME_MANAGE, row.tenant)
+    attachments = list(row.attachments.all())
+    may_clone = request.actor.can(Permission.VOLUME_MANAGE, row.tenant)
+    may = may_clone and request.actor.can(Permission.SNAPSHOT_MANAGE, row.tenant)
     context: dict[str, Any] = {
         "section": "volume",
         "volume": row,
-        "attachments": list(row.attachments.all()),
+        "attachments": attachments,
         "snapshots": [
-            (one, clone if clone is not None and one.pk == of else _clone_form(one.pk))
+            {
+                "row": one,
+                **uses(
+                    row.pk,
+                    one.pk,
+                    back="volume-snapshot-restore" if may and not attachments else "",
+                    new="volume-snapshot-clone" if may_clone else "",
+                    form=clone if clone is not None and one.pk == of else _clone_form(one.pk),
+                    is_open=one.pk == of,
+                ),
+            }
             for one in row.snapshots.select_related("created_by")
         ],
-        "clone_of": of,
         "form": form or SnapshotForm(),
-        "may_clone": may,
-        "may_snapshot": may and request.actor.can(Permission.SNAPSHOT_MANAGE, row.tenant),
+        "may_snapshot": may,
         "failed": _last_failed(request.actor, row),
     }
     return page(request, "volumes/one.html", context, status)

@@ -28,6 +28,16 @@ def form_part(context: template.Context, content: str, **more: Any) -> str:
 
 
 @register.simple_block_tag(takes_context=True)
+def form_menu(context: template.Context, content: str, title: str, **more: Any) -> str:
+    """A button that opens a small form: the fields within the tag, and its own button.
+
+    `form`: whose faults stand above the fields where `is_open`, which a refused one is. `action`: where it
+    goes. `sign`: an icon before the title. `css`: of the button within.
+    """
+    return _drawn_within(context, "ui/_form_menu.html", {"content": content, "title": title, **more})
+
+
+@register.simple_block_tag(takes_context=True)
 def filters(context: template.Context, content: str, route: str, part: str, *, role: str = "") -> str:
     """What a list is looked through by: a change asks for that part of its page anew; without a script,
     a button asks for all of it."""
@@ -38,7 +48,7 @@ def filters(context: template.Context, content: str, route: str, part: str, *, r
 
 _PARTS: dict[str, Any] = {
     "button": "", "css": "", "note": "", "action": "", "id": "", "tone": "", "confirm": "", "confirm_title": "",
-    "may": True, "only": "", "described": "",
+    "may": True, "only": "", "described": "", "sign": "", "is_open": False,
 }  # fmt: skip
 
 

@@ -192,6 +192,9 @@ def test_page_and_api_from_a_backup_to_its_end(
     assert "zeroth" not in client.get("/backups/").content.decode()
     one = shown["id"]
     assert client.post(f"{at}{one}/new", {"name": "No!"}).status_code == 422
+    assert client.post(f"/backups/{one}/keep", {"keep_days": "0"}).status_code == 422
+    assert client.post(f"/backups/{one}/keep", {"keep_days": "9"})["Location"] == at
+    assert "Kept until" in client.get(at).content.decode()
     assert client.post(f"{at}{one}/new", {"name": "other"}).status_code == 302
     answer = client.post(f"/api/v1/backups/{one}/restore-volume", {}, content_type="application/json")
     assert answer.status_code == 202, answer.content
