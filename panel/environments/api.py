@@ -166,7 +166,7 @@ def preview(request: HttpRequest, pk: str, payload: EnvironmentToChange) -> answ
 
 @router.delete("/{pk}", response={202: answers.Accepted}, operation_id="environments_delete")
 def delete(request: HttpRequest, pk: str, now: bool = False) -> Status[answers.Accepted]:
-    """Into the trash, where its tenant has days for that (`trash_days`); with `now`, for good at once.
+    """Into the trash, where its plan or tenant has days for that (`trash_days`); with `now`, for good at once.
 
     `If-Match` with the version that you have read: 412 when it was changed since.
     """

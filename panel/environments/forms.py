@@ -1,6 +1,6 @@
 """From what a browser sends to typed values. The rules are the services'."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -255,6 +255,10 @@ class OptionsForm(forms.Form):
         super().__init__(data, initial=self.known)
         for place, one in mine.items():
             self.fields[place] = one.make()
+
+    def keep(self, places: Collection[str]) -> None:
+        """Ask for these alone."""
+        self.fields = {place: field for place, field in self.fields.items() if place in places}
 
     def changes(self) -> dict[str, Any]:
         """Of each option what isn't so already."""

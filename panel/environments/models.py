@@ -266,6 +266,13 @@ class Environment(models.Model):
             return {}
         return {name: value for name, value in self.held.items() if value != self.intent.get(name)}
 
+    @property
+    def trash_days(self) -> int:
+        """For how many days it can be brought back when it was deleted or reinstalled; 0: not at all."""
+        version = self.plan_version
+        of_plan = version.parsed_allowances.trash_days if version is not None else None
+        return self.tenant.trash_days if of_plan is None else of_plan
+
     def contract_limits(self) -> Limits:
         return Limits.model_validate(self.limits)
 

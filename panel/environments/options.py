@@ -75,8 +75,8 @@ def lay_part(model: type[BaseModel], name: str) -> Lay:
     return lay
 
 
-def _lay_network(actor: Actor, tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
-    """Opening port 25 and private ranges is the provider's decision."""
+def _lay_network(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
+    """Whether port 25 and private ranges may be opened, the services see."""
     unknown = set(given) - set(NetworkOptions.model_fields)
     if unknown:
         known = ", ".join(sorted(NetworkOptions.model_fields))
@@ -86,17 +86,7 @@ def _lay_network(actor: Actor, tenant: Tenant, old: Any, given: Mapping[str, Any
             field="network",
         )
     asked = parse(NetworkOptions, given, "network").model_dump(mode="json", include=set(given))
-    if asked.get("allow_private") or asked.get("allow_smtp"):
-        actor.require(Permission.SECURITY_MANAGE, tenant)
     return {**old, **asked}
-
-
-def _lay_security(actor: Actor, tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
-    """Lifting parts of the confinement is the provider's decision."""
-    profile = parse(SecurityProfile, {**old, **given}, "security")
-    if profile.nesting or profile.firewall or profile.compat32:
-        actor.require(Permission.SECURITY_MANAGE, tenant)
-    return profile.model_dump(mode="json")
 
 
 def _lay_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[str]) -> list[str]:
@@ -163,7 +153,7 @@ _CHANGE = Permission.ENVIRONMENT_CHANGE
 OPTIONS: dict[str, Option] = {
     "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
     "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, _lay_network),
-    "security": Option(_CHANGE, Acts.AT_START, _lay_security, asked.SECURITY),
+    "security": Option(_CHANGE, Acts.AT_START, lay_part(SecurityProfile, "security"), asked.SECURITY),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices, is_copied=True),
     "cpu_pool": Option(_CHANGE, Acts.LIVE, _lay_cpu_pool, asked.PROCESSORS),
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP, is_copied=True),

@@ -1,4 +1,4 @@
-"""The trash: what was deleted rests for the days of its tenant, and can be brought back until they are over.
+"""The trash: what was deleted rests for its days, as plan or tenant say, and can be brought back meanwhile.
 
 Nothing of it runs. It keeps its disk and its snapshots, which count on; processor, memory, addresses and
 forwards go as soon as its node says that it has stopped. What there was of them is noted in the row's `trash`.
@@ -24,14 +24,14 @@ _KEPT = frozenset({Resource.ENVIRONMENTS, Resource.DISK_MB})
 
 def takes_in(row: Environment) -> bool:
     """Whether deleting a locked row puts it there. What was never made has nothing to bring back."""
-    return row.tenant.trash_days > 0 and row.observed_generation > 0
+    return row.trash_days > 0 and row.observed_generation > 0
 
 
 def put_in(row: Environment) -> dict[str, Any]:
     """Of a locked row, with its next change; the caller makes that. One that is there stays as it is."""
     if row.trashed_at is None:
         row.trashed_at = timezone.now()
-        row.trash_ends_at = row.trashed_at + timedelta(days=row.tenant.trash_days)
+        row.trash_ends_at = row.trashed_at + timedelta(days=row.trash_days)
         row.trash = {"desired_state": str(row.desired_state), "generation": row.generation + 1}
         row.desired_state = DesiredState.STOPPED
     return {"until": row.trash_ends_at.isoformat() if row.trash_ends_at else None}

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from panel.environments import services
 from panel.environments.models import Environment
 from panel.environments.services import Changed
+from panel.environments.services.checks import openable
 from panel.environments.views.changing import Part, change_part
 from panel.environments.views.one import context_of, get
 from panel.networks import forms
@@ -21,7 +22,6 @@ from panel.networks.addresses import add_addresses
 from panel.networks.addresses import remove_address as remove_address_
 from panel.networks.forwards import add_forward
 from panel.networks.forwards import remove_forward as remove_forward_
-from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, page, signed_in
 
 
@@ -33,14 +33,10 @@ def _network(request: PageRequest, row: Environment, bound: dict[str, Form], sta
     unbound = {
         "address": forms.AddressForm(auto_id="id_address_%s"),
         "forward": forms.ForwardForm(),
-        "network": forms.NetworkForm(initial=known, may_open=_may_open(request, row)),
+        "network": forms.NetworkForm(initial=known, may_open=openable(request.actor, row)),
     }
     context["forms"] = {**unbound, **bound}
     return page(request, "environments/network.html", context, status)
-
-
-def _may_open(request: PageRequest, row: Environment) -> bool:
-    return request.actor.can(Permission.SECURITY_MANAGE, row.tenant)
 
 
 @require_safe
@@ -69,7 +65,7 @@ _PARTS = {
     ),
     "forward": Part(lambda r, _row: forms.ForwardForm(r.POST), _forward, gettext_lazy("Port forward added")),
     "network": Part(
-        lambda r, row: forms.NetworkForm(r.POST, may_open=_may_open(r, row)),
+        lambda r, row: forms.NetworkForm(r.POST, may_open=openable(r.actor, row)),
         _options,
         gettext_lazy("Network options saved"),
     ),

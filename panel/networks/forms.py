@@ -1,5 +1,6 @@
 """Forms of an environment's addresses, port forwards and network options."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django import forms
@@ -34,10 +35,10 @@ class NetworkForm(forms.Form):
     allow_private = forms.BooleanField(label=_("May reach private networks beyond the node"), required=False)
     allow_smtp = forms.BooleanField(label=_("May send mail to port 25"), required=False)
 
-    def __init__(self, *args: Any, may_open: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, may_open: Collection[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if not may_open:
-            del self.fields["allow_private"], self.fields["allow_smtp"]
+        for name in {"allow_private", "allow_smtp"} - set(may_open):
+            del self.fields[name]
 
     def options(self) -> dict[str, Any]:
         return {**self.cleaned_data, "nameservers": lines_of(self.cleaned_data["nameservers"])}

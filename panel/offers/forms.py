@@ -10,6 +10,7 @@ from panel.images.models import Image
 from panel.images.selectors import ready_names
 from panel.nodes.selectors import abilities
 from panel.plans.models import PlanVersion
+from panel.plans.terms import Opening
 from panel.ui.number_field import NumberField
 from runtime.contract import Device, Kernel, Kind
 
@@ -34,16 +35,24 @@ _ALLOWANCES = {
     "forwards": ("forwards", 1),
     "snapshots": ("snapshots", 1),
     "backups": ("backups", 1),
+    "trash_days": ("trash_days", 1),
     "traffic_gb": ("traffic_gb", 1),
     "traffic_slow_mbit_s": ("traffic_slow_bit_s", _MEGA),
 }
+_NO_LIMIT = _("no limit")
 _WHOLE = frozenset({"cpu", "traffic_gb"})
 
 
 def _number(
-    label: Any, *, least: float = 0, step: str = "1", required: bool = False, help_text: Any = ""
+    label: Any,
+    *,
+    least: float = 0,
+    step: str = "1",
+    required: bool = False,
+    help_text: Any = "",
+    unlimited: Any = _NO_LIMIT,
 ) -> NumberField:
-    attributes = {"min": least, "step": step, "placeholder": "" if required else _("no limit")}
+    attributes = {"min": least, "step": step, "placeholder": "" if required else unlimited}
     widget = forms.NumberInput(attrs=attributes)
     return NumberField(label=label, required=required, widget=widget, help_text=help_text)
 
@@ -79,6 +88,7 @@ class PlanForm(forms.Form):
     forwards = _number(_("Port forwards"))
     snapshots = _number(_("Snapshots"))
     backups = _number(_("Backups"))
+    trash_days = _number(_("Days in the trash"), unlimited=_("as the tenant has it"))
     kinds = forms.MultipleChoiceField(
         label=_("Kinds"), required=False,
         widget=forms.SelectMultiple(attrs={"size": 4}), help_text=_("None chosen: all."),
@@ -95,6 +105,11 @@ class PlanForm(forms.Form):
     devices = forms.MultipleChoiceField(
         label=_("Devices"), required=False,
         widget=forms.SelectMultiple(attrs={"size": 4}), help_text=_("None chosen: no device."),
+    )  # fmt: skip
+
+    opens = forms.MultipleChoiceField(
+        label=_("May be switched on by the tenant"), required=False, choices=Opening.choices,
+        widget=forms.SelectMultiple(attrs={"size": 5}), help_text=_("None chosen: by an administrator alone."),
     )  # fmt: skip
 
     revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
@@ -134,6 +149,7 @@ class PlanForm(forms.Form):
             "choices": {
                 **{name: values[name] or None for name in ("kinds", "kernels", "images")},
                 "devices": values["devices"],
+                "opens": values["opens"],
             },
         }
 

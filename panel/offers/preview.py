@@ -9,12 +9,13 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel.environments.models import Environment
+from panel.environments.services.checks import opened
 from panel.errors import NotFound, Refused
 from panel.networks.models import Address, PortForward
 from panel.offers.answers import PlanPreview
 from panel.offers.rolling import followers
 from panel.plans.models import Plan, PlanVersion
-from panel.plans.rules import check_allowance, check_choices
+from panel.plans.rules import check_allowance, check_choices, opens, refuse_opening
 from panel.plans.services import TERMS, changed_terms
 from panel.quotas.models import Resource
 from panel.quotas.simulate import Simulation
@@ -103,7 +104,8 @@ def _why_not(
     row: Environment, wanted: PlanVersion, limits: Limits, simulation: Simulation, counts: _Counts
 ) -> str:
     try:
-        check_choices(wanted, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.wanted.devices)
+        check_choices(wanted, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.wanted.all_devices)
+        refuse_opening(wanted, opened(row) & set(opens(row.plan_version)))
         check_allowance(wanted, "addresses", counts.addresses.get(row.pk, 0))
         check_allowance(wanted, "forwards", counts.forwards.get(row.pk, 0))
     except Refused as refusal:

@@ -1,6 +1,6 @@
 """What a plan's version allows an environment that has it. Each refusal is a sentence about one field."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -48,6 +48,27 @@ def why_no_device(version: PlanVersion | None, device: str, *, may_give: bool = 
         "plan": version.plan,
         "device": device,
     }
+
+
+def refuse_opening(version: PlanVersion | None, opened: Iterable[str]) -> None:
+    """`Invalid` for what of the confinement the plan doesn't let a tenant lift; all of it without a plan."""
+    lacking = sorted(set(opened) - set(opens(version)))
+    if not lacking:
+        return
+    raise Invalid(
+        _("The plan %(plan)s doesn't allow %(opening)s.") % {"plan": version.plan, "opening": lacking[0]}
+        if version is not None
+        else _("%(opening)s comes with a plan that allows it, or from an administrator.")
+        % {"opening": lacking[0]},
+        field=lacking[0],
+        code="not_in_plan",
+        next_step=_("Do without it, or choose a plan that has it."),
+    )
+
+
+def opens(version: PlanVersion | None) -> Collection[str]:
+    """What of an environment's confinement its tenant may lift by himself."""
+    return version.parsed_choices.opens if version is not None else ()
 
 
 def refuse_device(why: str) -> None:

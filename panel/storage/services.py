@@ -72,9 +72,9 @@ def add_snapshot(actor: Actor | None, row: Environment, name: str, reason: Reaso
 
 
 def keep_undo(actor: Actor, row: Environment) -> dict[str, Any]:
-    """Before a locked row gets a fresh root: a snapshot that can be gone back to for its tenant's days in the
+    """Before a locked row gets a fresh root: a snapshot that can be gone back to for its days in the
     trash. `undo` is None where there is no room for one: who reinstalls is not kept from it."""
-    days = row.tenant.trash_days
+    days = row.trash_days
     if not days or row.observed_generation == 0:
         return {}
     try:

@@ -16,7 +16,9 @@ from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.options import OPTIONS, by_restart, laid_over
 from panel.environments.services.checks import (
     check_devices,
+    check_opened,
     check_text,
+    opened,
     plan_version,
     refuse_taken_name,
 )
@@ -35,7 +37,7 @@ from panel.nodes import cpu_pools
 from panel.nodes.matrix import why_not
 from panel.operations.models import OperationKind
 from panel.plans.models import PlanVersion
-from panel.plans.rules import check_allowance, check_choices, newest, refuse_own_size
+from panel.plans.rules import check_allowance, check_choices, newest, opens, refuse_opening, refuse_own_size
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from runtime.contract import DesiredState, Kernel, Kind, Limits, ObservedState, wants_of
@@ -122,8 +124,10 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
         inputs.refuse_jail(changes)
     changes = secret_values.take(row, changes)
     had, pool, started_with = row.wanted.all_devices, row.wanted.cpu_pool, by_restart(row.intent)
+    was_opened = opened(row)
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
     _resize_by(actor, row, changes)
+    check_opened(actor, row, was_opened)
     _refuse_pool(row, pool)
     if row.wanted.all_devices != had:
         _give_devices(actor, row, had)
@@ -232,10 +236,11 @@ def _follow(row: Environment, *, wanted: bool) -> None:
 def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, Any] | None = None) -> None:
     """Give a locked row this version of a plan, `limits` laid over its own. The caller saves.
 
-    Raises `Refused` when kind, kernel, image, devices, addresses or forwards aren't in it, or a quota has no
-    room.
+    Raises `Refused` when kind, kernel, image, devices, addresses or forwards aren't in it, or what the plan
+    before let its tenant open, or a quota has no room.
     """
     check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.wanted.all_devices)
+    refuse_opening(version, opened(row) & set(opens(row.plan_version)))
     for feature in FEATURES:
         for name, count in feature.counted(row).items():
             check_allowance(version, name, count)

@@ -1,6 +1,6 @@
 """What the services ask of values and of the moment before they change anything."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +11,8 @@ from panel.contract_input import parse_limits
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid
 from panel.plans.models import Plan, PlanVersion
-from panel.plans.rules import refuse_device, refuse_own_size, why_no_device
+from panel.plans.rules import opens, refuse_device, refuse_opening, refuse_own_size, why_no_device
+from panel.plans.terms import Opening
 from panel.prepared import Given, Prepared
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
@@ -68,13 +69,35 @@ def plan_version(actor: Actor, tenant: Tenant, plan: str) -> PlanVersion:
     return version
 
 
-def lifts(environment: Environment) -> set[str]:
-    """What it has that only the provider gives: confinement lifted, ways opened, devices without a plan."""
+def opened(environment: Environment) -> set[str]:
+    """What of its confinement is lifted, in words of `Opening`."""
     options = {**environment.intent["network"], **environment.intent["security"]}
-    found = {
-        one for one in ("nesting", "firewall", "compat32", "allow_private", "allow_smtp") if options.get(one)
-    }
+    return {one.value for one in Opening if options.get(one)}
+
+
+def lifts(environment: Environment) -> set[str]:
+    """What it has that only the provider gives: what its plan doesn't open, devices without a plan."""
+    found = opened(environment) - set(opens(environment.plan_version))
     return found if environment.plan_version_id is not None else found | set(environment.wanted.all_devices)
+
+
+def openable(actor: Actor, environment: Environment) -> set[str]:
+    """What of its confinement this one may lift; what is lifted already may be closed."""
+    if actor.can(Permission.SECURITY_MANAGE, environment.tenant):
+        return set(Opening)
+    return set(opens(environment.plan_version)) | opened(environment)
+
+
+def check_opened(actor: Actor, environment: Environment, had: Iterable[str] = ()) -> None:
+    """Lifting a part of the confinement that it hasn't `had` is the provider's decision: his plan's, or of who
+    may by name. `Invalid` else for who may use what a plan opens, `Forbidden` where nobody asked a plan."""
+    more = opened(environment) - set(had) - set(opens(environment.plan_version))
+    if not more:
+        return
+    if not opens(environment.plan_version):
+        actor.require(Permission.SECURITY_MANAGE, environment.tenant)
+    if not actor.can(Permission.SECURITY_MANAGE, environment.tenant):
+        refuse_opening(environment.plan_version, more)
 
 
 def check_devices(actor: Actor, environment: Environment, had: Sequence[str] = ()) -> None:

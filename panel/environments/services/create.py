@@ -18,6 +18,7 @@ from panel.environments.models import Environment
 from panel.environments.options import fresh, laid_over
 from panel.environments.services.checks import (
     check_devices,
+    check_opened,
     check_text,
     limits_for,
     refuse_taken_name,
@@ -120,6 +121,7 @@ def create_environment(
     )
     environment.intent = laid_over(actor, tenant, environment.intent, secret_values.take(environment, options))
     check_devices(actor, environment)
+    check_opened(actor, environment)
     systemd.refuse(environment, environment.kernel)
     words = check_tags(tags) if tags else []
     shown = set_password(environment, root_password) if wants.has_accounts else None

@@ -11,6 +11,7 @@ from panel import codes
 from panel.environments.models import Environment
 from panel.environments.services import Preview, preview_change
 from panel.plans.selectors import offered_to
+from panel.plans.terms import Opening
 from panel.quotas.labels import resource_label
 from panel.rights.permissions import Permission
 from panel.ui.templatetags.wadah import bit_s_text, bytes_text, mib_text, number
@@ -23,6 +24,10 @@ def _words(value: Any) -> str:
 
 def _in_words(value: Any) -> str:
     return ", ".join(codes.value(one) for one in value)
+
+
+def _opens(value: Any) -> str:
+    return ", ".join(str(Opening(one).label) for one in value) or _("none")
 
 
 def _per_second(value: Any) -> str:
@@ -56,10 +61,12 @@ _SHOWN: dict[str, tuple[Promise | str, Callable[[Any], str]]] = {
     "allowances.forwards": (gettext_lazy("Port forwards"), number),
     "allowances.snapshots": (gettext_lazy("Snapshots"), number),
     "allowances.backups": (gettext_lazy("Backups"), number),
+    "allowances.trash_days": (gettext_lazy("Days in the trash"), number),
     "choices.images": (gettext_lazy("Images"), _words),
     "choices.kernels": (gettext_lazy("Kernels"), _in_words),
     "choices.kinds": (gettext_lazy("Kinds"), _in_words),
     "choices.devices": (gettext_lazy("Devices"), _words),
+    "choices.opens": (gettext_lazy("May be switched on by the tenant"), _opens),
 }
 #: Of these the plan says which; null says that all are meant.
 _ALL_WHERE_NONE = ("choices.images", "choices.kernels", "choices.kinds")
@@ -109,5 +116,7 @@ def shown(preview: Preview) -> dict[str, Any]:
 
 def _said(place: str, value: Any, say: Callable[[Any], str]) -> str:
     if value is None:
+        if place == "allowances.trash_days":
+            return _("as the tenant has it")
         return _("all") if place in _ALL_WHERE_NONE else _("no limit")
     return say(value)

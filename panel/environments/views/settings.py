@@ -18,6 +18,7 @@ from panel.environments.models import Environment
 from panel.environments.option_fields import Group
 from panel.environments.options import groups_of
 from panel.environments.services import Changed
+from panel.environments.services.checks import openable
 from panel.environments.views.changing import Part, change_part
 from panel.environments.views.new_password import secret_of
 from panel.environments.views.one import context_of, get, usage_of
@@ -29,10 +30,11 @@ from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, page, sentence, signed_in
 from runtime.contract import Device, Kind
 
+_CHANGE = Permission.ENVIRONMENT_CHANGE
 _MIB = 2**20
 
 
-def _forms(row: Environment) -> dict[str, Form]:
+def _forms(request: PageRequest, row: Environment) -> dict[str, Form]:
     limits = row.limits
     return {
         "resize": forms.LimitsForm(initial=limits),
@@ -44,7 +46,7 @@ def _forms(row: Environment) -> dict[str, Form]:
                 "tags": " ".join(tag.name for tag in row.tags.all()),
             }
         ),
-        **{one.name: _options_form(row, one) for one in groups_of(Kind(row.kind))},
+        **{one.name: _options_form(request, row, one) for one in groups_of(Kind(row.kind))},
         "devices": forms.DevicesForm(),
         "kernel": forms.KernelForm(initial={"kernel": row.kernel}),
         "password": forms.PasswordForm(),
@@ -56,10 +58,11 @@ def _forms(row: Environment) -> dict[str, Form]:
 
 def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], status: int) -> HttpResponse:
     context = context_of(request, row, "settings")
-    context["forms"] = {**_forms(row), **bound}
+    context["forms"] = {**_forms(request, row), **bound}
     if "keys" not in bound:
         context["forms"]["keys"] = _keys_form(request, row)
-    context["options"] = [(one, context["forms"][one.name]) for one in _groups(request, row)]
+    asked = [(one, context["forms"][one.name]) for one in groups_of(Kind(row.kind))]
+    context["options"] = [(one, form) for one, form in asked if form.fields]
     context["ssh_keys"] = _offered_keys(request, row)
     context["devices"] = _offered_devices(request, row)
     context["kernels"], context["is_turnable"] = dial.choices(row), dial.is_turnable(row)
@@ -94,17 +97,22 @@ def _general(request: PageRequest, row: Environment, form: forms.GeneralForm) ->
     return services.update_environment(request.actor, row.pk, changes) if changes else None
 
 
-def _groups(request: PageRequest, row: Environment) -> list[Group]:
-    """Of its options. Whoever may change nothing reads them all."""
-    actor = request.actor
-    reads = not actor.can(Permission.ENVIRONMENT_CHANGE, row)
-    groups = groups_of(Kind(row.kind))
-    return [one for one in groups if one.needs is None or reads or actor.can(one.needs, row.tenant)]
-
-
-def _options_form(row: Environment, group: Group, data: Any = None) -> forms.OptionsForm:
+def _options_form(request: PageRequest, row: Environment, group: Group, data: Any = None) -> forms.OptionsForm:
+    """Asks for what the actor may change; of what is sent the services see it. Whoever may change nothing reads
+    them all."""
     document = row.wanted.model_dump(mode="json")
-    return forms.OptionsForm(data, group=group, kind=Kind(row.kind), document=document)
+    form = forms.OptionsForm(data, group=group, kind=Kind(row.kind), document=document)
+    actor = request.actor
+    if (
+        data is not None
+        or group.needs is None
+        or actor.can(group.needs, row.tenant)
+        or not actor.can(_CHANGE, row)
+    ):
+        return form
+    may_open = openable(actor, row)
+    form.keep({place for place in form.fields if place.removeprefix("security.") in may_open})
+    return form
 
 
 def _options(request: PageRequest, row: Environment, form: forms.OptionsForm) -> Changed:
@@ -174,7 +182,7 @@ def _reinstall(request: PageRequest, row: Environment, form: forms.ReinstallForm
 
 
 def _part_of(group: Group) -> Part:
-    return Part(lambda r, row: _options_form(row, group, r.POST), _options, group.done)
+    return Part(lambda r, row: _options_form(r, row, group, r.POST), _options, group.done)
 
 
 _PARTS = {

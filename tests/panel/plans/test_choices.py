@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from panel.environments import services as environments
-from panel.errors import Conflict, Invalid
+from panel.errors import Conflict, Forbidden, Invalid
 from panel.networks.forwards import add_forward
 from panel.networks.models import Address
 from panel.plans.models import Plan
@@ -105,3 +105,81 @@ def test_a_plan_offers_nothing_that_no_node_has(client: Client, field: str, valu
     factories.node(node.name, devices=(Device.TUN,))
     # what it offered before, it goes on with
     update_plan(administrator, made.pk, {"limits": {"memory_mb": 128}})
+
+
+def test_what_a_plan_opens_its_tenant_switches_on_and_nothing_more() -> None:
+    """A firewall of one's own is what a VPS's owner expects; whether a tenant may have it is in his plan."""
+    factories.node()
+    administrator, tenant = factories.administrator(), factories.tenant()
+    owner = factories.member(tenant)
+    create_plan(
+        administrator, name="Vps", limits=factories.LIMITS, choices={"opens": ["firewall", "allow_smtp"]}
+    )
+    create_plan(administrator, name="Closed", limits=factories.LIMITS)
+    row = environments.create_environment(
+        owner, tenant, name="a", plan="vps", image="busybox", security={"firewall": True}
+    ).environment
+    environments.update_environment(owner, row.pk, {"network": {"allow_smtp": True}})
+    for asked, word in (
+        ({"security": {"nesting": True}}, "nesting"),
+        ({"network": {"allow_private": True}}, "allow_private"),
+    ):
+        with pytest.raises(Invalid, match=f"The plan Vps doesn't allow {word}"):
+            environments.update_environment(owner, row.pk, asked)
+    with pytest.raises(Invalid, match="The plan Closed doesn't allow allow_smtp"):
+        environments.update_environment(owner, row.pk, {"plan": "closed"})
+    closing = {"security": {"firewall": False}, "network": {"allow_smtp": False}, "plan": "closed"}
+    environments.update_environment(owner, row.pk, closing)
+    with pytest.raises(Forbidden):
+        environments.update_environment(owner, row.pk, {"security": {"firewall": True}})
+    environments.update_environment(administrator, row.pk, {"security": {"firewall": True}})
+    environments.update_environment(owner, row.pk, {"security": {"confinement": "strict"}})
+    row.refresh_from_db()
+    assert row.wanted.security.firewall, "what the provider gave by name stays with another change"
+    environments.update_environment(owner, row.pk, {"security": {"firewall": False}})
+    with pytest.raises(Forbidden):
+        environments.update_environment(owner, row.pk, {"security": {"firewall": True}})
+
+
+def test_a_plan_and_an_opening_in_one_change_are_judged_by_the_plan_that_is_asked_for() -> None:
+    factories.node()
+    administrator, tenant = factories.administrator(), factories.tenant()
+    owner = factories.member(tenant)
+    create_plan(administrator, name="Vps", limits=factories.LIMITS, choices={"opens": ["firewall"]})
+    create_plan(administrator, name="Closed", limits=factories.LIMITS)
+    row = factories.environment(tenant, plan="closed", limits=None)
+    environments.update_environment(owner, row.pk, {"plan": "vps", "security": {"firewall": True}})
+    row.refresh_from_db()
+    assert row.wanted.security.firewall
+    with pytest.raises(Invalid, match="The plan Closed doesn't allow firewall"):
+        environments.update_environment(owner, row.pk, {"plan": "closed", "security": {"compat32": False}})
+
+
+def test_days_in_the_trash_are_the_plans_where_it_says_so() -> None:
+    factories.node()
+    administrator, tenant = factories.administrator(), factories.tenant()
+    create_plan(administrator, name="Kept", limits=factories.LIMITS, allowances={"trash_days": 7})
+    create_plan(administrator, name="Gone", limits=factories.LIMITS, allowances={"trash_days": 0})
+    update_tenant(administrator, tenant.pk, trash_days=3)
+    days = [factories.environment(tenant, plan=plan, limits=None).trash_days for plan in ("kept", "gone")]
+    assert [*days, factories.environment(tenant).trash_days] == [7, 0, 3]
+
+
+def test_the_settings_ask_for_what_the_plan_opens_and_no_more() -> None:
+    factories.node()
+    administrator, tenant = factories.administrator(), factories.tenant()
+    create_plan(
+        administrator, name="Vps", limits=factories.LIMITS, choices={"opens": ["firewall", "allow_smtp"]}
+    )
+    row, browser = factories.environment(tenant, plan="vps", limits=None), Client()
+    browser.force_login(factories.member(tenant).user)
+    page = f"/environments/{row.pk}/settings"
+    asked = set(re.findall(r'name="(security\.\w+)"', browser.get(page).content.decode()))
+    assert asked == {"security.firewall"}
+    network = browser.get(f"/environments/{row.pk}/network").content.decode()
+    assert 'name="allow_smtp"' in network and 'name="allow_private"' not in network
+    browser.post(f"{page}/confinement", {"security.firewall": "on"})
+    browser.post(f"/environments/{row.pk}/network/network", {"allow_smtp": "on"})
+    row.refresh_from_db()
+    assert row.wanted.security.firewall and row.wanted.network.allow_smtp
+    assert browser.post(f"{page}/confinement", {"security.nesting": "on"}).status_code == 422
