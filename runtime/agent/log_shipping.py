@@ -49,7 +49,7 @@ class LogShippingWatch:
 
     def __init__(self, node: Node, engine: Callable[[], Engine], send: Send = send):
         self.node, self.engine, self.send = node, engine, send
-        self._turns = Turns[_Shipped]("log shipping", MOST_OF_A_TENANT, self._do)
+        self._turns = Turns[_Shipped]("log shipping", MOST_OF_A_TENANT, self._do, _rests)
         self.start, self.close = self._turns.start, self._turns.close
 
     def look(self, records: Records) -> None:
@@ -87,8 +87,6 @@ class LogShippingWatch:
 
     def _do(self, one: _Shipped) -> float:
         try:
-            if not one.reader.has_more():
-                return EVERY_S
             return self._ship(one)
         except RuntimeFault as ended:
             log.info("log not sent", environment=str(one.spec.id), why=str(ended))
@@ -102,6 +100,7 @@ class LogShippingWatch:
                     one.reader.close()
 
     def _ship(self, one: _Shipped) -> float:
+        """Seconds until the next look."""
         if self.engine().sandbox.look(one.spec.id).state is not SandboxState.RUNNING:
             return EVERY_S  # frozen, or gone: what it wrote goes when it runs again
         lines, position = one.reader.read()
@@ -140,3 +139,8 @@ class LogShippingWatch:
             noted.keep(self.node, one.spec.id, note)
         if (was.state, was.message, was.lost_bytes) != (now.state, now.message, now.lost_bytes):
             note_logs(Records(self.node, one.spec.id), self.engine().reports)
+
+
+def _rests(one: _Shipped) -> float | None:
+    """A silent app costs two calls of the kernel a second, and no thread."""
+    return None if one.reader.has_more() else EVERY_S

@@ -30,10 +30,20 @@ T = TypeVar("T", bound=Turn)
 
 
 class Turns(Generic[T]):
-    """`do` is called in a thread of its own, must not raise, and gives the seconds until the next turn."""
+    """`do` is called in a thread of its own, must not raise, and gives the seconds until the next turn.
 
-    def __init__(self, name: str, most_of_a_tenant: int, do: Callable[[T], float]):
-        self._name, self._most, self._do = name, most_of_a_tenant, do
+    `rests` is asked before: for how many seconds one has nothing to do, and no thread is begun; None: it has
+    its turn. It holds up all others, so it looks and doesn't wait.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        most_of_a_tenant: int,
+        do: Callable[[T], float],
+        rests: Callable[[T], float | None] = lambda _: None,
+    ):
+        self._name, self._most, self._do, self._rests = name, most_of_a_tenant, do, rests
         self._known: dict[UUID, T] = {}
         self._at_once: Counter[UUID] = Counter()
         """Turns that are under way, by tenant."""
@@ -76,6 +86,10 @@ class Turns(Generic[T]):
                 self.lock.wait(max(0.05, min(waiting) - now) if waiting else None)
 
     def _begin(self, one: T, now: float) -> None:
+        rests_s = self._rests(one)
+        if rests_s is not None:
+            one.due = now + rests_s
+            return
         if self._at_once[one.tenant_id] >= self._most:
             one.due = now + _AGAIN_S
             return

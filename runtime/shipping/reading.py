@@ -45,11 +45,13 @@ class Reader:
     _file: LogFile | None = field(default=None, repr=False)
 
     def has_more(self) -> bool:
-        """Whether a look is worth it: cheap, two calls of the kernel."""
+        """Whether a look is worth it: cheap, one call of the kernel. What can't be told is looked at."""
         try:
             now = (self.directory / "log").lstat()
         except FileNotFoundError:
             return False
+        except OSError:
+            return True
         if self._file is None:
             return now.st_size > 0
         return now.st_ino != self._file.inode or now.st_size > self.position

@@ -2,8 +2,10 @@
 
 import threading
 import uuid
+from pathlib import Path
 
 from runtime.agent.turns import Turn, Turns
+from runtime.shipping.reading import Reader
 from tests.host.support.waiting import wait_until
 
 MOST = 4
@@ -47,3 +49,43 @@ def test_what_was_dropped_or_replaced_in_its_turn_is_not_what_is_known() -> None
         assert (turns.has(environment, one), turns.get(environment)) == (False, other)
         assert turns.drop(environment) is other
         assert turns.drop(environment) is None
+
+
+def test_one_that_rests_takes_no_thread_and_has_its_turn_once_there_is_work() -> None:
+    looked, has_work, done = [], threading.Event(), threading.Event()
+
+    def rests(one: Turn) -> float | None:
+        looked.append(one)
+        return None if has_work.is_set() else 0.01
+
+    def do(one: Turn) -> float:
+        done.set()
+        return 60.0
+
+    turns = Turns[Turn]("rested", MOST, do, rests)
+    with turns.lock:
+        turns.put(uuid.uuid4(), Turn(tenant_id=uuid.uuid4(), due=0.0))
+    turns.start()
+    try:
+        wait_until(lambda: len(looked) >= MOST, "looks at one that has nothing to do")
+        assert not done.is_set()
+        assert not turns._at_once
+        has_work.set()
+        assert done.wait(30)
+    finally:
+        turns.close()
+
+
+def test_a_silent_app_has_no_turn_of_log_shipping(tmp_path: Path) -> None:
+    reader = Reader(tmp_path)
+    assert not reader.has_more()
+    log = tmp_path / "log"
+    log.touch()
+    assert not reader.has_more()
+    log.write_bytes(b"2026-11-30T00:00:00.000000000+00:00 stdout F said\n")
+    assert reader.has_more()
+    assert [one.text for one in reader.read()[0]] == [b"said"]
+    reader.take(reader.read()[1])
+    assert not reader.has_more()
+    reader.close()
+    assert Reader(log / "not a directory").has_more(), "the turn says what is wrong"
