@@ -17,7 +17,7 @@ from panel.accounts.signed_in import sign_out
 from panel.accounts.ssh_keys import add_ssh_key, remove_ssh_key, ssh_keys_of
 from panel.errors import Refused
 from panel.text import line
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, blame, page, signed_in, tried
 
 
 def _page(request: PageRequest, bound: dict[str, Form], status: int) -> HttpResponse:
@@ -57,17 +57,12 @@ def add_key(request: PageRequest) -> HttpResponse:
     place = f"{reverse('profile')}#ssh-keys"
     if request.method != "POST":
         return redirect(place)
-    form, status = SshKeyForm(request.POST, auto_id="id_key_%s"), 422
-    if form.is_valid():
-        try:
-            row = add_ssh_key(request.actor, **form.cleaned_data)
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("SSH key %(name)s kept") % {"name": row})
-            return redirect(place)
-    return _page(request, {"ssh_key": form}, status)
+    form = SshKeyForm(request.POST, auto_id="id_key_%s")
+    row, status = tried(form, lambda sent: add_ssh_key(request.actor, **sent))
+    if row is None:
+        return _page(request, {"ssh_key": form}, status)
+    messages.success(request, _("SSH key %(name)s kept") % {"name": row})
+    return redirect(place)
 
 
 @require_POST

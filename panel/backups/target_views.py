@@ -12,9 +12,9 @@ from django.views.decorators.http import require_http_methods, require_POST
 from panel.backups import checks, targets
 from panel.backups.forms import ServerForm
 from panel.backups.models import Target
-from panel.errors import NotFound, Refused
+from panel.errors import NotFound
 from panel.rights.permissions import Permission
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -29,17 +29,15 @@ def target(request: PageRequest, target_id: UUID) -> HttpResponse:
     form = ServerForm(request.POST or None, kind=row.kind, may_open=may_open, initial=_known_of(row))
     status = 200
     if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                targets.change_target(request.actor, row.pk, **_said_anew(form))
-                checks.check_target(request.actor, row.pk)
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                messages.success(request, _("Saved; the target is being asked"))
-                return redirect("backup-target", row.pk)
+
+        def change(_sent: dict[str, Any]) -> object:
+            targets.change_target(request.actor, row.pk, **_said_anew(form))
+            return checks.check_target(request.actor, row.pk)
+
+        _done, status = tried(form, change)
+        if status == 200:
+            messages.success(request, _("Saved; the target is being asked"))
+            return redirect("backup-target", row.pk)
     may_forget = bool(row.fingerprint)
     context = {"section": "backup", "target": row, "form": form, "may_forget": may_forget}
     return page(request, "backups/target.html", context, status)

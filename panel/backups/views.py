@@ -22,7 +22,7 @@ from panel.backups.rows import SHOWN_WITH, keep_form, new_form, rows_of, typed_f
 from panel.environments.models import Environment
 from panel.environments.views.new_password import show_once
 from panel.environments.views.one import context_of, get
-from panel.errors import NotFound, Refused
+from panel.errors import NotFound
 from panel.nodes.models import Node
 from panel.operations.models import Operation, OperationKind, OperationState
 from panel.rights.actor import Actor
@@ -32,7 +32,7 @@ from panel.storage.models import Schedule, Takes
 from panel.storage.views import saved, schedule_context
 from panel.tenants.models import Tenant
 from panel.ui.once import keep_once, take_once
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 
 #: In the field of a form, and on one page.
 _MOST_TENANTS, _MOST_SHOWN = 200, 200
@@ -92,19 +92,13 @@ def make(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     request.actor.require(Permission.BACKUP_MANAGE, row)
     form = BackupForm(request.POST, targets=_targets_for(row))
-    status = 422
-    if form.is_valid():
-        values = form.cleaned_data
-        try:
-            given = {"name": values["name"], "keep_days": values["keep_days"]}
-            services.back_up(request.actor, row.pk, UUID(values["target"]), **given)
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("A backup is being made"))
-            return redirect("environment-backups", row.pk)
-    return _tab(request, row, form=form, status=status)
+    made, status = tried(
+        form, lambda sent: services.back_up(request.actor, row.pk, UUID(sent.pop("target")), **sent)
+    )
+    if made is None:
+        return _tab(request, row, form=form, status=status)
+    messages.success(request, _("A backup is being made"))
+    return redirect("environment-backups", row.pk)
 
 
 @require_POST
@@ -140,17 +134,11 @@ def restore_in_place(request: PageRequest, backup_id: UUID) -> HttpResponse:
 def restore_as_new(request: PageRequest, backup_id: UUID) -> HttpResponse:
     row = _seen(request.actor, backup_id)
     form = new_form(row, request.POST)
-    status = 422
-    if form.is_valid():
-        try:
-            changed = restore.restore_as_new(request.actor, backup_id, name=form.cleaned_data["name"])
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            show_once(request, changed)
-            return redirect("environment", changed.environment.pk)
-    return _again(request, row, {"new": form}, status)
+    changed, status = tried(form, lambda sent: restore.restore_as_new(request.actor, backup_id, **sent))
+    if changed is None:
+        return _again(request, row, {"new": form}, status)
+    show_once(request, changed)
+    return redirect("environment", changed.environment.pk)
 
 
 def _again(request: PageRequest, row: Backup, refused: Mapping[str, Any], status: int) -> HttpResponse:
@@ -292,20 +280,19 @@ def everywhere(request: PageRequest) -> HttpResponse:
         return _all(request)
     tenants = _tenants(request.actor)
     form = _target_form(request, tenants, request.POST)
-    status = 422
-    if form.is_valid():
-        values = dict(form.cleaned_data)
-        chosen = values.pop("tenant")
+
+    def add(sent: dict[str, Any]) -> tuple[Target, str]:
+        chosen = sent.pop("tenant")
         tenant = next(one for one in tenants if str(one.pk) == chosen)
-        try:
-            row, password = targets.add_target(request.actor, tenant, kind=form.kind, **values)
-            if row.place is not None:
-                checks.check_target(request.actor, row.pk)
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            keep_once(request, "backup-target", password)
-            messages.success(request, _("Backups can go to %(name)s") % {"name": row})
-            return redirect("backups")
-    return _all(request, form=form, status=status)
+        row, password = targets.add_target(request.actor, tenant, kind=form.kind, **sent)
+        if row.place is not None:
+            checks.check_target(request.actor, row.pk)
+        return row, password
+
+    made, status = tried(form, add)
+    if made is None:
+        return _all(request, form=form, status=status)
+    row, password = made
+    keep_once(request, "backup-target", password)
+    messages.success(request, _("Backups can go to %(name)s") % {"name": row})
+    return redirect("backups")

@@ -14,10 +14,9 @@ from panel.backups import of_volumes, services
 from panel.backups.forms import VolumeBackupForm
 from panel.backups.models import Backup, Target
 from panel.backups.rows import SHOWN_WITH, new_form, rows_of
-from panel.errors import Refused
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 from panel.volumes.models import Volume
 
 #: On one page, and in the field of a form.
@@ -61,24 +60,17 @@ def _form(actor: Actor, sent: QueryDict | None = None) -> VolumeBackupForm:
 def everywhere(request: PageRequest) -> HttpResponse:
     if request.method != "POST":
         return backups(request)
-    form, status = _form(request.actor, request.POST), 422
-    if form.is_valid():
-        values = form.cleaned_data
-        try:
-            of_volumes.back_up(
-                request.actor,
-                UUID(values["volume"]),
-                UUID(values["target"]),
-                name=values["name"],
-                keep_days=values["keep_days"],
-            )
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("A backup is being made"))
-            return redirect("volume-backups")
-    return backups(request, form=form, status=status)
+    form = _form(request.actor, request.POST)
+
+    def make(sent: dict[str, Any]) -> object:
+        volume, target = UUID(sent.pop("volume")), UUID(sent.pop("target"))
+        return of_volumes.back_up(request.actor, volume, target, **sent)
+
+    made, status = tried(form, make)
+    if made is None:
+        return backups(request, form=form, status=status)
+    messages.success(request, _("A backup is being made"))
+    return redirect("volume-backups")
 
 
 @require_POST
@@ -93,17 +85,12 @@ def restore(request: PageRequest, backup_id: UUID) -> HttpResponse:
 @signed_in
 def new(request: PageRequest, backup_id: UUID) -> HttpResponse:
     backup = of_volumes.ready(request.actor, backup_id)  # what isn't his is answered as what isn't there
-    form, status = new_form(backup, request.POST), 422
-    if form.is_valid():
-        try:
-            row, _operation = of_volumes.restore_as_new(request.actor, backup_id, **form.cleaned_data)
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("%(name)s is being made") % {"name": row})
-            return redirect("volume", row.pk)
-    return backups(request, of=backup_id, refused={"new": form}, status=status)
+    form = new_form(backup, request.POST)
+    made, status = tried(form, lambda sent: of_volumes.restore_as_new(request.actor, backup_id, **sent))
+    if made is None:
+        return backups(request, of=backup_id, refused={"new": form}, status=status)
+    messages.success(request, _("%(name)s is being made") % {"name": made[0]})
+    return redirect("volume", made[0].pk)
 
 
 @require_POST

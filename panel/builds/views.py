@@ -24,7 +24,7 @@ from panel.serving.later import in_thread, later
 from panel.stages.models import Stage
 from panel.tenants.models import Tenant
 from panel.ui.once import keep_once, take_once
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 
 _MOST_BUILDS, _MOST_CHOICES = 20, 500
 #: Of a log that is shown on its page; the API has all of it.
@@ -43,16 +43,10 @@ def _form(request: PageRequest) -> SourceForm:
 def sources(request: PageRequest) -> HttpResponse:
     form, status = _form(request), 200
     if form.is_bound:
-        status = 422
-        if form.is_valid():
-            try:
-                row = _add(request.actor, form.cleaned_data)
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                messages.success(request, _("It can be built now"))
-                return redirect("build", row.pk)
+        row, status = tried(form, lambda sent: _add(request.actor, sent))
+        if row is not None:
+            messages.success(request, _("It can be built now"))
+            return redirect("build", row.pk)
     rows = BuildSource.objects.for_actor(request.actor).select_related("tenant")
     shown = [
         {"row": one, "newest": one.builds.select_related("operation").first()} for one in rows[:_MOST_CHOICES]

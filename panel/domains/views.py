@@ -1,6 +1,5 @@
 """Pages of domains: all that a reader sees, one of them, and those of one environment."""
 
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -23,10 +22,9 @@ from panel.domains.selectors import front, problem_of
 from panel.domains.table import state_of
 from panel.environments.models import Environment
 from panel.environments.views.one import context_of, get
-from panel.errors import Refused
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 
 #: On one page, in the field of a form, of the log.
 _MOST_SHOWN, _MOST_CHOICES, _MOST_REQUESTS = 500, 500, 50
@@ -48,18 +46,6 @@ def _usable(actor: Actor, tenant_id: UUID | None = None) -> list[Environment]:
     return list((rows.filter(tenant=tenant_id) if tenant_id else rows)[:_MOST_CHOICES])
 
 
-def _taken(form: Form, change: Callable[[dict[str, Any]], Any]) -> int:
-    """The status that the page is shown with again; 0: it is done."""
-    if not form.is_valid():
-        return 422
-    try:
-        change(dict(form.cleaned_data))
-    except Refused as refusal:
-        blame(form, refusal)
-        return refusal.status
-    return 0
-
-
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def everywhere(request: PageRequest) -> HttpResponse:
@@ -68,17 +54,16 @@ def everywhere(request: PageRequest) -> HttpResponse:
     given = request.POST if request.method == "POST" else None
     form = DomainForm(given, environments=usable, gives_names=bool(settings.WADAH.domains_wildcard))
     if form.is_bound:
-        made: list[Domain] = []
 
-        def add(values: dict[str, Any]) -> None:
+        def add(values: dict[str, Any]) -> Domain:
             chosen = next(one for one in usable if str(one.pk) == values["environment"])
             targets = [(chosen, values["port"])]
-            made.append(services.add_domain(actor, chosen.tenant, name=values["name"], targets=targets))
+            return services.add_domain(actor, chosen.tenant, name=values["name"], targets=targets)
 
-        status = _taken(form, add)
-        if not status:
-            messages.success(request, _("%(name)s was added") % {"name": made[0]})
-            return redirect("domain", made[0].pk)
+        made, status = tried(form, add)
+        if made is not None:
+            messages.success(request, _("%(name)s was added") % {"name": made})
+            return redirect("domain", made.pk)
     rows = Domain.objects.for_actor(actor).select_related("tenant").prefetch_related("targets__environment")
     context = {
         "section": "domain",
@@ -120,8 +105,8 @@ def domain(request: PageRequest, domain_id: UUID) -> HttpResponse:
     if request.method != "POST":
         return _one(request, row)
     form = OptionsForm(request.POST)
-    status = _taken(form, lambda values: services.change_domain(request.actor, domain_id, **values))
-    if status:
+    _row, status = tried(form, lambda sent: services.change_domain(request.actor, domain_id, **sent))
+    if status != 200:
         return _one(request, row, status, options_form=form)
     messages.success(request, _("Saved"))
     return redirect("domain", domain_id)
@@ -155,8 +140,8 @@ def add_target(request: PageRequest, domain_id: UUID) -> HttpResponse:
         chosen = next(one for one in usable if str(one.pk) == values["environment"])
         services.add_target(request.actor, domain_id, chosen, values["port"])
 
-    status = _taken(form, add)
-    if status:
+    _done, status = tried(form, add)
+    if status != 200:
         return _one(request, row, status, target_form=form)
     messages.success(request, _("It gets requests as soon as it runs"))
     return redirect("domain", domain_id)
@@ -181,8 +166,8 @@ def users(request: PageRequest, domain_id: UUID) -> HttpResponse:
         given = {values["user"]: values["password"] or None}
         services.change_domain(request.actor, domain_id, basic_auth=given)
 
-    status = _taken(form, change)
-    if status:
+    _done, status = tried(form, change)
+    if status != 200:
         return _one(request, row, status, user_form=form)
     messages.success(request, _("Saved"))
     return redirect("domain", domain_id)
@@ -201,8 +186,8 @@ def of_environment(request: PageRequest, environment_id: UUID) -> HttpResponse:
             targets = [(row, values["port"])]
             services.add_domain(request.actor, row.tenant, name=values["name"], targets=targets)
 
-        status = _taken(form, add)
-        if not status:
+        _made, status = tried(form, add)
+        if status == 200:
             messages.success(request, _("The domain was added"))
             return redirect("environment-domains", row.pk)
     context = context_of(request, row, "domains")

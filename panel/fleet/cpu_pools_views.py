@@ -10,11 +10,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from panel.errors import Refused
 from panel.fleet import cpu_pools
 from panel.nodes.models import Node
 from panel.rights.permissions import Permission
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -42,17 +41,12 @@ def pools(request: PageRequest) -> HttpResponse:
     form, status = PoolForm(request.POST if request.method == "POST" else None), 200
     form.offer(list(Node.objects.order_by("name")))
     if form.is_bound:
-        status = 422
-        if form.is_valid():
-            values = dict(form.cleaned_data)
-            try:
-                made = cpu_pools.add_pool(request.actor, UUID(values.pop("node")), **values)
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                messages.success(request, _("The pool %(name)s is made") % {"name": made.name})
-                return redirect("cpu-pools")
+        made, status = tried(
+            form, lambda sent: cpu_pools.add_pool(request.actor, UUID(sent.pop("node")), **sent)
+        )
+        if made is not None:
+            messages.success(request, _("The pool %(name)s is made") % {"name": made.name})
+            return redirect("cpu-pools")
     context = {
         "section": "cpu-pool",
         "pools": [{"row": row, "pool": cpu_pools.show(row)} for row in cpu_pools.rows_of(request.actor)],

@@ -17,7 +17,7 @@ from panel.plans import services
 from panel.plans.models import Plan
 from panel.plans.selectors import plan_of, versions_of
 from panel.rights.permissions import Permission
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, blame, page, signed_in, tried
 
 _NEW = {"cpu": 1, "memory_mb": 1024, "disk_mb": 10240, "processes": 512, "traffic_action": "slow"}
 
@@ -28,17 +28,15 @@ def plans(request: PageRequest) -> HttpResponse:
     form = PlanForm(request.POST or None, initial=_NEW)
     status = 200
     if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                values: dict[str, Any] = {**_texts(form), **form.terms()}
-                made = services.create_plan(request.actor, **values)
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                messages.success(request, _("Plan %(name)s created") % {"name": made})
-                return redirect("plans")
+
+        def create(_sent: dict[str, Any]) -> Plan:
+            values: dict[str, Any] = {**_texts(form), **form.terms()}
+            return services.create_plan(request.actor, **values)
+
+        made, status = tried(form, create)
+        if made is not None:
+            messages.success(request, _("Plan %(name)s created") % {"name": made})
+            return redirect("plans")
     living = Q(versions__environments__deleted_at=None, versions__environments__isnull=False)
     rows = [
         {"row": plan, "version": max(plan.versions.all(), key=lambda v: v.number, default=None)}

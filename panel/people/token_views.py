@@ -11,14 +11,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from panel.environments.models import Environment
-from panel.errors import Refused
 from panel.people import tokens as tokens_
 from panel.people.token_forms import TokenForm
 from panel.rights.labels import words
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from panel.ui.once import keep_once, take_once
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -34,15 +33,10 @@ def tokens(request: PageRequest) -> HttpResponse:
     form.offer(choices, Environment.objects.for_actor(actor).in_use().filter(tenant__in=tenants)[:500])
     status = 200
     if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            try:
-                keep_once(request, "token", _make_token(request, form, tenants))
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                return redirect("tokens")
+        made, status = tried(form, lambda _sent: _make_token(request, form, tenants))
+        if made is not None:
+            keep_once(request, "token", made)
+            return redirect("tokens")
     context = {
         "section": "token",
         "tokens": [{"row": row, "words": words(row.permissions)} for row in tokens_.tokens_seen(actor)],

@@ -28,7 +28,7 @@ from panel.rights.permissions import Permission, RoleName
 from panel.tenancy.services import update_tenant
 from panel.tenants.models import Membership, Role, Tenant
 from panel.ui.once import keep_once, take_once
-from panel.ui.web import PageRequest, blame, page, sentence, signed_in, version_of
+from panel.ui.web import PageRequest, blame, page, sentence, signed_in, tried, version_of
 
 _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
@@ -81,20 +81,17 @@ def people(request: PageRequest, tenant_id: UUID) -> HttpResponse:
 def invite(request: PageRequest, tenant_id: UUID) -> HttpResponse:
     tenant = _tenant(request, tenant_id, Permission.MEMBER_MANAGE)
     form = forms.InviteForm(request.POST, roles=members.roles_to_give(request.actor, tenant))
-    status = 422
-    if form.is_valid():
-        try:
-            role, custom = members.role_from(tenant, form.cleaned_data["role"])
-            row, link = invitations.invite(
-                request.actor, tenant, email=form.cleaned_data["email"], role=role, custom=custom
-            )
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            _say_sent(request, row, tenant.pk, link)
-            return redirect("people", tenant.pk)
-    return _people(request, tenant, {"invite": form}, status)
+
+    def send(sent: dict[str, Any]) -> tuple[Invitation, str]:
+        role, custom = members.role_from(tenant, sent["role"])
+        return invitations.invite(request.actor, tenant, email=sent["email"], role=role, custom=custom)
+
+    made, status = tried(form, send)
+    if made is None:
+        return _people(request, tenant, {"invite": form}, status)
+    row, link = made
+    _say_sent(request, row, tenant.pk, link)
+    return redirect("people", tenant.pk)
 
 
 def _say_sent(request: PageRequest, row: Invitation, place: UUID, link: str) -> None:
@@ -171,18 +168,17 @@ def revoke_invitation(request: PageRequest, invitation_id: UUID) -> HttpResponse
 def create_role(request: PageRequest, tenant_id: UUID) -> HttpResponse:
     tenant = _tenant(request, tenant_id, Permission.MEMBER_MANAGE)
     form = forms.RoleForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
-        values = form.cleaned_data
-        try:
-            made = roles.create_role(
-                request.actor, tenant, name=values["name"], permissions=values["permissions"]
-            )
-        except Refused as refusal:
-            blame(form, refusal)
-            return _role(request, tenant, None, form, refusal.status)
-        messages.success(request, _("Role %(name)s created") % {"name": made})
-        return redirect("people", tenant.pk)
-    return _role(request, tenant, None, form, 422 if request.method == "POST" else 200)
+    status = 200
+    if request.method == "POST":
+
+        def create(sent: dict[str, Any]) -> Role:
+            return roles.create_role(request.actor, tenant, name=sent["name"], permissions=sent["permissions"])
+
+        made, status = tried(form, create)
+        if made is not None:
+            messages.success(request, _("Role %(name)s created") % {"name": made})
+            return redirect("people", tenant.pk)
+    return _role(request, tenant, None, form, status)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -192,22 +188,13 @@ def role(request: PageRequest, role_id: UUID) -> HttpResponse:
     request.actor.require(Permission.MEMBER_MANAGE, row.tenant)
     initial = {"name": row.name, "permissions": row.permissions, "version": row.version}
     form = forms.RoleForm(request.POST or None, initial=initial)
-    if request.method == "POST" and form.is_valid():
-        values = form.cleaned_data
-        try:
-            roles.update_role(
-                request.actor,
-                row.pk,
-                name=values["name"],
-                permissions=values["permissions"],
-                version=values["version"],
-            )
-        except Refused as refusal:
-            blame(form, refusal)
-            return _role(request, row.tenant, row, form, refusal.status)
-        messages.success(request, _("Role %(name)s saved") % {"name": values["name"]})
-        return redirect("people", row.tenant_id)
-    return _role(request, row.tenant, row, form, 422 if request.method == "POST" else 200)
+    status = 200
+    if request.method == "POST":
+        _done, status = tried(form, lambda sent: roles.update_role(request.actor, row.pk, **sent))
+        if status == 200:
+            messages.success(request, _("Role %(name)s saved") % {"name": form.cleaned_data["name"]})
+            return redirect("people", row.tenant_id)
+    return _role(request, row.tenant, row, form, status)
 
 
 def _role(
@@ -236,23 +223,15 @@ def environment_shares(request: PageRequest, environment_id: UUID) -> HttpRespon
     form = forms.ShareForm(request.POST or None)
     status = 200
     if request.method == "POST":
-        status = 422
-        if form.is_valid():
-            values = form.cleaned_data
-            try:
-                made, link = invitations.invite_to_environment(
-                    request.actor,
-                    row,
-                    email=values["email"],
-                    permissions=values["permissions"],
-                    ends_at=timezone.now() + timedelta(days=values["days"]),
-                )
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                _say_sent(request, made, row.pk, link)
-                return redirect("environment-shares", row.pk)
+
+        def send(sent: dict[str, Any]) -> tuple[Invitation, str]:
+            ends_at = timezone.now() + timedelta(days=sent.pop("days"))
+            return invitations.invite_to_environment(request.actor, row, **sent, ends_at=ends_at)
+
+        made, status = tried(form, send)
+        if made is not None:
+            _say_sent(request, made[0], row.pk, made[1])
+            return redirect("environment-shares", row.pk)
     given: list[dict[str, Any]] = [
         {"row": share, "words": words(share.permissions)}
         for share in Share.objects.filter(environment=row).select_related("user")
@@ -287,17 +266,11 @@ def remove_share(request: PageRequest, share_id: UUID) -> HttpResponse:
 def enter_support(request: PageRequest, tenant_id: UUID) -> HttpResponse:
     tenant = _tenant(request, tenant_id, Permission.USER_MANAGE)
     form = forms.SupportForm(request.POST)
-    status = 422
-    if form.is_valid():
-        try:
-            row = support.enter(request.actor, tenant, **form.cleaned_data)
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            request.session[SUPPORT_KEY] = str(row.pk)
-            return redirect(f"{reverse('environments')}?tenant={tenant.slug}")
-    return _people(request, tenant, {"enter": form}, status)
+    row, status = tried(form, lambda sent: support.enter(request.actor, tenant, **sent))
+    if row is None:
+        return _people(request, tenant, {"enter": form}, status)
+    request.session[SUPPORT_KEY] = str(row.pk)
+    return redirect(f"{reverse('environments')}?tenant={tenant.slug}")
 
 
 @require_safe

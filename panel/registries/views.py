@@ -1,5 +1,6 @@
 """Page of registries: by which name and password images are asked for, and what an administrator allows."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
@@ -8,7 +9,6 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from panel.errors import Refused
 from panel.registries import services
 from panel.registries.forms import RegistryForm
 from panel.registries.models import Registry
@@ -16,7 +16,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import tenants_with
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 
 #: In the field of the form.
 
@@ -30,16 +30,10 @@ def registries(request: PageRequest) -> HttpResponse:
     form = RegistryForm(given, tenants=tenants, is_administrator=is_administrator)
     status = 200
     if given is not None:
-        status = 422
-        if form.is_valid():
-            try:
-                row = _add(actor, tenants, form)
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                messages.success(request, _("%(host)s is named") % {"host": row})
-                return redirect("registries")
+        row, status = tried(form, lambda sent: _add(actor, tenants, sent))
+        if row is not None:
+            messages.success(request, _("%(host)s is named") % {"host": row})
+            return redirect("registries")
     rows = Registry.objects.for_actor(actor).select_related("tenant", "created_by")
     context = {
         "section": "registry",
@@ -50,8 +44,7 @@ def registries(request: PageRequest) -> HttpResponse:
     return page(request, "registries/list.html", context, status)
 
 
-def _add(actor: Actor, tenants: list[Tenant], form: RegistryForm) -> Registry:
-    values = dict(form.cleaned_data)
+def _add(actor: Actor, tenants: list[Tenant], values: dict[str, Any]) -> Registry:
     chosen = values.pop("tenant")
     tenant = next((one for one in tenants if str(one.pk) == chosen), None)
     return services.add_registry(actor, tenant, **values)

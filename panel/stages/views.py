@@ -19,7 +19,7 @@ from panel.stages import services
 from panel.stages.forms import DeployForm, StageForm
 from panel.stages.models import OPEN, RolloutState, Stage
 from panel.stages.rolling import copies_of, is_well, running_image
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 
 _MOST_CHOICES, _MOST_VERSIONS = 500, 5
 
@@ -62,19 +62,16 @@ def board(request: PageRequest) -> HttpResponse:
     usable, status = _usable(request.actor), 200
     form = StageForm(request.POST if request.method == "POST" else None, environments=usable)
     if form.is_bound:
-        status = 422
-        if form.is_valid():
-            values = dict(form.cleaned_data)
-            named = values.pop("environments")
+
+        def add(sent: dict[str, Any]) -> object:
+            named = sent.pop("environments")
             chosen = [one for one in usable if str(one.pk) in named]
-            try:
-                services.add_stage(request.actor, chosen[0].tenant, environments=chosen, **values)
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                messages.success(request, _("The stage was added"))
-                return redirect("stages")
+            return services.add_stage(request.actor, chosen[0].tenant, environments=chosen, **sent)
+
+        _made, status = tried(form, add)
+        if status == 200:
+            messages.success(request, _("The stage was added"))
+            return redirect("stages")
     may_add = bool(Environment.objects.in_use().for_actor(request.actor, Permission.STAGE_MANAGE)[:1])
     context = {"section": "stage", "lines": _lines(request.actor), "form": form, "may_add": may_add}
     return page(request, "stages/board.html", context, status)

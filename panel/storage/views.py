@@ -12,13 +12,12 @@ from django.views.decorators.http import require_POST, require_safe
 from panel.environments.models import Environment
 from panel.environments.views.new_password import show_once
 from panel.environments.views.one import context_of, get
-from panel.errors import Refused
 from panel.rights.permissions import Permission
 from panel.storage import schedules, services
 from panel.storage.forms import CloneForm, ScheduleForm, SnapshotForm
 from panel.storage.kept import uses
 from panel.storage.models import Proves, Schedule, Snapshot, Takes
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 from runtime.contract import DesiredState
 
 
@@ -86,17 +85,11 @@ def snapshots(request: PageRequest, environment_id: UUID) -> HttpResponse:
 @signed_in
 def take(request: PageRequest, environment_id: UUID) -> HttpResponse:
     form = SnapshotForm(request.POST)
-    status = 422
-    if form.is_valid():
-        try:
-            services.take_snapshot(request.actor, environment_id, name=form.cleaned_data["name"])
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("A snapshot is being taken"))
-            return redirect("environment-snapshots", environment_id)
-    return _tab(request, get(request, environment_id), form=form, status=status)
+    made, status = tried(form, lambda sent: services.take_snapshot(request.actor, environment_id, **sent))
+    if made is None:
+        return _tab(request, get(request, environment_id), form=form, status=status)
+    messages.success(request, _("A snapshot is being taken"))
+    return redirect("environment-snapshots", environment_id)
 
 
 @require_safe
@@ -148,19 +141,13 @@ def restore(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> Ht
 @signed_in
 def clone(request: PageRequest, environment_id: UUID, snapshot_id: UUID) -> HttpResponse:
     form = _clone_form(snapshot_id, request.POST)
-    status = 422
-    if form.is_valid():
-        try:
-            changed = services.clone_snapshot(
-                request.actor, environment_id, snapshot_id, name=form.cleaned_data["name"]
-            )
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            show_once(request, changed)
-            return redirect("environment", changed.environment.pk)
-    return _tab(request, get(request, environment_id), clone=form, of=snapshot_id, status=status)
+    changed, status = tried(
+        form, lambda sent: services.clone_snapshot(request.actor, environment_id, snapshot_id, **sent)
+    )
+    if changed is None:
+        return _tab(request, get(request, environment_id), clone=form, of=snapshot_id, status=status)
+    show_once(request, changed)
+    return redirect("environment", changed.environment.pk)
 
 
 @require_POST
@@ -183,25 +170,23 @@ def set_schedule(request: PageRequest, environment_id: UUID) -> HttpResponse:
 
 def saved(request: PageRequest, environment_id: UUID, form: ScheduleForm, takes: str) -> int:
     """The status: 200, or that of the refusal, which stands in the form then."""
-    if not form.is_valid():
-        return 422
-    values = form.cleaned_data
-    try:
-        schedules.set_schedule(
+
+    def change(sent: dict[str, Any]) -> object:
+        return schedules.set_schedule(
             request.actor,
             environment_id,
-            cron=values["when"] or values["cron"],
+            cron=sent["when"] or sent["cron"],
             keep=form.keep(),
-            is_on=values["is_on"],
+            is_on=sent["is_on"],
             takes=takes,
-            target=values.get("target", ""),
-            proves=values.get("proves") or Proves.NEVER,
+            target=sent.get("target", ""),
+            proves=sent.get("proves") or Proves.NEVER,
         )
-    except Refused as refusal:
-        blame(form, refusal)
-        return refusal.status
-    messages.success(request, _("The schedule is saved"))
-    return 200
+
+    _made, status = tried(form, change)
+    if status == 200:
+        messages.success(request, _("The schedule is saved"))
+    return status
 
 
 @require_POST

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
 from django.contrib import messages
@@ -29,6 +29,7 @@ from panel.rights.actor import Actor
 from panel.rights.asking import actor_of, lacks_second_factor, tell_refused
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class PageRequest(HttpRequest):
@@ -151,6 +152,18 @@ def _part(template: str, target: str) -> Any:
 def version_of(text: str) -> int | None:
     """The version that a form was shown with; None: it names none. `int` raises for thousands of digits."""
     return int(text) if text.isdecimal() and len(text) <= _LONGEST_VERSION else None
+
+
+def tried(form: Form, change: Callable[[dict[str, Any]], T]) -> tuple[T | None, int]:
+    """What `change` makes of a form's values, and 200; else None, and the status of the page that shows the
+    form again, with what is wrong beside its field."""
+    if not form.is_valid():
+        return None, 422
+    try:
+        return change(dict(form.cleaned_data)), 200
+    except Refused as refusal:
+        blame(form, refusal)
+        return None, refusal.status
 
 
 def blame(form: Form, refusal: Refused) -> None:

@@ -12,13 +12,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from panel.environments.models import Environment
 from panel.environments.views.one import context_of, get
-from panel.errors import NotFound, Refused
+from panel.errors import NotFound
 from panel.nodes.models import Node
 from panel.operations.models import Operation, OperationKind, OperationState, SubjectType
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.selectors import tenants_with
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 from panel.volumes import attaching, services
 from panel.volumes.forms import AttachForm, SizeForm, VolumeForm
 from panel.volumes.models import Attachment, Volume
@@ -92,39 +92,30 @@ def everywhere(request: PageRequest) -> HttpResponse:
         return _all(request)
     tenants = tenants_with(request.actor, Permission.VOLUME_MANAGE)
     form = VolumeForm(request.POST, tenants=tenants, nodes=_nodes())
-    status = 422
-    if form.is_valid():
-        values = dict(form.cleaned_data)
-        chosen = values.pop("tenant")
+
+    def create(sent: dict[str, Any]) -> Volume:
+        chosen = sent.pop("tenant")
         tenant = next(one for one in tenants if str(one.pk) == chosen)
-        try:
-            row, _operation = services.create_volume(request.actor, tenant, **values)
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("%(name)s is being made") % {"name": row})
-            return redirect("volumes")
-    return _all(request, form=form, status=status)
+        return services.create_volume(request.actor, tenant, **sent)[0]
+
+    row, status = tried(form, create)
+    if row is None:
+        return _all(request, form=form, status=status)
+    messages.success(request, _("%(name)s is being made") % {"name": row})
+    return redirect("volumes")
 
 
 @require_POST
 @signed_in
 def resize(request: PageRequest, volume_id: UUID) -> HttpResponse:
     row = _seen(request.actor, volume_id)
-    form, status = _size_form(row, request.POST), 422
-    if form.is_valid():
-        try:
-            _row, operation = services.change_volume(
-                request.actor, volume_id, size_mb=form.cleaned_data["size_mb"]
-            )
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("Being resized") if operation else _("It has that size"))
-            return redirect("volumes")
-    return _all(request, sized=volume_id, size=form, status=status)
+    form = _size_form(row, request.POST)
+    changed, status = tried(form, lambda sent: services.change_volume(request.actor, volume_id, **sent))
+    if changed is None:
+        return _all(request, sized=volume_id, size=form, status=status)
+    _row, operation = changed
+    messages.success(request, _("Being resized") if operation else _("It has that size"))
+    return redirect("volumes")
 
 
 @require_POST
@@ -173,18 +164,14 @@ def of_environment(request: PageRequest, environment_id: UUID) -> HttpResponse:
 def attach(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     request.actor.require(Permission.ENVIRONMENT_CHANGE, row)
-    form, status = AttachForm(request.POST, volumes=list(_usable(request.actor, row))), 422
-    if form.is_valid():
-        values = dict(form.cleaned_data)
-        try:
-            made, _changed = attaching.attach(request.actor, UUID(values.pop("volume")), row.pk, **values)
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("Being attached at %(path)s") % {"path": made.path})
-            return redirect("environment-volumes", row.pk)
-    return _tab(request, row, form=form, status=status)
+    form = AttachForm(request.POST, volumes=list(_usable(request.actor, row)))
+    made, status = tried(
+        form, lambda sent: attaching.attach(request.actor, UUID(sent.pop("volume")), row.pk, **sent)
+    )
+    if made is None:
+        return _tab(request, row, form=form, status=status)
+    messages.success(request, _("Being attached at %(path)s") % {"path": made[0].path})
+    return redirect("environment-volumes", row.pk)
 
 
 @require_POST

@@ -9,13 +9,13 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from panel.errors import NotFound, Refused
+from panel.errors import NotFound
 from panel.operations.models import Operation, OperationState, SubjectType
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.storage.forms import SnapshotForm
 from panel.storage.kept import uses
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 from panel.volumes import snapshots
 from panel.volumes.forms import CloneForm
 from panel.volumes.models import Volume
@@ -89,17 +89,12 @@ def volume(request: PageRequest, volume_id: UUID) -> HttpResponse:
 @require_POST
 @signed_in
 def take(request: PageRequest, volume_id: UUID) -> HttpResponse:
-    form, status = SnapshotForm(request.POST), 422
-    if form.is_valid():
-        try:
-            snapshots.take(request.actor, volume_id, name=form.cleaned_data["name"])
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("A snapshot is being taken"))
-            return redirect("volume", volume_id)
-    return _page(request, volume_id, form=form, status=status)
+    form = SnapshotForm(request.POST)
+    made, status = tried(form, lambda sent: snapshots.take(request.actor, volume_id, **sent))
+    if made is None:
+        return _page(request, volume_id, form=form, status=status)
+    messages.success(request, _("A snapshot is being taken"))
+    return redirect("volume", volume_id)
 
 
 @require_POST
@@ -113,17 +108,12 @@ def restore(request: PageRequest, volume_id: UUID, snapshot_id: UUID) -> HttpRes
 @require_POST
 @signed_in
 def clone(request: PageRequest, volume_id: UUID, snapshot_id: UUID) -> HttpResponse:
-    form, status = _clone_form(snapshot_id, request.POST), 422
-    if form.is_valid():
-        try:
-            row, _operation = snapshots.clone(request.actor, volume_id, snapshot_id, **form.cleaned_data)
-        except Refused as refusal:
-            blame(form, refusal)
-            status = refusal.status
-        else:
-            messages.success(request, _("%(name)s is being made") % {"name": row})
-            return redirect("volume", row.pk)
-    return _page(request, volume_id, clone=form, of=snapshot_id, status=status)
+    form = _clone_form(snapshot_id, request.POST)
+    made, status = tried(form, lambda sent: snapshots.clone(request.actor, volume_id, snapshot_id, **sent))
+    if made is None:
+        return _page(request, volume_id, clone=form, of=snapshot_id, status=status)
+    messages.success(request, _("%(name)s is being made") % {"name": made[0]})
+    return redirect("volume", made[0].pk)
 
 
 @require_POST
