@@ -65,12 +65,13 @@ _STATUS = {
     "not_running": 409,
     "too_many_terminals": 409,
     "too_many": 429,
+    "gave_way": 429,
     "bad_command": 422,
     "bad_name": 422,
     **dict.fromkeys(
         (
             *("no_space", "not_empty", "in_the_way", "not_allowed", "too_long", "too_many_entries"),
-            "bad_archive",
+            *("bad_archive", "exists", "into_itself", "no_such_user", "no_trash", "name_too_long"),
         ),
         422,
     ),

@@ -51,7 +51,7 @@ class BackupRoutes:
         ticket = self.agent.ticket(request, Purpose.FILES)
         asked = await self._asked(request)
 
-        def look() -> Response:
+        def look(_: Trees) -> Response:
             found = self._restic(asked).files(
                 asked.source.snapshot, asked.path, after=asked.after, most=asked.most
             )

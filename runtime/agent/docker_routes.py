@@ -21,7 +21,7 @@ from runtime.contract import Purpose
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
 from runtime.host.safetree import SafeTree
-from runtime.storage.trees import MOST_CHANGES
+from runtime.storage.trees import MOST_CHANGES, Trees
 from runtime.top import top
 
 if TYPE_CHECKING:
@@ -75,9 +75,8 @@ class LookRoutes:
         """What is different from what it was made from."""
         ticket = self.agent.ticket(request, Purpose.FILES)
         environment_id, most = request.path_params["id"], number_of(request, "most", MOST_CHANGES)
-        trees = self._files.trees
         found = await self._files.work(
-            request, ticket, lambda: trees.compare_with_image(environment_id, most=most).model_dump_json()
+            request, ticket, lambda trees: trees.compare_with_image(environment_id, most=most).model_dump_json()
         )
         return Response(found, media_type="application/json")
 
@@ -88,14 +87,14 @@ class LookRoutes:
         handed = Handed.model_validate_json(await body_of(request, _MOST_BODY))
         node = self.agent.node
 
-        def work() -> dict[str, int]:
+        def work(trees: Trees) -> dict[str, int]:
             try:
                 with SafeTree.open(node.home / "panel") as safe:
                     archive = safe.open_file(f"/archives/{handed.archive}", size=handed.bytes)
             except (FileNotFoundError, RuntimeFault) as error:
                 raise RuntimeFault(words.archive_gone(), code="not_found") from error
             try:
-                return self._files.trees.unpack(environment_id, path, archive).model_dump()
+                return trees.unpack(environment_id, path, archive).model_dump()
             finally:
                 os.close(archive)
 

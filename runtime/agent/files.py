@@ -9,7 +9,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import FileIO
 from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from runtime.agent.bodies import body_of, entered
 from runtime.agent.locks import Locks
 from runtime.agent.tickets import TicketRefused
+from runtime.agent.tree_places import Place, TreePlaces
 from runtime.contract import Purpose, Ticket
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 #: Directories that are packed at once, of the node and of one tenant: each is a container while it is read.
 PACKS, PACKS_PER_TENANT = 6, 2
 #: Trees that are compared or written into at once, of the node, and one of a tenant: each is a container for
-#: seconds. They have threads of their own, so that nobody's look at a directory waits behind them.
-WORKS = 4
+#: seconds, for ten minutes at most, and where others wait for half of one. They have threads of their own, so
+#: that nobody's look at a directory waits behind them.
+WORKS = 8
 _PIECE_BYTES = 256 * 1024
 _MOST_PATHS_BYTES = 3 * 2**20
 
@@ -46,7 +48,7 @@ class FileRoutes:
         self.agent = agent
         self.kept, self.trees = Files(agent.node), Trees(agent.node)
         self._packing, self._packing_of_tenant = asyncio.Semaphore(PACKS), Locks(PACKS_PER_TENANT)
-        self._working, self._working_of_tenant = asyncio.Semaphore(WORKS), Locks(1)
+        self._working, self._working_of_tenant = TreePlaces(WORKS), Locks(1)
         self.threads = ThreadPoolExecutor(WORKS + PACKS, thread_name_prefix="trees")
 
     def routes(self, at: str) -> list[Route]:
@@ -122,7 +124,7 @@ class FileRoutes:
         found = await self.work(
             request,
             ticket,
-            lambda: self.trees.compare(environment_id, snapshot, to, most=most).model_dump_json(),
+            lambda trees: trees.compare(environment_id, snapshot, to, most=most).model_dump_json(),
         )
         return Response(found, media_type="application/json")
 
@@ -130,19 +132,19 @@ class FileRoutes:
         ticket, environment_id, snapshot = self._asked(request, writes=True)
         path = bytes_of(request, "path")
         assert snapshot is not None
-        done = await self.work(request, ticket, lambda: self.trees.put_back(environment_id, snapshot, path))
+        done = await self.work(request, ticket, lambda trees: trees.put_back(environment_id, snapshot, path))
         return JSONResponse(done.model_dump())
 
     async def put(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
         path, data = bytes_of(request, "path"), await body_of(request, MOST_UPLOAD_BYTES)
-        done = await self.work(request, ticket, lambda: self.trees.put(environment_id, path, data))
+        done = await self.work(request, ticket, lambda trees: trees.put(environment_id, path, data))
         return JSONResponse(done.model_dump())
 
     async def delete(self, request: Request) -> Response:
         ticket, environment_id, _ = self._asked(request, writes=True)
         path, recursive = bytes_of(request, "path"), request.query_params.get("recursive") == "1"
-        await self.work(request, ticket, lambda: self.trees.delete(environment_id, path, recursive=recursive))
+        await self.work(request, ticket, lambda trees: trees.delete(environment_id, path, recursive=recursive))
         return Response(status_code=204)
 
     async def arrange(self, request: Request) -> Response:
@@ -150,7 +152,7 @@ class FileRoutes:
         ticket, environment_id, _ = self._asked(request, writes=True)
         wanted = Wanted.model_validate_json(await body_of(request, _MOST_PATHS_BYTES))
         done = await self.work(
-            request, ticket, lambda: Arranging(self.trees).arrange(environment_id, wanted.work)
+            request, ticket, lambda trees: Arranging(trees).arrange(environment_id, wanted.work)
         )
         return JSONResponse(done.told())
 
@@ -159,7 +161,7 @@ class FileRoutes:
         ticket, environment_id, _ = self._asked(request, writes=True)
         wanted = ArchiveWanted.model_validate_json(await body_of(request, _MOST_PATHS_BYTES))
         done = await self.work(
-            request, ticket, lambda: Arranging(self.trees).archive(environment_id, wanted.work)
+            request, ticket, lambda trees: Arranging(trees).archive(environment_id, wanted.work)
         )
         return JSONResponse(done.model_dump())
 
@@ -171,7 +173,7 @@ class FileRoutes:
         found = await self.work(
             request,
             ticket,
-            lambda: Arranging(self.trees).search(
+            lambda trees: Arranging(trees).search(
                 environment_id, snapshot, path, text, in_content=in_content, most=most
             ),
         )
@@ -180,18 +182,21 @@ class FileRoutes:
     async def trash(self, request: Request) -> Response:
         """What was deleted, and can be had back."""
         ticket, environment_id, _ = self._asked(request)
-        found = await self.work(request, ticket, lambda: Arranging(self.trees).trash(environment_id))
+        found = await self.work(request, ticket, lambda trees: Arranging(trees).trash(environment_id))
         return JSONResponse(found.model_dump())
 
     def packing(self, payer: UUID) -> Sequence[AbstractAsyncContextManager[Any]]:
         """Turns of who reads an archive."""
         return (self._packing_of_tenant.of(payer), self._packing)
 
-    async def work(self, request: Request, ticket: Ticket, work: Callable[[], Any]) -> Any:
-        """What was begun goes on to its end; of who hangs up before that nothing is begun."""
+    async def work(self, request: Request, ticket: Ticket, work: Callable[[Trees], Any]) -> Any:
+        """What was begun goes on to its end, or until others have waited for its place; of who hangs up before
+        that nothing is begun."""
+        place = Place()
+        trees = replace(self.trees, begun=place.begun)
         async with AsyncExitStack() as undo:
-            await entered(request, undo, self._working_of_tenant.of(ticket.payer), self._working)
-            return await asyncio.get_running_loop().run_in_executor(self.threads, work)
+            await entered(request, undo, self._working_of_tenant.of(ticket.payer), self._working.of(place))
+            return await asyncio.get_running_loop().run_in_executor(self.threads, work, trees)
         raise AssertionError  # for types: the stack swallows nothing
 
     def writing(self, request: Request) -> Ticket:

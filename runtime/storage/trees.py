@@ -4,7 +4,7 @@ import json
 import subprocess
 import threading
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
@@ -90,6 +90,8 @@ class Written(BaseModel):
 @dataclass(frozen=True)
 class Trees:
     node: Node
+    begun: Callable[[Callable[[], None]], object] | None = None
+    """Told of what is at work what ends it: in a moment, and with what isn't whole taken away."""
 
     def compare(self, environment_id: UUID, snapshot: UUID, to: UUID | None, *, most: int) -> Compared:
         """What is different in another snapshot, or (None) in the environment as it is now. Bounded in time and
@@ -226,6 +228,8 @@ class Trees:
             watchdog = threading.Timer(seconds, within.end)
             watchdog.start()
             undo.callback(watchdog.cancel)
+            if self.begun is not None:
+                self.begun(process.terminate)  # crun hands it on
             yield process, within
 
     def _snapshot(self, environment_id: UUID, snapshot: UUID) -> Path:
@@ -289,6 +293,8 @@ _SAID = {
     "into_itself": words.into_itself,
     "no_such_user": words.no_such_user,
     "no_trash": words.no_trash_there,
+    "name_too_long": words.name_too_long,
+    "gave_way": words.gave_way,
 }
 
 

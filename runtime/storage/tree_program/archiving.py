@@ -25,10 +25,9 @@ from runtime.storage.tree_program.ground import (
 )
 from runtime.storage.tree_program.packing import pack_entry
 from runtime.storage.tree_program.trash import names_given
-from runtime.storage.tree_program.unpacking import Unpacking
+from runtime.storage.tree_program.unpacking import LONGEST_LINK, Unpacking
 from runtime.storage.tree_program.writing import aside, rename_to_free
 
-_LONGEST_LINK = 4095
 #: zip(5) has no times before it.
 _FIRST_YEAR = (1980, 1, 1, 0, 0, 0)
 
@@ -224,7 +223,7 @@ def _as_of_tar(found: zipfile.ZipFile, info: zipfile.ZipInfo) -> tarfile.TarInfo
     if info.is_dir():
         one.type, one.mode = tarfile.DIRTYPE, one.mode or 0o755
     elif kind == stat.S_IFLNK:
-        if info.file_size > _LONGEST_LINK:
+        if info.file_size > LONGEST_LINK:
             raise Refused("bad_archive")
         one.type, one.linkname = tarfile.SYMTYPE, os.fsdecode(found.read(info))
     elif kind in (0, stat.S_IFREG):

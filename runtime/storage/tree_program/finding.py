@@ -23,6 +23,8 @@ from runtime.storage.tree_program.trash import TRASH
 
 #: Of each file so much is looked at, and of its line so much is told.
 _LOOKED_AT_BYTES, _SHOWN_BYTES = 4 << 20, 200
+#: Of paths in an answer.
+_MOST_FOUND_BYTES = 4 << 20
 _SORT_OF = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 
 
@@ -36,14 +38,16 @@ class Search:
         self.is_pattern = any(one in self.folded for one in "*?")
         self.content, self.most = asked["content"], asked["most"]
         self.until = time.monotonic() + asked["seconds"]
-        self.found, self.is_whole = list[list[Any]](), True
+        self.found, self.is_whole, self.bytes = list[list[Any]](), True, 0
 
     def walk(self, place: int, at: bytes, depth: int) -> None:
         if depth > DEEPEST:
             self.is_whole = False
             return
         for name in sorted(names_in(place)):
-            if time.monotonic() > self.until or len(self.found) >= self.most:
+            if len(self.found) >= self.most or self.bytes > _MOST_FOUND_BYTES:
+                raise TooLong
+            if time.monotonic() > self.until:
                 raise TooLong
             if at == b"" and name == TRASH:
                 continue
@@ -64,6 +68,7 @@ class Search:
         if is_it:
             size = seen.st_size if kind == stat.S_IFREG else None
             sort = _SORT_OF.get(kind, "other")
+            self.bytes += len(path)
             self.found.append([b64encode(path).decode(), sort, size, *(line or (None, ""))])
         if kind == stat.S_IFDIR:
             with closing(os.open(name, DIRECTORY, dir_fd=place)) as inner:

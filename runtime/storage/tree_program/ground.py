@@ -19,9 +19,14 @@ class Refused(Exception):
     """By a word of `runtime.storage.trees`."""
 
 
+class GaveWay(BaseException):
+    """Told to end, by SIGTERM: what isn't whole is taken away on the way out, and nothing more is begun."""
+
+
 #: What is worth telling of a refusal, by errno.
 _CODES = {
-    **dict.fromkeys((errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENAMETOOLONG), "not_found"),
+    **dict.fromkeys((errno.ENOENT, errno.ELOOP, errno.ENOTDIR), "not_found"),
+    errno.ENAMETOOLONG: "name_too_long",
     **dict.fromkeys((errno.EDQUOT, errno.ENOSPC), "no_space"),
     **dict.fromkeys((errno.EISDIR, errno.EEXIST), "in_the_way"),
     **dict.fromkeys((errno.EPERM, errno.EACCES, errno.EROFS), "not_allowed"),
@@ -30,8 +35,10 @@ _CODES = {
 }
 
 
-def code_of(error: Exception) -> str:
+def code_of(error: BaseException) -> str:
     """The word for what was refused, or couldn't be done."""
+    if isinstance(error, GaveWay):
+        return "gave_way"
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, OSError):

@@ -90,13 +90,14 @@ def into_trash(place: int, name: bytes, was_at: bytes) -> None:
 
 
 def sweep_trash() -> None:
-    """A no-op where there is none."""
+    """A no-op where there is none. One that can't be deleted keeps none of the others."""
     with contextlib.suppress(OSError, Refused), closing(directory(AFTER, [TRASH])) as kept:
         slots = _slots(kept)
         oldest = b"%019d" % max(0, time.time_ns() - _TRASH_DAYS * 86_400 * 10**9)
         for number, slot in enumerate(slots):
             if number < len(slots) - _MOST_TRASHED or slot < oldest:
-                remove(kept, slot)
+                with contextlib.suppress(OSError, RecursionError):
+                    remove(kept, slot)
 
 
 def _trash(top: int) -> int:

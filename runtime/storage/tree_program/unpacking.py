@@ -24,6 +24,8 @@ from runtime.storage.tree_program.writing import aside, refuse_directory, replac
 
 #: User ids that there are inside.
 IDS = 65_536
+#: What a link may hold: symlink(7), PATH_MAX.
+LONGEST_LINK = 4095
 
 
 class Unpacking:
@@ -50,8 +52,10 @@ class Unpacking:
                 self._file(place, parts[-1], opened(), info)
             elif info.issym():
                 refuse_directory(place, parts[-1])
-                other = aside()
-                os.symlink(os.fsencode(info.linkname), other, dir_fd=place)
+                leads_to, other = os.fsencode(info.linkname), aside()
+                if not 0 < len(leads_to) <= LONGEST_LINK:
+                    raise Refused("bad_archive")
+                os.symlink(leads_to, other, dir_fd=place)
                 os.chown(other, *owner_of(info), dir_fd=place, follow_symlinks=False)
                 os.rename(other, parts[-1], src_dir_fd=place, dst_dir_fd=place)
             elif info.islnk():
@@ -94,8 +98,14 @@ class Unpacking:
             raise Refused("bad_archive")
         refuse_directory(place, name)
         with contextlib.ExitStack() as undo:
-            source, other = self._place(undo, parts[:-1]), aside()
-            if not stat.S_ISREG(os.stat(parts[-1], dir_fd=source, follow_symlinks=False).st_mode):
+            source, other = self.top, aside()
+            try:
+                for part in parts[:-1]:
+                    source = undo.enter_context(closing(opened_directory(part, source)))
+                kind = stat.S_IFMT(os.stat(parts[-1], dir_fd=source, follow_symlinks=False).st_mode)
+            except FileNotFoundError as error:
+                raise Refused("bad_archive") from error
+            if kind != stat.S_IFREG:
                 raise Refused("in_the_way")
             os.link(parts[-1], other, src_dir_fd=source, dst_dir_fd=place, follow_symlinks=False)
             os.rename(other, name, src_dir_fd=place, dst_dir_fd=place)

@@ -2,13 +2,14 @@
 
 import json
 import os
+import signal
 import sys
 
 from runtime.storage.tree_program.archiving import archive, extract
 from runtime.storage.tree_program.arranging import copy, delete_many, move
 from runtime.storage.tree_program.comparing import compare
 from runtime.storage.tree_program.finding import search
-from runtime.storage.tree_program.ground import Refused, code_of
+from runtime.storage.tree_program.ground import GaveWay, Refused, code_of
 from runtime.storage.tree_program.owning import change_mode
 from runtime.storage.tree_program.packing import pack
 from runtime.storage.tree_program.trash import empty_trash, list_trash, restore_trash
@@ -35,12 +36,18 @@ VERBS = {
 }
 
 
+def _give_way(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a second one would cut off the way out
+    raise GaveWay
+
+
 def main() -> None:
     asked = json.loads(sys.argv[1])
     os.umask(0)
+    signal.signal(signal.SIGTERM, _give_way)
     try:
         answer = VERBS[asked["verb"]](asked)
-    except (Refused, OSError, RecursionError) as error:
+    except (Refused, GaveWay, OSError, RecursionError) as error:
         code = code_of(error)
     else:
         if answer is not None:
