@@ -18,6 +18,7 @@ from runtime.backups.repository import Restic
 from runtime.contract import BackupLook, Purpose
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
+from runtime.storage.trees import Trees
 
 if TYPE_CHECKING:
     from runtime.agent.app import Agent
