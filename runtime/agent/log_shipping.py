@@ -28,6 +28,8 @@ log = structlog.get_logger()
 MOST_OF_A_TENANT = 4
 #: Between two looks at a log, and after one that failed: twice as long each time, and no longer than that.
 EVERY_S, _LATER_S = 1.0, 60.0
+#: So often the panel hears of one that changes all the time: a receiver may take and refuse in turn.
+TOLD_EVERY_S = 5.0
 
 Send = Callable[[Node, Sender, Destination, Sequence[Line]], None]
 
@@ -42,6 +44,18 @@ class _Shipped(Turn):
     seen: LogsSeen
     failed: int = 0
     """Times in a row."""
+    told: LogsSeen | None = None
+    """What the panel heard last, and when."""
+    told_at: float = float("-inf")
+
+    @property
+    def is_untold(self) -> bool:
+        was, now = self.told, self.seen
+        return was is None or (was.state, was.message, was.lost_bytes) != (
+            now.state,
+            now.message,
+            now.lost_bytes,
+        )
 
 
 class LogShippingWatch:
@@ -79,6 +93,7 @@ class LogShippingWatch:
                 shipping=shipping,
                 reader=reader,
                 seen=note.seen,
+                told=note.seen,
             )
             self._turns.put(spec.id, one)
 
@@ -87,7 +102,9 @@ class LogShippingWatch:
 
     def _do(self, one: _Shipped) -> float:
         try:
-            return self._ship(one)
+            rests_s = self._ship(one) if one.reader.has_more() else EVERY_S
+            self._tell(one)
+            return rests_s
         except RuntimeFault as ended:
             log.info("log not sent", environment=str(one.spec.id), why=str(ended))
             return EVERY_S
@@ -126,7 +143,7 @@ class LogShippingWatch:
         self.send(self.node, sender, one.shipping.destination, lines)
 
     def _note(self, one: _Shipped, state: LogsState, **told: Any) -> None:
-        """Kept each time; told to the panel when it is another than it was."""
+        """Kept each time."""
         was, lost = one.seen, one.reader.lost_bytes
         since = was.since if was.state is state and was.since is not None else datetime.now(UTC)
         now = LogsSeen(state=state, since=since, lost_bytes=lost, **told)
@@ -137,10 +154,20 @@ class LogShippingWatch:
             reader = one.reader
             note = noted.Note(to=one.shipping.to, identity=reader.identity, position=reader.position, seen=now)
             noted.keep(self.node, one.spec.id, note)
-        if (was.state, was.message, was.lost_bytes) != (now.state, now.message, now.lost_bytes):
-            note_logs(Records(self.node, one.spec.id), self.engine().reports)
+
+    def _tell(self, one: _Shipped) -> None:
+        """The panel, when it is another than it was told."""
+        with self._turns.lock:
+            if not _is_to_be_told(one) or not self._turns.has(one.spec.id, one):
+                return
+            one.told, one.told_at = one.seen, time.monotonic()
+        note_logs(Records(self.node, one.spec.id), self.engine().reports)
+
+
+def _is_to_be_told(one: _Shipped) -> bool:
+    return one.is_untold and time.monotonic() - one.told_at >= TOLD_EVERY_S
 
 
 def _rests(one: _Shipped) -> float | None:
     """A silent app costs two calls of the kernel a second, and no thread."""
-    return None if one.reader.has_more() else EVERY_S
+    return None if one.reader.has_more() or _is_to_be_told(one) else EVERY_S

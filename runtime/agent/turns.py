@@ -1,7 +1,8 @@
 """Work that the agent does again and again for environments, each in its turn.
 
 Each turn is a thread of its own, so that one that hangs holds up no other's; one at a time for an environment,
-and few for a tenant. Where nobody has any, nothing is done at all.
+and few for a tenant. What a tenant's turns compute is bounded as well: they have the agent's lock of Python,
+for which commands wait. Where nobody has any, nothing is done at all.
 """
 
 import threading
@@ -14,6 +15,8 @@ from uuid import UUID
 
 #: Until one whose turn had no place is tried again.
 _AGAIN_S = 0.5
+#: Of one processor, for all turns of a tenant together: they rest for so much longer than each computed.
+_PART = 0.1
 
 
 @dataclass(kw_only=True)
@@ -24,6 +27,8 @@ class Turn:
     due: float
     """By the monotonic clock."""
     is_busy: bool = False
+    begun_at: float = 0.0
+    """When its last turn began."""
 
 
 T = TypeVar("T", bound=Turn)
@@ -47,6 +52,8 @@ class Turns(Generic[T]):
         self._known: dict[UUID, T] = {}
         self._at_once: Counter[UUID] = Counter()
         """Turns that are under way, by tenant."""
+        self._rests_until: dict[UUID, float] = {}
+        """Tenants whose turns have computed enough for now; by the monotonic clock."""
         self.lock = threading.Condition()
         """Held for what is changed in a turn; `get`, `put`, `drop` and `has` are to be called with it."""
         self._is_over = False
@@ -79,13 +86,16 @@ class Turns(Generic[T]):
         while not self._is_over:
             with self.lock:
                 now = time.monotonic()
-                for one in self._known.values():
-                    if not one.is_busy and one.due <= now:
-                        self._begin(one, now)
+                due = [one for one in self._known.values() if not one.is_busy and one.due <= now]
+                for one in sorted(due, key=lambda one: one.begun_at):
+                    self._begin(one, now)
                 waiting = [one.due for one in self._known.values() if not one.is_busy]
                 self.lock.wait(max(0.05, min(waiting) - now) if waiting else None)
 
     def _begin(self, one: T, now: float) -> None:
+        if (until := self._rests_until.get(one.tenant_id, 0.0)) > now:
+            one.due = until
+            return
         rests_s = self._rests(one)
         if rests_s is not None:
             one.due = now + rests_s
@@ -93,7 +103,7 @@ class Turns(Generic[T]):
         if self._at_once[one.tenant_id] >= self._most:
             one.due = now + _AGAIN_S
             return
-        one.is_busy = True
+        one.is_busy, one.begun_at = True, now
         self._at_once[one.tenant_id] += 1
         threading.Thread(target=self._take, args=(one,), name=f"{self._name} turn", daemon=True).start()
 
@@ -102,9 +112,14 @@ class Turns(Generic[T]):
         try:
             rests_s = self._do(one)
         finally:
+            computed_s = time.thread_time()  # of this thread, which began with the turn
             with self.lock:
+                now = time.monotonic()
                 one.is_busy = False
-                one.due = time.monotonic() + rests_s
+                one.due = now + rests_s
+                self._rests_until = {who: at for who, at in self._rests_until.items() if at > now}
+                rested = self._rests_until.get(one.tenant_id, now)
+                self._rests_until[one.tenant_id] = rested + computed_s * (1 / _PART - 1)
                 self._at_once[one.tenant_id] -= 1
                 if not self._at_once[one.tenant_id]:
                     del self._at_once[one.tenant_id]

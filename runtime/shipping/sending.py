@@ -4,11 +4,13 @@ What answers is a stranger's: all of it together has a deadline, and little is r
 """
 
 import http.client
+import io
 import socket
 import ssl
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from typing import Any
 
 from runtime.contract import Destination, Receiver
 from runtime.contract.said import Said
@@ -22,6 +24,8 @@ from runtime.shipping.records import DATAGRAM_BYTES, Sender, framed, loki_body, 
 #: For connecting, sending and the answer.
 WITHIN_S = 15.0
 _ANSWER_CHARACTERS = 200
+#: Of an answer of HTTP, with all interim ones before it (RFC 9110, 15.2), which have no end.
+_ANSWER_BYTES = 64 * 1024
 
 
 def send(node: Node, sender: Sender, to: Destination, lines: Sequence[Line]) -> None:
@@ -83,12 +87,37 @@ def _connect(node: Node, sender: Sender, to: Destination, undo: ExitStack) -> so
 def _push(connection: socket.socket, to: Destination, body: bytes) -> None:
     client = http.client.HTTPConnection(to.host, to.port)
     client.sock = connection
+    client.response_class = _Answer
     client.request("POST", to.path, body, {"Content-Type": "application/json", "User-Agent": "wadah"})
     answer = client.getresponse()
     if not 200 <= answer.status < 300:
         text = answer.read(_ANSWER_CHARACTERS).decode(errors="replace")
         plain = "".join(one if one.isprintable() else " " for one in text).strip()
         raise _fault(shipping.refused(to.host, answer.status, plain))
+
+
+class _Answer(http.client.HTTPResponse):
+    """One that ends: reading it keeps the agent's other threads waiting."""
+
+    def __init__(self, sock: socket.socket, *given: Any, **named: Any):
+        super().__init__(sock, *given, **named)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Bounded(sock), 4096)
+
+
+class _Bounded(io.RawIOBase):
+    def __init__(self, source: socket.socket):
+        self._source, self._left = source, _ANSWER_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, into: Any) -> int:
+        if self._left <= 0:
+            raise http.client.HTTPException
+        got = self._source.recv_into(memoryview(into)[: self._left])
+        self._left -= got
+        return got
 
 
 def _why(error: Exception) -> str:

@@ -1,7 +1,9 @@
 """Whoever hangs in his turn holds up no other."""
 
 import threading
+import time
 import uuid
+from collections import Counter
 from pathlib import Path
 
 from runtime.agent.turns import Turn, Turns
@@ -89,3 +91,34 @@ def test_a_silent_app_has_no_turn_of_log_shipping(tmp_path: Path) -> None:
     assert not reader.has_more()
     reader.close()
     assert Reader(log / "not a directory").has_more(), "the turn says what is wrong"
+
+
+def test_what_a_tenant_has_computed_is_a_tenth_of_a_processor_and_shared_by_all_of_its_own() -> None:
+    """Each of them always has more to do at once, as an app that writes without end."""
+    spent, others = Counter[uuid.UUID](), list[float]()
+
+    def do(one: Turn) -> float:
+        if one.tenant_id == theirs:
+            others.append(time.monotonic())
+            return 0.1
+        until = time.thread_time() + 0.01
+        while time.thread_time() < until:
+            pass
+        spent[environments[id(one)]] += 1
+        return 0.0
+
+    mine, theirs = uuid.uuid4(), uuid.uuid4()
+    turns = Turns[Turn]("test", MOST, do)
+    environments = {}
+    with turns.lock:
+        for _ in range(8):
+            environment, one = uuid.uuid4(), Turn(tenant_id=mine, due=0.0)
+            environments[id(one)] = environment
+            turns.put(environment, one)
+        turns.put(uuid.uuid4(), Turn(tenant_id=theirs, due=0.0))
+    turns.start()
+    time.sleep(4)
+    turns.close()
+    assert len(spent) == 8, "none of them starves"
+    assert sum(spent.values()) * 0.01 < 4 * 0.1 * 1.5 + 4 * 0.01
+    assert len(others) > 15, "and nobody else rests for it"
