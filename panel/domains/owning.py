@@ -1,5 +1,8 @@
 """Whose a domain is: DNS is asked, by a name server that the administrator may choose."""
 
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
@@ -24,11 +27,13 @@ log = structlog.get_logger()
 
 #: The record lies below the name, so that it goes with no other use of the name.
 RECORD = "_wadah"
-#: For one question, all servers and attempts.
+#: For all that is asked about one name, all servers and attempts: they may be a tenant's own.
 _WITHIN_S = 5.0
 #: How often a name that isn't proved is looked at by itself, and for how long.
 _AGAIN_AFTER, _FOR = timedelta(minutes=2), timedelta(days=7)
 _MOST_AT_ONCE = 20
+#: Names that wait, of which those are chosen.
+_MOST_WAITING = 5000
 
 PROBLEMS: dict[str, Promise | str] = {
     "no_record": _("DNS has no such record, and the name doesn't lead here."),
@@ -45,27 +50,42 @@ def record_of(row: Domain) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What DNS says of a name."""
+
+    texts: frozenset[str] = frozenset()
+    leads_here: bool = False
+    is_away: bool = False
+
+
+@dataclass(frozen=True)
 class Seen:
     by: ProvedBy | None
     problem: str = ""
 
 
-def look(row: Domain) -> Seen:
-    """Asks DNS; takes up to fifteen seconds. Changes nothing."""
-    resolver = _resolver()
+def ask(row: Domain) -> Asked:
+    """Takes `_WITHIN_S` at most, and looks at no other row."""
+    until = time.monotonic() + _WITHIN_S
     name, value = record_of(row)
     try:
-        texts = _texts(resolver, name)
-        if value in texts:
-            return Seen(ProvedBy.TXT)
-        leads_here = _leads_here(resolver, row.name)
+        texts = _texts(_Resolver(until), name)
+        leads_here = value not in texts and _leads_here(_Resolver(until), row.name)
     except dns.exception.DNSException:
+        return Asked(is_away=True)
+    return Asked(frozenset(texts), leads_here)
+
+
+def meaning(row: Domain, asked: Asked) -> Seen:
+    if asked.is_away:
         return Seen(None, "dns_away")
-    if leads_here and _was_anothers(row):
+    if record_of(row)[1] in asked.texts:
+        return Seen(ProvedBy.TXT)
+    if asked.leads_here and _was_anothers(row):
         return Seen(None, "txt_needed")
-    if leads_here:
+    if asked.leads_here:
         return Seen(ProvedBy.ADDRESS)
-    return Seen(None, "other_record" if texts else "no_record")
+    return Seen(None, "other_record" if asked.texts else "no_record")
 
 
 def check(pk: UUID) -> bool:
@@ -73,14 +93,15 @@ def check(pk: UUID) -> bool:
     row = Domain.objects.filter(pk=pk, proved_at=None).select_related("tenant").first()
     if row is None:
         return Domain.objects.filter(pk=pk).exclude(proved_at=None).exists()
-    return settle(row, look(row))
+    return settle(row, ask(row))
 
 
-def settle(row: Domain, seen: Seen) -> bool:
-    """What was seen becomes so. A record takes a name from whoever can't show one any more."""
+def settle(row: Domain, asked: Asked) -> bool:
+    """What was seen becomes so. A record takes a name from whoever has none there any more."""
+    seen = meaning(row, asked)
     if seen.by is not None:
         holder = Domain.objects.filter(name=row.name).exclude(proved_at=None).select_related("tenant").first()
-        if holder is not None and (seen.by != ProvedBy.TXT or look(holder).by == ProvedBy.TXT):
+        if holder is not None and (seen.by != ProvedBy.TXT or record_of(holder)[1] in asked.texts):
             seen, holder = Seen(None, "taken"), None
         elif holder is not None:
             _lose(holder)
@@ -114,12 +135,22 @@ def _lose(holder: Domain) -> None:
 
 
 def look_again() -> int:
-    """Those that wait, the longest first; how many were proved."""
+    """Those that wait, the longest first, and of each tenant one before another's second; how many were proved.
+    All are asked for at once: name servers that say nothing hold up no other's name."""
     now = timezone.now()
-    waiting = Domain.objects.filter(proved_at=None, created_at__gt=now - _FOR)
+    waiting = Domain.objects.filter(proved_at=None).filter(Q(looked_at=None) | Q(created_at__gt=now - _FOR))
     due = waiting.filter(Q(looked_at=None) | Q(looked_at__lt=now - _AGAIN_AFTER))
-    found = due.order_by(F("looked_at").asc(nulls_first=True)).values_list("pk", flat=True)[:_MOST_AT_ONCE]
-    return sum(check(pk) for pk in list(found))
+    found = due.order_by(F("looked_at").asc(nulls_first=True), "created_at")[:_MOST_WAITING]
+    of_tenant, turns = Counter[UUID](), list[tuple[int, int, UUID]]()
+    for place, (pk, tenant) in enumerate(found.values_list("pk", "tenant_id")):
+        turns.append((of_tenant[tenant], place, pk))
+        of_tenant[tenant] += 1
+    chosen = [pk for _turn, _place, pk in sorted(turns)[:_MOST_AT_ONCE]]
+    rows = list(Domain.objects.filter(pk__in=chosen, proved_at=None).select_related("tenant"))
+    if not rows:
+        return 0
+    with ThreadPoolExecutor(len(rows), thread_name_prefix="dns") as threads:
+        return sum(settle(row, asked) for row, asked in zip(rows, threads.map(ask, rows), strict=True))
 
 
 def _was_anothers(row: Domain) -> bool:
@@ -127,33 +158,37 @@ def _was_anothers(row: Domain) -> bool:
     return others.exists() or Domain.objects.filter(name=row.name).exclude(tenant=row.tenant_id).exists()
 
 
-def _resolver() -> dns.resolver.Resolver:
-    said = settings.WADAH.resolver
-    if not said:
-        resolver = dns.resolver.Resolver()
-    else:
-        resolver = dns.resolver.Resolver(configure=False)
-        host, port = said, ""
-        if said.startswith("["):
-            host, _bracket, port = said[1:].partition("]")
-        elif said.count(":") == 1:
-            host, _colon, port = said.partition(":")
-        resolver.nameservers, resolver.port = [host], int(port.strip(":") or 53)
-    resolver.lifetime = _WITHIN_S
-    resolver.timeout = 2.0
-    resolver.cache = None
-    return resolver
+class _Resolver(dns.resolver.Resolver):
+    """The administrator's, else the machine's; all that it is asked has an end."""
+
+    def __init__(self, until: float):
+        said = settings.WADAH.resolver
+        super().__init__(configure=not said)
+        if said:
+            host, port = said, ""
+            if said.startswith("["):
+                host, _bracket, port = said[1:].partition("]")
+            elif said.count(":") == 1:
+                host, _colon, port = said.partition(":")
+            self.nameservers, self.port = [host], int(port.strip(":") or 53)
+        self._until = until
+        self.timeout = 2.0
+        self.cache = None
+
+    def records(self, name: str, kind: str) -> dns.resolver.Answer:
+        left = max(0.01, self._until - time.monotonic())
+        return self.resolve(name, kind, search=False, lifetime=left)
 
 
-def _texts(resolver: dns.resolver.Resolver, name: str) -> set[str]:
+def _texts(resolver: _Resolver, name: str) -> set[str]:
     try:
-        found = resolver.resolve(name, "TXT", search=False)
+        found = resolver.records(name, "TXT")
     except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
         return set()
     return {b"".join(one.strings).decode(errors="replace").strip() for one in found}
 
 
-def _leads_here(resolver: dns.resolver.Resolver, name: str) -> bool:
+def _leads_here(resolver: _Resolver, name: str) -> bool:
     """All of its addresses are the front's."""
     own = {ip_address(one.strip()) for one in settings.WADAH.domains_addresses.split(",") if one.strip()}
     if not own:
@@ -161,7 +196,7 @@ def _leads_here(resolver: dns.resolver.Resolver, name: str) -> bool:
     found = set()
     for kind in ("A", "AAAA"):
         try:
-            found |= {ip_address(one.address) for one in resolver.resolve(name, kind, search=False)}
+            found |= {ip_address(one.address) for one in resolver.records(name, kind)}
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             continue
     return bool(found) and found <= own

@@ -69,7 +69,7 @@ def add_domain(
         _record(actor, "domain.add", row, after=_audited(row))
         _changed(row)
         if row.proved_at is None:
-            transaction.on_commit(lambda: ask_to_look(row.pk), robust=True)
+            transaction.on_commit(ask_to_look, robust=True)
     return row
 
 
@@ -129,8 +129,8 @@ def look_now(actor: Actor, domain_id: UUID) -> Domain:
     """DNS is asked by a worker, in a moment."""
     row = found_domain(actor, domain_id)
     actor.require(Permission.DOMAIN_MANAGE, row.tenant)
-    if row.proved_at is None:
-        ask_to_look(row.pk)
+    if Domain.objects.filter(pk=row.pk, proved_at=None).update(looked_at=None):
+        ask_to_look()
     return row
 
 
