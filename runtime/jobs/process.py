@@ -5,23 +5,21 @@ them while the panel is away.
 """
 
 import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from runtime.contract import JobReport, JobSpec, Report
+from runtime.jobs.fork_server import Begun, ForkServer
 from runtime.jobs.records import JobRecords
 from runtime.jobs.runner import MAX_ATTEMPTS, NotYet
 from runtime.node import Node
 from runtime.work import HANG_GRACE_S, UNDO_DEADLINE_S
 
-__all__ = ["NOT_YET", "NotYet", "do_apart"]
+__all__ = ["NOT_YET", "NotYet", "do_apart", "warm"]
 
 log = structlog.get_logger()
 
@@ -30,7 +28,7 @@ NOT_YET = 75
 #: It ends itself when a step hangs; after this much more it is ended from outside.
 _GRACE_S = 60.0
 _REPORTS: TypeAdapter[JobReport | Report] = TypeAdapter(JobReport | Report)
-_PROGRAM = (sys.executable, "-m", "runtime.jobs")
+_SERVER = ForkServer()
 
 
 #: Told of a job, or of an environment that one has changed.
@@ -43,7 +41,7 @@ def do_apart(node: Node, spec: JobSpec, report: Listener) -> None:
     records = JobRecords(node, spec.id)
     records.accept(spec)
     with records.turn(spec) as mine:
-        if not mine:  # found out here, since to begin a process takes half a second
+        if not mine:  # found out here, without a process for it
             raise NotYet
     for _ in range(MAX_ATTEMPTS + 1):
         status = _run(node, spec, report)
@@ -54,33 +52,45 @@ def do_apart(node: Node, spec: JobSpec, report: Listener) -> None:
         log.warning("job cut off", job=str(spec.id), status=status)
 
 
+def warm() -> None:
+    """Has loaded what jobs need, while something else is waited for. A no-op when it is."""
+    _SERVER.warm()
+
+
 def _run(node: Node, spec: JobSpec, report: Listener) -> int:
-    ours, theirs = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [*_PROGRAM, f"--home={node.home}", f"--reports={theirs}", f"--parent={os.getpid()}"],
-            stdin=subprocess.PIPE,
-            pass_fds=(theirs,),
-            start_new_session=True,
-        )
-    except BaseException:
-        os.close(ours)
-        raise
-    finally:
-        os.close(theirs)
-    listener = threading.Thread(target=_listen, args=(ours, report), daemon=True)
+    process, heard = _begun(node, spec)
+    listener = threading.Thread(target=_listen, args=(heard, report), daemon=True)
     listener.start()
-    within_s = spec.deadline_s + HANG_GRACE_S + UNDO_DEADLINE_S + _GRACE_S
     try:
-        process.communicate(spec.model_dump_json().encode(), timeout=within_s)
-    except subprocess.TimeoutExpired:
+        status = process.wait(spec.deadline_s + HANG_GRACE_S + UNDO_DEADLINE_S + _GRACE_S)
+    except TimeoutError:
         process.kill()
-        process.wait()
-    if process.returncode not in (0, NOT_YET):
-        with suppress(ProcessLookupError):  # programs that it ran, and could not end
-            os.killpg(process.pid, signal.SIGKILL)
+        status = process.wait(_GRACE_S)
+    finally:
+        process.close()
     listener.join(10)
-    return process.returncode
+    return status
+
+
+def _begun(node: Node, spec: JobSpec) -> tuple[Begun, int]:
+    """Its process, which was told what to do, and where its reports are read."""
+    with ExitStack() as undo:
+        heard, reports = os.pipe()
+        failed = undo.enter_context(ExitStack())
+        failed.callback(os.close, heard)
+        undo.callback(os.close, reports)
+        read, asks = os.pipe()
+        undo.callback(os.close, asks)
+        try:
+            process = _SERVER.begin(node.home, read, reports)
+        finally:
+            os.close(read)
+        text = spec.model_dump_json().encode()
+        with suppress(BrokenPipeError):  # killed by now
+            while text:
+                text = text[os.write(asks, text) :]
+        failed.pop_all()
+        return process, heard
 
 
 def _listen(descriptor: int, report: Listener) -> None:
