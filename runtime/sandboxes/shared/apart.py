@@ -49,8 +49,7 @@ def apart(
         state = place / "state"
         state.mkdir(mode=0o700)
         words = [program.path(node), f"--root={state}"]
-        delete = [*words, "delete", "--force", place.name]
-        undo.callback(run, delete, timeout_s=30, check=False, environment=program.ENVIRONMENT)
+        undo.callback(_delete, [*words, "delete", "--force", place.name], state)
         linux = {**config["linux"], "cgroupsPath": "/" + control.payload(group)}
         file = place / "config.json"
         file.write_text(json.dumps({**config, "linux": linux}))
@@ -92,6 +91,12 @@ def _group(node: Node, name: str, is_background: bool, payer: Payer | None) -> s
     if payer is not None:
         return f"{node.cgroup_name}/{payer.tenant_id}/{name}"
     return f"{node.cgroup_name}-{'background' if is_background else 'import'}/{name}"
+
+
+def _delete(words: list[str], state: Path) -> None:
+    """One that ended by itself was deleted by who ran it."""
+    if any(state.iterdir()):
+        run(words, timeout_s=30, check=False, environment=program.ENVIRONMENT)
 
 
 def _remove_groups(node: Node, group: str) -> None:
