@@ -17,7 +17,7 @@ from runtime.contract import BackupSecrets, Locked, Repository, S3Keys, S3Place,
 from runtime.contract.words import backups as words
 from runtime.errors import RuntimeFault
 from runtime.images.oci.egress import Egress, Sentences, is_loopback
-from runtime.images.oci.registry import network
+from runtime.images.oci.tools import network
 from runtime.node import Node
 
 #: A server that isn't reached for so long is gone: restic itself would try for a quarter of an hour.

@@ -6,6 +6,7 @@ way out to what everybody may reach; what brings it to the registry runs nothing
 """
 
 import json
+import os
 import subprocess
 import threading
 from base64 import b64encode
@@ -19,15 +20,17 @@ from urllib.parse import urlsplit
 from runtime.backups.places import DIAL_SOURCE
 from runtime.builds import inside
 from runtime.builds.places import MIB, BuildPlaces, Log
-from runtime.contract import Reference
+from runtime.contract import AppOptions, Reference
 from runtime.contract.build import BuildApp, BuildSecrets, GitSource
 from runtime.contract.said import Said
 from runtime.contract.words import builds as words
 from runtime.errors import RuntimeFault
+from runtime.host.processes import Held
 from runtime.images.confined import BUILDING, Program, confined
 from runtime.images.oci.egress import Egress, Sentences, is_loopback, place_of_registry
-from runtime.images.oci.registry import network
+from runtime.images.oci.registry import Registry
 from runtime.images.oci.signatures import asked_places, places_document, policy_document
+from runtime.images.oci.tools import network
 from runtime.node import Node
 from runtime.sandboxes.base import Apart, Payer
 
@@ -128,8 +131,21 @@ class Builder:
             egress.is_plain = True
             self._run({**asked, "environment": _proxy(egress)}, network=pin)
 
-    def hand_over(self) -> None:
-        self._run({"task": "hand_over", "environment": {}}, network=None)
+    def push(self, app: AppOptions) -> str:
+        """What was built becomes this in its registry; its digest."""
+        registry = Registry(self.node, app)
+        named, plain = registry.places()
+        reference, access = registry.reference, app.registry
+        auths = {reference.host: {"auth": _pair(access.username, access.password)}}
+        with ExitStack() as undo:
+            namespace, pin = undo.enter_context(network(self.node, self.slot))
+            egress = undo.enter_context(self._egress(namespace, named=named, plain=plain))
+            asked = {
+                **{"task": "push", "to": f"{reference.name}:{reference.tag}", "insecure": access.insecure},
+                **{"auths": auths if access.username or access.password else {}, "environment": _proxy(egress)},
+            }
+            answer = self._run(asked, network=pin, refuse=lambda told: registry.refused(told, egress.why))
+            return registry.digest_in(answer)
 
     def take_image(self) -> None:
         """The archive is the image."""
@@ -162,7 +178,12 @@ class Builder:
             self.places.known_hosts.write_text(text[:8192], errors="replace")
 
     def _run(
-        self, asked: dict[str, Any], *, network: Path | None, blame: Egress | None = None
+        self,
+        asked: dict[str, Any],
+        *,
+        network: Path | None,
+        blame: Egress | None = None,
+        refuse: Callable[[Any], RuntimeFault] | None = None,
     ) -> dict[str, Any]:
         work = self.work
         whole = {
@@ -180,7 +201,7 @@ class Builder:
             is_killed = status == 137
             why = words.no_memory(work.memory_mb) if is_killed else words.tool_failed(f"code {status}")
             raise refused(why, "no_memory" if is_killed else "tool_failed")
-        raise found(answer["refused"])
+        raise refuse(answer["refused"]) if refuse else found(answer["refused"])
 
     def _program(self, network: Path | None) -> Program:
         shown = {"/etc/ssl": Path("/etc/ssl")}
@@ -250,17 +271,16 @@ class _Run:
                 there.write(json.dumps(self.asked).encode())
         except BrokenPipeError:
             pass
+        held = os.pidfd_open(process.pid)
         try:
-            while True:
-                try:
-                    process.wait(_LOOK_S)
-                    break
-                except subprocess.TimeoutExpired:
-                    self.watch()
+            while not Held(held).ends_within(_LOOK_S):
+                self.watch()
         except BaseException:
             process.kill()
             self.within.end()
             raise
+        finally:
+            os.close(held)
         self.within.end()  # what it left behind, and holds the pipes
         for one in listeners:
             one.join(5)

@@ -77,6 +77,8 @@ class PullApp(Message):
     digest: Digest
     manifest: Digest
     layers: Annotated[tuple[tuple[str, int], ...], Field(max_length=256)]
+    contents: Annotated[tuple[Digest, ...], Field(max_length=256)]
+    """Of each layer, unpacked."""
     config: ImageConfig
     tenant_id: UUID
     most_bytes: Annotated[int, Field(ge=1)]

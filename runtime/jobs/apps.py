@@ -1,6 +1,7 @@
-"""The job that brings an app's image: its layers as they are, then its tree, then its name."""
+"""The job that brings an app's image: its layers, unpacked as they come, then its tree, then its name."""
 
 import shutil
+import time
 from pathlib import Path
 
 from runtime.contract import PullApp
@@ -9,14 +10,16 @@ from runtime.contract.words import advice, apps, refusals
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.images.oci.library import Kept, Library, key_of
-from runtime.images.oci.registry import MIB, Registry, Resolved, unpack
-from runtime.images.oci.tree import arrange
+from runtime.images.oci.registry import Registry, Resolved
+from runtime.images.oci.tools import MIB
+from runtime.images.oci.tree import Unpacking, arrange
 from runtime.jobs.base import Course, Job, Plan, Task
 from runtime.node import Node
 from runtime.resources.volume import RESERVE_BYTES
 
-#: For each of fetching and unpacking.
+#: For each of fetching, and what is left of unpacking then.
 STEP_S = 1800.0
+_LOOK_S = 0.2
 
 
 class Pull(Job):
@@ -34,7 +37,7 @@ class Pull(Job):
         return Plan(
             [
                 Task("layers", lambda: coming.fetch(registry)),
-                Task("app tree", coming.unpack),
+                Task("app tree", coming.arrange),
                 Task("image in the pool", lambda: coming.take_in(registry)),
             ],
             undo=lambda: library.throw_away(key),
@@ -47,7 +50,7 @@ class _Coming:
     def __init__(self, course: Course, work: PullApp, library: Library, key: str):
         self.course, self.work, self.library, self.key = course, work, library, key
         self.node: Node = course.node
-        self.found = Resolved(work.digest, work.manifest, work.layers, work.config)
+        self.found = Resolved(work.digest, work.manifest, work.layers, work.config, work.contents)
 
     def fetch(self, registry: Registry) -> Said | None:
         packed, most, count = self.found.packed_bytes, self.work.most_bytes, len(self.found.layers)
@@ -59,26 +62,34 @@ class _Coming:
         layers = self._subvolume("layers", packed + 64 * MIB)
         (layers / ".scratch").mkdir(mode=0o755)
 
-        def watch(received: int) -> None:
-            self._has_room(0)
-            share = min(1.0, received / max(1, packed))
-            self.course.progress(0.6 * share, apps.fetching(received // MIB, packed // MIB, count))
+        tree = self._subvolume("tree", most)
+        each = zip(self.found.layers, self.found.contents, strict=True)
+        wanted = [(digest, content) for (digest, _), content in each]
+        with Unpacking.begun(self.node, layers, tree, wanted, within_s=2 * STEP_S) as unpacking:
 
-        registry.copy(self.found, layers, watch, within_s=STEP_S, most_bytes=packed)
+            def watch(received: int) -> None:
+                unpacking.look()
+                self._has_room(0)
+                share = min(1.0, received / max(1, packed))
+                self.course.progress(0.6 * share, apps.fetching(received // MIB, packed // MIB, count))
+
+            registry.copy(self.found, layers, watch, within_s=STEP_S, most_bytes=packed)
+            self._wait(unpacking)
         return None
 
-    def unpack(self) -> Said | None:
-        btrfs.delete_subvolume(self.library.building(self.key, "tree"))
-        tree = self._subvolume("tree", self.work.most_bytes)
-
-        def watch(_: int) -> None:
+    def _wait(self, unpacking: Unpacking) -> None:
+        until = time.monotonic() + STEP_S
+        while not unpacking.ends_within(_LOOK_S):
             self._has_room(0)
             words = apps.unpacking(self.found.packed_bytes // MIB, len(self.found.layers))
             self.course.progress(0.7, words)
+            if time.monotonic() > until:
+                raise RuntimeFault(
+                    apps.too_slow(STEP_S), code="registry_slow", next_step=apps.look_at_the_registry()
+                )
 
-        watch(0)
-        unpack(self.node, self.library.building(self.key, "layers"), tree, watch, within_s=STEP_S)
-        arrange(tree)
+    def arrange(self) -> Said | None:
+        arrange(self.library.building(self.key, "tree"))
         return None
 
     def take_in(self, registry: Registry) -> Said | None:

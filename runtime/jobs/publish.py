@@ -8,7 +8,9 @@ from runtime.contract.words import advice, apps, backups, refusals
 from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.images.oci.library import Library
-from runtime.images.oci.registry import MIB, Registry, pack
+from runtime.images.oci.registry import Registry
+from runtime.images.oci.tools import MIB
+from runtime.images.oci.tree import pack
 from runtime.jobs.base import Course, Job, Plan, Task
 from runtime.resources.volume import RESERVE_BYTES
 from runtime.state import Records

@@ -65,7 +65,7 @@ class Layout:
         """Descriptor of its manifest."""
         described, hashes = [], []
         for entries in layers:
-            raw = _tar(entries)
+            raw = tar_of(entries)
             digest, size = self.blob(gzip.compress(raw, 1, mtime=0))
             described.append({"mediaType": f"{_OCI}layer.v1.tar+gzip", "digest": digest, "size": size})
             hashes.append(f"sha256:{hashlib.sha256(raw).hexdigest()}")
@@ -94,7 +94,7 @@ class Layout:
         return f"oci:{self.place}:{tag}"
 
 
-def _tar(entries: Sequence[Entry]) -> bytes:
+def tar_of(entries: Sequence[Entry]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, fields, content in entries:

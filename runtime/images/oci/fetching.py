@@ -25,17 +25,18 @@ from runtime.contract.said import Said
 from runtime.contract.words import apps, changes
 from runtime.errors import HostLacks, RuntimeFault, Superseded
 from runtime.images.oci.library import Library, key_of
-from runtime.images.oci.registry import MIB, Registry, Resolved
+from runtime.images.oci.registry import Registry, Resolved
 from runtime.images.oci.signatures import mark
+from runtime.images.oci.tools import MIB
 from runtime.images.waiter import Waiter
-from runtime.jobs.process import NotYet, do_apart
+from runtime.jobs.process import NotYet, do_apart, warm
 from runtime.jobs.records import JobRecords
 from runtime.node import Node
 from runtime.places import Held, Places
 
 #: Of an image's tree, whatever the tenant may have.
 MOST_BYTES = 16 * 2**30
-#: At once: each is one container after another, of 512 MiB at most, which nobody is charged for.
+#: At once: each is two containers at most, of 512 MiB each, which nobody is charged for.
 FETCHES = Places(places=12, of_tenant=3)
 PROGRAMS = ("skopeo", "umoci", "catatonit")
 _LOOK_S, _TURN_S = 0.2, 0.5
@@ -73,6 +74,7 @@ def fetch(node: Node, spec: EnvironmentSpec, waiter: Waiter) -> Said:
     library, registry = Library(node), Registry(node, spec.app)
 
     with _place(spec, waiter, until) as place:
+        warm()
         waiter.tell(apps.asking(registry.reference.host))
         found = registry.resolve(lambda _: _look(waiter, place, registry))
         key = key_of(registry.reference.name, found.manifest)
@@ -134,6 +136,7 @@ class _Pull:
                 digest=found.digest,
                 manifest=found.manifest,
                 layers=found.layers,
+                contents=found.contents,
                 config=found.config,
                 tenant_id=spec.tenant_id,
                 most_bytes=min(most, MOST_BYTES),

@@ -10,8 +10,11 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +106,9 @@ def resolve(asked: dict[str, Any]) -> dict[str, Any]:
     name = f"docker://{asked['name']}"
     by = f"@{asked['digest']}" if asked["digest"] else f":{asked['tag']}"
     how = source(asked)
-    raw = skopeo(asked, "inspect", "--raw", *how, name + by)
+    with ThreadPoolExecutor(1) as beside:
+        configured = beside.submit(skopeo, asked, "inspect", "--config", "--raw", *how, name + by)
+        raw = skopeo(asked, "inspect", "--raw", *how, name + by)
     digest = digest_of(raw)
     if asked["digest"] and digest != asked["digest"]:
         raise Refused("other_digest", wanted=asked["digest"], found=digest)
@@ -117,8 +122,11 @@ def resolve(asked: dict[str, Any]) -> dict[str, Any]:
     if manifest.get("schemaVersion") != 2 or not isinstance(manifest.get("config"), dict):
         raise Refused("odd_manifest", why="not of version 2")
     layers = [(str(one["digest"]), int(one["size"])) for one in manifest["layers"]]
-    configuration = document(skopeo(asked, "inspect", "--config", "--raw", *how, f"{name}@{own}"))
-    return {"digest": digest, "manifest": own, "layers": layers, "config": configuration}
+    configuration = None if configured.exception() else configured.result()
+    if configuration is None or digest_of(configuration) != manifest["config"]["digest"]:
+        # the tag was moved meanwhile, or skopeo chooses another one of an index than we
+        configuration = skopeo(asked, "inspect", "--config", "--raw", *how, f"{name}@{own}")
+    return {"digest": digest, "manifest": own, "layers": layers, "config": document(configuration)}
 
 
 def verify(asked: dict[str, Any]) -> dict[str, Any]:
@@ -146,12 +154,90 @@ def copy(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpack(asked: dict[str, Any]) -> dict[str, Any]:
-    program = ["/usr/bin/umoci", "raw", "unpack", "--keep-dirlinks", "--image=/layers/layout:image", "/tree"]
+    """Layers as they come, in order: a file is called by its digest once skopeo has seen that it is so, and
+    umoci looks again, as at the digest of what is in it."""
+    wanted, done = asked["wanted"], 0
+    while True:
+        final = layers_of_layout()
+        digests = final if final is not None else [digest for digest, _ in wanted]
+        there = done
+        while there < len(digests) and blob(digests[there]).is_file():
+            there += 1
+        if there > done:
+            layout_of(digests[done:there], [content for _, content in wanted[done:there]])
+            umoci(asked)
+            done = there
+        elif final is not None:
+            if done == len(wanted) == len(final):
+                return {}
+            raise Refused("odd_manifest", why="layers")
+        else:
+            time.sleep(0.01)
+
+
+COMING, PART = Path("/layers/layout"), Path(SCRATCH, "part")
+OCI = "application/vnd.oci.image"
+#: What a layer begins with says how it is packed; skopeo packs those that aren't.
+PACKED = {b"\x1f\x8b": ".v1.tar+gzip", b"\x28\xb5": ".v1.tar+zstd"}
+
+
+def blob(digest: str, layout: Path = COMING) -> Path:
+    algorithm, _, name = digest.partition(":")
+    if not (algorithm.isalnum() and name.isalnum()):
+        raise Refused("odd_manifest", why="digest of a layer")
+    return layout / "blobs" / algorithm / name
+
+
+def layers_of_layout() -> list[str] | None:
+    """Digests of its layers as skopeo has written them; None as long as it writes."""
+    try:
+        index = document((COMING / "index.json").read_bytes())
+        manifest = document(blob(str(index["manifests"][0]["digest"])).read_bytes())
+        return [str(one["digest"]) for one in manifest["layers"]]
+    except (OSError, Refused, LookupError):
+        return None
+
+
+def layout_of(digests: list[str], contents: list[str]) -> None:
+    """An image of these layers alone."""
+    shutil.rmtree(PART, ignore_errors=True)
+    (PART / "blobs/sha256").mkdir(parents=True)
+    layers = []
+    for digest in digests:
+        file = blob(digest)
+        with file.open("rb") as opened:
+            how = PACKED.get(opened.read(2), ".v1.tar")
+        link = blob(digest, PART)
+        if not link.is_symlink():
+            link.symlink_to(file)
+        layers.append({"mediaType": f"{OCI}.layer{how}", "digest": digest, "size": file.stat().st_size})
+    config = {
+        **{"architecture": "unknown", "os": "linux", "config": {}},
+        "rootfs": {"type": "layers", "diff_ids": contents},
+    }
+    manifest = {
+        **{"schemaVersion": 2, "mediaType": f"{OCI}.manifest.v1+json", "layers": layers},
+        "config": descriptor(config, "config"),
+    }
+    named = {"annotations": {"org.opencontainers.image.ref.name": "image"}}
+    index = {"schemaVersion": 2, "manifests": [{**descriptor(manifest, "manifest"), **named}]}
+    (PART / "index.json").write_text(json.dumps(index))
+    (PART / "oci-layout").write_text(json.dumps({"imageLayoutVersion": "1.0.0"}))
+
+
+def descriptor(content: dict[str, Any], kind: str) -> dict[str, Any]:
+    data = json.dumps(content).encode()
+    digest = digest_of(data)
+    blob(digest, PART).write_bytes(data)
+    return {"mediaType": f"{OCI}.{kind}.v1+json", "digest": digest, "size": len(data)}
+
+
+def umoci(asked: dict[str, Any]) -> None:
+    program = ["/usr/bin/umoci", "raw", "unpack", "--keep-dirlinks", f"--image={PART}:image", "/tree"]
     done = run(program, asked)
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         raise Refused("not_unpacked", said=(lines[-1] if lines else f"code {done.returncode}")[-600:])
-    return {}
 
 
 def tool(asked: dict[str, Any], *words: str) -> None:

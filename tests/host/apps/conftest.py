@@ -7,6 +7,7 @@ import pytest
 
 from runtime.contract import APP_IMAGE, AppOptions, Kind, RegistryAccess
 from runtime.node import Node
+from tests.host.support.liar import Liar, liar_of
 from tests.host.support.node import Specs
 from tests.support.registry import Hub, busybox, file, folder, registry
 
@@ -17,6 +18,12 @@ AppOf = Callable[..., dict[str, Any]]
 def hub(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     place = tmp_path_factory.mktemp("hub")
     with registry(place, ["nsenter", f"--net={node.host_network}"]) as one:
+        yield one
+
+
+@pytest.fixture
+def liar(node: Node) -> Iterator[Liar]:
+    with liar_of(node) as one:
         yield one
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from runtime.host import libc
 from runtime.images.oci.egress import Egress
-from runtime.images.oci.registry import network
+from runtime.images.oci.tools import network
 from runtime.node import Node
 
 

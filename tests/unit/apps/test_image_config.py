@@ -23,7 +23,10 @@ DIGEST = "sha256:" + "0" * 64
 def _seen(home: Path, app: AppOptions | None = None, **config: Any) -> AppSeen:
     """What each report of an environment has of its image, after its registry answered so."""
     own = _ARCHITECTURES.get(platform.machine(), platform.machine())
-    document = {"os": "linux", "architecture": own, "config": {"Entrypoint": ["/a"], **config}}
+    document = {
+        **{"os": "linux", "architecture": own, "rootfs": {"diff_ids": [DIGEST]}},
+        "config": {"Entrypoint": ["/a"], **config},
+    }
     found = _resolved({"digest": DIGEST, "manifest": DIGEST, "layers": [[DIGEST, 1]], "config": document})
     node, app, environment = Node(home, default_settings(home)), app or AppOptions(image="a/b:1"), uuid4()
     chosen = Chosen(image=app.image, installs=0, digest=DIGEST, key="k", config=found.config)
