@@ -4,14 +4,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from runtime import tenants
 from runtime.builds import inside, lacking_programs
 from runtime.builds.builder import Builder, refused
 from runtime.builds.places import MIB, BuildPlaces, Log, build_slot, part_of, trim
-from runtime.contract import TenantEnvelope
+from runtime.contract import AppOptions, TenantEnvelope
 from runtime.contract.build import BuildApp, BuildSecrets, Built, DropBuilds
 from runtime.contract.image import ArchiveFile
 from runtime.contract.said import Said
@@ -84,7 +84,7 @@ class _Building:
         log = Log(self.places.log(work.build_id), tuple(one for one in hidden if one))
         self.places.forget_old_logs()
         try:
-            with build_slot(self.node, lambda: self._look(0.0, words.waiting())) as slot:
+            with self._slot() as slot:
                 return self._build_as(slot, secrets, log)
         except RuntimeFault as fault:
             raise self._explained(fault) from fault
@@ -111,7 +111,6 @@ class _Building:
             builder.pull()
             doing.append((0.3, lambda: words.building(log.last)))
             builder.build()
-            builder.hand_over()
         return self._note_commit(commit)
 
     def _note_commit(self, commit: str) -> Said | None:
@@ -125,7 +124,10 @@ class _Building:
             self._look(0.85, apps.pushing(app.image))
 
         watch(0)
-        digest = Registry(self.node, app).push(self.places.layers, watch, within_s=_PUSH_S, is_dir=True)
+        if self.work.is_image:
+            digest = Registry(self.node, app).push(self.places.layers, watch, within_s=_PUSH_S, is_dir=True)
+        else:
+            digest = self._push_built(app, watch)
         commit = (self.places.notes / "commit").read_text()
         self.places.clear()
         trim(self.node, self.work.tenant_id)
@@ -133,7 +135,27 @@ class _Building:
         self.course.made = words.built(app.image, digest)
         return self.course.made
 
+    def _push_built(self, app: AppOptions, watch: Callable[[int], None]) -> str:
+        until, log = time.monotonic() + _PUSH_S, Log(self.places.log(self.work.build_id), ())
+
+        def look() -> None:
+            watch(0)
+            if time.monotonic() > until:
+                raise RuntimeFault(
+                    apps.too_slow(_PUSH_S), code="registry_slow", next_step=apps.look_at_the_registry()
+                )
+
+        try:
+            with self._slot() as slot:
+                builder = Builder(self.node, self.work, BuildSecrets(), self.places, slot, log, look)
+                return builder.push(app)
+        finally:
+            log.close()
+
     # ---------------------------------------------------------------------------------------------
+
+    def _slot(self) -> AbstractContextManager[int]:
+        return build_slot(self.node, lambda: self._look(0.0, words.waiting()))
 
     def _secrets(self) -> BuildSecrets:
         try:
@@ -212,7 +234,7 @@ class _Building:
     def _explained(self, fault: RuntimeFault) -> RuntimeFault:
         """A tool says of a full disk what it says of any other error."""
         places, most = self.places, part_of(self.work.disk_mb)
-        if fault.code in ("build_failed", "git_failed", "tool_failed", "not_pulled", "not_handed_over"):
+        if fault.code in ("build_failed", "git_failed", "tool_failed", "not_pulled"):
             btrfs.sync(places.directory)
             if any(_is_full(self.node, one, most) for one in (places.work, places.cache, places.layers)):
                 full = refused(words.no_room(most // MIB), "disk_full")

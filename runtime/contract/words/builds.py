@@ -70,8 +70,6 @@ def too_many_bases(count: str, most: str) -> None: ...
 def not_pulled(image: str) -> None: ...
 @says("the build failed with %(code)s: its last lines are in the log")
 def not_built(code: str) -> None: ...
-@says("what was built could not be handed over: %(code)s")
-def not_handed_over(code: str) -> None: ...
 @says("the archive is no image that docker save or an OCI tool wrote: code %(code)s, and more is in the log")
 def no_image(code: str) -> None: ...
 @says("the build could not be done: %(why)s")
@@ -82,7 +80,7 @@ FOUND: Final[dict[str, Callable[..., Said]]] = {
     one.__name__: one
     for one in (
         *(not_fetched, bad_context, leads_out, no_folder, no_dockerfile, dockerfile_too_long, too_many_bases),
-        *(not_pulled, not_built, not_handed_over, no_image, tool_failed),
+        *(not_pulled, not_built, no_image, tool_failed),
     )
 }
 
