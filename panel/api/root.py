@@ -58,6 +58,7 @@ from panel.storage.api import router as of_storage
 from panel.storage.api import schedules_router as schedules
 from panel.storage.arranging_api import router as of_files
 from panel.storage.packing_api import router as of_archives
+from panel.storage.uploads_api import router as of_uploads
 from panel.tenancy.api import router as tenants
 from panel.volumes.api import router as volumes
 
@@ -230,6 +231,7 @@ def _add_routers() -> None:
         ("snapshots", of_storage),
         ("snapshots", of_files),
         ("snapshots", of_archives),
+        ("snapshots", of_uploads),
         ("backups", of_backups),
         ("environments", of_isolation),
         ("environments", of_inside),

@@ -3,7 +3,7 @@
 import re
 
 _FIXED = frozenset({"/api/v1/images/archive", "/images/import"})
-_COPY = re.compile(r"/api/v1/(?:environments/[^/]+/cp|builds/[^/]+/context)")
+_COPY = re.compile(r"/api/v1/(?:environments/[^/]+/(?:cp|files/uploads)|builds/[^/]+/context)")
 
 
 class _Routes:

@@ -130,6 +130,28 @@ class FilesTrash(TypedDict):
     count: int
 
 
+class Upload(TypedDict):
+    id: str
+    offset: Annotated[int, Field(description="So much of it is there: the next part begins here.")]
+    size: int
+    is_whole: Annotated[bool, Field(description="It has its name.")]
+
+
+class UnfinishedUpload(TypedDict):
+    id: str
+    path: Annotated[str, Field(description="Where it goes. Bytes that are no UTF-8 stand as U+FFFD.")]
+    path64: Annotated[str, Field(description="The path's own bytes, base64.")]
+    offset: Annotated[int, Field(description="So much of it is there: the next part begins here.")]
+    size: int
+    modified: Annotated[int | None, Field(description="The file's own time, in seconds of the epoch.")]
+    changed_at: Annotated[Moment, Field(description="When the last of it came. Seven days later it goes.")]
+
+
+class UnfinishedUploads(TypedDict):
+    items: Annotated[list[UnfinishedUpload], Field(description="The newest first.")]
+    count: int
+
+
 class FoundFile(TypedDict):
     path: Annotated[str, Field(description="Bytes that are no UTF-8 stand as U+FFFD.")]
     path64: Annotated[str, Field(description="The path's own bytes, base64.")]

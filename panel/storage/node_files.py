@@ -86,6 +86,19 @@ class NodeFiles:
         what = _("This path")
         return await self._ask("POST", "pack", {}, what, body, writes=True, timeout_s=_UNPACK_S)
 
+    async def take_part(self, path: bytes, archive: UUID, **part: Any) -> dict[str, Any]:
+        """What was staged of a file that comes in parts: `{"offset", "is_whole"}`."""
+        handed = {"archive": str(archive), "bytes": part["bytes"]}
+        body = json.dumps({"handed": handed, "part": part}).encode()
+        query, what = {"path": b64encode(path)}, _("This directory")
+        return await self._ask("POST", "uploads", query, what, body, writes=True, timeout_s=_UNPACK_S)
+
+    async def unfinished(self) -> dict[str, Any]:
+        return await self._ask("GET", "uploads", {}, _("This directory"))
+
+    async def discard_upload(self, upload: str) -> None:
+        await self._ask("DELETE", f"uploads/{upload}", {}, _("This upload"), writes=True)
+
     async def search(self, path: bytes, text: bytes, *, in_content: bool, most: int) -> dict[str, Any]:
         query = {"path": b64encode(path), "text": b64encode(text), "content": int(in_content), "most": most}
         return await self._ask("GET", "search", query, _("This directory"))

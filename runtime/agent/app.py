@@ -30,6 +30,7 @@ from runtime.agent.piped import Piped, Wanted
 from runtime.agent.session import Session
 from runtime.agent.streams import Streams, TooMany
 from runtime.agent.tickets import TicketOffice, TicketRefused
+from runtime.agent.uploads import UploadRoutes
 from runtime.console import recording
 from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, Stop
 from runtime.console.inside import Inside
@@ -136,6 +137,7 @@ class Agent:
                 *files.routes(at),
                 *BackupRoutes(self, files).routes(at),
                 *LookRoutes(self, files).routes(at),
+                *UploadRoutes(self, files).routes(at),
                 *BuildRoutes(self).routes(),
                 Route(f"{at}/kernel", self.kernel),
                 WebSocketRoute(f"{at}/console", self.console),

@@ -1,7 +1,6 @@
 """The agent's addresses for what Docker's words ask of a container: top, diff, cp, attach."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -16,11 +15,11 @@ from starlette.routing import Route
 
 from runtime.agent.bodies import body_of
 from runtime.agent.files import FileRoutes, Streamed, bytes_of, number_of
+from runtime.agent.handed import Handed, opened
 from runtime.agent.stream import Stream, Viewer
 from runtime.contract import Purpose
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
-from runtime.host.safetree import SafeTree
 from runtime.storage.trees import MOST_CHANGES, Trees
 from runtime.top import top
 
@@ -30,15 +29,6 @@ if TYPE_CHECKING:
 _MOST_BODY = 256 * 1024
 #: Typed at once, as what a terminal pastes.
 _PIECE = 4096
-
-
-class Handed(BaseModel):
-    """An archive that the panel has staged below HOME."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    archive: UUID
-    bytes: Annotated[int, Field(gt=0)]
 
 
 class AttachRequest(BaseModel):
@@ -85,18 +75,10 @@ class LookRoutes:
         ticket = self._files.writing(request)
         environment_id, path = request.path_params["id"], bytes_of(request, "path")
         handed = Handed.model_validate_json(await body_of(request, _MOST_BODY))
-        node = self.agent.node
 
         def work(trees: Trees) -> dict[str, int]:
-            try:
-                with SafeTree.open(node.home / "panel") as safe:
-                    archive = safe.open_file(f"/archives/{handed.archive}", size=handed.bytes)
-            except (FileNotFoundError, RuntimeFault) as error:
-                raise RuntimeFault(words.archive_gone(), code="not_found") from error
-            try:
+            with opened(self.agent.node, handed) as archive:
                 return trees.unpack(environment_id, path, archive).model_dump()
-            finally:
-                os.close(archive)
 
         return JSONResponse(await self._files.work(request, ticket, work))
 

@@ -203,6 +203,10 @@ class FileRoutes:
         """The ticket of who writes."""
         return self._asked(request, writes=True)[0]
 
+    def looking(self, request: Request) -> Ticket:
+        """The ticket of who looks."""
+        return self._asked(request)[0]
+
     def _asked(self, request: Request, *, writes: bool = False) -> tuple[Ticket, UUID, UUID | None]:
         ticket = self.agent.ticket(request, Purpose.FILES)
         if writes and ticket.read_only:

@@ -11,9 +11,11 @@ from runtime.install.front import Front, bracketed
 
 #: Where archives are handed in.
 ARCHIVE_ROUTES = "/api/v1/images/archive /images/import"
-#: Where an archive of files goes into an environment, or a context into a build; asked first is the address
-#: below it.
-COPY_ROUTE = "^(/api/v1/(?:environments/[0-9a-fA-F-]{32,36}/cp|builds/[0-9a-fA-F-]{32,36}/context))$"
+#: Where an archive of files, or a part of a file, goes into an environment, or a context into a build; asked
+#: first is the address below it.
+COPY_ROUTE = (
+    "^(/api/v1/(?:environments/[0-9a-fA-F-]{32,36}/(?:cp|files/uploads)|builds/[0-9a-fA-F-]{32,36}/context))$"
+)
 #: The whole of a request is there by then: as long as an archive may take (`panel.images.archives.DEADLINE_S`).
 BODY_DEADLINE = "30m"
 

@@ -137,9 +137,9 @@ class Trees:
         asked = {"verb": "delete", "path": _base64(path), "recursive": recursive, "seconds": _WRITE_S}
         self._done({}, after, asked)
 
-    def changed(self, environment_id: UUID, asked: dict[str, Any], data: bytes) -> Any:
+    def changed(self, environment_id: UUID, asked: dict[str, Any], data: bytes | int) -> Any:
         """Another verb of the program, about the environment as it is: what it answers, which nobody has looked
-        through yet."""
+        through yet. `data`: what it reads, or a descriptor of that."""
         return self._done({}, {AFTER: self._root(environment_id)}, asked, data)
 
     def looked_at(self, environment_id: UUID, snapshot: UUID | None, asked: dict[str, Any]) -> Any:
@@ -295,6 +295,7 @@ _SAID = {
     "no_trash": words.no_trash_there,
     "name_too_long": words.name_too_long,
     "gave_way": words.gave_way,
+    "too_many_uploads": words.too_many_uploads,
 }
 
 

@@ -3,9 +3,9 @@ import { ARCHIVE, choosing } from "./files_chosen.js";
 import { keys } from "./files_keys.js";
 import { searching } from "./files_search.js";
 import { trash } from "./files_trash.js";
+import { uploading } from "./files_uploads.js";
 import { putBackButton } from "./put_back.js";
 import { toast } from "./toasts.js";
-import { archiveOf, dropped, send } from "./uploads.js";
 import { csrfToken, iconElement } from "./words.js";
 
 const place = document.getElementById("snapshot-files");
@@ -17,8 +17,8 @@ const ICONS = {
   link: () => iconElement("link"),
   other: () => iconElement("plug"),
 };
-/** What a PUT takes; and what is edited here. */
-const [SMALL_BYTES, TEXT_BYTES] = [2 ** 20, 2 ** 18];
+/** What is edited here. */
+const TEXT_BYTES = 2 ** 18;
 /** Of what is shown, by name as base64. */
 const entries = new Map();
 /** Names of the directories down to the shown one, each as `[text, base64 of its bytes]`. */
@@ -68,63 +68,6 @@ async function change(method, names, options = {}, extra = {}) {
   if (answer.ok) show(path);
   else toast((await answer.json()).detail, "alert-triangle");
   return answer.ok;
-}
-
-/** One small file keeps owner and mode of what it replaces; all else goes as an archive, with its folders. */
-async function upload(found) {
-  if (!found.length) return;
-  const [[name, file]] = found;
-  if (found.length === 1 && file && !name.includes("/") && file.size <= SMALL_BYTES) {
-    const raw = base64Of(new TextEncoder().encode(name));
-    await change("PUT", [...path, [name, raw]], { body: file, headers: { "Content-Type": "application/octet-stream" } });
-    return;
-  }
-  const into = path;
-  const sending = place.querySelector("[data-sending]");
-  const bar = sending.querySelector("progress");
-  const query = new URLSearchParams(into.length ? { path64: joined(into) } : {});
-  const going = send(`${place.dataset.sendTo}?${query}`, archiveOf(found), (sent, whole) => {
-    bar.value = sent / whole;
-    sending.querySelector("[data-sent]").textContent = `${sizeText(sent)} / ${sizeText(whole)}`;
-  });
-  sending.querySelector("button").onclick = going.stop;
-  bar.value = 0;
-  sending.hidden = false;
-  const answer = await going.done;
-  sending.hidden = true;
-  if (answer.ok) {
-    if (into === path) show(path);
-  } else if (!answer.isCut || answer.detail) toast(answer.detail || failed, "alert-triangle");
-  else toast(place.dataset.cut, "alert-triangle");
-}
-
-place.querySelectorAll("[data-upload]").forEach((input) => input.addEventListener("change", async (event) => {
-  const found = [...event.target.files].map((file) => [file.webkitRelativePath || file.name, file]);
-  event.target.value = "";
-  await upload(found);
-}));
-
-place.querySelector("[data-new-folder]")?.addEventListener("click", () => {
-  askFor(place.dataset.newFolder, place.dataset.makeIt, "", (name) => upload([[name.replaceAll("/", ""), null]]));
-});
-
-if (place.dataset.sendTo) {
-  for (const kind of ["dragenter", "dragover"]) {
-    place.addEventListener(kind, (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      place.classList.add("drop");
-    });
-  }
-  place.addEventListener("dragleave", (event) => {
-    if (!place.contains(event.relatedTarget)) place.classList.remove("drop");
-  });
-  place.addEventListener("drop", async (event) => {
-    if (!event.dataTransfer?.types.includes("Files")) return;
-    event.preventDefault();
-    place.classList.remove("drop");
-    await upload(await dropped([...event.dataTransfer.items]));
-  });
 }
 
 document.querySelectorAll("dialog[id^=files-] [data-close]").forEach((one) => one.addEventListener("click", () => one.closest("dialog").close()));
@@ -286,8 +229,11 @@ const inHere = (name) => joined([...path, [name, base64Of(new TextEncoder().enco
 const view = {
   place,
   api,
+  failed,
   entries,
   joined,
+  base64Of,
+  change,
   sizeText,
   askFor,
   inHere,
@@ -301,6 +247,9 @@ const view = {
 };
 const hand = place.dataset.sendTo ? choosing(view) : null;
 keys(view, hand);
-if (hand) trash(view, hand);
+if (hand) {
+  trash(view, hand);
+  uploading(view);
+}
 searching(view);
 show([]);

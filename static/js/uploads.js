@@ -72,20 +72,21 @@ export async function dropped(items) {
   return found;
 }
 
-/** Sends it; `told(sent, whole)` as it goes on. `{ok, detail}`; `stop` of what is returned cuts it off. */
-export function send(url, archive, told) {
+/** Sends it; `told(sent, whole)` as it goes on. `{ok, status, body, detail}`; `stop` of what is returned cuts it off. */
+export function send(url, data, told, type = "application/x-tar") {
   const request = new XMLHttpRequest();
   const done = new Promise((resolve) => {
     request.upload.addEventListener("progress", (event) => told(event.loaded, event.total));
     request.addEventListener("loadend", () => {
-      let detail = "";
-      try { detail = JSON.parse(request.responseText).detail || ""; } catch { /* the connection was cut off */ }
-      resolve({ ok: request.status >= 200 && request.status < 300, isCut: request.status === 0, detail });
+      let body = {};
+      try { body = JSON.parse(request.responseText); } catch { /* the connection was cut off */ }
+      const { status } = request;
+      resolve({ ok: status >= 200 && status < 300, isCut: status === 0, status, body, detail: body.detail || "" });
     });
   });
   request.open("POST", url);
-  request.setRequestHeader("Content-Type", "application/x-tar");
+  request.setRequestHeader("Content-Type", type);
   request.setRequestHeader("X-CSRFToken", csrfToken());
-  request.send(archive);
+  request.send(data);
   return { done, stop: () => request.abort() };
 }

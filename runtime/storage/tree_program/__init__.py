@@ -14,7 +14,7 @@ from pathlib import Path
 
 _PARTS = (
     *("ground", "comparing", "writing", "packing", "unpacking"),
-    *("trash", "arranging", "owning", "finding", "archiving", "verbs"),
+    *("trash", "arranging", "owning", "finding", "archiving", "uploading", "verbs"),
 )
 _OF_ANOTHER_PART = re.compile(
     r"^from runtime\.storage\.tree_program\.\w+ import (?:\([^)]*\)|[^(\n]*)\n", re.MULTILINE

@@ -9,9 +9,8 @@ from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
-from runtime.storage.tree_program.ground import AFTER, Refused, closing, directory, parts_of
+from runtime.storage.tree_program.ground import AFTER, TRASH, Refused, closing, directory, parts_of
 from runtime.storage.tree_program.trash import (
-    TRASH,
     each_of,
     into_trash,
     names_given,
@@ -33,7 +32,7 @@ def _free_names(name: bytes, *, keeps_both: bool) -> Iterator[bytes]:
             yield b"%s (%d)%s%s" % (stem, number, dot, ending)
 
 
-def _into(from_: int, name: bytes, place: int, to: bytes, if_exists: str) -> None:
+def into_place(from_: int, name: bytes, place: int, to: bytes, if_exists: str) -> None:
     """Under the name that is free."""
     if if_exists == "replace" and not stat.S_ISDIR(os.stat(name, dir_fd=from_, follow_symlinks=False).st_mode):
         refuse_directory(place, to)
@@ -64,7 +63,7 @@ def _refuse_within(parts: list[bytes], into: list[bytes]) -> None:
                 raise Refused("into_itself")
 
 
-def _copied(  # noqa: PLR0917 (two directories, a name in each)
+def copied(  # noqa: PLR0917 (two directories, a name in each)
     from_: int, name: bytes, place: int, to: bytes, if_exists: str, until: float
 ) -> None:
     """Whole, or not at all: it is made aside, and gets its name then."""
@@ -77,7 +76,7 @@ def _copied(  # noqa: PLR0917 (two directories, a name in each)
         made.entry(from_, place, name, 0, other)
         if not made.entries:
             raise Refused("not_allowed")  # a device, fifo or socket
-        _into(place, other, place, to, if_exists)
+        into_place(place, other, place, to, if_exists)
     except BaseException:
         with contextlib.suppress(OSError):
             remove(place, other)
@@ -99,14 +98,14 @@ def _arranged(asked: dict[str, Any], *, is_copy: bool) -> dict[str, Any]:
         _refuse_within(parts, target)
         with closing(directory(AFTER, parts[:-1])) as from_, closing(directory(AFTER, target)) as place:
             if is_copy:
-                _copied(from_, parts[-1], place, to, if_exists, until)
+                copied(from_, parts[-1], place, to, if_exists, until)
                 return
             try:
-                _into(from_, parts[-1], place, to, if_exists)
+                into_place(from_, parts[-1], place, to, if_exists)
             except OSError as error:
                 if error.errno != errno.EXDEV:  # in or out of a subvolume
                     raise
-                _copied(from_, parts[-1], place, to, if_exists, until)
+                copied(from_, parts[-1], place, to, if_exists, until)
                 remove(from_, parts[-1])
 
     return each_of(names_given(), one)

@@ -13,13 +13,14 @@ from runtime.storage.tree_program.ground import (
     DIRECTORY,
     FILE,
     GONE,
+    TRASH,
+    UPLOADS,
     TooLong,
     closing,
     directory,
     names_in,
     parts_of,
 )
-from runtime.storage.tree_program.trash import TRASH
 
 #: Of each file so much is looked at, and of its line so much is told.
 _LOOKED_AT_BYTES, _SHOWN_BYTES = 4 << 20, 200
@@ -49,7 +50,7 @@ class Search:
                 raise TooLong
             if time.monotonic() > self.until:
                 raise TooLong
-            if at == b"" and name == TRASH:
+            if at == b"" and name in {TRASH, UPLOADS}:
                 continue
             try:
                 self._entry(place, name, at + b"/" + name, depth)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 
 BEFORE, AFTER = "/before", "/after"
+#: At the top of a tree, of root alone: what was deleted, and what hasn't come whole yet.
+TRASH, UPLOADS = b".wadah-trash", b".wadah-uploads"
 #: Of directories within each other; two descriptors are open for each.
 DEEPEST = 200
 PIECE = 1 << 20

@@ -21,6 +21,7 @@ from runtime.storage.tree_program.ground import (
     AFTER,
     DIRECTORY,
     FILE,
+    TRASH,
     Refused,
     closing,
     code_of,
@@ -30,7 +31,6 @@ from runtime.storage.tree_program.ground import (
 )
 from runtime.storage.tree_program.writing import rename_to_free, write
 
-TRASH = b".wadah-trash"
 #: What is older goes, and the oldest of what is more.
 _TRASH_DAYS, _MOST_TRASHED = 30, 1000
 _A_SLOT = re.compile(rb"[0-9]{19}-[0-9a-f]{8}")

@@ -14,6 +14,7 @@ from runtime.storage.tree_program.owning import change_mode
 from runtime.storage.tree_program.packing import pack
 from runtime.storage.tree_program.trash import empty_trash, list_trash, restore_trash
 from runtime.storage.tree_program.unpacking import unpack
+from runtime.storage.tree_program.uploading import discard_upload, list_uploads, upload
 from runtime.storage.tree_program.writing import delete, put, put_back
 
 VERBS = {
@@ -33,6 +34,9 @@ VERBS = {
     "list_trash": list_trash,
     "restore_trash": restore_trash,
     "empty_trash": empty_trash,
+    "upload": upload,
+    "list_uploads": list_uploads,
+    "discard_upload": discard_upload,
 }
 
 

@@ -1,8 +1,11 @@
 """Files of an environment on their page: uploaded, edited, arranged, deleted and had back."""
 
+import hashlib
+import os
+import re
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.support import Installation
 
@@ -161,3 +164,95 @@ def test_searched_packed_and_unpacked(page: Page, wadah: Installation, environme
     expect(page.get_by_role("button", name="all", exact=True)).to_be_visible()
     assert wadah.sh(environment, "cat /root/s/all/deep/Notes.txt").strip() == "the needle"
     wadah.sh(environment, "rm -r /root/s")
+
+
+def _whole(environment: str, wadah: Installation, path: str, data: bytes) -> bool:
+    return wadah.sh(environment, f"sha256sum {path}").split()[0] == hashlib.sha256(data).hexdigest()
+
+
+def test_a_large_file_goes_on_where_the_connection_broke(
+    page: Page, wadah: Installation, environment: str, tmp_path: Path
+) -> None:
+    data, large = os.urandom(20 * 2**20 + 11), tmp_path / "site/deep/large.bin"
+    large.parent.mkdir(parents=True)
+    large.write_bytes(data)
+    (tmp_path / "site/small").write_text("small")
+    offsets: list[str] = []
+
+    def cut(route: Route) -> None:
+        offset = re.search(r"offset=(\d+)", route.request.url)
+        if route.request.method != "POST" or offset is None:
+            route.continue_()
+            return
+        offsets.append(offset[1])
+        if len(offsets) in {2, 4}:  # the second part, and the third
+            route.abort("connectionreset")
+        else:
+            route.continue_()
+
+    page.route("**/files/uploads*", cut)
+    page.goto(f"/environments/{environment}/files")
+    page.get_by_role("button", name="root", exact=True).click()
+    page.locator("[data-upload]").nth(1).set_input_files(tmp_path / "site")
+    expect(page.get_by_text("It goes on by itself.")).to_be_visible()
+    expect(page.get_by_role("button", name="site", exact=True)).to_be_visible(timeout=30_000)
+    assert offsets == ["0", "8388608", "8388608", "16777216", "16777216"]
+    assert _whole(environment, wadah, "/root/site/deep/large.bin", data)
+    assert wadah.sh(environment, "cat /root/site/small; ls -A /.wadah-uploads") == "small"
+    wadah.sh(environment, "rm -r /root/site")
+
+
+def test_a_large_file_goes_on_after_the_page_was_closed(
+    page: Page, wadah: Installation, environment: str, tmp_path: Path
+) -> None:
+    data, large = os.urandom(18 * 2**20 + 5), tmp_path / "large.bin"
+    large.write_bytes(data)
+    page.route("**/files/uploads?*offset=16777216*", lambda route: route.abort("connectionreset"))
+    page.goto(f"/environments/{environment}/files")
+    page.get_by_role("button", name="root", exact=True).click()
+    page.locator("[data-upload]").first.set_input_files(large)
+    expect(page.get_by_text("It goes on by itself.")).to_be_visible(timeout=30_000)
+    page.unroute_all()
+
+    offsets: list[str] = []
+    page.on("request", lambda asked: offsets.extend(re.findall(r"offset=(\d+)", asked.url)))
+    page.reload()
+    line = page.get_by_role("listitem").filter(has_text="/root/large.bin")
+    expect(line).to_contain_text("16 MiB / 18 MiB")
+    with page.expect_file_chooser() as chooser:
+        line.get_by_role("button", name="Go on").click()
+    other = tmp_path / "other.bin"
+    other.write_bytes(b"x")
+    chooser.value.set_files(other)
+    expect(page.get_by_text("This is another file")).to_be_visible()
+    page.get_by_role("button", name="root", exact=True).click()
+    page.locator("[data-upload]").first.set_input_files(large)
+    expect(line).to_be_hidden(timeout=30_000)
+    expect(page.get_by_role("link", name="large.bin")).to_be_visible(timeout=30_000)
+    assert offsets == ["16777216"]
+    assert _whole(environment, wadah, "/root/large.bin", data)
+
+    page.route("**/files/uploads?*offset=8388608*", lambda route: None)  # never answered
+    page.locator("[data-upload]").first.set_input_files(large)
+    expect(page.locator("[data-sent]")).to_have_text("8 MiB / 18 MiB", timeout=30_000)
+    page.locator("[data-sending]").get_by_role("button", name="Cancel").click()
+    expect(page.locator("[data-sending]")).to_be_hidden()
+    page.unroute_all()
+    offsets.clear()
+    wadah.sh(environment, "rm /root/large.bin")
+    with page.expect_file_chooser() as chooser:
+        line.get_by_role("button", name="Go on").click()
+    chooser.value.set_files(large)
+    expect(line).to_be_hidden(timeout=30_000)
+    expect(page.get_by_role("link", name="large.bin")).to_be_visible(timeout=30_000)
+    assert offsets == ["8388608", "16777216"]
+    assert _whole(environment, wadah, "/root/large.bin", data)
+
+    page.route("**/files/uploads?*offset=8388608*", lambda route: None)
+    page.locator("[data-upload]").first.set_input_files(large)
+    expect(page.locator("[data-sent]")).to_have_text("8 MiB / 18 MiB", timeout=30_000)
+    page.locator("[data-sending]").get_by_role("button", name="Cancel").click()
+    line.get_by_role("button", name="Discard").click()
+    expect(line).to_be_hidden()
+    assert wadah.sh(environment, "ls -A /.wadah-uploads").strip() == ""
+    wadah.sh(environment, "rm /root/large.bin")

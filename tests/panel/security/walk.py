@@ -58,6 +58,7 @@ _PLAIN = {
     "what": "general",
     "part": "network",
     "group": "environments",
+    "upload": "0123456789abcdef0123456789abcdef",
 }
 
 #: What to send, by method and route; nothing else takes a body. `{name}` stands for an id of `world`.
