@@ -6,6 +6,7 @@ couldn't open them. What he makes himself (mknod) the kernel refuses in a user n
 
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from runtime.contract import Device
@@ -43,6 +44,16 @@ def source(node: Node, device: Device) -> Path:
 USUAL = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
 
+#: ptmx, and all of pts.
+_TERMINALS: tuple[tuple[int, int | None], ...] = ((5, 2), (136, None))
+
+
+def allowed(given: Iterable[Device]) -> dict[tuple[int, int | None], str]:
+    """What an environment with these opens: major, minor (None: all), and how."""
+    numbers = [*USUAL.values(), *_TERMINALS, *(NUMBERS[one] for one in given)]
+    return dict.fromkeys(numbers, "rw")
+
+
 def keep(node: Node) -> bool:
     """Makes the nodes, in the node's mount namespace; False when they are there.
 
@@ -64,6 +75,15 @@ def keep(node: Node) -> bool:
         os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(*numbers))
         path.chmod(0o666)
     _close(node)
+    return True
+
+
+def keep_given(node: Node) -> bool:
+    """A file system of nodes that are made for each environment; False when it is there."""
+    if mounts.is_mounted(node.given):
+        return False
+    flags = libc.MS_NOSUID | libc.MS_NOEXEC
+    libc.mount("wadah", str(node.given), "tmpfs", flags, "mode=711,size=8m,nr_inodes=16k")
     return True
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
-from runtime import builds, cpu_pools, devices, kinds, matrix, sandboxes
+from runtime import allowed_devices, builds, cpu_pools, devices, kinds, matrix, sandboxes
 from runtime.contract import Check, CheckLevel, NodeFacts
 from runtime.contract.words import checks
 from runtime.host import cgroup, task_room
@@ -45,6 +45,8 @@ def collect(node: Node) -> NodeFacts:
         kernels=tuple(sandboxes.available(node)),
         matrix=matrix.of(node),
         devices=tuple(devices.available()),
+        seen_devices=allowed_devices.seen(),
+        host_devices=allowed_devices.held(node),
         images=tuple(sorted(entry.name for entry in _images(node))),
         builds=not builds.lacking_programs(),
         checks=tuple(_checks(node)),

@@ -225,6 +225,11 @@ class Node:
         return self.mounts / "devices"
 
     @cached_property
+    def given(self) -> Path:
+        """Nodes of the host's devices that environments have, in the node's mount namespace."""
+        return self.mounts / "given"
+
+    @cached_property
     def secrets(self) -> Path:
         """Secrets of apps, in memory alone, in the node's mount namespace."""
         return self.mounts / "secrets"

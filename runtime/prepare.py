@@ -59,6 +59,8 @@ def prepare(
         say("control groups that environments may divide")
     if devices.keep(node):
         say("nodes of the devices that environments have or may be given")
+    if devices.keep_given(node):
+        say("a place for the host's devices that environments are given")
     if show_devices(node):
         say("the host's devices can't be given away")
     for changed in sandbox_of(node).prepare_host():
@@ -135,9 +137,14 @@ def _directories(node: Node) -> None:
         (node.root / name).mkdir(mode=0o700, exist_ok=True)
     node.run.mkdir(mode=0o755, exist_ok=True)
     pins = (node.mounts / name for name in ("roots", "disks", "users", "networks", "times"))
-    for path in (node.mounts, *pins, node.devices, node.views, node.lxcfs, node.temporary):
+    for path in (node.mounts, *pins, node.devices, node.given, node.views, node.lxcfs, node.temporary):
         path.mkdir(mode=0o711, exist_ok=True)
-        if path not in (node.lxcfs, node.devices, node.views):  # what is mounted there has a mode of its own
+        if path not in (
+            node.lxcfs,
+            node.devices,
+            node.given,
+            node.views,
+        ):  # what is mounted there has a mode of its own
             path.chmod(0o711)
     for path in (node.oci_root, node.exits, node.pending, node.run / "locks"):
         path.mkdir(mode=0o700, exist_ok=True)

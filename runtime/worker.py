@@ -29,11 +29,13 @@ from runtime.agent.outbox import Outbox
 from runtime.contract import (
     NODE_APPLY,
     NODE_CPU_POOLS,
+    NODE_DEVICES,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
     PANEL_OBSERVE,
     PANEL_OBSERVE_NODE,
+    AllowedDevices,
     CpuPools,
     EnvironmentSpec,
     JobReport,
@@ -233,6 +235,20 @@ def hold_pools(document: dict[str, Any]) -> None:
     if not _slow and hand_over(NODE_CPU_POOLS, document):
         return
     hold(this_node(), pools)
+
+
+@app.task(name=NODE_DEVICES, shared=False)
+def allow_devices(document: dict[str, Any]) -> None:
+    """Keeps the list of the host's devices that may be given. Who has one of them is looked at in the next
+    round of the reconciler."""
+    from runtime.allowed_devices import note  # noqa: PLC0415
+
+    try:
+        listed = AllowedDevices.model_validate(document)
+    except ValidationError as bad:
+        log.error("devices refused", errors=bad.error_count())
+        return
+    note(this_node(), listed)
 
 
 @app.task(name=NODE_JOB, shared=False)

@@ -25,6 +25,16 @@ from runtime.contract.backup import (
 )
 from runtime.contract.backup_place import S3Keys, S3Place, SftpLogin, SftpPlace
 from runtime.contract.base import Message
+from runtime.contract.devices import (
+    Access,
+    AllowedDevice,
+    AllowedDevices,
+    DeviceClass,
+    DeviceState,
+    GivenDevice,
+    HeldDevices,
+    SeenDevice,
+)
 from runtime.contract.directory import DIRECTORY_IMAGE, DirectoryOptions, Profile
 from runtime.contract.environment import (
     MOST_SNAPSHOTS,
@@ -97,6 +107,7 @@ from runtime.contract.secret import lock_secrets, open_secrets
 from runtime.contract.task_names import (
     NODE_APPLY,
     NODE_CPU_POOLS,
+    NODE_DEVICES,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
@@ -132,6 +143,7 @@ __all__ = [
     "MOST_SNAPSHOTS",
     "NODE_APPLY",
     "NODE_CPU_POOLS",
+    "NODE_DEVICES",
     "NODE_JOB",
     "NODE_LOOK",
     "NODE_SURVEY",
@@ -144,7 +156,10 @@ __all__ = [
     "PANEL_REPORTS",
     "REPORT_QUEUE",
     "SECURE_LEVEL",
+    "Access",
     "Allow",
+    "AllowedDevice",
+    "AllowedDevices",
     "AppOptions",
     "AppRun",
     "AppSeen",
@@ -168,6 +183,8 @@ __all__ = [
     "DesiredState",
     "Destination",
     "Device",
+    "DeviceClass",
+    "DeviceState",
     "DirectoryOptions",
     "DropVolume",
     "DropVolumeSnapshot",
@@ -177,11 +194,13 @@ __all__ = [
     "FetchBackup",
     "ForgetBackup",
     "Forward",
+    "GivenDevice",
     "Health",
     "HealthAction",
     "HealthCheck",
     "HealthSeen",
     "HealthState",
+    "HeldDevices",
     "HeldTenant",
     "HoldTenants",
     "HostName",
@@ -237,6 +256,7 @@ __all__ = [
     "Sealed",
     "SecurityClass",
     "SecurityProfile",
+    "SeenDevice",
     "SftpLogin",
     "SftpPlace",
     "SignaturePolicy",

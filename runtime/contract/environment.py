@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from runtime.contract.app import APP_IMAGE, AppOptions
 from runtime.contract.backup import BackupSource
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
+from runtime.contract.devices import MOST_GIVEN, GivenDevice
 from runtime.contract.directory import DIRECTORY_IMAGE, DirectoryOptions
 from runtime.contract.jail import JailOptions
 from runtime.contract.network import Network
@@ -204,6 +205,8 @@ class EnvironmentSpec(Message):
     security: SecurityProfile = SecurityProfile()
     devices: Annotated[tuple[Device, ...], Field(max_length=len(Device))] = ()
     """Given at the next start."""
+    host_devices: Annotated[tuple[GivenDevice, ...], Field(max_length=MOST_GIVEN)] = ()
+    """Of the node's list; given and taken away while it runs."""
     cpu_pool: PoolName = ""
     """Whose processors it runs on, with whoever else is in that; empty: on those that are in none."""
     restart: RestartPolicy = RestartPolicy()
@@ -272,5 +275,5 @@ class EnvironmentSpec(Message):
         network = self.network
         if network.ipv4 or network.ipv6 or network.forwards:
             raise ValueError("network: a directory has none")
-        if self.devices or self.volumes or self.rescue is not Rescue.OFF:
+        if self.devices or self.host_devices or self.volumes or self.rescue is not Rescue.OFF:
             raise ValueError("a directory has no devices, no volumes and no rescue system")

@@ -9,6 +9,7 @@ from uuid import UUID
 from pydantic import Field
 
 from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name, Port
+from runtime.contract.devices import MOST_SEEN, HeldDevices, SeenDevice
 from runtime.contract.environment import Device, Kernel, Kind
 from runtime.contract.processors import CpuPools
 from runtime.contract.said import NOTHING, Said
@@ -73,6 +74,10 @@ class NodeFacts(Message):
     """Every kind on every kernel; an old report has none."""
     devices: tuple[Device, ...] = ()
     """That its kernel has, of those that an environment may be given."""
+    seen_devices: Annotated[tuple[SeenDevice, ...], Field(max_length=MOST_SEEN)] = ()
+    """Of the host, that might be allowed."""
+    host_devices: HeldDevices = HeldDevices()
+    """That are allowed, as it holds them."""
     images: tuple[Line, ...] = ()
     builds: bool = False
     """It has what images are built with."""

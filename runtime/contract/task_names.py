@@ -2,6 +2,7 @@
 
 NODE_APPLY = "runtime.apply"
 NODE_CPU_POOLS = "runtime.cpu_pools"
+NODE_DEVICES = "runtime.devices"
 NODE_JOB = "runtime.do"
 NODE_LOOK = "runtime.look"
 NODE_SURVEY = "runtime.survey"

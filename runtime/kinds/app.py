@@ -19,6 +19,7 @@ from runtime.resources.app_image import AppImage
 from runtime.resources.app_secrets import AppSecrets
 from runtime.resources.attached import AttachedVolumes
 from runtime.resources.firewall import Firewall
+from runtime.resources.given_devices import GivenDevices
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
 from runtime.resources.namespaces import Namespaces
@@ -51,6 +52,7 @@ class App(Kind):
         # made by now:
         Finish,
         AttachedVolumes,
+        GivenDevices,
         LetGo,
     )
 

@@ -20,6 +20,7 @@ from runtime.resources.addresses import Addresses
 from runtime.resources.attached import AttachedVolumes
 from runtime.resources.children import Children
 from runtime.resources.firewall import Firewall
+from runtime.resources.given_devices import GivenDevices
 from runtime.resources.guest import GuestFiles
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
@@ -55,6 +56,7 @@ class Jail(System):
         # made by now:
         Finish,
         AttachedVolumes,
+        GivenDevices,
         LetGo,
     )
 

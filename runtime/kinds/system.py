@@ -15,6 +15,7 @@ from runtime.resources.addresses import Addresses
 from runtime.resources.attached import AttachedVolumes
 from runtime.resources.base import Resource
 from runtime.resources.firewall import Firewall
+from runtime.resources.given_devices import GivenDevices
 from runtime.resources.guest import GuestFiles
 from runtime.resources.ids import IdRange
 from runtime.resources.link import Link
@@ -50,6 +51,7 @@ class System(Kind):
         # made by now:
         Finish,
         AttachedVolumes,
+        GivenDevices,
         LetGo,
     )
 

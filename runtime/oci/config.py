@@ -224,10 +224,8 @@ def _device_mounts(node: Node, spec: EnvironmentSpec) -> list[dict[str, Any]]:
 def _device_rules(spec: EnvironmentSpec) -> list[dict[str, Any]]:
     """null zero full random urandom tty ptmx pts, and what it was given; nothing else.
     linux/Documentation/admin-guide/devices.txt"""
-    allowed = [("c", 1, minor) for minor in (3, 5, 7, 8, 9)] + [("c", 5, 0), ("c", 5, 2), ("c", 136, None)]
-    allowed += [("c", *devices.NUMBERS[device]) for device in spec.devices]
     rules: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
-    for kind, major, minor in allowed:
-        rule = {"allow": True, "type": kind, "major": major, "access": "rw"}
+    for major, minor in devices.allowed(spec.devices):
+        rule = {"allow": True, "type": "c", "major": major, "access": "rw"}
         rules.append(rule if minor is None else {**rule, "minor": minor})
     return rules

@@ -24,6 +24,7 @@ from runtime.contract.said import Said
 from runtime.contract.words import refusals
 from runtime.errors import HostLacks
 from runtime.host.cgroup.base import Counter
+from runtime.host.cgroup.device_program import Rules
 from runtime.host.processes import Identity
 from runtime.node import Node
 from runtime.resources.base import Resource
@@ -292,6 +293,16 @@ class Sandbox(ABC):
         """What is counted and bounded of it, by OpenVZ's names; empty where nothing is, or when it doesn't
         run."""
         return {}
+
+    def allow_devices(  # noqa: B027 (some have no such list)
+        self, environment_id: UUID, allowed: Rules
+    ) -> None:
+        """Its processes open these character devices and no others; a no-op when it is so, or when it doesn't
+        run. What is open stays open. Raises `RuntimeFault`."""
+
+    def allows_devices(self, environment_id: UUID, allowed: Rules) -> bool:
+        """Whether it is so. True where there is no such list, or when it doesn't run."""
+        return True
 
     def walls(self, environment_id: UUID) -> Walls | None:
         """What stands between it and the host, as the kernel has it; None when it is gone."""

@@ -16,6 +16,7 @@ from runtime.contract.said import Said
 from runtime.contract.words import refusals
 from runtime.errors import HostLacks
 from runtime.host.cgroup.base import Counter
+from runtime.host.cgroup.device_program import Rules
 from runtime.host.processes import Identity
 from runtime.node import Node
 from runtime.sandboxes.base import (
@@ -134,6 +135,12 @@ class Sandboxes(Sandbox):
 
     def counters(self, environment_id: UUID) -> Mapping[str, Counter]:
         return self.of(environment_id).counters(environment_id)
+
+    def allow_devices(self, environment_id: UUID, allowed: Rules) -> None:
+        self.of(environment_id).allow_devices(environment_id, allowed)
+
+    def allows_devices(self, environment_id: UUID, allowed: Rules) -> bool:
+        return self.of(environment_id).allows_devices(environment_id, allowed)
 
     def last_words(self, environment_id: UUID) -> str:
         return self.of(environment_id).last_words(environment_id)

@@ -53,6 +53,7 @@ NAMES: Final = {
     "tenant limits": "limits of the tenant",
     "tenant environments": "its environments",
     "volumes": "volumes",
+    "devices": "devices",
     "volume": "volume",
     "volume removal": "deletion of the volume",
     "volume snapshot": "snapshot of the volume",

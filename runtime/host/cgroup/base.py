@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from runtime.host.cgroup.device_program import Rules
+
 PERIOD_US = 100_000
 """Over which a cap on processor time is counted."""
 
@@ -146,6 +148,15 @@ class Groups(ABC):
     @abstractmethod
     def delegate(self, path: str, uid: int) -> None:
         """Lets root of the environment (host id `uid`) divide its own group, and nothing above it."""
+
+    @abstractmethod
+    def allow_devices(self, path: str, allowed: Rules) -> bool:
+        """The group's processes open these character devices and no others; False when it is so. What is open
+        stays open. Raises OSError."""
+
+    @abstractmethod
+    def allows_devices(self, path: str, allowed: Rules) -> bool:
+        """Whether it is so. False when the group is gone."""
 
     @abstractmethod
     def freeze(self, path: str, frozen: bool, within_s: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime.host.cgroup.base import PERIOD_US, Counter, GroupLimits, GroupRoom, Groups, GroupUsage
+from runtime.host.cgroup.device_program import Rules
 from runtime.host.cgroup.files import (
     bound,
     fields,
@@ -27,6 +28,11 @@ from runtime.host.processes import kill_members
 
 #: Where the hierarchy of cgroup2 is mounted, in the node's own mount namespace at least.
 UNIFIED = "unified"
+
+#: What the OCI runtime allows everybody, whatever is asked of it.
+OF_EVERYBODY = frozenset(
+    {(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2), (136, None), (10, 200)}
+)
 
 _SOCKET_SHARE = 4
 _OF_MEMORY = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
@@ -255,6 +261,33 @@ class LegacyGroups(Groups):
         hand_over(self._at(UNIFIED, path), uid)
         for name in self.shown:
             open_to_users(self._at(name, path))
+
+    def allow_devices(self, path: str, allowed: Rules) -> bool:
+        group, now = self._at("devices", path), self._devices(path)
+        too_much = [one for one in now if one not in allowed and one not in OF_EVERYBODY]
+        other = [one for one, access in allowed.items() if now.get(one) != access and one not in OF_EVERYBODY]
+        for major, minor in (*too_much, *(one for one in other if one in now)):
+            write(group / "devices.deny", f"c {major}:{'*' if minor is None else minor} rwm")
+        for major, minor in other:
+            number = f"{major}:{'*' if minor is None else minor}"
+            write(group / "devices.allow", f"c {number} {allowed[major, minor]}")
+        return bool(too_much or other)
+
+    def allows_devices(self, path: str, allowed: Rules) -> bool:
+        now = self._devices(path)
+        of_its_own = {one: how for one, how in now.items() if one not in OF_EVERYBODY}
+        return bool(now) and of_its_own == {one: how for one, how in allowed.items() if one not in OF_EVERYBODY}
+
+    def _devices(self, path: str) -> dict[tuple[int, int | None], str]:
+        """Of the group's list those of character devices by their major; what may be done, without `m`: nobody
+        inside makes a node."""
+        found = {}
+        for line in read(self._at("devices", path) / "devices.list").splitlines():
+            kind, number, access = line.split()
+            major, _, minor = number.partition(":")
+            if kind == "c" and major != "*":
+                found[int(major), None if minor == "*" else int(minor)] = access.replace("m", "")
+        return found
 
     def freeze(self, path: str, frozen: bool, within_s: float) -> None:
         wanted = "FROZEN" if frozen else "THAWED"

@@ -7,7 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from runtime.host.cgroup import device_program
 from runtime.host.cgroup.base import MOST_DEPTH, PERIOD_US, Counter, GroupLimits, GroupRoom, Groups, GroupUsage
+from runtime.host.cgroup.device_program import Rules
 from runtime.host.cgroup.files import (
     bound,
     fields,
@@ -189,6 +191,12 @@ class UnifiedGroups(Groups):
 
     def delegate(self, path: str, uid: int) -> None:
         hand_over(self._at(path) / "payload", uid)
+
+    def allow_devices(self, path: str, allowed: Rules) -> bool:
+        return device_program.hold(self._at(self.payload(path)), allowed)
+
+    def allows_devices(self, path: str, allowed: Rules) -> bool:
+        return device_program.holds(self._at(self.payload(path)), allowed)
 
     def freeze(self, path: str, frozen: bool, within_s: float) -> None:
         group = self._at(path)

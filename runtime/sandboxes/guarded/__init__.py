@@ -70,7 +70,7 @@ class GuardedSandbox(SharedSandbox):
             return kernels.guarded_wants_processes(LEAST_PROCESSES)
         if spec.volumes:
             return kernels.no_volumes()
-        if spec.devices:
+        if spec.devices or spec.host_devices:
             return kernels.no_devices()
         return super().refuses(spec) or (kernels.no_systemd() if self._boots_systemd(spec) else None)
 

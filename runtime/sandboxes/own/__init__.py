@@ -66,7 +66,7 @@ class OwnSandbox(SharedSandbox):
             return kernels.too_little_memory(LEAST_MB)
         if spec.volumes:
             return kernels.no_volumes()
-        if spec.devices:
+        if spec.devices or spec.host_devices:
             return kernels.no_devices()
         return super().refuses(spec)
 

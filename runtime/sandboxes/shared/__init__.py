@@ -12,10 +12,12 @@ from uuid import UUID
 from runtime.contract import EnvironmentSpec, Usage
 from runtime.contract import Kernel as KernelName
 from runtime.contract.said import Said
+from runtime.contract.words import devices as device_words
 from runtime.contract.words import refusals
 from runtime.errors import RuntimeFault
 from runtime.host.cgroup import warm
 from runtime.host.cgroup.base import Counter
+from runtime.host.cgroup.device_program import Rules
 from runtime.host.processes import Identity
 from runtime.node import Node
 from runtime.sandboxes.base import (
@@ -171,6 +173,20 @@ class SharedSandbox(Sandbox):
     def members(self, environment_id: UUID) -> list[int]:
         path = self._cgroup.find(environment_id)
         return [] if path is None else self._cgroup.groups.processes(path)
+
+    def allow_devices(self, environment_id: UUID, allowed: Rules) -> None:
+        path = self._cgroup.find(environment_id)
+        if path is None:
+            return
+        try:
+            self._cgroup.groups.allow_devices(path, allowed)
+        except OSError as error:
+            why = error.strerror or ""
+            raise RuntimeFault(device_words.no_rules(why), code="device_failed") from error
+
+    def allows_devices(self, environment_id: UUID, allowed: Rules) -> bool:
+        path = self._cgroup.find(environment_id)
+        return path is None or self._cgroup.groups.allows_devices(path, allowed)
 
     def open_namespace(self, environment_id: UUID, name: str) -> int:
         runs = container.init(self.node, environment_id)
