@@ -13,6 +13,7 @@ from panel.queue import app
 from runtime.contract import (
     NODE_APPLY,
     NODE_CPU_POOLS,
+    NODE_DEVICES,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
@@ -67,6 +68,11 @@ def ask_to_survey(node: str) -> bool:
 def hold_cpu_pools(node: str, document: dict[str, Any]) -> bool:
     """Have the node hold these pools of processors."""
     return _send(NODE_CPU_POOLS, document, node, ASKED)
+
+
+def allow_devices(node: str, document: dict[str, Any]) -> bool:
+    """Have the node hold this list of devices that may be given."""
+    return _send(NODE_DEVICES, document, node, ASKED)
 
 
 def _send(task: str, document: dict[str, Any] | list[str] | None, node: str, priority: int) -> bool:

@@ -101,6 +101,14 @@ EXAMPLES: dict[str, Any] = {
         "name": "databases",
         "processors": "2-3",
     },
+    "devices_create": {
+        "node": "0b6f3c55-55a5-4a4c-8d0e-4a3c1d0f9f2a",
+        "name": "modem",
+        "udev": ["ID_SERIAL=FTDI_FT232R_USB_UART_A50285BI"],
+        "inside": "/dev/ttyUSB0",
+    },
+    "devices_update": {"shared": True},
+    "environments_devices_set": {"devices": [{"name": "modem", "access": "read-write"}]},
     "cpu_pools_update": {"processors": "2-5"},
     "jails_import": {
         "tenant": "acme",

@@ -27,10 +27,13 @@ from panel.builds.api import router as builds
 from panel.console.environment_api import router as of_consoles
 from panel.domains.api import router as domains
 from panel.environments.api import router as environments
+from panel.environments.devices_api import router as of_devices
 from panel.errors import Forbidden, Refused
 from panel.fleet.api import router as nodes
 from panel.fleet.capacity_api import router as capacity
 from panel.fleet.cpu_pools_api import router as cpu_pools
+from panel.fleet.devices_api import of_nodes as devices_of_nodes
+from panel.fleet.devices_api import router as devices_of_hosts
 from panel.gate.answers import as_built
 from panel.gate.bodies import StrictJson
 from panel.gate.parameters import known_only
@@ -219,6 +222,8 @@ def _add_routers() -> None:
         ("stacks", stacks),
         ("catalogue", catalogue),
         ("cpu-pools", cpu_pools),
+        ("devices", devices_of_hosts),
+        ("nodes", devices_of_nodes),
         ("jails", jails),
         ("stages", stages),
         ("builds", builds),
@@ -234,6 +239,7 @@ def _add_routers() -> None:
         ("snapshots", of_uploads),
         ("backups", of_backups),
         ("environments", of_isolation),
+        ("environments", of_devices),
         ("environments", of_inside),
         ("environments", of_commits),
         ("people", environment_router),

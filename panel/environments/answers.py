@@ -10,7 +10,7 @@ from panel.environments.document import Intent
 from panel.environments.states import State
 from panel.http.answers import As, Id, Json, Moment
 from panel.operations.answers import Operation
-from runtime.contract import DesiredState, Kernel, Kind
+from runtime.contract import DesiredState, DeviceClass, Kernel, Kind
 from runtime.contract.health import HealthSeen
 from runtime.contract.logs import LogsState
 
@@ -245,3 +245,14 @@ class Executed(TypedDict):
     lossy: Annotated[bool, Field(description="Some bytes were no text and are replaced; ask for `base64`.")]
     truncated: bool
     timed_out: bool
+
+
+class DeviceOfEnvironment(TypedDict):
+    """A device of its node's host, as an environment has it."""
+
+    name: str
+    inside: Annotated[str, Field(description="Where it is inside.")]
+    access: Annotated[str, As(Literal["hidden", "read", "read-write"])]
+    sort: Annotated[str | None, As(DeviceClass | None)]
+    number: Annotated[str, Field(description="Major and minor; empty while it isn't plugged in.")]
+    why_not: Annotated[str, Field(description="Why it isn't to be had now; empty: it is.")]

@@ -14,6 +14,7 @@ from runtime.contract import (
     AppRun,
     Device,
     DirectoryOptions,
+    GivenDevice,
     JailOptions,
     Limits,
     Rescue,
@@ -21,6 +22,7 @@ from runtime.contract import (
     SecurityProfile,
 )
 from runtime.contract.base import Message
+from runtime.contract.devices import MOST_GIVEN
 from runtime.contract.environment import Boot
 from runtime.contract.processors import PoolName
 
@@ -43,6 +45,8 @@ class Intent(Message):
     network: NetworkOptions = NetworkOptions()
     security: SecurityProfile = SecurityProfile()
     devices: tuple[Device, ...] = ()
+    host_devices: Annotated[tuple[GivenDevice, ...], Field(max_length=MOST_GIVEN)] = ()
+    """Of the list of its node."""
     cpu_pool: PoolName = ""
     """Whose processors it runs on; empty: on those that are in none."""
     restart: RestartPolicy = RestartPolicy()
@@ -58,6 +62,10 @@ class Intent(Message):
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0
     protected: bool = False
     """Neither deleted nor reinstalled, nor is its disk made smaller, until this is taken off."""
+
+    @property
+    def host_device_names(self) -> tuple[str, ...]:
+        return tuple(one.name for one in self.host_devices)
 
     @property
     def all_devices(self) -> tuple[Device, ...]:

@@ -9,12 +9,14 @@ from django.utils.translation import gettext_lazy as _
 from panel import codes
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_key_field import ssh_key_field
+from panel.environments.answers import DeviceOfEnvironment
+from panel.environments.host_devices import HIDDEN
 from panel.environments.models import Environment
 from panel.environments.option_fields import Group
 from panel.environments.options import at, default_at, fields_of, laid_out
 from panel.text import lines_of, words_of
 from panel.ui.number_field import NumberField
-from runtime.contract import Device, Kernel, Kind, wants_of
+from runtime.contract import Access, Device, Kernel, Kind, wants_of
 
 
 def tags_field() -> forms.CharField:
@@ -81,6 +83,33 @@ class DevicesForm(forms.Form):
 
 class KernelForm(forms.Form):
     kernel = forms.ChoiceField(label=_("Kernel"), choices=[(one.value, one.value) for one in Kernel])
+
+
+_ACCESSES = [
+    (HIDDEN, _("hidden")),
+    (Access.READ.value, _("read")),
+    (Access.READ_WRITE.value, _("read and write")),
+]
+
+
+class HostDevicesForm(forms.Form):
+    """One choice for each device of its node's host."""
+
+    def __init__(self, *args: Any, offered: Sequence[DeviceOfEnvironment], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for one in offered:
+            told = [one["inside"], one["number"] and str(codes.value(one["sort"] or "")), one["why_not"]]
+            self.fields[f"device-{one['name']}"] = forms.ChoiceField(
+                label=one["name"],
+                choices=_ACCESSES,
+                initial=one["access"],
+                help_text=" · ".join(part for part in told if part),
+            )
+
+    def given(self) -> list[dict[str, str]]:
+        """As the services take it."""
+        values = {name.removeprefix("device-"): value for name, value in self.cleaned_data.items()}
+        return [{"name": name, "access": how} for name, how in values.items() if how != HIDDEN]
 
 
 #: Fields of `CreateForm` that are folded up at first, beside options.

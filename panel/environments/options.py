@@ -28,6 +28,7 @@ from runtime.contract import (
     AppRun,
     Device,
     DirectoryOptions,
+    GivenDevice,
     Kind,
     Limits,
     Rescue,
@@ -35,6 +36,7 @@ from runtime.contract import (
     SecurityProfile,
 )
 from runtime.contract.base import NAME
+from runtime.contract.devices import MOST_GIVEN
 from runtime.contract.environment import Boot
 
 
@@ -101,6 +103,17 @@ def _lay_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[str]
     return [one.value for one in Device if one in given]
 
 
+def _lay_host_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[Any]) -> list[Any]:
+    """All that it has from then on, by name. Whether its plan and its node have them, the services see."""
+    found = [parse(GivenDevice, one, "host_devices").model_dump(mode="json") for one in given]
+    names = [one["name"] for one in found]
+    if len(set(names)) < len(names):
+        raise Invalid(_("host_devices: each device once."), field="host_devices")
+    if len(found) > MOST_GIVEN:
+        raise Invalid(_("host_devices: %(most)s devices at most.") % {"most": MOST_GIVEN}, field="host_devices")
+    return sorted(found, key=lambda one: str(one["name"]))
+
+
 def _lay_cpu_pool(actor: Actor, tenant: Tenant, old: Any, given: str) -> str:
     """Processors that nobody else runs on are the provider's to give. Whether its node has the pool, the
     services see."""
@@ -155,6 +168,7 @@ OPTIONS: dict[str, Option] = {
     "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, _lay_network),
     "security": Option(_CHANGE, Acts.AT_START, lay_part(SecurityProfile, "security"), asked.SECURITY),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices, is_copied=True),
+    "host_devices": Option(_CHANGE, Acts.LIVE, _lay_host_devices),
     "cpu_pool": Option(_CHANGE, Acts.LIVE, _lay_cpu_pool, asked.PROCESSORS),
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP, is_copied=True),
     "directory": Option(_CHANGE, Acts.LIVE, _lay_directory, asked.DIRECTORY),
@@ -281,7 +295,10 @@ def asked_types() -> dict[str, Any]:
 
 def _asked(annotation: Any) -> Any:
     if get_origin(annotation) is tuple:
-        return Annotated[list[Annotated[str, CheckedAs(get_args(annotation)[0])]], MaxLen(20)]
+        of = get_args(annotation)[0]
+        if issubclass(of, BaseModel):
+            return Annotated[list[Annotated[dict[str, Any], CheckedAs(of)]], MaxLen(20)]
+        return Annotated[list[Annotated[str, CheckedAs(of)]], MaxLen(20)]
     if NoneType in get_args(annotation):
         return dict[str, Any]  # `app` and `jail` take more than is kept of them; all are laid over what is
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

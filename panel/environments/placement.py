@@ -14,6 +14,7 @@ from panel.environments.models import Environment
 from panel.errors import Invalid, NoRoom
 from panel.images.models import NodeImage
 from panel.nodes import cpu_pools
+from panel.nodes import host_devices as of_hosts
 from panel.nodes.matrix import why_not
 from panel.nodes.models import Node, NodeState
 from panel.prepared import Given, Prepared, PreparedUpdate
@@ -82,6 +83,7 @@ def choose(
     image: str,
     limits: Limits,
     devices: Sequence[str] = (),
+    host_devices: Sequence[str] = (),
     cpu_pool: str = "",
 ) -> Node:
     """The least loaded node that can take it; raises `Invalid` or `NoRoom` with the first cause found."""
@@ -103,16 +105,22 @@ def choose(
     if not able:
         raise Invalid(_("No node can run environments of kind %(kind)s.") % {"kind": kind}, field="kind")
     able = _on_kernel(able, kind, kernel, limits.memory_mb)
-    if devices and kernel is not Kernel.SHARED:
+    if (devices or host_devices) and kernel is not Kernel.SHARED:
         raise Invalid(
             _("Devices of the node are given to environments on the host's kernel only."),
-            field="devices",
+            field="devices" if devices else "host_devices",
             code="kernel_unavailable",
         )
     able = [c for c in able if set(devices) <= set(c.node.facts.get("devices", ()))]
     if not able:
         raise Invalid(
             _("No node has the devices %(devices)s.") % {"devices": ", ".join(devices)}, field="devices"
+        )
+    able = [c for c in able if of_hosts.has(c.node, host_devices)]
+    if not able:
+        raise Invalid(
+            _("No node has the devices %(devices)s.") % {"devices": ", ".join(host_devices)},
+            field="host_devices",
         )
     able = [c for c in able if cpu_pools.has(c.node, cpu_pool)]
     if not able:

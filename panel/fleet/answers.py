@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from panel.http.answers import As, Id, Json, Moment
-from runtime.contract import Kernel, Kind
+from runtime.contract import DeviceClass, Kernel, Kind
 
 
 class NodeAmounts(TypedDict):
@@ -102,3 +102,31 @@ class CpuPool(TypedDict):
     processors: Annotated[str, Field(description="As cpuset(7) writes them: 2-3,6.")]
     environments: Annotated[int, Field(description="That run on it, or would.")]
     held: Annotated[bool, Field(description="The node says that it holds it.")]
+
+
+class SeenDevice(TypedDict):
+    """A device of a node's host that might be allowed."""
+
+    path: str
+    sort: Annotated[str, As(DeviceClass)]
+    number: Annotated[str, Field(description="Major and minor.")]
+    udev: Annotated[list[str], Field(description="By which it is known again: NAME=value.")]
+
+
+class HostDevice(TypedDict):
+    """A device of a node's host that may be given to its environments."""
+
+    id: Id
+    node: Id
+    node_name: str
+    name: str
+    path: Annotated[str, Field(description="Empty: it is known by what udev says of it.")]
+    udev: list[str]
+    inside: Annotated[str, Field(description="Where environments have it.")]
+    shared: Annotated[bool, Field(description="Several environments may have it at once.")]
+    sort: Annotated[str | None, As(DeviceClass | None)]
+    number: Annotated[str, Field(description="Major and minor; empty while it isn't plugged in.")]
+    refused: Annotated[bool, Field(description="What is there now is nothing that may be given.")]
+    why_not: Annotated[str, Field(description="Why it isn't to be had now; empty: it is.")]
+    held: Annotated[bool, Field(description="The node says that it holds it.")]
+    environments: Annotated[int, Field(description="That have it.")]

@@ -7,7 +7,7 @@ class NodesConfig(AppConfig):
 
     def ready(self) -> None:
         from panel.clock.stamps import happened  # noqa: PLC0415 (models are there only now)
-        from panel.nodes.cpu_pools import keep_told  # noqa: PLC0415
+        from panel.nodes import cpu_pools, host_devices  # noqa: PLC0415
         from panel.nodes.listeners import hears_reports  # noqa: PLC0415
         from panel.nodes.models import Node  # noqa: PLC0415
         from panel.nodes.selectors import abilities  # noqa: PLC0415
@@ -15,4 +15,5 @@ class NodesConfig(AppConfig):
 
         happened(Node, "last_seen_at")
         knows_what_there_is(abilities)
-        hears_reports(keep_told)
+        hears_reports(cpu_pools.keep_told)
+        hears_reports(host_devices.keep_told)

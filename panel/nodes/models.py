@@ -47,6 +47,8 @@ class Node(models.Model):
     """Counts up with every change of what administrators set, not with reports: for `If-Match`."""
     pools_revision = models.PositiveIntegerField(default=0, db_default=0)
     """Counts up with every change of its pools of processors."""
+    devices_revision = models.PositiveIntegerField(default=0, db_default=0)
+    """Counts up with every change of its devices that may be given."""
     placed = models.PositiveIntegerField(default=0)
     """Environments placed here."""
 
@@ -94,6 +96,23 @@ class CpuPool(models.Model):
     class Meta:
         ordering = ["node", "name"]
         constraints = [models.UniqueConstraint(fields=["node", "name"], name="cpu_pool_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class HostDevice(models.Model):
+    """A device of a node's host that an administrator allows to be given to environments there."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    node = models.ForeignKey(Node, on_delete=models.CASCADE, related_name="host_devices")
+    name = models.CharField(max_length=63, validators=[RegexValidator(NAME_PATTERN)])
+    known_by = models.JSONField()
+    """`runtime.contract.AllowedDevice` without its name."""
+
+    class Meta:
+        ordering = ["node", "name"]
+        constraints = [models.UniqueConstraint(fields=["node", "name"], name="host_device_once")]
 
     def __str__(self) -> str:
         return self.name

@@ -112,6 +112,11 @@ class PlanForm(forms.Form):
         widget=forms.SelectMultiple(attrs={"size": 5}), help_text=_("None chosen: by an administrator alone."),
     )  # fmt: skip
 
+    host_devices = forms.MultipleChoiceField(
+        label=_("Devices of hosts"), required=False,
+        widget=forms.SelectMultiple(attrs={"size": 4}), help_text=_("None chosen: no device."),
+    )  # fmt: skip
+
     revision = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -122,6 +127,7 @@ class PlanForm(forms.Form):
             ("kinds", [one.value for one in Kind if one in there["kinds"]]),
             ("kernels", [one.value for one in Kernel if one in there["kernels"]]),
             ("devices", [one.value for one in Device if one in there["devices"]]),
+            ("host_devices", sorted(there["host_devices"])),
             ("images", sorted(ready_names())),
         ):
             field = self.fields[name]
@@ -150,6 +156,7 @@ class PlanForm(forms.Form):
                 **{name: values[name] or None for name in ("kinds", "kernels", "images")},
                 "devices": values["devices"],
                 "opens": values["opens"],
+                "host_devices": values["host_devices"],
             },
         }
 

@@ -104,7 +104,14 @@ def _why_not(
     row: Environment, wanted: PlanVersion, limits: Limits, simulation: Simulation, counts: _Counts
 ) -> str:
     try:
-        check_choices(wanted, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.wanted.all_devices)
+        check_choices(
+            wanted,
+            kind=row.kind,
+            kernel=row.kernel,
+            image=row.image,
+            devices=row.wanted.all_devices,
+            host_devices=row.wanted.host_device_names,
+        )
         refuse_opening(wanted, opened(row) & set(opens(row.plan_version)))
         check_allowance(wanted, "addresses", counts.addresses.get(row.pk, 0))
         check_allowance(wanted, "forwards", counts.forwards.get(row.pk, 0))

@@ -12,7 +12,13 @@ from panel.tenants.models import Tenant
 
 
 def check_choices(
-    version: PlanVersion | None, *, kind: str, kernel: str, image: str, devices: Iterable[str] = ()
+    version: PlanVersion | None,
+    *,
+    kind: str,
+    kernel: str,
+    image: str,
+    devices: Iterable[str] = (),
+    host_devices: Iterable[str] = (),
 ) -> None:
     """`Invalid` for a kind, kernel, image or device that the plan leaves out; a no-op without a plan."""
     if version is None:
@@ -35,6 +41,8 @@ def check_choices(
 
     for device in devices:
         refuse_device(why_no_device(version, device))
+    for name in host_devices:
+        refuse_device(why_no_device(version, name), field="host_devices")
 
 
 def why_no_device(version: PlanVersion | None, device: str, *, may_give: bool = False) -> str:
@@ -42,7 +50,8 @@ def why_no_device(version: PlanVersion | None, device: str, *, may_give: bool = 
     lift parts of the confinement gives one (`may_give`)."""
     if version is None:
         return "" if may_give else _("A device comes with a plan that allows it, or from an administrator.")
-    if device in version.parsed_choices.devices:
+    choices = version.parsed_choices
+    if device in choices.devices or device in choices.host_devices:
         return ""
     return _("The plan %(plan)s doesn't allow the device %(device)s.") % {
         "plan": version.plan,
@@ -71,11 +80,11 @@ def opens(version: PlanVersion | None) -> Collection[str]:
     return version.parsed_choices.opens if version is not None else ()
 
 
-def refuse_device(why: str) -> None:
+def refuse_device(why: str, field: str = "devices") -> None:
     """`Invalid` with `why` as its sentence; a no-op where that is empty."""
     if why:
         next_step = _("Do without it, or choose a plan that has it.")
-        raise Invalid(why, field="devices", code="not_in_plan", next_step=next_step)
+        raise Invalid(why, field=field, code="not_in_plan", next_step=next_step)
 
 
 def check_allowance(version: PlanVersion | None, what: str, wanted: int, *, field: str = "") -> None:

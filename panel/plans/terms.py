@@ -9,7 +9,7 @@ from pydantic import Field
 
 from panel.tenants.models import MOST_TRASH_DAYS
 from runtime.contract import Device, Kernel, Kind
-from runtime.contract.base import ImageName, Message
+from runtime.contract.base import ImageName, Message, Name
 from runtime.contract.environment import HIGHEST_RATE_BIT_S
 
 #: Most of anything that is counted; more is a slip of the keyboard.
@@ -59,3 +59,5 @@ class Choices(Message):
     devices: Annotated[tuple[Device, ...], Field(max_length=len(Device))] = ()
     opens: Annotated[tuple[Opening, ...], Field(max_length=len(Opening))] = ()
     """What of the confinement its tenant may lift; without, it takes an administrator."""
+    host_devices: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    """By their names on the lists of nodes."""

@@ -28,6 +28,7 @@ from runtime.clock import sequence
 from runtime.contract import (
     NODE_APPLY,
     NODE_CPU_POOLS,
+    NODE_DEVICES,
     NODE_JOB,
     NODE_LOOK,
     NODE_SURVEY,
@@ -35,10 +36,15 @@ from runtime.contract import (
     PANEL_OBSERVE_JOB,
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
+    AllowedDevice,
+    AllowedDevices,
     BuildImage,
     CpuPools,
     DeleteImage,
+    DeviceClass,
+    DeviceState,
     EnvironmentSpec,
+    HeldDevices,
     HoldTenants,
     JobOutcome,
     JobReport,
@@ -46,6 +52,7 @@ from runtime.contract import (
     NodeFacts,
     NodeReport,
     Report,
+    SeenDevice,
     Step,
     StepState,
     Survey,
@@ -56,6 +63,7 @@ from runtime.contract import Kind as KindName
 from runtime.contract.environment import Device, Kernel
 from runtime.contract.jobs import VolumeWork
 from runtime.contract.transport import CONNECT_S, TakeBack, transport_options
+from runtime.contract.words import devices as device_words
 from runtime.engine import Engine
 from runtime.jobs.runner import Jobs
 from runtime.jobs.tenants import Hold
@@ -77,6 +85,20 @@ _IMAGES = ("busybox", "debian-12")
 _GIB = 2**30
 
 
+#: A serial port and a camera.
+_DEVICES = (
+    SeenDevice(path="/dev/ttyUSB0", sort=DeviceClass.SERIAL, number="188:0", udev=("ID_SERIAL=Paper_Port_1",)),
+    SeenDevice(path="/dev/video0", sort=DeviceClass.VIDEO, number="81:0", udev=("ID_SERIAL=Paper_Camera_1",)),
+)
+
+
+def _state(one: AllowedDevice) -> DeviceState:
+    for seen in _DEVICES:
+        if one.path == seen.path or (one.udev and set(one.udev) <= set(seen.udev)):
+            return DeviceState(name=one.name, sort=seen.sort, number=seen.number)
+    return DeviceState(name=one.name, why_not=device_words.not_there())
+
+
 class PaperNode:
     """The engine on paper, and what reports of it."""
 
@@ -90,6 +112,7 @@ class PaperNode:
         self.outbox = Outbox(app, node)
         self.images = node.store / "images"
         self.pools = CpuPools()
+        self.devices = AllowedDevices()
         self.cancelled: set[UUID] = set()
         """Jobs that are to be dropped."""
         self.pool = ThreadPoolExecutor(_AT_ONCE)
@@ -127,6 +150,10 @@ class PaperNode:
 
     def hold_pools(self, pools: CpuPools) -> None:
         self.pools = pools
+        self.tell_node()
+
+    def allow_devices(self, devices: AllowedDevices) -> None:
+        self.devices = devices
         self.tell_node()
 
     # of itself -----------------------------------------------------------------------------------
@@ -180,6 +207,10 @@ class PaperNode:
             kinds=(KindName.SYSTEM,),
             kernels=(Kernel.SHARED,),
             devices=tuple(Device),
+            seen_devices=_DEVICES,
+            host_devices=HeldDevices(
+                revision=self.devices.revision, devices=tuple(_state(one) for one in self.devices.devices)
+            ),
             images=tuple(sorted(one.name for one in self.images.iterdir())),
             cpu_pools=self.pools,
             boot_id=uuid5(NAMESPACE_DNS, str(self.node.home)),
@@ -324,9 +355,13 @@ def take(app: Celery, paper: PaperNode) -> None:
     def hold_pools(document: dict[str, Any]) -> None:
         paper.hold_pools(CpuPools.model_validate(document))
 
+    def allow_devices(document: dict[str, Any]) -> None:
+        paper.allow_devices(AllowedDevices.model_validate(document))
+
     tasks = {
         NODE_APPLY: apply,
         NODE_CPU_POOLS: hold_pools,
+        NODE_DEVICES: allow_devices,
         NODE_LOOK: look,
         NODE_SURVEY: paper.tell_node,
         NODE_JOB: do,

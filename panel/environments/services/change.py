@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.contract_input import parse_limits
-from panel.environments import inputs, kinds, secret_values, systemd
+from panel.environments import host_devices, inputs, kinds, secret_values, systemd
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.options import OPTIONS, by_restart, laid_over
@@ -125,12 +125,14 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     changes = secret_values.take(row, changes)
     had, pool, started_with = row.wanted.all_devices, row.wanted.cpu_pool, by_restart(row.intent)
     was_opened = opened(row)
+    of_host = row.wanted.host_device_names
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
     _resize_by(actor, row, changes)
     check_opened(actor, row, was_opened)
     _refuse_pool(row, pool)
     if row.wanted.all_devices != had:
         _give_devices(actor, row, had)
+    host_devices.check(actor, row, of_host)
     if by_restart(row.intent) != started_with and row.desired_state != DesiredState.STOPPED:
         actor.require(Permission.ENVIRONMENT_POWER, row)
         row.boots += 1
@@ -167,7 +169,7 @@ def refuse_turn(row: Environment, kernel: Kernel) -> None:
 def refuse_kernel(row: Environment, kernel: Kernel) -> None:
     """`Conflict` for a kernel on which its node can't have this one, as it is."""
     reason = why_not(row.node.facts, Kind(row.kind), kernel, row.contract_limits().memory_mb)
-    if kernel is not Kernel.SHARED and not reason and row.wanted.devices:
+    if kernel is not Kernel.SHARED and not reason and (row.wanted.devices or row.wanted.host_devices):
         reason = _("devices of the node are given to environments on the host's kernel only")
     reason = reason or systemd.why_not(row, kernel)
     if reason:
@@ -239,7 +241,14 @@ def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, An
     Raises `Refused` when kind, kernel, image, devices, addresses or forwards aren't in it, or what the plan
     before let its tenant open, or a quota has no room.
     """
-    check_choices(version, kind=row.kind, kernel=row.kernel, image=row.image, devices=row.wanted.all_devices)
+    check_choices(
+        version,
+        kind=row.kind,
+        kernel=row.kernel,
+        image=row.image,
+        devices=row.wanted.all_devices,
+        host_devices=row.wanted.host_device_names,
+    )
     refuse_opening(version, opened(row) & set(opens(row.plan_version)))
     for feature in FEATURES:
         for name, count in feature.counted(row).items():

@@ -78,7 +78,9 @@ def opened(environment: Environment) -> set[str]:
 def lifts(environment: Environment) -> set[str]:
     """What it has that only the provider gives: what its plan doesn't open, devices without a plan."""
     found = opened(environment) - set(opens(environment.plan_version))
-    return found if environment.plan_version_id is not None else found | set(environment.wanted.all_devices)
+    if environment.plan_version_id is not None:
+        return found
+    return found | {*environment.wanted.all_devices, *environment.wanted.host_device_names}
 
 
 def openable(actor: Actor, environment: Environment) -> set[str]:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from panel import dispatch
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments import credentials, inputs, kinds, placement, secret_values, systemd
+from panel.environments import credentials, host_devices, inputs, kinds, placement, secret_values, systemd
 from panel.environments.features import FEATURES, Reserved
 from panel.environments.models import Environment
 from panel.environments.options import fresh, laid_over
@@ -153,10 +153,12 @@ def _place_and_save(
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
         devices=environment.wanted.all_devices,
+        host_devices=environment.wanted.host_device_names,
         cpu_pool=environment.wanted.cpu_pool,
         limits=limits,
     )
     environment.node = node
+    host_devices.check(actor, environment)
     reserved = [feature.reserve(environment, asked) for feature in FEATURES]
     amounts = quotas.amounts_of(limits)
     quotas.reserve(tenant, {**amounts, **_united(one.amounts for one in reserved)})

@@ -67,6 +67,7 @@ _SHOWN: dict[str, tuple[Promise | str, Callable[[Any], str]]] = {
     "choices.kinds": (gettext_lazy("Kinds"), _in_words),
     "choices.devices": (gettext_lazy("Devices"), _words),
     "choices.opens": (gettext_lazy("May be switched on by the tenant"), _opens),
+    "choices.host_devices": (gettext_lazy("Devices of hosts"), _words),
 }
 #: Of these the plan says which; null says that all are meant.
 _ALL_WHERE_NONE = ("choices.images", "choices.kernels", "choices.kinds")

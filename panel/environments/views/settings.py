@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import ssh_keys_of
-from panel.environments import dial, forms, services
+from panel.environments import dial, forms, host_devices, services
 from panel.environments.models import Environment
 from panel.environments.option_fields import Group
 from panel.environments.options import groups_of
@@ -48,6 +48,7 @@ def _forms(request: PageRequest, row: Environment) -> dict[str, Form]:
         ),
         **{one.name: _options_form(request, row, one) for one in groups_of(Kind(row.kind))},
         "devices": forms.DevicesForm(),
+        "host-devices": forms.HostDevicesForm(offered=()),
         "kernel": forms.KernelForm(initial={"kernel": row.kernel}),
         "password": forms.PasswordForm(),
         "secrets": forms.SecretForm(),
@@ -65,6 +66,9 @@ def _settings(request: PageRequest, row: Environment, bound: dict[str, Form], st
     context["options"] = [(one, form) for one, form in asked if form.fields]
     context["ssh_keys"] = _offered_keys(request, row)
     context["devices"] = _offered_devices(request, row)
+    if "host-devices" not in bound:
+        context["forms"]["host-devices"] = _host_devices_form(request, row)
+    context["host_devices"] = context["forms"]["host-devices"]
     context["kernels"], context["is_turnable"] = dial.choices(row), dial.is_turnable(row)
     context["images"] = list(Image.objects.filter(on_nodes__node=row.node, on_nodes__observed_revision__gt=0))
     context["secret"] = secret_of(request, row)
@@ -124,6 +128,15 @@ def _devices(request: PageRequest, row: Environment, form: forms.DevicesForm) ->
     if sorted(wanted) == sorted(row.wanted.devices):
         return None
     return services.update_environment(request.actor, row.pk, {"devices": wanted})
+
+
+def _host_devices_form(request: PageRequest, row: Environment) -> forms.HostDevicesForm:
+    data = request.POST if request.method == "POST" else None
+    return forms.HostDevicesForm(data, offered=host_devices.offered(request.actor, row))
+
+
+def _host_devices(request: PageRequest, row: Environment, form: forms.HostDevicesForm) -> Changed:
+    return services.update_environment(request.actor, row.pk, {"host_devices": form.given()})
 
 
 def _kernel(request: PageRequest, row: Environment, form: forms.KernelForm) -> Changed | None:
@@ -193,6 +206,7 @@ _PARTS = {
         lambda r, _row: forms.GeneralForm(r.POST), _general, gettext_lazy("Name and description saved")
     ),
     "devices": Part(lambda r, _row: forms.DevicesForm(r.POST), _devices, gettext_lazy("Devices saved")),
+    "host-devices": Part(_host_devices_form, _host_devices, gettext_lazy("Devices saved")),
     "kernel": Part(
         lambda r, _row: forms.KernelForm(r.POST), _kernel, gettext_lazy("Kernel of its next start saved")
     ),

@@ -1,5 +1,4 @@
-"""The list of devices of a group of cgroup2, on the kernel: every kernel that is offered has that hierarchy, also
-where limits are those of cgroup v1."""
+"""The list of devices of a group of cgroup2, on the kernel: on hosts with cgroup v1 as well."""
 
 import os
 from collections.abc import Iterator

@@ -46,6 +46,7 @@ _BY_COLLECTION |= {
     "stages": "stage",
     "builds": "source",
     "cpu-pools": "pool",
+    "devices": "device",
 }
 #: Parts of a route that name no row.
 _PLAIN = {
@@ -182,6 +183,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/stacks/<pk>/scale": {"scale": {"a": 2}},
     "POST /api/v1/cpu-pools": {"node": "{node}", "name": "walked", "processors": "1"},
     "PATCH /api/v1/cpu-pools/<pk>": {"processors": "2"},
+    "POST /api/v1/devices": {"node": "{node}", "name": "walked", "path": "/dev/ttyUSB0"},
+    "PATCH /api/v1/devices/<pk>": {"shared": True},
+    "POST /devices/": {"node": "{node}", "name": "walked", "path": "/dev/ttyUSB0"},
+    "PUT /api/v1/environments/<pk>/devices": {"devices": []},
     "POST /cpu-pools/": {"node": "{node}", "name": "walked", "processors": "1"},
     "POST /api/v1/jails/import": {
         "tenant": "{tenant}",

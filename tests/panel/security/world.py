@@ -25,7 +25,7 @@ from panel.environments.models import Environment
 from panel.images.models import Image
 from panel.networks.addresses import add_addresses
 from panel.networks.forwards import add_forward
-from panel.nodes.models import CpuPool, Node
+from panel.nodes.models import CpuPool, HostDevice, Node
 from panel.operations.models import Operation
 from panel.people import invitations
 from panel.people.roles import create_role
@@ -39,7 +39,7 @@ from panel.storage.schedules import set_schedule
 from panel.storage.services import take_snapshot
 from panel.tenants.models import Tenant
 from panel.volumes.models import Volume, VolumeSnapshot
-from runtime.contract import Kind
+from runtime.contract import DeviceClass, Kind, SeenDevice
 from tests.panel.support import factories
 
 #: One that anybody may add.
@@ -96,14 +96,24 @@ def _nowhere(value: str) -> str:
     return "987654321" if value.isdigit() else str(uuid.uuid4())
 
 
+_PORT = SeenDevice(path="/dev/ttyUSB0", sort=DeviceClass.SERIAL, number="188:0")
+
+
 def make_world() -> World:
-    node = factories.node(kinds=(Kind.SYSTEM, Kind.JAIL))
+    node = factories.node(kinds=(Kind.SYSTEM, Kind.JAIL), seen_devices=(_PORT,))
     platform = factories.administrator()
     own, other = _side(platform, "amber"), _side(platform, "cobalt")
     plan = create_plan(platform, name="walked", limits=factories.LIMITS)
     image = Image.objects.get(name="busybox")
     pool = CpuPool.objects.create(node=node, name="walked-pool", processors=[7])
-    shared = {"plan": str(plan.pk), "node": str(node.pk), "image": str(image.pk), "pool": str(pool.pk)}
+    device = HostDevice.objects.create(node=node, name="walked-device", known_by={"path": "/dev/ttyUSB7"})
+    shared = {
+        "plan": str(plan.pk),
+        "node": str(node.pk),
+        "image": str(image.pk),
+        "pool": str(pool.pk),
+        "device": str(device.pk),
+    }
     return World(node, own, other, platform.user, shared)
 
 
