@@ -11,11 +11,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
-from panel.errors import Refused
 from panel.fleet import devices
 from panel.nodes.models import Node
 from panel.rights.permissions import Permission
-from panel.ui.web import PageRequest, blame, page, signed_in
+from panel.ui.web import PageRequest, page, signed_in, tried
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -66,17 +65,12 @@ def list_(request: PageRequest) -> HttpResponse:
     nodes = list(Node.objects.order_by("name"))
     form.offer(nodes)
     if form.is_bound:
-        status = 422
-        if form.is_valid():
-            try:
-                node_id = UUID(form.cleaned_data["node"])
-                made = devices.add_device(request.actor, node_id, **form.values())
-            except Refused as refusal:
-                blame(form, refusal)
-                status = refusal.status
-            else:
-                messages.success(request, _("The device %(name)s is allowed") % {"name": made.name})
-                return redirect("host-devices")
+        made, status = tried(
+            form, lambda sent: devices.add_device(request.actor, UUID(sent["node"]), **form.values())
+        )
+        if made is not None:
+            messages.success(request, _("The device %(name)s is allowed") % {"name": made.name})
+            return redirect("host-devices")
     context = {
         "section": "host-device",
         "devices": [{"row": row, "device": devices.show(row)} for row in devices.rows_of(request.actor)],
