@@ -5,6 +5,7 @@ the reading around or take no room make one name look like another. Unicode's ge
 """
 
 import re
+import shlex
 import unicodedata
 
 from django.utils.translation import gettext as _
@@ -16,6 +17,18 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
 #: Letters and marks by their category that are drawn as nothing: fillers, the blank Braille pattern, joiners.
 _FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 _ALL_KINDS_OF_SPACE = re.compile(r"[^\S\t\n\r\x0b\x0c\x1c-\x1f\x85\u2028\u2029]")
+
+
+#: shlex takes time by the square of a word: 30 ms for this, minutes for a MB.
+LONGEST_COMMAND = 32_768
+
+
+def shell_words(text: str) -> list[str]:
+    """Of a command, taken apart as a shell does, without running one. Raises ValueError where a quote has no
+    end, or it is longer than `LONGEST_COMMAND`."""
+    if len(text) > LONGEST_COMMAND:
+        raise ValueError
+    return shlex.split(text)
 
 
 def line(text: str, *, field: str = "name", most: int, least: int = 1) -> str:

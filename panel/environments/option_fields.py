@@ -14,7 +14,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from panel.rights.permissions import Permission
-from panel.text import lines_of, words_of
+from panel.text import LONGEST_COMMAND, lines_of, shell_words, words_of
 from panel.ui.number_field import NumberField
 from runtime.contract import Allow, Kind, wants_of
 from runtime.contract.jail import MOST_CHILDREN
@@ -108,8 +108,11 @@ class WordsField(_Typed):
         return shlex.join(value) if isinstance(value, list | tuple) else value
 
     def clean(self, value: Any) -> list[str]:
+        text = super().clean(value)
+        if len(text) > LONGEST_COMMAND:
+            raise forms.ValidationError(_("At most %(n)s characters.") % {"n": LONGEST_COMMAND})
         try:
-            return shlex.split(super().clean(value))
+            return shell_words(text)
         except ValueError as odd:
             raise forms.ValidationError(_("A quotation mark isn't closed.")) from odd
 

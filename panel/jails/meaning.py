@@ -1,7 +1,6 @@
 """What jail.conf(5) asks for, in this panel's options: each parameter is honoured, is so anyway, or is left
 out by name and line, with why."""
 
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy
 
 from panel.environments.jail_options import NOT_HERE
 from panel.jails.conf import BadConf, Jail, Parameter, read
+from panel.text import shell_words
 from runtime.contract import ENFORCE_STATFS, SECURE_LEVEL, Allow
 from runtime.contract.base import NAME
 from runtime.contract.jail import MOST_CHILDREN, NEW_MOUNTS
@@ -244,7 +244,7 @@ def _start(found: Wanted, one: Parameter, values: tuple[str, ...]) -> None:
         return
     joined = commands[0] if len(commands) == 1 else ""
     try:
-        words = shlex.split(joined)
+        words = shell_words(joined)
     except ValueError:
         words = []
     plain = words and not set(joined) & set("|&;<>()$`*?~")

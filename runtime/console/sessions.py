@@ -49,6 +49,8 @@ def session(node: Node, environment_id: UUID, pid_file: Path, *, line: str, sftp
 
 def _words(line: str) -> list[str]:
     """Without a shell it is words and no more. Raises `RuntimeFault` (`bad_command`)."""
+    if line:
+        check_command([line])  # shlex takes time by the square of a word
     try:
         words = shlex.split(line)
     except ValueError as odd:

@@ -403,3 +403,22 @@ def test_a_log_that_goes_nowhere_else_is_noted(logging: str, said: str) -> None:
     read_in = project(f"services:\n  a:\n    image: x\n    logging: {logging}\n")
     assert "logs" not in read_in.services[0].app
     assert [said in one.text for one in read_in.notes] == [True]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("command: " + "x" * 1_000_000, "a command has 32,768 characters at most"),
+        ('entrypoint: "' + "x" * 1_000_000 + '"', "a command has 32,768 characters at most"),
+        ('command: "' + "a${A:-b}" * 120_000 + '"', "variables"),
+        ('command: "${A:-' + "a$A " * 9_000 + "b" * 900_000 + '}"', "256 KiB"),
+    ],
+    ids=["command", "entrypoint", "many variables", "within one"],
+)
+def test_a_long_text_takes_no_longer_than_it_is_long(text: str, says: str) -> None:
+    """One word of a megabyte held a web thread for minutes: shlex takes time by the square of a word."""
+    began = time.thread_time()
+    with pytest.raises(ComposeRefused) as caught:
+        read(Source("services:\n  a:\n    image: x\n    " + text, variables={"A": "1"}))
+    assert says in caught.value.problems[0].text
+    assert time.thread_time() - began < 2

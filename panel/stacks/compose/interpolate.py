@@ -12,6 +12,8 @@ from panel.stacks.compose import sentences
 from panel.stacks.compose.problems import Place, Problem, Reading, Room, plain
 from runtime.contract.said import Said
 
+#: Where a plain part ends, within braces and outside.
+_BRACE, _DOLLAR = re.compile(r"[$}]"), re.compile(r"\$")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATORS: Final = (":-", ":?", ":+", "-", "?", "+")
 _MOST_NESTED: Final = 10
@@ -52,9 +54,8 @@ class Interpolation:
         size = 0
         while at < len(text) and (not end or text[at] != end):
             if text[at] != "$":
-                stop = min(
-                    (text.find(one, at) for one in ("$", end) if one and one in text[at:]), default=len(text)
-                )
+                found = (_BRACE if end else _DOLLAR).search(text, at)
+                stop = found.start() if found else len(text)
                 part, at = text[at:stop], stop
             else:
                 part, at = self._variable(text, at + 1, depth)

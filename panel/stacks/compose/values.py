@@ -1,12 +1,12 @@
 """Single values of a Compose file: each reader says what it takes, where it is given something else."""
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from panel.stacks.compose import sentences
 from panel.stacks.compose.problems import Place, Reading, plain
+from panel.text import LONGEST_COMMAND, shell_words
 
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([bkmgt]?)(?:i?b)?", re.IGNORECASE)
 _UNITS: Final = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
@@ -98,8 +98,12 @@ def words(reading: Reading, place: Place, value: Any) -> tuple[str, ...] | None:
         return None
     if isinstance(value, list):
         return tuple(text(reading, (*place, n), one) for n, one in enumerate(value))
+    given = text(reading, place, value)
+    if len(given) > LONGEST_COMMAND:
+        reading.refuse(place, sentences.command_too_long())
+        return None
     try:
-        return tuple(shlex.split(text(reading, place, value)))
+        return tuple(shell_words(given))
     except ValueError:
         reading.refuse(place, sentences.quote_has_no_end())
         return None
