@@ -1,7 +1,9 @@
-"""Which of several environments behind a name is well: asked by the router itself, every two seconds."""
+"""Which of several environments behind a name is well: asked by the router itself, every two seconds.
+
+Each name is asked for by itself, so that those behind one name who never answer hold up no other's.
+"""
 
 import asyncio
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from runtime.contract.domain import DomainRoute, Upstream
@@ -10,46 +12,53 @@ from runtime.router.table import Table
 EVERY_S, _WITHIN_S = 2.0, 2.0
 #: In a row, before one gets no more requests; a single good one brings it back.
 _FAILS = 2
-_AT_ONCE = 50
-Asked = tuple[Upstream, str, str]
-"""Address, path (empty: a connection is enough) and the name to ask for."""
+#: Of all names, and of one.
+_AT_ONCE, _OF_ONE_AT_ONCE = 256, 8
 
 
 class Checks:
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._failed: dict[Upstream, int] = {}
+        self._failed: dict[str, dict[Upstream, int]] = {}
+        self._gate = asyncio.Semaphore(_AT_ONCE)
 
-    def is_well(self, one: Upstream) -> bool:
-        return self._failed.get(one, 0) < _FAILS
+    def is_well(self, name: str, one: Upstream) -> bool:
+        return self._failed.get(name, {}).get(one, 0) < _FAILS
 
     async def run(self) -> None:
         """Until it is cancelled."""
+        names: dict[str, asyncio.Task[None]] = {}
+        try:
+            while True:
+                shared = {name for name, route in self._table.shared() if not route.closed}
+                over = {name for name, task in names.items() if name not in shared or task.done()}
+                for name in over:  # there is nobody else to send people to
+                    names.pop(name).cancel()
+                    self._failed.pop(name, None)
+                for name in shared - names.keys():
+                    names[name] = asyncio.create_task(self._watch(name))
+                await asyncio.sleep(EVERY_S)
+        finally:
+            for one in names.values():
+                one.cancel()
+
+    async def _watch(self, name: str) -> None:
         while True:
-            await self.once()
+            route = self._table.find(name)
+            if route is not None:
+                await self._look(name, route)
             await asyncio.sleep(EVERY_S)
 
-    async def once(self) -> None:
-        wanted = list(dict.fromkeys(_asked(self._table.shared())))
-        gate = asyncio.Semaphore(_AT_ONCE)
+    async def _look(self, name: str, route: DomainRoute) -> None:
+        own = asyncio.Semaphore(_OF_ONE_AT_ONCE)
 
-        async def look(one: Asked) -> bool:
-            async with gate:
-                return await _answers(*one)
+        async def look(one: Upstream) -> tuple[Upstream, bool]:
+            async with own, self._gate:
+                return one, await _answers(one, route.health_path, name)
 
-        answers = await asyncio.gather(*(look(one) for one in wanted))
-        self._failed = dict(self._counted(zip(wanted, answers, strict=True)))
-
-    def _counted(self, seen: Iterable[tuple[Asked, bool]]) -> Iterator[tuple[Upstream, int]]:
-        for (upstream, _path, _name), is_well in seen:
-            yield upstream, 0 if is_well else self._failed.get(upstream, 0) + 1
-
-
-def _asked(shared: Iterable[tuple[str, DomainRoute]]) -> Iterator[Asked]:
-    """Where there is nobody else to send people to, nothing is asked."""
-    for name, route in shared:
-        if not route.closed:
-            yield from ((one, route.health_path, name) for one in route.upstreams)
+        before = self._failed.get(name, {})
+        seen = await asyncio.gather(*(look(one) for one in dict.fromkeys(route.upstreams)))
+        self._failed[name] = {one: 0 if is_well else before.get(one, 0) + 1 for one, is_well in seen}
 
 
 async def _answers(upstream: Upstream, path: str, name: str) -> bool:

@@ -23,7 +23,7 @@ _REASONS = {200: "OK", 204: "Serve", 308: "Elsewhere", 401: "Who", 404: "Nothing
 
 
 class Router:
-    def __init__(self, table: Table, is_well: Callable[[Upstream], bool], tls_port: int | None) -> None:
+    def __init__(self, table: Table, is_well: Callable[[str, Upstream], bool], tls_port: int | None) -> None:
         self.table = table
         self._is_well = is_well
         self._tls_port = tls_port
@@ -64,7 +64,12 @@ class Router:
         if route is not None:
             turn = self._turns[asked.name] = self._turns.get(asked.name, -1) + 1
         return decide(
-            route, asked, turn=turn, is_well=self._is_well, may_look=may_look, tls_port=self._tls_port
+            route,
+            asked,
+            turn=turn,
+            is_well=lambda one: self._is_well(asked.name, one),
+            may_look=may_look,
+            tls_port=self._tls_port,
         )
 
     async def _once_there(self, name: str) -> DomainRoute | None:

@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_it_goes_on_once_something_is_there(file: Path) -> None:
-    router = Router(Table(file), lambda _: True, None)
+    router = Router(Table(file), lambda *_: True, None)
 
     async def ask() -> int:
         asking = asyncio.ensure_future(router.answer("/", ASKED))
@@ -41,7 +41,7 @@ def test_it_goes_on_once_something_is_there(file: Path) -> None:
 
 
 def test_not_for_ever_and_not_everybody(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    router = Router(Table(file), lambda _: True, None)
+    router = Router(Table(file), lambda *_: True, None)
     monkeypatch.setattr(serving, "MOST_HELD", 1)
 
     async def ask() -> tuple[int, int]:
