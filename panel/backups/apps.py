@@ -11,17 +11,18 @@ class BackupsConfig(AppConfig):
         from panel.backups.jobs import BackupJobs  # noqa: PLC0415
         from panel.backups.of_volumes import RESTORED_FROM, begins_again, restore_again  # noqa: PLC0415
         from panel.backups.restore import source_of  # noqa: PLC0415
-        from panel.backups.scheduled import BackupsByTime  # noqa: PLC0415
+        from panel.backups.scheduled import BackupsByTime, VolumeBackupsByTime  # noqa: PLC0415
         from panel.environments.features import plugs_in  # noqa: PLC0415
         from panel.jobs.services import done_by_job  # noqa: PLC0415
         from panel.operations.models import OperationKind, SubjectType  # noqa: PLC0415
-        from panel.storage.models import Takes  # noqa: PLC0415
+        from panel.storage.models import Of, Takes  # noqa: PLC0415
         from panel.storage.origins import comes_from  # noqa: PLC0415
         from panel.storage.schedules import SORTS  # noqa: PLC0415
         from panel.volumes.beginnings import begins_with, puts_back  # noqa: PLC0415
 
         plugs_in(Backups())
-        SORTS[Takes.BACKUPS] = BackupsByTime()
+        SORTS[Of.ENVIRONMENT, Takes.BACKUPS] = BackupsByTime()
+        SORTS[Of.VOLUME, Takes.BACKUPS] = VolumeBackupsByTime()
         comes_from(source_of)
         kinds = (
             OperationKind.BACKUP,

@@ -8,6 +8,7 @@ import structlog
 from django.conf import settings
 from django.core.mail import send_mail
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -30,7 +31,7 @@ def report_due() -> int:
     """Writes what is due to each tenant that backs up by a schedule, by its own clock; how many letters' worth
     of tenants. In the month that it began with schedules there is nothing to tell yet."""
     now, written = timezone.now(), 0
-    scheduled = Schedule.objects.filter(takes=Takes.BACKUPS, is_on=True).values("tenant")
+    scheduled = _of_environments().filter(is_on=True).values("tenant")
     told = DrillReport.objects.filter(month=_month_before(now.date())).values("tenant")
     for tenant in Tenant.objects.filter(pk__in=scheduled).exclude(pk__in=told)[:_MOST_AT_ONCE]:
         month = _month_before(now.astimezone(ZoneInfo(tenant.time_zone)).date())
@@ -40,6 +41,11 @@ def report_due() -> int:
                 _write_on_commit(tenant, month)
                 written += 1
     return written
+
+
+def _of_environments() -> QuerySet[Schedule]:
+    """A volume starts nothing, so nothing of it is proved."""
+    return Schedule.objects.filter(takes=Takes.BACKUPS, environment__isnull=False)
 
 
 def _month_before(day: date) -> date:
@@ -75,9 +81,10 @@ def _write(people: Iterable[User], tenant: Tenant, month: date) -> None:
 
 
 def _lines(tenant: Tenant) -> Iterable[str]:
-    schedules = Schedule.objects.filter(tenant=tenant, takes=Takes.BACKUPS).select_related("environment")
+    schedules = _of_environments().filter(tenant=tenant).select_related("environment")
     for one in schedules.order_by("environment__name")[:_MOST_NAMED]:
-        rows = Backup.objects.filter(of=one.environment_id, made_at__isnull=False)
+        assert one.environment is not None
+        rows = Backup.objects.filter(of=one.environment.pk, made_at__isnull=False)
         tried = rows.filter(proof__isnull=False).order_by("-proof__at").first()
         yield f"- {one.environment.name}: {_told_of(rows.first(), tried)}"
 

@@ -76,15 +76,18 @@ class DeleteBackupForm(forms.Form):
     )
 
 
-class BackupScheduleForm(ScheduleForm):
+class VolumeScheduleForm(ScheduleForm):
     target = forms.ChoiceField(label=_("To"))
-    proves = forms.ChoiceField(label=_("Proved by a start"), choices=Proves.choices, required=False)
 
     def __init__(self, *args: Any, targets: Sequence[Target], **more: Any) -> None:
         super().__init__(*args, **more)
         field = self.fields["target"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices_of(targets)
+
+
+class BackupScheduleForm(VolumeScheduleForm):
+    proves = forms.ChoiceField(label=_("Proved by a start"), choices=Proves.choices, required=False)
 
 
 def choices_of(targets: Sequence[Target]) -> list[tuple[str, str]]:

@@ -130,8 +130,10 @@ class Backups(Scoped["Backup"]):
     environment_relation = "environment"
 
     def with_schedule(self) -> "Backups":
-        """Each with `has_schedule`: whether a schedule of its environment decides about it."""
-        rows = Schedule.objects.filter(environment=models.OuterRef("environment"), takes=Takes.BACKUPS)
+        """Each with `has_schedule`: whether a schedule of its environment or volume decides about it."""
+        of_environment = models.Q(environment=models.OuterRef("environment"))
+        of_volume = models.Q(volume=models.OuterRef("volume"))
+        rows = Schedule.objects.filter(of_environment | of_volume, takes=Takes.BACKUPS)
         living = models.Q(environment__deleted_at__isnull=True, reason=Reason.SCHEDULE)
         return self.annotate(has_schedule=living & models.Exists(rows))
 

@@ -1,10 +1,12 @@
 from django.urls import path
 
 from panel.backups import target_views, views
+from panel.backups import views_of_volume_schedules as scheduled_volumes
 from panel.backups import views_of_volumes as of_volumes
 
 _TARGET = "backup-targets/<uuid:target_id>"
 _OF_VOLUME = "backups/volumes/<uuid:backup_id>"
+_SCHEDULE = "volumes/<uuid:volume_id>/backups/schedule"
 _ONE = "environments/<uuid:environment_id>/backups"
 
 urlpatterns = [
@@ -13,6 +15,9 @@ urlpatterns = [
     path(f"{_ONE}/schedule", views.set_schedule, name="backup-schedule-set"),
     path(f"{_ONE}/schedule/delete", views.delete_schedule, name="backup-schedule-delete"),
     path("backups/volumes/", of_volumes.everywhere, name="volume-backups"),
+    path(_SCHEDULE, scheduled_volumes.schedule, name="volume-backup-schedule"),
+    path(f"{_SCHEDULE}/set", scheduled_volumes.set_schedule, name="volume-backup-schedule-set"),
+    path(f"{_SCHEDULE}/delete", scheduled_volumes.delete_schedule, name="volume-backup-schedule-delete"),
     path(f"{_OF_VOLUME}/restore", of_volumes.restore, name="volume-backup-restore"),
     path(f"{_OF_VOLUME}/new", of_volumes.new, name="volume-backup-new"),
     path(f"{_OF_VOLUME}/delete", of_volumes.delete, name="volume-backup-delete"),

@@ -33,6 +33,7 @@ from panel.storage.views import saved, schedule_context
 from panel.tenants.models import Tenant
 from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, page, signed_in, tried
+from panel.volumes.models import Volume
 
 #: In the field of a form, and on one page.
 _MOST_TENANTS, _MOST_SHOWN = 200, 200
@@ -49,10 +50,12 @@ def _tab(
     status: int = 200,
 ) -> HttpResponse:
     rows = Backup.objects.filter(of=row.pk).with_schedule().select_related(*SHOWN_WITH)
-    usable = _targets_for(row)
+    usable = targets_for(row)
     known = Schedule.objects.filter(environment=row, takes=Takes.BACKUPS).first()
     context = context_of(request, row, "backups")
-    context |= schedule_context(row, known, schedule or BackupScheduleForm.of(known, targets=usable))
+    context |= schedule_context(
+        row.pk, row.tenant, known, schedule or BackupScheduleForm.of(known, targets=usable)
+    )
     context |= {
         "set_schedule": "backup-schedule-set",
         "delete_schedule": "backup-schedule-delete",
@@ -75,7 +78,7 @@ def _last_failed(row: Environment) -> Operation | None:
     return newest if newest is not None and newest.state == OperationState.FAILED else None
 
 
-def _targets_for(row: Environment) -> list[Target]:
+def targets_for(row: Environment | Volume) -> list[Target]:
     rows = Target.objects.filter(Q(node=None) | Q(node=row.node), tenant_id__in=row.tenant.chain)
     return list(rows.select_related("tenant"))
 
@@ -91,7 +94,7 @@ def of_environment(request: PageRequest, environment_id: UUID) -> HttpResponse:
 def make(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     request.actor.require(Permission.BACKUP_MANAGE, row)
-    form = BackupForm(request.POST, targets=_targets_for(row))
+    form = BackupForm(request.POST, targets=targets_for(row))
     made, status = tried(
         form, lambda sent: services.back_up(request.actor, row.pk, UUID(sent.pop("target")), **sent)
     )
@@ -106,7 +109,7 @@ def make(request: PageRequest, environment_id: UUID) -> HttpResponse:
 def set_schedule(request: PageRequest, environment_id: UUID) -> HttpResponse:
     row = get(request, environment_id)
     request.actor.require(Permission.BACKUP_MANAGE, row)
-    form = BackupScheduleForm(request.POST, targets=_targets_for(row))
+    form = BackupScheduleForm(request.POST, targets=targets_for(row))
     status = saved(request, environment_id, form, Takes.BACKUPS)
     if status == 200:
         return redirect("environment-backups", environment_id)

@@ -35,7 +35,8 @@ class Kept(TypedDict):
 
 class Schedule(TypedDict):
     id: Id
-    environment: Id
+    environment: Annotated[Id | None, Field(description="Of which it is; null: of a volume.")]
+    volume: Id | None
     tenant: Id
     takes: Annotated[str, As(Literal["snapshots", "backups"])]
     target: Annotated[Id | None, Field(description="Where backups go.")]

@@ -3,12 +3,13 @@
 from typing import Annotated, Any, Literal, cast
 
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
 from ninja import Field, Query, Router, Status
 
 from panel.environments.accepted import WHAT, accepted
 from panel.environments.answers import Accepted
 from panel.environments.models import Environment
-from panel.errors import NotFound
+from panel.errors import Invalid, NotFound
 from panel.http.answers import Json, ListOf
 from panel.http.inputs import CheckedAs, Input
 from panel.http.inputs import Query as Parameters
@@ -18,7 +19,7 @@ from panel.operations.selectors import show as show_operation
 from panel.rights.asking import actor
 from panel.serving.promised import document, promised
 from panel.storage import answers, files, schedules, services
-from panel.storage.models import Schedule, Snapshot
+from panel.storage.models import Of, Schedule, Snapshot
 from runtime.contract import Limits
 
 router = Router()
@@ -43,7 +44,8 @@ class ToKeep(Input):
 
 
 class NewSchedule(Input):
-    environment: str
+    environment: str = Field(default="", description="Of this one; or of a volume.")
+    volume: str = ""
     cron: str
     keep: ToKeep = Field(
         default_factory=lambda: ToKeep(daily=7, weekly=4), description="Left out: 7 daily and 4 weekly ones."
@@ -258,7 +260,8 @@ _THIS_SCHEDULE = "This schedule"
 def show_schedule(row: Schedule) -> answers.Schedule:
     return {
         "id": str(row.pk),
-        "environment": str(row.environment_id),
+        "environment": str(row.environment_id) if row.environment_id else None,
+        "volume": str(row.volume_id) if row.volume_id else None,
         "tenant": str(row.tenant_id),
         "takes": row.takes,
         "target": str(row.target) if row.target else None,
@@ -283,11 +286,15 @@ def list_schedules(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Sc
 
 @schedules_router.post("", response={201: answers.Schedule}, operation_id="schedules_create")
 def create_schedule(request: HttpRequest, payload: NewSchedule) -> Status[answers.Schedule]:
-    """Of an environment's snapshots or backups, by the clock of its tenant's time zone. It takes the place of
-    the one that the environment has for the same."""
+    """Of snapshots or backups of an environment or a volume, by the clock of its tenant's time zone. It takes
+    the place of the one that this has for the same."""
+    if bool(payload.environment) == bool(payload.volume):
+        raise Invalid(_("A schedule is of an environment or of a volume."), field="environment")
+    of, text = (Of.VOLUME, payload.volume) if payload.volume else (Of.ENVIRONMENT, payload.environment)
     made = schedules.set_schedule(
         actor(request),
-        uuid_of(payload.environment, WHAT),
+        uuid_of(text, "This volume" if payload.volume else WHAT),
+        of=of,
         cron=payload.cron,
         keep=payload.keep.model_dump(),
         is_on=payload.is_on,
@@ -309,7 +316,8 @@ def update_schedule(request: HttpRequest, pk: str, payload: ScheduleToChange) ->
     known = show_schedule(row)
     changed = schedules.set_schedule(
         actor(request),
-        row.environment_id,
+        row.subject_id,
+        of=row.of,
         cron=known["cron"] if payload.cron is None else payload.cron,
         keep=schedules.numbers_of(row) if payload.keep is None else payload.keep.model_dump(),
         is_on=known["is_on"] if payload.is_on is None else payload.is_on,
@@ -324,5 +332,5 @@ def update_schedule(request: HttpRequest, pk: str, payload: ScheduleToChange) ->
 def delete_schedule(request: HttpRequest, pk: str) -> Status[None]:
     """What it took stays."""
     row = _schedule(request, pk)
-    schedules.delete_schedule(actor(request), row.environment_id, row.takes)
+    schedules.delete_schedule(actor(request), row.subject_id, row.takes, of=row.of)
     return Status(204, None)

@@ -91,8 +91,15 @@ class Schedules(Scoped["Schedule"]):
     environment_relation = "environment"
 
 
+class Of(models.TextChoices):
+    """What a schedule is of: the name of the field that has it."""
+
+    ENVIRONMENT = "environment", _("environment")
+    VOLUME = "volume", _("volume")
+
+
 class Schedule(models.Model):
-    """When an environment's snapshots or backups are taken by themselves, and which of them are kept.
+    """When snapshots or backups of an environment or a volume are taken by themselves, and which are kept.
 
     Times are those of the tenant's zone. As with Debian's cron, a time that the clock's change skips is made up
     right after it, and one that it doubles runs once. What was missed (the panel was down) is made up for once.
@@ -100,8 +107,12 @@ class Schedule(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     environment = models.ForeignKey(
-        "environments.Environment", on_delete=models.CASCADE, related_name="schedules"
+        "environments.Environment", on_delete=models.CASCADE, null=True, blank=True, related_name="schedules"
     )
+    volume = models.ForeignKey(
+        "volumes.Volume", on_delete=models.CASCADE, null=True, blank=True, related_name="schedules"
+    )
+    """One of the two."""
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.PROTECT, related_name="schedules")
     takes = models.CharField(max_length=16, choices=Takes, default=Takes.SNAPSHOTS)
     target = models.UUIDField(null=True, blank=True)
@@ -126,10 +137,27 @@ class Schedule(models.Model):
     class Meta:
         ordering = ["next_at"]
         indexes = [models.Index(fields=["next_at"], name="schedule_due", condition=Q(is_on=True))]
-        constraints = [models.UniqueConstraint(fields=["environment", "takes"], name="schedule_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["environment", "takes"], name="schedule_once"),
+            models.UniqueConstraint(fields=["volume", "takes"], name="schedule_once_of_volume"),
+            models.CheckConstraint(
+                condition=Q(environment__isnull=True) ^ Q(volume__isnull=True), name="schedule_of_one"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.cron
+
+    @property
+    def of(self) -> Of:
+        return Of.ENVIRONMENT if self.volume_id is None else Of.VOLUME
+
+    @property
+    def subject_id(self) -> uuid.UUID:
+        """Of the environment or volume."""
+        found = self.environment_id or self.volume_id
+        assert found is not None
+        return found
 
 
 class Origin(models.Model):

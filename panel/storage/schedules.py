@@ -4,14 +4,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import structlog
 from cronsim import CronSim, CronSimError
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -22,7 +22,7 @@ from panel.errors import Invalid, NotFound, Refused
 from panel.operations.models import OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.storage.models import KEEPS, Proves, Reason, Schedule, Snapshot, Takes
+from panel.storage.models import KEEPS, Of, Proves, Reason, Schedule, Snapshot, Takes
 from panel.storage.retention import kept
 from panel.storage.services import add_snapshot
 from panel.tenants.models import Tenant, TenantState
@@ -38,23 +38,33 @@ LEAST_MINUTES = 15
 _MOST_AT_ONCE, _MOST_LOOKED_AT = 100, 20_000
 
 
-class Sort(Protocol):
+RowT = TypeVar("RowT", bound=Model)
+
+
+class Sort(Protocol[RowT]):
     """What schedules of one sort take."""
 
-    permission: Permission
+    def changeable(self, actor: Actor, pk: UUID) -> RowT:
+        """What the schedule is of, where the actor may schedule it. Raises `NotFound` or `Forbidden`."""
 
-    def target_of(self, row: Environment, text: str) -> UUID | None:
+    def target_of(self, row: RowT, text: str) -> UUID | None:
         """Where it goes, by id or name. Raises a `Refused`."""
 
     def waiting(self) -> QuerySet[Any, Any]:
-        """Ids of environments of which one is being made: never two at a time."""
+        """Ids of those of which one is being made, or none can be now: never two at a time."""
 
-    def take(self, schedule: Schedule, row: Environment) -> None:
+    def locked(self, pk: UUID) -> RowT | None:
+        """None: it is gone."""
+
+    def is_going(self, row: RowT) -> bool:
+        """Nothing is taken of it any more."""
+
+    def take(self, schedule: Schedule, row: RowT) -> None:
         """One more of a locked row. Raises a `Refused`."""
 
 
-#: Filled by whoever has such, when its app is ready.
-SORTS: dict[str, Sort] = {}
+#: By what they are of and what they take; filled by whoever has such, when its app is ready.
+SORTS: dict[tuple[str, str], Sort[Any]] = {}
 
 
 def next_run(cron: str, zone: str, after: datetime) -> datetime:
@@ -73,20 +83,20 @@ def next_run(cron: str, zone: str, after: datetime) -> datetime:
 
 def set_schedule(
     actor: Actor,
-    environment_id: UUID,
+    subject_id: UUID,
     *,
     cron: str,
+    of: str = Of.ENVIRONMENT,
     keep: Mapping[str, int] | None = None,
     is_on: bool = True,
     takes: str = Takes.SNAPSHOTS,
     target: str = "",
     proves: str = Proves.NEVER,
 ) -> Schedule:
-    """The environment's schedule is this one from now on; what `keep` doesn't name isn't kept for it. `target`:
-    where backups go, by id or name."""
-    row = Environment.objects.select_related("tenant").get_for(actor, environment_id)
-    sort = _sort(takes)
-    actor.require(sort.permission, row)
+    """The schedule of the environment or volume is this one from now on; what `keep` doesn't name isn't kept
+    for it. `target`: where backups go, by id or name."""
+    sort = _sort(of, takes)
+    row = sort.changeable(actor, subject_id)
     to = sort.target_of(row, target)
     if proves not in Proves.values or (proves != Proves.NEVER and to is None):
         raise Invalid(
@@ -100,7 +110,7 @@ def set_schedule(
     numbers = _numbers(keep)
     with transaction.atomic():
         schedule, is_new = Schedule.objects.select_for_update().update_or_create(
-            environment=row,
+            **{str(of): row},
             takes=takes,
             defaults={
                 "tenant": row.tenant,
@@ -129,10 +139,11 @@ def set_schedule(
     return schedule
 
 
-def _sort(takes: str) -> Sort:
-    if takes not in SORTS:
-        raise Invalid(_("A schedule takes %(names)s.") % {"names": ", ".join(SORTS)}, field="takes")
-    return SORTS[takes]
+def _sort(of: str, takes: str) -> Sort[Any]:
+    if (of, takes) not in SORTS:
+        names = sorted({name for _of, name in SORTS})
+        raise Invalid(_("A schedule takes %(names)s.") % {"names": ", ".join(names)}, field="takes")
+    return SORTS[of, takes]
 
 
 def _refuse_often(cron: str, zone: str, first: datetime) -> None:
@@ -159,12 +170,13 @@ def _numbers(keep: Mapping[str, int] | None) -> dict[str, int]:
     return {name: asked.get(name, 0) for name in KEEPS}
 
 
-def delete_schedule(actor: Actor, environment_id: UUID, takes: str = Takes.SNAPSHOTS) -> None:
+def delete_schedule(
+    actor: Actor, subject_id: UUID, takes: str = Takes.SNAPSHOTS, *, of: str = Of.ENVIRONMENT
+) -> None:
     """What it took stays. Raises `NotFound` when there is none."""
-    row = Environment.objects.get_for(actor, environment_id)
-    actor.require(_sort(takes).permission, row)
+    row = _sort(of, takes).changeable(actor, subject_id)
     with transaction.atomic():
-        if not Schedule.objects.filter(environment=row, takes=takes).delete()[0]:
+        if not Schedule.objects.filter(**{str(of): row}, takes=takes).delete()[0]:
             raise NotFound(_("This schedule"))
         record(actor, "schedule.delete", tenant_id=row.tenant_id, target=row, before={"takes": str(takes)})
 
@@ -174,8 +186,8 @@ def run_due(now: datetime | None = None) -> int:
     waits: it is made up for once when it is back."""
     at = now or timezone.now()
     due = Schedule.objects.filter(is_on=True, next_at__lte=at, environment__trashed_at=None)
-    for takes, sort in SORTS.items():  # of nodes that are away: they hold up no others
-        due = due.exclude(takes=takes, environment__in=sort.waiting())
+    for (of, takes), sort in SORTS.items():  # of nodes that are away: they hold up no others
+        due = due.exclude(takes=takes, **{f"{of}__in": sort.waiting()})
     taken = 0
     rows = due.order_by("next_at", "pk").values_list("pk", "tenant__path")[:_MOST_LOOKED_AT]
     for pk in list(islice(_in_turn(rows), _MOST_AT_ONCE)):
@@ -201,42 +213,55 @@ def _in_turn(rows: Iterable[tuple[UUID, str]]) -> Iterator[UUID]:
 
 
 def _run(schedule_id: UUID, now: datetime) -> int:
-    of = Schedule.objects.filter(pk=schedule_id).values("environment")
+    known = Schedule.objects.filter(pk=schedule_id).first()
+    if known is None:
+        return 0
+    sort = _sort(known.of, known.takes)
     with transaction.atomic():
-        row = (
-            Environment.objects.in_use()
-            .select_related("tenant", "node", "plan_version__plan")
-            .select_for_update(of=("self",))
-            .filter(pk__in=of)
-            .first()
-        )
+        row = sort.locked(known.subject_id)
         due = Schedule.objects.select_for_update().filter(pk=schedule_id, is_on=True, next_at__lte=now)
         schedule = due.first() if row is not None else None
-        if row is None or schedule is None or _sort(schedule.takes).waiting().filter(environment=row).exists():
+        if row is None or schedule is None or sort.waiting().filter(**{known.of: row}).exists():
             return 0  # never two at a time: it is looked at again
         schedule.next_at = next_run(schedule.cron, row.tenant.time_zone, now)
         schedule.last_at, schedule.problem = now, ""
         taken = 0
-        if row.desired_state != DesiredState.DELETED and row.tenant.state == TenantState.ACTIVE:
+        if not sort.is_going(row) and row.tenant.state == TenantState.ACTIVE:
             try:
                 with transaction.atomic():
                     _take(schedule, row)
                 taken = 1
             except Refused as refusal:
                 schedule.problem = f"{refusal.message} {refusal.next_step}".strip()[:300]
-                log.warning(
-                    "schedule not kept", takes=schedule.takes, environment=str(row.pk), code=refusal.code
-                )
+                log.warning("schedule not kept", takes=schedule.takes, of=str(row.pk), code=refusal.code)
         schedule.save(update_fields=["next_at", "last_at", "problem"])
     return taken
 
 
-def _take(schedule: Schedule, row: Environment) -> None:
-    _sort(schedule.takes).take(schedule, row)
+def _take(schedule: Schedule, row: Any) -> None:
+    _sort(schedule.of, schedule.takes).take(schedule, row)
 
 
-class SnapshotsByTime:
-    """The `Sort` of snapshots."""
+class OfEnvironments:
+    """What sorts of environments have in common."""
+
+    permission: Permission
+
+    def changeable(self, actor: Actor, pk: UUID) -> Environment:
+        row = Environment.objects.select_related("tenant").get_for(actor, pk)
+        actor.require(self.permission, row)
+        return row
+
+    def locked(self, pk: UUID) -> Environment | None:
+        rows = Environment.objects.in_use().select_related("tenant", "node", "plan_version__plan")
+        return rows.select_for_update(of=("self",)).filter(pk=pk).first()
+
+    def is_going(self, row: Environment) -> bool:
+        return row.desired_state == DesiredState.DELETED
+
+
+class SnapshotsByTime(OfEnvironments):
+    """The `Sort` of environments' snapshots."""
 
     permission = Permission.SNAPSHOT_MANAGE
 
@@ -253,7 +278,7 @@ class SnapshotsByTime:
         _take_snapshot(schedule, row)
 
 
-SORTS[Takes.SNAPSHOTS] = SnapshotsByTime()
+SORTS[Of.ENVIRONMENT, Takes.SNAPSHOTS] = SnapshotsByTime()
 
 
 def numbers_of(schedule: Schedule) -> dict[str, int]:

@@ -16,7 +16,8 @@ from panel.rights.permissions import Permission
 from panel.storage import schedules, services
 from panel.storage.forms import CloneForm, ScheduleForm, SnapshotForm
 from panel.storage.kept import uses
-from panel.storage.models import Proves, Schedule, Snapshot, Takes
+from panel.storage.models import Of, Proves, Schedule, Snapshot, Takes
+from panel.tenants.models import Tenant
 from panel.ui.web import PageRequest, page, signed_in, tried
 from runtime.contract import DesiredState
 
@@ -39,7 +40,7 @@ def _tab(
         request.actor.can(one, row) for one in (Permission.SNAPSHOT_MANAGE, Permission.ENVIRONMENT_EXEC)
     )
     may_clone = may and may_look and request.actor.can(Permission.ENVIRONMENT_CREATE, row.tenant)
-    context |= schedule_context(row, known, schedule or ScheduleForm.of(known))
+    context |= schedule_context(row.pk, row.tenant, known, schedule or ScheduleForm.of(known))
     context |= {
         "set_schedule": "schedule-set",
         "delete_schedule": "schedule-delete",
@@ -65,9 +66,11 @@ def _tab(
     return page(request, "storage/snapshots.html", context, status)
 
 
-def schedule_context(row: Environment, known: Schedule | None, form: ScheduleForm) -> dict[str, Any]:
+def schedule_context(
+    subject_id: UUID, tenant: Tenant, known: Schedule | None, form: ScheduleForm
+) -> dict[str, Any]:
     """For `storage/_schedule.html`, which needs the names of its addresses and the right as well."""
-    return {"schedule": known, "schedule_form": form, "zone": row.tenant.time_zone}
+    return {"schedule": known, "schedule_form": form, "schedule_of": subject_id, "zone": tenant.time_zone}
 
 
 def _clone_form(snapshot: UUID, sent: QueryDict | None = None) -> CloneForm:
@@ -168,13 +171,16 @@ def set_schedule(request: PageRequest, environment_id: UUID) -> HttpResponse:
     return _tab(request, get(request, environment_id), schedule=form, status=status)
 
 
-def saved(request: PageRequest, environment_id: UUID, form: ScheduleForm, takes: str) -> int:
+def saved(
+    request: PageRequest, subject_id: UUID, form: ScheduleForm, takes: str, of: str = Of.ENVIRONMENT
+) -> int:
     """The status: 200, or that of the refusal, which stands in the form then."""
 
     def change(sent: dict[str, Any]) -> object:
         return schedules.set_schedule(
             request.actor,
-            environment_id,
+            subject_id,
+            of=of,
             cron=sent["when"] or sent["cron"],
             keep=form.keep(),
             is_on=sent["is_on"],

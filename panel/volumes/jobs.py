@@ -7,7 +7,7 @@ from panel.jobs.models import Job
 from panel.operations.models import Operation, OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.volumes import services, snapshots
+from panel.volumes import scheduled, services, snapshots
 from panel.volumes.beginnings import put_back_again
 from panel.volumes.models import Volume, VolumeSnapshot
 from runtime.contract import JobOutcome, JobReport
@@ -65,6 +65,8 @@ class VolumeJobs:
                 self._resized(row, is_done=is_done)
             case OperationKind.SNAPSHOT_VOLUME:
                 snapshots.made(details["snapshot"], report, is_done=is_done)
+                if details.get("scheduled") and not is_done:
+                    scheduled.failed(row, str(report.message))
             case OperationKind.DELETE_SNAPSHOT:
                 snapshots.gone(details["delete_snapshot"], is_done=is_done)
             case OperationKind.RESTORE_VOLUME:

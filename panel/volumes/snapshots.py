@@ -46,18 +46,31 @@ def take(
         return made, services.ask(actor, row, OperationKind.SNAPSHOT_VOLUME, work, details, retry_of=retry_of)
 
 
+def take_scheduled(row: Volume) -> VolumeSnapshot:
+    """One more of a locked one that is ready, asked for by nobody."""
+    made = _add(None, row, "", Reason.SCHEDULE)
+    work = SnapshotVolume(volume_id=row.pk, tenant_id=row.tenant_id, size_mb=row.size_mb, snapshot=made.pk)
+    details = {"snapshot": str(made.pk), "name": made.name, "scheduled": True}
+    services.ask(None, row, OperationKind.SNAPSHOT_VOLUME, work, details)
+    return made
+
+
 def delete(actor: Actor, volume_id: UUID, snapshot_id: UUID, *, retry_of: Operation | None = None) -> Operation:
     """Its space comes back a little after the node took it away; until then it counts."""
     with transaction.atomic():
         row = locked(actor, volume_id)
-        found = ready(row, snapshot_id)
-        found.is_going = True
-        found.save(update_fields=["is_going"])
-        work = DropVolumeSnapshot(
-            volume_id=row.pk, tenant_id=row.tenant_id, size_mb=row.size_mb, snapshot=found.pk
-        )
-        details = {"delete_snapshot": str(found.pk), "name": found.name}
-        return services.ask(actor, row, OperationKind.DELETE_SNAPSHOT, work, details, retry_of=retry_of)
+        return let_go(actor, row, ready(row, snapshot_id), retry_of=retry_of)
+
+
+def let_go(
+    actor: Actor | None, row: Volume, found: VolumeSnapshot, *, retry_of: Operation | None = None
+) -> Operation:
+    """Of a locked volume, one that is ready."""
+    found.is_going = True
+    found.save(update_fields=["is_going"])
+    work = DropVolumeSnapshot(volume_id=row.pk, tenant_id=row.tenant_id, size_mb=row.size_mb, snapshot=found.pk)
+    details = {"delete_snapshot": str(found.pk), "name": found.name}
+    return services.ask(actor, row, OperationKind.DELETE_SNAPSHOT, work, details, retry_of=retry_of)
 
 
 def restore(

@@ -17,6 +17,8 @@ urlpatterns = [
     path(f"{_SNAPSHOT}/restore", one.restore, name="volume-snapshot-restore"),
     path(f"{_SNAPSHOT}/clone", one.clone, name="volume-snapshot-clone"),
     path(f"{_SNAPSHOT}/delete", one.delete, name="volume-snapshot-delete"),
+    path(f"{_VOLUME}/schedule", one.set_schedule, name="volume-schedule-set"),
+    path(f"{_VOLUME}/schedule/delete", one.delete_schedule, name="volume-schedule-delete"),
     path(f"{_VOLUME}/resize", views.resize, name="volume-resize"),
     path(f"{_VOLUME}/delete", views.delete, name="volume-delete"),
 ]

@@ -13,8 +13,11 @@ from panel.errors import NotFound
 from panel.operations.models import Operation, OperationState, SubjectType
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.storage.forms import SnapshotForm
+from panel.storage import schedules
+from panel.storage.forms import ScheduleForm, SnapshotForm
 from panel.storage.kept import uses
+from panel.storage.models import Of, Schedule, Takes
+from panel.storage.views import saved, schedule_context
 from panel.ui.web import PageRequest, page, signed_in, tried
 from panel.volumes import snapshots
 from panel.volumes.forms import CloneForm
@@ -36,6 +39,7 @@ def _page(
     form: SnapshotForm | None = None,
     clone: CloneForm | None = None,
     of: UUID | None = None,
+    schedule: ScheduleForm | None = None,
     status: int = 200,
 ) -> HttpResponse:
     """`clone`: a refused form, of the snapshot `of`."""
@@ -43,7 +47,12 @@ def _page(
     attachments = list(row.attachments.all())
     may_clone = request.actor.can(Permission.VOLUME_MANAGE, row.tenant)
     may = may_clone and request.actor.can(Permission.SNAPSHOT_MANAGE, row.tenant)
+    known = Schedule.objects.filter(volume=row, takes=Takes.SNAPSHOTS).first()
     context: dict[str, Any] = {
+        **schedule_context(row.pk, row.tenant, known, schedule or ScheduleForm.of(known)),
+        "set_schedule": "volume-schedule-set",
+        "delete_schedule": "volume-schedule-delete",
+        "may_schedule": may,
         "section": "volume",
         "volume": row,
         "attachments": attachments,
@@ -94,6 +103,26 @@ def take(request: PageRequest, volume_id: UUID) -> HttpResponse:
     if made is None:
         return _page(request, volume_id, form=form, status=status)
     messages.success(request, _("A snapshot is being taken"))
+    return redirect("volume", volume_id)
+
+
+@require_POST
+@signed_in
+def set_schedule(request: PageRequest, volume_id: UUID) -> HttpResponse:
+    form = ScheduleForm(request.POST)
+    status = saved(request, volume_id, form, Takes.SNAPSHOTS, Of.VOLUME)
+    return (
+        redirect("volume", volume_id)
+        if status == 200
+        else _page(request, volume_id, schedule=form, status=status)
+    )
+
+
+@require_POST
+@signed_in
+def delete_schedule(request: PageRequest, volume_id: UUID) -> HttpResponse:
+    schedules.delete_schedule(request.actor, volume_id, of=Of.VOLUME)
+    messages.success(request, _("The schedule is gone; what it took stays"))
     return redirect("volume", volume_id)
 
 

@@ -232,6 +232,7 @@ def test_a_large_file_goes_on_after_the_page_was_closed(
     assert offsets == ["16777216"]
     assert _whole(environment, wadah, "/root/large.bin", data)
 
+    wadah.sh(environment, "rm /root/large.bin")
     page.route("**/files/uploads?*offset=8388608*", lambda route: None)  # never answered
     page.locator("[data-upload]").first.set_input_files(large)
     expect(page.locator("[data-sent]")).to_have_text("8 MiB / 18 MiB", timeout=30_000)
@@ -239,7 +240,6 @@ def test_a_large_file_goes_on_after_the_page_was_closed(
     expect(page.locator("[data-sending]")).to_be_hidden()
     page.unroute_all()
     offsets.clear()
-    wadah.sh(environment, "rm /root/large.bin")
     with page.expect_file_chooser() as chooser:
         line.get_by_role("button", name="Go on").click()
     chooser.value.set_files(large)
@@ -252,6 +252,7 @@ def test_a_large_file_goes_on_after_the_page_was_closed(
     page.locator("[data-upload]").first.set_input_files(large)
     expect(page.locator("[data-sent]")).to_have_text("8 MiB / 18 MiB", timeout=30_000)
     page.locator("[data-sending]").get_by_role("button", name="Cancel").click()
+    expect(page.locator("[data-sending]")).to_be_hidden()
     line.get_by_role("button", name="Discard").click()
     expect(line).to_be_hidden()
     assert wadah.sh(environment, "ls -A /.wadah-uploads").strip() == ""

@@ -1,23 +1,28 @@
 """Backups of volumes in the panel: what counts, what the node is asked, what a refusal leaves, who may."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from panel.backups import of_volumes, services
 from panel.backups.models import Backup, Target
+from panel.backups.scheduled import failed
 from panel.backups.targets import add_target
 from panel.environments.consistency import examine
 from panel.environments.models import Environment
 from panel.errors import Conflict, Forbidden, Invalid, NotFound, QuotaExceeded
 from panel.jobs.models import Job
 from panel.operations.control import retry
-from panel.operations.models import Operation, SubjectType
+from panel.operations.models import Operation, OperationKind, SubjectType
 from panel.quotas.models import Quota, Resource
 from panel.rights.actor import Actor
+from panel.storage.models import Schedule
+from panel.storage.schedules import run_due, set_schedule
 from panel.volumes.attaching import attach
 from panel.volumes.models import Volume, VolumeSnapshot, VolumeState
 from panel.volumes.services import create_volume, delete_volume
@@ -207,3 +212,61 @@ def test_page_and_api_from_a_backup_to_its_end(
         f"/api/v1/volumes/{volume.pk}/backups", {"target": "nightly"}, content_type="application/json"
     )
     assert again.status_code == 202
+
+
+def _due() -> int:
+    """As if it had been missed for days."""
+    Schedule.objects.update(next_at=timezone.now() - timedelta(days=3))
+    return run_due()
+
+
+def _open(kind: OperationKind) -> Operation:
+    return Operation.objects.get(kind=kind, finished_at=None)
+
+
+def test_a_schedule_takes_and_retires_them(actor: Actor, volume: Volume, target: Target) -> None:
+    set_schedule(
+        actor, volume.pk, of="volume", takes="backups", cron="0 3 * * *", target="nightly", keep={"last": 1}
+    )
+    with pytest.raises(NotFound):
+        set_schedule(actor, volume.pk, of="volume", takes="backups", cron="0 3 * * *", target="elsewhere")
+    for _ in range(2):
+        assert _due() == 1
+        operation = _open(OperationKind.BACKUP)
+        assert operation.subject_id == str(volume.pk)
+        assert _due() == 0  # never two at a time
+        factories.job_reported(operation, DONE, backup=MADE)
+    newest, oldest = Backup.objects.order_by("-created_at")
+    assert (newest.reason, newest.is_going, oldest.is_going) == ("schedule", False, True)
+    assert Backup.objects.with_schedule().get(pk=newest.pk).kept_by == "schedule"
+    factories.job_reported(_open(OperationKind.DELETE_BACKUP), DONE)
+    assert _due() == 1
+    factories.job_reported(_open(OperationKind.BACKUP), FAILED, message="the target is full")
+    assert Schedule.objects.get().problem == "the target is full"
+    assert examine() == []
+
+
+def test_a_backup_of_something_gone_touches_no_schedule_of_a_volume(
+    actor: Actor, row: Environment, volume: Volume, target: Target
+) -> None:
+    set_schedule(actor, volume.pk, of="volume", takes="backups", cron="0 3 * * *", target="nightly")
+    made = _made(actor, volume, target)
+    for of in ({"environment": None}, {"environment": None, "volume": None}):
+        for name, value in of.items():
+            setattr(made, name, value)
+        made.volume_id = None
+        failed(made, "it is full")
+    assert Schedule.objects.get().problem == ""
+
+
+def test_the_page_of_the_schedule(actor: Actor, volume: Volume, target: Target, client: Client) -> None:
+    client.force_login(actor.user)
+    at = f"/volumes/{volume.pk}/backups/schedule"
+    assert "nightly" in client.get(at).content.decode()
+    assert client.post(f"{at}/set", {"when": "0 3 * * *", "target": "elsewhere"}).status_code == 422
+    answer = client.post(f"{at}/set", {"when": "0 3 * * *", "target": str(target.pk), "is_on": "on"})
+    assert (answer.status_code, answer["Location"]) == (302, at)
+    made = Schedule.objects.get()
+    assert (made.volume, made.target, made.takes) == (volume, target.pk, "backups")
+    client.post(f"{at}/delete")
+    assert not Schedule.objects.exists()

@@ -159,6 +159,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/v1/volumes/<pk>/detach": {"environment": "{environment}"},
     "POST /environments/<uuid:environment_id>/volumes/attach": {"volume": "{volume}"},
     "POST /volumes/<uuid:volume_id>/resize": {"size_mb": "64"},
+    "POST /volumes/<uuid:volume_id>/schedule": {"when": "0 3 * * *"},
+    "POST /volumes/<uuid:volume_id>/backups/schedule/set": {"when": "0 3 * * *", "target": "{target}"},
     "POST /api/v1/volumes/<pk>/snapshots/<snapshot>/clone": {"name": "walked"},
     "POST /api/v1/volumes/<pk>/backups": {"target": "{target}"},
     "POST /backups/volumes/<uuid:backup_id>/new": {"name": "walked"},
