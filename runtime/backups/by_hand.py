@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from pydantic import ValidationError
 
-from runtime.backups.inside import NOTES
+from runtime.backups.inside.ground import NOTES
 from runtime.backups.places import Access, access_of
 from runtime.backups.repository import Restic, unwatched
 from runtime.contract import BackupSecrets, Repository, S3Keys, S3Place, SftpLogin, SftpPlace

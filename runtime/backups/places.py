@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runtime.backups import inside
+from runtime.backups.inside import ground
 from runtime.contract import BackupSecrets, Locked, Repository, S3Keys, S3Place, SftpLogin, SftpPlace
 from runtime.contract.words import backups as words
 from runtime.errors import RuntimeFault
@@ -29,8 +29,8 @@ _WITHOUT_AN_ANSWER = frozenset(
 #: What ssh(1) waits for a server that says nothing, as it asks it every few seconds.
 _ALIVE_S, _ALIVE_TIMES = 10, 6
 _HANDSHAKE_S = 30
-_CA, _KEY, _ASKS = (f"{inside.SCRATCH}/{name}" for name in ("ca.pem", "key", "password"))
-_DIAL = f"{inside.SCRATCH}/dial.py"
+_CA, _KEY, _ASKS = (f"{ground.SCRATCH}/{name}" for name in ("ca.pem", "key", "password"))
+_DIAL = f"{ground.SCRATCH}/dial.py"
 #: It prints the password that it finds in its environment: ssh takes one from nowhere else without a terminal.
 _ASKPASS = '#!/bin/sh\nprintf "%s\\n" "$WADAH_LOGIN"\n'
 _SENTENCES = Sentences(words.server_unknown, words.server_inward, words.server_silent)
@@ -44,7 +44,7 @@ class Access:
 
     directory: Path | None
     """On this node; None: it is on a server."""
-    repository: str = inside.REPOSITORY
+    repository: str = ground.REPOSITORY
     """As restic has it."""
     options: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict, repr=False)
@@ -111,7 +111,7 @@ def _sftp(place: SftpPlace, login: SftpLogin) -> Access:
     known = f"target {place.host_key}\n" if place.host_key else ""
     options = {
         "HostKeyAlias": "target",
-        "UserKnownHostsFile": inside.KNOWN_HOSTS,
+        "UserKnownHostsFile": ground.KNOWN_HOSTS,
         "GlobalKnownHostsFile": "/dev/null",
         "StrictHostKeyChecking": "yes" if place.host_key else "accept-new",
         "UpdateHostKeys": "no",
@@ -124,15 +124,15 @@ def _sftp(place: SftpPlace, login: SftpLogin) -> Access:
         "ServerAliveCountMax": str(_ALIVE_TIMES),
         "ProxyCommand": f"/usr/bin/python3 -I -S {_DIAL} {place.host} {place.port}",
     }  # fmt: skip
-    files = {inside.SSH_CONFIG: "".join(f"{name} {value}\n" for name, value in options.items())}
-    files |= {inside.KNOWN_HOSTS: known, _DIAL: DIAL_SOURCE}
+    files = {ground.SSH_CONFIG: "".join(f"{name} {value}\n" for name, value in options.items())}
+    files |= {ground.KNOWN_HOSTS: known, _DIAL: DIAL_SOURCE}
     environment = {}
     if login.private_key:
         files[_KEY] = login.private_key.replace("\r\n", "\n").rstrip("\n") + "\n"
     if login.password:
         files[_ASKS] = _ASKPASS
         environment = {"SSH_ASKPASS": _ASKS, "SSH_ASKPASS_REQUIRE": "force", "WADAH_LOGIN": login.password}
-    command = f"/usr/bin/ssh -F {inside.SSH_CONFIG} -E {inside.SSH_LOG} -T -l {place.user} target -s sftp"
+    command = f"/usr/bin/ssh -F {ground.SSH_CONFIG} -E {ground.SSH_LOG} -T -l {place.user} target -s sftp"
     return Access(
         None,
         repository=f"sftp:target:{place.path}",

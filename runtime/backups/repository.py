@@ -14,7 +14,8 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from runtime.backups import inside, left_locked
+from runtime.backups import left_locked
+from runtime.backups.inside import ground, source
 from runtime.backups.places import Access, Way, gone, way_to
 from runtime.backups.reading import Reading
 from runtime.contract import BackupMade, TargetSeen
@@ -85,8 +86,8 @@ class Restic:
             answer = self._ask(
                 asked,
                 self._room_watched(watch),
-                looked_at={inside.DISK: tree},
-                shown={inside.NOTES: notes},
+                looked_at={ground.DISK: tree},
+                shown={ground.NOTES: notes},
             )
         try:
             return BackupMade.model_validate(answer)
@@ -96,7 +97,7 @@ class Restic:
     def restore(self, snapshot: str, tree: Path, watch: Watch) -> None:
         """Its files, into an empty directory of the pool."""
         asked = {"task": "restore", "snapshot": snapshot}
-        self._ask(asked, watch, trees={inside.TARGET + inside.DISK: tree})
+        self._ask(asked, watch, trees={ground.TARGET + ground.DISK: tree})
 
     def check(self, watch: Watch) -> None:
         """Raises `RuntimeFault` (`repository_damaged`) where what is read isn't what was written."""
@@ -110,7 +111,7 @@ class Restic:
 
     def restore_path(self, snapshot: str, path: str, tree: Path, watch: Watch) -> None:
         asked = {"task": "restore_path", "snapshot": snapshot, "path": path}
-        self._ask(asked, watch, trees={inside.TARGET + inside.DISK: tree})
+        self._ask(asked, watch, trees={ground.TARGET + ground.DISK: tree})
 
     @contextmanager
     def dumped(self, snapshot: str, path: str, *, is_archive: bool) -> Iterator[Iterator[bytes]]:
@@ -260,15 +261,15 @@ class Restic:
             raise HostLacks(words.lacks("restic"), code="host_lacks", next_step=words.install_it())
         if self.access.is_ssh and not Path("/usr/bin/ssh").exists():
             raise HostLacks(words.lacks("ssh"), code="host_lacks", next_step=words.install_ssh())
-        source, directory = Path(inside.__file__).read_text(), self.access.directory
+        directory = self.access.directory
         if directory is not None:
-            trees = {inside.REPOSITORY: directory, **trees}
+            trees = {ground.REPOSITORY: directory, **trees}
         elif not self.access.is_ssh:
             shown = {"/etc/ssl": Path("/etc/ssl"), **shown}
         return Program(
             words=[
                 *("/usr/bin/ionice", "--class", "idle", "--ignore"),
-                *("/usr/bin/python3", "-I", "-S", "-c", source),
+                *("/usr/bin/python3", "-I", "-S", "-c", source()),
             ],
             trees=trees,
             looked_at=looked_at,

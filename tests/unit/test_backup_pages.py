@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runtime.backups import inside
+from runtime.backups.inside import looking
 
 
 def _pages(names: list[str], most: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -14,10 +14,10 @@ def _pages(names: list[str], most: int, monkeypatch: pytest.MonkeyPatch) -> list
         {"name": one, "type": "file", "mode": 0o644, "uid": number, "gid": 0, "mtime": ""}
         for number, one in enumerate(names)
     ]
-    monkeypatch.setattr(inside, "nodes", lambda _: [top, *entries])
+    monkeypatch.setattr(looking, "nodes", lambda _: [top, *entries])
     found, after = list[str](), ""
     for _ in range(len(names) + 1):
-        page: dict[str, Any] = inside.files({"after": after, "most": most})
+        page: dict[str, Any] = looking.files({"after": after, "most": most})
         assert page["total"] == len(names)
         assert 0 < len(page["entries"]) <= most
         found += [f"{one['name']} {one['uid']}" for one in page["entries"]]
@@ -37,7 +37,7 @@ def test_names_that_are_no_utf8_are_told_alike_and_each_of_them_comes(
 
 
 def test_a_name_alone_begins_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert inside.begin(["a", "b", "b", "c"], "b") == 3
-    assert inside.begin(["a", "b", "b", "c"], "b/1") == 2
-    assert inside.begin(["a", "c"], "b") == 1
-    assert inside.begin(["a"], "") == 0
+    assert looking.begin(["a", "b", "b", "c"], "b") == 3
+    assert looking.begin(["a", "b", "b", "c"], "b/1") == 2
+    assert looking.begin(["a", "c"], "b") == 1
+    assert looking.begin(["a"], "") == 0

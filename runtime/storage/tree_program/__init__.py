@@ -9,19 +9,15 @@ following a link; nothing is opened that could wait. What goes wrong nevertheles
 Answers in one line of JSON; refusals come as one on stderr, with exit code 3.
 """
 
-import re
 from pathlib import Path
+
+from runtime.program import joined
 
 _PARTS = (
     *("ground", "comparing", "writing", "packing", "unpacking"),
     *("trash", "arranging", "owning", "finding", "archiving", "uploading", "verbs"),
 )
-_OF_ANOTHER_PART = re.compile(
-    r"^from runtime\.storage\.tree_program\.\w+ import (?:\([^)]*\)|[^(\n]*)\n", re.MULTILINE
-)
 
 
 def source() -> str:
-    """Its parts one after another, without what they import of each other: none of our modules is in there."""
-    texts = (Path(__file__).with_name(f"{part}.py").read_text() for part in _PARTS)
-    return "\n\n".join(_OF_ANOTHER_PART.sub("", text) for text in texts)
+    return joined(Path(__file__).parent, _PARTS)
