@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from panel.stacks.compose import Service
@@ -10,6 +11,8 @@ from panel.stacks.compose import Service
 BOX_WIDTH: Final = 176
 BOX_HEIGHT: Final = 52
 _GAP_X, _GAP_Y, _MARGIN = 64, 18, 8
+#: Between lines that go by below the boxes of a column.
+_LANE: Final = 12
 _LONGEST = 22
 
 
@@ -58,15 +61,32 @@ def picture_of(services: Sequence[Service]) -> Picture:
         columns[level] = row + 1
         x, y = _MARGIN + level * (BOX_WIDTH + _GAP_X), _MARGIN + row * (BOX_HEIGHT + _GAP_Y)
         boxes[one.name] = Box(one, x, y)
-    lines = [
-        _line(boxes[needed], boxes[one.name], is_dashed=wait.condition.value != "service_started")
-        for one in services
-        for needed, wait in one.waits.items()
-        if needed in boxes
-    ]
+    lanes: dict[int, list[str]] = {}
+    lines = []
+    for one in services:
+        for needed, wait in one.waits.items():
+            if needed not in boxes:
+                continue
+            points = [(boxes[needed].x + BOX_WIDTH, boxes[needed].y + BOX_HEIGHT // 2)]
+            for level in range(levels[needed] + 1, levels[one.name]):
+                x, y = _MARGIN + level * (BOX_WIDTH + _GAP_X), _lane(lanes, columns, level, needed)
+                points += [(x, y), (x + BOX_WIDTH, y)]
+            points.append((boxes[one.name].x, boxes[one.name].y + BOX_HEIGHT // 2))
+            lines.append(Line(_path(points), wait.condition.value != "service_started"))
     width = 2 * _MARGIN + len(columns) * BOX_WIDTH + max(0, len(columns) - 1) * _GAP_X
-    height = 2 * _MARGIN + max(columns.values(), default=0) * (BOX_HEIGHT + _GAP_Y) - _GAP_Y
-    return Picture(list(boxes.values()), lines, width, height)
+    bottoms = [
+        columns[level] * (BOX_HEIGHT + _GAP_Y) - _GAP_Y + (_GAP_Y + (len(by) - 1) * _LANE if by else 0)
+        for level, by in ((level, lanes.get(level, [])) for level in columns)
+    ]
+    return Picture(list(boxes.values()), lines, width, 2 * _MARGIN + max(bottoms, default=0))
+
+
+def _lane(lanes: dict[int, list[str]], columns: Mapping[int, int], level: int, needed: str) -> int:
+    """How far down lines from this service go by a column, below its boxes: one for all that wait for it."""
+    there = lanes.setdefault(level, [])
+    if needed not in there:
+        there.append(needed)
+    return _MARGIN + columns[level] * (BOX_HEIGHT + _GAP_Y) + there.index(needed) * _LANE
 
 
 def _levels(waits: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -78,11 +98,13 @@ def _levels(waits: Mapping[str, Sequence[str]]) -> dict[str, int]:
     return found
 
 
-def _line(needed: Box, waiting: Box, *, is_dashed: bool) -> Line:
-    x1, y1 = needed.x + BOX_WIDTH, needed.y + BOX_HEIGHT // 2
-    x2, y2 = waiting.x, waiting.y + BOX_HEIGHT // 2
-    middle = (x1 + x2) // 2
-    return Line(f"M{x1} {y1} C{middle} {y1} {middle} {y2} {x2} {y2}", is_dashed)
+def _path(points: Sequence[tuple[int, int]]) -> str:
+    """Bent from column to column, straight along one."""
+    path = "M{} {}".format(*points[0])
+    for number, ((x1, y1), (x2, y2)) in enumerate(pairwise(points)):
+        middle = (x1 + x2) // 2
+        path += f" H{x2}" if number % 2 else f" C{middle} {y1} {middle} {y2} {x2} {y2}"
+    return path
 
 
 def _short(text: str) -> str:

@@ -1,12 +1,14 @@
 """Pages of stacks: a file brought and refused by line, the picture, a change looked at first, the catalogue."""
 
+import re
+
 import pytest
 from django.test import Client
 
 from panel.stacks import services
 from panel.stacks.compose import Source, read
 from panel.stacks.models import Stack, Wanted
-from panel.stacks.picture import picture_of
+from panel.stacks.picture import BOX_HEIGHT, picture_of
 from panel.stacks.services import Asked
 from panel.tenants.models import Tenant
 from runtime.contract import Kind
@@ -29,6 +31,23 @@ def test_a_picture_has_each_service_right_of_all_that_it_waits_for() -> None:
     assert len({(one.x, one.y) for one in picture.boxes}) == 3
     assert all(one.x < picture.width and one.y < picture.height for one in picture.boxes)
     assert picture_of([]).boxes == []
+
+
+def test_a_line_goes_by_the_boxes_between() -> None:
+    chain = "services:\n" + "".join(
+        f"  {name}: {{image: a, depends_on: [{waits}]}}\n"
+        for name, waits in (("a", ""), ("b", "a"), ("c", "b"), ("d", "c, a, b"), ("e", "b"))
+    )
+    picture = picture_of(read(Source(chain)).services)
+    straight = [
+        (int(x), int(y), end)
+        for one in picture.lines
+        for x, y, end in re.findall(r"([0-9]+) ([0-9]+) H([0-9]+)", one.path)
+    ]
+    assert len(straight) == 3, "from a by two columns and from b by one, to d"
+    for x, y, _ in straight:
+        assert all(one.y + BOX_HEIGHT < y < picture.height for one in picture.boxes if one.x == x)
+    assert len(set(straight)) == 3, "none upon another"
 
 
 @pytest.fixture
