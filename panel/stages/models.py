@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from panel.environments.models import Environment
 from panel.rights.scope import Scoped
 from panel.states import Tone
+from runtime.contract import Reference
 
 
 class Stages(Scoped["Stage"]):
@@ -78,6 +79,17 @@ class StageVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number} {self.image}"
+
+    @property
+    def tagged(self) -> str:
+        """The last part of its name with the tag; empty without one."""
+        known = Reference.parse(self.image)
+        return f"{known.repository.rpartition('/')[2]}:{known.tag}" if known.tag else ""
+
+    @property
+    def short_digest(self) -> str:
+        """Twelve digits, as docker shows them."""
+        return Reference.parse(self.image).digest.partition(":")[2][:12]
 
 
 class RolloutState(models.TextChoices):

@@ -5,6 +5,7 @@ runs and is well it gets requests again. One that doesn't become well takes all 
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -150,6 +151,10 @@ def _settle(row: Rollout, environment: Environment) -> bool:
     ):
         return False
     DomainTarget.objects.filter(environment=environment).update(is_drained=False)
+    digest, asked = (environment.app or {}).get("digest"), Reference.parse(row.image)
+    if row.state == RolloutState.ROLLING and digest and not asked.digest:
+        # what the tag meant to the first copy it means to the others, and to who comes back to this version
+        row.image = str(replace(asked, digest=digest))
     row.todo, row.phase, row.phase_at = row.todo[1:], Phase.DRAIN, now
     return True
 

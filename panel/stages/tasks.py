@@ -1,16 +1,18 @@
 """What workers do for rollouts: as far as each goes now. A lost message costs two seconds."""
 
 import asyncio
+from datetime import timedelta
 from uuid import UUID
 
 import structlog
 from celery import shared_task
 from django.core.cache import cache
 from django.db import transaction
+from django.utils import timezone
 
 from panel import words
 from panel.circuit_breaker import BROKER
-from panel.errors import Refused
+from panel.errors import NodeAway, Refused
 from panel.nodes.agent import Agent
 from panel.operations.models import OperationState
 from panel.queue import app
@@ -21,6 +23,8 @@ log = structlog.get_logger()
 
 #: Of a command that must exit with 0.
 COMMAND_WITHIN_S = 60.0
+#: A node that can't be asked for longer fails the check.
+_NODE_BACK_WITHIN = timedelta(minutes=2)
 _MOST_STEPS = 100
 
 
@@ -40,9 +44,12 @@ def go_on_soon(pk: UUID) -> None:
 
 @shared_task(name="panel.stages")
 def stages() -> None:
-    """Every two seconds."""
+    """Every two seconds. One that can't be gone on with holds up no other."""
     for pk in rolling.unfinished():
-        go_on(pk)
+        try:
+            go_on(pk)
+        except Exception:  # the edge: whatever it was, it is tried again
+            log.exception("rollout not gone on with", rollout=str(pk))
 
 
 @shared_task(name="panel.stage_rollout")
@@ -66,6 +73,10 @@ def _check(row: Rollout) -> None:
         return
     try:
         problem = _problem(row)
+    except NodeAway as away:
+        if row.phase_at is not None and timezone.now() < row.phase_at + _NODE_BACK_WITHIN:
+            return  # its agent is just being started again
+        problem = f"the command could not run: {away}"
     finally:
         cache.delete(f"rollout-check-{row.pk}")
     with transaction.atomic():
@@ -98,16 +109,13 @@ def _problem(row: Rollout) -> str:
 
 def _command(row: Rollout) -> str:
     assert row.source is not None
-    one = rolling.copies_of(row.source)[0]
+    one, command = rolling.copies_of(row.source)[0], list(row.source.command)
+    # all that the database is asked for, since within `run` it can't be
+    agent, user, payer = Agent(one.node), row.operation.who_name or "wadah", one.tenant.payer
 
     async def run() -> str:
-        done = await Agent(one.node).execute(
-            one.pk,
-            row.source.command,  # type: ignore[union-attr]
-            user=row.operation.who_name or "wadah",
-            tenant_id=one.tenant.payer,
-            timeout_s=COMMAND_WITHIN_S,
-            stdin="",
+        done = await agent.execute(
+            one.pk, command, user=user, tenant_id=payer, timeout_s=COMMAND_WITHIN_S, stdin=""
         )
         if done["exit_code"] == 0 and not done.get("timed_out"):
             return ""
@@ -116,5 +124,7 @@ def _command(row: Rollout) -> str:
 
     try:
         return asyncio.run(run())
+    except NodeAway:
+        raise
     except Refused as refused:
         return f"the command could not run: {refused}"

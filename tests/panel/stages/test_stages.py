@@ -1,6 +1,7 @@
 """Stages in the panel: what is promoted, what a rollout waits for, and what takes it back."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.test import Client
@@ -9,13 +10,14 @@ from panel.domains.models import DomainTarget
 from panel.domains.services import add_domain
 from panel.environments.models import Environment
 from panel.environments.states import State
-from panel.errors import Conflict, Forbidden, Invalid, NotFound
+from panel.errors import Conflict, Forbidden, Invalid, NodeAway, NotFound
+from panel.nodes.agent import Agent
 from panel.operations.control import cancel
 from panel.operations.models import Operation, OperationState
 from panel.rights.actor import Actor
 from panel.stages import rolling, services
 from panel.stages.models import Phase, Rollout, RolloutState, Stage
-from panel.stages.tasks import go_on
+from panel.stages.tasks import go_on, stages
 from panel.tenants.models import Tenant
 from runtime.contract import AppSeen, Kind, ObservedState
 from tests.panel.support import factories
@@ -43,10 +45,10 @@ def _app(tenant: Tenant, image: str = OLD) -> Environment:
     return row
 
 
-def _runs(row: Environment, health: str | None = "healthy", **more: object) -> None:
-    """Its node says so."""
+def _runs(row: Environment, health: str | None = "healthy", *, digest: str = "", **more: object) -> None:
+    """Its node says so. `digest`: what its tag led to."""
     row.refresh_from_db()
-    digest = row.image.partition("@")[2]
+    digest = row.image.partition("@")[2] or digest
     seen = AppSeen.model_validate(
         {
             "image": row.image,
@@ -100,6 +102,32 @@ def test_the_very_digest_goes_to_the_next_stage_one_copy_after_another(actor: Ac
     assert [one.number for one in production.versions.all()] == [1, 2, 1]
     with pytest.raises(Conflict):
         services.roll_back(actor, production.pk)
+
+
+def test_a_tag_means_to_all_copies_and_ever_after_what_it_meant_to_the_first(
+    actor: Actor, tenant: Tenant, client: Client
+) -> None:
+    copies = [_app(tenant), _app(tenant)]
+    stage = _stage(actor, tenant, "production", *copies)
+    tag, digests = "docker.io/library/shop:2", [f"sha256:{letter * 64}" for letter in "cd"]
+    for image, digest in ((tag, digests[0]), (OLD, "")):
+        rollout = services.deploy(actor, stage.pk, image)
+        for copy in copies:
+            go_on(rollout.pk)
+            _runs(copy, digest=digest)
+        go_on(rollout.pk)
+    assert [one.image for one in stage.versions.all()] == [OLD, f"{tag}@{digests[0]}", OLD]
+    back = services.roll_back(actor, stage.pk)
+    for copy in copies:  # whatever the tag means by now
+        go_on(back.pk)
+        _runs(copy, digest=digests[1])
+    go_on(back.pk)
+    assert _images(*copies) == [f"{tag}@{digests[0]}"] * 2
+    assert {rolling.running_image(copy) for copy in copies} == {f"docker.io/library/shop@{digests[0]}"}
+    client.force_login(factories.member(tenant, "owner").user)
+    text = client.get("/stages/").content.decode()
+    assert '<span class="mono" translate="no">shop:2</span>' in text
+    assert '<span class="mono" translate="no">cccccccccccc</span>' in text
 
 
 def test_a_copy_that_does_not_become_healthy_takes_all_back(actor: Actor, tenant: Tenant) -> None:
@@ -164,6 +192,54 @@ def test_checks_between(actor: Actor, tenant: Tenant) -> None:
     go_on(rollout.pk)
     rollout.refresh_from_db()
     assert (rollout.approved_by, _images(last)) == (actor.name, [NEW])
+
+
+@pytest.mark.parametrize(("exit_code", "state"), [(0, OperationState.SUCCEEDED), (3, OperationState.FAILED)])
+def test_a_command_decides(
+    actor: Actor, tenant: Tenant, monkeypatch: pytest.MonkeyPatch, exit_code: int, state: str
+) -> None:
+    first, last = _app(tenant, NEW), _app(tenant)
+    test = _stage(actor, tenant, "test", first, command=["/app/smoke-test"])
+    _stage(actor, tenant, "production", last)
+    asked: list[object] = []
+
+    async def execute(_agent: Agent, pk: UUID, command: list[str], **how: object) -> dict[str, object]:
+        asked.append((pk, command, how["user"], how["tenant_id"]))
+        if len(asked) == 1:  # its agent was killed
+            raise NodeAway("it does not answer")
+        return {"exit_code": exit_code, "stdout": "", "stderr": "no database\n"}
+
+    monkeypatch.setattr(Agent, "execute", execute)
+    rollout = services.promote(actor, test.pk)
+    stages()
+    rollout.refresh_from_db()
+    assert rollout.state == RolloutState.CHECKING
+    stages()
+    assert asked == [(first.pk, ["/app/smoke-test"], actor.name, tenant.payer)] * 2
+    if not exit_code:
+        _runs(last)
+        stages()
+    operation = Operation.objects.get(pk=rollout.operation_id)
+    assert operation.state == state
+    assert exit_code == 0 or "no database" in str(operation.message)
+
+
+def test_one_that_can_not_be_gone_on_with_holds_up_no_other(
+    actor: Actor, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = _app(tenant), _app(tenant)
+    stuck = services.deploy(actor, _stage(actor, tenant, "bad", bad).pk, NEW)
+    services.deploy(actor, _stage(actor, tenant, "good", good).pk, NEW)
+    step = rolling.step
+
+    def breaks(pk: UUID) -> bool:
+        if pk == stuck.pk:
+            raise RuntimeError("broken")
+        return step(pk)
+
+    monkeypatch.setattr(rolling, "step", breaks)
+    stages()
+    assert _images(bad, good) == [OLD, NEW]
 
 
 def test_one_that_is_cancelled_goes_back(actor: Actor, tenant: Tenant) -> None:
