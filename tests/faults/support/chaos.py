@@ -20,7 +20,7 @@ from tests.faults.support.stack import Stack
 STEPS = (
     "id range",
     "monitor",
-    "limits",
+    "limits (cgroup)",
     "root volume",
     "namespaces",
     "id-mapped root",
