@@ -101,6 +101,11 @@ class Feature:
         details."""
         return {}
 
+    def shrunk(self, actor: "Actor | None", environment: "Environment") -> Mapping[str, Any]:
+        """A locked row gets a smaller disk with its next change: what there is to go back to, as in
+        `replaced`. `actor`: None where a plan that it follows brings that."""
+        return {}
+
     def trashed(self, environment: "Environment") -> Mapping[Resource, int]:
         """It rests in the trash: lets go what somebody else may have meanwhile, and notes in the row's `trash`
         what it takes to get it back; what goes back to the quota. The row is locked; the caller saves it."""

@@ -18,7 +18,7 @@ from panel.quotas.models import Resource
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.storage import adopting, schedules, services
-from panel.storage.models import Origin, Schedule, Snapshot
+from panel.storage.models import Origin, Reason, Schedule, Snapshot
 from panel.storage.origins import source_of
 from runtime.contract import EnvironmentSpec, Report
 from runtime.contract import Origin as OriginPart
@@ -111,7 +111,10 @@ class Storage(Feature):
         return {}
 
     def replaced(self, actor: Actor, environment: Environment) -> Mapping[str, Any]:
-        return services.keep_undo(actor, environment)
+        return services.keep_undo(actor, environment, Reason.REINSTALL)
+
+    def shrunk(self, actor: Actor | None, environment: Environment) -> Mapping[str, Any]:
+        return services.keep_undo(actor, environment, Reason.SHRINK)
 
     def adopted(self, environment: Environment, spec: EnvironmentSpec) -> None:
         adopting.adopt(environment, spec)

@@ -19,6 +19,7 @@ class Reason(models.TextChoices):
     ASKED = "asked", _("asked for")
     RESTORE = "restore", _("before a restore")
     REINSTALL = "reinstall", _("before a reinstall")
+    SHRINK = "shrink", _("before its disk was made smaller")
     SCHEDULE = "schedule", _("by the schedule")
 
 

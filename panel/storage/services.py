@@ -71,15 +71,16 @@ def add_snapshot(actor: Actor | None, row: Environment, name: str, reason: Reaso
     )
 
 
-def keep_undo(actor: Actor, row: Environment) -> dict[str, Any]:
-    """Before a locked row gets a fresh root: a snapshot that can be gone back to for its days in the
-    trash. `undo` is None where there is no room for one: who reinstalls is not kept from it."""
+def keep_undo(actor: Actor | None, row: Environment, reason: Reason) -> dict[str, Any]:
+    """Before a locked row gets a fresh root, or a smaller disk: a snapshot that can be gone back to for its
+    days in the trash. `undo` is None where there is no room for one: nobody is kept from it by that."""
     days = row.trash_days
     if not days or row.observed_generation == 0:
         return {}
+    name = _("before the reinstall") if reason is Reason.REINSTALL else _("before the smaller disk")
     try:
         with transaction.atomic():
-            made = add_snapshot(actor, row, _("before the reinstall"), Reason.REINSTALL)
+            made = add_snapshot(actor, row, name, reason)
     except Refused:
         return {"undo": None}
     Snapshot.objects.filter(pk=made.pk).update(expires_at=timezone.now() + timedelta(days=days))

@@ -127,7 +127,7 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     was_opened = opened(row)
     of_host = row.wanted.host_device_names
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
-    _resize_by(actor, row, changes)
+    undo = _resize_by(actor, row, changes)
     check_opened(actor, row, was_opened)
     _refuse_pool(row, pool)
     if row.wanted.all_devices != had:
@@ -139,7 +139,7 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     if "ssh_keys" in changes and (keys := check_ssh_keys(changes["ssh_keys"] or [])) != row.ssh_keys:
         row.ssh_keys = keys
         row.credentials_revision += 1
-    return {key: value for key, value in changes.items() if key != "ssh_keys"}
+    return {**{key: value for key, value in changes.items() if key != "ssh_keys"}, **undo}
 
 
 def _turn_dial(row: Environment, wanted: str) -> None:
@@ -206,9 +206,11 @@ def _refuse_pool(row: Environment, had: str) -> None:
         )
 
 
-def _resize_by(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> None:
-    """`plan`, `limits`, both (the plan with limits of its own laid over it), or `follows_plan`."""
+def _resize_by(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`plan`, `limits`, both (the plan with limits of its own laid over it), or `follows_plan`. For the
+    operation's details: how a smaller disk is undone."""
     limits = changes.get("limits") or {}
+    undo: dict[str, Any] = {}
     if limits:
         refuse_own_size(row.tenant)
         if changes.get("follows_plan"):
@@ -216,26 +218,35 @@ def _resize_by(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> No
                 _("One that follows its plan has the plan's size; give no limits."), field="follows_plan"
             )
     if changes.get("plan"):
-        take_version(row, plan_version(actor, row.tenant, changes["plan"]), limits)
+        undo = take_version(row, plan_version(actor, row.tenant, changes["plan"]), limits, actor=actor)
         row.follows_plan = not limits and changes.get("follows_plan") is not False
     elif limits:
-        resize(row, parse_limits({**row.limits, **limits}))
+        undo = resize(row, parse_limits({**row.limits, **limits}), actor=actor)
         row.follows_plan = False
     elif changes.get("follows_plan") is not None:
-        _follow(row, wanted=bool(changes["follows_plan"]))
+        undo = _follow(actor, row, wanted=bool(changes["follows_plan"]))
+    return undo
 
 
-def _follow(row: Environment, *, wanted: bool) -> None:
+def _follow(actor: Actor, row: Environment, *, wanted: bool) -> dict[str, Any]:
     """Begin to follow the plan, with its newest version at once, or keep the version that it has."""
+    undo: dict[str, Any] = {}
     if wanted:
         version = newest(row.plan_version.plan_id) if row.plan_version is not None else None
         if version is None:
             raise Invalid(_("It has no plan to follow; give one."), field="follows_plan")
-        take_version(row, version)
+        undo = take_version(row, version, actor=actor)
     row.follows_plan = wanted
+    return undo
 
 
-def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, Any] | None = None) -> None:
+def take_version(
+    row: Environment,
+    version: PlanVersion,
+    limits: Mapping[str, Any] | None = None,
+    *,
+    actor: Actor | None = None,
+) -> dict[str, Any]:
     """Give a locked row this version of a plan, `limits` laid over its own. The caller saves.
 
     Raises `Refused` when kind, kernel, image, devices, addresses or forwards aren't in it, or what the plan
@@ -253,18 +264,25 @@ def take_version(row: Environment, version: PlanVersion, limits: Mapping[str, An
     for feature in FEATURES:
         for name, count in feature.counted(row).items():
             check_allowance(version, name, count)
-    resize(row, parse_limits({**version.limits, **(limits or {})}))
+    undo = resize(row, parse_limits({**version.limits, **(limits or {})}), actor=actor)
     row.plan_version = version
     row.plan_problem, row.plan_tried_at = "", None
     for feature in FEATURES:
         feature.plan_given(row)
+    return undo
 
 
-def resize(environment: Environment, wanted: Limits) -> None:
-    """Reserve what is more, give back what is less. `Conflict` when the disk would be below what is used."""
+def resize(environment: Environment, wanted: Limits, *, actor: Actor | None = None) -> dict[str, Any]:
+    """Reserve what is more, give back what is less; how a smaller disk is undone. `Conflict` when the disk
+    would be below what is used."""
+    now, undo = environment.contract_limits(), dict[str, Any]()
     _refuse_below_used(environment, wanted)
-    move_reservation(environment, environment.contract_limits(), wanted)
+    if wanted.disk_mb < now.disk_mb:
+        for feature in FEATURES:
+            undo |= feature.shrunk(actor, environment)
+    move_reservation(environment, now, wanted)
     environment.intent = {**environment.intent, "limits": wanted.model_dump(mode="json")}
+    return undo
 
 
 def _refuse_below_used(environment: Environment, wanted: Limits) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,6 +18,7 @@ from panel.environments.specs import spec_of
 from panel.errors import Conflict, Forbidden, NotFound
 from panel.operations.models import OperationState
 from panel.people.roles import create_role
+from panel.plans.services import create_plan
 from panel.quotas.models import Quota, Resource
 from panel.rights.actor import Actor
 from panel.storage.kept import KeptState
@@ -308,4 +310,27 @@ def test_no_room_for_the_undo_keeps_nobody_from_reinstalling(actor: Actor, row: 
     assert changed.operation is not None
     assert changed.operation.details["undo"] is None
     assert not Snapshot.objects.exists()
+    assert examine() == []
+
+
+@pytest.mark.parametrize("way", ["limits", "plan"])
+def test_a_smaller_disk_can_be_undone_for_the_days_of_the_trash(
+    actor: Actor, row: Environment, way: str
+) -> None:
+    smaller = {**row.limits, "disk_mb": row.limits["disk_mb"] // 2}
+    create_plan(factories.administrator(), name="Less", limits=smaller)
+    change: dict[str, Any] = {"plan": "less"} if way == "plan" else {"limits": {"disk_mb": smaller["disk_mb"]}}
+    _with_days(actor, row)
+    update_environment(actor, row.pk, {"limits": {"memory_mb": row.limits["memory_mb"] * 2}})
+    assert not Snapshot.objects.exists(), "nothing of the disk is at stake"
+    changed = update_environment(actor, row.pk, change)
+    row.refresh_from_db()
+    kept = Snapshot.objects.get()
+    assert kept.reason == Reason.SHRINK and kept.expires_at is not None
+    assert changed.operation is not None and changed.operation.details["undo"] == str(kept.pk)
+    assert spec_of(row).snapshots == (kept.pk,)
+    _done(row)
+    assert expire(timezone.now() + timedelta(days=8)) == 1
+    _done(row)
+    assert _reserved(row) == 0
     assert examine() == []
