@@ -35,6 +35,7 @@ _ACCEPTED = {
     "greater_than": (gettext_noop("more than %(n)s"), "gt"),
     "less_than_equal": (gettext_noop("at most %(n)s"), "le"),
     "too_long": (gettext_noop("at most %(n)s of them"), "max_length"),
+    "enum": (gettext_noop("one of %(n)s"), "expected"),
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), (gettext_noop("a whole number"), "")),
     **dict.fromkeys(("float_parsing", "float_type", "finite_number"), (gettext_noop("a number"), "")),
     **dict.fromkeys(("bool_parsing", "bool_type"), (gettext_noop("true or false"), "")),
@@ -45,7 +46,8 @@ def _what(error: ErrorDetails) -> str:
     """In the reader's language; Pydantic's own words for what is seldom."""
     accepted, bound = _ACCEPTED.get(error["type"], ("", ""))
     if accepted:
-        return _(accepted) % {"n": error.get("ctx", {}).get(bound)}
+        of = error.get("ctx", {}).get(bound)
+        return _(accepted) % {"n": of.replace(" or ", ", ") if isinstance(of, str) else of}
     text = error["msg"]
     return text[:1].lower() + text[1:]
 

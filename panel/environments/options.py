@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from annotated_types import MaxLen
 from django.utils.translation import gettext as _
-from pydantic import BaseModel
+from pydantic import BaseModel, create_model
 
 from panel.contract_input import parse
 from panel.environments import option_fields as asked
@@ -31,11 +31,10 @@ from runtime.contract import (
     GivenDevice,
     Kind,
     Limits,
-    Rescue,
     RestartPolicy,
     SecurityProfile,
 )
-from runtime.contract.base import NAME
+from runtime.contract.base import NAME, Message
 from runtime.contract.devices import MOST_GIVEN
 from runtime.contract.environment import Boot
 
@@ -77,18 +76,15 @@ def lay_part(model: type[BaseModel], name: str) -> Lay:
     return lay
 
 
-def _lay_network(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
-    """Whether port 25 and private ranges may be opened, the services see."""
-    unknown = set(given) - set(NetworkOptions.model_fields)
-    if unknown:
-        known = ", ".join(sorted(NetworkOptions.model_fields))
-        raise Invalid(
-            _("network.%(unknown)s is not an option; known are %(known)s.")
-            % {"unknown": min(unknown), "known": known},
-            field="network",
-        )
-    asked = parse(NetworkOptions, given, "network").model_dump(mode="json", include=set(given))
-    return {**old, **asked}
+def lay_value(name: str) -> Lay:
+    """What is given in place of what is, where the document has room for it."""
+    field_ = Intent.model_fields[name]
+    alone = create_model(name, __base__=Message, **{name: (field_.annotation, field_)})  # type: ignore[call-overload]
+
+    def lay(_actor: Actor, _tenant: Tenant, _old: Any, given: Any) -> Any:
+        return parse(alone, {name: given}, name).model_dump(mode="json")[name]
+
+    return lay
 
 
 def _lay_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[str]) -> list[str]:
@@ -145,27 +141,10 @@ def _lay_directory(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str,
     return parse(DirectoryOptions, {**(old or {}), **given}, "directory").model_dump(mode="json")
 
 
-def _lay_rescue(_actor: Actor, _tenant: Tenant, _old: Any, given: str) -> str:
-    if given not in set(Rescue):
-        raise Invalid(_("rescue is one of %(words)s.") % {"words": ", ".join(Rescue)}, field="rescue")
-    return str(given)
-
-
-def _lay_stop_timeout(_actor: Actor, _tenant: Tenant, _old: Any, given: float) -> float:
-    if not 0 <= given <= 600:
-        raise Invalid(_("stop_timeout_s is 0 to 600 seconds."), field="stop_timeout_s")
-    return given
-
-
-def _lay_as_given(_actor: Actor, _tenant: Tenant, _old: Any, given: Any) -> Any:
-    """What the API and the forms have typed already."""
-    return given
-
-
 _CHANGE = Permission.ENVIRONMENT_CHANGE
 OPTIONS: dict[str, Option] = {
     "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
-    "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, _lay_network),
+    "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, lay_part(NetworkOptions, "network")),
     "security": Option(_CHANGE, Acts.AT_START, lay_part(SecurityProfile, "security"), asked.SECURITY),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices, is_copied=True),
     "host_devices": Option(_CHANGE, Acts.LIVE, _lay_host_devices),
@@ -173,11 +152,11 @@ OPTIONS: dict[str, Option] = {
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP, is_copied=True),
     "directory": Option(_CHANGE, Acts.LIVE, _lay_directory, asked.DIRECTORY),
     "jail": Option(_CHANGE, Acts.AT_START, lay_jail, asked.JAIL, is_copied=True),
-    "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, _lay_rescue),
+    "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, lay_value("rescue")),
     "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart"), asked.RESTARTS, is_copied=True),
-    "stop_timeout_s": Option(_CHANGE, Acts.LIVE, _lay_stop_timeout, asked.STOPPING, is_copied=True),
+    "stop_timeout_s": Option(_CHANGE, Acts.LIVE, lay_value("stop_timeout_s"), asked.STOPPING, is_copied=True),
     "boot": Option(_CHANGE, Acts.LIVE, lay_part(Boot, "boot"), asked.BOOT),
-    "protected": Option(Permission.ENVIRONMENT_DELETE, Acts.IN_PANEL, _lay_as_given, asked.PROTECTION),
+    "protected": Option(Permission.ENVIRONMENT_DELETE, Acts.IN_PANEL, lay_value("protected"), asked.PROTECTION),
 }
 
 

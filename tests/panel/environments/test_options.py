@@ -13,7 +13,7 @@ from panel.environments.document import Intent
 from panel.environments.models import Environment
 from panel.environments.options import OPTIONS, labels, of_a_copy
 from panel.environments.specs import spec_of
-from panel.errors import Conflict
+from panel.errors import Conflict, Invalid
 from panel.operations.models import Operation
 from panel.rights.actor import Actor
 from panel.tenancy.lifecycle import schedule_deletion
@@ -267,3 +267,26 @@ def test_an_option_that_came_after_a_row_was_written_counts_as_not_asked_for(
     assert state_of(row) == before
     assert services.update_environment(root, row.pk, {"boot": {"delay_s": 3.0}}).operation is not None
     assert spec_of(Environment.objects.get(pk=row.pk)).boot == Boot(delay_s=3)
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "said"),
+    [
+        ({"stop_timeout_s": 601.0}, "stop_timeout_s", "stop_timeout_s: at most 600"),
+        ({"stop_timeout_s": float("nan")}, "stop_timeout_s", "stop_timeout_s: at most 600"),
+        ({"rescue": "floppy"}, "rescue", "rescue: one of 'off', "),
+        ({"network": {"hostname": "x"}}, "network.hostname", "hostname: there is no such field"),
+        ({"network": {"nameservers": ["192.0.2.1"] * 4}}, "network.nameservers", "at most 3 of them"),
+        ({"boot": {"order": -1}}, "boot.order", "order: at least"),
+    ],
+)
+def test_what_the_document_has_no_room_for_is_refused_by_its_field(
+    row: Environment, root: Actor, given: dict[str, Any], field: str, said: str
+) -> None:
+    before = row.intent
+    with pytest.raises(Invalid) as refused:
+        services.update_environment(root, row.pk, given)
+    assert refused.value.field == field
+    assert said in refused.value.message
+    row.refresh_from_db()
+    assert row.intent == before
