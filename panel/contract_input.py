@@ -22,7 +22,7 @@ def parse(model: type[M], values: Mapping[str, Any], prefix: str = "") -> M:
         return model.model_validate_json(to_json(values, inf_nan_mode="constants"), strict=True)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in first["loc"][:_PATH_IN_MESSAGE]) or prefix
+        name = ".".join(str(part)[:200] for part in first["loc"][:_PATH_IN_MESSAGE]) or prefix
         field = f"{prefix}.{name}" if prefix and name != prefix else name
         raise Invalid(f"{name}: {_what(first)}.", field=field) from error
 

@@ -167,12 +167,17 @@ def _unauthenticated(request: HttpRequest, error: AuthenticationError) -> HttpRe
     return answer
 
 
+#: Of what is wrong with a request so much is told, and of each so many letters.
+_MOST_ERRORS, _MOST_LETTERS = 100, 500
+
+
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     errors = []
-    for one in error.errors:
+    for one in error.errors[:_MOST_ERRORS]:
         parts = [str(part) for part in one["loc"] if part not in ("body", "payload", "query", "path")]
-        errors.append({"field": ".".join(parts), "message": str(one["msg"])})
+        field, message = ".".join(parts)[:_MOST_LETTERS], str(one["msg"])[:_MOST_LETTERS]
+        errors.append({"field": field, "message": message})
     first = errors[0] if errors else {"field": "", "message": "The request is not valid."}
     if not first["field"] and error.errors and error.errors[0]["type"] == "missing":
         first["message"] = "The request has no body; it is JSON with Content-Type: application/json."

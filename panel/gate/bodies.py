@@ -6,6 +6,8 @@ readers who decide differently are how one check is passed with one value and an
 
 import json
 import math
+from collections.abc import Iterator
+from itertools import count
 from typing import Any, NoReturn
 
 from django.http import HttpRequest
@@ -17,6 +19,8 @@ from panel.gate.text import is_usable, sentence, shown
 
 #: Objects and lists within each other; the API's own bodies have four.
 MOST_DEEP = 20
+#: Values of a body, and letters of a name in it: each that is wrong is a line of the refusal, and costs time.
+MOST_VALUES, LONGEST_NAME = 10_000, 4096
 _LEAST, _MOST = -(2**63), 2**63 - 1
 #: Of what a double holds exactly; `512.0` is the whole number 512 (JSON Schema, 6.1.1).
 _EXACT = 2.0**53
@@ -46,7 +50,7 @@ def read_json(body: bytes) -> Any:
             parse_float=_number,
             parse_constant=_no_number,
         )
-        _look_through(found, (), 0)
+        _look_through(found, (), 0, count(1))
     except UnicodeDecodeError as error:
         raise NotJson(_("The body isn't UTF-8: see its byte %(n)s.") % {"n": error.start}) from None
     except json.JSONDecodeError as error:
@@ -95,8 +99,8 @@ def _too_deep() -> Invalid:
     return Invalid(_("The body has objects within objects, more than %(n)s deep.") % {"n": MOST_DEEP})
 
 
-def _look_through(value: Any, path: tuple[str, ...], depth: int) -> None:
-    """Raises `Invalid` for text that can't be kept, wherever it stands, and for what is too deep."""
+def _look_through(value: Any, path: tuple[str, ...], depth: int, number: Iterator[int]) -> None:
+    """Raises `Invalid` for text that can't be kept, wherever it stands, for what is too deep or too much."""
     if isinstance(value, str):
         if not is_usable(value):
             raise Invalid(sentence(), field=".".join(path))
@@ -104,6 +108,11 @@ def _look_through(value: Any, path: tuple[str, ...], depth: int) -> None:
         if depth >= MOST_DEEP:
             raise _too_deep()
         for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if next(number) > MOST_VALUES:
+                raise Invalid(_("The body has more than %(n)s values.") % {"n": MOST_VALUES})
+            if isinstance(name, str) and len(name) > LONGEST_NAME:
+                text = _("A name in the body is longer than %(n)s letters.")
+                raise Invalid(text % {"n": LONGEST_NAME}, field=".".join([*path, shown(name)]))
             if isinstance(name, str) and not is_usable(name):
                 raise Invalid(sentence(), field=".".join([*path, shown(name)]))
-            _look_through(inner, (*path, str(name)), depth + 1)
+            _look_through(inner, (*path, str(name)), depth + 1, number)

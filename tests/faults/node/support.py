@@ -139,7 +139,7 @@ def assert_whole(node: Node) -> None:
             continue
         there.add(environment_id)
         names = sorted(one.name for one in node.volume(environment_id).iterdir())
-        assert names == ["root"], names
+        assert names == (["root", "snapshots"] if spec.snapshots else ["root"]), names
         quotas, number = RootVolume(node).quotas, RootVolume.number(environment_id)
         assert quotas.limit_bytes(1, number) == spec.limits.disk_mb * MIB
         if init_pid(node, environment_id) is not None:
