@@ -105,6 +105,27 @@ def choose(
     if not able:
         raise Invalid(_("No node can run environments of kind %(kind)s.") % {"kind": kind}, field="kind")
     able = _on_kernel(able, kind, kernel, limits.memory_mb)
+    able = _with_devices(able, kernel, devices, host_devices)
+    able = [c for c in able if cpu_pools.has(c.node, cpu_pool)]
+    if not able:
+        raise Invalid(
+            _("No node has a pool of processors named %(pool)s.") % {"pool": cpu_pool}, field="cpu_pool"
+        )
+    begins_empty = (kind, image) == (Kind.JAIL, NO_IMAGE)
+    able = [c for c in able if c.has_image or begins_empty or not wants_of(kind).has_accounts]
+    if not able:
+        raise Invalid(
+            _("The image %(image)s is not ready on any node.") % {"image": image[:64]},
+            field="image",
+            code="unknown_image",
+            next_step=_("See the list of images for what is ready."),
+        )
+    return _with_room(able, limits)
+
+
+def _with_devices(
+    able: list[Candidate], kernel: Kernel, devices: Sequence[str], host_devices: Sequence[str]
+) -> list[Candidate]:
     if (devices or host_devices) and kernel is not Kernel.SHARED:
         raise Invalid(
             _("Devices of the node are given to environments on the host's kernel only."),
@@ -122,21 +143,7 @@ def choose(
             _("No node has the devices %(devices)s.") % {"devices": ", ".join(host_devices)},
             field="host_devices",
         )
-    able = [c for c in able if cpu_pools.has(c.node, cpu_pool)]
-    if not able:
-        raise Invalid(
-            _("No node has a pool of processors named %(pool)s.") % {"pool": cpu_pool}, field="cpu_pool"
-        )
-    begins_empty = (kind, image) == (Kind.JAIL, NO_IMAGE)
-    able = [c for c in able if c.has_image or begins_empty or not wants_of(kind).has_accounts]
-    if not able:
-        raise Invalid(
-            _("The image %(image)s is not ready on any node.") % {"image": image[:64]},
-            field="image",
-            code="unknown_image",
-            next_step=_("See the list of images for what is ready."),
-        )
-    return _with_room(able, limits)
+    return able
 
 
 def _on_kernel(able: Sequence[Candidate], kind: Kind, kernel: Kernel, memory_mb: int) -> list[Candidate]:

@@ -55,32 +55,9 @@ def create_tenant(
     if not NAME.fullmatch(made):
         raise Invalid(_("A slug has 1 to 63 lower-case letters, digits and hyphens."), field="slug")
     with counting_refusals(), transaction.atomic():
-        if parent is not None and quotas.is_overbooked(parent):
-            raise Conflict(
-                _("%(parent)s hands out more than its quota; it can't have tenants below it.")
-                % {"parent": parent},
-                code="overbooked",
-                field="parent",
-            )
         if parent is not None:
-            _refuse_many(actor, parent)
-        if Tenant.objects.filter(slug=made).exists():
-            if slug:
-                raise Conflict(
-                    _("There is a tenant %(slug)s already.") % {"slug": slug}, code="name_taken", field="slug"
-                )
-            made = f"{made[:54]}-{uuid.uuid4().hex[:8]}"
-        new_id = uuid.uuid4()
-        above = parent.path if parent is not None else ""
-        path = f"{above}{new_id.hex}/"
-        tenant = Tenant(id=new_id, name=name, slug=made, parent=parent, path=path, trash_days=trash_days)
-        try:
-            with transaction.atomic():
-                tenant.save(force_insert=True)
-        except IntegrityError as error:
-            raise Conflict(
-                _("There is a tenant %(made)s already.") % {"made": made}, code="name_taken", field="slug"
-            ) from error
+            _refuse_below(actor, parent)
+        tenant = _saved(parent, name, made, is_asked_for=bool(slug), trash_days=trash_days)
         quotas.open_rows(tenant, limits)
         # who has less above it than an owner gets no more below it
         if parent is not None and not actor.user.is_superuser and has_all(actor, ROLES[RoleName.OWNER], parent):
@@ -96,7 +73,33 @@ def create_tenant(
     return tenant
 
 
-def _refuse_many(actor: Actor, parent: Tenant) -> None:
+def _saved(parent: Tenant | None, name: str, slug: str, *, is_asked_for: bool, trash_days: int) -> Tenant:
+    """Where the slug is taken and nobody asked for it, under one that isn't. Raises `Conflict`."""
+    is_taken = Conflict(
+        _("There is a tenant %(slug)s already.") % {"slug": slug}, code="name_taken", field="slug"
+    )
+    if Tenant.objects.filter(slug=slug).exists():
+        if is_asked_for:
+            raise is_taken
+        slug = f"{slug[:54]}-{uuid.uuid4().hex[:8]}"
+    new_id = uuid.uuid4()
+    path = f"{parent.path if parent is not None else ''}{new_id.hex}/"
+    tenant = Tenant(id=new_id, name=name, slug=slug, parent=parent, path=path, trash_days=trash_days)
+    try:
+        with transaction.atomic():
+            tenant.save(force_insert=True)
+    except IntegrityError as error:
+        raise is_taken from error
+    return tenant
+
+
+def _refuse_below(actor: Actor, parent: Tenant) -> None:
+    if quotas.is_overbooked(parent):
+        raise Conflict(
+            _("%(parent)s hands out more than its quota; it can't have tenants below it.") % {"parent": parent},
+            code="overbooked",
+            field="parent",
+        )
     if parent.path.count("/") >= MOST_DEEP:
         raise Conflict(
             _("Tenants are at most %(most)s deep.") % {"most": MOST_DEEP}, code="too_deep", field="parent"

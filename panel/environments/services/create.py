@@ -81,24 +81,11 @@ def create_environment(
     actor.require(Permission.ENVIRONMENT_CREATE, tenant)
     refuse_suspended(tenant)
     of_kind = inputs.check_kind(kind)
-    is_app, wants = of_kind is Kind.APP, wants_of(of_kind)
-    kinds.refuse_options(kind, options)
-    if not wants.has_image:
-        image = kinds.image_of(of_kind, image)
-    image, options = inputs.check_jail(kind, image, options)
-    image, options = inputs.check_app(kind, image, options)
-    if of_kind is Kind.DIRECTORY:
-        options = {**options, "directory": options.get("directory") or {}}
-    options, of_features = inputs.beside(options) if is_app else (options, {})
+    image, options, of_features = _of_its_kind(of_kind, image, options)
     for part, permission in _OF_FEATURES.items():
         if of_features.get(part):
             actor.require(permission, tenant)
-    if not wants.has_accounts and (ssh_keys or root_password):
-        if not is_app:
-            kinds.refuse_change(kind, OperationKind.CREDENTIALS)
-        raise Invalid(_("An app has no accounts: leave ssh_keys and root_password out."), field="ssh_keys")
-    if not wants.boots and (ipv4 or ipv6):
-        kinds.refuse_change(kind, OperationKind.ADDRESSES)
+    _refuse_what_it_has_not(of_kind, accounts=bool(ssh_keys or root_password), addresses=bool(ipv4 or ipv6))
     version, wanted = limits_for(actor, tenant, of_kind, limits, plan)
     check_choices(version, kind=kind, kernel=kernel, image=image)
     # an empty one holds nothing to run yet, but as a copy of another
@@ -124,7 +111,7 @@ def create_environment(
     check_opened(actor, environment)
     systemd.refuse(environment, environment.kernel)
     words = check_tags(tags) if tags else []
-    shown = set_password(environment, root_password) if wants.has_accounts else None
+    shown = set_password(environment, root_password) if wants_of(of_kind).has_accounts else None
     asked = {"ipv4": ipv4, "ipv6": ipv6, **of_features, **(features or {})}
     for feature in FEATURES:
         feature.check_asked(asked)
@@ -133,6 +120,28 @@ def create_environment(
         if words:
             give_tags(environment, words)
     return Changed(environment, operation, shown, New(_united(one.shown for one in reserved), words))
+
+
+def _of_its_kind(kind: Kind, image: str, options: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The image and the options as the kind has them, and what features make of the others."""
+    kinds.refuse_options(kind, options)
+    if not wants_of(kind).has_image:
+        image = kinds.image_of(kind, image)
+    image, options = inputs.check_jail(kind, image, options)
+    image, options = inputs.check_app(kind, image, options)
+    if kind is Kind.DIRECTORY:
+        options = {**options, "directory": options.get("directory") or {}}
+    return (image, *inputs.beside(options)) if kind is Kind.APP else (image, options, {})
+
+
+def _refuse_what_it_has_not(kind: Kind, *, accounts: bool, addresses: bool) -> None:
+    wants = wants_of(kind)
+    if accounts and not wants.has_accounts:
+        if kind is not Kind.APP:
+            kinds.refuse_change(kind, OperationKind.CREDENTIALS)
+        raise Invalid(_("An app has no accounts: leave ssh_keys and root_password out."), field="ssh_keys")
+    if addresses and not wants.boots:
+        kinds.refuse_change(kind, OperationKind.ADDRESSES)
 
 
 def _united(each: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
