@@ -110,9 +110,9 @@ def download(actor: Actor, backup_id: UUID, path: str, path64: str = "", *, is_a
         with transaction.atomic():
             record(
                 actor,
-                "environment.file_read",
+                "volume.file_read" if backup.is_of_volume else "environment.file_read",
                 tenant_id=backup.tenant_id,
-                target=backup.environment or backup,
+                target=backup.environment or backup.volume or backup,
                 after={"path": at[:400], "backup": str(backup.pk)},
             )
     except BaseException:

@@ -76,6 +76,7 @@ def _of_volume(actor: Actor, row: Backup, *, may: bool, **form: Any) -> dict[str
             new="volume-backup-new" if may else "",
             **form,
         ),
+        "files": _at("volume-backup-files", row, actor.can(Permission.ENVIRONMENT_EXEC, row.tenant)),
         "delete": _at("volume-backup-delete", row, may),
     }
 

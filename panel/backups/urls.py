@@ -18,6 +18,7 @@ urlpatterns = [
     path(_SCHEDULE, scheduled_volumes.schedule, name="volume-backup-schedule"),
     path(f"{_SCHEDULE}/set", scheduled_volumes.set_schedule, name="volume-backup-schedule-set"),
     path(f"{_SCHEDULE}/delete", scheduled_volumes.delete_schedule, name="volume-backup-schedule-delete"),
+    path(f"{_OF_VOLUME}/files", of_volumes.look, name="volume-backup-files"),
     path(f"{_OF_VOLUME}/restore", of_volumes.restore, name="volume-backup-restore"),
     path(f"{_OF_VOLUME}/new", of_volumes.new, name="volume-backup-new"),
     path(f"{_OF_VOLUME}/delete", of_volumes.delete, name="volume-backup-delete"),

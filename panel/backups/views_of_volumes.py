@@ -8,7 +8,7 @@ from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from panel.backups import of_volumes, services
 from panel.backups.forms import VolumeBackupForm
@@ -71,6 +71,17 @@ def everywhere(request: PageRequest) -> HttpResponse:
         return backups(request, form=form, status=status)
     messages.success(request, _("A backup is being made"))
     return redirect("volume-backups")
+
+
+@require_safe
+@signed_in
+def look(request: PageRequest, backup_id: UUID) -> HttpResponse:
+    """What is in a backup of a volume, gone or not; the page's script asks for it."""
+    row = services.ready_backup(request.actor, backup_id, is_of_volume=True)
+    request.actor.require(Permission.ENVIRONMENT_EXEC, row.tenant)
+    at = f"/api/v1/backups/{row.pk}/files"
+    context = {"section": "backup", "frame": "backups/_files_frame.html", "snapshot": None, "backup": row}
+    return page(request, "storage/files.html", {**context, "api": at})
 
 
 @require_POST

@@ -180,6 +180,7 @@ NO_PAGES: dict[str, str] = {
     "image-delete": _FORM,
     "environments-bulk": _FORM,
     "environments-sparks": "read by the list",
+    "volume-backup-files": "the page of files, of a backup: this installation has no directory for any",
     "backup-files": "the page of files, of a backup: this installation has no directory for any",
     "environment-secret-noted": _FORM,
     "environment-console-log": "a download",

@@ -6,6 +6,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from runtime.backups.places import Access
+from runtime.backups.repository import Restic
 from runtime.contract import (
     BackUp,
     BackupMade,
@@ -20,7 +22,7 @@ from runtime.engine import Engine
 from runtime.host import btrfs
 from runtime.node import Node
 from runtime.storage.volumes import MIB, number_of
-from tests.host.backups.conftest import Desk, fill_tree, hash_of, left
+from tests.host.backups.conftest import PASSWORD, Desk, fill_tree, hash_of, left
 from tests.host.conftest import Make
 from tests.host.support.disks import TENANT, Disks
 from tests.host.support.inside import sh
@@ -117,6 +119,21 @@ def test_all_that_is_on_it_comes_back_in_a_new_one_and_in_its_place(
     assert hash_of(top) == was
     assert (bench.disks.volumes.shelf(volume).path(before) / "note").read_text() == "second\n"
     assert bench.beside(volume) == []
+
+
+def test_its_files_are_looked_at_and_downloaded_out_of_the_repository(bench: Bench) -> None:
+    volume = bench.disks.new(64)
+    top = bench.disks.volumes.path(volume)
+    (top / "deep").mkdir()
+    (top / "deep/note").write_text("first")
+    made = bench.back_up(volume)
+    (top / "deep/note").unlink()
+    restic = Restic(bench.desk.node, Access(bench.desk.place), PASSWORD, str(uuid4()))
+    assert [one["name"] for one in restic.files(made.snapshot, "/", after="", most=9)["entries"]] == ["deep"]
+    assert [one["size"] for one in restic.files(made.snapshot, "/deep", after="", most=9)["entries"]] == [5]
+    with restic.dumped(made.snapshot, "/deep/note", is_archive=False) as pieces:
+        assert b"".join(pieces) == b"first"
+    assert left(bench.desk.node) == []
 
 
 def test_what_came_is_the_volumes_to_pay_and_held_to_its_size(bench: Bench) -> None:

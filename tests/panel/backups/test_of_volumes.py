@@ -270,3 +270,24 @@ def test_the_page_of_the_schedule(actor: Actor, volume: Volume, target: Target, 
     assert (made.volume, made.target, made.takes) == (volume, target.pk, "backups")
     client.post(f"{at}/delete")
     assert not Schedule.objects.exists()
+
+
+def test_its_files_are_seen_on_a_page_also_when_the_volume_is_gone(
+    actor: Actor, volume: Volume, target: Target, client: Client
+) -> None:
+    made = _made(actor, volume, target)
+    client.force_login(actor.user)
+    at = f"/backups/volumes/{made.pk}/files"
+    assert at in client.get("/backups/volumes/").content.decode()
+    shown = client.get(at).content.decode()
+    assert f'data-api="/api/v1/backups/{made.pk}/files"' in shown
+    assert "data-put-back=" not in shown
+    operation = delete_volume(actor, volume.pk)
+    factories.job_reported(operation, DONE)
+    assert client.get(at).status_code == 200
+    operator, viewer = (factories.member(volume.tenant, role) for role in ("operator", "viewer"))
+    client.force_login(operator.user)
+    assert client.get(at).status_code == 200
+    client.force_login(viewer.user)
+    assert client.get(at).status_code == 403
+    assert client.get(f"/api/v1/backups/{made.pk}/files").status_code == 403
