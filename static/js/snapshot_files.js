@@ -1,5 +1,6 @@
 /** Files of a snapshot or of an environment: a directory at a time, a page of it at a time, each file a download. */
 import { ARCHIVE, choosing } from "./files_chosen.js";
+import { editing } from "./files_editor.js";
 import { keys } from "./files_keys.js";
 import { searching } from "./files_search.js";
 import { trash } from "./files_trash.js";
@@ -18,7 +19,7 @@ const ICONS = {
   other: () => iconElement("plug"),
 };
 /** What is edited here. */
-const TEXT_BYTES = 2 ** 18;
+const TEXT_BYTES = 2 ** 20;
 /** Of what is shown, by name as base64. */
 const entries = new Map();
 /** Names of the directories down to the shown one, each as `[text, base64 of its bytes]`. */
@@ -85,30 +86,6 @@ function askFor(title, verb, value, act) {
   line.setSelectionRange(0, stem > 0 ? stem : value.length);
 }
 
-/** A text, to be changed here. What somebody else made of it meanwhile isn't written over. */
-async function edit(entry, names) {
-  const dialog = document.getElementById("files-editor");
-  const text = dialog.querySelector("textarea");
-  const read = async () => new Uint8Array(await (await fetch(address("/content", names), { credentials: "same-origin" })).arrayBuffer());
-  const before = await read();
-  try { text.value = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(before); }
-  catch { toast(place.dataset.noText, "alert-triangle"); return; }
-  dialog.querySelector("h2").textContent = entry.name;
-  dialog.querySelector("form").onsubmit = async (event) => {
-    event.preventDefault();
-    const now = await read();
-    if (now.length !== before.length || now.some((one, at) => one !== before[at])) {
-      toast(place.dataset.changed, "alert-triangle");
-      return;
-    }
-    // what was typed stays until it is kept
-    if (await change("PUT", names, { body: new TextEncoder().encode(text.value), headers: { "Content-Type": "application/octet-stream" } })) dialog.close();
-  };
-  dialog.showModal();
-  text.setSelectionRange(0, 0);
-  text.focus();
-}
-
 function iconButton(icon, label, act) {
   const button = document.createElement("button");
   button.type = "button";
@@ -170,7 +147,7 @@ function entryRow(entry) {
     acts.append(link);
   }
   if (hand && entry.type === "file" && entry.size <= TEXT_BYTES) {
-    acts.append(iconButton("pencil", `${place.dataset.edit}: ${entry.name}`, () => edit(entry, names)));
+    acts.append(iconButton("pencil", `${place.dataset.edit}: ${entry.name}`, () => view.edit(entry, names)));
   }
   if (hand && entry.type === "file" && ARCHIVE.test(entry.name)) {
     acts.append(iconButton("package", `${place.dataset.unpack}: ${entry.name}`, () => hand.act("unpack", [entry])));
@@ -250,6 +227,7 @@ keys(view, hand);
 if (hand) {
   trash(view, hand);
   uploading(view);
+  view.edit = editing(view, toast);
 }
 searching(view);
 show([]);

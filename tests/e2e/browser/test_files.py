@@ -5,7 +5,7 @@ import os
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.e2e.support import Installation
 
@@ -257,3 +257,70 @@ def test_a_large_file_goes_on_after_the_page_was_closed(
     expect(line).to_be_hidden()
     assert wadah.sh(environment, "ls -A /.wadah-uploads").strip() == ""
     wadah.sh(environment, "rm /root/large.bin")
+
+
+def _keys(text: Locator, *, is_painted: bool) -> list[float]:
+    """Milliseconds from each of five keys to its picture, with what listens to the textarea or without."""
+    return [
+        float(one)
+        for one in text.evaluate(
+            """async (one, isPainted) => {
+            const [times, frame] = [[], () => new Promise((done) => requestAnimationFrame(done))];
+            for (let number = 0; number < 5; number += 1) {
+                const began = performance.now();
+                one.setRangeText("x", 0, 0, "end");
+                if (isPainted) one.dispatchEvent(new Event("input"));
+                await frame();
+                await frame();
+                times.push(performance.now() - began);
+            }
+            return times;
+        }""",
+            is_painted,
+        )
+    ]
+
+
+def test_a_long_text_is_edited_in_colours_and_stays_quick(
+    page: Page, wadah: Installation, environment: str
+) -> None:
+    line = "listen $i; # a comment 'and' more words of it"
+    wadah.sh(environment, f'i=0; while [ $i -lt 20000 ]; do echo "{line}"; i=$((i+1)); done > /root/long.conf')
+    wadah.sh(
+        environment, r"printf 'a = \"v\"\r\nb = 2\r\n' > /root/dos.ini; printf 'a\r\nb\n' > /root/mixed.ini"
+    )
+    page.goto(f"/environments/{environment}/files")
+    page.get_by_role("button", name="root", exact=True).click()
+    editor = page.locator("#files-editor")
+    text, painted = editor.get_by_role("textbox"), editor.locator("pre code")
+
+    page.get_by_role("row", name="long.conf").get_by_role("button", name="Edit").click()
+    expect(painted.locator(".code-keyword").first).to_have_text("listen")
+    expect(painted.locator(".code-comment").first).to_have_text("# a comment 'and' more words of it")
+    text.evaluate("one => { one.scrollTop = 10000 * 20; }")
+    expect(painted).to_contain_text("listen 10000;")
+    assert int(painted.evaluate("one => one.children.length")) < 400  # what is seen, and a little more
+    plain, took = (sorted(_keys(text, is_painted=one))[2] for one in (False, True))
+    print(f"a key in {int(wadah.sh(environment, 'wc -c < /root/long.conf'))} bytes: {plain:.0f}, {took:.0f} ms")
+    assert took < 2 * plain + 100  # most of it is the textarea's own
+    text.press("Control+End")
+    page.keyboard.type('echo "end"')
+    expect(painted.locator(".code-string").last).to_have_text('"end"')
+    expect(editor.locator("[data-where]")).to_have_text("20001:11")
+    page.keyboard.press("Control+s")
+    expect(editor).to_be_hidden()
+    assert wadah.sh(environment, "tail -n 1 /root/long.conf") == 'echo "end"'
+
+    page.get_by_role("row", name="dos.ini").get_by_role("button", name="Edit").click()
+    expect(painted.locator(".code-name").first).to_have_text("a")
+    text.press("Control+End")
+    page.keyboard.type("c = 3")
+    editor.get_by_role("button", name="Save").click()
+    expect(editor).to_be_hidden()
+    assert wadah.sh(environment, "grep -c \"$(printf '\\r')$\" /root/dos.ini; tail -n 1 /root/dos.ini").split(
+        "\n"
+    ) == ["2", "c = 3"]
+    page.get_by_role("row", name="mixed.ini").get_by_role("button", name="Edit").click()
+    expect(page.get_by_text("Its lines end in different ways")).to_be_visible()
+    expect(editor).to_be_hidden()
+    wadah.sh(environment, "rm /root/long.conf /root/dos.ini /root/mixed.ini")
