@@ -90,6 +90,24 @@ END
 exec php -S 0.0.0.0:80 -t /usr/share/wordpress
 """,
 }
+_NO_PACKAGE = "Debian 12 has no package of it; its maintainers give away an image or an archive of their own"
+#: By slug: why it isn't started here.
+NOT_HAD: Final[Mapping[str, str]] = {
+    "gitea": _NO_PACKAGE,
+    "grafana": f"{_NO_PACKAGE}; Debian took its own out",
+    "keycloak": _NO_PACKAGE,
+    "matomo": f"{_NO_PACKAGE} (PHP)",
+    "metabase": f"{_NO_PACKAGE} (Java)",
+    "miniflux": f"{_NO_PACKAGE}; a newer Go than Debian 12's builds it",
+    "minio": _NO_PACKAGE,
+    "mongodb": "Debian took it out for its licence",
+    "n8n": "npm has it, as some 1,500 packages of which some are compiled: not tried",
+    "nextcloud": f"{_NO_PACKAGE} (PHP)",
+    "umami": f"{_NO_PACKAGE}; it is built from its source by Node",
+    "uptime-kuma": "npm has a version for its developers alone",
+    "vaultwarden": f"{_NO_PACKAGE}; a newer Rust than Debian 12's builds it",
+    "whoami": f"{_NO_PACKAGE}; Go builds it from its source, which was not tried",
+}
 #: By slug: what is run in the service named to have it answer its own client, and a word of the answer;
 #: variables of the entry stand in braces.
 ASKED: Final[Mapping[str, tuple[str, str, str]]] = {

@@ -12,6 +12,7 @@ from panel.rights.actor import Actor
 from panel.stacks import entries
 from panel.stacks.compose import Source, read
 from panel.stacks.models import Stack
+from tests.packages.debian_apps import ASKED, NOT_HAD
 from tests.panel.support import factories
 
 _SLUGS = sorted(one.stem for one in Path(entries.__file__).with_name("catalogue").glob("*.yml"))
@@ -33,6 +34,10 @@ def test_every_entry_is_read_and_asks_for_all_that_its_file_needs(slug: str) -> 
 
 def test_there_are_many() -> None:
     assert len(_SLUGS) >= 20
+
+
+def test_each_is_started_by_a_test_or_it_is_said_why_not() -> None:
+    assert sorted([*ASKED, *NOT_HAD]) == _SLUGS
 
 
 @pytest.mark.django_db
