@@ -7,6 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from panel.environments.models import Environment
+from panel.environments.option_fields import WordsField
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -27,6 +28,13 @@ class StageForm(forms.Form):
         widget=forms.TextInput(attrs=_PLAIN),
     )
     environments = forms.MultipleChoiceField(label=_("Copies"), help_text=_("Apps that run the same image."))
+    command = WordsField(
+        label=_("Command"),
+        max_length=4000,
+        help_text=_(
+            "Run in the first copy before something goes on from here; 0 is well. As a shell reads words."
+        ),
+    )
     needs_health = forms.BooleanField(
         label=_("Nothing goes on from here unless all of it is well"), required=False, initial=True
     )

@@ -298,10 +298,14 @@ def test_who_may_what_and_what_can_be_in_a_stage(actor: Actor, tenant: Tenant) -
 def test_the_board(tenant: Tenant, client: Client) -> None:
     first, last = _app(tenant, NEW), _app(tenant)
     client.force_login(factories.member(tenant, "owner").user)
-    for name, copy in (("test", first), ("production", last)):
-        made = client.post("/stages/", {"line": "shop", "name": name, "environments": [str(copy.pk)]})
+    for name, copy, command in (("test", first, "/app/smoke 'a b'"), ("production", last, "")):
+        sent = {"line": "shop", "name": name, "environments": [str(copy.pk)], "command": command}
+        made = client.post("/stages/", sent)
         assert made.status_code == 302, made.content.decode()[:2000]
     test, production = Stage.objects.order_by("place")
+    assert (test.command, production.command) == (["/app/smoke", "a b"], [])
+    odd = client.post("/stages/", {"line": "shop", "name": "odd", "environments": [], "command": "'a"})
+    assert odd.status_code == 422
     text = client.get("/stages/").content.decode()
     assert first.name in text
     assert f"/stages/{test.pk}/promote" in text
