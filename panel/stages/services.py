@@ -118,15 +118,13 @@ def deploy(actor: Actor, stage_id: UUID, image: str) -> Rollout:
 
 
 def roll_back(actor: Actor, stage_id: UUID) -> Rollout:
-    """To the version before the one that it runs; without checks, at once."""
+    """To what ran before the version that it runs came; without checks, at once. What was gone back from since
+    isn't come back to."""
     with transaction.atomic():
         row = locked_stage(actor, stage_id)
         current = row.versions.first()
-        before = (
-            row.versions.filter(number__lt=current.number).order_by("-number", "-pk").first()
-            if current
-            else None
-        )
+        came = row.versions.filter(number=current.number).last() if current else None
+        before = row.versions.filter(pk__lt=came.pk).first() if came else None
         if before is None:
             raise Conflict(_("There is no version before."), code="no_version")
         return _begin(actor, row, before.image, OperationKind.ROLL_BACK, number=before.number)

@@ -1,6 +1,9 @@
 """What workers do for rollouts: as far as each goes now. A lost message costs two seconds."""
 
 import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from uuid import UUID
 
@@ -25,6 +28,7 @@ log = structlog.get_logger()
 COMMAND_WITHIN_S = 60.0
 #: A node that can't be asked for longer fails the check.
 _NODE_BACK_WITHIN = timedelta(minutes=2)
+_HELD_S = 10
 _MOST_STEPS = 100
 
 
@@ -69,16 +73,15 @@ def go_on(pk: UUID) -> None:
 
 def _check(row: Rollout) -> None:
     """Once at a time: the command may take a minute."""
-    if not cache.add(f"rollout-check-{row.pk}", 1, COMMAND_WITHIN_S + 30):
-        return
-    try:
-        problem = _problem(row)
-    except NodeAway as away:
-        if row.phase_at is not None and timezone.now() < row.phase_at + _NODE_BACK_WITHIN:
-            return  # its agent is just being started again
-        problem = f"the command could not run: {away}"
-    finally:
-        cache.delete(f"rollout-check-{row.pk}")
+    with _alone(f"rollout-check-{row.pk}") as is_mine:
+        if not is_mine:
+            return
+        try:
+            problem = _problem(row)
+        except NodeAway as away:
+            if row.phase_at is not None and timezone.now() < row.phase_at + _NODE_BACK_WITHIN:
+                return  # its agent is just being started again
+            problem = f"the command could not run: {away}"
     with transaction.atomic():
         held = Rollout.objects.select_for_update().filter(pk=row.pk, state=RolloutState.CHECKING).first()
         if held is None:
@@ -91,6 +94,29 @@ def _check(row: Rollout) -> None:
             needs_yes = row.source is not None and row.source.needs_yes
             held.state = RolloutState.WAITING if needs_yes else RolloutState.ROLLING
         held.save()
+
+
+@contextmanager
+def _alone(key: str) -> Iterator[bool]:
+    """Whether nobody else is at it. A worker that dies meanwhile has it for ten seconds more, and not for as
+    long as it might have taken."""
+    if not cache.add(key, 1, _HELD_S):
+        yield False
+        return
+    is_over = threading.Event()
+
+    def hold() -> None:
+        while not is_over.wait(_HELD_S / 3):
+            cache.touch(key, _HELD_S)
+
+    holder = threading.Thread(target=hold, daemon=True)
+    holder.start()
+    try:
+        yield True
+    finally:
+        is_over.set()
+        holder.join()
+        cache.delete(key)
 
 
 def _problem(row: Rollout) -> str:

@@ -1,9 +1,11 @@
 """Stages in the panel: what is promoted, what a rollout waits for, and what takes it back."""
 
+import time
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 
 from panel.domains.models import DomainTarget
@@ -15,7 +17,7 @@ from panel.nodes.agent import Agent
 from panel.operations.control import cancel
 from panel.operations.models import Operation, OperationState
 from panel.rights.actor import Actor
-from panel.stages import rolling, services
+from panel.stages import rolling, services, tasks
 from panel.stages.models import Phase, Rollout, RolloutState, Stage
 from panel.stages.tasks import go_on, stages
 from panel.tenants.models import Tenant
@@ -130,6 +132,24 @@ def test_a_tag_means_to_all_copies_and_ever_after_what_it_meant_to_the_first(
     assert '<span class="mono" translate="no">cccccccccccc</span>' in text
 
 
+def test_who_goes_back_does_not_come_to_what_was_gone_back_from(actor: Actor, tenant: Tenant) -> None:
+    copy = _app(tenant)
+    stage = _stage(actor, tenant, "production", copy)
+    one, two, three, four = (f"docker.io/library/shop@sha256:{letter * 64}" for letter in "abcd")
+
+    def rolled(image: str = "") -> str:
+        go_on((services.deploy(actor, stage.pk, image) if image else services.roll_back(actor, stage.pk)).pk)
+        _runs(copy)
+        for pk in rolling.unfinished():
+            go_on(pk)
+        return _images(copy)[0]
+
+    assert [rolled(two), rolled(), rolled(three), rolled()] == [two, one, three, one]
+    assert [rolled(two), rolled(four), rolled(), rolled()] == [two, four, two, one]
+    with pytest.raises(Conflict):
+        services.roll_back(actor, stage.pk)
+
+
 def test_a_copy_that_does_not_become_healthy_takes_all_back(actor: Actor, tenant: Tenant) -> None:
     copies = [_app(tenant), _app(tenant)]
     stage = _stage(actor, tenant, "production", *copies)
@@ -222,6 +242,25 @@ def test_a_command_decides(
     operation = Operation.objects.get(pk=rollout.operation_id)
     assert operation.state == state
     assert exit_code == 0 or "no database" in str(operation.message)
+
+
+def test_a_worker_that_dies_at_a_check_holds_it_for_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "_HELD_S", 1)
+    with tasks._alone("check") as is_mine:
+        assert is_mine
+        time.sleep(2.5)
+        with tasks._alone("check") as is_others:
+            assert not is_others, "however long it takes"
+    with monkeypatch.context() as killed, tasks._alone("check") as is_mine:
+        assert is_mine
+        killed.setattr(cache, "delete", lambda _key: None)
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        with tasks._alone("check") as is_mine:
+            if is_mine:
+                return
+        time.sleep(0.2)
+    raise AssertionError("it holds it on")
 
 
 def test_one_that_can_not_be_gone_on_with_holds_up_no_other(
