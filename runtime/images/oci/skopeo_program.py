@@ -99,6 +99,8 @@ def of_platform(index: dict[str, Any], asked: dict[str, Any]) -> str:
             return str(one["digest"])
         if "unknown" not in pair:
             there.append("/".join(pair))
+    if not there:
+        raise Refused("odd_manifest", why="manifests")
     raise Refused("other_platform", platforms=", ".join(there)[:300], own=f"linux/{asked['architecture']}")
 
 

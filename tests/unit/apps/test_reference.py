@@ -4,6 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from runtime.contract import AppOptions, Reference
+from runtime.images.oci import skopeo_program
 
 DIGEST = "sha256:" + "a1" * 32
 
@@ -56,3 +57,10 @@ def test_what_is_no_name(text: str) -> None:
 def test_a_password_is_in_no_representation() -> None:
     app = AppOptions.model_validate({"image": "a", "registry": {"username": "u", "password": "secret-word"}})
     assert "secret-word" not in repr(app)
+
+
+def test_a_list_of_no_image_is_no_image_for_another_platform() -> None:
+    """“The image is for , and this node is linux/amd64.”"""
+    for images in ([], [{"platform": {"os": "unknown", "architecture": "unknown"}}]):
+        with pytest.raises(skopeo_program.Refused, match="odd_manifest"):
+            skopeo_program.of_platform({"manifests": images}, {"architecture": "amd64"})
