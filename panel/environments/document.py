@@ -22,6 +22,7 @@ from runtime.contract import (
     SecurityProfile,
 )
 from runtime.contract.base import Message
+from runtime.contract.boot_words import MOST_BOOT_WORDS, BootWord
 from runtime.contract.devices import MOST_GIVEN
 from runtime.contract.environment import Boot
 from runtime.contract.processors import PoolName
@@ -47,6 +48,8 @@ class Intent(Message):
     devices: tuple[Device, ...] = ()
     host_devices: Annotated[tuple[GivenDevice, ...], Field(max_length=MOST_GIVEN)] = ()
     """Of the list of its node."""
+    boot_words: Annotated[tuple[BootWord, ...], Field(max_length=MOST_BOOT_WORDS)] = ()
+    """Of a kernel of its own: what else that is told."""
     cpu_pool: PoolName = ""
     """Whose processors it runs on; empty: on those that are in none."""
     restart: RestartPolicy = RestartPolicy()

@@ -58,6 +58,16 @@ def refuse_jail(options: Mapping[str, Any]) -> None:
         raise Invalid(_("jail: only an environment of kind jail takes jail options."), field="jail")
 
 
+def refuse_boot_words(kernel: str, options: Mapping[str, Any]) -> None:
+    if options.get("boot_words") and kernel != Kernel.OWN:
+        raise Invalid(
+            _("boot_words: only a kernel of its own hears them; this one has the kernel %(kernel)s.")
+            % {"kernel": kernel},
+            field="boot_words",
+            next_step=_("Turn the dial first."),
+        )
+
+
 def beside(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """The options of a new app without what features make of them (ports that it is published by, volumes that
     it begins with), and those: the node knows them by other parts. Raises `Invalid` for what is no list."""

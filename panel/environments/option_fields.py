@@ -59,6 +59,12 @@ PROCESSOR_POOL = Group(
     _("At once, while it runs. Which are kept for it is the provider's decision."),
     needs=Permission.SECURITY_MANAGE,
 )
+OWN_KERNEL = Group(
+    "own-kernel",
+    _("Boot options"),
+    _("Boot options saved"),
+    _("At its next start. A kernel of its own hears them, and no other."),
+)
 OPTIONS = Group("options", _("Options"), _("Options saved"))
 
 
@@ -354,6 +360,20 @@ PROCESSORS: Fields = {
             widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
         ),
         PROCESSOR_POOL,
+    )
+}
+BOOT_WORDS: Fields = {
+    "boot_words": Asked(
+        lambda: ListField(
+            label=_("Words for its kernel"),
+            max_length=2000,
+            help_text=_(
+                "single: one person at the console, nothing else. modules=off, loglevel=7, sysctl.NAME=VALUE…"
+            ),
+        ),
+        OWN_KERNEL,
+        kinds=frozenset({Kind.SYSTEM}),
+        when=When.LATER,
     )
 }
 PROTECTION: Fields = {

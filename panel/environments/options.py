@@ -35,6 +35,7 @@ from runtime.contract import (
     SecurityProfile,
 )
 from runtime.contract.base import NAME, Message
+from runtime.contract.boot_words import ALLOWED, MOST_BOOT_WORDS, refused
 from runtime.contract.devices import MOST_GIVEN
 from runtime.contract.environment import Boot
 
@@ -110,6 +111,20 @@ def _lay_host_devices(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence
     return sorted(found, key=lambda one: str(one["name"]))
 
 
+def _lay_boot_words(_actor: Actor, _tenant: Tenant, _old: Any, given: Sequence[str]) -> list[str]:
+    """Each once. Whether it has a kernel that hears them, the services see."""
+    if (odd := refused(given)) is not None:
+        raise Invalid(
+            _("boot_words: %(word)s can't be given; one can give %(known)s.")
+            % {"word": odd[:64], "known": ", ".join(ALLOWED)},
+            field="boot_words",
+        )
+    found = list(dict.fromkeys(given))
+    if len(found) > MOST_BOOT_WORDS:
+        raise Invalid(_("boot_words: %(most)s words at most.") % {"most": MOST_BOOT_WORDS}, field="boot_words")
+    return found
+
+
 def _lay_cpu_pool(actor: Actor, tenant: Tenant, old: Any, given: str) -> str:
     """Processors that nobody else runs on are the provider's to give. Whether its node has the pool, the
     services see."""
@@ -148,6 +163,7 @@ OPTIONS: dict[str, Option] = {
     "security": Option(_CHANGE, Acts.AT_START, lay_part(SecurityProfile, "security"), asked.SECURITY),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices, is_copied=True),
     "host_devices": Option(_CHANGE, Acts.LIVE, _lay_host_devices),
+    "boot_words": Option(_CHANGE, Acts.AT_START, _lay_boot_words, asked.BOOT_WORDS),
     "cpu_pool": Option(_CHANGE, Acts.LIVE, _lay_cpu_pool, asked.PROCESSORS),
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP, is_copied=True),
     "directory": Option(_CHANGE, Acts.LIVE, _lay_directory, asked.DIRECTORY),
@@ -275,7 +291,7 @@ def asked_types() -> dict[str, Any]:
 def _asked(annotation: Any) -> Any:
     if get_origin(annotation) is tuple:
         of = get_args(annotation)[0]
-        if issubclass(of, BaseModel):
+        if isinstance(of, type) and issubclass(of, BaseModel):
             return Annotated[list[Annotated[dict[str, Any], CheckedAs(of)]], MaxLen(20)]
         return Annotated[list[Annotated[str, CheckedAs(of)]], MaxLen(20)]
     if NoneType in get_args(annotation):

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from runtime.contract.app import APP_IMAGE, AppOptions
 from runtime.contract.backup import BackupSource
 from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
+from runtime.contract.boot_words import MOST_BOOT_WORDS, BootWord, refused
 from runtime.contract.devices import MOST_GIVEN, GivenDevice
 from runtime.contract.directory import DIRECTORY_IMAGE, DirectoryOptions
 from runtime.contract.jail import JailOptions
@@ -207,6 +208,8 @@ class EnvironmentSpec(Message):
     """Given at the next start."""
     host_devices: Annotated[tuple[GivenDevice, ...], Field(max_length=MOST_GIVEN)] = ()
     """Of the node's list; given and taken away while it runs."""
+    boot_words: Annotated[tuple[BootWord, ...], Field(max_length=MOST_BOOT_WORDS)] = ()
+    """Of a kernel of its own, at its next start: what else it is told. Other kernels hear none."""
     cpu_pool: PoolName = ""
     """Whose processors it runs on, with whoever else is in that; empty: on those that are in none."""
     restart: RestartPolicy = RestartPolicy()
@@ -253,6 +256,8 @@ class EnvironmentSpec(Message):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if (odd := refused(self.boot_words)) is not None:
+            raise ValueError(f"boot_words: {odd} can't be given")
         if self.kind is not Kind.APP and self.app is not None:
             raise ValueError("app: only an environment of kind app takes app options")
         if self.kind is Kind.APP and (self.app is None or self.image != APP_IMAGE):

@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.boot_words import NO_MODULES, SINGLE_USER
 from runtime.network.addressing import GATEWAY4, GATEWAY6, HOST_MAC, guest_mac, interface_name
 from runtime.node import Node
 from runtime.oci.config import CAPABILITIES, KIND, STOP_SIGNAL, host_capabilities
@@ -97,7 +98,8 @@ def kernel_words(spec: EnvironmentSpec) -> list[str]:
         "ro",
         "init=/run/init",
     ]
-    return [*words, f"vec0:transport=raw,ifname={INTERFACE},gro=1,mac={guest_mac(spec.id)}"]
+    given = [one for one in spec.boot_words if one != NO_MODULES]
+    return [*words, f"vec0:transport=raw,ifname={INTERFACE},gro=1,mac={guest_mac(spec.id)}", *given]
 
 
 def network_lines(spec: EnvironmentSpec) -> list[str]:
@@ -137,6 +139,7 @@ def network_change(spec: EnvironmentSpec) -> list[str]:
     ]
 
 
+_MODULES_OFF = "echo 1 >/proc/sys/kernel/modules_disabled"
 _GUEST = """#!/bin/busybox sh
 # First of all in the guest: shows the disk as the kernel's own, sets up the network, and hands over to its
 # init.
@@ -149,6 +152,7 @@ if ! $b mount -t virtiofs root /new; then
   echo "The disk isn't there."
   $b poweroff -f
 fi
+{modules}
 for one in proc sys dev run; do [ -d /new/$one ] || $b mkdir -m 755 /new/$one; done
 echo {name} >/proc/sys/kernel/hostname
 /sbin/ip link set lo up
@@ -171,6 +175,7 @@ exec $b env -i {environment} $b chroot . {init}
 
 
 def init_script(spec: EnvironmentSpec, process: dict[str, Any]) -> str:
+    init = [*process["args"], *(one for one in spec.boot_words if one in (SINGLE_USER, "emergency"))]
     code = f"{_LIBRARIES}from runtime.sandboxes.own.inside.agent import main; main()"
     return _GUEST.format(
         name=shlex.quote(spec.name),
@@ -178,5 +183,6 @@ def init_script(spec: EnvironmentSpec, process: dict[str, Any]) -> str:
         network="\n".join(network_lines(spec)),
         agent=shlex.join([tree.PYTHON, "-S", "-s", "-B", "-c", code]),
         environment=shlex.join(process["env"]),
-        init=shlex.join(process["args"]),
+        init=shlex.join(init),
+        modules=_MODULES_OFF if NO_MODULES in spec.boot_words else "",
     )

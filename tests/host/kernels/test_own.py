@@ -261,3 +261,36 @@ def test_a_rescue_system_runs_on_the_hosts_kernel(node: Node, engine: Engine, sp
     engine.apply(back)
     ready(node, back)
     assert sh(node, back, "uname -r") != os.uname().release
+
+
+def test_its_kernel_hears_what_it_is_told(node: Node, make: Make) -> None:
+    said = ("loglevel=3", "modules=off", "sysctl.kernel.printk_ratelimit=77")
+    spec = make(**OWN, boot_words=said)
+    ready(node, spec)
+    words = sh(node, spec, "cat /proc/cmdline").split()
+    assert {"loglevel=3", "sysctl.kernel.printk_ratelimit=77"} <= set(words)
+    assert sh(node, spec, "cat /proc/sys/kernel/printk_ratelimit") == "77"
+    assert sh(node, spec, "cat /proc/sys/kernel/modules_disabled") == "1"
+    code, told = attempt(node, spec, "modprobe loop 2>&1; insmod /lib/modules/*/kernel/net/ipv6/ipv6.ko")
+    assert code != 0, told
+    assert all(ping(one) for one in (*spec.network.ipv4, *spec.network.ipv6)), "it has what it is made of"
+
+
+def test_one_person_at_the_console_and_nothing_started(
+    node: Node, engine: Engine, specs: Specs, make: Make
+) -> None:
+    """And everything again, once it is started without the word."""
+    spec = make(**OWN)
+    ready(node, spec)
+    sh(node, spec, "printf '::once:/bin/sleep 86399\n' >>/etc/inittab")
+    serves = "pgrep -f 'sleep 86399' >/dev/null && echo yes || echo no"
+    spec = specs.change(spec, boot_words=("single",), boots=1, stop_timeout_s=0)
+    engine.apply(spec)
+    ready(node, spec)
+    assert "single" in sh(node, spec, "cat /proc/cmdline").split()
+    assert sh(node, spec, serves.replace("sleep", "slee[p]")) == "no"
+    assert sh(node, spec, "hostname") == spec.name, "one enters it as ever"
+    spec = specs.change(spec, boot_words=(), boots=2, stop_timeout_s=0)
+    engine.apply(spec)
+    ready(node, spec)
+    wait_until(lambda: sh(node, spec, serves.replace("sleep", "slee[p]")) == "yes", "its service")
