@@ -74,6 +74,14 @@ def note_logs(records: Records, reports: Reports) -> None:
         reports.tell(reports.of(spec, records.state(), final=True))
 
 
+def note_rule(records: Records, reports: Reports, rule: str, amount: float, name: str) -> None:
+    """It has as much of something as a rule of its says; the process of this name was signalled for it."""
+    said = (
+        ends.over_rule_signalled(rule, f"{amount:.4g}", name) if name else ends.over_rule(rule, f"{amount:.4g}")
+    )
+    _tell(records, reports, EventCode.LIMIT_RULE, said)
+
+
 def note_stuck(records: Records, reports: Reports) -> None:
     """A look at it waited for what it serves itself, and its processes were ended for that."""
     _tell(records, reports, EventCode.STUCK, ends.stuck())

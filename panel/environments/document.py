@@ -25,6 +25,7 @@ from runtime.contract.base import Message
 from runtime.contract.boot_words import MOST_BOOT_WORDS, BootWord
 from runtime.contract.devices import MOST_GIVEN
 from runtime.contract.environment import Boot
+from runtime.contract.limit_rules import MOST_RULES, RuleText
 from runtime.contract.processors import PoolName
 
 
@@ -48,6 +49,8 @@ class Intent(Message):
     devices: tuple[Device, ...] = ()
     host_devices: Annotated[tuple[GivenDevice, ...], Field(max_length=MOST_GIVEN)] = ()
     """Of the list of its node."""
+    limit_rules: Annotated[tuple[RuleText, ...], Field(max_length=MOST_RULES)] = ()
+    """What is done when it has so much of something."""
     boot_words: Annotated[tuple[BootWord, ...], Field(max_length=MOST_BOOT_WORDS)] = ()
     """Of a kernel of its own: what else that is told."""
     cpu_pool: PoolName = ""

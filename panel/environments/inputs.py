@@ -68,6 +68,16 @@ def refuse_boot_words(kernel: str, options: Mapping[str, Any]) -> None:
         )
 
 
+def refuse_signals(kernel: str, options: Mapping[str, Any]) -> None:
+    """On a kernel of its own the host sees none of its processes."""
+    given = options.get("limit_rules") or ()
+    if kernel != Kernel.SHARED and any(":sig" in one for one in given):
+        raise Invalid(
+            _("limit_rules: a rule signals on the host's kernel only; here it can tell (log)."),
+            field="limit_rules",
+        )
+
+
 def beside(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
     """The options of a new app without what features make of them (ports that it is published by, volumes that
     it begins with), and those: the node knows them by other parts. Raises `Invalid` for what is no list."""

@@ -59,6 +59,12 @@ PROCESSOR_POOL = Group(
     _("At once, while it runs. Which are kept for it is the provider's decision."),
     needs=Permission.SECURITY_MANAGE,
 )
+LIMIT_RULES = Group(
+    "limit-rules",
+    _("Rules of limits"),
+    _("Rules saved"),
+    _("At once. What is denied or slowed down, the limits say; a rule tells of it, or signals who has most."),
+)
 OWN_KERNEL = Group(
     "own-kernel",
     _("Boot options"),
@@ -360,6 +366,20 @@ PROCESSORS: Fields = {
             widget=forms.TextInput(attrs={"spellcheck": "false", "autocapitalize": "none"}),
         ),
         PROCESSOR_POOL,
+    )
+}
+RULES: Fields = {
+    "limit_rules": Asked(
+        lambda: ListField(
+            label=_("Rules"),
+            max_length=2000,
+            help_text=_(
+                "memory_mb:log=200, memory_mb:sigterm=240, cpu:log=1.5, processes:log=100, disk_mb:log=900"
+            ),
+        ),
+        LIMIT_RULES,
+        kinds=_BOOTING,
+        when=When.LATER,
     )
 }
 BOOT_WORDS: Fields = {

@@ -18,6 +18,7 @@ from panel.contract_input import parse
 from panel.environments import option_fields as asked
 from panel.environments.document import Intent, NetworkOptions
 from panel.environments.jail_options import lay_jail
+from panel.environments.limit_rules import lay_rules
 from panel.environments.option_fields import Asked, Fields, Group, When
 from panel.errors import Invalid
 from panel.http.inputs import CheckedAs, in_part
@@ -163,6 +164,7 @@ OPTIONS: dict[str, Option] = {
     "security": Option(_CHANGE, Acts.AT_START, lay_part(SecurityProfile, "security"), asked.SECURITY),
     "devices": Option(_CHANGE, Acts.BY_RESTART, _lay_devices, is_copied=True),
     "host_devices": Option(_CHANGE, Acts.LIVE, _lay_host_devices),
+    "limit_rules": Option(_CHANGE, Acts.LIVE, lay_rules, asked.RULES, is_copied=True),
     "boot_words": Option(_CHANGE, Acts.AT_START, _lay_boot_words, asked.BOOT_WORDS),
     "cpu_pool": Option(_CHANGE, Acts.LIVE, _lay_cpu_pool, asked.PROCESSORS),
     "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP, is_copied=True),

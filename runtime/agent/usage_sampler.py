@@ -9,17 +9,22 @@ from uuid import UUID
 import structlog
 
 from runtime.agent import ptys
+from runtime.agent.limit_rules import LimitRules
 from runtime.agent.outbox import Outbox
 from runtime.contract import (
+    PANEL_OBSERVE,
     PANEL_OBSERVE_NODE,
     PANEL_OBSERVE_USAGE,
     InterfaceUse,
+    Kernel,
+    Report,
     Survey,
     Usage,
     UsageReport,
     VolumeUse,
 )
 from runtime.engine import Engine
+from runtime.events import note_rule
 from runtime.known import known_environments
 from runtime.node import Node
 from runtime.resources.volume import RootVolume
@@ -53,6 +58,8 @@ class Sampler:
         self._images: list[str] = []
         self._told_at = 0.0
         self._link_numbers: dict[str, int] = {}
+        self._rules = LimitRules(self._reports.sandbox.members)
+        self._telling = Engine(node, self._tell).reports
 
     def usage(self) -> list[Usage]:
         """Of every environment of this node; one that vanishes meanwhile is left out."""
@@ -85,6 +92,7 @@ class Sampler:
     def send_usage(self) -> None:
         self.watch_terminals()
         usages = self.usage()
+        self.follow_rules(usages)
         volumes = [
             VolumeUse(volume_id=one, bytes=self._volumes.used_bytes(one)) for one in self._volumes.there()
         ]
@@ -98,6 +106,21 @@ class Sampler:
             self._outbox.put(
                 ("usage", start), PANEL_OBSERVE_USAGE, report.model_dump(mode="json"), fresh_s=3 * USAGE_EVERY_S
             )
+
+    def follow_rules(self, usages: list[Usage]) -> None:
+        for usage in usages:
+            records = self._engine.reconciler.known(usage.environment_id)
+            spec = records.wanted()
+            if spec is None or not spec.limit_rules:
+                continue
+            # on another kernel the host sees none of its processes, but that kernel
+            is_seen = spec.runs_on is Kernel.SHARED
+            told = self._rules.look(usage, spec.limit_rules, time.monotonic(), may_signal=is_seen)
+            for rule, amount, name in told:
+                note_rule(records, self._telling, rule, amount, name)
+
+    def _tell(self, report: Report) -> None:
+        self._outbox.send(("report", report.environment_id), PANEL_OBSERVE, report.model_dump(mode="json"))
 
     def send_node(self) -> None:
         """A heartbeat when one is due, or when the images of the node changed."""

@@ -13,6 +13,7 @@ from runtime.contract.boot_words import MOST_BOOT_WORDS, BootWord, refused
 from runtime.contract.devices import MOST_GIVEN, GivenDevice
 from runtime.contract.directory import DIRECTORY_IMAGE, DirectoryOptions
 from runtime.contract.jail import JailOptions
+from runtime.contract.limit_rules import MOST_RULES, RuleText
 from runtime.contract.network import Network
 from runtime.contract.processors import PoolName
 from runtime.contract.volume import MOST_ATTACHED, AttachedVolume
@@ -208,6 +209,8 @@ class EnvironmentSpec(Message):
     """Given at the next start."""
     host_devices: Annotated[tuple[GivenDevice, ...], Field(max_length=MOST_GIVEN)] = ()
     """Of the node's list; given and taken away while it runs."""
+    limit_rules: Annotated[tuple[RuleText, ...], Field(max_length=MOST_RULES)] = ()
+    """What is done when it has so much of something: `runtime.contract.limit_rules`."""
     boot_words: Annotated[tuple[BootWord, ...], Field(max_length=MOST_BOOT_WORDS)] = ()
     """Of a kernel of its own, at its next start: what else it is told. Other kernels hear none."""
     cpu_pool: PoolName = ""

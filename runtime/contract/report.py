@@ -57,6 +57,8 @@ class EventCode(StrEnum):
     """What kept its console was killed; it runs on, the console is back after its next start."""
     STUCK = "stuck"
     """A look at it waited for a file system that it serves itself; its processes were ended."""
+    LIMIT_RULE = "limit_rule"
+    """It has as much of something as one of its rules says."""
     UNHEALTHY = "unhealthy"
     """So many checks of its health failed in a row as make it so."""
 

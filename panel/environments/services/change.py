@@ -123,6 +123,7 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     if row.kind != Kind.JAIL:
         inputs.refuse_jail(changes)
     inputs.refuse_boot_words(row.kernel, changes)
+    inputs.refuse_signals(row.kernel, changes)
     changes = secret_values.take(row, changes)
     had, pool, started_with = row.wanted.all_devices, row.wanted.cpu_pool, by_restart(row.intent)
     was_opened = opened(row)

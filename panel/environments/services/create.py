@@ -82,6 +82,7 @@ def create_environment(
     refuse_suspended(tenant)
     of_kind = inputs.check_kind(kind)
     inputs.refuse_boot_words(kernel, options)
+    inputs.refuse_signals(kernel, options)
     image, options, of_features = _of_its_kind(of_kind, image, options)
     for part, permission in _OF_FEATURES.items():
         if of_features.get(part):
