@@ -42,6 +42,18 @@ _OF_CONTROLLER = {
     "hugetlb": {},
 }
 PAGE = 4096
+#: Of the machine.
+PROCESSORS = 8
+
+
+def numbers(text: str) -> frozenset[int]:
+    """Of a list such as `0-2,5`."""
+    found: set[int] = set()
+    for part in text.strip().split(","):
+        if part:
+            low, _, high = part.partition("-")
+            found |= set(range(int(low), int(high or low) + 1))
+    return frozenset(found)
 
 
 class Cgroup2:
@@ -102,6 +114,7 @@ class Cgroup2:
             "cgroup.kill": self._kill,
             "cpu.max": self._cpu_max,
             "cpu.weight": self._cpu_weight,
+            "cpuset.cpus": self._cpuset_cpus,
             "memory.max": self._memory_max,
             "io.max": self._io_max,
         }.get(path.name)
@@ -156,6 +169,20 @@ class Cgroup2:
         if not 1 <= int(text) <= 10_000:
             self._refuse(errno.ERANGE)
         (group / "cpu.weight").write_text(f"{int(text)}\n")
+
+    def _cpuset_cpus(self, group: Path, text: str) -> None:
+        """As the kernel writes a list; more than the group above has may be asked for."""
+        if numbers(text) and max(numbers(text)) >= PROCESSORS:
+            self._refuse(errno.ERANGE)
+        (group / "cpuset.cpus").write_text(f"{text}\n")
+
+    def runs_on(self, group: Path) -> frozenset[int]:
+        """`cpuset.cpus.effective`: of those of the group above what it asks for, all where that is none."""
+        if group == self.root:
+            return frozenset(range(PROCESSORS))
+        above = self.runs_on(group.parent)
+        file = group / "cpuset.cpus"
+        return (numbers(file.read_text()) & above if file.exists() else above) or above
 
     def _memory_max(self, group: Path, text: str) -> None:
         """Rounded down to whole pages."""

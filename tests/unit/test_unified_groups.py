@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from runtime.contract import CpuPool, CpuPools
+from runtime.contract.processors import listed
+from runtime.cpu_pools import spread
 from runtime.host.cgroup.base import MOST_DEPTH, Counter, GroupLimits
 from runtime.host.cgroup.unified import UnifiedGroups
-from tests.unit.cgroup2 import PAGE, Cgroup2, cgroup2
+from tests.unit.cgroup2 import PAGE, PROCESSORS, Cgroup2, cgroup2
 
 PATH = "wadah/tenant/environment"
 LIMITS = GroupLimits(
@@ -90,6 +93,34 @@ def test_no_cap_is_too_small_for_the_kernel(tree: Cgroup2, cpu: float | None, wr
     groups.create(PATH)
     groups.limit(PATH, GroupLimits(cpu=cpu, memory_bytes=None, swap_bytes=None, processes=None))
     assert groups.limits(PATH)["cpu.max"] == written
+
+
+def test_a_pool_of_processors_is_its_environments_alone(tree: Cgroup2) -> None:
+    """And follows a change of the pool while they run; what somebody moved is told by what is promised."""
+    groups = UnifiedGroups(tree.root)
+    inside, outside = "wadah/tenant/inside", "wadah/other/outside"
+
+    def hold(*processors: int) -> tuple[frozenset[int], frozenset[int]]:
+        pools = CpuPools(pools=(CpuPool(name="db", processors=processors),) if processors else ())
+        others = pools.others(range(PROCESSORS))
+        for path, cpus in (
+            (inside, listed(pools.of("db") or others)),
+            (outside, spread(PROCESSORS, 0, others)),
+        ):
+            groups.limit(path, GroupLimits(cpus=cpus))
+        return tuple(tree.runs_on(tree.root / groups.payload(one)) for one in (inside, outside))  # type: ignore[return-value]
+
+    for path in (inside, outside):
+        groups.create(path)
+    assert hold(6, 7) == ({6, 7}, {0, 1, 2, 3, 4, 5})
+    assert groups.promised(inside)["cpuset.cpus"] == "6-7"
+    assert hold(1, 2, 5) == ({1, 2, 5}, {0, 3, 4, 6, 7})
+    tree.write(tree.root / inside / "cpuset.cpus", "0")
+    assert groups.promised(inside)["cpuset.cpus"] != "1-2,5", "the reconciler sees that it was moved"
+    everywhere = frozenset(range(PROCESSORS))
+    assert hold() == (everywhere, everywhere)
+    with pytest.raises(OSError, match="out of range"):
+        groups.limit(inside, GroupLimits(cpus=f"{PROCESSORS}"))
 
 
 def test_a_limit_of_disk_io_is_taken_away_again(tree: Cgroup2) -> None:
