@@ -29,6 +29,9 @@ class JailFilters(Page):
 
 class JailConf(Input):
     conf: str = Field(max_length=MOST_LETTERS, description="A jail.conf(5), of up to 100 jails.")
+    rctl: str = Field(
+        default="", max_length=MOST_LETTERS, description="Rules for them, as rctl.conf(5) has them."
+    )
     tenant: Naming
     image: str = Field(default="", max_length=400, description="Of each; none for empty ones.")
     base: str = Field(default="thin", max_length=16, description="thin, thick or empty.")

@@ -27,6 +27,14 @@ class ConfForm(forms.Form):
         strip=False,
         widget=forms.Textarea(attrs={**_PLAIN, "rows": 14, "wrap": "off"}),
     )
+    rctl = forms.CharField(
+        label="rctl.conf",
+        required=False,
+        max_length=MOST_LETTERS,
+        help_text=_("jail:web:memoryuse:deny=512m"),
+        widget=forms.Textarea(attrs={**_PLAIN, "rows": 3, "wrap": "off"}),
+    )
+    rctl.is_mono = True  # type: ignore[attr-defined]
     conf.is_mono = True  # type: ignore[attr-defined]
     ssh_keys = ssh_key_field(
         _("SSH public keys"),

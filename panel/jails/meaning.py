@@ -34,6 +34,10 @@ class Wanted:
     """Laid over a new jail's options."""
     asked: dict[str, Any] = field(default_factory=dict)
     """Beside it: addresses, stop timeout."""
+    limits: dict[str, Any] = field(default_factory=dict)
+    """Laid over those that are asked for of each."""
+    rules: list[str] = field(default_factory=list)
+    """Of limits."""
     depends: list[str] = field(default_factory=list)
     order: int = 0
     """Of its boot, so that who depends on it starts later."""
@@ -46,6 +50,8 @@ class Wanted:
     def values(self) -> dict[str, Any]:
         """For `create_environment`."""
         found = {"name": self.name, **self.asked, "jail": self.jail}
+        if self.rules:
+            found["limit_rules"] = self.rules
         if self.order:
             found["boot"] = {"order": self.order}
         return found

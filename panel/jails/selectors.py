@@ -65,7 +65,7 @@ def show_wanted(one: Wanted) -> answers.ImportedJail:
     return {
         "name": one.name,
         "line": one.line,
-        "asked": one.values,
+        "asked": {**one.values, **({"limits": one.limits} if one.limits else {})},
         "notes": [_shown(remark) for remark in one.notes],
         "left_out": [_shown(remark) for remark in one.left_out],
     }

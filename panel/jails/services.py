@@ -12,6 +12,7 @@ from panel.environments.services import Changed
 from panel.errors import Invalid, Refused
 from panel.jails.conf import BadConf
 from panel.jails.meaning import Remark, Wanted, understood
+from panel.jails.rctl import lay_rules
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
@@ -48,6 +49,8 @@ class Asked:
     """What the file doesn't say. Of each jail."""
 
     conf: str
+    rctl: str = ""
+    """Rules for them, as rctl.conf(5) has them."""
     image: str = ""
     base: str = Base.THIN
     plan: str = ""
@@ -68,7 +71,7 @@ def preview_import(actor: Actor, tenant: Tenant, asked: Asked) -> list[Wanted]:
     """What each would be asked for with. Nothing is made, and whatever would be refused is: names that are
     taken, the quota, the room on nodes."""
     actor.require(Permission.ENVIRONMENT_CREATE, tenant)
-    jails = _understood(asked.conf)
+    jails = _understood(asked)
     with transaction.atomic():
         _make(actor, tenant, asked, jails)
         transaction.set_rollback(True)
@@ -78,7 +81,7 @@ def preview_import(actor: Actor, tenant: Tenant, asked: Asked) -> list[Wanted]:
 def import_conf(actor: Actor, tenant: Tenant, asked: Asked) -> list[Imported]:
     """Raises a `Refused`, and makes nothing then."""
     actor.require(Permission.ENVIRONMENT_CREATE, tenant)
-    jails = _understood(asked.conf)
+    jails = _understood(asked)
     left_out = [remark for one in jails for remark in one.left_out]
     if left_out and not asked.leaves_out:
         raise BadJailConf(
@@ -89,9 +92,11 @@ def import_conf(actor: Actor, tenant: Tenant, asked: Asked) -> list[Imported]:
         return _make(actor, tenant, asked, jails)
 
 
-def _understood(conf: str) -> list[Wanted]:
+def _understood(asked: Asked) -> list[Wanted]:
     try:
-        return understood(conf)
+        jails = understood(asked.conf)
+        lay_rules(jails, asked.rctl)
+        return jails
     except BadConf as bad:
         raise BadJailConf([Remark(bad.line, "", bad.text)]) from bad
 
@@ -113,7 +118,7 @@ def _made(actor: Actor, tenant: Tenant, asked: Asked, one: Wanted) -> Changed:
             kind="jail",
             image=asked.image,
             plan=asked.plan,
-            limits=asked.limits,
+            limits={**(asked.limits or {}), **one.limits} or None,
             ssh_keys=asked.ssh_keys,
             is_started=asked.is_started,
             **{**values, "jail": {**values["jail"], "base": asked.base}},
