@@ -37,12 +37,9 @@ def looked(node: Node, spec: EnvironmentSpec, *, times: int = 1) -> list[str]:
 
 
 def _eats(mib: int) -> str:
-    """Holds so much memory, by a name of its own."""
-    return (
-        f"mkdir -p /tmp/m && cp /bin/busybox /tmp/hungry && "
-        f"(exec -a hungry /tmp/hungry sh -c 'x=$(head -c {mib * 2**20} /dev/zero | tr \"\\0\" x); sleep 300') "
-        f">/dev/null 2>&1 </dev/null &"
-    )
+    """A shell that holds so much memory in a variable."""
+    filled = f"x=$(head -c {mib * 2**20} /dev/zero | tr '\\0' x); sleep 300; :"
+    return f'sh -c "{filled.replace("$", chr(92) + "$")}" >/dev/null 2>&1 </dev/null &'
 
 
 def test_freebsd_jail_rctl_log_tells_of_it(make: Make, node: Node) -> None:
@@ -58,7 +55,7 @@ def test_freebsd_jail_rctl_signal_ends_who_has_most(
     make: Make, node: Node, engine: Engine, specs: Specs
 ) -> None:
     spec = make()
-    sh(node, spec, "(sleep 4711 >/dev/null 2>&1 </dev/null &); " + _eats(24))
+    sh(node, spec, "(sleep 4711 >/dev/null 2>&1 </dev/null &); " + _eats(32))
     wait_until(lambda: _memory(node, spec) > 24, "its memory")
     spec = specs.change(spec, limit_rules=("memory_mb:sigkill=24",))
     report = engine.apply(spec)
