@@ -2,35 +2,12 @@
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from panel.accounts.mail_address import mail_address
 from panel.accounts.models import User
-from panel.audit.services import record
 from panel.errors import Conflict, Invalid
-from panel.rights.actor import Actor
-from panel.rights.permissions import Permission
 from panel.text import line
-
-
-def create_user(
-    actor: Actor,
-    *,
-    username: str,
-    email: str,
-    password: str = "",
-    name: str = "",
-    is_administrator: bool = False,
-) -> User:
-    """An account with a verified address; without a password its owner sets one by mail."""
-    actor.require(Permission.USER_MANAGE)
-    with transaction.atomic():
-        user = checked_user(username=username, email=email, password=password, name=name)
-        user.is_superuser = is_administrator
-        save_user(user, password)
-        record(actor, "user.create", target=user, after={"is_administrator": is_administrator})
-    return user
 
 
 def checked_user(*, username: str, email: str, password: str, name: str = "") -> User:

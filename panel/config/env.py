@@ -109,10 +109,6 @@ class PanelEnv(BaseSettings):
             raise ValueError("begins with https://; http:// is for a provider on this machine only")
         return url
 
-    @property
-    def domains_tls_port(self) -> int:
-        return int(self.domains_ports.split(",")[1])
-
     @field_validator("domains_wildcard")
     @classmethod
     def _has_no_star(cls, text: str) -> str:

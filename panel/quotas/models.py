@@ -23,8 +23,6 @@ class Resource(models.TextChoices):
 
 #: How many of the stored units one unit of the API is.
 SCALE = {Resource.CPU: 1000}
-#: What the kernel of a node holds the tenant's sum to, whatever was handed out.
-HELD_BY_KERNEL = frozenset({Resource.CPU, Resource.MEMORY_MB, Resource.PROCESSES, Resource.DISK_MB})
 #: What nodes measure, in the order of `peaks`; of all else what is reserved is used.
 MEASURED = (Resource.CPU, Resource.MEMORY_MB, Resource.SWAP_MB, Resource.DISK_MB, Resource.PROCESSES)
 DEFAULT_GRACE_S = int(timedelta(days=7).total_seconds())

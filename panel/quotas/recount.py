@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
 from uuid import UUID
 
 from panel.quotas.sums import promised
@@ -32,15 +31,3 @@ def expected(
             else:
                 sums[tenant, resource] += 0
     return sums
-
-
-def held_by_limits(tenant: UUID, limits: Mapping[str, Any]) -> Sums:
-    """What one environment takes, from its stored limits."""
-    return {
-        (tenant, "environments"): 1,
-        (tenant, "cpu"): round(limits["cpu"] * 1000),
-        (tenant, "memory_mb"): limits["memory_mb"],
-        (tenant, "swap_mb"): limits.get("swap_mb", 0),
-        (tenant, "disk_mb"): limits["disk_mb"],
-        (tenant, "processes"): limits.get("processes", 512),
-    }

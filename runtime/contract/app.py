@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from runtime.contract.base import HostNameText, Message, Port
+from runtime.contract.base import HostNameText, Message
 from runtime.contract.health import Health, HealthSeen, ImageHealth
 from runtime.contract.locked import Locked
 from runtime.contract.logs import LogShipping, LogsSeen
@@ -265,11 +265,3 @@ def shown_command(words: Sequence[str]) -> tuple[str, ...]:
         shown.append(word)
         left -= len(word.encode())
     return tuple(shown)
-
-
-def port_of(text: str) -> tuple[str, Port] | None:
-    """`80`, `80/tcp`, `53/udp`; None for what is no port."""
-    number, _, protocol = text.partition("/")
-    if number.isdigit() and 1 <= int(number) <= 65_535 and protocol in ("", "tcp", "udp"):
-        return protocol or "tcp", int(number)
-    return None

@@ -144,14 +144,8 @@ class Rtnetlink(NetlinkSocket):
 
     def link(self, name: str) -> Link | None:
         body = _IFINFO.pack(socket.AF_UNSPEC, 0, 0, 0, 0) + text(IFLA_IFNAME, name)
-        return self._link(body, name)
-
-    def link_at(self, index: int) -> Link | None:
-        return self._link(_IFINFO.pack(socket.AF_UNSPEC, 0, index, 0, 0), f"link {index}")
-
-    def _link(self, body: bytes, what: str) -> Link | None:
         try:
-            return Link(self._ask(RTM_GETLINK, body, what)[0])
+            return Link(self._ask(RTM_GETLINK, body, name)[0])
         except OSError as error:
             if error.errno == errno.ENODEV:
                 return None

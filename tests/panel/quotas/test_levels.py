@@ -2,6 +2,9 @@
 
 import random
 from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -10,13 +13,25 @@ from panel.environments.models import Environment
 from panel.errors import QuotaExceeded
 from panel.networks.forwards import add_forward
 from panel.quotas.models import Quota, Resource
-from panel.quotas.recount import Sums, expected, held_by_limits
+from panel.quotas.recount import Sums, expected
 from panel.tenancy.lifecycle import cancel_deletion, delete_due, schedule_deletion
 from panel.tenancy.services import update_tenant
 from panel.tenants.models import Tenant
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
+
+
+def held_by_limits(tenant: UUID, limits: Mapping[str, Any]) -> Sums:
+    """What one environment takes, from its stored limits."""
+    return {
+        (tenant, "environments"): 1,
+        (tenant, "cpu"): round(limits["cpu"] * 1000),
+        (tenant, "memory_mb"): limits["memory_mb"],
+        (tenant, "swap_mb"): limits.get("swap_mb", 0),
+        (tenant, "disk_mb"): limits["disk_mb"],
+        (tenant, "processes"): limits.get("processes", 512),
+    }
 
 
 def reserved(of: Tenant, resource: str = Resource.MEMORY_MB) -> int:
