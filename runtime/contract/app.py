@@ -13,6 +13,7 @@ from runtime.contract.health import Health, HealthSeen, ImageHealth
 from runtime.contract.locked import Locked
 from runtime.contract.logs import LogShipping, LogsSeen
 from runtime.contract.secret import MOST, SecretName
+from runtime.contract.tmpfs import Tmpfs
 
 #: As in `EnvironmentSpec.image` of an app, whose image has a reference in place of a name.
 APP_IMAGE: Final = "app"
@@ -139,10 +140,10 @@ class AppRun(Message):
     read_only: bool = False
     """Its root can't be written to; `tmpfs` can."""
     tmpfs: Annotated[
-        tuple[Annotated[str, StringConstraints(max_length=256, pattern=r"^/[^\x00,]+$")], ...],
+        tuple[Annotated[str, StringConstraints(max_length=256, pattern=r"^/[^\x00]+$")], ...],
         Field(max_length=16),
     ] = ()
-    """Directories in memory, empty at each start."""
+    """Directories in memory, empty at each start: `/path`, or with options as `/path:size=64m,mode=755`."""
     shm_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
     """Of /dev/shm; half of the memory where it isn't said."""
     hosts: Annotated[dict[HostNameText, IPv4Address | IPv6Address], Field(max_length=64)] = {}
@@ -189,9 +190,7 @@ class AppRun(Message):
     @classmethod
     def _not_ours(cls, places: tuple[str, ...]) -> tuple[str, ...]:
         for one in places:
-            parts = one.split("/")[1:]
-            if any(part in ("", ".", "..") for part in parts) or parts[0] in ("proc", "sys", "dev"):
-                raise ValueError("a tmpfs has a plain path, which isn't below /proc, /sys or /dev")
+            Tmpfs.parse(one)
         return places
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.contract import AppOptions, EnvironmentSpec, ImageConfig
+from runtime.contract.tmpfs import Tmpfs
 from runtime.contract.words import apps
 from runtime.errors import RuntimeFault
 from runtime.host.safetree import SafeTree
@@ -63,7 +64,7 @@ def app_config(
     with SafeTree.open(node.root_volume(spec.id)) as tree:
         user = user_of(tree, image.user if app.user is None else app.user)
         directory = _made(tree, app.workdir or image.workdir or "/")
-        tmpfs = [_made(tree, place) for place in app.tmpfs]
+        tmpfs = [(_made(tree, one.path), one) for one in map(Tmpfs.parse, app.tmpfs)]
         secrets = _made(tree, _SECRETS) if app.secrets else ""
     config = system_config(node, spec, command)
     own = [one for one in capabilities_of(spec.security.confinement) if one in CAPABILITIES]
@@ -122,16 +123,17 @@ def _variables(spec: EnvironmentSpec, app: AppOptions, image: ImageConfig, home:
     return [f"{name}={value}" for name, value in {**known, **app.env}.items()]
 
 
-def _mounts(app: AppOptions, tmpfs: list[str], of_a_system: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _mounts(
+    app: AppOptions, tmpfs: list[tuple[str, Tmpfs]], of_a_system: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     kept = [dict(one) for one in of_a_system if one["destination"] not in _OF_A_SYSTEM]
     if app.shm_mb is not None:
         for one in kept:
             if one["destination"] == "/dev/shm":  # noqa: S108
                 plain = [option for option in one["options"] if not option.startswith("size=")]
                 one["options"] = [*plain, f"size={app.shm_mb}m"]
-    for place in tmpfs:
-        options = ["nosuid", "nodev", "mode=1777"]
-        kept.append({"destination": place, "type": "tmpfs", "source": "tmpfs", "options": options})
+    for place, wanted in tmpfs:
+        kept.append({"destination": place, "type": "tmpfs", "source": "tmpfs", "options": wanted.mount_options})
     if app.init:
         options = ["bind", "ro", "nosuid", "nodev"]
         kept.append({"destination": INIT, "type": "bind", "source": str(INIT_PROGRAM), "options": options})

@@ -93,7 +93,12 @@ def test_a_file_of_variables() -> None:
         ("working_dir: /srv", "workdir", "/srv"),
         ("read_only: true", "read_only", True),
         ("tmpfs: /run", "tmpfs", ["/run"]),
-        ("tmpfs: ['/run:size=1m']", "tmpfs", ["/run"]),
+        ("tmpfs: ['/run:size=1m,mode=0755']", "tmpfs", ["/run:size=1m,mode=0755"]),
+        (
+            "volumes: [{type: tmpfs, target: /t, tmpfs: {size: 2m, mode: 0700}}]",
+            "tmpfs",
+            ["/t:size=2m,mode=0700"],
+        ),
         ("shm_size: 64mb", "shm_mb", 64),
         ("init: true", "init", True),
         ("stop_signal: SIGINT", "stop_signal", "SIGINT"),
@@ -292,6 +297,7 @@ def test_all_that_cannot_be_had_is_told_at_once_by_name_and_line() -> None:
         ("services: {a: {image: x, ports: ['192.0.2.1:80:80']}}", "can't be chosen"),
         ("services: {a: {image: x, deploy: {replicas: 10000}}}", "from 0 to 20"),
         ("services: {a: {image: x, tmpfs: [/proc/x]}}", "tmpfs has a plain path"),
+        ("services: {a: {image: x, tmpfs: ['/x:dev']}}", "tmpfs has the options"),
         (
             "services: {a: {image: x, configs: [{source: c, target: /etc/hosts}]}}\nconfigs: {c: {content: x}}",
             "node's to write",

@@ -63,7 +63,9 @@ def _check_secrets(reading: Reading, place: Place, service: Service) -> None:
 
 def _check_places(reading: Reading, place: Place, service: Service) -> None:
     """What would hide something else, or be hidden."""
-    mounted = [one.path for one in service.mounts] + list(service.app.get("tmpfs", ()))
+    mounted = [one.path for one in service.mounts] + [
+        one.partition(":")[0] for one in service.app.get("tmpfs", ())
+    ]
     for number, path in enumerate(mounted):
         other = next((one for one in mounted[:number] if _within(path, one) or _within(one, path)), None)
         if other is not None:

@@ -114,7 +114,7 @@ def _long_volume(reading: Reading, place: Place, value: dict[str, Any], service:
     if of_volume.get("subpath"):
         reading.refuse((*place, "volume", "subpath"), sentences.no_subpath(), sentences.own_volume())
     if kind == "tmpfs":
-        service.app.setdefault("tmpfs", []).append(path)
+        service.app.setdefault("tmpfs", []).append(_with_options(reading, place, path, value))
     elif kind == "bind" or (kind == "volume" and source):
         is_read_only = values.boolean(reading, (*place, "read_only"), value.get("read_only", "false"))
         name = source if kind == "volume" else f"./{source}".replace(".//", "/")
@@ -172,13 +172,21 @@ def _put(reading: Reading, place: Place, service: Service, path: str, text: str)
     service.app.setdefault("files", {})[path] = text
 
 
+def _with_options(reading: Reading, place: Place, path: str, value: dict[str, Any]) -> str:
+    given = values.mapping(reading, (*place, "tmpfs"), value.get("tmpfs"))
+    values.refuse_others(reading, (*place, "tmpfs"), given, ("size", "mode"))
+    found = []
+    if "size" in given:
+        found.append(f"size={values.mebibytes(reading, (*place, 'tmpfs', 'size'), given['size'])}m")
+    if "mode" in given:
+        found.append(f"mode={values.text(reading, (*place, 'tmpfs', 'mode'), given['mode'])}")
+    return ":".join(filter(None, (path, ",".join(found))))
+
+
 @key("tmpfs")
 def _tmpfs(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
     for one in values.texts(reading, place, value):
-        path, _, options = one.partition(":")
-        if options:
-            reading.note(place, sentences.tmpfs_options_aside())
-        service.app.setdefault("tmpfs", []).append(path)
+        service.app.setdefault("tmpfs", []).append(one)
 
 
 @key("configs")

@@ -85,7 +85,8 @@ def test_what_is_asked_for_holds_before_what_the_image_says(
     make: Make, node: Node, app_of: AppOf, shell_image: str
 ) -> None:
     script = (
-        'echo "$$ $A $FROM"; pwd; touch /x; touch /tmp/y && df /dev/shm /tmp; test -t 1 && echo tty; sleep 99'
+        'echo "$$ $A $FROM"; pwd; touch /x; touch /tmp/y && df /dev/shm /tmp; test -t 1 && echo tty;'
+        " stat -c %a:%u /made; cp /bin/sh /tmp/sh; /tmp/sh -c : ; sleep 99"
     )
     spec = make(
         **app_of(
@@ -96,7 +97,7 @@ def test_what_is_asked_for_holds_before_what_the_image_says(
             user="7:8",
             workdir="/made/here",
             read_only=True,
-            tmpfs=("/tmp",),
+            tmpfs=("/tmp:size=2m,noexec", "/made:mode=700,uid=7,size=1m"),
             shm_mb=3,
             tty=True,
         )
@@ -106,6 +107,9 @@ def test_what_is_asked_for_holds_before_what_the_image_says(
     assert "/made/here" in said
     assert "/x: Read-only file system" in said
     assert " 3072 " in said
+    assert " 2048 " in said, "each has its size"
+    assert "700:7" in said
+    assert "/tmp/sh: Permission denied" in said
     assert sh(node, spec, "id -u; id -g") == "7\n8"
 
 
