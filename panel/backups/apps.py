@@ -9,9 +9,11 @@ class BackupsConfig(AppConfig):
         from panel.backups.checks import TargetJobs  # noqa: PLC0415
         from panel.backups.feature import Backups  # noqa: PLC0415 (models are there only now)
         from panel.backups.jobs import BackupJobs  # noqa: PLC0415
+        from panel.backups.models import Backup  # noqa: PLC0415
         from panel.backups.of_volumes import RESTORED_FROM, begins_again, restore_again  # noqa: PLC0415
         from panel.backups.restore import source_of  # noqa: PLC0415
         from panel.backups.scheduled import BackupsByTime, VolumeBackupsByTime  # noqa: PLC0415
+        from panel.clock.stamps import Wait, waits  # noqa: PLC0415
         from panel.environments.features import plugs_in  # noqa: PLC0415
         from panel.jobs.services import done_by_job  # noqa: PLC0415
         from panel.operations.models import OperationKind, SubjectType  # noqa: PLC0415
@@ -21,6 +23,7 @@ class BackupsConfig(AppConfig):
         from panel.volumes.beginnings import begins_with, puts_back  # noqa: PLC0415
 
         plugs_in(Backups())
+        waits(Wait(lambda: Backup.objects.filter(kept_until__isnull=False), ("kept_until",)))
         SORTS[Of.ENVIRONMENT, Takes.BACKUPS] = BackupsByTime()
         SORTS[Of.VOLUME, Takes.BACKUPS] = VolumeBackupsByTime()
         comes_from(source_of)

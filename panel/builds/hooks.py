@@ -18,7 +18,6 @@ from uuid import UUID
 from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
@@ -27,6 +26,7 @@ from panel.at_rest import plain
 from panel.builds import running
 from panel.builds.models import Build, BuildSource, Delivery
 from panel.builds.services import nobody
+from panel.clock.services import oldest
 from panel.errors import Conflict, Invalid, NotFound, Refused, TooMany
 from panel.http.client import client_address
 from panel.http.problem import refused
@@ -165,7 +165,7 @@ def _build(row: BuildSource, push: Push, body: bytes, address: str) -> tuple[str
     actor = Actor(row.changed_by, address=address)
     with transaction.atomic():
         BuildSource.objects.select_for_update().get(pk=row.pk)
-        Delivery.objects.filter(source=row, at__lt=timezone.now() - _KEPT).delete()
+        Delivery.objects.filter(source=row, at__lt=oldest(_KEPT)).delete()
         if push.commit:
             _once(row, body)
         waiting = Build.objects.filter(source=row, operation__state__in=OPEN_STATES)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from panel import events
 from panel.audit.services import record
+from panel.clock.services import oldest
 from panel.domains import naming
 from panel.domains.models import Domain, DomainTarget, FormerDomain, ProvedBy
 from panel.domains.passwords import changed_users
@@ -155,7 +156,7 @@ def locked_domain(actor: Actor, domain_id: UUID) -> Domain:
 
 
 def forget_former() -> None:
-    FormerDomain.objects.filter(ended_at__lt=timezone.now() - _REMEMBERED).delete()
+    FormerDomain.objects.filter(ended_at__lt=oldest(_REMEMBERED)).delete()
 
 
 def _put_behind(actor: Actor, row: Domain, environment: Environment, port: int) -> None:

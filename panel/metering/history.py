@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from panel.clock.services import oldest
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.metering.models import UsagePoint
 
@@ -35,7 +36,7 @@ def _minute(row: EnvironmentUsage) -> int:
 
 def forget_past() -> int:
     """How many points were older than what is kept."""
-    return UsagePoint.objects.filter(at__lt=timezone.now() - KEPT).delete()[0]
+    return UsagePoint.objects.filter(at__lt=oldest(KEPT)).delete()[0]
 
 
 def history(environment: Environment, hours: float) -> list[dict[str, Any]]:

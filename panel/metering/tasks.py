@@ -2,6 +2,7 @@
 
 from celery import shared_task
 
+from panel.clock.services import follow
 from panel.metering import history, services
 from panel.metering.intake import observe_usage as take_in
 from panel.nodes.sealed import from_node
@@ -23,4 +24,5 @@ def traffic() -> None:
 @shared_task(name="panel.usage_history")
 def usage_history() -> None:
     """Forget what is older than the graphs show."""
+    follow()
     history.forget_past()

@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel import events, words
+from panel.clock.services import oldest
 from panel.errors import TooMany
 from panel.operations.models import OPEN_STATES, UNHEARD, Operation, OperationKind, OperationState, SubjectType
 from panel.prepared import Given, Prepared, PreparedUpdate
@@ -185,7 +186,7 @@ def touched_by(environment_id: UUID, generation: int) -> list[Operation]:
 def forget_past() -> int:
     """Drops operations that ended long ago, and of each tenant all but the newest; how many. In pieces, so that
     nobody waits long for the database."""
-    old = timezone.now() - timedelta(days=settings.WADAH.operations_kept_days)
+    old = oldest(timedelta(days=settings.WADAH.operations_kept_days))
     ended = Operation.objects.exclude(state__in=OPEN_STATES).order_by()
     count = _drop(ended.filter(created_at__lt=old))
     many = ended.values("tenant").annotate(count=Count("pk")).filter(count__gt=settings.WADAH.operations_kept)

@@ -15,6 +15,7 @@ from panel import events
 from panel.accounts.models import Token
 from panel.accounts.token_text import digest_of, new_secret, text_of
 from panel.audit.services import record
+from panel.clock.services import oldest
 from panel.environments.models import Environment
 from panel.errors import Conflict, Invalid, NotFound
 from panel.rights.actor import Actor
@@ -98,7 +99,7 @@ def _refuse_many(actor: Actor) -> None:
 
 def forget_ended() -> int:
     """Those that have opened none that is still kept; how many. In pieces, so that nobody waits long."""
-    before = timezone.now() - KEPT
+    before = oldest(KEPT)
     ended = Token.objects.filter(Q(revoked_at__lt=before) | Q(expires_at__lt=before), opened=None).order_by()
     count = 0
     while pks := list(ended.values_list("pk", flat=True)[:_PIECE]):

@@ -12,16 +12,24 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
+from panel.backups.models import Backup
+from panel.backups.targets import add_target
 from panel.clock import services as clock
 from panel.clock.models import ClockNote
 from panel.clock.steady import Moment, age_of
 from panel.config.beat import SteadyScheduler
 from panel.config.celery import app
+from panel.config.tasks import housekeeping
+from panel.domains import services as domains
+from panel.domains.models import FormerDomain
 from panel.environments.models import Environment
-from panel.environments.tasks import end_overdue, resend_behind, resync
+from panel.environments.tasks import end_overdue, release, resend_behind, resync
+from panel.metering import tasks as metering
+from panel.metering.models import UsagePoint
 from panel.networks.models import Address
 from panel.nodes.models import Node
-from panel.operations.models import Operation
+from panel.operations.models import Operation, OperationState
+from panel.storage.models import Snapshot
 from panel.tenancy import lifecycle
 from panel.tenancy.tasks import delete_tenants
 from panel.tenants.models import Tenant
@@ -90,6 +98,118 @@ def test_a_tenant_that_waits_for_its_end_waits_as_long(step: float) -> None:
     with set_by(step + 7 * 86_400 + 60):
         lifecycle.delete_due()
         assert not Tenant.objects.filter(pk=tenant.pk).exists()
+
+
+@pytest.fixture
+def shared_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("panel.backups.locked.key_of", lambda _: b"shared with the node")
+
+
+@there_and_back
+@pytest.mark.usefixtures("shared_key")
+def test_nothing_is_deleted_for_a_step_of_the_clock(step: float) -> None:
+    """What is kept for a time is kept for as long, by each sweep; and goes when its time has passed."""
+    _kept_things()
+    clock.follow()
+    with set_by(step):
+        _sweep()
+        assert _what_is_left() == ALL
+    _sweep()
+    assert _what_is_left() == ALL
+
+
+@pytest.mark.usefixtures("shared_key")
+def test_what_is_kept_for_a_time_goes_after_a_step_as_well() -> None:
+    _kept_things()
+    clock.follow()
+    year = 365 * 24 * HOUR
+    with set_by(year):
+        _sweep()
+    later = time.clock_gettime(time.CLOCK_BOOTTIME) + 366 * 24 * HOUR
+    with set_by(year + 366 * 24 * HOUR), patch("time.clock_gettime", return_value=later):
+        _sweep()
+        assert _what_is_left() == {"backups": 0, "snapshots": 0, "operations": 0, "points": 0, "names": 0}
+
+
+@pytest.mark.usefixtures("shared_key")
+@pytest.mark.parametrize("back", [True, False])
+def test_nothing_is_deleted_for_a_step_that_nobody_saw(back: bool) -> None:
+    """As after a start with a clock that is a year ahead, whether it is put right afterwards or not."""
+    _kept_things()
+    clock.follow()
+    until = Backup.objects.get().kept_until
+    assert until is not None
+    ClockNote.objects.update(boot="another")
+    with set_by(365 * 24 * HOUR):
+        _sweep()
+        assert _what_is_left() == ALL
+        if not back:
+            resync()
+            assert _what_is_left() == ALL
+    if back:
+        _sweep()
+        assert _what_is_left() == ALL
+        moved = Backup.objects.get().kept_until
+        assert moved is not None
+        assert abs((moved - until).total_seconds()) < 60
+
+
+ALL = {"backups": 1, "snapshots": 1, "operations": 1, "points": 1, "names": 1}
+
+
+def _kept_things() -> None:
+    """One of each that is kept for a time, and of which that isn't over."""
+    row = _environment()
+    now = timezone.now()
+    common = {"tenant": row.tenant, "made_at": now}
+    target = add_target(factories.administrator(), row.tenant, name="nightly")[0]
+    Backup.objects.create(
+        **common,
+        target=target,
+        environment=row,
+        of=row.pk,
+        of_name=row.name,
+        name="one",
+        document={"image": "busybox", "kind": "system"},
+        snapshot="0123456789abcdef",
+        kept_until=now + timedelta(days=7),
+    )
+    Snapshot.objects.create(
+        **common,
+        environment=row,
+        name="one",
+        image="busybox",
+        generation=row.generation,
+        expires_at=now + timedelta(days=7),
+    )
+    Operation.objects.update(state=OperationState.SUCCEEDED, finished_at=now)
+    UsagePoint.objects.create(
+        environment=row,
+        at=now - timedelta(hours=1),
+        cpu_ns=0,
+        memory_bytes=0,
+        disk_bytes=0,
+        network_in_bytes=0,
+        network_out_bytes=0,
+    )
+    FormerDomain.objects.create(tenant_id=row.tenant_id, name="example.org", ended_at=now)
+
+
+def _sweep() -> None:
+    release()
+    metering.usage_history()
+    housekeeping()
+    domains.forget_former()
+
+
+def _what_is_left() -> dict[str, int]:
+    return {
+        "backups": Backup.objects.filter(is_going=False).count(),
+        "snapshots": Snapshot.objects.wanted().count(),
+        "operations": Operation.objects.filter(state=OperationState.SUCCEEDED).count(),
+        "points": UsagePoint.objects.count(),
+        "names": FormerDomain.objects.count(),
+    }
 
 
 def test_of_two_who_see_the_step_one_follows_it() -> None:
