@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 from uuid import UUID
 
 from panel.environments.models import Environment, EnvironmentUsage
@@ -11,10 +11,17 @@ from panel.isolation.answers import Beancounter, Walls
 from panel.nodes.agent import Agent
 from panel.rights.actor import Actor
 from panel.serving.shares import LOOKS, Place
+from runtime.contract import Kernel, Rescue
 
 _BLOCKS_OF_A_MIB = 1024
 #: The order of OpenVZ's table (proc_user_beancounters), and the disk, which vzquota counts in such blocks.
 ORDER = ("kmemsize", "numproc", "physpages", "swappages", "tcpbuf", "diskspace")
+#: Of whoever is in a directory, which has no process to look at otherwise: as the node makes each session
+#: (`runtime.oci.directory`, held together by tests/panel/isolation).
+DIRECTORY_WALLS: Final = {
+    "namespaces": ("user", "pid", "network", "mount", "uts", "ipc", "cgroup"),
+    "ids": 65_536,
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,11 @@ def look(actor: Actor, environment_id: UUID) -> Asked:
         return Seen(found["walls"], cast("list[Beancounter]", counters))
 
     return Asked(row, result, LOOKS.take(actor, row.tenant_id, row.tenant.path))
+
+
+def runs_on(row: Environment) -> str:
+    """The kernel of what it runs: a rescue system has the host's own, whatever the environment has."""
+    return row.kernel if row.wanted.rescue is Rescue.OFF else Kernel.SHARED.value
 
 
 def _disk(row: Environment) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from panel.environments.views.one import context_of, get
 from panel.errors import Refused
-from panel.isolation.services import look
+from panel.isolation.services import DIRECTORY_WALLS, look, runs_on
 from panel.serving.later import in_thread, later
 from panel.ui.web import PageRequest, page, refused, signed_in
 
@@ -28,7 +28,9 @@ def kernel(request: PageRequest, environment_id: UUID) -> HttpResponseBase:
     asked = look(request.actor, environment_id)
 
     def show(**found: object) -> HttpResponse:
-        return render(request, "isolation/_kernel.html", {"environment": asked.environment, **found})
+        row = asked.environment
+        context = {"environment": row, "runs_on": runs_on(row), "walls": DIRECTORY_WALLS, **found}
+        return render(request, "isolation/_kernel.html", context)
 
     async def answer() -> HttpResponse:
         return await in_thread(partial(show, seen=await asked.result()))

@@ -1,12 +1,17 @@
 """What a node's kernel says of an environment: whose it is to see, in which words, and without the node."""
 
+from html import unescape
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from panel.environments.models import Environment
+from panel.isolation.services import DIRECTORY_WALLS
 from panel.nodes.agent import Agent
+from runtime.contract import Kind
+from runtime.node import IDS_PER_SLOT
+from runtime.oci.directory import entry_namespaces
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -70,3 +75,60 @@ def test_the_page_is_there_while_the_node_is_away(row: Environment, client: Clie
     answer = client.get(f"/environments/{row.pk}/isolation/kernel")
     assert answer.status_code == 200
     assert "Not known right now." in answer.content.decode()
+
+
+def shown(client: Client, row: Environment) -> str:
+    client.force_login(factories.administrator().user)
+    answer = client.get(f"/environments/{row.pk}/isolation/kernel")
+    assert answer.status_code == 200
+    return " ".join(unescape(answer.content.decode()).split())
+
+
+@pytest.mark.usefixtures("node_says")
+def test_a_guarded_one_is_said_to_have_gvisor_between_itself_and_the_host(
+    row: Environment, client: Client
+) -> None:
+    Environment.objects.filter(pk=row.pk).update(kernel="guarded")
+    page = shown(client, row)
+    assert "gVisor's, which answers its system calls" in page
+    assert "needs a fault in gVisor's kernel, and is then that process" in page
+    assert "shared with others" not in page
+    assert "needs a fault in the kernel that the allowed system calls reach" not in page
+
+
+@pytest.mark.usefixtures("node_says")
+def test_a_rescue_system_is_said_to_run_on_the_hosts_kernel(row: Environment, client: Client) -> None:
+    Environment.objects.filter(pk=row.pk).update(kernel="guarded", intent={**row.intent, "rescue": "online"})
+    page = shown(client, row)
+    assert "the host's own, shared with others" in page
+    assert "gVisor" not in page
+
+
+@pytest.mark.usefixtures("node_says")
+def test_what_a_jail_may_and_which_devices_it_has_stand_among_its_switches(
+    row: Environment, client: Client
+) -> None:
+    jail = {"allow": ["mount", "raw_sockets"], "children_max": 4}
+    given = {"devices": ["/dev/fuse"], "host_devices": [{"name": "modem", "access": "read"}]}
+    assert "Allowed" not in shown(client, row)
+    Environment.objects.filter(pk=row.pk).update(kind="jail", intent={**row.intent, "jail": jail, **given})
+    page = shown(client, row)
+    for word in (">mount<", ">raw_sockets<", "children at most: 4", "/dev/fuse", ">modem<"):
+        assert word in page
+    Environment.objects.filter(pk=row.pk).update(intent={**row.intent, "jail": {"allow": []}})
+    assert "every switch is off" in shown(client, row)
+
+
+def test_a_directory_has_the_walls_of_whoever_is_in_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def kernel(*_: Any, **__: Any) -> dict[str, Any]:
+        return {"walls": None, "counters": {}}
+
+    monkeypatch.setattr(Agent, "kernel", kernel)
+    factories.node(kinds=tuple(Kind))
+    page = shown(client, factories.environment(factories.tenant(), kind="directory", image=""))
+    assert "It doesn't run" not in page
+    assert "while somebody is in it" in page
+    assert "none, and none that can be had" in page
+    assert "Switches" not in page
+    assert set(DIRECTORY_WALLS["namespaces"]) == {one["type"] for one in entry_namespaces()}
+    assert DIRECTORY_WALLS["ids"] == IDS_PER_SLOT
