@@ -14,6 +14,7 @@ from panel.backups.forms import ServerForm
 from panel.backups.models import Target
 from panel.errors import NotFound
 from panel.rights.permissions import Permission
+from panel.tenants.chosen import shows
 from panel.ui.web import PageRequest, page, signed_in, tried
 
 
@@ -23,6 +24,7 @@ def target(request: PageRequest, target_id: UUID) -> HttpResponse:
     """A server: where it lies, what its last check found, and what is said anew of it."""
     row = targets.found(request.actor, target_id)
     request.actor.require(Permission.BACKUP_MANAGE, row.tenant)
+    shows(request, request.actor, row.tenant)
     if row.place is None:
         raise NotFound(_("This target"))
     may_open = request.actor.can(Permission.SECURITY_MANAGE, row.tenant)

@@ -16,6 +16,7 @@ from panel.rights.actor import Actor
 from panel.storage import schedules
 from panel.storage.models import Of, Schedule, Takes
 from panel.storage.views import saved, schedule_context
+from panel.tenants.chosen import shows
 from panel.ui.web import PageRequest, page, signed_in
 from panel.volumes.models import Volume
 
@@ -32,6 +33,7 @@ def _seen(actor: Actor, volume_id: UUID) -> Volume:
 def _page(
     request: PageRequest, row: Volume, *, form: VolumeScheduleForm | None = None, status: int = 200
 ) -> HttpResponse:
+    shows(request, request.actor, row.tenant)
     usable = targets_for(row)
     known = Schedule.objects.filter(volume=row, takes=Takes.BACKUPS).first()
     may = VolumeBackupsByTime().may(request.actor, row)

@@ -16,6 +16,7 @@ from panel.backups.models import Backup, Target
 from panel.backups.rows import SHOWN_WITH, new_form, rows_of
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.tenants.chosen import shows
 from panel.ui.web import PageRequest, page, signed_in, tried
 from panel.volumes.models import Volume
 
@@ -79,6 +80,7 @@ def look(request: PageRequest, backup_id: UUID) -> HttpResponse:
     """What is in a backup of a volume, gone or not; the page's script asks for it."""
     row = services.ready_backup(request.actor, backup_id, is_of_volume=True)
     request.actor.require(Permission.ENVIRONMENT_EXEC, row.tenant)
+    shows(request, request.actor, row.tenant)
     at = f"/api/v1/backups/{row.pk}/files"
     context = {"section": "backup", "frame": "backups/_files_frame.html", "snapshot": None, "backup": row}
     return page(request, "storage/files.html", {**context, "api": at})

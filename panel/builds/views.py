@@ -22,6 +22,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.serving.later import in_thread, later
 from panel.stages.models import Stage
+from panel.tenants.chosen import shows
 from panel.tenants.models import Tenant
 from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, page, signed_in, tried
@@ -79,6 +80,7 @@ def _add(actor: Actor, values: dict[str, Any]) -> BuildSource:
 @signed_in
 def source(request: PageRequest, source_id: UUID) -> HttpResponse:
     row = services.found_source(request.actor, source_id)
+    shows(request, request.actor, row.tenant)
     builds = row.builds.select_related("operation")[:_MOST_BUILDS]
     context = {
         "section": "build",
@@ -102,6 +104,7 @@ def _shown(row: Build) -> dict[str, Any]:
 @signed_in
 def build(request: PageRequest, source_id: UUID, number: int) -> HttpResponse:
     row = running.found_build(request.actor, source_id, number)
+    shows(request, request.actor, row.source.tenant)
     context = {
         "section": "build",
         "build": row,

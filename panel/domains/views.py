@@ -24,6 +24,7 @@ from panel.environments.models import Environment
 from panel.environments.views.one import context_of, get
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.tenants.chosen import shows
 from panel.ui.web import PageRequest, page, signed_in, tried
 
 #: On one page, in the field of a form, of the log.
@@ -76,6 +77,7 @@ def everywhere(request: PageRequest) -> HttpResponse:
 
 
 def _one(request: PageRequest, row: Domain, status: int = 200, **bound: Form) -> HttpResponse:
+    shows(request, request.actor, row.tenant)
     may = request.actor.can(Permission.DOMAIN_MANAGE, row.tenant)
     name, value = record_of(row)
     options = {one: getattr(row, one) for one in OptionsForm.base_fields}

@@ -11,7 +11,7 @@ from panel.operations.models import OPEN_STATES, Operation
 from panel.rights.actor import Actor
 from panel.rights.asking import actor_of
 from panel.rights.permissions import Permission
-from panel.tenants.chosen import chosen_tenant
+from panel.tenants.chosen import chosen_tenant, shown_tenant
 from panel.tenants.models import Tenant, TenantState
 
 #: Tenants in the switcher; more are found by the tenants' page.
@@ -25,8 +25,20 @@ class Shell:
         self.request, self.actor = request, actor
 
     @cached_property
-    def tenant(self) -> Tenant | None:
+    def chosen(self) -> Tenant | None:
+        """Of whose things lists show those alone; None: all."""
         return chosen_tenant(self.request, self.actor)
+
+    @cached_property
+    def tenant(self) -> Tenant | None:
+        """As the switcher names it: whose the thing is that the page shows, else the chosen one."""
+        return shown_tenant(self.request) or self.chosen
+
+    @property
+    def scope(self) -> Tenant | None:
+        """Of whose things the menu's lists show those alone: as the switcher says, but who looks at all of them
+        goes on so."""
+        return self.tenant if self.chosen is not None else None
 
     @cached_property
     def tenants(self) -> list[Tenant]:
@@ -43,7 +55,7 @@ class Shell:
 
     @cached_property
     def suspended(self) -> Tenant | None:
-        """The tenant that is looked at (the chosen or only one), when it is suspended: every page says so."""
+        """The tenant that is looked at, or the only one, when it is suspended: every page says so."""
         only = self.tenants[0] if len(self.tenants) == 1 else None
         found = self.tenant or only
         return found if found is not None and found.state == TenantState.SUSPENDED else None
@@ -79,9 +91,12 @@ class Shell:
 
     @cached_property
     def may_create(self) -> bool:
-        return self.is_administrator or any(
-            Permission.ENVIRONMENT_CREATE in g.permissions for g in self.actor.grants
-        )
+        """An environment in the tenant that is looked at, or in any where all are; in no suspended one."""
+        needed, tenant = Permission.ENVIRONMENT_CREATE, self.tenant
+        if tenant is not None:
+            return tenant.state != TenantState.SUSPENDED and self.actor.can(needed, tenant)
+        rows = Tenant.objects.for_actor(self.actor, needed)
+        return self.is_administrator or rows.exclude(state=TenantState.SUSPENDED).exists()
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

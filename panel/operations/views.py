@@ -12,7 +12,7 @@ from panel.operations import control
 from panel.operations.models import Operation, OperationState, SubjectType
 from panel.paging import page_of_rows
 from panel.rights.permissions import Permission
-from panel.tenants.chosen import chosen_tenant
+from panel.tenants.chosen import chosen_tenant, shows
 from panel.ui.web import PageRequest, page, signed_in
 
 
@@ -47,6 +47,7 @@ def operations(request: PageRequest) -> HttpResponse:
 @signed_in
 def operation(request: PageRequest, operation_id: UUID) -> HttpResponse:
     row = Operation.objects.select_related("tenant", "environment").get_for(request.actor, operation_id)
+    shows(request, request.actor, row.tenant)
     environment = row.environment
     context = {
         "section": "operation",

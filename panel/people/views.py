@@ -26,6 +26,7 @@ from panel.people import forms, invitations, members, roles, shares, support
 from panel.rights.labels import words
 from panel.rights.permissions import Permission, RoleName
 from panel.tenancy.services import update_tenant
+from panel.tenants.chosen import shows
 from panel.tenants.models import Membership, Role, Tenant
 from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, blame, page, sentence, signed_in, tried, version_of
@@ -38,6 +39,7 @@ _BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
 
 def _tenant(request: PageRequest, tenant_id: UUID, permission: Permission) -> Tenant:
     row = Tenant.objects.get_for(request.actor, tenant_id)
+    shows(request, request.actor, row)
     request.actor.require(permission, row)
     return row
 
@@ -200,6 +202,7 @@ def role(request: PageRequest, role_id: UUID) -> HttpResponse:
 def _role(
     request: PageRequest, tenant: Tenant, row: Role | None, form: forms.RoleForm, status: int
 ) -> HttpResponse:
+    shows(request, request.actor, tenant)
     context = {"section": "people", "tenant": tenant, "role": row, "form": form}
     return page(request, "access/role.html", context, status)
 

@@ -19,6 +19,7 @@ from panel.stacks.models import Stack
 from panel.stacks.picture import picture_of
 from panel.stacks.refusals import BadCompose
 from panel.stacks.services import Asked, Preview
+from panel.tenants.chosen import shows
 from panel.tenants.selectors import tenants_with
 from panel.ui.once import keep_once, take_once
 from panel.ui.web import PageRequest, blame, page, signed_in
@@ -109,6 +110,7 @@ def _one(
     problems: list[Any] | None = None,
     preview: Preview | None = None,
 ) -> HttpResponse:
+    shows(request, request.actor, row.tenant)
     seen = selectors.seen(row)
     copies: dict[str, list[Any]] = {}
     for member in seen.members:

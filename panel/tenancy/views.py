@@ -20,6 +20,7 @@ from panel.rights.permissions import Permission
 from panel.tenancy import forms, lifecycle, services
 from panel.tenancy.preview import preview_limits
 from panel.tenancy.usage import living_by_node, show_taker, takers, usage_of
+from panel.tenants.chosen import shows
 from panel.tenants.models import Membership, Tenant, TenantState
 from panel.ui.web import PageRequest, blame, page, signed_in
 
@@ -93,6 +94,7 @@ def show_tenant(
     """The tenant's page, with a form that came back (`quota`, `deletion`) and what was asked about it."""
     row = Tenant.objects.select_related("parent").get_for(request.actor, tenant_id)
     actor = request.actor
+    shows(request, actor, row)
     members = Membership.objects.for_actor(actor).filter(tenant=row).select_related("user", "custom_role")
     may_quota = actor.can(Permission.TENANT_QUOTA, row)
     context = {

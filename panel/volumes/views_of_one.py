@@ -18,6 +18,7 @@ from panel.storage.forms import ScheduleForm, SnapshotForm
 from panel.storage.kept import uses
 from panel.storage.models import Of, Schedule, Takes
 from panel.storage.views import saved, schedule_context
+from panel.tenants.chosen import shows
 from panel.ui.web import PageRequest, page, signed_in, tried
 from panel.volumes import snapshots
 from panel.volumes.forms import CloneForm
@@ -44,6 +45,7 @@ def _page(
 ) -> HttpResponse:
     """`clone`: a refused form, of the snapshot `of`."""
     row = _seen(request.actor, volume_id)
+    shows(request, request.actor, row.tenant)
     attachments = list(row.attachments.all())
     may_clone = request.actor.can(Permission.VOLUME_MANAGE, row.tenant)
     may = may_clone and request.actor.can(Permission.SNAPSHOT_MANAGE, row.tenant)

@@ -20,6 +20,7 @@ from panel.environments.views.new_password import secret_of
 from panel.errors import Invalid
 from panel.operations.models import Operation, Operations
 from panel.rights.permissions import Permission
+from panel.tenants.chosen import shows
 from panel.ui.web import PageRequest, back, page, signed_in
 from runtime.contract import DesiredState, Kind, Rescue, wants_of
 
@@ -32,11 +33,13 @@ _TABS = (
 
 
 def get(request: PageRequest, environment_id: UUID) -> Environment:
-    return (
+    row = (
         Environment.objects.select_related("tenant", "node", "plan_version__plan", "usage", "created_by")
         .prefetch_related(*(one for feature in FEATURES for one in feature.prefetched()), "tags")
         .get_for(request.actor, environment_id)
     )
+    shows(request, request.actor, row.tenant)
+    return row
 
 
 def context_of(request: PageRequest, row: Environment, tab: str) -> dict[str, Any]:
