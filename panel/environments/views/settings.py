@@ -47,7 +47,7 @@ def _forms(request: PageRequest, row: Environment) -> dict[str, Form]:
             }
         ),
         **{one.name: _options_form(request, row, one) for one in groups_of(Kind(row.kind))},
-        "devices": forms.DevicesForm(),
+        "devices": forms.DevicesForm(initial={"devices": [one.value for one in row.wanted.devices]}),
         "host-devices": forms.HostDevicesForm(offered=()),
         "kernel": forms.KernelForm(initial={"kernel": row.kernel}),
         "password": forms.PasswordForm(),
