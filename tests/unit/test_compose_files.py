@@ -238,6 +238,8 @@ REFUSED = """services:
     depends_on: [nobody]
     build: .
     cap_add: [SYS_ADMIN]
+    cap_drop: [ALL]
+    ulimits: {nofile: 1024}
   db:
     image: X Y
     devices: ['/dev/sda']
@@ -260,10 +262,12 @@ def test_all_that_cannot_be_had_is_told_at_once_by_name_and_line() -> None:
         (14, "services.web.depends_on.nobody"),
         (15, "services.web.build"),
         (16, "services.web.cap_add"),
-        (18, "services.db.image"),
-        (19, "services.db.devices[0]"),
-        (20, "services.db.restart"),
-        (21, "servces"),
+        (17, "services.web.cap_drop"),
+        (18, "services.web.ulimits"),
+        (20, "services.db.image"),
+        (21, "services.db.devices[0]"),
+        (22, "services.db.restart"),
+        (23, "servces"),
     ]
 
 
