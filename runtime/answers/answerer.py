@@ -16,10 +16,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-from runtime.answers.caller import Caller, Unknown
+from runtime.answers.caller import Caller
 from runtime.answers.figures import Environment
 from runtime.answers.notify import Call, Listener
 from runtime.answers.register import Register
+from runtime.answers.walk import Unknown
 
 HANGS_AFTER_S, DISTRUSTED_FOR_S = 20.0, 60.0
 #: Answers that an environment has in hand at once, and gets in a second: they aren't its own processor time.
@@ -214,9 +215,9 @@ def _figures(caller: Caller, call: Call, environment: Environment) -> tuple[byte
         uptime_s = time.clock_gettime(time.CLOCK_BOOTTIME) + caller.uptime_offset_s()
         return environment.sysinfo(uptime_s, _host_swap_bytes()), first
     if call.name == "statfs":
-        return environment.statfs(caller.figures_of_path(caller.path_at(first))), second
+        return environment.statfs(*caller.figures_of_path(caller.path_at(first))), second
     if call.name == "fstatfs":
-        return environment.statfs(caller.figures_of_descriptor(first)), second
+        return environment.statfs(*caller.figures_of_descriptor(first)), second
     raise Unknown
 
 

@@ -1,23 +1,25 @@
 """Who made a call: his memory, his files, and whom he is for a lookup of a path.
 
 Whatever is his may be made to hang or to lie. So no file system but the pool's is asked anything: where a file
-lies is told by the kernel's own lists, a path is followed only as long as it stays on the file system that it
-began on, and with the caller's rights, who could else learn what is in directories that are closed to him.
+lies is told by the kernel's own lists, a path is followed only as long as it stays in the pool, and with the
+caller's rights, who could else learn what is in directories that are closed to him.
 """
 
 import ctypes
+import errno
 import os
 import platform
-import struct
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from typing import NamedTuple
+from uuid import UUID
 
 from runtime.answers.notify import Call, Listener
+from runtime.answers.walk import BENEATH, IN_ROOT, NO_CROSSING, NO_MAGIC_LINKS, Unknown, open_from, walk
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_SYS_OPENAT2, _SYS_SETGROUPS = 437, {"x86_64": 116, "aarch64": 159}
-_NO_CROSSING, _NO_MAGIC_LINKS, _BENEATH, _IN_ROOT = 0x01, 0x02, 0x08, 0x10
+_SYS_SETGROUPS = {"x86_64": 116, "aarch64": 159}
 _PAGE, _PATH_MAX = 4096, 4096
 #: As much of a process's list of mounts as is looked through: its root comes first.
 _MOUNTS_BYTES = 64 * 2**10
@@ -29,8 +31,12 @@ _STATFS_BYTES = 120
 POOL = b"btrfs"
 
 
-class Unknown(Exception):
-    """It can't be told, or isn't the environment's own: the kernel shall answer."""
+class Figures(NamedTuple):
+    """What the kernel tells of a file system of the pool, and whose it is."""
+
+    statfs: bytes
+    volume: UUID | None
+    """None: the environment's own root."""
 
 
 class Caller:
@@ -97,41 +103,66 @@ class Caller:
 
     # files -------------------------------------------------------------------------------------
 
-    def figures_of_path(self, path: bytes) -> bytes:
-        """struct statfs of the file system that a path of his leads to; `Unknown` where that isn't the pool."""
-        resolve = _NO_CROSSING | _NO_MAGIC_LINKS | (_IN_ROOT if path.startswith(b"/") else _BENEATH)
+    def figures_of_path(self, path: bytes) -> Figures:
+        """Of the file system that a path of his leads to; `Unknown` where that isn't in the pool."""
+        resolve = NO_CROSSING | NO_MAGIC_LINKS | (IN_ROOT if path.startswith(b"/") else BENEATH)
         with self._opened("root" if path.startswith(b"/") else "cwd", os.O_PATH) as start:
-            self._must_be_in_pool(start)
-            with self._as_himself():
-                there = _open_from(start, path, resolve)
+            self._owner(start)
+            try:
+                with self._as_himself():
+                    there = open_from(start, path, resolve)
+            except Unknown as why:
+                if why.args != (errno.EXDEV,):
+                    raise
+                there = self._across(start, path)
             try:
                 return self._figures(there)
             finally:
                 os.close(there)
 
-    def figures_of_descriptor(self, number: int) -> bytes:
+    def _across(self, start: int, path: bytes) -> int:
+        """Onto volumes of his, and what of the pool is mounted in several places."""
+        with self._opened("mountinfo", os.O_RDONLY) as mounts:
+            owned = {line.split(b" ", 1)[0] for line in _lines(mounts) if self._owner_of(line)}
+        with self._as_himself():
+            return walk(start, path, lambda there: _mount_of(there) in owned)
+
+    def figures_of_descriptor(self, number: int) -> Figures:
         with self._opened(f"fd/{number & 0xFFFFFFFF}", os.O_PATH) as there:
             return self._figures(there)
 
-    def _figures(self, there: int) -> bytes:
-        self._must_be_in_pool(there)
+    def _figures(self, there: int) -> Figures:
+        owner = self._owner(there)
         buffer = ctypes.create_string_buffer(_STATFS_BYTES)
         if _libc.fstatfs(there, buffer) != 0:
             raise Unknown
-        return buffer.raw
+        return Figures(buffer.raw, None if owner == self._id else owner)
 
-    def _must_be_in_pool(self, fd: int) -> None:
-        """There, in the environment's own root, not in a volume: by its mount's number in the kernel's lists,
-        so that no file system is asked."""
-        root = f"/environments/{self._listener.of.rpartition('/')[2]}/".encode()
-        with open(f"/proc/thread-self/fdinfo/{fd}", "rb") as file:  # noqa: PTH123 (quick)
-            number = next(line.split()[1] for line in file if line.startswith(b"mnt_id:"))
+    @property
+    def _id(self) -> UUID:
+        return UUID(self._listener.of.rpartition("/")[2])
+
+    def _owner(self, fd: int) -> UUID:
+        """Whose it is, by its mount's number in the kernel's lists, so that no file system is asked: the
+        environment, or a volume. `Unknown` for all else."""
+        number = _mount_of(fd)
         with self._opened("mountinfo", os.O_RDONLY) as mounts:
             line = next((one for one in _lines(mounts) if one.startswith(number + b" ")), b"")
-        is_pool = line.partition(b" - ")[2].split()[:1] == [POOL]
-        if is_pool and line.split()[3].startswith(root):
-            return
-        raise Unknown
+        if (owner := self._owner_of(line)) is None:
+            raise Unknown
+        return owner
+
+    def _owner_of(self, mount: bytes) -> UUID | None:
+        """By a line of his list of mounts. A volume is in it only if it was attached to him: nobody inside can
+        mount of the pool what isn't mounted there already."""
+        if mount.partition(b" - ")[2].split()[:1] != [POOL]:
+            return None
+        _, kind, owner, *_ = (*mount.split()[3].split(b"/"), b"", b"", b"")
+        with suppress(ValueError):
+            found = UUID(owner.decode("ascii", "replace"))
+            if kind == b"volumes" or (kind == b"environments" and found == self._id):
+                return found
+        return None
 
     @contextmanager
     def _as_himself(self) -> Iterator[None]:
@@ -170,12 +201,10 @@ def _lines(mounts: int) -> Iterator[bytes]:
         yield from whole
 
 
-def _open_from(start: int, path: bytes, resolve: int) -> int:
-    how = struct.pack("<QQQ", os.O_PATH | os.O_CLOEXEC, 0, resolve)
-    fd: int = _libc.syscall(_SYS_OPENAT2, start, ctypes.c_char_p(path), ctypes.c_char_p(how), len(how))
-    if fd < 0:
-        raise Unknown
-    return fd
+def _mount_of(fd: int) -> bytes:
+    """The number of its mount."""
+    with open(f"/proc/thread-self/fdinfo/{fd}", "rb") as file:  # noqa: PTH123 (quick)
+        return next(line.split()[1] for line in file if line.startswith(b"mnt_id:"))
 
 
 def _set_groups(groups: list[int]) -> None:

@@ -4,6 +4,7 @@ import math
 import struct
 import time
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from runtime.host.btrfs import QuotaTable
 from runtime.host.cgroup.base import GroupRoom, Groups
@@ -76,8 +77,7 @@ class Environment:
         self._numbers = [(1, _quota_group(environment)), (2, _quota_group(tenant))]
         self._groups, self._quotas = groups, quotas
         self._load = Load()
-        self._disk: Disk | None = None
-        self._disk_at = 0.0
+        self._disks: dict[UUID | None, tuple[float, Disk | None]] = {}
 
     def sysinfo(self, uptime_s: float, host_swap_bytes: int) -> bytes | None:
         """None where it has no limit, or doesn't run."""
@@ -86,16 +86,22 @@ class Environment:
             return None
         return sysinfo(room, self._load.seen(uptime_s, room.cpu_ns), uptime_s, host_swap_bytes)
 
-    def statfs(self, kernels: bytes) -> bytes | None:
+    def statfs(self, kernels: bytes, volume: UUID | None = None) -> bytes | None:
+        """Of its root, or of a volume that is attached to it."""
         now = time.monotonic()
-        if self._disk is None or now - self._disk_at > _DISK_FOR_S:
-            self._disk, self._disk_at = self._read_disk(), now
-        return None if self._disk is None else statfs(kernels, self._disk)
+        at, disk = self._disks.get(volume, (-math.inf, None))
+        if now - at > _DISK_FOR_S:
+            self._disks = {one: kept for one, kept in self._disks.items() if now - kept[0] <= _DISK_FOR_S}
+            disk = self._read_disk(volume)
+            self._disks[volume] = (now, disk)
+        return None if disk is None else statfs(kernels, disk)
 
-    def _read_disk(self) -> Disk | None:
-        """Its size is its own limit; free is no more than its tenant has left."""
-        limits = [self._quotas.limit_bytes(*one) for one in self._numbers]
-        used = [self._quotas.used_bytes(*one) or 0 for one in self._numbers]
+    def _read_disk(self, volume: UUID | None) -> Disk | None:
+        """Its size is its own limit; free is no more than its tenant has left, whose volumes those are too."""
+        own, tenant = self._numbers
+        numbers = [own if volume is None else (1, _quota_group(volume.hex)), tenant]
+        limits = [self._quotas.limit_bytes(*one) for one in numbers]
+        used = [self._quotas.used_bytes(*one) or 0 for one in numbers]
         if limits[0] is None:
             return None
         left = [most - has for most, has in zip(limits, used, strict=True) if most is not None]

@@ -7,18 +7,21 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from runtime import answering, answers
 from runtime.answers.answerer import _AT_ONCE, _PER_S
 from runtime.console.exec import run_command
-from runtime.contract import Device, EnvironmentSpec, Limits
+from runtime.contract import AttachedVolume, Device, EnvironmentSpec, Limits
 from runtime.host import processes
 from runtime.node import Node
+from runtime.storage.volumes import Volumes
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try
 from tests.host.support import own_file_system
+from tests.host.support.disks import TENANT
 from tests.host.support.inside import attempt, sh
 from tests.host.support.laboratory import inside
 from tests.host.support.waiting import wait_until
@@ -85,10 +88,86 @@ def test_the_disk_has_the_size_of_its_limit_and_other_file_systems_their_own(
     assert sh(node, spec, "df -k / | tail -n 1").split()[-5] == str(300 * 1024), "another libc, another program"
 
 
-def free_bytes() -> int:
+@pytest.fixture
+def volume(node: Node) -> Iterator[AttachedVolume]:
+    """A small one, of the tenant of what `make` makes."""
+    one = AttachedVolume(volume_id=uuid4(), path="/srv/vol")
+    Volumes(node).keep(one.volume_id, TENANT, 64, is_new=True)
+    yield one
+    Volumes(node).drop(one.volume_id)
+
+
+def test_a_volume_has_the_size_of_its_own_limit_by_each_way_that_leads_to_it(
+    node: Node, make: Make, image: str, volume: AttachedVolume
+) -> None:
+    spec = make(image=image, limits=Limits(cpu=1, memory_mb=128, disk_mb=300), volumes=(volume,))
+    sh(
+        node,
+        spec,
+        "cd /srv/vol; mkdir -p a/b /again; touch a/file; ln -s /srv/vol/a /link; ln -s ../../etc up;"
+        "ln -s a/b to-memory; mount --bind a /again; mount -t tmpfs -o size=8m memory a/b",
+    )
+    of_volume = (
+        "/srv/vol",
+        "/srv/./vol/",
+        "/srv/vol/a/file",
+        "/link",
+        "/link/file",
+        "/again",
+        "/etc/../srv/vol",
+    )
+    assert inside(node, spec, sizes, *of_volume) == dict.fromkeys(of_volume, [64 * MIB] * 2)
+    of_root = ("/", "/srv", "/srv/vol/..", "/srv/vol/up/../etc")
+    assert inside(node, spec, sizes, *of_root) == dict.fromkeys(of_root, [300 * MIB] * 2)
+    others = ("/srv/vol/a/b", "/srv/vol/to-memory")
+    assert inside(node, spec, sizes, *others) == dict.fromkeys(others, [8 * MIB] * 2)
+    assert sh(node, spec, "df -k /srv/vol | tail -n 1").split()[-5] == str(64 * 1024), "another libc"
+    assert sh(node, spec, "cd /srv/vol/a; df -k . | tail -n 1").split()[-5] == str(64 * 1024)
+    assert sh(node, spec, "cd /srv; df -k vol | tail -n 1").split()[-5] == str(64 * 1024)
+    before = inside(node, spec, free_bytes, "/srv/vol")
+    sh(node, spec, "dd if=/dev/urandom of=/srv/vol/fill bs=1M count=20 2>/dev/null; sync")
+    wait_until(lambda: inside(node, spec, free_bytes, "/srv/vol") <= before - 20 * MIB, "what was written")
+    assert inside(node, spec, free_bytes) > 64 * MIB, "the root's own"
+
+
+def closed_volume() -> str:
+    """What a user hears who may not look into the directory that it is in."""
+    import errno
     import os
 
-    seen = os.statvfs("/")
+    os.chmod("/srv", 0o700)
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgid(1000)
+        os.setuid(1000)
+        said = []
+        for path in ("/srv/vol", "/srv/vol/a"):
+            try:
+                os.statvfs(path)
+                said.append("")
+            except OSError as error:
+                said.append(errno.errorcode[error.errno or 0])
+        os.write(writes, ",".join(said).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.chmod("/srv", 0o755)
+    return os.read(reads, 100).decode()
+
+
+def test_a_volume_in_a_closed_directory_tells_a_user_nothing_and_a_covered_one_is_not_it(
+    node: Node, make: Make, image: str, volume: AttachedVolume
+) -> None:
+    spec = make(image=image, limits=Limits(cpu=1, memory_mb=128, disk_mb=300), volumes=(volume,))
+    assert inside(node, spec, closed_volume) == "EACCES,EACCES"
+    sh(node, spec, "mount -t tmpfs -o size=8m memory /srv; mkdir /srv/vol")
+    assert inside(node, spec, sizes, "/srv/vol") == {"/srv/vol": [8 * MIB] * 2}
+
+
+def free_bytes(path: str = "/") -> int:
+    import os
+
+    seen = os.statvfs(path)
     return seen.f_bavail * seen.f_frsize
 
 
