@@ -5,10 +5,11 @@ from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-#: What two snapshots of the same hour, day, week or month have in common. Weeks as in ISO 8601.
+#: What two snapshots of the same hour, day, week or month have in common. Weeks as in ISO 8601. An hour that a
+#: clock change brings twice is two: they differ in their distance from UTC.
 _SAME: Mapping[str, Callable[[datetime], object]] = {
     "last": lambda at: at,
-    "hourly": lambda at: (at.date(), at.hour),
+    "hourly": lambda at: (at.date(), at.hour, at.utcoffset()),
     "daily": lambda at: at.date(),
     "weekly": lambda at: at.isocalendar()[:2],
     "monthly": lambda at: (at.year, at.month),

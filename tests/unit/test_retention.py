@@ -48,3 +48,10 @@ def test_a_day_is_one_of_the_tenants_zone() -> None:
     )
     assert kept([early, late], {"daily": 5}, "UTC") == {late[0]}
     assert kept([early, late], {"daily": 5}, "Asia/Jakarta") == {early[0], late[0]}
+
+
+def test_an_hour_that_a_clock_change_has_twice_is_two() -> None:
+    """In Berlin 02:30 came at 00:30 and at 01:30 UTC on 25 October 2026; it stays one day."""
+    first, again = ((uuid4(), datetime(2026, 10, 25, hour, 30, tzinfo=UTC)) for hour in (0, 1))
+    assert kept([first, again], {"hourly": 5}, "Europe/Berlin") == {first[0], again[0]}
+    assert kept([first, again], {"daily": 5}, "Europe/Berlin") == {again[0]}
