@@ -21,7 +21,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.storage.kept import before
 from panel.storage.models import Reason
-from panel.storage.services import add_snapshot, set_origin
+from panel.storage.services import add_undo, set_origin
 from runtime.contract import BackupSource
 
 
@@ -38,7 +38,7 @@ def source_of(backup: UUID, node: Node) -> BackupSource | None:
 
 def restore_in_place(actor: Actor, backup_id: UUID) -> Changed:
     """The disk as it was; what runs goes on until the files are here, and starts again if it ran. A snapshot of
-    the disk as it is now is kept, so that the restore can be undone; it counts as any other."""
+    the disk as it is now is kept for some days, so that the restore can be undone; it counts as any other."""
     backup = ready_backup(actor, backup_id)
     if backup.environment is None or backup.environment.deleted_at is not None:
         raise Conflict(
@@ -70,7 +70,7 @@ def restore_now(actor: Actor, row: Environment, backup: Backup) -> dict[str, Any
     if backup.target.node_id not in (None, row.node_id):
         raise Conflict(_("The backup is on another node than the environment."), code="other_node")
     refuse_what_does_not_fit(backup, row.limits["disk_mb"])
-    kept = add_snapshot(actor, row, before(backup.name), Reason.RESTORE)
+    kept = add_undo(actor, row, before(backup.name), Reason.RESTORE)
     set_origin(row, source=row.pk, snapshot=backup.pk, backup=backup.pk)
     row.image = backup.document["image"]
     row.installs += 1

@@ -26,6 +26,8 @@ from panel.storage.kept import KeptState, before, named, ready_snapshot_of, snap
 from panel.storage.models import Origin, Reason, Snapshot
 from runtime.contract import MOST_SNAPSHOTS, DesiredState
 
+#: For how long what a disk was before a restore is kept, where nothing rests in the trash.
+UNDO_DAYS = 7
 #: Environments of one look of the beat.
 _MOST_AT_ONCE = 100
 
@@ -74,17 +76,23 @@ def add_snapshot(actor: Actor | None, row: Environment, name: str, reason: Reaso
 def keep_undo(actor: Actor | None, row: Environment, reason: Reason) -> dict[str, Any]:
     """Before a locked row gets a fresh root, or a smaller disk: a snapshot that can be gone back to for its
     days in the trash. `undo` is None where there is no room for one: nobody is kept from it by that."""
-    days = row.trash_days
-    if not days or row.observed_generation == 0:
+    if not row.trash_days or row.observed_generation == 0:
         return {}
     name = _("before the reinstall") if reason is Reason.REINSTALL else _("before the smaller disk")
     try:
         with transaction.atomic():
-            made = add_snapshot(actor, row, name, reason)
+            made = add_undo(actor, row, name, reason)
     except Refused:
         return {"undo": None}
-    Snapshot.objects.filter(pk=made.pk).update(expires_at=timezone.now() + timedelta(days=days))
     return {"undo": str(made.pk)}
+
+
+def add_undo(actor: Actor | None, row: Environment, name: str, reason: Reason) -> Snapshot:
+    """As `add_snapshot`; it goes by itself after the days in the trash, or `UNDO_DAYS` where there are none."""
+    made = add_snapshot(actor, row, name, reason)
+    made.expires_at = timezone.now() + timedelta(days=row.trash_days or UNDO_DAYS)
+    made.save(update_fields=["expires_at"])
+    return made
 
 
 def expire(now: datetime | None = None) -> int:
@@ -134,7 +142,7 @@ def restore_snapshot(
     actor: Actor, environment_id: UUID, snapshot_id: UUID, *, keeps_current: bool = True
 ) -> Changed:
     """The disk as it was; what runs ends first, and starts again if it ran. With `keeps_current` a snapshot of
-    the disk as it is now is kept, so that the restore can be undone; it counts as any other."""
+    the disk as it is now is kept for some days, so that the restore can be undone; it counts as any other."""
 
     def mutate(row: Environment) -> dict[str, Any]:
         return _restore(actor, row, snapshot_id, keeps_current=keeps_current)
@@ -149,7 +157,7 @@ def _restore(actor: Actor, row: Environment, snapshot_id: UUID, *, keeps_current
     if not keeps_current:
         refuse_protected(row)
     else:
-        kept = add_snapshot(actor, row, before(found.name), Reason.RESTORE)
+        kept = add_undo(actor, row, before(found.name), Reason.RESTORE)
     set_origin(row, source=row.pk, snapshot=found.pk)
     row.image = found.image
     row.installs += 1

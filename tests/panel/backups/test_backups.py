@@ -156,7 +156,10 @@ def test_restored_in_place_a_snapshot_is_kept_and_a_refusal_goes_back(
     assert spec.origin is not None
     assert spec.origin.backup is not None
     assert (spec.origin.snapshot, spec.origin.backup.snapshot) == (made.pk, MADE.snapshot)
-    assert spec.snapshots == (Snapshot.objects.get().pk,)
+    kept = Snapshot.objects.get()
+    assert spec.snapshots == (kept.pk,)
+    assert kept.expires_at is not None
+    assert (kept.expires_at - datetime.now(UTC)).days in (6, 7)
     assert spec.deadline_s == 3600
     assert changed.operation is not None
     assert (changed.operation.deadline - datetime.now(UTC)).total_seconds() > 3600

@@ -313,6 +313,22 @@ def test_no_room_for_the_undo_keeps_nobody_from_reinstalling(actor: Actor, row: 
     assert examine() == []
 
 
+@pytest.mark.parametrize(("days", "stays"), [(0, 7), (3, 3)])
+def test_what_a_disk_was_before_a_restore_goes_by_itself(
+    actor: Actor, row: Environment, days: int, stays: int
+) -> None:
+    made = _taken(actor, row, "good")
+    update_tenant(actor, row.tenant_id, trash_days=days)
+    restore_snapshot(actor, row.pk, made.pk)
+    _done(row)
+    assert expire(timezone.now() + timedelta(days=stays, hours=-1)) == 0
+    assert expire(timezone.now() + timedelta(days=stays, hours=1)) == 1
+    _done(row)
+    assert list(Snapshot.objects.all()) == [made], "asked for, it stays"
+    assert _reserved(row) == 1
+    assert examine() == []
+
+
 @pytest.mark.parametrize("way", ["limits", "plan"])
 def test_a_smaller_disk_can_be_undone_for_the_days_of_the_trash(
     actor: Actor, row: Environment, way: str
