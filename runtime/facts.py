@@ -49,6 +49,7 @@ def collect(node: Node) -> NodeFacts:
         host_devices=allowed_devices.held(node),
         images=tuple(sorted(entry.name for entry in _images(node))),
         builds=not builds.lacking_programs(),
+        backup_directory=bool(settings.backup_directory),
         checks=tuple(_checks(node)),
         cpu_pools=cpu_pools.known(node),
         boot_id=UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()),

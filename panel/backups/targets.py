@@ -214,13 +214,18 @@ def show(row: Target) -> BackupTarget:
 
 
 def _node(text: str) -> Node:
-    """By name or id; the only one there is, where none is named."""
+    """By name or id; the only one there is, where none is named. Raises `Invalid`, also for one that says that
+    it gives no directory."""
     nodes = list(Node.objects.all())
-    if not text and len(nodes) == 1:
-        return nodes[0]
-    named = [one for one in nodes if text and text in (one.name, str(one.pk))]
+    named = [one for one in nodes if text in (one.name, str(one.pk)) or (not text and len(nodes) == 1)]
     if not named:
         raise Invalid(_("Name the node whose directory it is."), field="node")
+    if named[0].facts.get("backup_directory") is False:
+        raise Invalid(
+            _("%(node)s gives no directory for backups: an administrator names one in its settings.")
+            % {"node": named[0].name},
+            field="node",
+        )
     return named[0]
 
 

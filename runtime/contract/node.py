@@ -81,6 +81,8 @@ class NodeFacts(Message):
     images: tuple[Line, ...] = ()
     builds: bool = False
     """It has what images are built with."""
+    backup_directory: bool | None = None
+    """It gives a directory that backups go to; None: it doesn't say."""
     checks: tuple[Check, ...] = ()
     cpu_pools: CpuPools = CpuPools()
     """That it holds."""

@@ -212,6 +212,7 @@ class PaperNode:
                 revision=self.devices.revision, devices=tuple(_state(one) for one in self.devices.devices)
             ),
             images=tuple(sorted(one.name for one in self.images.iterdir())),
+            backup_directory=True,
             cpu_pools=self.pools,
             boot_id=uuid5(NAMESPACE_DNS, str(self.node.home)),
         )

@@ -231,6 +231,18 @@ def test_a_target_that_is_taken_out_takes_its_rows_along(
     assert (Backup.objects.count(), _reserved(row)) == (0, 0)
 
 
+def test_a_directory_is_refused_where_its_node_gives_none(actor: Actor, row: Environment) -> None:
+    for given, may in ((False, False), (True, True), (None, True)):
+        factories.node(row.node.name, backup_directory=given)
+        if may:
+            assert add_target(actor, row.tenant, name=f"given-{given}".lower())[0].node == row.node
+            continue
+        with pytest.raises(Invalid, match="gives no directory") as refused:
+            add_target(actor, row.tenant, name="archive")
+        assert refused.value.field == "node"
+        assert not Target.objects.exists()
+
+
 @pytest.mark.parametrize(
     ("field", "values"),
     [
