@@ -15,6 +15,7 @@ from panel.environments.forms import UndeleteForm
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.selectors import node_events
 from panel.environments.services import POWER
+from panel.environments.shortages import shortages
 from panel.environments.states import State
 from panel.environments.views.new_password import secret_of
 from panel.errors import Invalid
@@ -112,6 +113,8 @@ def show_overview(
         for one in _operations(request, row)[:50]
         if one.finished_at
     ]
+    is_up = row.state == State.RUNNING
+    context["shortages"] = shortages(row.contract_limits(), usage_of(row)) if is_up else []
     context["secret"] = secret_of(request, row)
     context["recent"] = list(_operations(request, row)[:6])
     context["undelete"] = undelete or UndeleteForm(initial={"name": row.name})
