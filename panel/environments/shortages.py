@@ -45,9 +45,7 @@ def _disk(limits: Limits, usage: EnvironmentUsage) -> Shortage | None:
         "disk",
         _("The disk is nearly full: %(used)s of %(most)s. When it is, nothing more can be written.")
         % {"used": bytes_text(usage.disk_bytes), "most": bytes_text(most)},
-        _(
-            "Find what is large with “du -xh / | sort -h | tail” and delete it, or give it more disk in Settings."
-        ),
+        _("“du -xh / | sort -h | tail” shows what is large: delete some, or give it more disk in Settings."),
     )
 
 
