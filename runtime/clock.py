@@ -37,9 +37,14 @@ def sequence(node: Node) -> int:
     return base.base_ns + since_boot
 
 
+def boot_id() -> str:
+    """Of the machine's start that this is."""
+    return _BOOT_ID.read_text().strip()
+
+
 def _reserve(node: Node, since_boot: int) -> _Base:
     file = node.root / "clock.json"
-    boot = _BOOT_ID.read_text().strip()
+    boot = boot_id()
     with exclusive(node, "clock"):
         base: _Base | None = None
         with suppress(OSError, ValidationError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from runtime.clock import boot_id
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import steps
@@ -89,7 +90,7 @@ class Convergence:
                 self._bring_up(resources, is_fresh=not runs)
             self._pause()
             if not runs or state.started_at is None:
-                state.started_at = time.time()
+                state.started_at, state.started_in = time.time(), boot_id()
                 state.exit_code = None
         state.restart_at = None
 

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 
 from runtime import answering, exits, tenants
+from runtime.clock import boot_id
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import Said
 from runtime.contract.words import drift, steps
@@ -107,6 +108,8 @@ class Reconciler:
             return False
         if self._tools.sandbox.look(records.id).is_there:
             return False
+        if state.started_in:
+            return state.started_in == boot_id()
         up_since = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
         return state.started_at >= up_since
 

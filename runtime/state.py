@@ -66,6 +66,8 @@ class State(BaseModel):
     """Ended, and its restart policy leaves it so: likewise."""
     started_at: float | None = None
     """Seconds since the epoch."""
+    started_in: str = ""
+    """The boot of the machine that it was; empty: by who knew none yet."""
     restarts: int = 0
     crashes_in_a_row: int = 0
     restart_at: float | None = None

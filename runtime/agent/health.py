@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -41,13 +41,15 @@ class _Asked(Turn):
     seen: HealthSeen
     failed: int = 0
     """Checks in a row that count."""
+    since: float = field(default_factory=time.monotonic)
+    """When it was seen first: what is left of its start is no matter of the wall clock."""
 
     def heard(self, answer: Answer) -> bool:
         """Whether it is another than it was."""
         was = self.seen.state
         if answer.is_well:
             self.failed, now = 0, HealthState.HEALTHY
-        elif was is HealthState.STARTING and time.time() - self.started_at < self.check.start_period_s:
+        elif was is HealthState.STARTING and time.monotonic() - self.since < self.check.start_period_s:
             now = was
         else:
             self.failed += 1
@@ -94,8 +96,10 @@ class HealthWatch:
                 known.spec = spec
             else:
                 seen = health.noted(self.node, spec.id, state.started_at)
+                is_same = known is not None and known.started_at == state.started_at
                 asked = _Asked(
                     tenant_id=spec.tenant_id,
+                    since=known.since if known is not None and is_same else time.monotonic(),
                     due=time.monotonic() + _FIRST_S,
                     spec=spec,
                     check=check,

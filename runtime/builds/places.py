@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from runtime.clock import sequence
 from runtime.contract.build import MOST_LOG_BYTES
 from runtime.files import exclusive
 from runtime.host import btrfs
@@ -25,6 +26,8 @@ KEPT_S = 90 * 24 * 3600.0
 #: Layers of all sources of a tenant together, on a node; within what its disk quota leaves.
 KEPT_TENANT_BYTES = 8 * 2**30
 _LOCK = "builds"
+#: When something was built last: nanoseconds of a clock that nobody sets (`runtime.clock`).
+_USED = "used"
 _TURN_S = 0.5
 
 
@@ -80,6 +83,7 @@ class BuildPlaces:
         their tenant has on this node no more than `tenant_mb`."""
         with exclusive(self.node, _LOCK):
             self.notes.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.notes / _USED).write_text(str(sequence(self.node)))
             os.utime(self.notes)
             self._tenant.write_text(str(tenant_id))
         self.clear()
@@ -139,10 +143,10 @@ def sweep(node: Node) -> int:
     swept = 0
     with suppress(FileNotFoundError):
         for notes in (node.root / "builds").iterdir():
-            if not _is_old(notes):
+            if not _is_old(node, notes):
                 continue
             with exclusive(node, _LOCK), suppress(ValueError):
-                if _is_old(notes):
+                if _is_old(node, notes):
                     BuildPlaces(node, UUID(notes.name)).drop()
                     swept += 1
     return swept
@@ -166,9 +170,16 @@ def trim(node: Node, tenant_id: UUID, *, most_bytes: int = KEPT_TENANT_BYTES) ->
     return trimmed
 
 
-def _is_old(notes: Path) -> bool:
-    """One of what is the future now, since the clock was set back, isn't."""
-    return time.time() - notes.stat().st_mtime > KEPT_S
+def _is_old(node: Node, notes: Path) -> bool:
+    """By a clock that nobody sets; from now on for one that knows no such time yet."""
+    now = sequence(node)
+    try:
+        used = int((notes / _USED).read_text())
+    except (OSError, ValueError):
+        used = now
+        with suppress(OSError):
+            (notes / _USED).write_text(str(now))
+    return now - used > KEPT_S * 1e9
 
 
 def part_of(disk_mb: int) -> int:

@@ -1,6 +1,5 @@
 """What builds take of the disk and of the node: whose it is, and what is left of it."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,7 +84,7 @@ def test_what_nothing_was_built_of_for_long_goes(node: Node, source: UUID) -> No
     kept, old = BuildPlaces(node, source), BuildPlaces(node, uuid4())
     for one in (kept, old):
         one.prepare(tenant_id=uuid4(), tenant_mb=64, disk_mb=192, is_fresh=False)
-    os.utime(old.notes, (1, 1))
+    (old.notes / "used").write_text("1")
     assert builds.sweep(node) == 1
     assert not old.directory.exists()
     assert not old.notes.exists()

@@ -1,10 +1,12 @@
 """What is heard of an app is counted as Docker counts it."""
 
+import time
 import uuid
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 
 from runtime.agent.health import _Asked
 from runtime.contract import (
@@ -58,8 +60,17 @@ def test_what_fails_while_it_starts_is_not_counted() -> None:
     one = asked(check=check(start_period_s=3600, retries=1))
     assert states(one, ILL, ILL) == ["starting", "starting"]
     assert states(one, WELL, ILL) == ["healthy", "unhealthy"], "it was up: the period is over"
-    late = asked(check=check(start_period_s=1, retries=1), started_at=0.0)
+    late = asked(check=check(start_period_s=1, retries=1), since=time.monotonic() - 2)
     assert states(late, ILL) == ["unhealthy"]
+
+
+@pytest.mark.parametrize("step", [-86_400, 86_400, 365 * 86_400])
+def test_its_start_takes_as_long_when_the_wall_clock_is_set(step: float) -> None:
+    starting = asked(check=check(start_period_s=3600, retries=1))
+    late = asked(check=check(start_period_s=1, retries=1), since=time.monotonic() - 2)
+    with time_machine.travel(time.time() + step):
+        assert states(starting, ILL) == ["starting"]
+        assert states(late, ILL) == ["unhealthy"]
 
 
 @pytest.mark.parametrize(
