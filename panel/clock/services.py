@@ -15,7 +15,7 @@ from django.db.models import F, Sum
 from django.utils import timezone
 
 from panel.clock.models import ClockNote, ClockStep
-from panel.clock.stamps import PAST, WAITS
+from panel.clock.stamps import ANEW, PAST, WAITS
 from panel.clock.steady import Moment
 
 log = structlog.get_logger()
@@ -68,6 +68,7 @@ def _begin(now: Moment) -> float:
     away_s = now.wall_s - last_s if last_s else 0.0
     if away_s <= AWAY_S:
         mend_future()
+        _reckon_anew()
         return 0.0
     _move(timedelta(seconds=away_s))
     log.warning("the machine was off, or its wall clock was set meanwhile", seconds=round(away_s))
@@ -101,6 +102,13 @@ def _move(step: timedelta) -> None:
     if step > timedelta(0):
         _note_step(step, timezone.now())
     mend_future()
+    _reckon_anew()
+
+
+def _reckon_anew() -> None:
+    now = timezone.now()
+    for reckon in ANEW:
+        reckon(now)
 
 
 def mend_future(now: datetime | None = None) -> int:

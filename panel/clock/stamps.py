@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db import models
 
@@ -21,6 +22,8 @@ class Wait:
 #: What has happened, and something is counted from: by model, its columns.
 PAST: list[tuple[type[models.Model], tuple[str, ...]]] = []
 WAITS: list[Wait] = []
+#: What is reckoned anew, from now.
+ANEW: list[Callable[[datetime], object]] = []
 
 
 def happened(model: type[models.Model], *names: str) -> None:
@@ -31,3 +34,8 @@ def happened(model: type[models.Model], *names: str) -> None:
 def waits(wait: Wait) -> None:
     """For an app's `ready()`: something waits for these."""
     WAITS.append(wait)
+
+
+def anew(reckon: Callable[[datetime], object]) -> None:
+    """For an app's `ready()`: called with the time, after the clock was set and after a start."""
+    ANEW.append(reckon)

@@ -6,7 +6,7 @@ runs and is well it gets requests again. One that doesn't become well takes all 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from panel import events, words
 from panel.audit.services import record
+from panel.clock.services import AHEAD
 from panel.domains import table
 from panel.domains.models import DomainTarget
 from panel.environments.models import Environment
@@ -146,9 +147,7 @@ def _settle(row: Rollout, environment: Environment) -> bool:
         return _went_wrong(row, environment, "it did not become healthy")
     if not is_well(environment):
         return False
-    if environment.health is None and (
-        environment.started_at is None or now < max(environment.started_at, row.phase_at) + _STARTS_WITHIN
-    ):
+    if environment.health is None and not _has_had_its_time(environment.started_at, row.phase_at, now):
         return False
     DomainTarget.objects.filter(environment=environment).update(is_drained=False)
     digest, asked = (environment.app or {}).get("digest"), Reference.parse(row.image)
@@ -157,6 +156,14 @@ def _settle(row: Rollout, environment: Environment) -> bool:
         row.image = str(replace(asked, digest=digest))
     row.todo, row.phase, row.phase_at = row.todo[1:], Phase.DRAIN, now
     return True
+
+
+def _has_had_its_time(started_at: datetime | None, since: datetime, now: datetime) -> bool:
+    """A start that lies ahead is of a clock that was set back, or its node's goes wrong: it says nothing."""
+    if started_at is None:
+        return False
+    began = since if started_at > now + AHEAD else max(started_at, since)
+    return now >= began + _STARTS_WITHIN
 
 
 def is_well(environment: Environment) -> bool:

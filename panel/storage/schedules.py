@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Protocol, TypeVar
@@ -36,6 +37,8 @@ MOST_KEPT = 100
 LEAST_MINUTES = 15
 #: Of one look of the beat.
 _MOST_AT_ONCE, _MOST_LOOKED_AT = 100, 20_000
+#: A clock that is set back by less makes none run twice.
+_RAN_AHEAD = timedelta(hours=1)
 
 
 RowT = TypeVar("RowT", bound=Model)
@@ -310,3 +313,16 @@ def retime(tenant: Tenant, now: datetime | None = None) -> None:
     at = now or timezone.now()
     for one in Schedule.objects.filter(tenant=tenant):
         Schedule.objects.filter(pk=one.pk).update(next_at=next_run(one.cron, tenant.time_zone, at))
+
+
+def bring_nearer(now: datetime) -> None:
+    """The wall clock was set: schedules that would wait for longer than until their next time run then. What is
+    due stays due, and what ran less than an hour ahead of now isn't run for the same time twice."""
+    ahead = Schedule.objects.filter(next_at__gt=now).select_related("tenant").order_by()
+    for one in ahead.iterator():
+        ran_ahead = one.last_at is not None and now < one.last_at <= now + _RAN_AHEAD
+        after = one.last_at if ran_ahead and one.last_at is not None else now
+        with suppress(Invalid):
+            first = next_run(one.cron, one.tenant.time_zone, after)
+            if first < one.next_at:
+                Schedule.objects.filter(pk=one.pk, next_at=one.next_at).update(next_at=first)
