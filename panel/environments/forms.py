@@ -12,7 +12,7 @@ from panel.accounts.ssh_key_field import ssh_key_field
 from panel.environments.answers import DeviceOfEnvironment
 from panel.environments.host_devices import HIDDEN
 from panel.environments.models import Environment
-from panel.environments.option_fields import Group
+from panel.environments.option_parts import Group
 from panel.environments.options import at, default_at, fields_of, laid_out
 from panel.text import lines_of, words_of
 from panel.ui.number_field import NumberField

@@ -3,39 +3,16 @@
 `panel.environments.options` says which option has which.
 """
 
-import shlex
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum
-from typing import Any
-
 from django import forms
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from panel.environments.option_parts import Asked, Fields, Group, When, flag, number
+from panel.environments.typed_fields import ListField, WordsField
 from panel.rights.permissions import Permission
-from panel.text import LONGEST_COMMAND, lines_of, shell_words, words_of
 from panel.ui.number_field import NumberField
 from runtime.contract import Allow, Kind, wants_of
 from runtime.contract.jail import MOST_CHILDREN
 
-
-@dataclass(frozen=True)
-class Group:
-    """Fields that stand together, in the order of the table: one panel of the settings, and its form."""
-
-    name: str
-    """Of its address below `settings/`."""
-    title: Promise | str
-    done: Promise | str
-    note: Promise | str = ""
-    is_folded: bool = True
-    """On the create page, below *Advanced*."""
-    needs: Permission | None = None
-    """Beside that of the options: who hasn't got it isn't asked."""
-
-
-RUN = Group("run", _("How it runs"), "", _("What is left empty, the image says."), is_folded=False)
 TREE = Group("tree", _("What it is for"), "", is_folded=False)
 SERVICE = Group("jail", _("Jail"), _("Jail saved"), _("At its next start."), is_folded=False)
 WALLS = Group(
@@ -71,137 +48,12 @@ OWN_KERNEL = Group(
     _("Boot options saved"),
     _("At its next start. A kernel of its own hears them, and no other."),
 )
-OPTIONS = Group("options", _("Options"), _("Options saved"))
 
 
-class When(Enum):
-    """On which page an option is asked for."""
-
-    ALWAYS = "on the create page and in the settings"
-    NEW = "on the create page alone"
-    LATER = "in the settings alone"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """One field."""
-
-    make: Callable[[], forms.Field]
-    group: Group = OPTIONS
-    kinds: frozenset[Kind] = frozenset(Kind)
-    when: When = When.ALWAYS
-
-
-Fields = Mapping[str, Asked]
-"""By their place in the document: `boot.order`."""
-
-
-class _Typed(forms.CharField):
-    """Read by programs rather than people. `reads`: how the create page's script makes JSON of it."""
-
-    is_mono = True
-    reads = ""
-
-    def __init__(self, **more: Any) -> None:
-        widget = forms.Textarea(attrs={"rows": 4}) if self.reads == "pairs" else forms.TextInput()
-        super().__init__(required=False, widget=widget, **more)
-
-    def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
-        quiet = {"spellcheck": "false", "autocapitalize": "none"}
-        return {**super().widget_attrs(widget), **quiet}
-
-
-class WordsField(_Typed):
-    """As a shell reads words."""
-
-    reads = "words"
-
-    def prepare_value(self, value: Any) -> Any:
-        return shlex.join(value) if isinstance(value, list | tuple) else value
-
-    def clean(self, value: Any) -> list[str]:
-        text = super().clean(value)
-        if len(text) > LONGEST_COMMAND:
-            raise forms.ValidationError(_("At most %(n)s characters.") % {"n": LONGEST_COMMAND})
-        try:
-            return shell_words(text)
-        except ValueError as odd:
-            raise forms.ValidationError(_("A quotation mark isn't closed.")) from odd
-
-
-class PairsField(_Typed):
-    """Lines of NAME=value."""
-
-    reads = "pairs"
-
-    def clean(self, value: Any) -> dict[str, str]:
-        lines = lines_of(super().clean(value))
-        if any("=" not in line for line in lines):
-            raise forms.ValidationError(_("Each line is NAME=value."))
-        return dict(line.split("=", 1) for line in lines)
-
-
-class ListField(_Typed):
-    """Words between spaces or commas."""
-
-    reads = "list"
-
-    def clean(self, value: Any) -> list[str]:
-        return words_of(super().clean(value))
-
-
-def _number(
-    field: type[forms.IntegerField | forms.FloatField], most: int, *, label: Any, help_text: Any = ""
-) -> Callable[[], forms.Field]:
-    """From 0."""
-    return lambda: field(label=label, required=False, min_value=0, max_value=most, help_text=help_text)
-
-
-def _flag(label: Any, help_text: Any = "") -> Callable[[], forms.Field]:
-    return lambda: forms.BooleanField(label=label, required=False, help_text=help_text)
-
-
-_APP = frozenset({Kind.APP})
 #: Kinds that have a first process.
 _BOOTING = frozenset(kind for kind in Kind if wants_of(kind).boots)
 
 
-def _of_app(make: Callable[[], forms.Field]) -> Asked:
-    return Asked(make, RUN, _APP, when=When.NEW)
-
-
-APP: Fields = {
-    "app.command": _of_app(
-        lambda: WordsField(
-            label=_("Command"),
-            max_length=4000,
-            help_text=_("In place of the image's own, as a shell reads words."),
-        )
-    ),
-    "app.args": _of_app(lambda: WordsField(label=_("Arguments"), max_length=4000)),
-    "app.user": _of_app(
-        lambda: _Typed(
-            label=_("User"), max_length=128, help_text=_("A name that the image knows, or a number.")
-        )
-    ),
-    "app.ports": _of_app(
-        lambda: ListField(
-            label=_("Published ports"),
-            max_length=1000,
-            help_text=_("80 takes a free port of the node, 20080:80/tcp that one."),
-        )
-    ),
-    "app.volumes": _of_app(
-        lambda: ListField(
-            label=_("Volumes"),
-            max_length=2000,
-            help_text=_("data:/srv/data, or conf:/etc/app:ro for one that is only read."),
-        )
-    ),
-    "app.env": _of_app(lambda: PairsField(label=_("Variables"), help_text=_("One per line: NAME=value."))),
-    "app.read_only": _of_app(_flag(_("Its root can't be written to"))),
-    "app.init": _of_app(_flag(_("A small init before it"))),
-}
 DIRECTORY: Fields = {
     "directory.profile": Asked(
         lambda: forms.ChoiceField(
@@ -253,7 +105,7 @@ JAIL: Fields = {
         _JAIL,
     ),
     **{
-        f"jail.allow.{word}": Asked(_flag(word.value, means), WALLS, _JAIL)
+        f"jail.allow.{word}": Asked(flag(word.value, means), WALLS, _JAIL)
         for word, means in (
             (Allow.RAW_SOCKETS, _("ping and traceroute: it may send any packet from its own addresses.")),
             (Allow.MOUNT, _("Bind mounts, and mounts moved and taken away, of what it sees; never its base.")),
@@ -288,7 +140,7 @@ JAIL: Fields = {
         )
     },
     "jail.children_max": Asked(
-        _number(
+        number(
             forms.IntegerField,
             MOST_CHILDREN,
             label=_("Containers inside"),
@@ -303,7 +155,7 @@ JAIL: Fields = {
 }
 SECURITY: Fields = {
     f"security.{name}": Asked(
-        _flag(label, means),
+        flag(label, means),
         CONFINEMENT,
         # of a jail its own words say so
         _BOOTING if name == "compat32" else _BOOTING - _JAIL,
@@ -336,7 +188,7 @@ SECURITY: Fields = {
 }
 BOOT: Fields = {
     "boot.order": Asked(
-        _number(
+        number(
             forms.IntegerField,
             1000,
             label=_("Boot order"),
@@ -346,7 +198,7 @@ BOOT: Fields = {
         when=When.LATER,
     ),
     "boot.delay_s": Asked(
-        _number(
+        number(
             NumberField,
             600,
             label=_("Boot delay (seconds)"),
@@ -398,7 +250,7 @@ BOOT_WORDS: Fields = {
 }
 PROTECTION: Fields = {
     "protected": Asked(
-        _flag(
+        flag(
             _("Delete protection"),
             _("Neither deleted nor reinstalled, nor its disk made smaller, until this is off."),
         )
@@ -420,6 +272,6 @@ RESTARTS: Fields = {
 }
 STOPPING: Fields = {
     "stop_timeout_s": Asked(
-        _number(NumberField, 600, label=_("Seconds to stop politely, before force")), RESTART, _BOOTING
+        number(NumberField, 600, label=_("Seconds to stop politely, before force")), RESTART, _BOOTING
     )
 }

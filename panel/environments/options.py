@@ -15,11 +15,12 @@ from django.utils.translation import gettext as _
 from pydantic import BaseModel, create_model
 
 from panel.contract_input import parse
+from panel.environments import app_fields
 from panel.environments import option_fields as asked
 from panel.environments.document import Intent, NetworkOptions
 from panel.environments.jail_options import lay_jail
 from panel.environments.limit_rules import lay_rules
-from panel.environments.option_fields import Asked, Fields, Group, When
+from panel.environments.option_parts import Asked, Fields, Group, When
 from panel.errors import Invalid
 from panel.http.inputs import CheckedAs, in_part
 from panel.rights.actor import Actor
@@ -167,7 +168,7 @@ OPTIONS: dict[str, Option] = {
     "limit_rules": Option(_CHANGE, Acts.LIVE, lay_rules, asked.RULES, is_copied=True),
     "boot_words": Option(_CHANGE, Acts.AT_START, _lay_boot_words, asked.BOOT_WORDS),
     "cpu_pool": Option(_CHANGE, Acts.LIVE, _lay_cpu_pool, asked.PROCESSORS),
-    "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, asked.APP, is_copied=True),
+    "app": Option(_CHANGE, Acts.BY_RESTART, _lay_app, app_fields.APP, is_copied=True),
     "directory": Option(_CHANGE, Acts.LIVE, _lay_directory, asked.DIRECTORY),
     "jail": Option(_CHANGE, Acts.AT_START, lay_jail, asked.JAIL, is_copied=True),
     "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, lay_value("rescue")),

@@ -7,7 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from panel.environments.models import Environment
-from panel.environments.option_fields import WordsField
+from panel.environments.typed_fields import WordsField
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 

@@ -15,7 +15,7 @@ from panel.accounts.models import SshKey
 from panel.accounts.ssh_keys import ssh_keys_of
 from panel.environments import dial, forms, host_devices, services
 from panel.environments.models import Environment
-from panel.environments.option_fields import Group
+from panel.environments.option_parts import Group
 from panel.environments.options import groups_of
 from panel.environments.services import Changed
 from panel.environments.services.checks import openable

@@ -10,7 +10,7 @@ from django import forms
 from django.test import Client
 
 from panel.environments.models import Environment
-from panel.environments.option_fields import Asked, When
+from panel.environments.option_parts import Asked, When
 from panel.environments.options import OPTIONS, fields_of
 from panel.tenants.models import Tenant
 from runtime.contract import Kind, RestartMode
