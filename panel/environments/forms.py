@@ -13,7 +13,8 @@ from panel.environments.answers import DeviceOfEnvironment
 from panel.environments.host_devices import HIDDEN
 from panel.environments.models import Environment
 from panel.environments.option_parts import Group
-from panel.environments.options import at, default_at, fields_of, laid_out
+from panel.environments.options import at, default_at, fields_of, is_said, laid_out, wholes
+from panel.environments.typed_fields import PairsField
 from panel.text import lines_of, words_of
 from panel.ui.number_field import NumberField
 from runtime.contract import Access, Device, Kernel, Kind, wants_of
@@ -155,6 +156,8 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm):
             made.required = False  # what isn't sent isn't asked for
             if reads := getattr(made, "reads", ""):
                 made.widget.attrs["data-reads"] = reads
+            if one.whole:
+                made.widget.attrs["data-whole"] = one.whole
             if isinstance(default := default_at(place), int | float) and not isinstance(default, bool):
                 made.widget.attrs["placeholder"] = f"{default:g}"
         for name in ("ipv4", "ipv6"):
@@ -181,6 +184,16 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm):
         return self.grouped(is_folded=False)
 
     @property
+    def folded_groups(self) -> list[tuple[Group, list[forms.BoundField]]]:
+        """Those with a heading of their own, below the rest."""
+        return [one for one in self.grouped(is_folded=True) if one[0].is_closed]
+
+    @property
+    def folded_options(self) -> list[forms.BoundField]:
+        groups = self.grouped(is_folded=True)
+        return [field for group, fields in groups if not group.is_closed for field in fields]
+
+    @property
     def folded(self) -> list[forms.BoundField]:
         return [field for _group, fields in self.grouped(is_folded=True) for field in fields]
 
@@ -192,9 +205,10 @@ class CreateForm(SavedKeys, LimitsForm, DevicesForm):
     def options(self) -> dict[str, Any]:
         """Only what was asked for."""
         given = {place: self.cleaned_data[place] for place in self.offered}
-        return laid_out(
-            {place: value for place, value in given.items() if value and value != default_at(place)}
-        )
+        asked = {
+            place: value for place, value in given.items() if is_said(value) and value != default_at(place)
+        }
+        return laid_out(wholes(asked, self.offered, {}))
 
 
 class GeneralForm(forms.Form):
@@ -280,6 +294,7 @@ class OptionsForm(forms.Form):
     def __init__(self, data: Any = None, *, group: Group, kind: Kind, document: Mapping[str, Any]) -> None:
         offered = fields_of(kind, is_new=False).items()
         mine = {place: one for place, one in offered if one.group is group}
+        self.offered, self.document = mine, document
         self.known = {place: at(document, place) for place in mine}
         super().__init__(data, initial=self.known)
         for place, one in mine.items():
@@ -291,5 +306,26 @@ class OptionsForm(forms.Form):
 
     def changes(self) -> dict[str, Any]:
         """Of each option what isn't so already."""
-        given = self.cleaned_data.items()
-        return laid_out({k: value for k, value in given if value is not None and value != self.known[k]})
+        given = {place: self._given(place, value) for place, value in self.cleaned_data.items()}
+        new = {place: value for place, value in given.items() if not self._is_so(place, value)}
+        return laid_out(wholes(new, self.offered, self.document))
+
+    def _given(self, place: str, value: Any) -> Any:
+        field = self.fields[place]
+        if isinstance(field, PairsField):
+            value = {**field.unshown(self.known[place]), **value}
+        is_empty = value is None or value in ("", [], {})
+        return None if is_empty and self.offered[place].is_nullable else value
+
+    def _is_so(self, place: str, value: Any) -> bool:
+        known = self.known[place]
+        if not self.offered[place].is_nullable:
+            return value is None or value == known
+        if not is_said(value) and not is_said(known):
+            return True
+        return bool(value == known or value == self.fields[place].prepare_value(known))
+
+    @property
+    def is_open(self) -> bool:
+        """Of a group that is closed at first: something is said in it, or was refused."""
+        return bool(self.errors) or any(is_said(value) for value in self.known.values())

@@ -26,6 +26,10 @@ class Group:
     """On the create page, below *Advanced*."""
     needs: Permission | None = None
     """Beside that of the options: who hasn't got it isn't asked."""
+    is_closed: bool = False
+    """In the settings, until it is opened; on the create page it has a heading of its own."""
+    confirm: Promise | str = ""
+    """Asked in the settings before it is sent, of one that runs."""
 
 
 OPTIONS = Group("options", _("Options"), _("Options saved"))
@@ -47,6 +51,10 @@ class Asked:
     group: Group = OPTIONS
     kinds: frozenset[Kind] = frozenset(Kind)
     when: When = When.ALWAYS
+    is_nullable: bool = False
+    """Emptied it is null: what holds when nobody says anything."""
+    whole: str = ""
+    """The part of the document that it is sent with, all of it or none: `app.health`."""
 
 
 Fields = Mapping[str, Asked]

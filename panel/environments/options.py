@@ -150,7 +150,8 @@ def _lay_app(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any])
             field="app.ports",
             next_step=_("Add a forward, or remove one."),
         )
-    return parse(AppRun, {**(old or {}), **given}, "app").model_dump(mode="json")
+    laid = {name: value for name, value in {**(old or {}), **given}.items() if value is not None}
+    return parse(AppRun, laid, "app").model_dump(mode="json")
 
 
 def _lay_directory(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
@@ -196,6 +197,11 @@ def default_at(place: str) -> Any:
     return at(_DEFAULTS, place)
 
 
+def is_said(value: Any) -> bool:
+    """Off: what a field at rest has. 0 says something."""
+    return value is not None and value is not False and value not in ("", [], {}, "none")
+
+
 def at(document: Mapping[str, Any], place: str) -> Any:
     """None for what isn't there."""
     found: Any = document
@@ -205,6 +211,24 @@ def at(document: Mapping[str, Any], place: str) -> Any:
             return ".".join(names[number:]) in found
         found = found.get(name) if found else None
     return found
+
+
+def wholes(values: Mapping[str, Any], offered: Mapping[str, Asked], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by place, with those of a part that goes whole laid over what is known of it; null: nothing is
+    left of it."""
+    found: dict[str, Any] = {}
+    for place, value in values.items():
+        if not (whole := offered[place].whole):
+            found[place] = value
+            continue
+        part = found.setdefault(whole, dict(at(known, whole) or {}))
+        part[place.removeprefix(f"{whole}.")] = value
+    return {place: _something(v) if place not in values else v for place, v in found.items()}
+
+
+def _something(part: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is said of a part, without what is as nobody asked for it."""
+    return {name: value for name, value in part.items() if is_said(value)} or None
 
 
 def laid_out(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,11 @@ class TypedField(forms.CharField):
 
     is_mono = True
     reads = ""
+    rows = 0
+    """More than one line; 0: one."""
 
     def __init__(self, **more: Any) -> None:
-        widget = forms.Textarea(attrs={"rows": 4}) if self.reads == "pairs" else forms.TextInput()
+        widget = forms.Textarea(attrs={"rows": self.rows}) if self.rows else forms.TextInput()
         super().__init__(required=False, widget=widget, **more)
 
     def widget_attrs(self, widget: forms.Widget) -> dict[str, Any]:
@@ -25,7 +27,7 @@ class TypedField(forms.CharField):
 
 
 class WordsField(TypedField):
-    """As a shell reads words."""
+    """As a shell reads words; between quotes there may be several lines."""
 
     reads = "words"
 
@@ -33,7 +35,7 @@ class WordsField(TypedField):
         return shlex.join(value) if isinstance(value, list | tuple) else value
 
     def clean(self, value: Any) -> list[str]:
-        text = super().clean(value)
+        text = super().clean(value).replace("\r\n", "\n")
         if len(text) > LONGEST_COMMAND:
             raise forms.ValidationError(_("At most %(n)s characters.") % {"n": LONGEST_COMMAND})
         try:
@@ -43,15 +45,50 @@ class WordsField(TypedField):
 
 
 class PairsField(TypedField):
-    """Lines of NAME=value."""
+    """Lines of NAME=value. A value that no line can hold isn't shown, and stays as it is."""
 
     reads = "pairs"
+    rows = 4
+
+    def prepare_value(self, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return "\n".join(f"{name}={text}" for name, text in value.items() if _is_a_line(name, text))
+
+    @staticmethod
+    def unshown(value: dict[str, str] | None) -> dict[str, str]:
+        return {name: text for name, text in (value or {}).items() if not _is_a_line(name, text)}
 
     def clean(self, value: Any) -> dict[str, str]:
         lines = lines_of(super().clean(value))
         if any("=" not in line for line in lines):
             raise forms.ValidationError(_("Each line is NAME=value."))
         return dict(line.split("=", 1) for line in lines)
+
+
+def _is_a_line(name: str, text: str) -> bool:
+    line = f"{name}={text}"
+    return lines_of(line) == [line]
+
+
+class LinesField(TypedField):
+    """A text in each line."""
+
+    reads = "lines"
+    rows = 3
+
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list | tuple) else value
+
+    def clean(self, value: Any) -> list[str]:
+        return lines_of(super().clean(value))
+
+
+class ProbeField(TypedField):
+    """A port, and a path where there is one: 8080/ready."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return f"{value['port']}{value['path']}" if isinstance(value, dict) else value
 
 
 class ListField(TypedField):
@@ -61,3 +98,9 @@ class ListField(TypedField):
 
     def clean(self, value: Any) -> list[str]:
         return words_of(super().clean(value))
+
+
+class ScriptField(WordsField):
+    """Of words that may be a script of several lines."""
+
+    rows = 2

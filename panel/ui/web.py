@@ -168,5 +168,7 @@ def tried(form: Form, change: Callable[[dict[str, Any]], T]) -> tuple[T | None, 
 
 def blame(form: Form, refusal: Refused) -> None:
     """Put a refusal beside the field that it is about, or above the form."""
-    named = (part for part in (refusal.field, *reversed(refusal.field.split("."))) if part in form.fields)
+    parts = refusal.field.split(".")
+    places = (".".join(parts[:length]) for length in range(len(parts), 0, -1))
+    named = (place for place in (*places, *reversed(parts)) if place in form.fields)
     form.add_error(next(named, None), sentence(refusal))

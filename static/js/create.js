@@ -13,6 +13,7 @@ const words = (text) => (text.match(/"[^"]*"|'[^']*'|\S+/g) || []).map((word) =>
 /** What the text of an option is as JSON, by `data-reads`. */
 const reads = {
   words,
+  lines: (text) => text.split("\n").map((line) => line.trim()).filter(Boolean),
   list: (text) => text.split(/[\s,]+/).filter(Boolean),
   pairs: (text) => Object.fromEntries(text.split("\n").filter((line) => line.includes("=")).map((line) => [line.trim().split("=")[0], line.trim().split("=").slice(1).join("=")])),
 };
@@ -26,7 +27,10 @@ function options() {
     if (isBox ? !input.checked : input.matches("select") ? !input.selectedIndex : !text) continue;
     const read = isBox || (input.type === "number" ? Number(text) : (reads[input.dataset.reads] || String)(text));
     const [, name, inner] = /^([^.]*)\.?(.*)$/.exec(input.name);
-    if (inner) (value[name] ||= {})[inner] = read;
+    if (input.dataset.whole) {
+      const [, part, last] = inner.match(/^(.*)\.(.*)$/);
+      ((value[name] ||= {})[part] ||= {})[last] = read;
+    } else if (inner) (value[name] ||= {})[inner] = read;
     else value[name] = read;
   }
   return value;

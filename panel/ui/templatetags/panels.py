@@ -16,7 +16,8 @@ def form_panel(context: template.Context, content: str, title: str, **more: Any)
     `form`: the page's own, or the one that is named. `button`: its label; `css`: of that button. `note`: small
     words beside the heading. `action`: where it goes; none: to this page. `id` and `tone` are the panel's.
     `confirm`: asked before it is sent, below `confirm_title`. `may=False` shows what the form holds, of the
-    fields named in `only` if there are any. `described`: the id of what says more of the button.
+    fields named in `only` if there are any. `folds`: it is closed unless `is_open`. `described`: the id of what
+    says more of the button.
     """
     return _drawn_within(context, "ui/_form_panel.html", {"content": content, "title": title, **more})
 
@@ -48,7 +49,7 @@ def filters(context: template.Context, content: str, route: str, part: str, *, r
 
 _PARTS: dict[str, Any] = {
     "button": "", "css": "", "note": "", "action": "", "id": "", "tone": "", "confirm": "", "confirm_title": "",
-    "may": True, "only": "", "described": "", "sign": "", "is_open": False,
+    "may": True, "only": "", "described": "", "sign": "", "is_open": False, "folds": False,
 }  # fmt: skip
 
 

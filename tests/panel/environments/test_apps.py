@@ -1,14 +1,17 @@
 """Apps: asked for by image, told to the node with how its registry is asked, shown with what that led to."""
 
+from html import unescape
 from typing import Any
 
 import pytest
+from django.forms import BooleanField
 from django.test import Client
 
 from panel.audit.models import AuditRecord
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.environments.observe import observe
+from panel.environments.options import at, fields_of
 from panel.environments.specs import spec_of
 from panel.errors import Invalid
 from panel.operations.models import Operation
@@ -199,3 +202,190 @@ def test_the_form_asks_what_an_app_needs(tenant: Tenant) -> None:
     assert row.image == "docker.io/library/nginx:1.27"
     app = row.intent["app"]
     assert (app["args"], app["env"], app["user"]) == (["--a", "b c"], {"A": "1", "B": "x=y"}, "www")
+
+
+@pytest.fixture
+def owner(tenant: Tenant) -> Client:
+    client = Client()
+    client.force_login(factories.member(tenant).user, "allauth.account.auth_backends.AuthenticationBackend")
+    return client
+
+
+def groups(row: Environment) -> dict[str, dict[str, str]]:
+    """Fields of its settings by group, as a browser would send them."""
+    document = row.wanted.model_dump(mode="json")
+    found: dict[str, dict[str, str]] = {}
+    for place, one in fields_of(Kind.APP, is_new=False).items():
+        field = one.make()
+        shown = field.prepare_value(at(document, place))
+        if isinstance(field, BooleanField):
+            sent = {place: "on"} if shown else {}
+        else:
+            sent = {place: "" if shown is None else str(shown).replace("\n", "\r\n")}
+        found.setdefault(one.group.name, {}).update(sent)
+    return found
+
+
+def saved(owner: Client, row: Environment, group: str, **changed: str | None) -> Any:
+    """What the document has after a form was sent with these fields otherwise; None: the box is off."""
+    values = {**groups(row)[group], **{name.replace("__", "."): text for name, text in changed.items()}}
+    sent = {name: text for name, text in values.items() if text is not None}
+    answer = owner.post(f"/environments/{row.pk}/settings/{group}", sent)
+    assert answer.status_code == 302, answer.content.decode()
+    row.refresh_from_db()
+    return row.intent["app"]
+
+
+ALL = {
+    "command": ["/bin/sh", "-c", "a\nb 'c'"],
+    "args": ["--x", ""],
+    "env": {"A": "1", "B": "x=y", "KEY": "-----\nabc=\n-----"},
+    "user": "www",
+    "read_only": True,
+    "init": True,
+    "workdir": "/srv",
+    "tmpfs": ["/run", "/tmp"],
+    "shm_mb": 32,
+    "hosts": {"db": "10.0.0.5", "six": "fd00::1"},
+    "stop_signal": "SIGQUIT",
+    "tty": True,
+    "health": {"http": "8080/ready", "interval": 15, "retries": 2, "start_period": 0, "action": "restart"},
+    "logs": {"to": "syslog+tcp://10.0.0.9:514", "tag": "shop"},
+}
+
+
+@pytest.mark.parametrize(
+    ("group", "place", "text", "is_then"),
+    [
+        ("run", "app.command", "/x 'a b'", ["/x", "a b"]),
+        ("run", "app.args", "-v", ["-v"]),
+        ("run", "app.env", "A=2\r\nC=3", {"A": "2", "C": "3", "KEY": "-----\nabc=\n-----"}),
+        ("run", "app.user", "1000:1000", "1000:1000"),
+        ("run", "app.read_only", None, False),
+        ("run", "app.init", None, False),
+        ("around", "app.workdir", "/data", "/data"),
+        ("around", "app.tmpfs", "/run\r\n/var/cache", ["/run", "/var/cache"]),
+        ("around", "app.shm_mb", "64", 64),
+        ("around", "app.hosts", "db=10.0.0.6", {"db": "10.0.0.6"}),
+        ("around", "app.stop_signal", "SIGINT", "SIGINT"),
+        ("around", "app.tty", None, False),
+        ("health", "app.health.http", "81/x", {"port": 81, "path": "/x"}),
+        ("health", "app.health.interval", "20", 20),
+        ("health", "app.health.timeout", "4", 4),
+        ("health", "app.health.retries", "5", 5),
+        ("health", "app.health.start_period", "9", 9),
+        ("health", "app.health.action", "none", "none"),
+        ("logs", "app.logs.to", "loki+http://10.0.0.9", "loki+http://10.0.0.9"),
+        ("logs", "app.logs.tag", "other", "other"),
+    ],
+)
+def test_each_field_is_changed_in_the_settings_and_no_other(
+    tenant: Tenant, owner: Client, group: str, place: str, text: str | None, is_then: Any
+) -> None:
+    row = app(tenant, app=ALL)
+    factories.reported(row)
+    before = row.intent["app"]
+    page = unescape(owner.get(f"/environments/{row.pk}/settings").content.decode())
+    assert f'name="{place}"' in page
+    assert saved(owner, row, group) == before, "nothing was changed"
+    assert row.boots == 0
+    now = saved(owner, row, group, **{place: text})
+    assert at({"app": now}, place) == is_then
+    assert row.boots == (group in ("run", "around")), "what its first process reads needs a start"
+    first = place.split(".")[1]
+    assert {**now, first: None} == {**before, first: None}
+    if first in ("health", "logs"):
+        last = place.split(".")[2]
+        assert {**now[first], last: None} == {**before[first], last: None}
+
+
+def test_what_is_emptied_the_image_says_again(tenant: Tenant, owner: Client) -> None:
+    row = app(tenant, app={**ALL, "env": {"A": "1"}})
+    factories.reported(row)
+    for group in ("run", "around", "health", "logs"):
+        now = saved(owner, row, group, **dict.fromkeys(groups(row)[group]))
+    assert now == app(tenant, name="two", app={}).intent["app"]
+    page = unescape(owner.get(f"/environments/{row.pk}/settings").content.decode())
+    assert '<details class="panel" id="health">' in page, "what says nothing is closed"
+
+
+def test_what_is_shown_is_what_it_has(tenant: Tenant, owner: Client) -> None:
+    row = app(tenant, app=ALL)
+    page = unescape(owner.get(f"/environments/{row.pk}/settings").content.decode())
+    for text in (
+        "--x ''",
+        "A=1\nB=x=y</textarea>",
+        "/run\n/tmp",
+        "db=10.0.0.5\nsix=fd00::1",
+        'value="8080/ready"',
+    ):
+        assert text in page, text
+    assert "-----" not in page, "a value of several lines stays out of lines"
+    assert '<details class="panel" id="health" open>' in page
+
+
+@pytest.mark.parametrize(
+    ("group", "place", "text", "says"),
+    [
+        ("around", "app.tmpfs", "/run\n/proc/x", "below /proc"),
+        ("around", "app.hosts", "db=here", "not a valid IPv4"),
+        ("around", "app.workdir", "relative", "match"),
+        ("health", "app.health.tcp", "80", "one of command, http, tcp"),
+        ("health", "app.health.http", "x", "http is 8080/path"),
+        ("health", "app.health.interval", "1", "5"),
+        ("logs", "app.logs.to", "", "it is needed"),
+        ("logs", "app.logs.to", "http://x", "an address for logs"),
+        ("run", "app.env", "A", "NAME=value"),
+    ],
+)
+def test_a_bad_value_is_told_at_its_field(
+    tenant: Tenant, owner: Client, group: str, place: str, text: str, says: str
+) -> None:
+    row = app(tenant, app=ALL)
+    before = row.intent["app"]
+    answer = owner.post(f"/environments/{row.pk}/settings/{group}", {**groups(row)[group], place: text})
+    page = unescape(answer.content.decode())
+    assert answer.status_code == 422
+    assert says in page
+    assert f'id="{group}" open>' in page or group == "run"
+    row.refresh_from_db()
+    assert row.intent["app"] == before
+
+
+def test_null_takes_any_field_back(tenant: Tenant) -> None:
+    row = app(tenant, app=ALL)
+    factories.reported(row)
+    environments.update_environment(factories.administrator(), row.pk, {"app": dict.fromkeys(ALL)})
+    row.refresh_from_db()
+    assert row.intent["app"] == app(tenant, name="two", app={}).intent["app"]
+
+
+def test_the_create_page_asks_for_health_and_logs(tenant: Tenant, owner: Client) -> None:
+    values = {
+        "name": "web",
+        "tenant": tenant.slug,
+        "kind": "app",
+        "kernel": "shared",
+        "image": "nginx",
+        "plan": "",
+    }
+    asked = {
+        "app.health.http": "8080/ready",
+        "app.health.start_period": "0",
+        "app.health.action": "restart",
+        "app.logs.to": "syslog+udp://10.0.0.9",
+        "app.tmpfs": "/run\n/tmp",
+        "app.hosts": "db=10.0.0.5",
+        "app.shm_mb": "32",
+    }
+    answer = owner.post("/environments/create", {**values, **factories.LIMITS, **asked})
+    assert answer.status_code == 302, answer.content.decode()
+    made = Environment.objects.get().intent["app"]
+    assert (made["tmpfs"], made["hosts"], made["shm_mb"]) == (["/run", "/tmp"], {"db": "10.0.0.5"}, 32)
+    health = made["health"]
+    assert (health["http"], health["start_period"], health["action"]) == (
+        {"port": 8080, "path": "/ready"},
+        0,
+        "restart",
+    )
+    assert made["logs"] == {"to": "syslog+udp://10.0.0.9", "tag": ""}
