@@ -3,10 +3,10 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated, Final, Literal, Self
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from runtime.contract.base import HostNameText, Message
 from runtime.contract.health import Health, HealthSeen, ImageHealth
@@ -125,6 +125,19 @@ class RegistryAccess(Message):
     """All of them must hold before anything is run."""
 
 
+def _address(value: Any) -> Any:
+    """One sentence about what is none, in place of one for each family."""
+    try:
+        if isinstance(value, str):
+            ip_address(value)
+    except ValueError as odd:
+        raise ValueError("an address of a host is written 10.0.0.5 or fd00::5") from odd
+    return value
+
+
+HostAddress = Annotated[IPv4Address | IPv6Address, BeforeValidator(_address)]
+
+
 class AppRun(Message):
     """How an app is run; of what isn't said, its image's configuration holds."""
 
@@ -146,7 +159,7 @@ class AppRun(Message):
     """Directories in memory, empty at each start: `/path`, or with options as `/path:size=64m,mode=755`."""
     shm_mb: Annotated[int, Field(ge=1, le=1_048_576)] | None = None
     """Of /dev/shm; half of the memory where it isn't said."""
-    hosts: Annotated[dict[HostNameText, IPv4Address | IPv6Address], Field(max_length=64)] = {}
+    hosts: Annotated[dict[HostNameText, HostAddress], Field(max_length=64)] = {}
     """Further names in its /etc/hosts."""
     files: Annotated[
         dict[str, Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]], Field(max_length=32)

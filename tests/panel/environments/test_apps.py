@@ -328,7 +328,7 @@ def test_what_is_shown_is_what_it_has(tenant: Tenant, owner: Client) -> None:
     ("group", "place", "text", "says"),
     [
         ("around", "app.tmpfs", "/run\n/proc/x", "below /proc"),
-        ("around", "app.hosts", "db=here", "not a valid IPv4"),
+        ("around", "app.hosts", "db=here", "an address of a host is written"),
         ("around", "app.workdir", "relative", "match"),
         ("health", "app.health.tcp", "80", "one of command, http, tcp"),
         ("health", "app.health.http", "x", "http is 8080/path"),
