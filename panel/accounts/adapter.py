@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,10 +18,12 @@ from allauth.usersessions.adapter import DefaultUserSessionsAdapter
 from django.conf import settings
 from django.http import HttpRequest
 from django.shortcuts import render
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 from panel.accounts import guesses
 from panel.accounts.provider_session import ProviderSession
+from panel.accounts.reader import as_read_by
 from panel.http.client import client_address
 from panel.rights.asking import actor_of
 
@@ -75,14 +78,18 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     # mails: addresses of the panel, whatever name the request came by -------------------------------
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """To one address only so many in an hour; what was sent before is as good."""
+        """To one address only so many in an hour; what was sent before is as good. As its reader has it in his
+        profile, whoever asked for it."""
         if template_prefix in _ASKED_FOR and not guesses.may_mail(email):
             log.warning("mail not sent: too many to this address")
             return
         name = urlsplit(settings.WADAH.url).netloc
         urls = {key: _at_home(value) for key, value in context.items() if key.endswith("_url")}
         site = SimpleNamespace(name=name, domain=name)
-        super().send_mail(template_prefix, email, {**context, **urls, "current_site": site})
+        user = context.get("user")
+        read = as_read_by(user, get_language() or settings.LANGUAGE_CODE) if user else nullcontext()
+        with read:
+            super().send_mail(template_prefix, email, {**context, **urls, "current_site": site})
 
 
 def _at_home(url: str) -> str:

@@ -6,11 +6,12 @@ from zoneinfo import available_timezones
 from django.conf import settings
 from django.contrib import messages
 from django.forms import Form
-from django.http import HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
+from django.views.i18n import set_language
 
 from panel.accounts.forms import ProfileForm, SshKeyForm
 from panel.accounts.signed_in import sign_out
@@ -46,9 +47,18 @@ def profile(request: PageRequest) -> HttpResponse:
         setattr(user, name, form.cleaned_data[name])
     user.save(update_fields=["name", "language", "time_zone"])
     messages.success(request, _("Profile saved"))
-    answer = redirect("profile")
-    answer.set_cookie(settings.LANGUAGE_COOKIE_NAME, user.language, samesite="Lax")
-    return answer
+    return redirect("profile")
+
+
+def choose_language(request: HttpRequest) -> HttpResponse:
+    """Of everybody's menu: kept in the browser, and of who is signed in in his profile, which wins."""
+    user = request.user
+    if request.method == "POST" and user.is_authenticated:
+        language = request.POST.get("language", "")
+        if language in dict(settings.LANGUAGES) and language != user.language:
+            user.language = language
+            user.save(update_fields=["language"])
+    return set_language(request)
 
 
 @signed_in

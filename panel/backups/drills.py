@@ -12,9 +12,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 
 from panel.accounts.models import User
+from panel.accounts.reader import as_read_by
 from panel.backups.models import Backup, DrillReport
 from panel.rights.permissions import RoleName
 from panel.storage.models import Schedule, Takes
@@ -59,9 +59,9 @@ def _write_on_commit(tenant: Tenant, month: date) -> None:
 
 
 def _write(people: Iterable[User], tenant: Tenant, month: date) -> None:
-    """A letter to each in his language."""
+    """A letter to each in his language and time zone."""
     for person in people:
-        with override(person.language or settings.LANGUAGE_CODE):
+        with as_read_by(person):
             values = {"tenant": tenant.name, "month": date_format(month, "F Y")}
             subject = _("%(tenant)s: proofs of backups, %(month)s") % values
             body = "\n".join(
@@ -94,7 +94,7 @@ def _told_of(newest: Backup | None, tried: Backup | None) -> str:
         return _("no backup")
     if tried is None or tried.proof_at is None:
         return _("never proved")
-    values = {"backup": tried.name, "day": date_format(tried.proof_at, "j F Y")}
+    values = {"backup": tried.name, "day": date_format(timezone.localtime(tried.proof_at), "j F Y")}
     if tried.proof is not None and tried.proof["is_proved"]:
         return _("proved on %(day)s (backup %(backup)s)") % values
     return _("THE PROOF FAILED on %(day)s (backup %(backup)s)") % values

@@ -108,6 +108,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "panel.accounts.sessions.SessionMiddleware",
+    "panel.accounts.reader.ReaderMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "panel.ui.not_allowed.NotAllowedPage",
     "allauth.account.middleware.AccountMiddleware",

@@ -5,6 +5,7 @@ import importlib.util
 from django.urls import URLPattern, URLResolver, include, path, re_path
 
 from panel.accounts import single_sign_on
+from panel.accounts.profile import choose_language
 from panel.api.root import api
 from panel.config.health import healthz, metrics, readyz
 
@@ -63,6 +64,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(_SSO + "$", single_sign_on.login, name="openid_connect_login"),
     re_path(_SSO + "callback/$", single_sign_on.callback, name="openid_connect_callback"),
     path("accounts/", include("allauth.urls")),
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("i18n/setlang/", choose_language, name="set_language"),
     *_pages(),
 ]

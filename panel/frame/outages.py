@@ -62,7 +62,7 @@ def outages(actor: Actor) -> list[str]:
         found.append(_("Background work stands still right now: what is lost on the way is not sent again."))
     for node, at in seen.silent:
         if actor.is_platform_administrator or _has_something_on(actor, node):
-            since = at.strftime("%H:%M UTC") if at else _("the beginning")
+            since = _told(at) if at else _("the beginning")
             found.append(
                 _(
                     "The node %(name)s was not heard of since %(since)s. Environments on it may well run on; "
@@ -71,6 +71,13 @@ def outages(actor: Actor) -> list[str]:
                 % {"name": node.name, "since": since}
             )
     return found
+
+
+def _told(at: datetime) -> str:
+    """By the reader's clock; with the day unless it is today's."""
+    local = timezone.localtime(at)
+    day = "" if local.date() == timezone.localdate() else f"{local:%Y-%m-%d} "
+    return f"{day}{local:%H:%M %Z}"
 
 
 def _has_something_on(actor: Actor, node: Node) -> bool:

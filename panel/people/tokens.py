@@ -130,7 +130,8 @@ def _end(actor: Actor, wanted: datetime | None) -> datetime:
         raise Invalid(_("expires_at is a time with zone, in the future and within a year."), field="expires_at")
     if makers is not None and end > makers:
         raise Invalid(
-            _("A token that a token makes ends no later than that one: %(end)s.") % {"end": makers.isoformat()},
+            _("A token that a token makes ends no later than that one: %(end)s.")
+            % {"end": timezone.localtime(makers).isoformat()},
             field="expires_at",
             next_step=_("Make it on the page of tokens."),
         )

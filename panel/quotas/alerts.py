@@ -8,10 +8,10 @@ from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import Case, F, IntegerField, QuerySet, Value, When
 from django.utils.translation import gettext as _
-from django.utils.translation import override
 
 from panel import events
 from panel.accounts.models import User
+from panel.accounts.reader import as_read_by
 from panel.quotas.labels import resource_label
 from panel.quotas.models import Quota
 from panel.quotas.units import shown
@@ -75,9 +75,9 @@ def _write_on_commit(row: Quota, level: int, most: int) -> None:
 
 
 def _write(people: Iterable[User], row: Quota, level: int, most: int) -> None:
-    """A letter to each in his language."""
+    """A letter to each in his language and time zone."""
     for person in people:
-        with override(person.language or settings.LANGUAGE_CODE):
+        with as_read_by(person):
             values = {
                 "tenant": row.tenant.name,
                 "what": resource_label(row.resource),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,7 +13,7 @@ import structlog
 from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.urls import get_resolver
-from django.utils import translation
+from django.utils import timezone, translation
 
 from panel.errors import Refused
 
@@ -48,7 +49,7 @@ class Later(HttpResponseBase):
         del self["Content-Type"]
         self.is_kept = False
         self._work, self._on_refused = work, on_refused
-        self._language = translation.get_language()
+        self._language, self._zone = translation.get_language(), timezone.get_current_timezone()
         self._settlers: list[Settle] = []
 
     def then(self, settle: Settle) -> None:
@@ -59,23 +60,30 @@ class Later(HttpResponseBase):
     async def answer(self, in_thread: InThread) -> HttpResponseBase:
         """The answer itself. `in_thread` runs what asks the database or renders."""
         found: HttpResponseBase | None = None
-        _IN_THREAD.set(in_thread)
+        _IN_THREAD.set(lambda work: in_thread(partial(self._as_asked, work)))
         try:
-            with translation.override(self._language):
+            with self._reader():
                 found = await self._work()
         except Refused as refusal:
-            found = await in_thread(partial(self._refuse, refusal))
+            found = await in_thread(partial(self._as_asked, partial(self._on_refused, refusal)))
         except Exception as error:  # the edge of a request, as Django's own
             log.exception("promised answer failed", path=self._request.path)
-            found = await in_thread(partial(self._fail, error))
+            found = await in_thread(partial(self._as_asked, partial(self._fail, error)))
         finally:
             if self._settlers:
                 await asyncio.shield(asyncio.ensure_future(in_thread(partial(self._settle, found))))
         return found
 
-    def _refuse(self, refusal: Refused) -> HttpResponse:
-        with translation.override(self._language):
-            return self._on_refused(refusal)
+    @contextmanager
+    def _reader(self) -> Iterator[None]:
+        """The language and the time zone of who asked."""
+        with translation.override(self._language), timezone.override(self._zone):
+            yield
+
+    def _as_asked(self, work: Callable[[], Result]) -> Result:
+        """In a thread, which has those of whoever it served last."""
+        with self._reader():
+            return work()
 
     def _fail(self, error: Exception) -> HttpResponse:
         try:

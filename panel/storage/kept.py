@@ -60,7 +60,7 @@ class Kept(models.Model):
 
 def named(name: str) -> str:
     """As it was asked for, else by the time. Raises `Invalid`."""
-    by_time = f"{timezone.now():%Y-%m-%d %H:%M:%S}"
+    by_time = f"{timezone.localtime():%Y-%m-%d %H:%M:%S}"
     return line(name or by_time, field="name", most=_MOST_CHARACTERS, least=1)
 
 

@@ -1,4 +1,5 @@
 /** The trash of an environment's files, in a dialog: what lies in it, put back or deleted for good. */
+import { dateAndTime } from "./clock.js";
 import { iconElement } from "./words.js";
 
 /** `hand`: of files_chosen.js. */
@@ -44,7 +45,7 @@ export function trash(view, hand) {
     };
     cell(entry.path, "first break");
     cell(entry.size === null ? "" : view.sizeText(entry.size), "small muted pair");
-    cell(new Date(entry.deleted_at).toLocaleString(document.documentElement.lang), "small muted pair");
+    cell(dateAndTime(entry.deleted_at), "small muted pair");
     const acts = document.createElement("div");
     acts.className = "acts";
     acts.append(

@@ -3,6 +3,7 @@
  * Each <div data-graph="cpu" data-environment data-limit data-unit> is one; lines mark what was done to it.
  */
 import uPlot from "../vendor/uplot/uplot.mjs";
+import { timeOfDay, ZONE } from "./clock.js";
 import { spelled, word } from "./words.js";
 
 const places = [...document.querySelectorAll("[data-graph]")];
@@ -34,7 +35,7 @@ const text = {
   bits: (value) => spelled(value >= 1e6 ? `${(value / 1e6).toFixed(1)} Mbit/s` : value >= 1e3 ? `${(value / 1e3).toFixed(0)} kbit/s` : `${value.toFixed(0)} bit/s`),
 };
 
-const clock = (seconds, isExact = spanSeconds <= 3600) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...(isExact ? { second: "2-digit" } : {}), hour12: false });
+const clock = (seconds, isExact = spanSeconds <= 3600) => timeOfDay(seconds * 1000, isExact);
 
 let points = JSON.parse(document.getElementById("usage-history")?.textContent || "[]");
 
@@ -77,6 +78,7 @@ function build(place) {
   const axis = { stroke: colour("--w-muted"), grid: { stroke: colour("--w-line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
   const graph = new uPlot({
     width: Math.max(place.clientWidth, 120), height: 130,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), ZONE), // an axis has whole hours of the reader's
     cursor: { sync: { key: "ve" }, drag: { x: true, y: false } },
     scales: { x: { range: (_, least, most) => (least === null ? [Date.now() / 1000 - 300, Date.now() / 1000] : most - least < 120 ? [most - 120, most] : [least, most]) }, y: { range: (_, __, most) => [0, Math.max(LEAST[unit], limit ? Math.min(Number(limit), (most || 0) * 1.6) : 0, most || 0)] } },
     hooks: { draw: [drawMarks] },

@@ -4,6 +4,7 @@
  * While the socket is away a bar says since when; as it opens, everything is fetched anew.
  */
 import { Idiomorph } from "../vendor/idiomorph/idiomorph.mjs";
+import { timeOfDay } from "./clock.js";
 import htmx from "./htmx.js";
 import { hasTyped } from "./keep_form.js";
 import { toast } from "./toasts.js";
@@ -96,7 +97,7 @@ function leave() {
 
 function showLost() {
   if (!bar) return;
-  const at = lastHeard.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const at = timeOfDay(lastHeard);
   bar.querySelector("span").textContent = `${word("reconnecting")} ${at}`;
   bar.hidden = false;
 }

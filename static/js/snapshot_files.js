@@ -1,4 +1,5 @@
 /** Files of a snapshot or of an environment: a directory at a time, a page of it at a time, each file a download. */
+import { dateAndTime } from "./clock.js";
 import { ARCHIVE, choosing } from "./files_chosen.js";
 import { editing } from "./files_editor.js";
 import { keys } from "./files_keys.js";
@@ -133,7 +134,7 @@ function entryRow(entry) {
   cell(row, entry.type === "file" ? sizeText(entry.size) : "", "small muted pair");
   cell(row, entry.mode, "small muted mono pair");
   cell(row, `${entry.owner || entry.uid}:${entry.group || entry.gid}`, "small muted pair");
-  cell(row, new Date(entry.changed_at).toLocaleString(document.documentElement.lang), "small muted pair");
+  cell(row, dateAndTime(entry.changed_at), "small muted pair");
   const acts = document.createElement("div");
   acts.className = "acts";
   if (entry.type === "directory") {

@@ -51,13 +51,19 @@ def ago(moment: datetime | None, *, empty: str = "–") -> SafeString | str:
     """How long ago (or until), the exact time on hover; the page keeps it right."""
     if moment is None:
         return empty
-    local = timezone.localtime(moment)
     return format_html(
         '<time datetime="{}" title="{}" data-ago class="nowrap">{}</time>',
         moment.isoformat(),
-        local.strftime("%Y-%m-%d %H:%M:%S %Z"),
+        exactly(moment),
         spoken(moment, timezone.now()),
     )
+
+
+@register.filter
+def exactly(moment: datetime | str) -> str:
+    """To the second, by the reader's clock and with its zone's own name. A text is one of the API's."""
+    at = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return timezone.localtime(at).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def spoken(moment: datetime, now: datetime) -> str:

@@ -1,14 +1,17 @@
 """Proofs in the panel: asked for by button, API and schedule; what came of one is a seal, or nothing."""
 
 import json
+import re
 from datetime import date
 from pathlib import Path
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import settings
 from django.core import mail
 from django.test import Client
+from django.utils.formats import date_format
 
 from panel.backups import drills
 from panel.backups.models import Backup, DrillReport, Seal, Target
@@ -172,3 +175,28 @@ def test_the_backup_that_is_gone_is_asked_for_no_more(actor: Actor, backup: Back
     factories.job_reported(operation, JobOutcome.FAILED, code="no_such_backup", message="No.")
     assert retry(actor, operation.pk) is None
     assert UUID(operation.details["prove_backup"]) == backup.pk
+
+
+def test_a_letter_has_its_readers_days(
+    actor: Actor,
+    row: Environment,
+    backup: Backup,
+    django_capture_on_commit_callbacks: type[object],
+) -> None:
+    """Of two who are a day apart at every moment."""
+    zones = ("Pacific/Kiritimati", "Pacific/Pago_Pago")
+    for zone in zones:
+        user = factories.member(row.tenant, "owner").user
+        user.time_zone = zone
+        user.save(update_fields=["time_zone"])
+    set_schedule(actor, row.pk, cron="0 3 * * *", takes="backups", target="nightly")
+    assert drills.report_due() == 0
+    DrillReport.objects.update(month=date(2020, 1, 1))
+    factories.job_reported(prove(actor, backup.pk), JobOutcome.FAILED, code="not_started", message="No.")
+    with django_capture_on_commit_callbacks(execute=True):  # type: ignore[call-arg, attr-defined]
+        assert drills.report_due() == 1
+    backup.refresh_from_db()
+    assert backup.proof_at is not None
+    days = [date_format(backup.proof_at.astimezone(ZoneInfo(zone)), "j F Y") for zone in zones]
+    assert days[0] != days[1]
+    assert sorted(days) == sorted(re.findall(r"FAILED on (.*) \(", str(one.body))[0] for one in mail.outbox)
