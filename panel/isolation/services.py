@@ -18,7 +18,7 @@ _BLOCKS_OF_A_MIB = 1024
 ORDER = ("kmemsize", "numproc", "physpages", "swappages", "tcpbuf", "diskspace")
 #: Of whoever is in a directory, which has no process to look at otherwise: as the node makes each session
 #: (`runtime.oci.directory`, held together by tests/panel/isolation).
-DIRECTORY_WALLS: Final = {
+DIRECTORY_WALLS: Final[dict[str, Any]] = {
     "namespaces": ("user", "pid", "network", "mount", "uts", "ipc", "cgroup"),
     "ids": 65_536,
 }

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from panel.environments.models import Environment
-from runtime.contract import Device, Kind
+from runtime.contract import Device, Kernel, Kind
 from runtime.contract.node import Cell
 from tests.panel.support import factories
 from tests.panel.support.pages import signed_in
 
 pytestmark = pytest.mark.django_db
 
-APP = {"kind": "app", "image": "r.example.com/a:1", "app": {"secrets": {"DB": "hidden"}}}
+APP: dict[str, Any] = {"kind": "app", "image": "r.example.com/a:1", "app": {"secrets": {"DB": "hidden"}}}
 EACH: list[dict[str, Any]] = [
     {"devices": [Device.FUSE.value]},
     APP,
@@ -27,8 +27,8 @@ _MAIN = re.compile(r"<main\b.*?</main>", re.S)
 
 @pytest.fixture(autouse=True)
 def _node() -> None:
-    kernels = {"kernels": ("shared", "own"), "matrix": tuple(Cell(kind=kind, kernel="shared") for kind in Kind)}
-    factories.node(kinds=tuple(Kind), devices=tuple(Device), **kernels)
+    matrix = tuple(Cell(kind=kind, kernel=Kernel.SHARED) for kind in Kind)
+    factories.node(kinds=tuple(Kind), devices=tuple(Device), matrix=matrix)
 
 
 def page_of(row: Environment, role: str, tab: str = "settings") -> str:
