@@ -1,10 +1,12 @@
 """What backups have of each environment."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
@@ -12,7 +14,7 @@ from panel.backups import drills, expiring
 from panel.backups.models import Backup
 from panel.backups.restore import refuse_what_does_not_fit, restore_now, source_of
 from panel.backups.services import ready_backup
-from panel.environments.features import Feature, Reserved, Tab
+from panel.environments.features import Feature, Point, Reserved, Tab
 from panel.environments.models import Environment
 from panel.operations.models import OperationKind
 from panel.quotas.models import Resource
@@ -52,6 +54,25 @@ class Backups(Feature):
             return Reserved()
         refuse_what_does_not_fit(backup, environment.limits["disk_mb"])
         return FromBackup(environment, backup)
+
+    def points(self, environment: Environment, since: datetime | None = None) -> Sequence[Point]:
+        rows = Backup.objects.filter(of=environment.pk).order_by("-created_at")
+        page = reverse("environment-backups", args=(environment.pk,))
+        return [
+            Point(
+                kind="backup",
+                id=one.pk,
+                at=one.created_at,
+                name=one.name,
+                reason=one.reason,
+                why=one.get_reason_display(),
+                state=one.state,
+                url=f"{page}#backup-{one.pk}",
+                goes_at=one.kept_until,
+                seal=one.seal,
+            )
+            for one in (rows if since is None else rows.filter(created_at__gte=since))
+        ]
 
     def counted(self, environment: Environment) -> Mapping[str, int]:
         return {"backups": Backup.objects.filter(of=environment.pk).count()}

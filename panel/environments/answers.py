@@ -189,6 +189,23 @@ class OfFeaturesAlone(TypedDict):
     ]
 
 
+class Point(TypedDict):
+    """A disk as it was at one moment, which can be gone back to."""
+
+    kind: Annotated[str, As(Literal["snapshot", "backup"])]
+    id: Annotated[Id, Field(description="Of the snapshot or backup.")]
+    at: Moment
+    name: str
+    reason: Annotated[str, As(Literal["asked", "restore", "reinstall", "shrink", "schedule"])]
+    state: Annotated[str, As(Literal["making", "ready", "going"])]
+    seal: Annotated[
+        str | None,
+        As(Literal["none", "proved", "failed"] | None),
+        Field(description="Of a backup: whether a system made of it started."),
+    ]
+    goes_at: Annotated[Moment | None, Field(description="When it is deleted by itself; null: by no date.")]
+
+
 class OneEnvironment(ListedEnvironment, OfFeaturesAlone):
     pass
 

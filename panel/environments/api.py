@@ -7,14 +7,15 @@ from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 from pydantic import Field, create_model
 
-from panel.environments import answers, selectors, services
+from panel.environments import answers, points, selectors, services
 from panel.environments.accepted import WHAT, accepted, show
 from panel.environments.features import FEATURES, shown_of
 from panel.environments.models import Environment
 from panel.environments.options import asked_types
 from panel.errors import Invalid, NotFound
 from panel.http.answers import Json, ListOf
-from panel.http.inputs import CheckedAs, Input, Naming, in_part
+from panel.http.inputs import CheckedAs, Input, Moment, Naming, in_part
+from panel.http.inputs import Query as Parameters
 from panel.http.pages import Page, cut, page_of
 from panel.http.paths import uuid_of
 from panel.http.versions import expected_version
@@ -240,6 +241,18 @@ def operations(request: HttpRequest, pk: str, page: Query[Page]) -> ListOf[Liste
     row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
     rows = Operation.objects.for_actor(actor(request)).filter(environment=row)
     return page_of(rows, page, show_listed)
+
+
+class Since(Parameters):
+    since: Moment | None = Field(default=None, description="Of that moment or later; left out: all.")
+
+
+@router.get("/{pk}/points", response=ListOf[answers.Point], operation_id="environments_points")
+def list_points(request: HttpRequest, pk: str, asked: Query[Since]) -> ListOf[answers.Point]:
+    """Snapshots and backups that its disk can go back to; the newest first."""
+    row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
+    found = [points.show(one) for one in points.points_of(row, asked.since)]
+    return {"items": found, "count": len(found)}
 
 
 @router.post("/{pk}/exec", response=answers.Executed, operation_id="environments_exec")

@@ -5,7 +5,8 @@ Environments know none of them by name. Whoever asks goes through `FEATURES`, in
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from django.db.models import Prefetch, Q
@@ -13,6 +14,7 @@ from django.utils.functional import Promise
 
 from panel.quotas.models import Resource
 from panel.rights.permissions import Permission
+from panel.states import Shown
 from runtime.contract import EnvironmentSpec, Kernel, Report
 
 if TYPE_CHECKING:  # its querysets ask the features
@@ -22,6 +24,7 @@ if TYPE_CHECKING:  # its querysets ask the features
 
 #: Fields of `runtime.contract.EnvironmentSpec`; of its `network` the fields of that.
 Parts = Mapping[str, Any]
+PointKind = Literal["snapshot", "backup"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,27 @@ class Tab:
     """Who lacks it sees no such tab; None: whoever sees the environment."""
     needs_boot: bool = False
     """Only of kinds that have a first process, see `runtime.contract.kinds`."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A disk as it was at one moment, which can be gone back to."""
+
+    kind: PointKind
+    id: UUID
+    at: datetime
+    name: str
+    reason: str
+    """Why it is there, as the API says it."""
+    why: str
+    """The same in words."""
+    state: Shown
+    url: str
+    """Where it stands among pages."""
+    goes_at: datetime | None = None
+    """When it is deleted by itself; None: that isn't known, or never."""
+    seal: Shown | None = None
+    """Whether a system that was made of it started; None: nobody asks that of it."""
 
 
 class Reserved:
@@ -143,6 +167,10 @@ class Feature:
     def overview(self, environment: "Environment", query: Mapping[str, str]) -> Mapping[str, Any]:
         """For the template of the overview; `query`: of its address."""
         return {}
+
+    def points(self, environment: "Environment", since: datetime | None = None) -> "Sequence[Point]":
+        """What its disk can go back to, of that moment or later (None: all); the newest first."""
+        return ()
 
     def prefetched(self) -> "Sequence[Prefetch[Any] | str]":
         """What pages show of each environment in a list."""

@@ -14,7 +14,7 @@ class Snapshot(TypedDict):
     environment: Id
     name: str
     state: Annotated[str, As(Literal["making", "ready", "going"])]
-    reason: Annotated[str, As(Literal["asked", "restore", "reinstall", "schedule"])]
+    reason: Annotated[str, As(Literal["asked", "restore", "reinstall", "shrink", "schedule"])]
     image: Annotated[str, Field(description="What the root was made from at that time.")]
     created_at: Moment
     made_at: Annotated[Moment | None, Field(description="When the node said that it is there.")]

@@ -1,14 +1,16 @@
 """What storage has of each environment: snapshots, and the snapshot that its root came from."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, UUIDField
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from panel.environments.features import Feature, Parts, Reserved, Tab
+from panel.environments.features import Feature, Parts, Point, Reserved, Tab
 from panel.environments.models import Environment
 from panel.environments.observe import gave_up
 from panel.operations.models import OperationKind
@@ -68,6 +70,24 @@ class Storage(Feature):
             part = OriginPart(environment_id=origin.source, snapshot=origin.snapshot, backup=backup)
             found["origin"] = part
         return found
+
+    def points(self, environment: Environment, since: datetime | None = None) -> Sequence[Point]:
+        rows = Snapshot.objects.filter(environment=environment).order_by("-created_at")
+        page = reverse("environment-snapshots", args=(environment.pk,))
+        return [
+            Point(
+                kind="snapshot",
+                id=one.pk,
+                at=one.created_at,
+                name=one.name,
+                reason=one.reason,
+                why=one.get_reason_display(),
+                state=one.state,
+                url=f"{page}#snapshot-{one.pk}",
+                goes_at=one.expires_at,
+            )
+            for one in (rows if since is None else rows.filter(created_at__gte=since))
+        ]
 
     def counted(self, environment: Environment) -> Mapping[str, int]:
         return {"snapshots": Snapshot.objects.wanted().filter(environment=environment).count()}

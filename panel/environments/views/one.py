@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
@@ -13,6 +14,7 @@ from panel.environments import services
 from panel.environments.features import FEATURES, Tab, tabs_for
 from panel.environments.forms import UndeleteForm
 from panel.environments.models import Environment, EnvironmentUsage
+from panel.environments.points import placed, points_of
 from panel.environments.selectors import node_events
 from panel.environments.services import POWER
 from panel.environments.shortages import shortages
@@ -26,6 +28,8 @@ from panel.ui.web import PageRequest, back, page, signed_in
 from runtime.contract import DesiredState, Kind, Rescue, wants_of
 
 _MIB = 2**20
+#: Of what a disk can go back to, that an overview names.
+_MOST_POINTS = 30
 _TABS = (
     Tab("overview", gettext_lazy("Overview"), 0),
     Tab("activity", gettext_lazy("Activity"), 40),
@@ -115,6 +119,9 @@ def show_overview(
     ]
     is_up = row.state == State.RUNNING
     context["shortages"] = shortages(row.contract_limits(), usage_of(row)) if is_up else []
+    points = points_of(row)
+    context["points"] = placed(points[:_MOST_POINTS], timezone.now())
+    context["more_points"] = len(points) - len(context["points"])
     context["secret"] = secret_of(request, row)
     context["recent"] = list(_operations(request, row)[:6])
     context["undelete"] = undelete or UndeleteForm(initial={"name": row.name})
