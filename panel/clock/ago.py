@@ -11,7 +11,7 @@ from panel.errors import Invalid
 _AGO = re.compile(r"([0-9]{1,7})([smhd])")
 
 
-def moment_of(since: str) -> float:
+def moment_of(since: str, *, field: str = "since") -> float:
     """Seconds since the epoch; 0: from the beginning. Raises `Invalid`."""
     ago = _AGO.fullmatch(since)
     if not since:
@@ -25,5 +25,6 @@ def moment_of(since: str) -> float:
         return max(0.0, moment.timestamp())
     except (ValueError, OverflowError) as odd:
         raise Invalid(
-            _("since is a moment (2026-01-31T12:00:00Z), or 90s, 15m, 2h, 3d."), field="since"
+            _("%(field)s is a moment (2026-01-31T12:00:00Z), or 90s, 15m, 2h, 3d.") % {"field": field},
+            field=field,
         ) from odd

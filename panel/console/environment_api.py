@@ -1,15 +1,18 @@
 """/api/v1/environments/{id}/{console,terminals}"""
 
+from typing import Annotated
+
 from django.http import HttpRequest, HttpResponse
-from ninja import Router
+from ninja import Query, Router
 
 from panel.console import answers
-from panel.console.services import close_terminal, console_log, list_terminals, log_lines
+from panel.console.services import Some, close_terminal, console_log, list_terminals, log_lines
 from panel.environments.accepted import WHAT
 from panel.http.answers import ListOf
 from panel.http.paths import uuid_of
 from panel.rights.asking import actor
 from panel.serving.promised import document, promised
+from runtime.contract.logs import MOST_TAIL
 
 router = Router()
 
@@ -22,10 +25,21 @@ def download_console(request: HttpRequest, pk: str, format: str = "text") -> Htt
 
 
 @router.get("/{pk}/logs", response={200: None}, operation_id="environments_logs")
-def logs(request: HttpRequest, pk: str, stream: str = "", since: str = "", grep: str = "") -> HttpResponse:
+def logs(
+    request: HttpRequest,
+    pk: str,
+    *,
+    stream: str = "",
+    since: str = "",
+    until: str = "",
+    grep: str = "",
+    tail: Annotated[int | None, Query(ge=0, le=MOST_TAIL)] = None,
+) -> HttpResponse:
     """Lines of what its first process wrote, `TIME stdout|stderr text`: of one `stream`, `since` a moment or
-    `15m` ago, with the words of `grep` in them. With a terminal both streams are stdout."""
-    found = log_lines(actor(request), uuid_of(pk, WHAT), stream=stream, since=since, grep=grep)
+    `15m` ago, `until` another, with the words of `grep` in them; of those the newest `tail`. With a terminal
+    both streams are stdout."""
+    some = Some(stream=stream, since=since, until=until, grep=grep, tail=tail)
+    found = log_lines(actor(request), uuid_of(pk, WHAT), some)
     return promised(request, found.answer, found.place)
 
 

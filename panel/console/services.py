@@ -117,18 +117,35 @@ def console_log(actor: Actor, environment_id: UUID, form: str) -> Record:
     return Record(answer, place)
 
 
-def log_lines(
-    actor: Actor, environment_id: UUID, *, stream: str = "", since: str = "", grep: str = ""
-) -> Record:
-    """Lines of what its console printed, each with its time and stream; `since`: a moment (ISO 8601), or how
-    long ago (`90s`, `15m`, `2h`). Audited, without the words. Raises as `console_log`."""
+@dataclass(frozen=True)
+class Some:
+    """Which lines of a log."""
+
+    stream: str = ""
+    since: str = ""
+    """A moment (ISO 8601), or how long ago (`90s`, `15m`, `2h`)."""
+    until: str = ""
+    """Another."""
+    grep: str = ""
+    tail: int | None = None
+    """The newest of those."""
+
+
+def log_lines(actor: Actor, environment_id: UUID, asked: Some) -> Record:
+    """Lines of what its console printed, each with its time and stream. Audited, without the words. Raises as
+    `console_log`."""
+    stream, grep = asked.stream, asked.grep
     environment = _visible(actor, environment_id)
     if stream not in ("", "stdout", "stderr"):
         raise Invalid(_("stream is stdout or stderr."), field="stream")
     if len(grep) > _MOST_WORDS or any(not one.isprintable() for one in grep):
         raise Invalid(_("grep is words of a line, 200 letters at most."), field="grep")
     refuse_console(environment.kind)
-    some = {"stream": stream, "since": f"{moment_of(since):.6f}", "words": grep}
+    some = {"stream": stream, "since": f"{moment_of(asked.since):.6f}", "words": grep}
+    if asked.until:
+        some["until"] = f"{moment_of(asked.until, field='until'):.6f}"
+    if asked.tail is not None:
+        some["tail"] = str(asked.tail)
     agent, payer = Agent(environment.node), environment.tenant.payer
     place = DOWNLOADS.take(actor, environment.tenant_id, environment.tenant.path)
     _note(actor, environment, "environment.console_log", place, after={"format": "lines"})

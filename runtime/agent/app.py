@@ -36,6 +36,7 @@ from runtime.console.exec import MAX_WORDS, STDIN_BYTES, Outcome, Stop
 from runtime.console.inside import Inside
 from runtime.console.sessions import session
 from runtime.contract import Purpose, Ticket
+from runtime.contract.logs import MOST_TAIL
 from runtime.contract.words import advice, agent
 from runtime.errors import RuntimeFault
 from runtime.node import Node
@@ -88,8 +89,11 @@ class LinesAsked(BaseModel):
 
     stream: Literal["", "stdout", "stderr"] = ""
     since: Annotated[float, Field(ge=0, le=1e11)] = 0.0
-    """Seconds since the epoch."""
+    until: Annotated[float, Field(ge=0, le=1e11)] | None = None
+    """Seconds since the epoch, both."""
     words: Annotated[str, Field(max_length=200)] = ""
+    tail: Annotated[int, Field(ge=0, le=MOST_TAIL)] | None = None
+    """Of those the newest."""
 
 
 class ExecRequest(BaseModel):

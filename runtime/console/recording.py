@@ -6,6 +6,7 @@ Both read the log that conmon writes now (see `log`), up to where it ends when t
 import codecs
 import json
 import os
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from runtime.console.log import HEADER, READ_BYTES, LogFile, decode
 #: Length of a record's time.
 _TIME = 35
 _LONGEST_LINE = 64 * 1024
+_LINES_AT_ONCE = 1000
 #: Nobody keeps the size that the terminal had; players wrap at this one.
 _COLUMNS, _ROWS = 80, 24
 
@@ -48,12 +50,37 @@ def cast(directory: Path) -> Iterator[bytes]:
         yield f"{_header(0)}\n".encode()
 
 
-def lines(directory: Path, *, stream: str = "", since: float = 0.0, words: str = "") -> Iterator[bytes]:
-    """`TIME stdout text`, a line for each: of one stream (empty: both), from a moment on (seconds since the
-    epoch), with these words in it. Of a line that has no end some 64 KiB make one.
+def lines(
+    directory: Path,
+    *,
+    stream: str = "",
+    since: float = 0.0,
+    until: float | None = None,
+    words: str = "",
+    tail: int | None = None,
+) -> Iterator[bytes]:
+    """`TIME stdout text`, a line for each: of one stream (empty: both), from a moment on and up to another
+    (seconds since the epoch), with these words in it; of what is left the newest `tail`. Of a line that has no
+    end some 64 KiB make one.
 
     Of a terminal both streams are stdout.
     """
+    found = _chosen(directory, stream=stream, since=since, until=until, words=words)
+    if tail is None:
+        for some in found:
+            yield b"".join(some)
+        return
+    last = deque[bytes](maxlen=tail)
+    for some in found:
+        last.extend(some)
+        yield b""  # others have their turn
+    while last:
+        yield b"".join(last.popleft() for _ in range(min(len(last), _LINES_AT_ONCE)))
+
+
+def _chosen(
+    directory: Path, *, stream: str, since: float, until: float | None, words: str
+) -> Iterator[list[bytes]]:
     wanted, begun = words.encode(), {b"stdout": b"", b"stderr": b""}
     for records in _records(directory):
         found = []
@@ -67,10 +94,12 @@ def lines(directory: Path, *, stream: str = "", since: float = 0.0, words: str =
             line, begun[name] = begun[name], b""
             if (stream and name != stream.encode()) or wanted not in line:
                 continue
-            if since and datetime.fromisoformat(record[:_TIME].decode("ascii", "replace")).timestamp() < since:
-                continue
+            if since or until is not None:
+                at = datetime.fromisoformat(record[:_TIME].decode("ascii", "replace")).timestamp()
+                if at < since or (until is not None and at > until):
+                    continue
             found.append(b"%s %s %s\n" % (record[:_TIME], name, line.rstrip(b"\r")))
-        yield b"".join(found)
+        yield found
 
 
 def _header(at: float) -> str:

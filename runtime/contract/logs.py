@@ -17,6 +17,8 @@ _ADDRESS = re.compile(
 )
 #: RFC 5426, RFC 6587 (no port of its own: syslog's), RFC 5425, and what Loki listens on.
 _PORTS: Final = {"syslog+udp": 514, "syslog+tcp": 514, "syslog+tls": 6514, "loki+http": 3100, "loki+https": 443}
+#: Lines of a log that are asked for from its end.
+MOST_TAIL: Final = 100_000
 LOKI_PATH: Final = "/loki/api/v1/push"
 
 

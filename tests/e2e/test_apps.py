@@ -54,6 +54,9 @@ def test_an_apps_day(wadah: Installation, hub: Hub) -> None:
     assert logs.status == 200
     assert logs.body.decode().split()[1:] == ["stdout", "up"]
     assert wadah.call("GET", f"/environments/{one}/logs?stream=stderr").body == b""
+    newest = wadah.call("GET", f"/environments/{one}/logs?tail=1").body
+    assert newest == wadah.call("GET", f"/environments/{one}/logs").body.splitlines(keepends=True)[-1]
+    assert wadah.call("GET", f"/environments/{one}/logs?until=1d").body == b""
 
     forward = wadah.call("POST", f"/environments/{one}/forwards", {"port": 80})
     assert forward.status == 202, forward.body

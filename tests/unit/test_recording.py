@@ -44,6 +44,14 @@ def test_as_lines_each_has_its_time_and_stream_and_some_are_chosen(tmp_path: Pat
     assert some(words="o h") == [b"two here"]
     assert some(since=datetime.fromisoformat(_AT.format(4)).timestamp()) == [b"bad", b"x\xff"]
     assert some(stream="stdout", words="bad") == []
+    assert some(until=datetime.fromisoformat(_AT.format(3)).timestamp()) == [b"one", b"two here"]
+    assert some(until=0.0) == []
+    assert some(tail=2) == [b"bad", b"x\xff"]
+    assert some(tail=1, stream="stdout", until=datetime.fromisoformat(_AT.format(4)).timestamp()) == [
+        b"two here"
+    ]
+    assert some(tail=0) == []
+    assert len(some(tail=100)) == 4
 
 
 def test_a_line_without_an_end_is_cut(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from django.test import Client
 
 from panel.clock.ago import moment_of
 from panel.environments.models import Environment
+from panel.nodes.agent import Agent
+from runtime.agent.app import LinesAsked
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -31,6 +33,11 @@ def ask(row: Environment, headers: dict[str, str] | None = None, **query: str) -
         ({"since": "yesterday"}, "since"),
         ({"since": "10y"}, "since"),
         ({"since": "99999999m"}, "since"),
+        ({"until": "yesterday"}, "until"),
+        ({"until": "99999999m"}, "until"),
+        ({"tail": "-1"}, "tail"),
+        ({"tail": "100001"}, "tail"),
+        ({"tail": "all"}, "tail"),
         ({"grep": "a" * 201}, "grep"),
         ({"grep": "a\nb"}, "grep"),
         ({"follow": "1"}, "follow"),
@@ -44,6 +51,24 @@ def test_what_cant_be_asked_is_refused_by_its_name(row: Environment, query: Any,
 def test_a_stranger_finds_nothing(row: Environment) -> None:
     other = factories.tenant()
     assert ask(row, factories.bearer(factories.member(other), other, role="owner")).status_code == 404
+
+
+def test_the_node_is_asked_for_what_was_asked(row: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    async def log_lines(_agent: Agent, _pk: Any, some: Any, **_who: Any) -> Any:
+        asked.append(LinesAsked.model_validate(some))
+
+        async def pieces() -> Any:
+            yield b""
+
+        return pieces()
+
+    monkeypatch.setattr(Agent, "log_lines", log_lines)
+    assert ask(row, tail="2", until="1970-01-01T00:01:00Z", since="1970-01-01T00:00:01Z").status_code == 200
+    assert ask(row, tail="0").status_code == 200
+    assert ask(row).status_code == 200
+    assert [(one.since, one.until, one.tail) for one in asked] == [(1, 60, 2), (0, None, 0), (0, None, None)]
 
 
 def test_a_moment_is_one_or_so_long_ago() -> None:
