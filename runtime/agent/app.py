@@ -74,6 +74,7 @@ _STATUS = {
         (
             *("no_space", "not_empty", "in_the_way", "not_allowed", "too_long", "too_many_entries"),
             *("bad_archive", "exists", "into_itself", "no_such_user", "no_trash", "name_too_long"),
+            "too_many_uploads",
         ),
         422,
     ),
