@@ -40,6 +40,10 @@ CHECKS = (
     ),
     Check("bandit", ("bandit", "-q", "-ll", "-c", "pyproject.toml", "-r", "panel", "runtime")),
     Check("migrations", (*_MIGRATIONS, "--check", "--dry-run"), _MIGRATIONS),
+    Check(
+        "OpenAPI",
+        ("python", "-m", "django", "api_document", "--settings", "panel.config.settings_for_types"),
+    ),
     Check("shellcheck", ("shellcheck", "--severity=warning", "SCRIPTS"), needs="shellcheck"),
 )
 

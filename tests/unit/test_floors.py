@@ -4,6 +4,7 @@ The order of the floors itself is a contract in pyproject.toml, held by `./wadah
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -86,3 +87,13 @@ def test_no_test_is_a_library_for_others() -> None:
         if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2].startswith("test_")
     }
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("registry", "fills"), [("environments.features.Feature", "plugs_in("), ("jobs.kinds", "done_by_job(")]
+)
+def test_the_table_of_registries_names_who_fills_them(registry: str, fills: str) -> None:
+    table = (PANEL.parent / "docs/architecture.md").read_text()
+    row = next(one for one in table.splitlines() if one.startswith(f"| `{registry}` |"))
+    named = set(re.findall(r"`(\w+)`", row.split("|")[2]))
+    assert named == {one.parent.name for one in PANEL.glob("*/apps.py") if fills in one.read_text()}
