@@ -95,11 +95,19 @@ def test_whatever_of_the_node_listens_later_is_reached_and_not_the_forward(
     ve = lab.new(forwards=({"protocol": protocol, "node_port": port, "port": 80},))
     kind, anywhere = KINDS[protocol], "::" if ":" in address else "0.0.0.0"
     inside = until.enter_context(closing(ve.listener(anywhere, 80, kind=kind)))
-    assert _answers(lab, inside, address, port)
+    assert _answers_in_time(lab, inside, address, port)
     with closing(lab.here.listener(anywhere, port, kind=kind)) as here:
-        assert _answers(lab, here, address, port)
+        assert _answers_in_time(lab, here, address, port)
         assert not _answers(lab, inside, address, port)
-    assert _answers(lab, inside, address, port)
+    assert _answers_in_time(lab, inside, address, port)
+
+
+def _answers_in_time(lab: Lab, listening: socket.socket, address: str, port: int) -> bool:
+    """A datagram may be late, or lost while a neighbour is asked for: it is sent again, and none is left."""
+    found = any(_answers(lab, listening, address, port) for _ in range(20))
+    while listening.type == UDP and gets(listening, 0.1) is not None:
+        pass
+    return found
 
 
 def _answers(lab: Lab, listening: socket.socket, address: str, port: int) -> bool:
