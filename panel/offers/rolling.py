@@ -93,13 +93,13 @@ def follow(environment_id: UUID) -> bool:
             return False
         before: dict[str, Any] = intent_of(row)
         old_limits, old_number = row.limits, row.plan_version.number
-        take_version(row, version)
+        undo = take_version(row, version)
         row.plan_problem, row.plan_tried_at = "", timezone.now()
         operation = advance(
             None,
             row,
             OperationKind.UPDATE,
-            details={"plan": version.plan.slug, "version": version.number},
+            details={"plan": version.plan.slug, "version": version.number, **undo},
             before=before,
         )
         record(
