@@ -17,9 +17,9 @@ from uuid import UUID
 from runtime.sandboxes.shared.container import monitor_pid_file
 from tests.bench import images, load
 from tests.bench.bench import WILDCARD, Bench
-from tests.bench.engines import Engine, engines
 from tests.bench.figures.memory import proportional_bytes
 from tests.bench.measure import Goal, Row, Series, Skipped, ratio
+from tests.support.engines import Engine, engines
 from tests.support.registry import Hub, registry
 
 TITLE = "apps from a registry on this machine, beside Docker and Podman of Debian in namespaces of their own"

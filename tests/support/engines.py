@@ -1,8 +1,8 @@
-"""Docker and Podman of Debian for the figures of apps: unpacked into a folder, in namespaces of their own.
+"""Docker and Podman of Debian beside an installation: unpacked into a folder, in namespaces of their own.
 
-Nothing of them is installed. They have a network with nothing but loopback, where a registry of the same
-storage serves the same images; a mount namespace; and groups under a name that is the benchmark's. No container
-of theirs gets a network: none of ours waits for one either.
+Nothing of them is installed. They have a mount namespace, and groups under a name that is the test's. For
+figures they have a network with nothing but loopback as well, where a registry of the same storage serves the
+same images. No container of theirs gets a network: none of ours waits for one either.
 """
 
 import json
@@ -15,13 +15,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from tests.bench.measure import Series
 from tests.support.registry import Hub
 
 PACKAGES = ("podman", "docker.io", "containerd", "runc")
 _DEADLINE_S = 180
 _READY_S = 60
+
+
+class Times(Protocol):
+    """A series of measured times."""
+
+    def time(self, act: Callable[[], object]) -> None: ...
 
 
 @dataclass
@@ -36,7 +42,7 @@ class Engine:
     """After `pull` and `push`, for a registry without TLS."""
     _running: "subprocess.Popen[bytes] | None" = None
 
-    def timed(self, series: Series, act: Callable[[], object]) -> None:
+    def timed(self, series: Times, act: Callable[[], object]) -> None:
         """Adds how long it took; one that failed has a reason, and isn't asked again."""
         if self.reason:
             return
@@ -87,23 +93,27 @@ class Engine:
     def forget(self, image: str) -> None:
         self.do("rmi", "-f", image, check=False)
 
-    def do(self, *words: str, check: bool = True) -> None:
+    def do(self, *words: str, check: bool = True) -> str:
+        """What it says on its standard output. Raises `RuntimeError` with the end of what else it says."""
         done = subprocess.run(
-            [*self.program, *words], capture_output=True, timeout=_DEADLINE_S, env=self._all(), check=False
-        )
+            [*self.program, *words],
+            capture_output=True, text=True, errors="replace", timeout=_DEADLINE_S, env=self._all(), check=False,
+        )  # fmt: skip
         if check and done.returncode:
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
+            lines = done.stderr.strip().splitlines()
             raise RuntimeError(f"{self.name} {words[0]}: {' '.join(lines[-2:])[-300:]}")
+        return done.stdout.strip()
 
     def _all(self) -> dict[str, str]:
         return {**os.environ, **self.environment}
 
 
 @contextmanager
-def engines(hub: Hub) -> Iterator[list[Engine]]:
-    """Both, each with the reason where it can't be had."""
+def engines(hub: Hub | None = None) -> Iterator[list[Engine]]:
+    """Both, each with the reason where it can't be had. Without `hub` they have the machine's own network, of
+    which they change nothing."""
     with ExitStack() as undo:
-        place = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="wadah-bench-", dir="/var/tmp")))
+        place = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="wadah-engines-", dir="/var/tmp")))
         place.chmod(0o755)
         try:
             _unpack(place)
@@ -124,21 +134,25 @@ def _unpack(place: Path) -> None:
         subprocess.run(unpack, check=True, capture_output=True, timeout=_DEADLINE_S)
 
 
-def _apart(undo: ExitStack, hub: Hub) -> list[str]:
-    """What brings a command into their network and mounts, where the registry answers as outside."""
-    holder = subprocess.Popen(["unshare", "--mount", "--net", "sleep", "infinity"])
+def _apart(undo: ExitStack, hub: Hub | None) -> list[str]:
+    """What brings a command into their mounts and network, where the registry answers as outside."""
+    kinds = ("mnt", "net") if hub else ("mnt",)
+    flags = [{"mnt": "--mount", "net": "--net"}[kind] for kind in kinds]
+    holder = subprocess.Popen(["unshare", *flags, "sleep", "infinity"])
     undo.callback(_end, holder)
-    ours = os.readlink("/proc/self/ns/net")
     until = time.monotonic() + _READY_S
-    while os.readlink(f"/proc/{holder.pid}/ns/net") == ours:
-        if time.monotonic() > until:
-            raise OSError("no network namespace")
-        time.sleep(0.01)
-    enter = ["nsenter", f"--target={holder.pid}", "--mount", "--net"]
-    subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True, timeout=20)
+    for kind in kinds:
+        while os.readlink(f"/proc/{holder.pid}/ns/{kind}") == os.readlink(f"/proc/self/ns/{kind}"):
+            if time.monotonic() > until:
+                raise OSError("no namespaces")
+            time.sleep(0.01)
+    enter = ["nsenter", f"--target={holder.pid}", *flags]
     # in these mounts alone: crun refuses to run where version 2 has controllers beside version 1
     hybrid = [*enter, "umount", "/sys/fs/cgroup/unified"]
     subprocess.run(hybrid, check=False, capture_output=True, timeout=20)
+    if hub is None:
+        return enter
+    subprocess.run([*enter, "ip", "link", "set", "lo", "up"], check=True, timeout=20)
     serve = [*enter, "docker-registry", "serve", str(hub.place / "config.yml")]
     twin = subprocess.Popen(serve, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     undo.callback(_end, twin)
@@ -149,7 +163,7 @@ def _docker(undo: ExitStack, place: Path, enter: list[str]) -> Engine:
     home, root = place / "docker", place / "root/usr"
     home.mkdir()
     paths = f"{root}/bin:{root}/sbin:/usr/bin:/usr/sbin:/bin:/sbin"
-    socket, group = f"unix://{home}/socket", f"wadah-bench-{os.getpid()}-docker"
+    socket, group = f"unix://{home}/socket", f"wadah-test-{os.getpid()}-docker"
     words = [
         f"{root}/sbin/dockerd",
         f"--data-root={home}/data",
@@ -167,7 +181,8 @@ def _docker(undo: ExitStack, place: Path, enter: list[str]) -> Engine:
     undo.callback(_remove_groups, group)
     daemon = subprocess.Popen([*enter, *words], stdout=log, stderr=log, env={**os.environ, "PATH": paths})
     undo.callback(_end, daemon)
-    one = Engine("docker", [f"{root}/bin/docker", f"--host={socket}"], environment={"DOCKER_BUILDKIT": "0"})
+    environment = {"DOCKER_BUILDKIT": "0", "DOCKER_CONFIG": f"{home}/config"}
+    one = Engine("docker", [f"{root}/bin/docker", f"--host={socket}"], environment=environment)
     until = time.monotonic() + _READY_S
     while True:
         with suppress(RuntimeError):
@@ -205,6 +220,7 @@ default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]
     (home / "registries.conf").write_text("")
     environment = {
         "HOME": str(home),
+        "REGISTRY_AUTH_FILE": str(home / "auth.json"),
         "CONTAINERS_CONF": str(home / "containers.conf"),
         "CONTAINERS_STORAGE_CONF": str(home / "storage.conf"),
         "CONTAINERS_REGISTRIES_CONF": str(home / "registries.conf"),
