@@ -1,15 +1,18 @@
-"""Invitations, shares of single environments, and support accesses. Each of them ends by itself."""
+"""Invitations, shares of single environments, and support accesses (`panel.rights.who`). Each of them ends."""
 
 import uuid
 from datetime import datetime
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.utils import timezone
 
 from panel.rights.permissions import Permission, RoleName
 from panel.rights.scope import Scoped
+from panel.rights.who import SupportAccess
+
+__all__ = ["Invitation", "Share", "SupportAccess"]
 
 
 class Invitations(Scoped["Invitation"]):
@@ -100,38 +103,3 @@ class Share(models.Model):
 
     def __str__(self) -> str:
         return f"{self.environment} for {self.user}"
-
-
-class SupportAccesses(Scoped["SupportAccess"]):
-    view_permission = Permission.MEMBER_VIEW
-
-    def running(self) -> "SupportAccesses":
-        return self.filter(ended_at=None, ends_at__gt=timezone.now())
-
-
-class SupportAccess(models.Model):
-    """An administrator of the installation in a tenant's view, for a stated reason and time."""
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="support_accesses")
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
-    reason = models.CharField(max_length=400)
-    started_at = models.DateTimeField(auto_now_add=True)
-    ends_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True, blank=True)
-    ended_by = models.CharField(max_length=150, blank=True, default="")
-
-    objects = SupportAccesses.as_manager()
-
-    class Meta:
-        ordering = ["-started_at"]
-        constraints = [
-            models.CheckConstraint(condition=Q(ends_at__gt=F("started_at")), name="support_lasts"),
-            models.CheckConstraint(condition=~Q(reason=""), name="support_has_reason"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.user} in {self.tenant}"
-
-    def is_running(self, at: datetime | None = None) -> bool:
-        return self.ended_at is None and self.ends_at > (at or timezone.now())

@@ -6,8 +6,8 @@ It is defined once, as conditions of which the first that holds counts; the data
 
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
 
+from django.db import models
 from django.db.models import Case, CharField, F, Q, TextChoices, Value, When
 from django.utils.translation import gettext_lazy as _
 
@@ -16,9 +16,6 @@ from panel.operations.models import UNHEARD
 from panel.states import Tone
 from panel.tenants.models import TenantState
 from runtime.contract import DesiredState, ObservedState
-
-if TYPE_CHECKING:
-    from panel.environments.models import Environment
 
 
 class State(TextChoices):
@@ -111,8 +108,8 @@ COLUMN = Case(
 )
 
 
-def of(row: "Environment") -> State:
-    """Costs a query when `tenant` was not selected with it."""
+def of(row: models.Model) -> State:
+    """Of an environment. Costs a query when `tenant` was not selected with it."""
     return next((state for holds, state in _TESTS if holds(row)), _ELSE)
 
 

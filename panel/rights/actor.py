@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 from uuid import UUID
 
 from django.db import models
@@ -15,10 +15,7 @@ from panel.errors import Forbidden
 from panel.rights.permissions import EVERYTHING, FROM_ABOVE, PLATFORM, SUPPORT, Permission
 from panel.rights.place import Place
 from panel.rights.scope import Reach
-
-if TYPE_CHECKING:  # rows that other rows name by a foreign key, so that a protocol wouldn't do
-    from panel.access.models import SupportAccess
-    from panel.accounts.models import Token, User
+from panel.rights.who import SupportAccess, Token, User
 
 
 @dataclass(frozen=True)

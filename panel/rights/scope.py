@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 from uuid import UUID
 
 from django.apps import apps
@@ -14,9 +14,6 @@ from django.utils.translation import gettext as _
 
 from panel.errors import NotFound
 from panel.rights.permissions import Permission
-
-if TYPE_CHECKING:
-    from panel.rights.actor import Actor
 
 ModelT = TypeVar("ModelT", bound=models.Model)
 
@@ -75,6 +72,12 @@ class Reach:
         return named if condition is None else condition & named
 
 
+class Asks(Protocol):
+    """Who asks, as far as rows are concerned: a `panel.rights.actor.Actor`."""
+
+    def scope(self, permission: Permission) -> Reach: ...
+
+
 class Scoped(models.QuerySet[ModelT]):
     """A queryset of rows that belong to a tenant. Subclasses say by which relations, and what seeing takes."""
 
@@ -83,13 +86,13 @@ class Scoped(models.QuerySet[ModelT]):
     """Of rows that belong to one environment; such rows are seen by those whom it is shared with."""
     view_permission: ClassVar[Permission] = Permission.ENVIRONMENT_VIEW
 
-    def for_actor(self, actor: Actor, permission: Permission | None = None) -> Self:
+    def for_actor(self, actor: Asks, permission: Permission | None = None) -> Self:
         """Rows that the actor may see (or do `permission` to)."""
         reach = actor.scope(permission or self.view_permission)
         condition = reach.on(self.tenant_relation, self.environment_relation)
         return self.all() if condition is None else self.filter(condition)
 
-    def get_for(self, actor: Actor, pk: UUID | str, **more: Any) -> ModelT:
+    def get_for(self, actor: Asks, pk: UUID | str, **more: Any) -> ModelT:
         """The row, or `NotFound`: a stranger can't tell a missing row from somebody else's."""
         try:
             return self.for_actor(actor).get(pk=pk, **more)

@@ -6,6 +6,7 @@ The order of the floors itself is a contract in pyproject.toml, held by `./wadah
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -22,17 +23,18 @@ ALLOWED = {
 }
 
 
-def _sources() -> Iterator[tuple[str, ast.Module]]:
-    for path in sorted(PANEL.rglob("*.py")):
-        if "migrations" not in path.parts:
-            yield str(path.relative_to(PANEL.parent)), ast.parse(path.read_text())
+@cache
+def _sources() -> list[tuple[str, ast.Module]]:
+    return [
+        (str(path.relative_to(PANEL.parent)), ast.parse(path.read_text()))
+        for path in sorted(PANEL.rglob("*.py"))
+        if "migrations" not in path.parts
+    ]
 
 
 def _imports(tree: ast.AST, *, within: bool = False) -> Iterator[tuple[str, bool]]:
-    """Modules of the panel that are imported, and whether within a function; not what types alone need."""
+    """Modules of the panel that are imported, for types alone too, and whether within a function."""
     for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            continue
         if isinstance(node, ast.ImportFrom) and node.module == "panel":
             yield from ((f"panel.{one.name}", within) for one in node.names)
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("panel."):
@@ -64,6 +66,26 @@ def test_packages_form_no_circle() -> None:
     except CycleError as circle:
         pytest.fail(f"these import one another: {circle.args[1]}")
     assert order.index("environments") < order.index("networks")
+
+
+def test_modules_form_no_circle() -> None:
+    """Within a package neither, and not by what types alone need."""
+    sources = {
+        path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): tree for path, tree in _sources()
+    }
+    below = {
+        name: {
+            whole if (whole := f"{module}.{one.name}") in sources else module
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and (module := node.module or "").startswith("panel")
+            for one in node.names
+        }
+        for name, tree in sources.items()
+    }
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as circle:
+        pytest.fail(f"these import one another: {circle.args[1]}")
 
 
 def test_environments_know_no_feature() -> None:
