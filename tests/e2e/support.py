@@ -184,11 +184,11 @@ def ended(wadah: Installation, operation: str) -> Any:
     return wadah.wait(look, 120)
 
 
-def serves(wadah: Installation, environment: str, words: str) -> None:
+def serves(wadah: Installation, environment: str, words: str, seconds: float = 30) -> None:
     command = {"command": ["/bin/cat", "/www/index.html"]}
 
     def look() -> bool:
         answer = wadah.call("POST", f"/environments/{environment}/exec", command)
         return answer.status == 200 and words in answer.body["stdout"]
 
-    wadah.wait(look, 30)
+    wadah.wait(look, seconds)
