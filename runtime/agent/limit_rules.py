@@ -1,10 +1,12 @@
 """Rules of limits: who has more of something than was said is told of, and whoever has most of it signalled.
 
 Once for each time that it comes to be so: it may come to be so again when it had a twentieth less meanwhile.
+Who has it go up and down without end is followed within bounds, since each time costs the node and the panel.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
@@ -17,6 +19,8 @@ _MIB = 2**20
 _LESS = 0.95
 #: Between two looks at who uses the processor, and processes of one environment that are looked at.
 _LOOK_S, _MOST_PROCESSES = 0.2, 4096
+#: Of one environment in so many seconds; and processes are looked for so often in one round, for all of them.
+_MOST_TOLD, _TOLD_WITHIN_S, _MOST_LOOKS = 8, 60.0, 10
 #: Environments whose rules are kept in mind.
 _MOST_KNOWN = 10_000
 
@@ -26,33 +30,51 @@ class LimitRules:
 
     def __init__(self, members: Callable[[UUID], Iterable[int]]):
         self._members = members
-        self._over: set[tuple[UUID, str]] = set()
+        self._over: dict[UUID, set[str]] = {}
+        self._told: dict[UUID, deque[float]] = {}
+        self._looks_left = _MOST_LOOKS
         self._processor: dict[UUID, tuple[float, int]] = {}
+
+    def in_turn(self, usages: Iterable[Usage]) -> Sequence[Usage]:
+        """Begins a round: who was told of longest ago comes first, so that nobody takes the looks of all."""
+        self._looks_left = _MOST_LOOKS
+        return sorted(usages, key=lambda one: max(self._told.get(one.environment_id, ()), default=0.0))
 
     def look(
         self, usage: Usage, rules: Iterable[str], now: float, *, may_signal: bool = True
     ) -> list[tuple[str, float, str]]:
         """The rules that came to be so, how much of it there is, and what the process is called that was
-        signalled (empty: none)."""
-        owner, amounts = usage.environment_id, self._amounts(usage, now)
+        signalled (empty: none). What is too much for now is followed in a later round, if it is still so."""
+        owner, amounts, rules = usage.environment_id, self._amounts(usage, now), list(rules)
+        over = self._over[owner] = self._over.get(owner, set()) & set(rules)
         found = []
         for text in rules:
             with suppress(NoRule):
                 rule = read_rule(text)
-                amount, key = amounts.get(rule.of), (owner, text)
+                amount, signals = amounts.get(rule.of), may_signal and rule.signal is not None
                 if amount is None:
                     continue
                 if amount < rule.amount * _LESS:
-                    self._over.discard(key)
-                elif amount >= rule.amount and key not in self._over:
-                    self._over.add(key)
-                    found.append((text, amount, self._signal(owner, rule) if may_signal else ""))
+                    over.discard(text)
+                elif amount >= rule.amount and text not in over and self._may(owner, now, signals=signals):
+                    over.add(text)
+                    found.append((text, amount, self._signal(owner, rule) if signals else ""))
         return found
+
+    def _may(self, owner: UUID, now: float, *, signals: bool) -> bool:
+        told = self._told.setdefault(owner, deque(maxlen=_MOST_TOLD))
+        is_free = len(told) < _MOST_TOLD or now - told[0] >= _TOLD_WITHIN_S
+        if not is_free or (signals and self._looks_left <= 0):
+            return False
+        told.append(now)
+        self._looks_left -= signals
+        return True
 
     def _amounts(self, usage: Usage, now: float) -> Mapping[Counted, float]:
         if len(self._processor) > _MOST_KNOWN:
             self._processor.clear()
             self._over.clear()
+            self._told.clear()
         before = self._processor.get(usage.environment_id)
         self._processor[usage.environment_id] = now, usage.cpu_ns
         found = {

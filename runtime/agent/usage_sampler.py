@@ -108,7 +108,7 @@ class Sampler:
             )
 
     def follow_rules(self, usages: list[Usage]) -> None:
-        for usage in usages:
+        for usage in self._rules.in_turn(usages):
             records = self._engine.reconciler.known(usage.environment_id)
             spec = records.wanted()
             if spec is None or not spec.limit_rules:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 import pytest
 
+from runtime.agent import limit_rules
 from runtime.agent.limit_rules import LimitRules
 from runtime.contract import Usage
 from runtime.contract.limit_rules import Counted, NoRule, Rule, RuleFault, read_rule
@@ -12,7 +13,7 @@ _ID = UUID(int=1)
 _MIB = 2**20
 
 
-def usage(**values: int) -> Usage:
+def usage(**values: int | UUID) -> Usage:
     return Usage.model_validate({"environment_id": _ID, **values})
 
 
@@ -74,3 +75,41 @@ def test_another_rule_is_another_matter() -> None:
     rules = LimitRules(lambda _: ())
     assert rules.look(usage(processes=5), ["processes:log=5"], 0)
     assert rules.look(usage(processes=5), ["processes:log=4"], 1)
+
+
+def test_who_has_it_go_up_and_down_without_end_is_told_of_within_bounds() -> None:
+    rules = LimitRules(lambda _: ())
+    asked = [f"processes:log={count}" for count in range(50, 66)]
+    told = [
+        sum(len(rules.look(usage(processes=count), asked, now)) for count in (10, 100))
+        for now in range(0, 120, 5)
+    ]
+    assert sum(told) == 2 * 8, "of 384 times"
+
+
+def test_processes_are_looked_for_by_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One look takes a fifth of a second and more: who asks for very many has others told all the same."""
+    looked = list[UUID]()
+
+    def signal(_rules: LimitRules, owner: UUID, _rule: Rule) -> str:
+        looked.append(owner)
+        return "loop"
+
+    monkeypatch.setattr(LimitRules, "_signal", signal)
+    rules, others = LimitRules(lambda _: ()), [UUID(int=number) for number in range(1, 31)]
+    asked = {owner: [f"memory_mb:sigusr1={mb}" for mb in range(1, 17)] for owner in others}
+    asked[others[-1]] = ["memory_mb:sigterm=1"]
+    rounds = list[int]()
+    for now in range(5, 200, 5):
+        for one in rules.in_turn([usage(memory_bytes=2**30, environment_id=owner) for owner in others]):
+            rules.look(one, asked[one.environment_id], now)
+        rounds.append(len(looked) - sum(rounds))
+    assert max(rounds) <= limit_rules._MOST_LOOKS
+    assert set(looked) == set(others)
+
+
+def test_a_rule_that_is_asked_for_no_more_is_forgotten() -> None:
+    rules = LimitRules(lambda _: ())
+    for count in range(1, 2000):
+        rules.look(usage(processes=3000), [f"processes:log={count}"], 100.0 * count)
+    assert len(rules._over[_ID]) == 1
