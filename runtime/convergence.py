@@ -91,6 +91,7 @@ class Convergence:
             self._pause()
             if not runs or state.started_at is None:
                 state.started_at, state.started_in = time.time(), boot_id()
+                state.started_up_s = time.clock_gettime(time.CLOCK_BOOTTIME)
                 state.exit_code = None
         state.restart_at = None
 

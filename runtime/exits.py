@@ -74,7 +74,7 @@ def end_unhealthy(
 
 def _next_delay(spec: EnvironmentSpec, state: State, *, by_policy: bool = True) -> float:
     """Doubles from one end to the next, unless it ran long in between."""
-    if time.time() - (state.started_at or 0) > STEADY_S:
+    if state.ran_s() > STEADY_S:
         state.crashes_in_a_row = 0
     row, policy = state.crashes_in_a_row, spec.restart
     state.crashes_in_a_row = min(row + 1, 30)

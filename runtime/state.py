@@ -19,6 +19,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from runtime import tenants
+from runtime.clock import boot_id
 from runtime.contract import DesiredState, EnvironmentSpec
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import changes
@@ -68,6 +69,8 @@ class State(BaseModel):
     """Seconds since the epoch."""
     started_in: str = ""
     """The boot of the machine that it was; empty: by who knew none yet."""
+    started_up_s: float | None = None
+    """CLOCK_BOOTTIME then, which nobody can set (clock_gettime(2)); None: by who didn't note it yet."""
     restarts: int = 0
     crashes_in_a_row: int = 0
     restart_at: float | None = None
@@ -86,6 +89,12 @@ class State(BaseModel):
     @property
     def stays_off(self) -> bool:
         return self.halted or self.rests
+
+    def ran_s(self) -> float:
+        """Since its start; by the wall clock only where that was another boot, or nobody noted more."""
+        if self.started_up_s is not None and self.started_in == boot_id():
+            return time.clock_gettime(time.CLOCK_BOOTTIME) - self.started_up_s
+        return time.time() - (self.started_at or 0)
 
     def no_longer(self, *, failed: bool = False) -> None:
         """Forgets the condition that was told last, unless it lasts; with `failed` a given up change too."""
