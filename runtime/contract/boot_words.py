@@ -30,7 +30,7 @@ ALLOWED: Final = {
     "log_buf_len=64K…1M": "log_buf_len=(?:64K|128K|256K|512K|1M)",
     "systemd.unit=UNIT": rf"systemd\.unit={_UNIT}\.(?:target|service)",
     "systemd.mask=UNIT": rf"systemd\.mask={_UNIT}",
-    "sysctl.NAME=VALUE": r"sysctl\.(?!kernel\.panic)[a-z][a-z0-9_./-]{1,80}=[A-Za-z0-9_./-]{1,40}",
+    "sysctl.NAME=VALUE": r"sysctl\.(?!kernel[./]+panic)[a-z][a-z0-9_./-]{1,80}=[A-Za-z0-9_./-]{1,40}",
 }
 _FITS = "|".join(ALLOWED.values())
 BOOT_WORD: Final = re.compile(_FITS)

@@ -64,6 +64,8 @@ def test_another_kernel_hears_none(tenant: Tenant, owner: Actor) -> None:
             "hostfs=/",
             "panic=1",
             "sysctl.kernel.panic=1",
+            "sysctl.kernel/panic=1",
+            "sysctl.kernel.//panic_on_oops=1",
             "debugtrace",
         ),
         *(
