@@ -14,6 +14,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, ValidationError
 
+from runtime.clock import sequence
 from runtime.contract.said import Said
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
@@ -202,8 +203,10 @@ class Trees:
         seconds: float,
         stdin: int = subprocess.PIPE,
     ) -> Iterator[tuple["subprocess.Popen[bytes]", Apart]]:
-        """Ended at the deadline, and when who asked goes away."""
+        """Ended at the deadline, and when who asked goes away. It is told the time: what it keeps for so many
+        days mustn't go because somebody sets the clock."""
         source = tree_program.source()
+        asked = {**asked, "now_ns": sequence(self.node)}
         program = Program(
             words=["/usr/bin/python3", "-I", "-S", "-c", source, json.dumps(asked)],
             trees=changed,

@@ -131,10 +131,10 @@ def delete_many(asked: dict[str, Any]) -> dict[str, Any]:
         with closing(directory(AFTER, parts[:-1])) as place:
             if asked["trash"] and parts[0] != TRASH:
                 os.stat(parts[-1], dir_fd=place, follow_symlinks=False)
-                into_trash(place, parts[-1], b"/" + b"/".join(parts))
+                into_trash(place, parts[-1], b"/" + b"/".join(parts), asked["now_ns"])
             else:
                 remove(place, parts[-1])
 
     done = each_of(names_given(), one)
-    sweep_trash()
+    sweep_trash(asked["now_ns"])
     return done

@@ -12,7 +12,6 @@ import re
 import shutil
 import stat
 import sys
-import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable
 from typing import Any
@@ -66,14 +65,14 @@ def remove(place: int, name: bytes) -> None:
         os.unlink(name, dir_fd=place)
 
 
-def into_trash(place: int, name: bytes, was_at: bytes) -> None:
+def into_trash(place: int, name: bytes, was_at: bytes, now_ns: int) -> None:
     """Where it lies in a subvolume of its own, it can't be renamed out of it: that is refused (`no_trash`)."""
     with contextlib.ExitStack() as undo:
         top = undo.enter_context(closing(directory(AFTER, [])))
         with contextlib.suppress(FileExistsError):
             os.mkdir(TRASH, 0o700, dir_fd=top)
         kept = undo.enter_context(closing(_trash(top)))
-        slot = b"%019d-%s" % (time.time_ns(), os.urandom(4).hex().encode())
+        slot = b"%019d-%s" % (now_ns, os.urandom(4).hex().encode())
         os.mkdir(slot, 0o700, dir_fd=kept)
         try:
             inner = undo.enter_context(closing(os.open(slot, DIRECTORY, dir_fd=kept)))
@@ -89,11 +88,11 @@ def into_trash(place: int, name: bytes, was_at: bytes) -> None:
             raise
 
 
-def sweep_trash() -> None:
+def sweep_trash(now_ns: int) -> None:
     """A no-op where there is none. One that can't be deleted keeps none of the others."""
     with contextlib.suppress(OSError, Refused), closing(directory(AFTER, [TRASH])) as kept:
         slots = _slots(kept)
-        oldest = b"%019d" % max(0, time.time_ns() - _TRASH_DAYS * 86_400 * 10**9)
+        oldest = b"%019d" % max(0, now_ns - _TRASH_DAYS * 86_400 * 10**9)
         for number, slot in enumerate(slots):
             if number < len(slots) - _MOST_TRASHED or slot < oldest:
                 with contextlib.suppress(OSError, RecursionError):

@@ -36,7 +36,9 @@ from runtime.storage.tree_program.writing import write
 _UPLOAD_DAYS, _MOST_UPLOADS = 7, 100
 _AN_UPLOAD = re.compile(rb"[0-9a-f]{32}")
 _ABOUT, _PART = b"about", b"part"
-_LONGEST_ABOUT = 16 * 1024
+_LONGEST_ABOUT, _LONGEST_PATH64 = 16 * 1024, 5464
+#: Of a file's time: the last second of 9999.
+_LAST_S = 253_402_300_799
 #: linux/falloc.h
 _FALLOC_FL_KEEP_SIZE = 1
 
@@ -53,19 +55,22 @@ def upload(asked: dict[str, Any]) -> dict[str, Any]:
     with contextlib.ExitStack() as undo:
         place = undo.enter_context(closing(directory(AFTER, parts[:-1])))
         _refuse_taken(place, parts[-1], asked["if_exists"])
-        kept = undo.enter_context(closing(_uploads()))
+        kept = undo.enter_context(closing(_uploads(asked["now_ns"])))
         slot = undo.enter_context(closing(_slot(kept, name, asked)))
         part = undo.enter_context(closing(_opened_part(slot)))
         has = os.fstat(part).st_size
         if asked["offset"] <= has:
-            _take(part, asked["offset"], asked["bytes"])
+            try:
+                _take(part, asked["offset"], asked["bytes"])
+            finally:
+                _touch(part, asked["now_ns"])
             has = max(has, asked["offset"] + asked["bytes"])
         if asked["offset"] + asked["bytes"] < asked["size"] or has < asked["size"]:
             return {"offset": min(has, asked["size"] - 1), "is_whole": False}
         os.ftruncate(part, asked["size"])
         _own_as(part, place, parts[-1])
-        if asked["modified"] is not None:
-            os.utime(part, (asked["modified"], asked["modified"]))
+        modified = asked["modified"]
+        os.utime(part, None if modified is None else (modified, modified))
         os.fsync(part)
         try:
             into_place(slot, _PART, place, parts[-1], asked["if_exists"])
@@ -87,13 +92,13 @@ def _refuse_taken(place: int, name: bytes, if_exists: str) -> None:
             raise Refused("in_the_way")
 
 
-def _uploads() -> int:
+def _uploads(now_ns: int) -> int:
     """The directory of them all, made where there is none; what is stale goes."""
     with closing(directory(AFTER, [])) as top:
         with contextlib.suppress(FileExistsError):
             os.mkdir(UPLOADS, 0o700, dir_fd=top)
         kept = _opened_directory(top, UPLOADS)
-    _sweep(kept)
+    _sweep(kept, now_ns)
     return kept
 
 
@@ -104,20 +109,24 @@ def _opened_directory(place: int, name: bytes) -> int:
         raise Refused("in_the_way") from error
 
 
-def _sweep(kept: int) -> None:
-    oldest = time.time() - _UPLOAD_DAYS * 86_400
+def _sweep(kept: int, now_ns: int) -> None:
+    oldest = now_ns - _UPLOAD_DAYS * 86_400 * 10**9
     for name in names_in(kept):
         with contextlib.suppress(OSError):
             if _touched_at(kept, name) < oldest:
                 remove(kept, name)
 
 
-def _touched_at(kept: int, name: bytes) -> float:
-    """When something was added to it last; of what is none of ours, when it was made."""
-    made = os.stat(name, dir_fd=kept, follow_symlinks=False).st_ctime
+def _touched_at(kept: int, name: bytes) -> int:
+    """When something was added to it last, by the clock of who asked (`_touch`), in nanoseconds."""
+    made = os.stat(name, dir_fd=kept, follow_symlinks=False).st_mtime_ns
     with contextlib.suppress(OSError), closing(os.open(name, DIRECTORY, dir_fd=kept)) as slot:
-        return max(made, os.stat(_PART, dir_fd=slot, follow_symlinks=False).st_ctime)
+        return max(made, os.stat(_PART, dir_fd=slot, follow_symlinks=False).st_mtime_ns)
     return made
+
+
+def _touch(one: int, now_ns: int) -> None:
+    os.utime(one, ns=(now_ns, now_ns))
 
 
 def _slot(kept: int, name: bytes, asked: dict[str, Any]) -> int:
@@ -134,6 +143,7 @@ def _slot(kept: int, name: bytes, asked: dict[str, Any]) -> int:
             _see_room(part, asked["size"])
         with closing(os.open(_ABOUT, flags, 0o600, dir_fd=slot)) as note:
             write(note, json.dumps(about).encode())
+        _touch(slot, asked["now_ns"])
     except BaseException:
         os.close(slot)
         remove(kept, name)
@@ -189,24 +199,33 @@ def list_uploads(asked: dict[str, Any]) -> dict[str, Any]:
     come, and when the last of that came."""
     found = []
     with contextlib.suppress(FileNotFoundError), closing(directory(AFTER, [UPLOADS])) as kept:
-        _sweep(kept)
+        _sweep(kept, asked["now_ns"])
         for name in [one for one in names_in(kept) if _AN_UPLOAD.fullmatch(one)][:_MOST_UPLOADS]:
-            with contextlib.suppress(OSError, Refused, ValueError, LookupError, TypeError):
+            with contextlib.suppress(OSError, Refused):
                 with closing(os.open(name, DIRECTORY, dir_fd=kept)) as slot:
                     seen, about = os.stat(_PART, dir_fd=slot, follow_symlinks=False), _about(slot)
-                size, modified = int(about["size"]), about["modified"]
-                b64decode(about["path"], validate=True)
-                if 0 < size < 1 << 63 and (modified is None or isinstance(modified, int)):
-                    has = min(seen.st_size, size - 1)
-                    found.append([name.decode(), about["path"], size, modified, has, seen.st_mtime])
+                path, size, modified = about
+                found.append([name.decode(), path, size, modified, min(seen.st_size, size - 1), seen.st_mtime])
     return {"entries": sorted(found, key=lambda one: one[5], reverse=True)}
 
 
-def _about(slot: int) -> dict[str, Any]:
+def _about(slot: int) -> tuple[str, int, int | None]:
+    """Path, size and time that are some. `Refused` for all else that somebody may have written."""
     with closing(os.open(_ABOUT, FILE, dir_fd=slot)) as note:
         if not stat.S_ISREG(os.fstat(note).st_mode):
             raise Refused("in_the_way")
-        return dict(json.loads(os.read(note, _LONGEST_ABOUT)))
+        text = os.read(note, _LONGEST_ABOUT)
+    try:
+        found = json.loads(text)
+        path, size, modified = (found[key] for key in ("path", "size", "modified"))
+        is_one = len(path) <= _LONGEST_PATH64 and parts_of(b64decode(path.encode("ascii"), validate=True))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as odd:
+        raise Refused("in_the_way") from odd
+    if not is_one or type(size) is not int or not 0 < size < 1 << 63:
+        raise Refused("in_the_way")
+    if modified is not None and (type(modified) is not int or not 0 <= modified <= _LAST_S):
+        raise Refused("in_the_way")
+    return path, size, modified
 
 
 def discard_upload(asked: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,12 @@ from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.node import Node
 from runtime.storage import tree_program
+from runtime.storage.arranging import Arranging, DeleteMany
+from runtime.storage.tree_program.uploading import list_uploads
 from runtime.storage.trees import Trees
-from runtime.storage.uploads import Part, Uploaded, Uploads
+from runtime.storage.uploads import Part, Unfinished, Uploaded, Uploads
 from tests.host.conftest import Make
+from tests.host.support.trees import as_base64
 
 ID = "0123456789abcdef" * 2
 MIB = 2**20
@@ -168,3 +172,45 @@ def test_what_runs_inside_turns_nothing_of_it_against_the_node(hand: Hand, top: 
     (place / ("a" * 32)).write_text("no directory")
     os.mkfifo(place / ("b" * 32))
     assert hand.unfinished() == []  # and it didn't wait for one of them
+
+
+def test_what_somebody_wrote_of_one_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the program itself: its container shows a tree in the same way."""
+    monkeypatch.setattr("runtime.storage.tree_program.uploading.AFTER", str(tmp_path))
+    written = [
+        *("[" * 16_000, "9" * 9000, "\ud800"),
+        '{"path": "L2Y=", "size": 1e999, "modified": null}',
+        '{"path": "L2Y=", "size": 6, "modified": 1' + "0" * 30 + "}",
+        '{"path": "L2Y=", "size": 6, "modified": -1}',
+        '{"path": "' + "L2Y=" * 2000 + '", "size": 6, "modified": null}',
+        '{"path": "", "size": true, "modified": true}',
+        '{"path": "L2Y=", "size": 6, "modified": null}',
+    ]
+    for number, text in enumerate(written):
+        slot = tmp_path / ".wadah-uploads" / f"{number:032x}"
+        slot.mkdir(parents=True)
+        (slot / "part").write_text("abc")
+        (slot / "about").write_text(text, errors="surrogatepass")
+    found = Unfinished.model_validate(list_uploads({"now_ns": time.time_ns()}))
+    assert [int(one[0], 16) for one in found.entries] == [len(written) - 1]
+
+
+def test_neither_they_nor_the_trash_go_when_somebody_sets_the_clock(
+    hand: Hand, node: Node, spec: EnvironmentSpec, top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A year ahead, as the host's kernel would say; by the node's own clock it is the same moment."""
+    ahead = "\nimport time as _t\n_wall, _wall_ns = _t.time, _t.time_ns\n" + (
+        "_t.time = lambda: _wall() + 365 * 86_400\n_t.time_ns = lambda: _wall_ns() + 365 * 86_400 * 10**9\n"
+    )
+    source = tree_program.source()
+    first = source.index("import ")
+    hand.send(b"/root/f", b"abcdef", 0, 3)
+    arranging = Arranging(Trees(node))
+    for name in ("one", "two"):
+        (top / "root" / name).write_text(name)
+    arranging.arrange(spec.id, DeleteMany(verb="delete_many", paths=[as_base64(b"/root/one")], trash=True))
+    monkeypatch.setattr(tree_program, "source", lambda: source[:first] + ahead.lstrip() + source[first:])
+    arranging.arrange(spec.id, DeleteMany(verb="delete_many", paths=[as_base64(b"/root/two")], trash=True))
+    assert hand.unfinished() == [(ID, 6, 3)]
+    assert len(os.listdir(top / ".wadah-trash")) == 2
+    assert hand.send(b"/root/f", b"abcdef", 3, 6).is_whole
