@@ -14,7 +14,7 @@ from panel.backups import drills, expiring
 from panel.backups.models import Backup
 from panel.backups.restore import refuse_what_does_not_fit, restore_now, source_of
 from panel.backups.services import ready_backup
-from panel.environments.features import Feature, Point, Reserved, Tab
+from panel.environments.features import Feature, Point, Points, Reserved, Tab
 from panel.environments.models import Environment
 from panel.operations.models import OperationKind
 from panel.quotas.models import Resource
@@ -55,10 +55,12 @@ class Backups(Feature):
         refuse_what_does_not_fit(backup, environment.limits["disk_mb"])
         return FromBackup(environment, backup)
 
-    def points(self, environment: Environment, since: datetime | None = None) -> Sequence[Point]:
-        rows = Backup.objects.filter(of=environment.pk).order_by("-created_at")
+    def points(self, environment: Environment, most: int, since: datetime | None = None) -> Points:
+        rows = Backup.objects.filter(of=environment.pk).order_by("-created_at", "-pk")
+        if since is not None:
+            rows = rows.filter(created_at__gte=since)
         page = reverse("environment-backups", args=(environment.pk,))
-        return [
+        found = [
             Point(
                 kind="backup",
                 id=one.pk,
@@ -71,8 +73,9 @@ class Backups(Feature):
                 goes_at=one.kept_until,
                 seal=one.seal,
             )
-            for one in (rows if since is None else rows.filter(created_at__gte=since))
+            for one in rows[:most]
         ]
+        return Points(found, rows.count() if len(found) == most else len(found))
 
     def counted(self, environment: Environment) -> Mapping[str, int]:
         return {"backups": Backup.objects.filter(of=environment.pk).count()}

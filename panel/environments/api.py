@@ -15,7 +15,6 @@ from panel.environments.options import asked_types
 from panel.errors import Invalid, NotFound
 from panel.http.answers import Json, ListOf
 from panel.http.inputs import CheckedAs, Input, Moment, Naming, in_part
-from panel.http.inputs import Query as Parameters
 from panel.http.pages import Page, cut, page_of
 from panel.http.paths import uuid_of
 from panel.http.versions import expected_version
@@ -243,7 +242,7 @@ def operations(request: HttpRequest, pk: str, page: Query[Page]) -> ListOf[Liste
     return page_of(rows, page, show_listed)
 
 
-class Since(Parameters):
+class Since(Page):
     since: Moment | None = Field(default=None, description="Of that moment or later; left out: all.")
 
 
@@ -251,8 +250,8 @@ class Since(Parameters):
 def list_points(request: HttpRequest, pk: str, asked: Query[Since]) -> ListOf[answers.Point]:
     """Snapshots and backups that its disk can go back to; the newest first."""
     row = Environment.objects.get_for(actor(request), uuid_of(pk, WHAT))
-    found = [points.show(one) for one in points.points_of(row, asked.since)]
-    return {"items": found, "count": len(found)}
+    found = points.points_of(row, asked.offset + asked.limit, asked.since)
+    return {"items": [points.show(one) for one in found.newest[asked.offset :]], "count": found.count}
 
 
 @router.post("/{pk}/exec", response=answers.Executed, operation_id="environments_exec")

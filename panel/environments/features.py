@@ -63,6 +63,14 @@ class Point:
     """Whether a system that was made of it started; None: nobody asks that of it."""
 
 
+@dataclass(frozen=True)
+class Points:
+    newest: "Sequence[Point]" = ()
+    """No more than were asked for, the newest first."""
+    count: int = 0
+    """Of all that there are."""
+
+
 class Reserved:
     """What a feature holds for an environment that is being made. A verb that isn't given does nothing."""
 
@@ -168,9 +176,9 @@ class Feature:
         """For the template of the overview; `query`: of its address."""
         return {}
 
-    def points(self, environment: "Environment", since: datetime | None = None) -> "Sequence[Point]":
-        """What its disk can go back to, of that moment or later (None: all); the newest first."""
-        return ()
+    def points(self, environment: "Environment", most: int, since: datetime | None = None) -> Points:
+        """The newest `most` of what its disk can go back to, of that moment or later (None: of all)."""
+        return Points()
 
     def prefetched(self) -> "Sequence[Prefetch[Any] | str]":
         """What pages show of each environment in a list."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from panel.environments import answers
-from panel.environments.features import FEATURES, Point
+from panel.environments.features import FEATURES, Point, Points
 from panel.environments.models import Environment
 
 #: Of the picture's units, in which `templates/environments/_points.html` draws.
@@ -19,9 +19,13 @@ class Placed:
     """From the left edge of the picture."""
 
 
-def points_of(environment: Environment, since: datetime | None = None) -> list[Point]:
-    every = [one for feature in FEATURES for one in feature.points(environment, since)]
-    return sorted(every, key=lambda one: (one.at, one.id), reverse=True)
+def points_of(environment: Environment, most: int, since: datetime | None = None) -> Points:
+    """The newest `most` of all features, and how many there are in all; no more than that is read of each."""
+    each = [feature.points(environment, most, since) for feature in FEATURES]
+    newest = sorted(
+        (one for found in each for one in found.newest), key=lambda one: (one.at, one.id), reverse=True
+    )
+    return Points(newest[:most], sum(found.count for found in each))
 
 
 def placed(points: Sequence[Point], now: datetime) -> list[Placed]:

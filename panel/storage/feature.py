@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from panel.environments.features import Feature, Parts, Point, Reserved, Tab
+from panel.environments.features import Feature, Parts, Point, Points, Reserved, Tab
 from panel.environments.models import Environment
 from panel.environments.observe import gave_up
 from panel.operations.models import OperationKind
@@ -71,10 +71,12 @@ class Storage(Feature):
             found["origin"] = part
         return found
 
-    def points(self, environment: Environment, since: datetime | None = None) -> Sequence[Point]:
-        rows = Snapshot.objects.filter(environment=environment).order_by("-created_at")
+    def points(self, environment: Environment, most: int, since: datetime | None = None) -> Points:
+        rows = Snapshot.objects.filter(environment=environment).order_by("-created_at", "-pk")
+        if since is not None:
+            rows = rows.filter(created_at__gte=since)
         page = reverse("environment-snapshots", args=(environment.pk,))
-        return [
+        found = [
             Point(
                 kind="snapshot",
                 id=one.pk,
@@ -86,8 +88,9 @@ class Storage(Feature):
                 url=f"{page}#snapshot-{one.pk}",
                 goes_at=one.expires_at,
             )
-            for one in (rows if since is None else rows.filter(created_at__gte=since))
+            for one in rows[:most]
         ]
+        return Points(found, rows.count() if len(found) == most else len(found))
 
     def counted(self, environment: Environment) -> Mapping[str, int]:
         return {"snapshots": Snapshot.objects.wanted().filter(environment=environment).count()}

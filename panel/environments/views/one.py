@@ -119,9 +119,9 @@ def show_overview(
     ]
     is_up = row.state == State.RUNNING
     context["shortages"] = shortages(row.contract_limits(), usage_of(row)) if is_up else []
-    points = points_of(row)
-    context["points"] = placed(points[:_MOST_POINTS], timezone.now())
-    context["more_points"] = len(points) - len(context["points"])
+    points = points_of(row, _MOST_POINTS)
+    context["points"] = placed(points.newest, timezone.now())
+    context["more_points"] = points.count - len(points.newest)
     context["secret"] = secret_of(request, row)
     context["recent"] = list(_operations(request, row)[:6])
     context["undelete"] = undelete or UndeleteForm(initial={"name": row.name})

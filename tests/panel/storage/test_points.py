@@ -6,7 +6,9 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from panel.backups.models import Backup
@@ -14,7 +16,7 @@ from panel.backups.services import back_up
 from panel.backups.targets import add_target
 from panel.environments.features import Point
 from panel.environments.models import Environment
-from panel.environments.points import WIDTH, placed
+from panel.environments.points import WIDTH, placed, points_of
 from panel.rights.actor import Actor
 from panel.storage.kept import KeptState
 from panel.storage.models import Snapshot
@@ -94,6 +96,9 @@ def test_the_api_has_them_all_or_since_a_moment(client: Client, actor: Actor, ro
     )
     since = (datetime.now(UTC) - timedelta(days=5)).isoformat()
     assert [one["name"] for one in client.get(address, {"since": since}).json()["items"]] == ["nightly"]
+    pages = [client.get(address, {"limit": 1, "offset": number}).json() for number in range(3)]
+    assert [[one["name"] for one in page["items"]] for page in pages] == [["nightly"], ["first"], []]
+    assert {page["count"] for page in pages} == {2}
     client.force_login(factories.member(factories.tenant(), "viewer").user)
     assert client.get(address).status_code == 404
 
@@ -108,3 +113,18 @@ def test_where_they_lie_in_time() -> None:
     assert placed([], now) == []
     assert [one.x for one in placed([at(0), at(5), at(10)], now)] == [WIDTH - 8, WIDTH // 2, 8]
     assert [one.x for one in placed([at(-1)], now)] == [WIDTH - 8], "a clock that is ahead"
+
+
+def test_no_more_is_read_than_is_shown(client: Client, actor: Actor, row: Environment) -> None:
+    """However many there are."""
+    Snapshot.objects.bulk_create(
+        Snapshot(environment=row, tenant=row.tenant, name=f"s-{number}", generation=1) for number in range(200)
+    )
+    found = points_of(row, 30)
+    assert (len(found.newest), found.count) == (30, 200)
+    with CaptureQueriesContext(connection) as told:
+        points_of(row, 30)
+    read = [one["sql"] for one in told if "COUNT(" not in one["sql"] and "storage_snapshot" in one["sql"]]
+    assert read and all("LIMIT 30" in one for one in read)
+    client.force_login(actor.user)
+    assert "and 170 older ones" in client.get(f"/environments/{row.pk}/").content.decode()
