@@ -36,6 +36,14 @@ AROUND = Group(
     is_closed=True,
     confirm=_RESTARTS,
 )
+WALLS = Group(
+    "rights",
+    _("What its processes may"),
+    _("What its processes may saved"),
+    _("Capabilities, limits of a process, settings of the kernel."),
+    is_closed=True,
+    confirm=_RESTARTS,
+)
 HEALTH = Group(
     "health",
     _("How its health is asked"),
@@ -124,6 +132,44 @@ APP: Fields = {
     ),
     "app.hosts": _of_app(
         lambda: PairsField(label=_("Further host names"), help_text=_("One per line: NAME=address.")), AROUND
+    ),
+    "app.hostname": _of_app(
+        lambda: TypedField(label=_("Host name"), max_length=63, help_text=_("Empty: the environment's name.")),
+        AROUND,
+    ),
+    "app.labels": _of_app(
+        lambda: PairsField(
+            label=_("Labels"), help_text=_("One per line: NAME=value. Nobody acts on them; at once.")
+        ),
+        AROUND,
+    ),
+    "app.cap_add": _of_app(
+        lambda: ListField(
+            label=_("Further capabilities"),
+            max_length=1000,
+            help_text=_("NET_ADMIN, SYS_PTRACE…, of its root; ALL: all that its class of confinement has."),
+        ),
+        WALLS,
+    ),
+    "app.cap_drop": _of_app(
+        lambda: ListField(
+            label=_("Capabilities that it hasn't"), max_length=1000, help_text=_("ALL: none but those above.")
+        ),
+        WALLS,
+    ),
+    "app.ulimits": _of_app(
+        lambda: PairsField(
+            label=_("Limits of a process"),
+            help_text=_("One per line: nofile=1024:65536, memlock=-1. No more than the node itself may."),
+        ),
+        WALLS,
+    ),
+    "app.sysctls": _of_app(
+        lambda: PairsField(
+            label=_("Settings of the kernel"),
+            help_text=_("One per line: net.core.somaxconn=1024. Those that are its own, on the host's kernel."),
+        ),
+        WALLS,
     ),
     "app.stop_signal": _of_app(
         lambda: TypedField(

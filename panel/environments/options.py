@@ -296,7 +296,7 @@ def at_start(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 #: Of an app what needs no restart.
-_AT_ONCE_OF_APP = ("health", "logs")
+_AT_ONCE_OF_APP = ("health", "logs", "labels")
 
 
 def by_restart(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,9 @@ class ListField(TypedField):
 
     reads = "list"
 
+    def prepare_value(self, value: Any) -> Any:
+        return " ".join(value) if isinstance(value, list | tuple) else value
+
     def clean(self, value: Any) -> list[str]:
         return words_of(super().clean(value))
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
+from runtime.contract.app_walls import AddedCapability, DroppedCapability, Labels, Sysctls, Ulimits
 from runtime.contract.base import HostNameText, Message
 from runtime.contract.health import Health, HealthSeen, ImageHealth
 from runtime.contract.locked import Locked
@@ -161,6 +162,18 @@ class AppRun(Message):
     """Of /dev/shm; half of the memory where it isn't said."""
     hosts: Annotated[dict[HostNameText, HostAddress], Field(max_length=64)] = {}
     """Further names in its /etc/hosts."""
+    hostname: Annotated[HostNameText, Field(max_length=63)] | None = None
+    """What it is called inside; its environment's name where it isn't said."""
+    labels: Labels = {}
+    """Words about it, which nobody acts on; at once, without a restart."""
+    ulimits: Ulimits = {}
+    """Of its processes: `SOFT:HARD` by Docker's names, no more than the node itself may."""
+    sysctls: Sysctls = {}
+    """Settings of the kernel's that are its own."""
+    cap_add: Annotated[tuple[AddedCapability, ...], Field(max_length=40)] = ()
+    """Further capabilities of its root, of those that its class of confinement has; `ALL`: all of them."""
+    cap_drop: Annotated[tuple[DroppedCapability, ...], Field(max_length=64)] = ()
+    """Those that its root hasn't; `ALL`: none but what is added."""
     files: Annotated[
         dict[str, Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]], Field(max_length=32)
     ] = {}

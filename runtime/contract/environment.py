@@ -191,7 +191,7 @@ class EnvironmentSpec(Message):
     tenant_id: UUID
     node: Name
     name: Name
-    """The host name inside."""
+    """The host name inside, unless it is an app that was given one."""
     generation: Annotated[int, Field(ge=1)]
     """Counts up with every change of intent; an older one than the node has seen is dropped."""
     kind: Kind = Kind.SYSTEM
@@ -246,6 +246,11 @@ class EnvironmentSpec(Message):
     def made_from(self) -> str:
         """What its root comes from, for people."""
         return self.app.image if self.app else self.image
+
+    @property
+    def host_name(self) -> str:
+        """What it is called inside."""
+        return (self.app.hostname if self.app else "") or self.name
 
     @property
     def runs_app(self) -> bool:

@@ -10,20 +10,14 @@ from runtime.contract.words import apps
 from runtime.errors import RuntimeFault
 from runtime.host.safetree import SafeTree
 from runtime.node import Node
-from runtime.oci.config import DEFAULT_STOP, ENVIRONMENT, KIND, capabilities_of, system_config
+from runtime.oci.app_walls import held_by_root, limits_of_processes, settings_of
+from runtime.oci.config import DEFAULT_STOP, ENVIRONMENT, KIND, system_config
 from runtime.oci.init import signal_number
 from runtime.oci.users import user_of
 
 if TYPE_CHECKING:
     from runtime.kinds.base import FirstCommand
 
-#: What an app's root keeps: Docker's own, less those that nobody within one application needs.
-CAPABILITIES = frozenset(
-    (
-        *("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID", "CAP_KILL", "CAP_SETGID", "CAP_SETUID"),
-        *("CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_SETFCAP"),
-    )
-)
 #: Of the host, shown to the app as its first process.
 INIT_PROGRAM, INIT = Path("/usr/bin/catatonit"), "/dev/init"
 #: As Docker and Compose have it.
@@ -67,7 +61,7 @@ def app_config(
         tmpfs = [(_made(tree, one.path), one) for one in map(Tmpfs.parse, app.tmpfs)]
         secrets = _made(tree, _SECRETS) if app.secrets else ""
     config = system_config(node, spec, command)
-    own = [one for one in capabilities_of(spec.security.confinement) if one in CAPABILITIES]
+    own = held_by_root(spec, app)
     for_root = own if user.uid == 0 else []
     config["process"] |= {
         "terminal": app.tty,
@@ -83,7 +77,10 @@ def app_config(
             "inheritable": [],
             "ambient": [],
         },
+        "rlimits": limits_of_processes(spec, app),
     }
+    if settings := settings_of(spec, app):
+        config["linux"]["sysctl"] = settings
     config["root"]["readonly"] = app.read_only
     config["annotations"][KIND] = "app"
     config["mounts"] = _mounts(app, tmpfs, config["mounts"])
@@ -117,7 +114,7 @@ def _made(tree: SafeTree, path: str) -> str:
 def _variables(spec: EnvironmentSpec, app: AppOptions, image: ImageConfig, home: str) -> list[str]:
     """As Docker has them: its own, those of the image, those that were asked for."""
     path = next(one for one in ENVIRONMENT if one.startswith("PATH="))
-    known = dict(one.partition("=")[::2] for one in (path, f"HOSTNAME={spec.name}", f"HOME={home}"))
+    known = dict(one.partition("=")[::2] for one in (path, f"HOSTNAME={spec.host_name}", f"HOME={home}"))
     known |= {"TERM": "xterm-256color"} if app.tty else {}
     known |= dict(one.partition("=")[::2] for one in image.env if "=" in one)
     return [f"{name}={value}" for name, value in {**known, **app.env}.items()]

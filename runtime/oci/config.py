@@ -6,48 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from runtime import devices
 from runtime.contract import EnvironmentSpec, SecurityClass
+from runtime.contract.capabilities import CAPABILITIES, STRICT_LACKS
 from runtime.node import IDS_PER_SLOT, Node
 from runtime.oci.init import SYSTEMD_HALTS_AT
 from runtime.oci.seccomp import profile
 
 if TYPE_CHECKING:
     from runtime.kinds.base import FirstCommand
-
-#: What root inside keeps. Not: AUDIT_CONTROL, AUDIT_READ, BLOCK_SUSPEND, BPF, CHECKPOINT_RESTORE,
-#: LINUX_IMMUTABLE, MAC_ADMIN, MAC_OVERRIDE, PERFMON, SYS_MODULE, SYS_PACCT, SYS_RAWIO, SYS_TIME, SYSLOG,
-#: WAKE_ALARM. Numbers are those of linux/capability.h.
-CAPABILITIES = {
-    "CAP_CHOWN": 0,
-    "CAP_DAC_OVERRIDE": 1,
-    "CAP_DAC_READ_SEARCH": 2,
-    "CAP_FOWNER": 3,
-    "CAP_FSETID": 4,
-    "CAP_KILL": 5,
-    "CAP_SETGID": 6,
-    "CAP_SETUID": 7,
-    "CAP_SETPCAP": 8,
-    "CAP_NET_BIND_SERVICE": 10,
-    "CAP_NET_BROADCAST": 11,
-    "CAP_NET_ADMIN": 12,
-    "CAP_NET_RAW": 13,
-    "CAP_IPC_LOCK": 14,
-    "CAP_IPC_OWNER": 15,
-    "CAP_SYS_CHROOT": 18,
-    "CAP_SYS_PTRACE": 19,
-    "CAP_SYS_ADMIN": 21,
-    "CAP_SYS_BOOT": 22,
-    "CAP_SYS_NICE": 23,
-    "CAP_SYS_RESOURCE": 24,
-    "CAP_SYS_TTY_CONFIG": 26,
-    "CAP_MKNOD": 27,
-    "CAP_LEASE": 28,
-    "CAP_AUDIT_WRITE": 29,
-    "CAP_SETFCAP": 31,
-}
-#: What the strict class takes away beyond that.
-STRICT_LACKS = frozenset(
-    ("CAP_NET_ADMIN", "CAP_NET_RAW", "CAP_SYS_PTRACE", "CAP_SYS_TTY_CONFIG", "CAP_MKNOD", "CAP_IPC_LOCK")
-)
 
 #: Annotations by which what runs is known, and what asks it to end.
 KIND, STOP_SIGNAL, DEFAULT_STOP = "org.wadah.kind", "org.opencontainers.image.stopSignal", "SIGTERM"
@@ -69,7 +34,7 @@ def system_config(node: Node, spec: EnvironmentSpec, command: "FirstCommand") ->
     capabilities = capabilities_of(spec.security.confinement)
     return {
         "ociVersion": "1.0.2",
-        "hostname": spec.name,
+        "hostname": spec.host_name,
         "root": {"path": str(node.mount_point(spec.id)), "readonly": False},
         "process": {
             "terminal": True,

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runtime.contract import Allow, Device, EnvironmentSpec, JailWalls, Rescue
+from runtime.contract.capabilities import CAPABILITIES as NUMBERS
 from runtime.node import IDS_PER_SLOT, Node
 from runtime.oci.app import INIT, INIT_PROGRAM
-from runtime.oci.config import CAPABILITIES as NUMBERS
 from runtime.oci.config import KIND, hard_limit, host_capabilities, system_config
 from runtime.oci.seccomp import profile
 

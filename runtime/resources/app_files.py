@@ -27,11 +27,11 @@ class AppFiles(Resource):
 
     def _wanted(self, spec: EnvironmentSpec) -> dict[str, bytes]:
         own = [str(one) for one in (*spec.network.ipv4, *spec.network.ipv6)] or ["127.0.1.1"]
-        named = [(one, spec.name) for one in own]
+        named = [(one, name) for one in own for name in dict.fromkeys((spec.host_name, spec.name))]
         named += [(str(address), one.name) for one in spec.network.names for address in one.addresses]
         named += [(str(address), name) for name, address in spec.app.hosts.items()] if spec.app else []
         return {
-            "/etc/hostname": f"{spec.name}\n".encode(),
+            "/etc/hostname": f"{spec.host_name}\n".encode(),
             "/etc/hosts": (_LOCALHOST + "".join(f"{address}\t{name}\n" for address, name in named)).encode(),
             "/etc/resolv.conf": "".join(f"nameserver {one}\n" for one in nameservers(self.node, spec)).encode(),
         }

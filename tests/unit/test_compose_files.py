@@ -125,6 +125,18 @@ def test_a_file_of_variables() -> None:
             "logs",
             {"to": "loki+http://loki:3100/loki/api/v1/push"},
         ),
+        ("hostname: other", "hostname", "other"),
+        ("labels: {a: b, c: }", "labels", {"a": "b", "c": ""}),
+        ("labels: ['a=b=c', d]", "labels", {"a": "b=c", "d": ""}),
+        ("cap_add: [NET_ADMIN]", "cap_add", ["NET_ADMIN"]),
+        ("cap_drop: [ALL]", "cap_drop", ["ALL"]),
+        ("sysctls: {net.core.somaxconn: 1024}", "sysctls", {"net.core.somaxconn": "1024"}),
+        ("sysctls: [net.core.somaxconn=1024]", "sysctls", {"net.core.somaxconn": "1024"}),
+        (
+            "ulimits: {nproc: 65535, nofile: {soft: 20000, hard: 40000}}",
+            "ulimits",
+            {"nproc": "65535", "nofile": "20000:40000"},
+        ),
     ],
 )
 def test_keys_of_an_app(key: str, field: str, value: Any) -> None:
@@ -150,7 +162,6 @@ def test_keys_of_an_app(key: str, field: str, value: Any) -> None:
         ("networks: {default: {aliases: [b, c]}}", "aliases", ["b", "c"]),
         ("security_opt: ['no-new-privileges:true']", "devices", ()),
         ("privileged: false", "devices", ()),
-        ("labels: {a: b}", "devices", ()),
     ],
 )
 def test_keys_of_an_environment(key: str, field: str, value: Any) -> None:
@@ -237,9 +248,9 @@ REFUSED = """services:
       - gone:/gone
     depends_on: [nobody]
     build: .
-    cap_add: [SYS_ADMIN]
-    cap_drop: [ALL]
-    ulimits: {nofile: 1024}
+    cap_add: [SYS_MODULE]
+    sysctls: {kernel.panic: 1}
+    ulimits: {rtprio: 99}
   db:
     image: X Y
     devices: ['/dev/sda']
@@ -262,7 +273,7 @@ def test_all_that_cannot_be_had_is_told_at_once_by_name_and_line() -> None:
         (14, "services.web.depends_on.nobody"),
         (15, "services.web.build"),
         (16, "services.web.cap_add"),
-        (17, "services.web.cap_drop"),
+        (17, "services.web.sysctls"),
         (18, "services.web.ulimits"),
         (20, "services.db.image"),
         (21, "services.db.devices[0]"),

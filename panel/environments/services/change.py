@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.contract_input import parse_limits
-from panel.environments import host_devices, inputs, kinds, secret_values, systemd
+from panel.environments import app_walls, host_devices, inputs, kinds, secret_values, systemd
 from panel.environments.features import FEATURES
 from panel.environments.models import Environment, EnvironmentUsage
 from panel.environments.options import OPTIONS, by_restart, laid_over
@@ -131,6 +131,7 @@ def lay_over(actor: Actor, row: Environment, changes: Mapping[str, Any]) -> dict
     row.intent = laid_over(actor, row.tenant, row.intent, changes)
     undo = _resize_by(actor, row, changes)
     check_opened(actor, row, was_opened)
+    app_walls.check(row)
     _refuse_pool(row, pool)
     if row.wanted.all_devices != had:
         _give_devices(actor, row, had)

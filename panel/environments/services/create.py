@@ -12,7 +12,16 @@ from django.utils.translation import gettext as _
 from panel import dispatch
 from panel.accounts.ssh_key_text import check_ssh_keys
 from panel.audit.services import record
-from panel.environments import credentials, host_devices, inputs, kinds, placement, secret_values, systemd
+from panel.environments import (
+    app_walls,
+    credentials,
+    host_devices,
+    inputs,
+    kinds,
+    placement,
+    secret_values,
+    systemd,
+)
 from panel.environments.features import FEATURES, Reserved
 from panel.environments.models import Environment
 from panel.environments.options import fresh, laid_over
@@ -109,6 +118,7 @@ def create_environment(
         credentials_revision=1,
     )
     environment.intent = laid_over(actor, tenant, environment.intent, secret_values.take(environment, options))
+    app_walls.check(environment)
     check_devices(actor, environment)
     check_opened(actor, environment)
     systemd.refuse(environment, environment.kernel)

@@ -37,10 +37,6 @@ REFUSED: Final = _refused(
         ),
         "extends": ("another file isn't read", "write its keys here, or use an anchor and <<"),
         "volumes_from": ("volumes are named", "name the same volumes under volumes"),
-        "cap_add": (_CONFINED, "leave it out: root inside keeps what applications need"),
-        "cap_drop": (_CONFINED, "leave it out: what root inside keeps is the same for all, and little"),
-        "sysctls": (_CONFINED, "leave it out"),
-        "ulimits": (_CONFINED, "leave it out; processes are bounded by pids_limit"),
         "group_add": (_CONFINED, "name the group with the user: user: name:group"),
         "userns_mode": (_OWN, "leave it out"),
         "cgroup": (_OWN, "leave it out"),
@@ -81,8 +77,7 @@ REFUSED: Final = _refused(
 LEFT_ASIDE: Final = _aside(
     "service",
     {
-        "labels": "labels aren't kept",
-        "label_file": "labels aren't kept",
+        "label_file": "another file isn't read for labels",
         "annotations": "annotations aren't kept",
         "pull_policy": "a tag is resolved whenever the service is made anew",
         "attach": "each service has a console of its own",
@@ -112,7 +107,7 @@ DEPLOY_REFUSED: Final = _refused(
 DEPLOY_ASIDE: Final = _aside(
     "deploy",
     {
-        "labels": "labels aren't kept",
+        "labels": "labels of a service as a whole aren't kept; those of its containers are",
         "endpoint_mode": "each copy has an address of its own",
         "update_config": "changed services are made anew one by one",
         "rollback_config": "changed services are made anew one by one",

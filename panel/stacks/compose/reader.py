@@ -12,6 +12,7 @@ from panel.stacks.compose.keys import DEPLOY_ASIDE, DEPLOY_REFUSED, LEFT_ASIDE, 
 from panel.stacks.compose.logging import read_logging
 from panel.stacks.compose.problems import Place, Reading, plain
 from panel.stacks.compose.service import Condition, Service, Wait
+from panel.stacks.compose.walls import read_pairs, read_ulimits
 from runtime.contract.said import NOTHING
 
 MOST_REPLICAS = 20
@@ -161,7 +162,36 @@ def _logging(reading: Reading, place: Place, value: Any, service: Service, _give
         service.app["logs"] = logs
 
 
-@key("container_name", "hostname")
+@key("hostname")
+def _hostname(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
+    """The others find it by this one too."""
+    name = values.text(reading, place, value)
+    if name:
+        service.app["hostname"] = name
+        service.aliases += [name] if name != service.name else []
+
+
+@key("labels")
+def _labels(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
+    service.app["labels"] = read_pairs(reading, place, value)
+
+
+@key("sysctls")
+def _sysctls(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
+    service.app["sysctls"] = read_pairs(reading, place, value)
+
+
+@key("ulimits")
+def _ulimits(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
+    service.app["ulimits"] = read_ulimits(reading, place, value)
+
+
+@key("cap_add", "cap_drop")
+def _capabilities(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
+    service.app[str(place[-1])] = values.texts(reading, place, value)
+
+
+@key("container_name")
 def _name(reading: Reading, place: Place, value: Any, service: Service, _given: Given) -> None:
     name = values.text(reading, place, value)
     if name and name != service.name:

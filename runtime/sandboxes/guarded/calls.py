@@ -94,7 +94,7 @@ def _given(outer: Mapping[str, Any]) -> dict[str, Any]:
 
 def tell(node: Node, spec: EnvironmentSpec) -> None:
     """Name and addresses as the spec has them, to what runs. Raises `RuntimeFault`."""
-    words = [TOOL, "sh", "-c", "\n".join([f"hostname {shlex.quote(spec.name)}", *_address_lines(spec)])]
+    words = [TOOL, "sh", "-c", "\n".join([f"hostname {shlex.quote(spec.host_name)}", *_address_lines(spec)])]
     asks = process(node, spec.id, words, terminal=False, environment={"PATH": "/"})
     asks["env"][0] = _CALL + json.dumps({**_asked(asks), **_AS_ROOT})
     with entering(node, spec.id, asks, pid_file=None) as inner:

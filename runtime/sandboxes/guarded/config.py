@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.capabilities import CAPABILITIES
 from runtime.contract.words import kernels
 from runtime.errors import HostLacks
 from runtime.node import Node
-from runtime.oci.config import CAPABILITIES, KIND, STOP_SIGNAL, host_capabilities
+from runtime.oci.config import KIND, STOP_SIGNAL, host_capabilities, rlimits
 from runtime.oci.init import SYSTEMD_HALTS_AT
 from runtime.oci.jail import walls_of
 from runtime.oci.seccomp import profile
@@ -96,7 +97,7 @@ def guarded_config(node: Node, spec: EnvironmentSpec, given: dict[str, Any]) -> 
         raise HostLacks(kernels.no_systemd(), code="kernel_unavailable", retryable=False)
     walls = walls_of(spec)
     closed = None if walls is None else profile(spec.security, jail=walls)
-    return around(node, given, disk=node.mount_point(spec.id), hostname=spec.name, closed=closed)
+    return around(node, given, disk=node.mount_point(spec.id), hostname=spec.host_name, closed=closed)
 
 
 def around(
@@ -128,6 +129,7 @@ def around(
             "args": ["/bin/catatonit", "--", *_SHELL, _START],
             "env": [GIVEN + json.dumps(inner), "PATH=/bin", "HOME=/"],
             "noNewPrivileges": True,
+            "rlimits": rlimits(),
             "capabilities": {
                 **dict.fromkeys(("bounding", "effective", "permitted"), held),
                 "inheritable": [],

@@ -7,9 +7,10 @@ from typing import Any
 
 from runtime.contract import EnvironmentSpec
 from runtime.contract.boot_words import NO_MODULES, SINGLE_USER
+from runtime.contract.capabilities import CAPABILITIES
 from runtime.network.addressing import GATEWAY4, GATEWAY6, HOST_MAC, guest_mac, interface_name
 from runtime.node import Node
-from runtime.oci.config import CAPABILITIES, KIND, STOP_SIGNAL, host_capabilities
+from runtime.oci.config import KIND, STOP_SIGNAL, host_capabilities
 from runtime.sandboxes.own import tree
 from runtime.sandboxes.own.inside.launch import DISK, MEMORY
 

@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
+from runtime.contract.capabilities import CAPABILITIES
 from runtime.host.processes import Identity
-from runtime.oci.config import CAPABILITIES
 from runtime.sandboxes.base import Walls
 
 #: As /proc/PID/ns has them (namespaces(7)), by the names that people know.

@@ -102,14 +102,14 @@ def test_what_is_asked_for_holds_before_what_the_image_says(
             tty=True,
         )
     )
-    said = console(node, spec, "tty")
+    said = console(node, spec, "/tmp/sh: Permission denied")
+    assert "\ntty" in said
     assert "1 asked request" in said
     assert "/made/here" in said
     assert "/x: Read-only file system" in said
     assert " 3072 " in said
     assert " 2048 " in said, "each has its size"
     assert "700:7" in said
-    assert "/tmp/sh: Permission denied" in said
     assert sh(node, spec, "id -u; id -g") == "7\n8"
 
 

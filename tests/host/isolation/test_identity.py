@@ -4,8 +4,9 @@ from itertools import combinations
 from pathlib import Path
 
 from runtime.contract import EnvironmentSpec
+from runtime.contract.capabilities import CAPABILITIES
 from runtime.node import IDS_PER_SLOT, Node
-from runtime.oci.config import CAPABILITIES, host_capabilities
+from runtime.oci.config import host_capabilities
 from runtime.sandboxes.shared.container import init_pid
 from tests.host.conftest import Make
 from tests.host.isolation.conftest import Try

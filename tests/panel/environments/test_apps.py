@@ -72,6 +72,10 @@ def test_its_image_is_named_as_docker_names_it(tenant: Tenant) -> None:
         ({"app": {"tmpfs": ["/a:size=-1"]}}, "app.tmpfs"),
         ({"app": {"tmpfs": ["/a:uid=70000"]}}, "app.tmpfs"),
         ({"app": {"tmpfs": ["/a:suid"]}}, "app.tmpfs"),
+        ({"app": {"cap_add": ["SYS_MODULE"]}}, "app.cap_add.0"),
+        ({"app": {"cap_add": ["NET_ADMIN"]}, "security": {"confinement": "strict"}}, "app.cap_add"),
+        ({"app": {"ulimits": {"rtprio": "1"}}}, "app.ulimits"),
+        ({"app": {"sysctls": {"kernel.panic": "1"}}}, "app.sysctls"),
         ({"ssh_keys": ["ssh-ed25519 AAAA"]}, "ssh_keys"),
         ({"root_password": "a long password"}, "ssh_keys"),
     ],
@@ -249,6 +253,12 @@ ALL = {
     "hosts": {"db": "10.0.0.5", "six": "fd00::1"},
     "stop_signal": "SIGQUIT",
     "tty": True,
+    "hostname": "front",
+    "labels": {"team": "shop"},
+    "ulimits": {"nofile": "1024:4096"},
+    "sysctls": {"net.core.somaxconn": "512"},
+    "cap_add": ["NET_ADMIN"],
+    "cap_drop": ["ALL"],
     "health": {"http": "8080/ready", "interval": 15, "retries": 2, "start_period": 0, "action": "restart"},
     "logs": {"to": "syslog+tcp://10.0.0.9:514", "tag": "shop"},
 }
@@ -269,6 +279,12 @@ ALL = {
         ("around", "app.hosts", "db=10.0.0.6", {"db": "10.0.0.6"}),
         ("around", "app.stop_signal", "SIGINT", "SIGINT"),
         ("around", "app.tty", None, False),
+        ("around", "app.hostname", "back", "back"),
+        ("around", "app.labels", "team=front", {"team": "front"}),
+        ("rights", "app.cap_add", "NET_RAW, cap_sys_nice", ["NET_RAW", "SYS_NICE"]),
+        ("rights", "app.cap_drop", "KILL", ["KILL"]),
+        ("rights", "app.ulimits", "nofile=512", {"nofile": "512:512"}),
+        ("rights", "app.sysctls", "net.ipv4.ip_forward=1", {"net.ipv4.ip_forward": "1"}),
         ("health", "app.health.http", "81/x", {"port": 81, "path": "/x"}),
         ("health", "app.health.interval", "20", 20),
         ("health", "app.health.timeout", "4", 4),
@@ -291,8 +307,9 @@ def test_each_field_is_changed_in_the_settings_and_no_other(
     assert row.boots == 0
     now = saved(owner, row, group, **{place: text})
     assert at({"app": now}, place) == is_then
-    assert row.boots == (group in ("run", "around")), "what its first process reads needs a start"
     first = place.split(".")[1]
+    needs_start = group in ("run", "around", "rights") and first != "labels"
+    assert row.boots == needs_start, "what its first process reads needs a start"
     assert {**now, first: None} == {**before, first: None}
     if first in ("health", "logs"):
         last = place.split(".")[2]
@@ -302,7 +319,7 @@ def test_each_field_is_changed_in_the_settings_and_no_other(
 def test_what_is_emptied_the_image_says_again(tenant: Tenant, owner: Client) -> None:
     row = app(tenant, app={**ALL, "env": {"A": "1"}})
     factories.reported(row)
-    for group in ("run", "around", "health", "logs"):
+    for group in ("run", "around", "rights", "health", "logs"):
         now = saved(owner, row, group, **dict.fromkeys(groups(row)[group]))
     assert now == app(tenant, name="two", app={}).intent["app"]
     page = unescape(owner.get(f"/environments/{row.pk}/settings").content.decode())

@@ -49,7 +49,7 @@ def test_notes_by_the_api(client: Client) -> None:
         "tenant": tenant.slug,
         "name": "shop",
         "node": node.name,
-        "compose": "services: {web: {image: nginx, labels: {a: b}, platform: linux/amd64}}",
+        "compose": "services: {web: {image: nginx, annotations: {a: b}, platform: linux/amd64}}",
     }
     answer = client.post(
         "/api/v1/stacks?preview=true",
@@ -59,7 +59,7 @@ def test_notes_by_the_api(client: Client) -> None:
     )
     assert answer.status_code == 200, answer.content
     assert [one["text"] for one in answer.json()["notes"]] == [
-        "labels diabaikan: label tidak disimpan",
+        "annotations diabaikan: anotasi tidak disimpan",
         "image untuk prosesor lain dari milik node ditolak saat diambil",
     ]
 
