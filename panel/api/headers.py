@@ -48,4 +48,22 @@ def name_schemas(document: dict[str, Any]) -> dict[str, Any]:
     named: dict[str, Any] = json.loads(_LIST.sub(r"\1List", json.dumps(document, default=str)))
     for name, schema in named["components"]["schemas"].items():
         schema["title"] = name
+        _name_values(schema)
     return named
+
+
+def _name_values(schema: Any) -> None:
+    """What each name of an object has says `additionalProperties`, where names have a pattern too: no generator
+    of clients reads `patternProperties`."""
+    if isinstance(schema, list):
+        for one in schema:
+            _name_values(one)
+    if not isinstance(schema, dict):
+        return
+    patterns = schema.get("patternProperties")
+    if isinstance(patterns, dict) and len(patterns) == 1 and "properties" not in schema:
+        ((pattern, shape),) = patterns.items()
+        del schema["patternProperties"]
+        schema |= {"propertyNames": {"pattern": pattern}, "additionalProperties": shape}
+    for one in schema.values():
+        _name_values(one)

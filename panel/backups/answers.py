@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from panel.http.answers import As, Id, Json, Moment
 from panel.operations.answers import Operation
+from runtime.contract.backup_place import Place
 
 
 class BackupTarget(TypedDict):
@@ -21,7 +22,11 @@ class BackupTarget(TypedDict):
         ),
     ]
     where: Annotated[str, Field(description="For people.")]
-    place: Annotated[Json | None, Field(description="Of a server: where it lies; never what opens it.")]
+    place: Annotated[
+        Json | None,
+        As(Place | None),
+        Field(description="Of a server: where it lies; never what opens it."),
+    ]
     host_key_fingerprint: Annotated[
         str | None, Field(description="Of the key that its server showed at first; others are refused.")
     ]

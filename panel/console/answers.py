@@ -1,6 +1,6 @@
 """What the API answers about terminals."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -8,5 +8,5 @@ from typing_extensions import TypedDict
 
 class Terminal(TypedDict):
     name: str
-    created_at: Annotated[Any, Field(description="As its node says it.")]
+    created_at: Annotated[float, Field(description="Seconds since 1970, by its node's clock.")]
     viewers: int

@@ -7,6 +7,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from panel.environments.document import Intent
+from panel.environments.options import at_start
 from panel.environments.states import State
 from panel.http.answers import As, Id, Json, Moment
 from panel.operations.answers import Operation
@@ -34,9 +35,14 @@ if TYPE_CHECKING:
     class Options(TypedDict):
         """Each option of `Intent`, as JSON has it."""
 else:
-    Options = TypedDict(
-        "Options", {name: Annotated[Any, As(field.annotation)] for name, field in Intent.model_fields.items()}
-    )
+    _SHAPES = {name: Annotated[Any, As(field.annotation)] for name, field in Intent.model_fields.items()}
+    Options = TypedDict("Options", _SHAPES)
+
+_Waiting = TypedDict(  # type: ignore[misc]
+    "PendingRestart",
+    {name: Annotated[Any, As(Intent.model_fields[name].annotation)] for name in at_start({})},
+    total=False,
+)
 
 
 class LogsOfApp(TypedDict):
@@ -112,6 +118,7 @@ class Environment(Options, OfApp, OfJail, OfFeatures):
     ssh_keys: list[str]
     pending_restart: Annotated[
         Json,
+        As(_Waiting),
         Field(description="Options that wait for its next start, each with the value that holds until then."),
     ]
     version: Annotated[int, Field(description="Counts up with every change; for If-Match.")]

@@ -7,7 +7,6 @@ and from `panel.environments.document.Intent`.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import NoneType
 from typing import Annotated, Any, get_args, get_origin
 
 from annotated_types import MaxLen
@@ -17,6 +16,7 @@ from pydantic import BaseModel, create_model
 from panel.contract_input import parse
 from panel.environments import app_fields
 from panel.environments import option_fields as asked
+from panel.environments.asked_parts import ASKED
 from panel.environments.document import Intent, NetworkOptions
 from panel.environments.jail_options import lay_jail
 from panel.environments.limit_rules import lay_rules
@@ -312,17 +312,17 @@ def by_restart(document: Mapping[str, Any]) -> dict[str, Any]:
 def asked_types() -> dict[str, Any]:
     """Fields of a request's model for the options but `limits`. `lay` checks parts, and the words of enums."""
     fields = Intent.model_fields.items()
-    return {name: (_asked(field_.annotation) | None, None) for name, field_ in fields if name != "limits"}
+    return {name: (_asked(name, field_.annotation) | None, None) for name, field_ in fields if name != "limits"}
 
 
-def _asked(annotation: Any) -> Any:
+def _asked(name: str, annotation: Any) -> Any:
+    if name in ASKED:
+        return Annotated[dict[str, Any], CheckedAs(ASKED[name])]
     if get_origin(annotation) is tuple:
         of = get_args(annotation)[0]
         if isinstance(of, type) and issubclass(of, BaseModel):
             return Annotated[list[Annotated[dict[str, Any], CheckedAs(of)]], MaxLen(20)]
         return Annotated[list[Annotated[str, CheckedAs(of)]], MaxLen(20)]
-    if NoneType in get_args(annotation):
-        return dict[str, Any]  # `app` and `jail` take more than is kept of them; all are laid over what is
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return Annotated[dict[str, Any], CheckedAs(in_part(annotation))]
     return annotation

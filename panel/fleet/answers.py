@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from panel.fleet.shown_facts import FactsOfNode
 from panel.http.answers import As, Id, Json, Moment
 from runtime.contract import DeviceClass, Kernel, Kind
 
@@ -29,7 +30,7 @@ class Node(TypedDict):
     state: str
     online: bool
     last_seen_at: Moment | None
-    facts: Annotated[Json, Field(description="As the node says them: cpus, memory_bytes, kinds, devices, …")]
+    facts: Annotated[Json, As(FactsOfNode), Field(description="As the node says them; empty until it did.")]
     leaks: int
     environments: int
     reserved: NodeAmounts

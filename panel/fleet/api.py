@@ -5,8 +5,8 @@ from django.utils.translation import gettext as _
 from ninja import Query, Router, Status
 
 from panel.errors import NotFound
-from panel.fleet import answers, leaks
-from panel.http.answers import Json, ListOf
+from panel.fleet import answers, leaks, shown_facts
+from panel.http.answers import ListOf
 from panel.http.inputs import Input
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
@@ -17,7 +17,6 @@ from panel.nodes.models import Node
 from panel.rights.actor import Actor
 from panel.rights.asking import actor
 from panel.rights.permissions import Permission
-from panel.said import read
 
 router = Router()
 
@@ -35,7 +34,7 @@ def show(row: Node) -> answers.Node:
         "state": row.state,
         "online": row.is_online(),
         "last_seen_at": row.last_seen_at.isoformat() if row.last_seen_at else None,
-        "facts": _facts(row),
+        "facts": shown_facts.show(row.facts),
         "leaks": row.leaks,
         "environments": row.placed,
         "reserved": {
@@ -47,12 +46,6 @@ def show(row: Node) -> answers.Node:
         "public_address": row.public_address,
         "version": row.version,
     }
-
-
-def _facts(row: Node) -> Json:
-    checks = [{key: str(read(value)) for key, value in one.items()} for one in row.facts.get("checks", ())]
-    facts = {key: value for key, value in row.facts.items() if key != "matrix"}
-    return {**facts, "checks": checks} if row.facts else {}
 
 
 def _seen_by(who: Actor) -> Actor:

@@ -6,7 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from panel.http.answers import As, Json
-from runtime.contract import Kernel, Kind
+from runtime.contract import Kernel, Kind, SecurityProfile
 
 
 class Walls(TypedDict):
@@ -25,7 +25,7 @@ class Walls(TypedDict):
 class Isolation(TypedDict):
     kind: Annotated[str, As(Kind)]
     kernel: Annotated[str, As(Kernel)]
-    security: Json
+    security: Annotated[Json, As(SecurityProfile)]
     walls: Annotated[Walls | None, Field(description="Null while it doesn't run.")]
 
 

@@ -5,8 +5,10 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from panel.environments.api import NewEnvironment
 from panel.environments.states import State
 from panel.http.answers import As, Id, Json
+from panel.http.inputs import in_part
 from runtime.contract import Allow, Base
 
 
@@ -41,7 +43,7 @@ class Remark(TypedDict):
 class ImportedJail(TypedDict):
     name: str
     line: int
-    asked: Annotated[Json, Field(description="As `POST /environments` takes it.")]
+    asked: Annotated[Json, As(in_part(NewEnvironment)), Field(description="As `POST /environments` takes it.")]
     notes: Annotated[list[Remark], Field(description="What comes about in another way.")]
     left_out: Annotated[list[Remark], Field(description="What can't be honoured.")]
 

@@ -7,6 +7,7 @@ from typing_extensions import TypedDict
 
 from panel.http.answers import As, Id, Json, Moment
 from panel.plans.terms import Allowances, Choices
+from runtime.contract import Limits
 
 
 class Plan(TypedDict):
@@ -17,7 +18,7 @@ class Plan(TypedDict):
     position: int
     revision: Annotated[int, Field(description="Counts up with every change; for If-Match.")]
     version: Annotated[int, Field(description="Of its terms: the number of the newest one.")]
-    limits: Json
+    limits: Annotated[Json, As(Limits)]
     allowances: Annotated[Json, As(Allowances)]
     choices: Annotated[Json, As(Choices)]
     tenant: Id | None
@@ -28,7 +29,7 @@ class PlanVersion(TypedDict):
     created_at: Moment
     environments: Annotated[int, Field(description="Living ones that have it.")]
     following: Annotated[int, Field(description="Those of them that get each new version.")]
-    limits: Json
+    limits: Annotated[Json, As(Limits)]
     allowances: Annotated[Json, As(Allowances)]
     choices: Annotated[Json, As(Choices)]
 

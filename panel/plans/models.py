@@ -14,6 +14,7 @@ from panel.tenants.models import Tenant
 if TYPE_CHECKING:
     from panel.rights.actor import Actor
 
+from runtime.contract import Limits
 from runtime.contract.base import NAME_PATTERN
 
 
@@ -69,6 +70,10 @@ class PlanVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.plan} v{self.number}"
+
+    @property
+    def parsed_limits(self) -> Limits:
+        return Limits.model_validate(self.limits)
 
     @property
     def parsed_allowances(self) -> Allowances:

@@ -20,7 +20,7 @@ def limits_named(actor: Actor, slug: str) -> Limits:
     version = plan.versions.order_by("-number").first() if plan is not None else None
     if version is None:
         raise Invalid(_("There is no plan %(slug)s.") % {"slug": slug[:63]}, field="plan", code="unknown_plan")
-    return Limits.model_validate(version.limits)
+    return version.parsed_limits
 
 
 def offered_to(actor: Actor, tenant: Tenant | None) -> list[tuple[Plan, PlanVersion]]:
@@ -55,7 +55,7 @@ def show_version(row: Any) -> answers.PlanVersion:
         "created_at": row.created_at.isoformat(),
         "environments": row.having,
         "following": row.following,
-        "limits": row.limits,
+        "limits": row.parsed_limits.model_dump(mode="json"),
         "allowances": row.parsed_allowances.model_dump(mode="json"),
         "choices": row.parsed_choices.model_dump(mode="json"),
     }

@@ -6,7 +6,9 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from panel.http.answers import As, Id, Json, Moment
+from panel.http.inputs import in_part
 from panel.operations.answers import Operation
+from runtime.contract import Limits
 
 
 class Copy(TypedDict):
@@ -57,7 +59,7 @@ class Stack(Listed):
     profiles: list[str]
     scale: dict[str, int]
     plan: str
-    limits: Json
+    limits: Annotated[Json, As(in_part(Limits)), Field(description="Of services that say nothing themselves.")]
     volume_mb: int
     services: list[Service]
     volumes: list[StackVolume]

@@ -1,19 +1,20 @@
 """/api/v1/stacks"""
 
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja import Query, Router, Status
 from pydantic import Field
 
-from panel.http.answers import ListOf
-from panel.http.inputs import Input, Naming
+from panel.http.answers import Json, ListOf
+from panel.http.inputs import CheckedAs, Input, Naming, in_part
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
 from panel.rights.asking import actor
 from panel.stacks import answers, selectors, services
 from panel.stacks.services import Asked
 from panel.tenants.selectors import tenant_of
+from runtime.contract import Limits
 
 router = Router()
 _THIS = "This stack"
@@ -29,7 +30,9 @@ class StackChange(Input):
     profiles: list[str] | None = None
     scale: dict[str, int] | None = Field(default=None, description="Copies by service.")
     plan: str | None = Field(default=None, max_length=63, description="Of each environment.")
-    limits: dict[str, Any] | None = Field(default=None, description="Of services that say nothing themselves.")
+    limits: Annotated[Json, CheckedAs(in_part(Limits))] | None = Field(
+        default=None, description="Of services that say nothing themselves."
+    )
     volume_mb: int | None = Field(
         default=None, ge=16, le=1_073_741_824, description="MiB of a volume that says nothing itself."
     )

@@ -1,6 +1,6 @@
 """What the API answers about a tenant's use of its quota."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -30,10 +30,24 @@ class Taker(TypedDict):
     resources: dict[str, dict[str, float | None]]
 
 
+class ResourcePreview(TypedDict):
+    limit: float | None
+    new_limit: float | None
+    reserved: float
+    used: float
+    over: Annotated[float, Field(description="Handed out beyond the new limit.")]
+
+
+class NotFitting(TypedDict):
+    id: Id
+    name: str
+    tenant_name: str
+
+
 class QuotaPreview(TypedDict):
     is_allowed: bool
     refusal: str
-    resources: Any
-    environments: list[dict[str, str]]
+    resources: Annotated[dict[str, ResourcePreview], Field(description="Those that are asked for, by name.")]
+    environments: list[NotFitting]
     environments_count: int
     sentences: list[str]

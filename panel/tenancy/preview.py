@@ -1,7 +1,6 @@
 """What a change of a tenant's quota would mean, before it is made."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -13,7 +12,7 @@ from panel.quotas.services import check
 from panel.quotas.simulate import Simulation
 from panel.quotas.sums import promised
 from panel.quotas.units import amounts_of, shown, shown_or_none, stored_or_none
-from panel.tenancy.answers import QuotaPreview
+from panel.tenancy.answers import NotFitting, QuotaPreview, ResourcePreview
 from panel.tenancy.usage import used_by
 from panel.tenants.models import Tenant
 
@@ -48,7 +47,7 @@ def _is_over(row: Quota, limit: int | None) -> bool:
     return limit is not None and row.reserved * 100 > limit * row.overbook_percent
 
 
-def _resource(row: Quota, limit: int | None, used: Mapping[str, float]) -> dict[str, Any]:
+def _resource(row: Quota, limit: int | None, used: Mapping[str, float]) -> ResourcePreview:
     r = row.resource
     return {
         "limit": shown_or_none(r, row.limit),
@@ -59,12 +58,12 @@ def _resource(row: Quota, limit: int | None, used: Mapping[str, float]) -> dict[
     }
 
 
-def _not_fitting(tenant: Tenant, over: Mapping[str, int]) -> tuple[list[dict[str, Any]], int]:
+def _not_fitting(tenant: Tenant, over: Mapping[str, int]) -> tuple[list[NotFitting], int]:
     """The newest environments, of the tenant and all below it, until the rest would fit."""
     left = {r: amount for r, amount in over.items() if amount > 0}
     if not left:
         return [], 0
-    found: list[dict[str, Any]] = []
+    found: list[NotFitting] = []
     count = 0
     rows = (
         Environment.objects.living()
@@ -108,8 +107,8 @@ def _refusal(tenant: Tenant, rows: Mapping[str, Quota], wanted: Mapping[str, int
 
 
 def _sentences(
-    resources: Mapping[str, Mapping[str, Any]],
-    environments: list[dict[str, Any]],
+    resources: Mapping[str, ResourcePreview],
+    environments: list[NotFitting],
     count: int,
     refusal: str,
 ) -> list[str]:

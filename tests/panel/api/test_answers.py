@@ -12,6 +12,12 @@ from panel.api.root import api
 from panel.environments.accepted import show
 from panel.environments.models import Environment
 from panel.http.answers import Problem
+from panel.nodes.models import Node
+from runtime.contract import Check, CheckLevel
+from runtime.contract.devices import DeviceState, HeldDevices
+from runtime.contract.processors import CpuPool, CpuPools
+from runtime.contract.said import plain
+from runtime.contract.words import devices as words
 from tests.panel.support import described, factories
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +87,23 @@ def test_real_answers_are_as_described(client: Client, headers: dict[str, str]) 
         described.check(name, document)
         if "items" in document:
             assert document["items"], name
+
+
+def test_what_a_node_says_is_as_described(client: Client, headers: dict[str, str]) -> None:
+    """Its sentences as text too: of devices and checks it tells them by code."""
+    gone = DeviceState(name="key", why_not=words.not_there())
+    factories.node(
+        checks=(Check(name=plain("btrfs"), level=CheckLevel.OK, found=plain("6.2")),),
+        host_devices=HeldDevices(revision=1, devices=(gone,)),
+        cpu_pools=CpuPools(revision=1, pools=(CpuPool(name="pool-1", processors=(0, 1)),)),
+    )
+    Node.objects.create(name="silent")
+    found = _ask(client, "GET", "/nodes", headers)
+    described.check("nodes_list", found)
+    facts, none = (one["facts"] for one in found["items"])
+    assert facts["host_devices"]["devices"][0]["why_not"] == str(words.not_there())
+    assert facts["cpu_pools"]["pools"] == [{"name": "pool-1", "processors": [0, 1]}]
+    assert none == {}
 
 
 def test_a_refusal_is_as_described(client: Client, headers: dict[str, str]) -> None:

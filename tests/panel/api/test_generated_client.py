@@ -89,5 +89,6 @@ def test_it_makes_lists_changes_and_deletes_an_environment(directory: Path) -> N
     )
     made = program.make(client, tenant.slug)
     program.look(client, made)
+    program.look_at_what_there_is(client)
     program.change(client, made)
     program.delete(client, made)

@@ -10,14 +10,21 @@ from wadah_client.api.environments import (
     environments_list,
     environments_update,
 )
+from wadah_client.api.nodes import nodes_list
+from wadah_client.api.plans import plans_create
 from wadah_client.client import AuthenticatedClient
 from wadah_client.models.changed_environment import ChangedEnvironment
 from wadah_client.models.environment_to_change import EnvironmentToChange
+from wadah_client.models.facts_of_node import FactsOfNode
+from wadah_client.models.limits import Limits
 from wadah_client.models.limits_in_part import LimitsInPart
 from wadah_client.models.listed_environment_list import ListedEnvironmentList
 from wadah_client.models.new_environment import NewEnvironment
+from wadah_client.models.new_plan import NewPlan
+from wadah_client.models.node_list import NodeList
 from wadah_client.models.one_environment import OneEnvironment
 from wadah_client.models.operation_kind import OperationKind
+from wadah_client.models.plan import Plan
 from wadah_client.models.problem import Problem
 from wadah_client.models.state import State
 
@@ -46,6 +53,20 @@ def look(client: AuthenticatedClient, made: ChangedEnvironment) -> None:
     assert state is State.PROVISIONING
     assert one.created_at.tzinfo is not None
     assert one.traffic.in_bytes == 0
+    assert not one.pending_restart.security, "nothing waits for a start"
+
+
+def look_at_what_there_is(client: AuthenticatedClient) -> None:
+    found = nodes_list.sync(client=client)
+    assert isinstance(found, NodeList), found
+    facts: FactsOfNode = found.items[0].facts
+    cpus = facts.cpus
+    assert isinstance(cpus, int) and cpus >= 1
+    limits = Limits(cpu=0.25, memory_mb=48, disk_mb=64)
+    plan = plans_create.sync(client=client, body=NewPlan(name="Little", slug="little", limits=limits))
+    assert isinstance(plan, Plan), plan
+    memory_mb: int = plan.limits.memory_mb
+    assert memory_mb == 48
 
 
 def change(client: AuthenticatedClient, made: ChangedEnvironment) -> None:
