@@ -4,7 +4,6 @@ Holds them itself so that they outlive the answerer. What it needs of root's rig
 other.
 """
 
-import ctypes
 import os
 import select
 import signal
@@ -21,17 +20,15 @@ from runtime.answers.figures import Environment
 from runtime.answers.notify import Slots
 from runtime.answers.register import Register
 from runtime.host.btrfs import QuotaTable
+from runtime.host.capabilities import keep_only
 from runtime.host.cgroup import groups
 
 #: Listeners at once.
 _MOST = 32_768
 #: linux/capability.h: to look up paths as their owner, or as who reads everything, and into callers' memory.
 _KEPT = (1, 2, 6, 7, 19)  # DAC_OVERRIDE, DAC_READ_SEARCH, SETGID, SETUID, SYS_PTRACE
-_CAPABILITY_VERSION_3, _PR_SET_NO_NEW_PRIVS = 0x20080522, 38
 _KEPT_ENVIRONMENTS = 8192
 _PAUSE_S = 0.5
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Keeper:
@@ -103,15 +100,6 @@ class Keeper:
         os._exit(0)
 
 
-def keep_few_rights() -> None:
-    """None that isn't needed, and none to come by executing something."""
-    mask = sum(1 << number for number in _KEPT)
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    data = (ctypes.c_uint32 * 6)(mask, mask, 0, 0, 0, 0)
-    if _libc.capset(header, data) != 0 or _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "capset")
-
-
 def main(path: str, top: str, file_system: str) -> None:
     os.umask(0o077)
     with suppress(FileNotFoundError):
@@ -121,7 +109,7 @@ def main(path: str, top: str, file_system: str) -> None:
     door.listen(256)
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("-900")
-    keep_few_rights()
+    keep_only(*_KEPT)
     control, table = groups(), QuotaTable(file_system)
 
     @lru_cache(_KEPT_ENVIRONMENTS)
