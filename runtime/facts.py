@@ -7,7 +7,8 @@ from pathlib import Path
 from uuid import UUID
 
 from runtime import allowed_devices, builds, cpu_pools, devices, kinds, matrix, sandboxes
-from runtime.contract import Check, CheckLevel, NodeFacts
+from runtime.backup_server import certificate
+from runtime.contract import BackupServer, Check, CheckLevel, NodeFacts
 from runtime.contract.words import checks
 from runtime.host import cgroup, task_room
 from runtime.node import Node
@@ -50,6 +51,7 @@ def collect(node: Node) -> NodeFacts:
         images=tuple(sorted(entry.name for entry in _images(node))),
         builds=not builds.lacking_programs(),
         backup_directory=bool(settings.backup_directory),
+        backup_server=_backup_server(node),
         checks=tuple(_checks(node)),
         cpu_pools=cpu_pools.known(node),
         boot_id=UUID(Path("/proc/sys/kernel/random/boot_id").read_text().strip()),
@@ -84,6 +86,13 @@ def _checks(node: Node) -> Iterator[Check]:
             why=checks.cgroups_why(),
             remedy=checks.cgroups_remedy(),
         )
+
+
+def _backup_server(node: Node) -> BackupServer | None:
+    place, shown = node.settings.backup_server_at, certificate.known(node)
+    if place is None or not shown:
+        return None
+    return BackupServer(host=place[0], port=place[1], certificate=shown)
 
 
 def _images(node: Node) -> list[Path]:

@@ -7,6 +7,7 @@ carries its mark: cgroup root, nftables table, link names, and the id ranges and
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 from contextlib import suppress
@@ -14,10 +15,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from runtime.contract.backup_place import HOST_PATTERN
 from runtime.contract.base import Name, Port
 from runtime.contract.said import Said
 from runtime.contract.words import refusals
@@ -62,6 +65,8 @@ class NodeSettings(BaseModel):
     `default_forward_ports`. Nothing of the host should listen there."""
     backup_directory: str | None = None
     """Where tenants of this node may have their backups in directories; None: nowhere here."""
+    backup_server: str | None = None
+    """HOST:PORT of this machine at which the other nodes get at that directory; None: they don't."""
     redis_url: str = ""
     """Broker; empty: the installation's own Redis on HOME/run/redis.sock."""
 
@@ -72,12 +77,35 @@ class NodeSettings(BaseModel):
             raise ValueError("backup_directory is an absolute path")
         return path
 
+    @field_validator("backup_server")
+    @classmethod
+    def _is_a_place(cls, text: str | None) -> str | None:
+        if text is not None:
+            _host_and_port(text)
+        return text
+
+    @property
+    def backup_server_at(self) -> tuple[str, int] | None:
+        """Host, without brackets, and port; None: nowhere, or there is no directory."""
+        has_one = self.backup_server is not None and self.backup_directory is not None
+        return _host_and_port(self.backup_server) if has_one and self.backup_server else None
+
     @field_validator("forward_ports")
     @classmethod
     def _in_order(cls, ports: tuple[int, int] | None) -> tuple[int, int] | None:
         if ports is not None and ports[0] > ports[1]:
             raise ValueError("the first port comes first")
         return ports
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    """Raises `ValueError`."""
+    parts = urlsplit(f"//{text}")
+    if parts.path or parts.username or not parts.hostname or not re.fullmatch(HOST_PATTERN, parts.hostname):
+        raise ValueError("backup_server is HOST:PORT")
+    if not parts.port:
+        raise ValueError("backup_server is HOST:PORT, with a port from 1 to 65535")
+    return parts.hostname, parts.port
 
 
 def default_forward_ports(first_slot: int) -> tuple[int, int]:

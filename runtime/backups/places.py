@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from runtime.backups.inside import ground
-from runtime.contract import BackupSecrets, Locked, Repository, S3Keys, S3Place, SftpLogin, SftpPlace
+from runtime.contract import (
+    BackupSecrets,
+    Locked,
+    NodeLogin,
+    NodePlace,
+    Repository,
+    S3Keys,
+    S3Place,
+    SftpLogin,
+    SftpPlace,
+)
 from runtime.contract.words import backups as words
 from runtime.errors import RuntimeFault
 from runtime.images.oci.egress import Egress, Sentences, is_loopback
@@ -55,11 +65,14 @@ class Access:
     is_inward: bool = False
     is_plain: bool = False
     is_ssh: bool = False
+    login: str = field(default="", repr=False)
+    """What stands before the host in the address that restic is told, and in no record of ours."""
 
     def told(self) -> dict[str, Any]:
         """To `runtime.backups.inside`."""
+        scheme, slashes, rest = self.repository.partition("://")
         return {
-            "repository": self.repository,
+            "repository": f"{scheme}{slashes}{self.login}@{rest}" if self.login else self.repository,
             "options": list(self.options),
             "environment": self.environment,
             "files": self.files,
@@ -69,7 +82,7 @@ class Access:
 def access_of(node: Node, repository: Repository, secrets: BackupSecrets, *, makes: bool) -> Access:
     """Raises `RuntimeFault` where it isn't there, or lies where this node may not ask."""
     place, login = repository.place, secrets.login
-    if place is None:
+    if place is None or (isinstance(place, NodePlace) and place.node == node.name):
         return Access(_directory(node, repository, makes=makes))
     if not place.is_inward and is_loopback(place.at[0]):
         raise out_of_reach(words.server_inward(place.at[0]))
@@ -77,6 +90,8 @@ def access_of(node: Node, repository: Repository, secrets: BackupSecrets, *, mak
         return _limited(_sftp(place, login), repository)
     if isinstance(place, S3Place) and isinstance(login, S3Keys):
         return _limited(_s3(place, login), repository)
+    if isinstance(place, NodePlace) and isinstance(login, NodeLogin):
+        return _limited(_at_node(place, login, repository), repository)
     raise RuntimeFault(words.not_opened(), code="secrets_not_opened", retryable=False)
 
 
@@ -103,6 +118,19 @@ def _s3(place: S3Place, keys: S3Keys) -> Access:
         at=place.at,
         is_inward=place.is_inward,
         is_plain=place.is_plain,
+    )
+
+
+def _at_node(place: NodePlace, login: NodeLogin, repository: Repository) -> Access:
+    host, port = place.at
+    return Access(
+        None,
+        repository=f"rest:https://{host}:{port}/{repository.tenant_id}/{repository.name}/",
+        options=("--cacert", _CA),
+        files={_CA: place.certificate},
+        at=place.at,
+        is_inward=place.is_inward,
+        login=f"{place.node}:{login.token}",
     )
 
 
@@ -218,7 +246,7 @@ def way_to(node: Node, access: Access) -> Iterator[Way]:
             outside,
             named=named if access.is_inward else frozenset(),
             plain=named if access.is_plain else frozenset(),
-            only=named if access.is_ssh else frozenset(),  # of S3, other names may stand for the same
+            only=named if access.is_ssh or access.login else frozenset(),  # of S3, other names may stand for it
             keeps_one=access.is_ssh,  # restic waits for a quarter of an hour, and dials no more
             said=_SENTENCES,
         )

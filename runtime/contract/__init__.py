@@ -23,7 +23,8 @@ from runtime.contract.backup import (
     Repository,
     TargetSeen,
 )
-from runtime.contract.backup_place import S3Keys, S3Place, SftpLogin, SftpPlace
+from runtime.contract.backup_pass import BackupPass
+from runtime.contract.backup_place import NodeLogin, NodePlace, S3Keys, S3Place, SftpLogin, SftpPlace
 from runtime.contract.base import Message
 from runtime.contract.devices import (
     Access,
@@ -90,7 +91,7 @@ from runtime.contract.kinds import Wants, wants_of
 from runtime.contract.locked import Locked
 from runtime.contract.logs import Destination, LogShipping, LogsSeen, LogsState, Receiver
 from runtime.contract.network import Forward, HostName, Interface, InterfaceUse, Network
-from runtime.contract.node import Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
+from runtime.contract.node import BackupServer, Check, CheckLevel, Lacking, Leak, NodeFacts, NodeReport, Survey
 from runtime.contract.processors import CpuPool, CpuPools
 from runtime.contract.report import (
     EnvironmentEvent,
@@ -168,7 +169,9 @@ __all__ = [
     "BackUp",
     "BackupLook",
     "BackupMade",
+    "BackupPass",
     "BackupSecrets",
+    "BackupServer",
     "BackupSource",
     "Base",
     "BootSeen",
@@ -232,6 +235,8 @@ __all__ = [
     "Message",
     "Network",
     "NodeFacts",
+    "NodeLogin",
+    "NodePlace",
     "NodeReport",
     "NodeTold",
     "ObservedState",

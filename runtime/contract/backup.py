@@ -22,9 +22,9 @@ RepositoryId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 class Repository(Message):
     """A directory below the one that the administrator of the node gave for backups, by a tenant's id and a
-    name of the tenant's; or, with a place, one on a server."""
+    name of the tenant's; or, with a place, one on a server, or in such a directory of another node."""
 
-    kind: Literal["directory", "sftp", "s3"] = "directory"
+    kind: Literal["directory", "sftp", "s3", "node"] = "directory"
     tenant_id: UUID
     name: Name
     place: Place | None = None

@@ -1,4 +1,5 @@
-"""Where a repository of backups lies that no node has in a directory: a server, asked by SFTP or S3.
+"""Where a repository of backups lies that a node doesn't have in a directory of its own: a server, asked by
+SFTP or S3, or another node.
 
 What may be in it is held here, for both sides: a place becomes words of a command line and lines of a file.
 """
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from runtime.contract.base import Message, Port
+from runtime.contract.base import Message, Name, Port
 
 #: A name that DNS knows, or an address; no user, port or path.
 HOST_PATTERN = r"^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45})$"
@@ -100,7 +101,27 @@ def _is_host(text: str) -> bool:
     return True
 
 
-Place = Annotated[SftpPlace | S3Place, Field(discriminator="kind")]
+class NodePlace(Message):
+    """A node that lets the others of its installation have backups in its directory."""
+
+    kind: Literal["node"] = "node"
+    node: Name
+    host: Host
+    port: Port
+    certificate: Annotated[Pem, StringConstraints(min_length=1)]
+    """Its own, in PEM: it alone is believed."""
+
+    @property
+    def at(self) -> tuple[str, int]:
+        return (f"[{self.host}]" if ":" in self.host else self.host.lower()), self.port
+
+    @property
+    def is_inward(self) -> bool:
+        """Nodes lie where their administrator has them."""
+        return True
+
+
+Place = Annotated[SftpPlace | S3Place | NodePlace, Field(discriminator="kind")]
 
 
 class SftpLogin(Message):
@@ -120,4 +141,10 @@ class S3Keys(Message):
     secret_key: Word = Field(repr=False)
 
 
-Login = Annotated[SftpLogin | S3Keys, Field(discriminator="kind")]
+class NodeLogin(Message):
+    kind: Literal["node"] = "node"
+    token: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]{1,4096}$")] = Field(repr=False)
+    """A `BackupPass`, signed by the panel."""
+
+
+Login = Annotated[SftpLogin | S3Keys | NodeLogin, Field(discriminator="kind")]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from runtime.contract.backup_place import Host, Pem
 from runtime.contract.base import CONTRACT_VERSION, Line, Message, Name, Port
 from runtime.contract.devices import MOST_SEEN, HeldDevices, SeenDevice
 from runtime.contract.environment import Device, Kernel, Kind
@@ -42,6 +43,15 @@ class Cell(Message):
     start_ms: Annotated[float, Field(ge=0)] | None = None
     """What the start of such a kernel took when this node tried it; None: it wasn't tried, or has none of its
     own."""
+
+
+class BackupServer(Message):
+    """Where the other nodes get at the directory that this one gives for backups."""
+
+    host: Host
+    port: Port
+    certificate: Pem
+    """In PEM, which alone is believed."""
 
 
 class NodeFacts(Message):
@@ -83,6 +93,8 @@ class NodeFacts(Message):
     """It has what images are built with."""
     backup_directory: bool | None = None
     """It gives a directory that backups go to; None: it doesn't say."""
+    backup_server: BackupServer | None = None
+    """None: to its own environments alone."""
     checks: tuple[Check, ...] = ()
     cpu_pools: CpuPools = CpuPools()
     """That it holds."""

@@ -6,7 +6,7 @@ import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from runtime.host.autogroup import ANSWERS
 from runtime.install import connection_limits, registry_config
@@ -136,6 +136,9 @@ def roles(layout: Layout, front: Front) -> list[Role]:
         address, port = front.ssh_place
         words = [str(venv / "python"), "-m", "panel.gateway", address, str(port)]
         wanted.append(Role("gateway", words))
+    if _node_settings(layout).get("backup_server"):
+        words = [str(venv / "python"), "-m", "runtime.backup_server", "--home", home]
+        wanted.append(Role("backup-server", words, root=True))
     if os.environ.get("WADAH_REDIS_URL"):
         wanted = [role for role in wanted if role.name != "redis"]
     return wanted
@@ -182,12 +185,17 @@ def _of_domains(layout: Layout, front: Front) -> list[Role]:
 
 
 def _node_network(layout: Layout) -> list[str]:
-    file = layout.home / "node" / "node.json"
-    try:
-        path = json.loads(file.read_text()).get("network_namespace")
-    except (OSError, ValueError):
-        return []
+    path = _node_settings(layout).get("network_namespace")
     return ["nsenter", f"--net={path}"] if path else []
+
+
+def _node_settings(layout: Layout) -> dict[str, Any]:
+    """As the operator has them; empty before the node was prepared."""
+    try:
+        found = json.loads((layout.home / "node" / "node.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def words_of(role: Role, front: Front, *, ends_with_parent: bool = False) -> list[str]:

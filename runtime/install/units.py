@@ -68,6 +68,27 @@ LockPersonality=yes
 RestrictRealtime=yes
 SystemCallArchitectures=native
 """
+#: Root for what it reads and writes being root's, and nothing else of root: it takes connections from outside.
+_BACKUP_SERVER = """NoNewPrivileges=yes
+CapabilityBoundingSet=
+ProtectClock=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+ProtectControlGroups=yes
+ProtectProc=invisible
+PrivateDevices=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+SystemCallErrorNumber=EPERM
+"""
 _UNPRIVILEGED = """User={user}
 Group={user}
 NoNewPrivileges=yes
@@ -144,7 +165,7 @@ def units(layout: Layout, front: Front) -> dict[str, str]:
             command=shlex.join([_program(role, layout), *role.command[1:]]),
             turn=_TURN.format(nice=role.nice) if role.nice else "",
             stop_s=role.stop_s,
-            more=_ROOT if role.root else _confined(role, layout, front),
+            more=_more(role, layout, front),
             **common,
         )
     return files
@@ -183,6 +204,12 @@ def _environment(layout: Layout, front: Front) -> str:
     seen = {key: value for key, value in environment(layout, front).items() if key != "WADAH_FROM"}
     lines = [f"Environment={shlex.quote(f'{key}={value}')}" for key, value in sorted(seen.items())]
     return "\n".join([*lines, f"EnvironmentFile=-{layout.etc / 'environment'}"])
+
+
+def _more(role: Role, layout: Layout, front: Front) -> str:
+    if role.name == "backup-server":
+        return _BACKUP_SERVER
+    return _ROOT if role.root else _confined(role, layout, front)
 
 
 def _confined(role: Role, layout: Layout, front: Front) -> str:

@@ -63,6 +63,24 @@ def test_systemd_rates_the_panels_processes_as_well_confined(directory: Path, ro
     assert float(found.group(1)) <= 2.5, done.stdout
 
 
+def test_who_takes_connections_of_other_nodes_has_nothing_of_root_but_its_files(tmp_path: Path) -> None:
+    """It is there where the node's settings name a place for it."""
+    layout = Layout(tmp_path)
+    assert not [name for name in units(layout, FRONT) if "backup-server" in name]
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node" / "node.json").write_text('{"backup_server": "10.0.0.2:8443"}')
+    (text,) = [text for name, text in units(layout, FRONT).items() if "backup-server" in name]
+    assert "CapabilityBoundingSet=\n" in text
+    assert "User=" not in text
+    (tmp_path / "units").mkdir()
+    write_units(layout, FRONT, tmp_path / "units")
+    (file,) = (tmp_path / "units").glob("*backup-server.service")
+    done = _analyze("security", "--offline=yes", "--no-pager", str(file))
+    found = re.search(r"Overall exposure level for \S+: ([0-9.]+)", done.stdout)
+    assert found, done.stdout + done.stderr
+    assert float(found.group(1)) <= 4.5, done.stdout
+
+
 def test_only_a_low_port_keeps_a_capability() -> None:
     named = units(LAYOUT, Front("https://panel.example.org"))
     assert "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\n" in named["wadah-front.service"]

@@ -107,6 +107,8 @@ SIGNS = (
             *("permission denied (", "too many authentication failures", "access denied", "accessdenied"),
             *("access key id you provided", "access key id does not exist", "invalidaccesskeyid"),
             *("signature we calculated", "signaturedoesnotmatch", "accessforbidden"),
+            "401 unauthorized",
+            "403 forbidden",
         ),
     ),
     ("no_bucket", ("bucket does not exist", "nosuchbucket")),

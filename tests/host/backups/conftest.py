@@ -23,6 +23,7 @@ from runtime.contract import (
     JobSpec,
     JobWork,
     Locked,
+    NodeLogin,
     Repository,
     S3Keys,
     SftpLogin,
@@ -68,7 +69,7 @@ class Desk:
     repository: Repository = field(default_factory=lambda: Repository(tenant_id=uuid4(), name="nightly"))
     password: str = PASSWORD
     repository_id: str | None = None
-    login: SftpLogin | S3Keys | None = None
+    login: SftpLogin | S3Keys | NodeLogin | None = None
 
     @property
     def place(self) -> Path:
@@ -76,9 +77,13 @@ class Desk:
         assert given
         return Path(given) / str(self.repository.tenant_id) / self.repository.name
 
+    @property
+    def secrets(self) -> BackupSecrets:
+        return BackupSecrets(password=self.password, login=self.login)
+
     def locked(self, about: str = "") -> Locked:
         key = self.node.report_key.read_bytes().strip()
-        secrets = BackupSecrets(password=self.password, about=about, login=self.login)
+        secrets = self.secrets.model_copy(update={"about": about})
         return secrets.locked(self.repository, key=key)
 
     def job(self, environment_id: UUID, work: JobWork) -> JobSpec:
