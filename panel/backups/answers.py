@@ -14,7 +14,7 @@ class BackupTarget(TypedDict):
     id: Id
     tenant: Id
     name: str
-    kind: Annotated[str, As(Literal["directory", "sftp", "s3"])]
+    kind: Annotated[str, As(Literal["directory", "sftp", "s3", "node"])]
     node: Annotated[
         Id | None,
         Field(

@@ -38,7 +38,7 @@ _THIS, _THIS_TARGET = "This backup", "This target"
 class NewTarget(Input):
     tenant: Naming
     name: str = Field(max_length=255, description="As environments are named; the directory is called by it.")
-    kind: str = Field(default="directory", description="`directory`, `sftp` or `s3`.")
+    kind: str = Field(default="directory", description="`directory`, `sftp`, `s3` or `node`.")
     node: str = Field(default="", max_length=255, description="By name or id; empty: the only one there is.")
     password: str = Field(
         default="", max_length=1024, description="Empty: one is made, and is in this answer alone."
@@ -101,6 +101,9 @@ class KeptBackup(Input):
 class RestoredFrom(Input):
     as_: Literal["new", "in_place"] = Field(default="in_place", alias="as")
     name: str = Field(default="", description="Of the new environment.")
+    node: str = Field(
+        default="", max_length=255, description="Of the new one, by name or id; empty: where there is room."
+    )
     limits: Annotated[Json, CheckedAs(Limits)] | None = Field(
         default=None, description="Of the new one; null: those of the one backed up."
     )
@@ -166,7 +169,7 @@ def add_target(request: HttpRequest, payload: NewTarget) -> Status[answers.NewBa
     who = actor(request)
     tenant = tenant_of(who, payload.tenant)
     row, made = targets.add_target(who, tenant, **payload.model_dump(exclude={"tenant"}))
-    operation = None if row.kind == Target.Kind.DIRECTORY else checks.check_target(who, row.pk)
+    operation = checks.check_target(who, row.pk) if row.is_checked else None
     told = show_operation(operation) if operation is not None else None
     return Status(201, {**targets.show(row), "password": made or None, "operation": told})
 
@@ -349,8 +352,10 @@ def restore_of(
 def _restore(request: HttpRequest, backup: UUID, asked: RestoredFrom) -> Status[Accepted]:
     who = actor(request)
     if asked.as_ == "in_place":
-        if asked.name or asked.limits or asked.plan:
-            raise Invalid(_('Name, limits and plan are of a new environment: say "as": "new".'), field="as")
+        if asked.name or asked.limits or asked.plan or asked.node:
+            raise Invalid(
+                _('Name, node, limits and plan are of a new environment: say "as": "new".'), field="as"
+            )
         return accepted(request, restoring.restore_in_place(who, backup))
     values = asked.model_dump(exclude={"as_"})
     return accepted(request, restoring.restore_as_new(who, backup, **values))

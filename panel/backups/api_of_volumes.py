@@ -31,6 +31,9 @@ class VolumeFromBackup(Input):
         default="", max_length=255, description="Of a new volume; empty: the volume itself is put back."
     )
     size_mb: int | None = Field(default=None, description="MiB, of a new one; null: as large as it was.")
+    node: str = Field(
+        default="", max_length=255, description="Of a new one, by name or id; empty: where the other was."
+    )
 
 
 @of_volume.get("/{pk}/backups", response=ListOf[answers.Backup], operation_id="volume_backups_list")
@@ -56,7 +59,8 @@ def restore(request: HttpRequest, pk: str, payload: VolumeFromBackup | None = No
     """Of a volume: put back in its place, of which a snapshot is kept (detached), or as a new volume."""
     who, backup, asked = actor(request), uuid_of(pk, "This backup"), payload or VolumeFromBackup()
     if asked.name:
-        row, operation = of_volumes.restore_as_new(who, backup, name=asked.name, size_mb=asked.size_mb)
+        values = asked.model_dump(exclude={"name"})
+        row, operation = of_volumes.restore_as_new(who, backup, name=asked.name, **values)
         of = row.pk
     else:
         operation = of_volumes.restore_in_place(who, backup)

@@ -3,10 +3,10 @@
 from typing import Any
 
 from panel.audit.services import record
-from panel.backups.locked import node_of
 from panel.backups.models import Backup
 from panel.jobs import services as jobs
 from panel.jobs.services import Wanted
+from panel.nodes.models import Node
 from panel.operations.models import Operation, OperationKind, SubjectType
 from panel.operations.services import Subject
 from panel.rights.actor import Actor
@@ -29,14 +29,17 @@ def ask(
     work: BackUp | ForgetBackup | ProveBackup | PutBackFiles,
     details: dict[str, Any],
     retry_of: Operation | None,
+    *,
+    node: Node,
 ) -> Operation:
-    """Of a locked row; `actor`: None where a schedule or the panel itself asks."""
+    """Of a locked row, of the node that its secrets were locked for; `actor`: None where a schedule or the
+    panel itself asks."""
     kind, within_s = _KINDS[work.kind]
     subject_type, about = SubjectType.ENVIRONMENT, About(type=AboutType.ENVIRONMENT, id=str(row.of))
     if row.is_of_volume:  # nothing else that is asked of the volume waits for it
         subject_type, about = SubjectType.VOLUME, About(type=AboutType.VOLUME, id=str(row.pk))
     subject = Subject(subject_type, str(row.of), row.of_name, row.tenant_id, row.environment_id)
-    wanted = Wanted(node_of(row), work, about, within_s)
+    wanted = Wanted(node, work, about, within_s)
     operation = jobs.ask(actor, subject, kind, wanted, details=details, retry_of=retry_of)
     record(
         actor,

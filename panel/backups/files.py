@@ -149,7 +149,7 @@ def put_back(
             most_bytes=environment.limits["disk_mb"] * _MIB,
         )
         details = {"put_back": str(backup.pk), "name": backup.name, "path": at[:400]}
-        return ask(actor, backup, work, details, retry_of)
+        return ask(actor, backup, work, details, retry_of, node=environment.node)
 
 
 def _refuse_unchangeable(environment: Environment) -> None:

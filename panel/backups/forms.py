@@ -12,6 +12,7 @@ from panel.nodes.models import Node
 from panel.storage.forms import ScheduleForm
 from panel.storage.models import Proves
 from panel.tenants.models import Tenant
+from panel.volumes.forms import CloneForm
 from panel.volumes.models import Volume
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
@@ -94,10 +95,26 @@ def choices_of(targets: Sequence[Target]) -> list[tuple[str, str]]:
     return [(str(one.pk), f"{one.name} ({one.tenant})") for one in targets]
 
 
-class NewFromBackupForm(forms.Form):
+class _OnANode(forms.Form):
+    """`nodes`: those that can get at the backup; of one alone nothing is asked."""
+
+    def __init__(self, *args: Any, nodes: Sequence[Node] = (), **more: Any) -> None:
+        super().__init__(*args, **more)
+        if len(nodes) > 1:
+            choices = [("", self.anywhere), *((str(one.pk), one.name) for one in nodes)]
+            self.fields["node"] = forms.ChoiceField(label=_("Node"), choices=choices, required=False)
+
+    anywhere: Any = _("Where there is room")
+
+
+class NewFromBackupForm(_OnANode):
     name = forms.CharField(
         label=_("Name of the new environment"), max_length=63, widget=forms.TextInput(attrs=_PLAIN)
     )
+
+
+class NewVolumeFromBackupForm(_OnANode, CloneForm):
+    anywhere = _("Where the other was")
 
 
 def _line(label: Any, *, needed: bool = True, most: int = 253, **more: Any) -> forms.CharField:
@@ -121,6 +138,7 @@ def server_fields(kind: str, *, is_new: bool) -> dict[str, forms.Field]:
     kept: dict[str, Any] = {} if is_new else {"help_text": _("Empty: as it is.")}
     fields: dict[str, dict[str, forms.Field]] = {
         "directory": {},
+        "node": {},
         "sftp": {
             "host": _line(_("Server")),
             "port": forms.IntegerField(label=_("Port"), min_value=1, max_value=65_535, initial=22),
@@ -200,7 +218,7 @@ class TargetForm(forms.Form):
     ) -> None:
         super().__init__(*args, **more)
         self.kind = kind
-        if kind != "directory":
+        if kind not in ("directory", "node"):
             del self.fields["node"]
             self.fields["name"].help_text = _("As environments are named.")
             self.fields.update(server_fields(kind, is_new=True))
@@ -210,6 +228,8 @@ class TargetForm(forms.Form):
             assert isinstance(tenant, forms.ChoiceField)
             tenant.choices = [(str(one.pk), one.name) for one in tenants]
             return
+        if kind == "node":
+            self.fields["node"].help_text = _("Whose directory it is; environments of all nodes go there.")
         for name, rows in (("tenant", tenants), ("node", nodes)):
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)

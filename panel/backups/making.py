@@ -68,7 +68,7 @@ def begin(
         details["keep_days"] = keep_days
     if reason is Reason.SCHEDULE:
         details["scheduled"] = True
-    return made, ask(actor, made, work, details, retry_of)
+    return made, ask(actor, made, work, details, retry_of, node=row.node)
 
 
 def _target_for(of: Backed, target_id: UUID) -> Target:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from panel.nodes.models import Node
 from panel.rights.scope import Scoped
 from panel.states import Tone
 from panel.storage.kept import Kept
@@ -26,6 +27,7 @@ class Target(models.Model):
         DIRECTORY = "directory", _("directory of a node")
         SFTP = "sftp", _("server by SFTP")
         S3 = "s3", _("bucket by S3")
+        NODE = "node", _("directory of another node")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     tenant = models.ForeignKey("tenants.Tenant", on_delete=models.CASCADE, related_name="backup_targets")
@@ -35,7 +37,7 @@ class Target(models.Model):
     node = models.ForeignKey(
         "nodes.Node", on_delete=models.PROTECT, null=True, blank=True, related_name="backup_targets"
     )
-    """Whose directory it is; environments of this node are backed up there. None: a server, for all."""
+    """Whose directory it is; of the kind `directory`, for environments of this node alone. None: a server."""
     place = models.JSONField(null=True, blank=True)
     """Of a server, as `runtime.contract.SftpPlace` or `S3Place`; nothing in it is secret."""
     login = models.TextField(blank=True, default="")
@@ -74,6 +76,16 @@ class Target(models.Model):
             below = f"/{self.place['prefix']}" if self.place.get("prefix") else ""
             return f"{self.place['endpoint']}/{self.place['bucket']}{below}"
         return f"{self.place['user']}@{self.place['host']}:{self.place['path']}"
+
+    @property
+    def only_node(self) -> Node | None:
+        """The one node that gets at it; None: all do."""
+        return self.node if self.kind == self.Kind.DIRECTORY else None
+
+    @property
+    def is_checked(self) -> bool:
+        """It is asked when it is named: a directory is seen by the first backup."""
+        return self.kind != self.Kind.DIRECTORY
 
     @property
     def fingerprint(self) -> str:

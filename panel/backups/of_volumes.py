@@ -7,12 +7,13 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from panel.backups import about
-from panel.backups.locked import node_of, source_for
+from panel.backups.locked import node_for, node_of, source_for
 from panel.backups.making import begin
 from panel.backups.models import Backup
 from panel.backups.services import ready_backup
 from panel.backups.targets import refuse_other_node
 from panel.errors import Conflict, Invalid
+from panel.nodes.models import Node
 from panel.operations.models import Operation, OperationKind
 from panel.quotas.refusals import counting_refusals
 from panel.rights.actor import Actor
@@ -80,34 +81,36 @@ def restore_again(actor: Actor, backup_id: UUID, failed: Operation) -> Operation
 
 
 def restore_as_new(
-    actor: Actor, backup_id: UUID, *, name: str, size_mb: int | None = None
+    actor: Actor, backup_id: UUID, *, name: str, size_mb: int | None = None, node: str = ""
 ) -> tuple[Volume, Operation]:
-    """A new volume of the backup's tenant, on the node that its target is of (of a server: that of the volume).
-    Without a size as large as the other was."""
+    """A new volume of the backup's tenant, on the node that is named, or whose directory its target is (of
+    others: that of the volume). Without a size as large as the other was."""
     backup = ready(actor, backup_id)
     actor.require(Permission.BACKUP_MANAGE, backup.tenant)
     document = backup.document
     size = document["size_mb"] if size_mb is None else size_mb
     refuse_what_does_not_fit(backup, size)
+    on = node_for(backup, node) or node_of(backup)
     return volumes.create_volume(
         actor,
         backup.tenant,
         name=name,
         size_mb=size,
-        node=str(node_of(backup).pk),
+        node=str(on.pk),
         is_shared=document["is_shared"],
         volume_class=document["volume_class"],
-        begins=_beginning(backup),
+        begins=_beginning(backup, on),
     )
 
 
-def begins_again(actor: Actor, backup_id: UUID) -> Beginning:
-    """What a new volume of the backup begins with. Raises a `Refused`."""
-    return _beginning(ready(actor, backup_id))
+def begins_again(actor: Actor, backup_id: UUID, node: str) -> Beginning:
+    """What a new volume of the backup begins with, on a node. Raises a `Refused`."""
+    backup = ready(actor, backup_id)
+    return _beginning(backup, node_for(backup, node) or node_of(backup))
 
 
-def _beginning(backup: Backup) -> Beginning:
-    part = {"backup": source_for(backup, node_of(backup))}
+def _beginning(backup: Backup, node: Node) -> Beginning:
+    part = {"backup": source_for(backup, node)}
     return Beginning(part, {RESTORED_FROM: str(backup.pk)}, _WITHIN_S)
 
 

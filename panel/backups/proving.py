@@ -14,6 +14,7 @@ from panel.backups.locked import node_of, source_for
 from panel.backups.models import Backup
 from panel.backups.services import locked_backup, refuse_unready
 from panel.errors import Conflict, Invalid
+from panel.nodes.models import Node
 from panel.operations.models import OPEN_STATES, Operation, OperationKind
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
@@ -52,12 +53,13 @@ def prove_locked(
     if under_way.filter(subject_id=str(row.of), details__prove_backup=str(row.pk)).exists():
         raise Conflict(_("It is being proved."), code="busy", next_step=_("Wait until it has ended."))
     details = {"prove_backup": str(row.pk), "name": row.name, "probe": list(probe)}
-    return ask(actor, row, _work(row, probe), details, retry_of)
+    node = node_of(row)
+    return ask(actor, row, _work(row, probe, node), details, retry_of, node=node)
 
 
-def _work(row: Backup, probe: Sequence[str]) -> ProveBackup:
+def _work(row: Backup, probe: Sequence[str], node: Node) -> ProveBackup:
     document: dict[str, Any] = row.document
-    source = source_for(row, node_of(row))
+    source = source_for(row, node)
     try:
         return ProveBackup(
             environment_id=uuid4(),

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.utils.translation import gettext as _
 
-from panel.backups.locked import locked, node_of, source_for
+from panel.backups.locked import locked, node_for, node_of, source_for
 from panel.backups.models import Backup
 from panel.backups.services import ready_backup
 from panel.environments.models import Environment
@@ -67,7 +67,7 @@ def restore_now(actor: Actor, row: Environment, backup: Backup) -> dict[str, Any
     """In a locked row's next change."""
     actor.require(Permission.BACKUP_MANAGE, row)
     locked(backup.target, row.node)  # refused where nobody can open it
-    if backup.target.node_id not in (None, row.node_id):
+    if backup.target.only_node not in (None, row.node):
         raise Conflict(_("The backup is on another node than the environment."), code="other_node")
     refuse_what_does_not_fit(backup, row.limits["disk_mb"])
     kept = add_undo(actor, row, before(backup.name), Reason.RESTORE)
@@ -83,18 +83,20 @@ def restore_as_new(
     backup_id: UUID,
     *,
     name: str,
+    node: str = "",
     limits: Mapping[str, Any] | None = None,
     plan: str = "",
     is_started: bool = True,
 ) -> Changed:
-    """A new environment of the backup's tenant, on the node that its target is of (of a server: where there is
-    room), with names, addresses, machine id and host keys of its own. Without limits and plan it has those of
-    the one that was backed up. All that was on the disk comes with it, so it takes the right to run commands
-    inside as well."""
+    """A new environment of the backup's tenant, on the node that is named, or whose directory its target is
+    (of others: where there is room), with names, addresses, machine id and host keys of its own. Without limits
+    and plan it has those of the one that was backed up. All that was on the disk comes with it, so it takes the
+    right to run commands inside as well."""
     backup = ready_backup(actor, backup_id)
     for needed in (Permission.BACKUP_MANAGE, Permission.ENVIRONMENT_EXEC):
         actor.require(needed, backup.environment or backup.tenant)
-    locked(backup.target, node_of(backup))
+    on = node_for(backup, node)
+    locked(backup.target, on or node_of(backup))
     document = backup.document
     if not limits and not plan:
         plan, limits = document["plan"], None if document["plan"] else document["limits"]
@@ -112,7 +114,7 @@ def restore_as_new(
         ssh_keys=document["ssh_keys"],
         **document["options"],
         is_started=is_started,
-        features={"backup": backup, "node": backup.target.node_id},
+        features={"backup": backup, "node": on.pk if on is not None else None},
     )
     return _with_time(changed)
 

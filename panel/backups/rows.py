@@ -1,6 +1,6 @@
 """Rows of tables of backups: what may be done with each, and its own forms."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,12 +8,12 @@ from django.http import QueryDict
 from django.urls import reverse
 
 from panel.backups import keeping
-from panel.backups.forms import DeleteBackupForm, KeepForm, NewFromBackupForm
-from panel.backups.models import Backup
+from panel.backups.forms import DeleteBackupForm, KeepForm, NewFromBackupForm, NewVolumeFromBackupForm
+from panel.backups.models import Backup, Target
+from panel.nodes.models import Node
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.storage.kept import uses
-from panel.volumes.forms import CloneForm
 from runtime.contract import Kind
 
 #: What a row of the table asks of a backup.
@@ -25,16 +25,17 @@ def rows_of(
 ) -> list[dict[str, Any]]:
     """`refused`: forms (`new`, `keep`, `delete`) of the backup `of`."""
     known = list(backups)
+    nodes = list(Node.objects.all()) if known else []
     last = keeping.last_of([one for one in known if not one.is_of_volume])
     return [
-        {**_row(actor, one, (refused or {}) if one.pk == of else {}), "is_last": one.pk in last}
+        {**_row(actor, one, nodes, (refused or {}) if one.pk == of else {}), "is_last": one.pk in last}
         for one in known
     ]
 
 
-def _row(actor: Actor, row: Backup, refused: Mapping[str, Any]) -> dict[str, Any]:
+def _row(actor: Actor, row: Backup, nodes: Sequence[Node], refused: Mapping[str, Any]) -> dict[str, Any]:
     may = actor.can(Permission.BACKUP_MANAGE, row.environment or row.tenant)
-    form = refused.get("new") or new_form(row)
+    form = refused.get("new") or new_form(row, nodes=nodes)
     of = _of_volume if row.is_of_volume else _of_environment
     return {
         "row": row,
@@ -88,9 +89,14 @@ def _at(route: str, row: Backup, may: bool) -> str:
 # each row has its own: their fields have ids of their own ---------------------------------------------
 
 
-def new_form(row: Backup, sent: QueryDict | None = None) -> CloneForm | NewFromBackupForm:
-    form = CloneForm if row.is_of_volume else NewFromBackupForm
-    return form(sent, auto_id=f"id_{row.pk}_%s")
+def new_form(
+    row: Backup, sent: QueryDict | None = None, *, nodes: Sequence[Node] | None = None
+) -> NewVolumeFromBackupForm | NewFromBackupForm:
+    """`nodes`: all that there are; None: they are looked for."""
+    known = list(Node.objects.all()) if nodes is None else nodes
+    may_have = [] if row.target.kind == Target.Kind.DIRECTORY else known
+    form = NewVolumeFromBackupForm if row.is_of_volume else NewFromBackupForm
+    return form(sent, auto_id=f"id_{row.pk}_%s", nodes=may_have)
 
 
 def keep_form(row: Backup, sent: QueryDict | None = None) -> KeepForm:

@@ -13,11 +13,13 @@ from runtime.contract import S3Keys, S3Place, SftpLogin, SftpPlace
 #: By kind: what says where it lies, and what opens it. Named as in the API.
 PLACES = {
     "directory": (),
+    "node": (),
     "sftp": ("host", "port", "user", "path", "host_key"),
     "s3": ("endpoint", "bucket", "prefix", "region", "ca"),
 }
 LOGINS = {
     "directory": (),
+    "node": (),
     "sftp": ("login_password", "private_key"),
     "s3": ("access_key", "secret_key"),
 }

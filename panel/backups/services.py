@@ -126,16 +126,17 @@ def forget(actor: Actor | None, rows: Sequence[Backup], *, retry_of: Operation |
     Backup.objects.filter(pk__in=[one.pk for one in rows]).update(is_going=True)
     for one in rows:
         one.is_going = True
+    node = node_of(first)
     work = ForgetBackup(
         repository=repository_of(first.target),
-        secrets=locked(first.target, node_of(first)),
+        secrets=locked(first.target, node),
         snapshot=first.snapshot,
         others=tuple(one.snapshot for one in rows[1:]),
     )
     details: dict[str, Any] = {"delete_backup": str(first.pk), "name": first.name}
     if rows[1:]:
         details |= {"others": [str(one.pk) for one in rows[1:]], "deleted": len(rows)}
-    return ask(actor, first, work, details, retry_of)
+    return ask(actor, first, work, details, retry_of, node=node)
 
 
 def locked_backup(actor: Actor, backup_id: UUID) -> Backup:

@@ -63,8 +63,8 @@ def add_target(
         password=encrypted(made or _checked(password)),
         created_by=actor.user,
     )
-    if kind == Target.Kind.DIRECTORY:
-        row.node = _node(node)
+    if kind in (Target.Kind.DIRECTORY, Target.Kind.NODE):
+        row.node = _node(node, for_others=kind == Target.Kind.NODE)
     elif node:
         raise Invalid(_("A server is of no node."), field="node")
     else:
@@ -103,7 +103,7 @@ def change_target(actor: Actor, target_id: UUID, **changed: Any) -> Target:
             if most is not None and not 1 <= most <= MOST_MBIT_S:
                 raise Invalid(_("1 to %(most)s Mbit/s.") % {"most": MOST_MBIT_S}, field=name)
             setattr(row, name, most)
-        if row.kind == Target.Kind.DIRECTORY and (changed or any(bounds.values())):
+        if row.place is None and (changed or (row.only_node and any(bounds.values()))):
             raise Invalid(
                 _("Of a directory there is nothing to change."), field=next(iter({**changed, **bounds}))
             )
@@ -183,13 +183,13 @@ def named_target(row: Environment | Volume, text: str) -> Target:
 
 
 def refuse_other_node(target: Target, row: Environment | Volume) -> None:
-    """A no-op for a server."""
-    if target.node is not None and target.node_id != row.node_id:
+    """A no-op for a server, and for what all nodes get at."""
+    if target.only_node not in (None, row.node):
         raise Conflict(
             _("%(target)s is a directory of %(node)s, and the environment is on another node.")
-            % {"target": target, "node": target.node.name},
+            % {"target": target, "node": target.only_node},
             code="other_node",
-            next_step=_("Choose a target of its own node."),
+            next_step=_("Choose a target of its own node, a server, or one that other nodes get at."),
         )
 
 
@@ -213,9 +213,9 @@ def show(row: Target) -> BackupTarget:
     }
 
 
-def _node(text: str) -> Node:
+def _node(text: str, *, for_others: bool) -> Node:
     """By name or id; the only one there is, where none is named. Raises `Invalid`, also for one that says that
-    it gives no directory."""
+    it gives no directory, or lets the other nodes have nothing there."""
     nodes = list(Node.objects.all())
     named = [one for one in nodes if text in (one.name, str(one.pk)) or (not text and len(nodes) == 1)]
     if not named:
@@ -225,6 +225,12 @@ def _node(text: str) -> Node:
             _("%(node)s gives no directory for backups: an administrator names one in its settings.")
             % {"node": named[0].name},
             field="node",
+        )
+    if for_others and not named[0].facts.get("backup_server"):
+        raise Invalid(
+            _("The node %(node)s lets other nodes have no backups there.") % {"node": named[0].name},
+            field="node",
+            next_step=_("An administrator names backup_directory and backup_server in its settings."),
         )
     return named[0]
 

@@ -79,8 +79,8 @@ def _last_failed(row: Environment) -> Operation | None:
 
 
 def targets_for(row: Environment | Volume) -> list[Target]:
-    rows = Target.objects.filter(Q(node=None) | Q(node=row.node), tenant_id__in=row.tenant.chain)
-    return list(rows.select_related("tenant"))
+    its_own = Q(node=row.node) | ~Q(kind=Target.Kind.DIRECTORY)
+    return list(Target.objects.filter(its_own, tenant_id__in=row.tenant.chain).select_related("tenant"))
 
 
 @require_safe
@@ -261,7 +261,7 @@ def _target_form(request: PageRequest, tenants: list[Tenant], sent: QueryDict | 
     return TargetForm(
         sent,
         tenants=tenants,
-        nodes=_nodes(),
+        nodes=_nodes(kind),
         kind=kind if kind in Target.Kind.values else Target.Kind.DIRECTORY,
         may_open=request.actor.can(Permission.SECURITY_MANAGE, None),
     )
@@ -271,8 +271,10 @@ def _tenants(actor: Actor) -> list[Tenant]:
     return list(Tenant.objects.for_actor(actor, Permission.BACKUP_MANAGE)[:_MOST_TENANTS])
 
 
-def _nodes() -> list[Node]:
-    return list(Node.objects.order_by("name"))
+def _nodes(kind: str) -> list[Node]:
+    """Of the kind `node`, those that let others in."""
+    known = list(Node.objects.order_by("name"))
+    return [one for one in known if kind != Target.Kind.NODE or one.facts.get("backup_server")]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -288,7 +290,7 @@ def everywhere(request: PageRequest) -> HttpResponse:
         chosen = sent.pop("tenant")
         tenant = next(one for one in tenants if str(one.pk) == chosen)
         row, password = targets.add_target(request.actor, tenant, kind=form.kind, **sent)
-        if row.place is not None:
+        if row.is_checked:
             checks.check_target(request.actor, row.pk)
         return row, password
 

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import BigIntegerField, CharField, DateTimeField, F, IntegerField, UUIDField
@@ -11,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from panel.environments.models import Environment
-from panel.errors import Invalid, NoRoom
+from panel.errors import Invalid, NoRoom, Refused
 from panel.images.models import NodeImage
 from panel.nodes import cpu_pools
 from panel.nodes import host_devices as of_hosts
@@ -216,6 +217,8 @@ def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
             next_step=_("Delete environments or images that aren't needed, or enlarge the pool."),
         )
     unsold = [c for c in roomy if _is_within(c.node, limits)]
+    if not unsold and len(roomy) == 1:
+        raise _sold_out(roomy[0].node, limits)
     if not unsold:
         raise NoRoom(
             _("Every node that could take it has promised as much as its overcommit ratio allows."),
@@ -227,14 +230,46 @@ def _with_room(able: Sequence[Candidate], limits: Limits) -> Node:
     return min(unsold, key=lambda c: (load_of(c.node), c.node.name)).node
 
 
+def choose_on(node: Node, candidates: Sequence[Candidate], **wanted: Any) -> Node:
+    """This node alone, of whom a refusal says by name that it is meant. As `choose` else."""
+    try:
+        return choose([one for one in candidates if one.node.pk == node.pk], **wanted)
+    except Refused as refusal:
+        refusal.message = _("%(node)s can't take it. %(why)s") % {"node": node, "why": refusal.message}
+        refusal.args = (refusal.message,)
+        raise
+
+
 def _is_within(node: Node, limits: Limits) -> bool:
     """Whether promising this keeps the node within its overcommit ratios."""
+    return not any(_beyond(node, limits))
+
+
+def _beyond(node: Node, limits: Limits) -> tuple[int, ...]:
+    """What is wanted of vCPUs (thousandths), memory and disk (MiB) above what may still be promised."""
     sums = (
         node.reserved_cpu + round(limits.cpu * 1000),
         node.reserved_memory_mb + limits.memory_mb,
         node.reserved_disk_mb + limits.disk_mb,
     )
-    return all(most is None or wanted <= most for wanted, most in zip(sums, node.bounds(), strict=True))
+    pairs = zip(sums, node.bounds(), strict=True)
+    return tuple(0 if most is None else max(0, wanted - most) for wanted, most in pairs)
+
+
+def _sold_out(node: Node, limits: Limits) -> NoRoom:
+    """By name and numbers."""
+    cpu, memory, disk = _beyond(node, limits)
+    short = [
+        *([_("%(count)s vCPU") % {"count": f"{cpu / 1000:g}"}] if cpu else []),
+        *([_("%(mib)s MiB of memory") % {"mib": memory}] if memory else []),
+        *([_("%(mib)s MiB of disk") % {"mib": disk}] if disk else []),
+    ]
+    return NoRoom(
+        _("The node %(node)s has promised what its overcommit ratio allows: it is short of %(short)s.")
+        % {"node": node, "short": ", ".join(short)},
+        code="node_sold_out",
+        next_step=_("Ask for less, or ask an administrator for room: the capacity page says what is short."),
+    )
 
 
 def load_of(node: Node) -> float:

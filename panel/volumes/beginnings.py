@@ -18,8 +18,8 @@ class Beginning:
     within_s: float = 600.0
 
 
-Again = Callable[[Actor, UUID], Beginning]
-"""By the id that stands in the details. Raises a `Refused` for one that is gone."""
+Again = Callable[[Actor, UUID, str], Beginning]
+"""By the id that stands in the details, for the node of this id. Raises a `Refused` for one that is gone."""
 
 _AGAIN: dict[str, Again] = {}
 
@@ -49,4 +49,4 @@ def begins_with(name: str, again: Again) -> None:
 def beginning_again(actor: Actor, details: Mapping[str, Any]) -> Beginning | None:
     """What an operation that failed had; None where that was nothing."""
     found = next((name for name in _AGAIN if name in details), None)
-    return _AGAIN[found](actor, UUID(details[found])) if found is not None else None
+    return _AGAIN[found](actor, UUID(details[found]), details.get("node", "")) if found is not None else None

@@ -68,6 +68,7 @@ def create_volume(
         _save_named(row, insert=True)
         details: dict[str, Any] = {
             "size_mb": size_mb,
+            "node": str(row.node_id),
             "is_shared": is_shared,
             "volume_class": str(row.volume_class),
         }

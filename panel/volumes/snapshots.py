@@ -146,7 +146,7 @@ def clone(
     )
 
 
-def begins_again(actor: Actor, snapshot_id: UUID) -> Beginning:
+def begins_again(actor: Actor, snapshot_id: UUID, _node: str) -> Beginning:
     """What a new volume of the snapshot begins with. Raises `NotFound`."""
     found = VolumeSnapshot.objects.filter(
         pk=snapshot_id, volume__in=Volume.objects.for_actor(actor), is_going=False

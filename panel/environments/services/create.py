@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -43,6 +44,7 @@ from panel.environments.services.intent import (
 from panel.environments.services.tags import check_tags, give_tags
 from panel.environments.specs import held_to, spec_of
 from panel.errors import Conflict, Invalid
+from panel.nodes.models import Node
 from panel.operations import services as operations
 from panel.operations.models import Operation, OperationKind
 from panel.plans.rules import check_choices
@@ -168,8 +170,10 @@ def _place_and_save(
     refuse_taken_name(tenant, environment.name)
     priority = operations.admit(actor, tenant.pk)
     now = timezone.now()
-    node = placement.choose(
-        [one for one in _candidates(environment, now) if asked.get("node") in (None, one.node.pk)],
+    only = Node.objects.filter(pk=asked["node"]).first() if asked.get("node") else None
+    choose = placement.choose if only is None else partial(placement.choose_on, only)
+    node = choose(
+        _candidates(environment, now),
         kind=inputs.check_kind(environment.kind),
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
