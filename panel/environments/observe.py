@@ -1,6 +1,6 @@
 """Taking in what a node saw: the only writer of the second half of an environment's row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,8 +23,8 @@ from panel.quotas import services as quotas
 from panel.quotas.models import Resource
 from panel.said import read
 from runtime.contract import DesiredState, ObservedState, Report
-from runtime.contract.said import NOTHING
-from runtime.contract.words import steps
+from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import steps, ways
 
 log = structlog.get_logger()
 
@@ -53,6 +53,9 @@ DEAF_AFTER = timedelta(seconds=60)
 LOST = "lost_on_node"
 #: Told of an operation that succeeded: what was asked to shut down didn't, and was killed.
 FORCED = "forced"
+#: Likewise: keys or a password that were taken let nobody in.
+NO_WAY_IN = "no_way_in"
+_SHUT = frozenset(one(NOTHING).code for one in (ways.keys_let_nobody_in, ways.password_lets_nobody_in))
 #: Cause of a report about work that was dropped for a newer intent: says nothing about that intent.
 _SUPERSEDED = "superseded"
 #: Causes that tell how an init ended by itself: nobody gave up on what was asked for because of it.
@@ -229,17 +232,25 @@ def _move_operations(environment: Environment, report: Report) -> None:
 
 
 def _succeed(operation: Operation) -> None:
-    """Said with it: that it was ended by force, where it was asked to shut down first."""
-    if not any(read(step.get("detail")).code == steps.forced().code for step in operation.steps):
-        operations.close(operation, OperationState.SUCCEEDED)
-        return
-    operations.close(
-        operation,
-        OperationState.SUCCEEDED,
-        code=FORCED,
-        message=words.ended_by_force(),
-        next_step=words.give_it_longer(),
-    )
+    """Said with it: that it was ended by force, where it was asked to shut down first; that keys or a password
+    that were taken let nobody in."""
+    told = list(_told(operation))
+    shut = next((one for one in told if one.code in _SHUT), None)
+    code, message, next_step = "", NOTHING, NOTHING
+    if any(one.code == steps.forced().code for one in told):
+        code, message, next_step = FORCED, words.ended_by_force(), words.give_it_longer()
+    elif shut is not None:
+        code, message, next_step = NO_WAY_IN, words.way_is_shut(shut), words.use_a_terminal()
+    operations.close(operation, OperationState.SUCCEEDED, code=code, message=message, next_step=next_step)
+
+
+def _told(operation: Operation) -> Iterator[Said]:
+    """What its steps say, each thing alone."""
+    for step in operation.steps:
+        detail = read(step.get("detail"))
+        yield detail
+        parts = detail.values.get("parts", ())
+        yield from (one for one in parts if isinstance(one, Said)) if isinstance(parts, tuple) else ()
 
 
 def _take_steps(operation: Operation, report: Report) -> None:

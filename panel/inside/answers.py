@@ -6,6 +6,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from panel.http.answers import As, Id, Json, Moment
+from runtime.contract.ways_in import WayName
 
 
 class Process(TypedDict):
@@ -24,6 +25,22 @@ class Process(TypedDict):
 class Top(TypedDict):
     items: list[Process]
     count: Annotated[int, Field(description="Of all, also of those that aren't listed.")]
+
+
+class WayIn(TypedDict):
+    name: Annotated[
+        str,
+        As(WayName),
+        Field(description="By its console with root's password; by SSH with a key, or with the password."),
+    ]
+    is_open: bool
+    why: Annotated[str, Field(description="What stands before it, in your language; empty where it is open.")]
+
+
+class WaysIn(TypedDict):
+    items: list[WayIn]
+    count: int
+    ssh_port: Annotated[int, Field(description="Inside, on which its SSH server listens, or would.")]
 
 
 class Stats(TypedDict):

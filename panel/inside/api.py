@@ -1,4 +1,4 @@
-"""/api/v1/environments/{id}/{top,diff,cp,stats,events,attach}: Docker's words, one call each."""
+"""/api/v1/environments/{id}/{top,diff,cp,stats,events,attach}: Docker's words, one call each; and ways-in."""
 
 from typing import Any
 
@@ -59,6 +59,13 @@ def top(request: HttpRequest, pk: str) -> HttpResponse:
 def diff(request: HttpRequest, pk: str, asked: Query[Most]) -> HttpResponse:
     """What was added, changed and removed since it was made from its image, or as a clone of a snapshot."""
     return _answered(request, services.diff(actor(request), uuid_of(pk, WHAT), most=asked.limit))
+
+
+@router.get("/{pk}/ways-in", response=answers.WaysIn, operation_id="environments_ways_in")
+def ways_in(request: HttpRequest, pk: str) -> HttpResponse:
+    """By which ways root gets in now: at its console, by SSH with a key, by SSH with the password; and of each
+    that is shut, why. Read from its own files, and what listens where it runs."""
+    return _answered(request, services.ways_in(actor(request), uuid_of(pk, WHAT)))
 
 
 @router.get("/{pk}/stats", response=answers.Stats, operation_id="environments_stats")

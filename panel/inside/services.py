@@ -21,11 +21,12 @@ from panel.nodes.agent import Agent
 from panel.operations.models import Operation
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
+from panel.said import shown
 from panel.serving.shares import DOWNLOADS, LOOKS, Place, Shares
 from panel.storage import files
 from panel.storage.answers import Changes
 from panel.tenants.selectors import refuse_suspended
-from runtime.contract import Kind
+from runtime.contract import Kind, wants_of
 
 _MIB = 2**20
 #: Archives that come in at once, in the process that takes them: places for others than who has some.
@@ -51,6 +52,29 @@ def top(actor: Actor, environment_id: UUID) -> files.Asked[answers.Top]:
         return {"items": found["processes"], "count": found["total"]}
 
     return files.Asked(result, LOOKS.take(actor, row.tenant_id, row.tenant.path))
+
+
+def ways_in(actor: Actor, environment_id: UUID) -> files.Asked[answers.WaysIn]:
+    """By which ways root gets in now, as its files and its kernel say. Whoever sees the environment may look.
+    Raises `Invalid` for a kind that nobody signs in to."""
+    row = living_one(actor, environment_id)
+    if not has_ways_in(row):
+        raise Invalid(_("Nobody signs in to an environment of this kind."), code="wrong_kind")
+    agent, payer = Agent(row.node), row.tenant.payer
+
+    async def result() -> answers.WaysIn:
+        found = await agent.ways_in(row.pk, user=actor.name, tenant_id=payer)
+        items: list[answers.WayIn] = [
+            {"name": one.name, "is_open": one.is_open, "why": shown(one.why)} for one in found.ways
+        ]
+        return {"items": items, "count": len(items), "ssh_port": found.ssh_port}
+
+    return files.Asked(result, LOOKS.take(actor, row.tenant_id, row.tenant.path))
+
+
+def has_ways_in(row: Environment) -> bool:
+    """Whether root has an account there, which keys and a password are for."""
+    return wants_of(Kind(row.kind)).has_accounts
 
 
 def diff(actor: Actor, environment_id: UUID, *, most: int = 1000) -> files.Asked[Changes]:

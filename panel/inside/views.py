@@ -1,4 +1,4 @@
-"""The page of what runs inside, and of what is different from what it was made from."""
+"""The page of what runs inside and of what is different from what it was made from; the ways in."""
 
 from collections.abc import Callable
 from functools import partial
@@ -43,6 +43,14 @@ def diff(request: PageRequest, environment_id: UUID) -> HttpResponseBase:
     """A part of that page, for who asks for it."""
     asked = services.diff(request.actor, environment_id, most=_MOST)
     return _part(request, environment_id, "inside/_diff.html", asked, lambda found: found["items"])
+
+
+@require_safe
+@signed_in
+def ways_in(request: PageRequest, environment_id: UUID) -> HttpResponseBase:
+    """A part of the overview, which asks for it once."""
+    asked = services.ways_in(request.actor, environment_id)
+    return _part(request, environment_id, "inside/_ways_in.html", asked, lambda found: found["items"])
 
 
 def _part(

@@ -21,6 +21,7 @@ from panel.errors import Conflict, NodeAway, Refused, TooMany
 from panel.nodes.models import Node
 from panel.said import read, shown
 from runtime.contract import Purpose, Ticket
+from runtime.contract.ways_in import WaysIn
 
 _PIECE_BYTES = 64 * 1024
 _CONNECT_S, _ANSWER_S = 5.0, 15.0
@@ -135,6 +136,12 @@ class Agent:
         """`{"processes": [{…}], "total"}`. Raises `Conflict` when it doesn't run, and `NodeAway`."""
         ticket = self.ticket(environment_id, Purpose.KERNEL, user, read_only=True, tenant_id=tenant_id)
         return await self._ask("GET", f"/v1/environments/{environment_id}/processes", ticket)
+
+    async def ways_in(self, environment_id: UUID, *, user: str, tenant_id: UUID) -> WaysIn:
+        """Of root, and what stands before each. Raises `NodeAway`, and `Refused` where nothing was made yet."""
+        ticket = self.ticket(environment_id, Purpose.KERNEL, user, read_only=True, tenant_id=tenant_id)
+        answer = await self._ask("GET", f"/v1/environments/{environment_id}/ways-in", ticket)
+        return WaysIn.model_validate(answer)
 
     async def attach(
         self, environment_id: UUID, *, stdin: str, timeout_s: float, user: str, tenant_id: UUID

@@ -1,4 +1,4 @@
-"""The agent's addresses for what Docker's words ask of a container: top, diff, cp, attach."""
+"""The agent's addresses for what Docker's words ask of a container: top, diff, cp, attach; and for the ways in."""
 
 import asyncio
 import time
@@ -18,10 +18,13 @@ from runtime.agent.files import FileRoutes, Streamed, bytes_of, number_of
 from runtime.agent.handed import Handed, opened
 from runtime.agent.stream import Stream, Viewer
 from runtime.contract import Purpose
+from runtime.contract.ways_in import WaysIn
 from runtime.contract.words import agent as words
 from runtime.errors import RuntimeFault
+from runtime.state import Records
 from runtime.storage.trees import MOST_CHANGES, Trees
 from runtime.top import top
+from runtime.ways_in.looking import look
 
 if TYPE_CHECKING:
     from runtime.agent.app import Agent
@@ -47,6 +50,7 @@ class LookRoutes:
     def routes(self, at: str) -> list[Route]:
         return [
             Route(f"{at}/processes", self.processes),
+            Route(f"{at}/ways-in", self.ways_in),
             Route(f"{at}/changes", self.changes),
             Route(f"{at}/unpack", self.unpack, methods=["POST"]),
             Route(f"{at}/attach", self.attach, methods=["POST"]),
@@ -60,6 +64,23 @@ class LookRoutes:
             environment_id, ticket.payer, lambda: asdict(top(self.agent.node, environment_id))
         )
         return JSONResponse(found)
+
+    async def ways_in(self, request: Request) -> Response:
+        """By which ways root gets in, and what stands before the others."""
+        ticket = self.agent.ticket(request, Purpose.KERNEL)
+        environment_id: UUID = request.path_params["id"]
+
+        def seen() -> WaysIn:
+            spec = Records(self.agent.node, environment_id).standing()
+            if spec is None:
+                raise RuntimeFault(words.no_environment(), code="not_found", retryable=False)
+            try:
+                return look(self.agent.node, spec)
+            except FileNotFoundError as gone:
+                raise RuntimeFault(words.no_root(), code="not_found", retryable=False) from gone
+
+        found: WaysIn = await self.agent.look(environment_id, ticket.payer, seen)
+        return JSONResponse(found.model_dump(mode="json"))
 
     async def changes(self, request: Request) -> Response:
         """What is different from what it was made from."""

@@ -206,6 +206,17 @@ class SafeTree:
             return False
         return True
 
+    def seen(self, path: str) -> os.stat_result | None:
+        """Of what the name leads to inside the tree; None when to nothing."""
+        try:
+            fd = _openat2(self._root, _relative(path), os.O_PATH, _READ)
+        except OSError:
+            return None
+        try:
+            return os.fstat(fd)
+        finally:
+            os.close(fd)
+
     def is_directory(self, path: str) -> bool:
         """Whether a real directory (no link) stands there."""
         try:

@@ -22,10 +22,11 @@ _SCRIPT_BYTES = 64 * 1024
 def init_of(root: Path) -> tuple[list[str], str]:
     """Command of the image's init and the signal that shuts it down, wherever its links lead inside."""
     with SafeTree.open(root) as tree:
-        return [INIT], _signal(tree)
+        return [INIT], halts_at(tree)
 
 
-def _signal(tree: SafeTree) -> str:
+def halts_at(tree: SafeTree) -> str:
+    """The signal that shuts the tree's init down."""
     for place in _PLACES:
         name = tree.leads_to(place)
         if name is None:

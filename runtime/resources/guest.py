@@ -4,14 +4,15 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
 from runtime.contract import EnvironmentSpec, Kernel, Rescue
 from runtime.contract.said import Said
-from runtime.contract.words import steps
+from runtime.contract.ways_in import WayName
+from runtime.contract.words import steps, ways
 from runtime.errors import RuntimeFault
 from runtime.glance import Glance
 from runtime.host import libc
@@ -19,10 +20,14 @@ from runtime.host.safetree import SafeTree
 from runtime.resources.base import Found, Sandboxed
 from runtime.resources.resolvers import nameservers
 from runtime.resources.unique import make_unique
+from runtime.ways_in.account import root_of
+from runtime.ways_in.looking import ways_in
 
 NOTE = "trusted.wadah.guest"
 #: What crypt(3) makes has 384 at most. The note holds what a file system keeps of one attribute, some 16 KB.
 LONGEST_HASH = 512
+#: Of /etc/shadow: an account that has no password and is locked.
+_LOCKED = ("!", "!!", "!*")
 BEGIN, END = "# wadah: begin (changes between these lines are lost)", "# wadah: end"
 
 
@@ -133,21 +138,29 @@ class GuestFiles(Sandboxed):
 
     @staticmethod
     def _write_credentials(tree: SafeTree, spec: EnvironmentSpec, password: str | None) -> list[Said]:
+        """And whether they let their owner in, as far as the files say."""
         changed = []
         credentials = spec.credentials
-        keys_file = "/root/.ssh/authorized_keys"
-        tree.make_directory("/root", mode=0o700)
-        tree.make_directory("/root/.ssh", mode=0o700)
+        root = root_of(tree)
+        home = root.home if root is not None and tree.is_directory(root.home) else "/root"
+        keys_file = f"{home}/.ssh/authorized_keys"
+        tree.make_directory(home, mode=0o700)
+        tree.make_directory(f"{home}/.ssh", mode=0o700)
         before = tree.read(keys_file) or b""
         after = with_block(before, list(credentials.ssh_keys))
         if after != before:
             tree.write(keys_file, after, mode=0o600)
             changed.append(steps.ssh_keys(len(credentials.ssh_keys)))
-        if password is not None:
+        entry = password
+        if entry is None and credentials.ssh_keys and root is not None and root.password in _LOCKED:
+            entry = "*"  # no password either; but sshd without PAM takes no key of a locked account
+        if entry is not None:
             shadow = tree.read("/etc/shadow") or b""
-            tree.write("/etc/shadow", with_password(shadow, password), mode=0o640)
+            tree.write("/etc/shadow", with_password(shadow, entry), mode=0o640)
+        if password is not None:
             changed.append(steps.root_password())
-        return changed
+        by_password = credentials.root_password_hash is not None
+        return [*changed, *_what_they_open(tree, by_key=bool(credentials.ssh_keys), by_password=by_password)]
 
     def remove(self, environment_id: UUID) -> Said | None:
         return None  # they are part of the root volume, and stay with it
@@ -160,6 +173,19 @@ class GuestFiles(Sandboxed):
 
     def drifted(self, spec: EnvironmentSpec, glance: Glance) -> Said | None:
         return None  # the tenant may change them
+
+
+def _what_they_open(tree: SafeTree, *, by_key: bool, by_password: bool) -> Iterator[Said]:
+    """What is to be said of keys and a password that were written and let nobody in, or not everywhere."""
+    found = ways_in(tree)
+    key, password, console = (
+        found.of(name) for name in (WayName.SSH_KEY, WayName.SSH_PASSWORD, WayName.CONSOLE)
+    )
+    if by_key and not key.is_open:
+        yield ways.keys_let_nobody_in(key.why)
+    if by_password and not password.is_open:
+        say = ways.password_for_the_console if console.is_open else ways.password_lets_nobody_in
+        yield say(password.why)
 
 
 def with_block(text: bytes, lines: list[str]) -> bytes:

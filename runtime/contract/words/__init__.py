@@ -26,6 +26,7 @@ from runtime.contract.words import (
     shipping,
     steps,
     volumes,
+    ways,
 )
 
 __all__ = [
@@ -49,4 +50,5 @@ __all__ = [
     "shipping",
     "steps",
     "volumes",
+    "ways",
 ]

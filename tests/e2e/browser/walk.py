@@ -187,6 +187,7 @@ NO_PAGES: dict[str, str] = {
     "environment-terminals": "read by the console's page",
     **dict.fromkeys(("environment-top", "environment-diff"), "read by the page of processes"),
     "environment-isolation-kernel": "read by the page of isolation",
+    "environment-ways-in": "read by the overview",
     "environment-terminal-close": _FORM,
     "environment-power": _FORM,
     "environment-change": _FORM,

@@ -12,6 +12,9 @@ from panel.errors import Refused
 from panel.images import archives
 from panel.nodes.agent import Agent
 from panel.storage.node_files import NodeFiles
+from runtime.contract.said import NOTHING
+from runtime.contract.ways_in import Way, WayName, WaysIn
+from runtime.contract.words import ways
 from tests.panel.support import factories
 
 pytestmark = pytest.mark.django_db
@@ -174,3 +177,27 @@ def test_an_archive_is_thrown_away_when_the_node_refuses(
     answer = client.post(_url(row, "cp?path=/"), b"x", content_type="application/x-tar", headers=operator)
     assert (answer.status_code, answer.json()["code"]) == (422, "bad_archive")
     assert {one.name for one in archives.directory().iterdir() if not one.name.startswith(".lock")} <= before
+
+
+def test_ways_in_are_told_with_what_stands_before_them(
+    row: Environment, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    why = {WayName.SSH_KEY: ways.setting("sshd", "AllowUsers <b>"), WayName.SSH_PASSWORD: ways.no_password()}
+
+    async def ways_in(*_: Any, **__: Any) -> WaysIn:
+        made = [Way(name=name, is_open=name not in why, why=why.get(name, NOTHING)) for name in WayName]
+        return WaysIn(ways=tuple(made), ssh_port=2222)
+
+    monkeypatch.setattr(Agent, "ways_in", ways_in)
+    found = client.get(_url(row, "ways-in"), headers=_bearer(row, "viewer")).json()
+    assert [one["is_open"] for one in found["items"]] == [True, False, False]
+    assert (found["items"][1]["why"], found["ssh_port"]) == ("sshd says “AllowUsers <b>”", 2222)
+    client.force_login(factories.administrator().user)
+    at = f"/environments/{row.pk}/ways-in"
+    assert f'hx-get="{at}"' in client.get(f"/environments/{row.pk}/").content.decode()
+    shown = client.get(at, headers={"Accept-Language": "id"}).content.decode()
+    assert "AllowUsers &lt;b&gt;" in shown
+    assert "root tidak punya kata sandi" in shown
+    Environment.objects.filter(pk=row.pk).update(kind="app")
+    assert client.get(_url(row, "ways-in"), headers=_bearer(row, "viewer")).status_code == 422
+    assert at not in client.get(f"/environments/{row.pk}/").content.decode()

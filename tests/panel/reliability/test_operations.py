@@ -18,7 +18,7 @@ from panel.operations.services import SHARE, admit
 from panel.tenants.models import Tenant
 from runtime.contract import DesiredState, ObservedState
 from runtime.contract.transport import ASKED, MANY
-from runtime.contract.words import steps
+from runtime.contract.words import steps, ways
 from tests.panel.support.factories import administrator, environment, gone, member, node, reported, tenant
 
 pytestmark = pytest.mark.django_db
@@ -215,6 +215,25 @@ def test_an_end_by_force_is_told_though_what_was_asked_for_is_done(customer: Ten
     operation.refresh_from_db()
     assert (operation.state, operation.code) == ("succeeded", "forced")
     assert "ended by force" in operation.message
+    assert operation.next_step
+
+
+def test_keys_that_let_nobody_in_are_told_though_they_were_written(customer: Tenant) -> None:
+    row = environment(customer)
+    operation = services.restart(administrator(), row.pk).operation
+    row.refresh_from_db()
+    said = steps.several((steps.ssh_keys(1), ways.keys_let_nobody_in(ways.no_server())))
+    step = {
+        "name": "guest files",
+        "verb": "ensure",
+        "state": "done",
+        "started_at": timezone.now(),
+        "detail": said,
+    }
+    reported(row, operation_id=operation.pk, steps=[step])
+    operation.refresh_from_db()
+    assert (operation.state, operation.code) == ("succeeded", "no_way_in")
+    assert operation.message == "It is done, but the keys let nobody in by SSH: no SSH server is installed."
     assert operation.next_step
 
 
