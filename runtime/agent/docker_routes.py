@@ -1,4 +1,4 @@
-"""The agent's addresses for what Docker's words ask of a container: top, diff, cp, attach; and for the ways in."""
+"""The agent's addresses for what Docker's words ask of a container: top, diff, cp, attach; and the ways in."""
 
 import asyncio
 import time

@@ -13,7 +13,7 @@ class WayName(StrEnum):
     CONSOLE = "console"
     """Its console, with root's password."""
     SSH_KEY = "ssh_key"
-    SSH_PASSWORD = "ssh_password"
+    SSH_PASSWORD = "ssh_password"  # noqa: S105 (a name)
 
 
 class Way(Message):
