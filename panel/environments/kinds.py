@@ -7,12 +7,15 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from panel.environments.options import OPTIONS, Acts
 from panel.errors import Conflict, Invalid
 from panel.operations.models import OperationKind
 from runtime.contract import DIRECTORY_IMAGE, Kind, wants_of
 
-#: Options that something without a first process follows.
-OF_A_DIRECTORY: Final = frozenset({"limits", "directory", "protected"})
+#: Options that something without a first process follows: its own, and whatever no node hears of.
+OF_A_DIRECTORY: Final = frozenset({"limits", "directory"}) | {
+    name for name, option in OPTIONS.items() if option.acts is Acts.IN_PANEL
+}
 #: Changes that it can't be asked for, and why.
 _WITHOUT: Final[Mapping[OperationKind, Promise]] = {
     OperationKind.ADDRESSES: gettext_lazy("A directory has no network, so no addresses."),
