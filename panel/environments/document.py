@@ -28,6 +28,9 @@ from runtime.contract.environment import Boot
 from runtime.contract.limit_rules import MOST_RULES, RuleText
 from runtime.contract.processors import PoolName
 
+#: Characters of the notes.
+MOST_NOTES = 4000
+
 
 class NetworkOptions(Message):
     """What tenants set of `runtime.contract.Network`; addresses and forwards are rows of their own."""
@@ -68,6 +71,8 @@ class Intent(Message):
     stop_timeout_s: Annotated[float, Field(ge=0, le=600)] = 30.0
     protected: bool = False
     """Neither deleted nor reinstalled, nor is its disk made smaller, until this is taken off."""
+    notes: Annotated[str, Field(max_length=MOST_NOTES)] = ""
+    """For whoever looks after it; several lines."""
 
     @property
     def host_device_names(self) -> tuple[str, ...]:

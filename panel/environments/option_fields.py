@@ -6,6 +6,7 @@
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from panel.environments.document import MOST_NOTES
 from panel.environments.option_parts import Asked, Fields, Group, When, flag, number
 from panel.environments.typed_fields import ListField, WordsField
 from panel.rights.permissions import Permission
@@ -21,6 +22,7 @@ WALLS = Group(
     _("Walls saved"),
     _("All off at first; at its next start. It sees its own mounts alone, and changes nothing of the kernel."),
 )
+REMARKS = Group("notes", _("Notes"), _("Notes saved"))
 RESTART = Group("restart", _("Restart policy"), _("Restart policy saved"))
 CONFINEMENT = Group(
     "confinement",
@@ -254,6 +256,19 @@ PROTECTION: Fields = {
             _("Delete protection"),
             _("Neither deleted nor reinstalled, nor its disk made smaller, until this is off."),
         )
+    )
+}
+NOTES: Fields = {
+    "notes": Asked(
+        lambda: forms.CharField(
+            label=_("Notes"),
+            required=False,
+            max_length=MOST_NOTES,
+            widget=forms.Textarea(attrs={"rows": 6}),
+            help_text=_("For whoever looks after it: what runs there, whom to ask. Nothing inside sees them."),
+        ),
+        REMARKS,
+        when=When.LATER,
     )
 }
 RESTARTS: Fields = {

@@ -17,7 +17,7 @@ from panel.contract_input import parse
 from panel.environments import app_fields
 from panel.environments import option_fields as asked
 from panel.environments.asked_parts import ASKED
-from panel.environments.document import Intent, NetworkOptions
+from panel.environments.document import MOST_NOTES, Intent, NetworkOptions
 from panel.environments.jail_options import lay_jail
 from panel.environments.limit_rules import lay_rules
 from panel.environments.option_parts import Asked, Fields, Group, When
@@ -26,6 +26,7 @@ from panel.http.inputs import CheckedAs, in_part
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
+from panel.text import paragraphs
 from runtime.contract import (
     AppRun,
     Device,
@@ -159,6 +160,10 @@ def _lay_directory(_actor: Actor, _tenant: Tenant, old: Any, given: Mapping[str,
     return parse(DirectoryOptions, {**(old or {}), **given}, "directory").model_dump(mode="json")
 
 
+def _lay_notes(_actor: Actor, _tenant: Tenant, _old: Any, given: str) -> str:
+    return paragraphs(given, field="notes", most=MOST_NOTES)
+
+
 _CHANGE = Permission.ENVIRONMENT_CHANGE
 OPTIONS: dict[str, Option] = {
     "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
@@ -177,6 +182,7 @@ OPTIONS: dict[str, Option] = {
     "stop_timeout_s": Option(_CHANGE, Acts.LIVE, lay_value("stop_timeout_s"), asked.STOPPING, is_copied=True),
     "boot": Option(_CHANGE, Acts.LIVE, lay_part(Boot, "boot"), asked.BOOT),
     "protected": Option(Permission.ENVIRONMENT_DELETE, Acts.IN_PANEL, lay_value("protected"), asked.PROTECTION),
+    "notes": Option(_CHANGE, Acts.IN_PANEL, _lay_notes, asked.NOTES),
 }
 
 

@@ -194,6 +194,35 @@ def test_a_cancel_puts_every_option_back(row: Environment, root: Actor, name: st
     assert row.intent == known
 
 
+def test_notes_are_for_who_looks_after_it(row: Environment, root: Actor, tenant: Tenant) -> None:
+    before = state_of(row)
+    client = Client(headers=factories.bearer(root, None, "*"))
+    path, text = f"/api/v1/environments/{row.pk}", "Backups at 3.\nAsk <Sari> first."
+
+    def patch(notes: str) -> Any:
+        return client.patch(path, {"notes": notes}, content_type="application/json")
+
+    assert patch(text).json()["notes"] == text
+    assert state_of(row) == (before[0], before[1] + 1, before[2]), "the node never hears of them"
+    written = AuditRecord.objects.filter(target_id=str(row.pk), action="environment.update").first()
+    assert written is not None and written.after["notes"] == text
+    seen = (patch("x" * 4001), patch("a\x00b"))
+    assert [(one.status_code, one.json()["field"]) for one in seen] == [(422, "notes")] * 2
+    browser = Client()
+    browser.force_login(factories.member(tenant).user, "allauth.account.auth_backends.AuthenticationBackend")
+    assert (
+        "Backups at 3.<br>Ask &lt;Sari&gt; first." in browser.get(f"/environments/{row.pk}/").content.decode()
+    )
+    assert 'name="notes"' in browser.get(f"/environments/{row.pk}/settings").content.decode()
+    browser.post(f"/environments/{row.pk}/settings/notes", {"notes": "Moved.\r\n"})
+    row.refresh_from_db()
+    assert row.wanted.notes == "Moved."
+    factories.reported(row)
+    browser.post(f"/environments/{row.pk}/settings/notes", {"notes": ""})
+    row.refresh_from_db()
+    assert row.wanted.notes == "", "taken out again"
+
+
 def test_a_protected_one_is_kept(row: Environment, root: Actor, tenant: Tenant) -> None:
     generation = row.generation
     services.update_environment(root, row.pk, {"protected": True})
