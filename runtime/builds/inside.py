@@ -7,7 +7,6 @@ runs may have led it astray: what comes out is looked at again outside.
     python3 -I -S -c SOURCE < '{"task": "fetch", …}'
 """
 
-import base64
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 SCRATCH = "/tmp"  # noqa: S108 (of this container alone)
 CONTEXT, CACHE, LAYERS = "/work/context", "/cache", "/layers"
@@ -95,9 +95,7 @@ def clone(asked: dict[str, Any], git: dict[str, Any]) -> str:
     if git["insecure"]:
         settings["http.sslVerify"] = "false"
     if git["token"]:
-        pair = base64.b64encode(f"{git['username'] or 'git'}:{git['token']}".encode()).decode()
-        origin = "/".join(git["url"].split("/")[:3])
-        settings[f"http.{origin}/.extraHeader"] = f"Authorization: Basic {pair}"
+        settings |= token_file(git)
     how = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_COUNT": str(len(settings))}
     for number, (name, value) in enumerate(settings.items()):
         how |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
@@ -108,6 +106,18 @@ def clone(asked: dict[str, Any], git: dict[str, Any]) -> str:
     look = ["/usr/bin/git", "-c", "safe.directory=*", "-C", CONTEXT, "rev-parse", "HEAD"]
     found = subprocess.run(look, capture_output=True, text=True, env={"PATH": "/usr/bin", **how}, check=False)
     return found.stdout.strip()
+
+
+def token_file(git: dict[str, Any]) -> dict[str, str]:
+    """As a credential, which git looks up by the host that asks for one. A header of every request would go along
+    to wherever a redirect leads."""
+    scheme, _, rest = git["url"].partition("://")
+    host = rest.partition("/")[0].rpartition("@")[2]
+    file = Path(SCRATCH, "credentials")
+    file.touch(mode=0o600)
+    pair = ":".join(quote(one, safe="") for one in (git["username"] or "git", git["token"]))
+    file.write_text(f"{scheme}://{pair}@{host}\n")
+    return {f"credential.{scheme}://{host}.helper": f"store --file={file}"}
 
 
 def ssh_files(git: dict[str, Any]) -> None:
