@@ -31,7 +31,10 @@ class Tmpfs:
         path, colon, written = text.partition(":")
         parts = path.split("/")[1:]
         is_plain = (
-            path.startswith("/") and not any(part in ("", ".", "..") for part in parts) and "," not in path
+            path.startswith("/")
+            and path.isprintable()  # a list of them has each on its line
+            and not any(part in ("", ".", "..") for part in parts)
+            and "," not in path
         )
         if not is_plain or parts[0] in ("proc", "sys", "dev"):
             raise ValueError("a tmpfs has a plain path, which isn't below /proc, /sys or /dev")

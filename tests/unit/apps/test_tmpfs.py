@@ -35,6 +35,8 @@ def test_what_docker_takes(text: str, path: str, options: list[str]) -> None:
             "/a:size",
             "/a:size=1m,,noexec",
             "/a:x\n",
+            "/a\n/b",
+            "/a\x7f",
             "/a:b:size=1m",
         ),
     ],
