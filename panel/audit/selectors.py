@@ -3,7 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Any
 from uuid import UUID
 
@@ -65,7 +65,8 @@ def _is_on(filters: Mapping[str, str], name: str) -> bool:
 
 def _moment(text: str, field: str, at: time) -> datetime:
     try:
-        return datetime.combine(date.fromisoformat(text), at, timezone.get_current_timezone())
+        moment = datetime.combine(date.fromisoformat(text), at, timezone.get_current_timezone())
+        return moment.astimezone(UTC)  # the first and the last days of all have no moment in another zone
     except (ValueError, OverflowError) as error:
         raise Invalid(_("%(field)s is a date, as 2026-01-31.") % {"field": field}, field=field) from error
 

@@ -8,11 +8,28 @@ from datetime import datetime
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, ValidatorFunctionWrapHandler
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidatorFunctionWrapHandler,
+)
 from pydantic_core import CoreConfig, CoreSchema, SchemaValidator, core_schema
 
+#: Of a moment: beyond, another zone's clock has no year for it.
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
+
+
+def _within_reach(moment: datetime) -> datetime:
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"a moment lies in the years {_FIRST_YEAR} to {_LAST_YEAR}")
+    return moment
+
+
 #: JSON has no times of its own: they are text (RFC 3339).
-Moment = Annotated[datetime, Field(strict=False)]
+Moment = Annotated[datetime, Field(strict=False), AfterValidator(_within_reach)]
 
 
 #: Names something that is there (an id or slug). Nothing at all isn't "none": that is `null`, or left out.

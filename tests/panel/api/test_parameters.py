@@ -2,8 +2,11 @@
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
+from panel.audit.selectors import records
 from panel.environments import services as environments
+from panel.errors import Invalid
 from panel.tenants.models import Tenant
 from tests.panel.support import factories
 
@@ -129,3 +132,22 @@ def test_a_page_with_an_unknown_state_shows_nothing(tenant: Tenant) -> None:
     assert b"there" in client.get("/environments/").content
     assert b"there" in client.get("/environments/?utm_source=mail").content
     assert b">there<" not in client.get("/environments/?state=nope").content
+
+
+@pytest.mark.parametrize("since", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00%2B23:59", "0001-01-01"])
+def test_a_moment_that_other_zones_have_no_year_for_is_refused(
+    since: str, client: Client, tenant: Tenant
+) -> None:
+    row = factories.environment(tenant)
+    answer = client.get(f"/api/v1/environments/{row.pk}/points?since={since}")
+    assert (answer.status_code, answer.json()["field"]) == (422, "since")
+
+
+@pytest.mark.parametrize(
+    ("zone", "query"), [("Asia/Jakarta", "since=0001-01-01"), ("America/Lima", "until=9999-12-31")]
+)
+def test_so_is_a_day_that_this_zone_has_no_moment_for(zone: str, query: str, tenant: Tenant) -> None:
+    name, _, day = query.partition("=")
+    with timezone.override(zone), pytest.raises(Invalid) as refused:
+        list(records(factories.administrator(), {name: day}, tenant))
+    assert refused.value.field == name
