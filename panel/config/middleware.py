@@ -8,6 +8,9 @@ import structlog
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 
+from panel.gate.archives import ROUTES
+from panel.images.archives import drain
+
 #: Of a body that nobody asked for, thrown away so that its sender hears the answer; the front takes no more.
 _DRAINED_BYTES = 2_100_000
 _PIECE = 256 * 1024
@@ -41,8 +44,11 @@ class RequestMiddleware:
 
 def _drain(request: HttpRequest) -> None:
     """A refusal may come before the body was read. Whoever answers and hangs up then is taken by the front for
-    one that broke down, and the sender is told 502."""
+    one that broke down, and the sender is told 502. Of an archive the front hasn't waited for all."""
     if not request.headers.get("Content-Length"):
+        return
+    if request.path in ROUTES:
+        drain(request.read, most_bytes=_DRAINED_BYTES)
         return
     left = _DRAINED_BYTES
     with suppress(UnreadablePostError):

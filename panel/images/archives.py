@@ -7,6 +7,7 @@ process of their own (`uploads`), so that a body that takes minutes holds up no 
 import fcntl
 import hashlib
 import os
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,9 @@ DEADLINE_S = 1800.0
 PATIENCE_S, SLOWEST_BYTES_S = 60.0, 64 * 1024
 #: A file that belongs to nothing is swept away when it is so old.
 ORPHAN_S = 3600.0
+#: Refused requests whose rest is read at once, in this process.
+DRAINED_AT_ONCE = 8
+_DRAINED = threading.BoundedSemaphore(DRAINED_AT_ONCE)
 _OWNERS: list[Callable[[], Iterable[uuid.UUID]]] = []
 
 
@@ -194,13 +198,21 @@ def take_in(
         return one.finish(sha256=sha256)
 
 
-def drain(read: Callable[[int], bytes], *, seconds: float = 60.0) -> None:
+def drain(read: Callable[[int], bytes], *, seconds: float = 60.0, most_bytes: int | None = None) -> None:
     """Throws away what a refused request still sends, so that its sender hears why: whoever stops reading is
-    answered for by the front, with 502. Gives up after so long."""
-    until = time.monotonic() + seconds
-    with suppress(OSError):
-        while read(PIECE) and time.monotonic() < until:
-            continue
+    answered for by the front, with 502. Gives up after so long, or so much.
+
+    One that sends nothing holds its thread until the front hangs up, so only a few are listened to at once: who
+    is refused beyond them gets the front's 502."""
+    if not _DRAINED.acquire(blocking=False):
+        return
+    until, left = time.monotonic() + seconds, PIECE if most_bytes is None else most_bytes
+    try:
+        with suppress(OSError):
+            while left > 0 and (piece := read(min(left, PIECE))) and time.monotonic() < until:
+                left -= 0 if most_bytes is None else len(piece)
+    finally:
+        _DRAINED.release()
 
 
 def discard(archive_id: uuid.UUID | None) -> None:

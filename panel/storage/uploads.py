@@ -19,7 +19,7 @@ from panel.storage.files import Asked, changeable, named, noted, place_of, seen
 MOST_PART_MB = 16
 _MOST_SIZE_BYTES, _LAST_S = 2**63 - 1, 253_402_300_799
 #: Parts that come in at once, in the process that takes them: places for others than who has some.
-PARTS = Shares(of_person=2, of_tenant=4, of_tree=4, places=8, code="too_many_uploads")
+PARTS = Shares(of_person=2, of_tenant=4, of_tree=4, places=12, code="too_many_uploads")
 
 
 @dataclass(frozen=True)

@@ -121,3 +121,34 @@ def test_archives_that_never_come_hold_up_nobody(wadah: Installation) -> None:
             with urllib.request.urlopen(f"{wadah.url}/readyz", timeout=20) as ready:
                 assert ready.status == 200
     wadah.wait(lambda: not list(archives.glob(".*.part")), 90)
+
+
+def test_parts_of_files_that_never_come_hold_up_nobody_elses(wadah: Installation) -> None:
+    """Of two tenants, more than they may have at once: those are refused, and send nothing either."""
+    where = urlsplit(wadah.url)
+    tenants = []
+    for _ in range(3):
+        slug = f"parts-{uuid.uuid4().hex[:8]}"
+        assert wadah.call("POST", "/tenants", {"name": slug, "slug": slug}).status == 201
+        token = wadah.call("POST", "/tokens", {"tenant": slug, "role": "owner", "name": slug}).body["token"]
+        tenants.append((f"Bearer {token}", wadah.create(tenant=slug)))
+
+    def head(token: str, environment: str, length: int) -> bytes:
+        path = f"/api/v1/environments/{environment}/files/uploads?path=/root/f&size={length}&offset=0"
+        return (
+            f"POST {path} HTTP/1.1\r\nHost: {where.netloc}\r\nAuthorization: {token}\r\n"
+            f"Content-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
+        ).encode()
+
+    with ExitStack() as opened:
+        for token, environment in tenants[:2]:
+            for _ in range(12):
+                one = opened.enter_context(socket.create_connection((where.hostname or "", where.port or 80)))
+                one.sendall(head(token, environment, 10 * MIB) + bytes(70_000))
+        archives = wadah.home / "panel" / "archives"
+        wadah.wait(lambda: len(list(archives.glob(".*.part"))) >= 2, 30)
+        mine = opened.enter_context(socket.create_connection((where.hostname or "", where.port or 80), 30))
+        mine.sendall(head(*tenants[2], 5) + b"whole")
+        assert mine.recv(4096).startswith(b"HTTP/1.1 200 ")
+    for _token, environment in tenants:
+        wadah.delete(environment)
