@@ -109,8 +109,8 @@ def clone(asked: dict[str, Any], git: dict[str, Any]) -> str:
 
 
 def token_file(git: dict[str, Any]) -> dict[str, str]:
-    """As a credential, which git looks up by the host that asks for one. A header of every request would go along
-    to wherever a redirect leads."""
+    """As a credential, which git looks up by the host that asks for one. A header of every request would go
+    along to wherever a redirect leads."""
     scheme, _, rest = git["url"].partition("://")
     host = rest.partition("/")[0].rpartition("@")[2]
     file = Path(SCRATCH, "credentials")

@@ -19,8 +19,8 @@ from runtime.install.layout import Layout
 from runtime.install.output import Stop
 from runtime.install.redis_config import share_report_key, write_redis
 
-#: Requests with an archive that are listened to at once: more than are taken in, of every kind, and than are only
-#: heard out, so that some are left for whoever comes next (`tests/panel/reliability/test_taken_in.py`).
+#: Requests with an archive that are listened to at once: more than are taken in, of every kind, and than are
+#: only heard out, so that some are left for whoever comes next (`tests/panel/reliability/test_taken_in.py`).
 UPLOADS_AT_ONCE = 48
 
 
