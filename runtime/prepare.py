@@ -18,10 +18,10 @@ from contextlib import suppress
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from runtime import answering, claims, devices, views
+from runtime import answering, claims, devices, pool, views
 from runtime.contract.said import plain
 from runtime.errors import HostLacks, RuntimeFault
-from runtime.host import btrfs, cgroup, fuse, libc, loop, mount_namespace, mounts, processes, task_room
+from runtime.host import cgroup, fuse, libc, mount_namespace, mounts, processes, task_room
 from runtime.host.command import ENVIRONMENT, run
 from runtime.node import FIRST_UID, Node, NodeSettings
 from runtime.sandboxes import sandbox_of
@@ -69,10 +69,10 @@ def prepare(
         say("control of the file systems that environments serve themselves")
     if views.keep(node):
         say("what environments see of /proc and /sys")
-    if _mount_pool(node):
+    if pool.mount(node):
         say(f"disk pool {node.settings.pool_device or node.pool_file}")
-    _hide_pool(node)
-    _enable_quota(node)
+    pool.hide(node)
+    pool.enable_quota(node)
     most = task_room.for_environments()
     if cgroup.groups().bound_tasks(node.cgroup_name, most):
         say(f"at most {most} tasks for all environments, the rest is the host's")
@@ -269,86 +269,6 @@ def _join(path: Path, kind: int) -> None:
         raise HostLacks(plain(f"the namespace {path} can't be entered: {error.strerror}")) from error
     finally:
         os.close(fd)
-
-
-# the pool --------------------------------------------------------------------------------------
-
-
-def _mount_pool(node: Node) -> bool:
-    if mounts.is_mounted(node.store):
-        return False
-    if node.settings.pool_device:
-        device = node.settings.pool_device
-    else:
-        if not node.pool_file.exists():
-            _make_pool_file(node)
-        device = _loop_device(node.pool_file)
-    flags = libc.MS_NOATIME | libc.MS_NOSUID | libc.MS_NODEV
-    try:
-        libc.mount(str(devices.renamed(node, device)), str(node.store), "btrfs", flags, "")
-    except OSError as error:
-        raise HostLacks(
-            plain(f"the disk pool {device} can't be mounted: {error.strerror}"), code="pool_unavailable"
-        ) from error
-    if not node.settings.pool_device:
-        loop.release_when_unused(device)
-    for name in ("images", "environments", "volumes"):
-        (node.store / name).mkdir(mode=0o711, exist_ok=True)
-    node.store.chmod(0o711)
-    return True
-
-
-def _hide_pool(node: Node) -> None:
-    """What the kernel tells of the pool in /sys is root's: whose quota groups there are, with use and limits,
-    and the path of the pool's file. The modes are those of the entries themselves, wherever /sys is mounted."""
-    entries = [Path("/sys/fs/btrfs") / btrfs.file_system_uuid(node.store)]
-    for line in mounts.mount_table():
-        fields = line.split()
-        if fields[4] == str(node.store):
-            with suppress(OSError):
-                number = Path(fields[fields.index("-") + 2]).stat().st_rdev
-                entries.append(Path(f"/sys/dev/block/{os.major(number)}:{os.minor(number)}/loop"))
-    for entry in entries:
-        with suppress(FileNotFoundError):
-            entry.chmod(0o700)
-
-
-def _make_pool_file(node: Node) -> None:
-    """A sparse file with btrfs on it; moved to its name only when it is whole.
-
-    Metadata is kept once, not twice as mkfs.btrfs does: both copies would lie in one file on one disk, each
-    write would go there twice, and small files would take twice of the pool what their owner is charged for.
-    """
-    temporary = node.pool_file.with_suffix(".new")
-    with temporary.open("wb") as file:
-        os.truncate(file.fileno(), node.settings.pool_bytes)
-    temporary.chmod(0o600)
-    label = f"wadah-{node.settings.mark or 'pool'}"
-    run(["mkfs.btrfs", "--quiet", "--metadata", "single", "--label", label, temporary], timeout_s=120)
-    temporary.rename(node.pool_file)
-
-
-def _loop_device(file: Path) -> str:
-    there = run(["losetup", "--noheadings", "--output", "NAME", "--associated", file], timeout_s=20)
-    for line in there.stdout.decode().split():
-        return line
-    made = run(["losetup", "--find", "--show", "--direct-io=on", file], timeout_s=20, check=False)
-    if made.returncode != 0:
-        made = run(["losetup", "--find", "--show", file], timeout_s=20)
-    return made.stdout.decode().strip()
-
-
-def _enable_quota(node: Node) -> None:
-    try:
-        btrfs.enable_simple_quota(node.store)
-    except OSError as error:
-        raise HostLacks(
-            plain(
-                "btrfs simple quotas can't be turned on: disk limits would not hold inside nested subvolumes"
-            ),
-            code="no_simple_quota",
-            next_step=plain("Run a kernel 6.7 or newer (on Debian 12: linux-image-amd64 from backports)."),
-        ) from error
 
 
 # lxcfs -----------------------------------------------------------------------------------------
