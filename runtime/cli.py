@@ -211,9 +211,16 @@ def prepare(
     network_namespace: Annotated[str, typer.Option(envvar="WADAH_NODE_NETNS", hidden=True)] = "",
     ipv4_network: Annotated[str, typer.Option(envvar="WADAH_NODE_IPV4_NETWORK", help=_CHOSEN)] = "",
     ipv6_network: Annotated[str, typer.Option(envvar="WADAH_NODE_IPV6_NETWORK", help=_CHOSEN)] = "",
+    pool_device: Annotated[
+        str, typer.Option(envvar="WADAH_NODE_POOL_DEVICE", help="An empty block device for the pool.")
+    ] = "",
+    pool_preallocate: Annotated[
+        bool, typer.Option(envvar="WADAH_NODE_POOL_PREALLOCATE", help="Write the pool's file whole at once.")
+    ] = False,
 ) -> None:
     """Makes this machine a node; a no-op where all is there."""
     from runtime.claims import network_of
+    from runtime.pool import OfPool
     from runtime.prepare import prepare as make_ready
 
     make_ready(
@@ -221,6 +228,7 @@ def prepare(
         network_namespace=network_namespace or None,
         ipv4_network=network_of(ipv4_network, IPv4Network),
         ipv6_network=network_of(ipv6_network, IPv6Network),
+        of_pool=OfPool(pool_device, pool_preallocate),
         say=print,
     )
 

@@ -56,6 +56,10 @@ class NodeSettings(BaseModel):
     """Size of the loop file when the pool is one."""
     pool_device: str | None = None
     """A block device with btrfs on it in place of the loop file."""
+    pool_uuid: str | None = None
+    """Of the file system that was made on that device here; None: whoever named it made it."""
+    pool_is_written: bool = False
+    """The loop file was written whole when it was made, and is never given back: no discard."""
     network_namespace: str | None = None
     """Path of the network namespace that the node's processes live in (tests, two nodes on one machine)."""
     nameservers: tuple[str, ...] = ()

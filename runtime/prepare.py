@@ -22,8 +22,9 @@ from runtime import answering, claims, devices, pool, views
 from runtime.contract.said import plain
 from runtime.errors import HostLacks, RuntimeFault
 from runtime.host import cgroup, fuse, libc, mount_namespace, mounts, processes, task_room
-from runtime.host.command import ENVIRONMENT, run
+from runtime.host.command import ENVIRONMENT
 from runtime.node import FIRST_UID, Node, NodeSettings
+from runtime.pool import OfPool
 from runtime.sandboxes import sandbox_of
 
 Say = Callable[[str], None]
@@ -40,17 +41,19 @@ def prepare(
     network_namespace: str | None = None,
     ipv4_network: IPv4Network | None = None,
     ipv6_network: IPv6Network | None = None,
+    of_pool: OfPool = OfPool(),  # noqa: B008 (frozen)
     say: Say = _quiet,
 ) -> Node:
     """Everything on this machine that VEs need; a no-op where it is there. Run as root, at each start.
 
-    The networks are those of a new node's environments; without them it chooses (`runtime.claims`).
+    The networks are those of a new node's environments; without them it chooses (`runtime.claims`). So is
+    `of_pool`; without it the pool is a sparse file.
     `say` gets one line for each thing that was made. Leaves the calling process inside the node's
     namespaces. Raises `RuntimeFault` when the host lacks something.
     """
     if os.geteuid() != 0:
         raise HostLacks(plain("a node is prepared by root"), next_step=plain("Run it with sudo."))
-    node = _settings(home, network_namespace, (ipv4_network, ipv6_network), say)
+    node = _settings(home, network_namespace, (ipv4_network, ipv6_network), of_pool, say)
     _directories(node)
     if pin_mount_namespace(node):
         say("mount namespace of the node")
@@ -87,22 +90,31 @@ def prepare(
     return node
 
 
-def _settings(home: Path, network_namespace: str | None, networks: Networks, say: Say) -> Node:
+def _settings(home: Path, network_namespace: str | None, networks: Networks, of_pool: OfPool, say: Say) -> Node:
     file = home / "node" / "node.json"
     if file.exists():
         node = Node.load(home)
         _keep_networks(node, networks)
+        _keep_pool(node, of_pool)
         claims.note(home)
         return node
+    if of_pool.device and of_pool.is_written:
+        raise HostLacks(
+            plain("a pool on a device has all of it from the start"),
+            next_step=plain("Leave --pool-preallocate out."),
+        )
     with claims.choosing(home, *networks) as chosen:
         update: dict[str, object] = {}
         if network_namespace:
             path = network_namespace if "/" in network_namespace else f"/run/netns/{network_namespace}"
             update["network_namespace"] = path
         free = shutil.disk_usage(_existing(home)).free
-        if chosen.pool_bytes > free:
+        if of_pool.device:
+            update |= pool.on_device(of_pool.device, chosen)
+        elif chosen.pool_bytes > free:
             # the loop file is sparse; never promise more than half of what the disk has
             update["pool_bytes"] = max(2 * 2**30, free // 2)
+        update["pool_is_written"] = of_pool.is_written
         settings = NodeSettings.model_validate({**chosen.model_dump(), **update})
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.write_text(json.dumps(settings.model_dump(mode="json"), indent=2) + "\n")
@@ -121,6 +133,21 @@ def _keep_networks(node: Node, networks: Networks) -> None:
                 plain(f"the node has the network {has} since it was made, not {wanted}"),
                 next_step=plain("Leave the option out, or make a new installation with it."),
             )
+
+
+def _keep_pool(node: Node, of_pool: OfPool) -> None:
+    """What is in it can't change its place."""
+    has = node.settings.pool_device or str(node.pool_file)
+    if of_pool.device and of_pool.device != node.settings.pool_device:
+        raise HostLacks(
+            plain(f"the node has its pool in {has} since it was made, not in {of_pool.device}"),
+            next_step=plain("Leave --pool-device out, or make a new installation with it."),
+        )
+    if of_pool.is_written and not node.settings.pool_is_written:
+        raise HostLacks(
+            plain(f"the pool in {has} was made without --pool-preallocate, and stays as it is"),
+            next_step=plain("Leave the option out, or make a new installation with it."),
+        )
 
 
 def _existing(path: Path) -> Path:
@@ -364,12 +391,7 @@ def dismantle(node: Node) -> None:
     for pin in (node.mount_namespace, node.host_network, node.mount_namespace.parent):
         mounts.unmount(pin)
     shutil.rmtree(node.mounts, ignore_errors=True)
-    if not node.settings.pool_device and node.pool_file.exists():
-        there = run(
-            ["losetup", "--noheadings", "--output", "NAME", "--associated", node.pool_file], timeout_s=20
-        )
-        for device in there.stdout.decode().split():
-            run(["losetup", "--detach", device], timeout_s=20, check=False)
+    pool.let_go(node)
     claims.forget(node.home)
 
 

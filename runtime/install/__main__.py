@@ -38,6 +38,7 @@ def _up(options: argparse.Namespace) -> int:
         node_netns=options.node_netns or os.environ.get("WADAH_NODE_NETNS"),
         images=options.images,
         networks=(options.ipv4_network, options.ipv6_network),
+        pool=(options.pool_device, options.pool_preallocate),
         kernels=_kernels(options.kernels),
     )
     return 0
@@ -278,7 +279,22 @@ def _of_further_fronts(start: argparse.ArgumentParser) -> None:
     )
 
 
+def _of_the_pool(start: argparse.ArgumentParser) -> None:
+    start.add_argument(
+        "--pool-device",
+        metavar="DEVICE",
+        default="",
+        help="a block device for a new node's disk pool, with nothing on it, in place of a file below HOME",
+    )
+    start.add_argument(
+        "--pool-preallocate",
+        action="store_true",
+        help="write the pool's file whole at once: syncs are faster, and its size is gone from the disk",
+    )
+
+
 def _what_is_offered(start: argparse.ArgumentParser) -> None:
+    _of_the_pool(start)
     start.add_argument("--images", metavar="NAME,…", help="only build these images at once")
     start.add_argument(
         "--kernels",

@@ -11,12 +11,11 @@ import shutil
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from runtime.host import task_room
-from runtime.install import home_check, panel_schedule
+from runtime.install import home_check, panel_schedule, pool_checks
+from runtime.install.found import Check, Level
 from runtime.install.front import front_of
 from runtime.install.host import KERNEL_PACKAGES, NODE_PACKAGES, PANEL_PACKAGES, there
 from runtime.install.layout import Layout
@@ -26,17 +25,6 @@ from runtime.install.sysctls import differing
 
 #: Of a daily backup: older than this, one was missed.
 _OLD_H = 36
-
-Level = Literal["ok", "weak", "missing"]
-
-
-@dataclass(frozen=True)
-class Check:
-    name: str
-    level: Level
-    found: str
-    why: str = ""
-    remedy: str = ""
 
 
 def examine(layout: Layout) -> Iterator[Check]:
@@ -49,6 +37,7 @@ def examine(layout: Layout) -> Iterator[Check]:
         yield _home(layout)
         yield from _sockets(layout)
         yield from _panel_backup(layout)
+        yield from pool_checks.examine(layout)
     yield _disk(layout)
     yield _memory()
     yield from _packages()

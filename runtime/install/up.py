@@ -44,6 +44,7 @@ def up(
     node_netns: str | None = None,
     images: str | None = None,
     networks: tuple[str, str] = ("", ""),
+    pool: tuple[str, bool] = ("", False),
     kernels: Collection[str] = (),
 ) -> None:
     """Raises `Stop` with one sentence and the remedy when the machine can't do it."""
@@ -65,7 +66,7 @@ def up(
         keep(layout, wish)
         wanted = images.split(",") if images else IMAGES
         with _undone_on_failure(layout) as builds:
-            admin = _bring_up(layout, front, _of_node(node_netns, networks), wanted, builds)
+            admin = _bring_up(layout, front, _of_node(node_netns, networks, pool), wanted, builds)
         if demo:
             show_demo(layout, front, admin["token"])
     _greet(layout, front, admin)
@@ -152,13 +153,15 @@ def vendor(layout: Layout) -> None:
         environment={**os.environ, "PYTHONPATH": str(CHECKOUT)})  # fmt: skip
 
 
-def _of_node(node_netns: str | None, networks: tuple[str, str]) -> dict[str, str]:
+def _of_node(node_netns: str | None, networks: tuple[str, str], pool: tuple[str, bool]) -> dict[str, str]:
     """What a new node is told, as `prepare` reads it."""
-    ipv4, ipv6 = networks
+    (ipv4, ipv6), (device, preallocates) = networks, pool
     said = {
         "WADAH_NODE_NETNS": node_netns or "",
         "WADAH_NODE_IPV4_NETWORK": ipv4,
         "WADAH_NODE_IPV6_NETWORK": ipv6,
+        "WADAH_NODE_POOL_DEVICE": device,
+        "WADAH_NODE_POOL_PREALLOCATE": "1" if preallocates else "",
     }
     return {name: value for name, value in said.items() if value}
 
@@ -166,7 +169,7 @@ def _of_node(node_netns: str | None, networks: tuple[str, str]) -> dict[str, str
 def _prepare_node(layout: Layout, front: Front, of_node: dict[str, str]) -> None:
     said = run(
         [layout.python, "-m", "runtime.cli", "--home", str(layout.home), "prepare"],
-        timeout_s=180,
+        timeout_s=3600 if "WADAH_NODE_POOL_PREALLOCATE" in of_node else 180,
         environment={**environment(layout, front), **of_node},
         cwd=layout.app,
         log=layout.log / "up.log",
