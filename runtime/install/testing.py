@@ -1,6 +1,7 @@
 """`test`: installs what the tests asked for need, then checks and tests, fast ones first; `bench`: measures."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -112,6 +113,8 @@ GROUPS = (
 )
 #: Run when they are asked for: they install hundreds of packages of Debian's, and a mirror has to be reached.
 BY_NAME_ONLY = {"packages"}
+#: What the panel's tests asked of the first database, for the choice of those that the second one sees.
+STATEMENTS = CHECKOUT / ".pytest_cache" / "statements"
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
 #: its patience's end. More are a defect.
 MOST_AGAIN = 5
@@ -224,6 +227,8 @@ def _tool(name: str) -> str:
 def _run_groups(groups: tuple[Group, ...], environment: dict[str, str], tally: Tally) -> None:
     """Lanes side by side, the groups of a lane one after the other."""
     own = {group: Tally() for group in groups if any((CHECKOUT / group.directory).rglob("test_*.py"))}
+    shutil.rmtree(STATEMENTS, ignore_errors=True)
+    STATEMENTS.mkdir(parents=True)
     lanes = Lanes()
 
     def run_lane(lane: Lane) -> None:
@@ -260,7 +265,11 @@ def _run_pytest(group: Group, environment: dict[str, str], more: list[str], lane
         report = Path(directory) / "report.xml"
         code = lanes.within_deadline(
             [_tool("pytest"), "-q", group.directory, f"--junitxml={report}", "-o", kept, *more],
-            {**environment, **({"TEST_DATABASE": group.database} if group.database else {})},
+            {
+                **environment,
+                "TEST_STATEMENTS": str(STATEMENTS),
+                **({"TEST_DATABASE": group.database} if group.database else {}),
+            },
             CHECKOUT,
             group.deadline_s,
             name=group.name,

@@ -1,12 +1,16 @@
-"""Which tests of the panel need one database alone: those whose outcome none can change. They run on SQLite.
+"""Which tests of the panel need one database alone. They run on SQLite.
 
-A test that isn't let to the database (pytest-django refuses every statement then) is one of them by that.
-Others are named here, each with its reason. What looks at rows, locks or refusals is on both.
+Those whose outcome no database can change: a test that isn't let to the database (pytest-django refuses every
+statement then) is one of them by that, others are named here, each with its reason. And of those that ask the
+same of it, all but a few: `statements` says what they asked on SQLite. What commits, locks or has threads, and
+what SQLite saw nothing of, is on both.
 """
 
 from pathlib import Path
 
 import pytest
+
+from tests.panel.support import statements
 
 HERE = Path(__file__).resolve().parents[1]
 #: Each of them opens the database to a test that has no mark; many other fixtures ask for one of them.
@@ -36,8 +40,30 @@ def needs_one(item: pytest.Item) -> bool:
     return not is_let or file in ANY or f"{file}::{name}" in ANY
 
 
+def _commits(item: pytest.Item) -> bool:
+    """Whether its statements are more than a sequence: others see what it commits, or wait for its locks."""
+    marker = item.get_closest_marker("django_db")
+    return bool(marker and marker.kwargs.get("transaction")) or bool(
+        {"transactional_db", "live_server"}.intersection(getattr(item, "fixturenames", ()))
+    )
+
+
+def asks_something_new(
+    items: list[pytest.Item], known: dict[str, tuple[float, frozenset[str]]]
+) -> list[pytest.Item]:
+    """Those that commit, those that nothing is known of, and so many others that all is asked which any asks."""
+    whole = [one for one in items if one.nodeid not in known or _commits(one)]
+    shown = frozenset[str]().union(*(known[one.nodeid][1] for one in whole if one.nodeid in known))
+    kept = {one.nodeid for one in whole}
+    kept |= statements.enough({one.nodeid: known[one.nodeid] for one in items if one.nodeid not in kept}, shown)
+    return [one for one in items if one.nodeid in kept]
+
+
 def leave_out_what_needs_one(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On the second database: these have run on the first."""
-    left = [one for one in items if needs_one(one)]
-    config.hook.pytest_deselected(items=left)
-    items[:] = [one for one in items if one not in left]
+    """On the second database: these have run on the first, and what they ask is asked by others on both."""
+    written = statements.directory()
+    left = [one for one in items if not needs_one(one)]
+    kept = asks_something_new(left, statements.read(written)) if written else left
+    stays = {one.nodeid for one in kept}
+    config.hook.pytest_deselected(items=[one for one in items if one.nodeid not in stays])
+    items[:] = kept
