@@ -1,5 +1,6 @@
 """`test`: installs what the tests asked for need, then checks and tests, fast ones first; `bench`: measures."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -100,21 +101,22 @@ class Tally:
         return f"{', '.join(words)} in {seconds:.2f}s"
 
 
-#: Of each lane the quick ones first. Deadlines end what hangs, not what is slow: three times what a group
-#: needs by itself, and for those that stand back something more.
+#: Of those that compute the quick ones first, of the others the long ones: the lane that is done before takes the
+#: last. Deadlines end what hangs, not what is slow: three times what a group needs by itself, and for those that
+#: stand back something more.
 GROUPS = (
     Group("tests/unit", 600, processes=2, needs_node=False, lane=Lane.COMPUTES),
     Group("tests/panel", 2400, processes=2, needs_node=False, lane=Lane.COMPUTES),
     Group("tests/panel", 2400, processes=2, database="postgresql", needs_node=False, lane=Lane.COMPUTES),
     Group("tests/fresh", 1500, lane=Lane.COMPUTES),
-    Group("tests/host", 2000, processes=3),
     Group("tests/e2e", 2700, processes=2),
     Group("tests/faults", 2000, processes=3),
+    Group("tests/host", 2000, processes=3),
 )
 #: Run when they are asked for: they install hundreds of packages of Debian's, and a mirror has to be reached.
 BY_NAME_ONLY = {"packages"}
-#: What the panel's tests asked of the first database, for the choice of those that the second one sees.
-STATEMENTS = CHECKOUT / ".pytest_cache" / "statements"
+#: In the checkout: what the panel's tests asked of the first database, for the choice of those that the second sees.
+STATEMENTS = ".pytest_cache/statements"
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
 #: its patience's end. More are a defect.
 MOST_AGAIN = 5
@@ -225,20 +227,30 @@ def _tool(name: str) -> str:
 
 
 def _run_groups(groups: tuple[Group, ...], environment: dict[str, str], tally: Tally) -> None:
-    """Lanes side by side, the groups of a lane one after the other."""
+    """Lanes side by side, the groups of a lane one after the other. The lane that computes, once it is done, takes
+    what the other one hasn't begun: a machine with half of its work to do is half idle."""
     own = {group: Tally() for group in groups if any((CHECKOUT / group.directory).rglob("test_*.py"))}
-    shutil.rmtree(STATEMENTS, ignore_errors=True)
-    STATEMENTS.mkdir(parents=True)
+    shutil.rmtree(CHECKOUT / STATEMENTS, ignore_errors=True)
+    (CHECKOUT / STATEMENTS).mkdir(parents=True)
     lanes = Lanes()
+    waiting = {lane: [group for group in own if group.lane is lane] for lane in Lane}
 
     def run_lane(lane: Lane) -> None:
-        for group, its_own in own.items():
-            if group.lane is lane and not lanes.is_stopped:
-                _run_group(group, environment, its_own, lanes)
+        of_which = (lane, Lane.WAITS)
+        while not lanes.is_stopped and (group := _next(waiting, of_which)):
+            _run_group(group, environment, own[group], lanes)
 
     lanes.run(run_lane)
     for one in own.values():
         tally.add_all(one)
+
+
+def _next(waiting: dict[Lane, list[Group]], of_which: tuple[Lane, ...]) -> Group | None:
+    """Takes the next group of the first of these lanes that has one. Taking out of a list is one step in Python."""
+    for lane in of_which:
+        with contextlib.suppress(IndexError):
+            return waiting[lane].pop(0)
+    return None
 
 
 def _run_group(group: Group, environment: dict[str, str], tally: Tally, lanes: Lanes | None = None) -> None:
@@ -267,7 +279,7 @@ def _run_pytest(group: Group, environment: dict[str, str], more: list[str], lane
             [_tool("pytest"), "-q", group.directory, f"--junitxml={report}", "-o", kept, *more],
             {
                 **environment,
-                "TEST_STATEMENTS": str(STATEMENTS),
+                "TEST_STATEMENTS": str(CHECKOUT / STATEMENTS),
                 **({"TEST_DATABASE": group.database} if group.database else {}),
             },
             CHECKOUT,

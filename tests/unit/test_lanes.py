@@ -62,6 +62,19 @@ def test_lanes_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert (tally.failed, tally.passed) == ([], 2)
 
 
+def test_the_lane_that_is_done_takes_what_the_other_has_not_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {
+        "a/test_a.py": "def test_quick():\n    pass\n",
+        "b/test_b.py": MEETS.format(own="b_is", other="c_is"),
+        "c/test_c.py": MEETS.format(own="c_is", other="b_is"),
+    }
+    groups = (Group("a", 90, lane=Lane.COMPUTES), Group("b", 90), Group("c", 90))
+    tally = _run(tmp_path, files, groups, monkeypatch)
+    assert (tally.failed, tally.passed) == ([], 3)
+
+
 def test_what_fails_is_tried_again_by_its_own_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = {"a/test_a.py": RED, "b/test_b.py": RED, "c/test_c.py": "def test_green():\n    pass\n"}
     groups = (Group("a", 90, lane=Lane.COMPUTES), Group("b", 90), Group("c", 90))
@@ -88,8 +101,8 @@ def test_who_is_ended_ends_what_runs_and_begins_nothing_more(tmp_path: Path, num
     _written(tmp_path, {"a/test_a.py": hangs, "b/test_b.py": later})
     script = (
         "from pathlib import Path\nfrom runtime.install import testing as t\n"
-        f"t.CHECKOUT = Path({str(tmp_path)!r})\n"
-        f"t._run_groups((t.Group('a', 900), t.Group('b', 900)), {ENVIRONMENT!r}, t.Tally())\n"
+        f"t.CHECKOUT, c = Path({str(tmp_path)!r}), t.Lane.COMPUTES\n"
+        f"t._run_groups((t.Group('a', 900, lane=c), t.Group('b', 900, lane=c)), {ENVIRONMENT!r}, t.Tally())\n"
     )
     command = ["env", "--default-signal=INT", sys.executable, "-c", script]
     process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
