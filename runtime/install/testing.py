@@ -246,7 +246,7 @@ def _run_groups(groups: tuple[Group, ...], environment: dict[str, str], tally: T
 
 
 def _next(waiting: dict[Lane, list[Group]], of_which: tuple[Lane, ...]) -> Group | None:
-    """Takes the next group of the first of these lanes that has one. Taking out of a list is one step in Python."""
+    """Takes the next group of the first of these lanes that has one: one step in Python, without a lock."""
     for lane in of_which:
         with contextlib.suppress(IndexError):
             return waiting[lane].pop(0)

@@ -51,7 +51,7 @@ def _commits(item: pytest.Item) -> bool:
 def asks_something_new(
     items: list[pytest.Item], known: dict[str, tuple[float, frozenset[str]]]
 ) -> list[pytest.Item]:
-    """Those that commit, those that nothing is known of, and so many others that all is asked which any asks."""
+    """Those that commit, those that nothing is known of, and as many others as ask all that any asks."""
     whole = [one for one in items if one.nodeid not in known or _commits(one)]
     shown = frozenset[str]().union(*(known[one.nodeid][1] for one in whole if one.nodeid in known))
     kept = {one.nodeid for one in whole}

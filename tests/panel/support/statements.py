@@ -1,8 +1,9 @@
 """What each test of the panel asks of the database, and the few tests that ask all of it.
 
-The panel is tested whole on SQLite. A second database shows something new only where a statement, the types of
-its values or a refusal does: of the tests that ask the same, one is enough there. Which ask what is written down
-while they run on SQLite (`TEST_STATEMENTS` names the directory), and read when they are chosen for the second one.
+The panel is tested whole on SQLite. A second database shows something new only where a statement, the types
+of its values or a refusal does: of the tests that ask the same, one is enough there. Which ask what is written
+down while they run on SQLite (`TEST_STATEMENTS` names the directory), and read when they are chosen for the
+second one.
 """
 
 import hashlib
@@ -41,7 +42,7 @@ def _kind(value: object) -> str:
 
 
 def asked(sql: str, parameters: object, refused: str = "") -> str:
-    """One thing asked of a database: the statement without its values, the kinds of these, and how it was refused."""
+    """One thing asked of a database: the statement without its values, their kinds, and how it was refused."""
     kinds: list[str] = []
     if isinstance(parameters, list | tuple):
         kinds = sorted({_kind(one) for one in parameters})
@@ -82,7 +83,7 @@ def noted(test: str, to: Path) -> Iterator[None]:
 
 
 def read(of: Path) -> dict[str, tuple[float, frozenset[str]]]:
-    """Of each test its seconds and what it asked; the longest of several runs. Empty when nothing was written."""
+    """Of each test its seconds and what it asked; the most of several runs. Empty: nothing was written."""
     tests: dict[str, tuple[float, frozenset[str]]] = {}
     for file in sorted(of.glob("*.tsv")):
         for line in file.read_text().splitlines():
