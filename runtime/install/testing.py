@@ -101,9 +101,9 @@ class Tally:
         return f"{', '.join(words)} in {seconds:.2f}s"
 
 
-#: Of those that compute the quick ones first, of the others the long ones: the lane that is done before takes the
-#: last. Deadlines end what hangs, not what is slow: three times what a group needs by itself, and for those that
-#: stand back something more.
+#: Of those that compute the quick ones first, of the others the long ones: the lane that is done before takes
+#: the last. Deadlines end what hangs, not what is slow: three times what a group needs by itself, and for those
+#: that stand back something more.
 GROUPS = (
     Group("tests/unit", 600, processes=2, needs_node=False, lane=Lane.COMPUTES),
     Group("tests/panel", 2400, processes=2, needs_node=False, lane=Lane.COMPUTES),
@@ -115,7 +115,7 @@ GROUPS = (
 )
 #: Run when they are asked for: they install hundreds of packages of Debian's, and a mirror has to be reached.
 BY_NAME_ONLY = {"packages"}
-#: In the checkout: what the panel's tests asked of the first database, for the choice of those that the second sees.
+#: In the checkout: what the panel's tests asked of the first database, for the choice of those on the second.
 STATEMENTS = ".pytest_cache/statements"
 #: So many failures of one group are tried once more by themselves: on a busy machine a single test may meet
 #: its patience's end. More are a defect.
@@ -227,8 +227,8 @@ def _tool(name: str) -> str:
 
 
 def _run_groups(groups: tuple[Group, ...], environment: dict[str, str], tally: Tally) -> None:
-    """Lanes side by side, the groups of a lane one after the other. The lane that computes, once it is done, takes
-    what the other one hasn't begun: a machine with half of its work to do is half idle."""
+    """Lanes side by side, the groups of a lane one after the other. The lane that computes, once it is done,
+    takes what the other one hasn't begun: a machine with half of its work to do is half idle."""
     own = {group: Tally() for group in groups if any((CHECKOUT / group.directory).rglob("test_*.py"))}
     shutil.rmtree(CHECKOUT / STATEMENTS, ignore_errors=True)
     (CHECKOUT / STATEMENTS).mkdir(parents=True)
