@@ -66,6 +66,15 @@ def django_db_keepdb() -> bool:
     return True
 
 
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> Iterator[None]:
+    """pytest-django asks for it right before it makes the database."""
+    from tests.panel.support.migrated import taken_from_the_last_run
+
+    with taken_from_the_last_run():
+        yield
+
+
 @pytest.fixture(autouse=True)
 def audit_gives_way(request: pytest.FixtureRequest) -> Iterator[None]:
     """Tests that commit are cleaned up by emptying every table: refused for audit records outside of tests."""
