@@ -37,7 +37,7 @@ STEPS = (
 ROLES = ("node-worker", "node-slow", "agent", "panel-worker", "beat", "web", "uploads", "ws", "redis")
 OPERATIONS = ("create", "delete", "resize", "reinstall", "restart", "stop", "start")
 #: Until an operation has ended and everything adds up again; far more than it takes, for busy machines.
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 #: Environments that the operations are chosen from.
 HERD = 5
 LIMITS = {"cpu": 1, "memory_mb": 64, "disk_mb": 64}

@@ -92,7 +92,7 @@ class Stack:
 
     def kill(self, role: str) -> int:
         """kill -9; the pid it had. A role that is just being started again is waited for."""
-        pid = int(self.wadah.wait(lambda: self.processes().get(role), 20))
+        pid = int(self.wadah.wait(lambda: self.processes().get(role), 60))
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
         return pid
