@@ -94,7 +94,8 @@ class Installation:
 
     @staticmethod
     def wait(look: Callable[[], Any], seconds: float, else_say: Callable[[], str] = lambda: "") -> Any:
-        until = time.monotonic() + seconds
+        """What `look` saw first. On a busy machine a minute is nothing: no wait is shorter."""
+        until = time.monotonic() + max(seconds, 60)
         while time.monotonic() < until:
             seen = look()
             if seen:
