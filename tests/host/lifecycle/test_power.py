@@ -13,6 +13,7 @@ from runtime.sandboxes.shared.container import init_pid
 from tests.host.conftest import Make
 from tests.host.support.inside import sh
 from tests.host.support.node import Specs
+from tests.host.support.waiting import wait_until
 
 
 def exit_code(node: Node, spec_id: object, seconds: float = 10) -> int:
@@ -64,8 +65,7 @@ def test_pause_stops_the_clock_of_its_processes(make: Make, node: Node, engine: 
     report = engine.apply(specs.change(paused, desired=DesiredState.RUNNING))
     assert report is not None
     assert report.state is ObservedState.RUNNING
-    time.sleep(0.4)
-    assert tick.read_text() != first
+    wait_until(lambda: tick.read_text() != first, "its next word")
 
 
 def test_reinstall_makes_a_new_root_and_keeps_the_old_tree(
