@@ -1,4 +1,4 @@
-"""A root file system that an administrator handed in as a tar archive.
+"""A root file system that an administrator handed in as a tar archive, or an image of a container in one.
 
 The panel stages the file below HOME and says its id, size and sha256; a path never comes from it. The file is
 the panel's to change, so it is opened without following links and what was unpacked counts, by its hash.
@@ -15,6 +15,7 @@ from runtime.errors import RuntimeFault
 from runtime.host import btrfs
 from runtime.host.safetree import SafeTree
 from runtime.images.base import Progress, Source
+from runtime.images.layered import is_layered, lay
 from runtime.images.layout import arrange
 from runtime.images.unpack import Caps, unpack
 from runtime.node import Node
@@ -60,8 +61,14 @@ class Archive(Source):
                 next_step=advice.import_it_again(),
                 retryable=False,
             )
-        arrange(tree, done.root_mode)
-        became = images.became(pretty_name(tree), done.entries)
+        root_mode, layers = done.root_mode, 0
+        if is_layered(tree):
+            progress(0.96, images.laying())
+            layers = lay(node, tree, within_s=self.caps.seconds, limit=lambda new: self._limit(node, new))
+            root_mode = 0o755
+        arrange(tree, root_mode)
+        system = pretty_name(tree)
+        became = images.became_of_layers(system, layers) if layers else images.became(system, done.entries)
         more = []
         if done.devices:
             more.append(images.devices_left_out(done.devices))

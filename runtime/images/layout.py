@@ -10,8 +10,6 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from runtime.contract.words import advice, images
-from runtime.errors import RuntimeFault
 from runtime.host.safetree import SafeTree
 
 #: Directories that the OCI runtime mounts on: a link there could lead a mount out of the tree
@@ -20,12 +18,15 @@ MOUNT_POINTS = {"dev": 0o755, "proc": 0o555, "sys": 0o555, "run": 0o755, "tmp": 
 #: Files that are written when an environment is made: each has to be one of its own.
 _OURS = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/shadow", "/root/.ssh/authorized_keys")
 _ROOTS = frozenset(("bin", "etc", "sbin", "usr"))
-#: By what lies at the top of it: what layers of container images come in.
-_LAYERS = {"manifest.json": images.docker_save, "oci-layout": images.oci_layout}
+
+
+def has_root(tree: Path) -> bool:
+    """Whether it looks like the root of a machine, not like what one is packed in."""
+    return any((tree / name).is_symlink() or (tree / name).exists() for name in _ROOTS)
 
 
 def arrange(tree: Path, root_mode: int | None) -> None:
-    """`root_mode`: that of the archive's entry for the root; None without one. Raises `RuntimeFault`."""
+    """`root_mode`: that of the archive's entry for the root; None without one."""
     inner_mode = _unwrap(tree)
     if inner_mode is None and root_mode is None:
         tree.chmod(0o755)
@@ -44,11 +45,6 @@ def _unwrap(tree: Path) -> int | None:
     names = [one.name for one in tree.iterdir()]
     if _ROOTS.intersection(names):
         return None
-    for name, words in _LAYERS.items():
-        if name in names:
-            raise RuntimeFault(
-                words(), code="archive_refused", next_step=advice.export_a_container(), retryable=False
-            )
     inner = [name for name in names if _looks_like_a_root(tree / name)]
     if len(inner) != 1:
         return None

@@ -16,6 +16,7 @@ from runtime.images.archive import Archive
 from runtime.images.base import Progress, Source
 from runtime.images.busybox import Busybox
 from runtime.images.debian import Debian12, Debian13
+from runtime.images.layered import place_of_layers
 from runtime.images.layout import MOUNT_POINTS
 from runtime.kinds import kind_of
 from runtime.node import Node
@@ -79,7 +80,9 @@ def fill(node: Node, spec: ImageSpec, progress: Progress) -> Said:
 
 def throw_away(node: Node, spec: ImageSpec) -> None:
     """What was built beside; a no-op when nothing was."""
-    btrfs.delete_subvolume(_building(node, spec.name))
+    building = _building(node, spec.name)
+    for one in (building, place_of_layers(building)):
+        btrfs.delete_subvolume(one)
 
 
 def check(node: Node, spec: ImageSpec, became: Said) -> Said:

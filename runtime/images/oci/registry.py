@@ -26,7 +26,7 @@ RESOLVE_S = 60.0
 Places = frozenset[tuple[str, int]]
 _DIGEST = "sha256:[0-9a-f]{64}"
 #: As images name what uname(2) does.
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Registry:
                 "insecure": access.insecure,
                 "username": access.username,
                 "password": access.password,
-                "architecture": _ARCHITECTURES.get(platform.machine(), platform.machine()),
+                "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
                 "environment": egress.environment,
             }
             program = tools.program(trees, network=pin)
@@ -213,7 +213,7 @@ def _contents_of(document: dict[str, Any], count: int) -> tuple[str, ...]:
 
 def _config_of(document: dict[str, Any]) -> ImageConfig:
     """Of a configuration (image-spec, config.md) what is used. Raises for one of another platform."""
-    own = f"linux/{_ARCHITECTURES.get(platform.machine(), platform.machine())}"
+    own = f"linux/{ARCHITECTURES.get(platform.machine(), platform.machine())}"
     theirs = f"{document.get('os', '?')}/{document.get('architecture', '?')}"
     if theirs != own:
         raise refusals.found("other_platform", {"platforms": theirs, "own": own})

@@ -291,7 +291,102 @@ def push(asked: dict[str, Any]) -> dict[str, Any]:
     return {"digest": Path(SCRATCH, "digest").read_text().strip()}
 
 
-TASKS = {"resolve": resolve, "verify": verify, "copy": copy, "unpack": unpack, "pack": pack, "push": push}
+HANDED = Path("/layers/source")
+
+
+def lay(asked: dict[str, Any]) -> dict[str, Any]:
+    """What somebody handed in, an OCI layout or what `docker save` wrote, as one tree: for this machine, its
+    layers in order. Newer ones of Docker are both."""
+    if (HANDED / "oci-layout").is_file():
+        of_layout(asked)
+    else:
+        of_docker(asked)
+    index = document(beginning(COMING / "index.json"))
+    manifest = document(blob_bytes(str(index["manifests"][0]["digest"])))
+    config = document(blob_bytes(str(manifest["config"]["digest"])))
+    found = f"{config.get('os', '?')}/{config.get('architecture', '?')}"
+    if found != f"linux/{asked['architecture']}":
+        raise Refused("other_platform", platforms=found[:100], own=f"linux/{asked['architecture']}")
+    digests = [str(one["digest"]) for one in manifest["layers"]]
+    contents = [str(one) for one in config["rootfs"]["diff_ids"]]
+    if not digests or len(digests) != len(contents):
+        raise Refused("odd_manifest", why="layers")
+    for digest in digests:
+        if blob(digest).is_symlink() or not blob(digest).is_file():
+            raise Refused("layer_missing", digest=digest[:100])
+    layout_of(digests, contents)
+    umoci(asked)
+    return {"layers": len(digests)}
+
+
+def beginning(file: Path) -> bytes:
+    with file.open("rb") as opened:
+        return opened.read(MOST_BYTES + 1)
+
+
+def blob_bytes(digest: str) -> bytes:
+    """Of a manifest or a configuration, which has the digest that it is called by."""
+    file = blob(digest)
+    if file.is_symlink() or not file.is_file():
+        raise Refused("layer_missing", digest=digest[:100])
+    data = beginning(file)
+    if len(data) > MOST_BYTES or digest_of(data) != digest:
+        raise Refused("odd_manifest", why=f"{digest[:100]} is another")
+    return data
+
+
+def of_layout(asked: dict[str, Any]) -> None:
+    """Its blobs, with an index of the one image alone."""
+    COMING.mkdir()
+    (HANDED / "blobs").rename(COMING / "blobs")
+    index = document(beginning(HANDED / "index.json"))
+    there = [one for one in index["manifests"] if "unknown" not in str((one.get("platform") or {}).get("os"))]
+    several = {str(one["digest"]) for one in there}
+    if len(several) != 1 and not all(one.get("platform") for one in there):
+        raise Refused("several_images", count=len(several))
+    chosen = several.pop() if len(several) == 1 else of_platform(index, asked)
+    inner = document(blob_bytes(chosen))
+    if inner.get("mediaType") in INDEXES or isinstance(inner.get("manifests"), list):
+        chosen = of_platform(inner, asked)
+    (COMING / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [{"digest": chosen}]}))
+
+
+def of_docker(asked: dict[str, Any]) -> None:
+    """skopeo reads it as an archive alone, and its names as Docker writes them."""
+    try:
+        count = len(json.loads(beginning(HANDED / "manifest.json")))
+    except (OSError, ValueError, RecursionError, TypeError):
+        raise Refused("odd_manifest", why="manifest.json") from None
+    if count != 1:
+        raise Refused("several_images", count=count)
+    archive = "/layers/handed-in.tar"
+    tool(
+        asked,
+        "/usr/bin/tar",
+        "--create",
+        f"--file={archive}",
+        f"--directory={HANDED}",
+        "--",
+        *(one.name for one in HANDED.iterdir()),
+    )
+    shutil.rmtree(HANDED)
+    skopeo(
+        asked,
+        *("copy", "--quiet", "--dest-oci-accept-uncompressed-layers"),
+        *(f"docker-archive:{archive}", f"oci:{COMING}:image"),
+    )
+    Path(archive).unlink()
+
+
+TASKS = {
+    "lay": lay,
+    "resolve": resolve,
+    "verify": verify,
+    "copy": copy,
+    "unpack": unpack,
+    "pack": pack,
+    "push": push,
+}
 
 
 def main() -> dict[str, Any]:

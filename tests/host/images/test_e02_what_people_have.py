@@ -137,8 +137,6 @@ def test_one_leading_directory_is_taken_away(node: Node, hand_in: HandIn, top: s
 
 _ELF = b"\x7fELF\x02\x01\x01"
 REFUSED = {
-    "docker save": ((file("manifest.json", b"[]"), file("abc/layer.tar")), "docker save"),
-    "OCI layout": ((file("oci-layout", b"{}"), file("index.json"), folder("blobs")), "OCI image layout"),
     "docker export": (
         (*(one for one in ROOT if one[0] != "./sbin/init"), file("./.dockerenv", b"")),
         "container without an init",
