@@ -34,6 +34,10 @@ EMPTY_DIRECTORIES = "acpi asound bus driver dynamic_debug fs irq scsi sys/dev sy
 #: Shown by lxcfs: the limits of the reader's own group in place of the host's. Not uptime, which has to agree
 #: with the start of every process: the kernel tells both by the environment's time namespace.
 LXCFS = ("cpuinfo", "loadavg", "meminfo", "stat")
+#: What reads the kernel's log (rsyslog, klogd) waits for a line as long as there is none, and there is never one:
+#: over it lies the environment's own ptmx (pts(4)), where a reader waits for the other end, which nobody opens.
+#: An empty file would be read again and again, and one that can't be opened is an error at each start.
+KERNEL_LOG, _WAITS = "kmsg", "dev/pts"
 BOOT_ID = "sys/kernel/random/boot_id"
 #: Of /sys, as it is in the environment's network namespace.
 OF_THE_NETWORK = ("class/net", "devices/virtual/net")
@@ -197,11 +201,14 @@ class _Showing:
             kernels, bare_proc = self._clone(there), self._clone(there)
             # of a root alone the kernel clones nothing that would be seen below what it holds in place
             peer = self._clone(top, with_mounts=is_layered)
+            waits = self._ptmx(top)
         libc.move_mount(peer, root)
         if is_layered:  # and by propagation the one that the OCI runtime mounted
             libc.umount(f"{root}/proc", libc.MNT_DETACH | libc.UMOUNT_NOFOLLOW)
         libc.move_mount(kernels, proc)
         self._cover(Path(proc), Path(other))
+        if waits is not None:
+            libc.move_mount(waits, f"{proc}/{KERNEL_LOG}")
         sysfs = self._sysfs(other)
         network = [self._clone(f"{other}/{name}") for name in OF_THE_NETWORK]
         whole = self._keep(libc.open_tree(proc, libc.OPEN_TREE_CLOEXEC))
@@ -221,6 +228,14 @@ class _Showing:
             # as the kernel's own init has it and systemd wants it: what is mounted later reaches those who took
             # a namespace of their own before
             libc.mount("", "/", "", libc.MS_REC | libc.MS_SHARED)
+
+    def _ptmx(self, top: int) -> int | None:
+        """That of its own terminals; None where it has none."""
+        with suppress(FileNotFoundError):
+            terminals = self._keep(open_directory(top, _WAITS))
+            ptmx = os.open("ptmx", os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=terminals)
+            return self._clone(self._keep(ptmx))
+        return None
 
     def _cover(self, proc: Path, place: Path) -> None:
         node = self.node

@@ -1,4 +1,4 @@
-"""E04: archives of containers' images become a machine's root as their layers say; bad ones leave nothing."""
+"""Archives of containers' images become a machine's root as their layers say; bad ones leave nothing."""
 
 import gzip
 import hashlib
