@@ -34,8 +34,8 @@ EMPTY_DIRECTORIES = "acpi asound bus driver dynamic_debug fs irq scsi sys/dev sy
 #: Shown by lxcfs: the limits of the reader's own group in place of the host's. Not uptime, which has to agree
 #: with the start of every process: the kernel tells both by the environment's time namespace.
 LXCFS = ("cpuinfo", "loadavg", "meminfo", "stat")
-#: What reads the kernel's log (rsyslog, klogd) waits for a line as long as there is none, and there is never one:
-#: over it lies the environment's own ptmx (pts(4)), where a reader waits for the other end, which nobody opens.
+#: What reads the kernel's log (rsyslog, klogd) waits for a line as long as there is none; there is never one.
+#: Over it lies the environment's own ptmx (pts(4)), where a reader waits for the other end, which nobody opens.
 #: An empty file would be read again and again, and one that can't be opened is an error at each start.
 KERNEL_LOG, _WAITS = "kmsg", "dev/pts"
 BOOT_ID = "sys/kernel/random/boot_id"
@@ -56,8 +56,15 @@ _COPIED = """
     kernel/cgroup/delegate kernel/cgroup/features
 """.split()
 #: For all services of systemd. One that asks for a user namespace of its own wouldn't start, since that takes
-#: the option `nesting`; it is confined by all else that it asks for.
-_SERVICES = "[Service]\nPrivateUsers=no\n"
+#: the option `nesting`; it is confined by all else that it asks for. Read inside by whoever asks
+#: `systemctl cat` why his own line doesn't count.
+_SERVICES = """\
+# A service that asks for a user namespace of its own (PrivateUsers=yes) would not start here: such namespaces
+# are for environments that have the option nesting. All else that it asks for holds. With the option, this
+# file isn't here, and PrivateUsers= is as the service says.
+[Service]
+PrivateUsers=no
+"""
 #: For Docker's daemon where `nesting` lets it run. On btrfs it takes a driver that needs a call which nobody
 #: inside may make (`runtime/oci/seccomp.py`); on any other file system it takes this one by itself.
 _DOCKER = "[Service]\nEnvironment=DOCKER_DRIVER=overlay2\n"

@@ -103,7 +103,9 @@ def test_services_are_told_to_do_without_user_namespaces(
     node: Node, like_systemd: EnvironmentSpec, make: Make
 ) -> None:
     file = "/run/systemd/system/service.d/50-wadah.conf"
-    assert "PrivateUsers=no" in sh(node, like_systemd, f"cat {file}")
+    text = sh(node, like_systemd, f"cat {file}")
+    assert "PrivateUsers=no" in text
+    assert "the option nesting" in text, "whoever looks there reads why"
     code, _ = attempt(node, like_systemd, f"echo x > {file}; mount -o remount,rw,bind {file}; echo x > {file}")
     assert code != 0
     nesting = make(security={"nesting": True})
