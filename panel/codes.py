@@ -52,6 +52,7 @@ FIELDS: dict[str, Any] = {
     "disk_write_bytes_s": _("disk write (bytes/s)"),
     "disk_write_iops": _("disk writes/s"),
     "drain_s": _("seconds to drain"),
+    "build": _("build"),
     "ends_at": _("ends"),
     "env": _("variables"),
     "environments": _("environments"),

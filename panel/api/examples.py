@@ -73,6 +73,8 @@ EXAMPLES: dict[str, Any] = {
     },
     "builds_update": {"folder": "backend", "secrets": {"npm": "the token of a package registry"}},
     "builds_run": {"tag": "1.4"},
+    "jails_base_updates_preview": {"tenant": "acme", "image": "debian-12"},
+    "jails_base_updates_create": {"tenant": "acme", "image": "debian-12", "command": ["/bin/is-well"]},
     "stages_create": {"tenant": "acme", "line": "shop", "name": "production", "environments": ["shop-1"]},
     "stages_update": {"needs_yes": True},
     "stages_deploy": {"image": "registry.example.com/shop:1.4"},

@@ -19,6 +19,7 @@ app.conf.update(
         "jobs": {"task": "panel.jobs", "schedule": 4.0, "options": {"expires": 8}},
         "domains": {"task": "panel.domains", "schedule": 4.0, "options": {"expires": 4}},
         "domains-owned": {"task": "panel.domains_owned", "schedule": 30.0, "options": {"expires": 30}},
+        "jail_bases": {"task": "panel.jail_bases", "schedule": 2.0, "options": {"expires": 4}},
         "stages": {"task": "panel.stages", "schedule": 2.0, "options": {"expires": 4}},
         "release": {"task": "panel.release", "schedule": 30.0, "options": {"expires": 30}},
         "tenants": {"task": "panel.delete_tenants", "schedule": 15.0, "options": {"expires": 15}},

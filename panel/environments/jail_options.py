@@ -38,14 +38,23 @@ NOT_HERE: dict[str, Promise | str] = {
 
 def lay_jail(actor: Actor, tenant: Tenant, old: Any, given: Mapping[str, Any]) -> Any:
     """What is given laid over what is. `allow` is a list of words, which is the whole then, or each word with
-    whether; `allow.WORD` is one of them. A base is chosen once."""
+    whether; `allow.WORD` is one of them. A base is chosen once. A new jail, a copy too, is of the build that it
+    is made of: a build's name means something on its own node alone."""
     known = old or JailOptions().model_dump(mode="json")
+    given = dict(given)
+    build = given.pop("build", known.get("build", ""))
     words = {**known, **{name: value for name, value in given.items() if not name.startswith("allow")}}
     if "children.max" in words:
         words["children_max"] = words.pop("children.max")
     words["command"] = words["command"] or None
     words["allow"] = _allowed(known["allow"], given)
     laid = parse(JailOptions, words, "jail")
+    if old and build != laid.build:
+        raise Invalid(
+            _("A jail comes to another build of its base by an update of the base."),
+            field="jail.build",
+            next_step=_("Begin one on the page of jails, or by POST /api/v1/jails/base-updates."),
+        )
     if old and laid.base != known["base"]:
         raise Invalid(
             _("A jail's base is chosen when it is made."),

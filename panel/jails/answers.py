@@ -1,13 +1,13 @@
 """What the API answers about jails, in the words of jls(8) and jail.conf(5)."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from panel.environments.api import NewEnvironment
 from panel.environments.states import State
-from panel.http.answers import As, Id, Json
+from panel.http.answers import As, Id, Json, Moment
 from panel.http.inputs import in_part
 from runtime.contract import Allow, Base
 
@@ -61,3 +61,51 @@ class JailPreview(TypedDict):
 
 class JailImport(TypedDict):
     jails: list[MadeJail]
+
+
+class ChangedPackage(TypedDict):
+    name: str
+    before: Annotated[str, Field(description="Its version; empty: it is new.")]
+    after: Annotated[str, Field(description="Empty: it goes.")]
+
+
+class ChangedFiles(TypedDict):
+    added: int
+    removed: int
+    changed: int
+
+
+class ForeseenJail(TypedDict):
+    id: Id
+    name: str
+    node: str
+    is_known: Annotated[bool, Field(description="False: its node can't be asked now.")]
+    now: Annotated[str, Field(description="The build that its base is: image and number on its node.")]
+    newest: Annotated[str, Field(description="Empty: its node has no such image any more.")]
+    before: Annotated[str, Field(description="The build before its newest update; empty: none.")]
+    packages: Annotated[list[ChangedPackage], Field(description="500 at most.")]
+    more_packages: int
+    files: Annotated[ChangedFiles, Field(description="Of what it shares with its base.")]
+    settings: Annotated[
+        list[str], Field(description="In /etc of the newest build otherwise; the jail keeps its own.")
+    ]
+
+
+class BasePreview(TypedDict):
+    jails: list[ForeseenJail]
+
+
+class BaseUpdate(TypedDict):
+    id: Id
+    tenant: Id
+    image: str
+    command: list[str]
+    state: Annotated[str, As(Literal["checking", "rolling", "back", "done", "failed"])]
+    goes_back_to: Annotated[Id | None, Field(description="The update that this one takes back.")]
+    jails: Annotated[
+        dict[str, str], Field(description="By id, the build that each is brought to; empty: its first.")
+    ]
+    todo: Annotated[list[Id], Field(description="Jails that are still to be brought to it.")]
+    problem: str
+    operation: Id
+    created_at: Moment

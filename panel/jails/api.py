@@ -2,18 +2,21 @@
 
 from typing import Annotated, Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 from pydantic import Field
 
 from panel.environments.features import shown_of
 from panel.http.answers import Json, ListOf
 from panel.http.inputs import CheckedAs, Input, Naming, in_part
-from panel.http.pages import Page, cut
-from panel.jails import answers, selectors, services
+from panel.http.pages import Page, cut, page_of
+from panel.http.paths import uuid_of
+from panel.jails import answers, bases, selectors, services
 from panel.jails.conf import MOST_LETTERS
+from panel.jails.models import BaseUpdate
 from panel.jails.services import Asked
 from panel.rights.asking import actor
+from panel.serving.promised import document, promised
 from panel.tenants.selectors import tenant_of
 from runtime.contract import Limits
 
@@ -68,3 +71,57 @@ def import_(
         return Status(200, {"jails": [selectors.show_wanted(one) for one in jails]})
     made = services.import_conf(who, tenant, asked)
     return Status(202, {"jails": [selectors.show_made(one) for one in made]})
+
+
+class NewBaseUpdate(Input):
+    tenant: Naming
+    image: str = Field(max_length=64, description="Its thin jails are brought to the newest build of it.")
+    jails: list[Naming] = Field(
+        default=[], max_length=200, description="By id or name; none named: all of them."
+    )
+
+
+class BegunBaseUpdate(NewBaseUpdate):
+    command: list[str] = Field(
+        default=[], max_length=64, description="Has to end with 0 in each, else all of them go back; []: none."
+    )
+
+
+@router.post("/base-updates/preview", response=answers.BasePreview, operation_id="jails_base_updates_preview")
+def preview_update(request: HttpRequest, payload: NewBaseUpdate) -> HttpResponse:
+    """What the newest build would change for which jail: packages, files, settings. Nothing is begun."""
+    who = actor(request)
+    asked = bases.preview(who, tenant_of(who, payload.tenant), payload.image, payload.jails)
+
+    async def answer() -> HttpResponse:
+        said = await asked.result()
+        shown = [selectors.show_foreseen(*each) for each in zip(asked.jails, said, strict=True)]
+        return document({"jails": shown})
+
+    return promised(request, answer, asked.place)
+
+
+@router.get("/base-updates", response=ListOf[answers.BaseUpdate], operation_id="jails_base_updates_list")
+def list_updates(request: HttpRequest, page: Query[Page]) -> ListOf[answers.BaseUpdate]:
+    rows = BaseUpdate.objects.for_actor(actor(request)).select_related("operation")
+    return page_of(rows, page, selectors.show_update)
+
+
+@router.post("/base-updates", response={202: answers.BaseUpdate}, operation_id="jails_base_updates_create")
+def begin_update(request: HttpRequest, payload: BegunBaseUpdate) -> Status[answers.BaseUpdate]:
+    """One jail after the other. One that isn't well takes all back; its operation is cancelled likewise."""
+    who = actor(request)
+    tenant = tenant_of(who, payload.tenant)
+    row = bases.update(who, tenant, payload.image, payload.jails, payload.command)
+    return Status(202, selectors.show_update(row))
+
+
+@router.post(
+    "/base-updates/{pk}/rollback",
+    response={202: answers.BaseUpdate},
+    operation_id="jails_base_updates_rollback",
+)
+def roll_back_update(request: HttpRequest, pk: str) -> Status[answers.BaseUpdate]:
+    """All that it brought to another build, back to the one before, as one."""
+    row = bases.roll_back(actor(request), uuid_of(pk, "This update"))
+    return Status(202, selectors.show_update(row))

@@ -3,13 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import Max, UUIDField
 
 from panel.environments.features import Feature, Reserved
 from panel.environments.models import Environment
-from panel.jails.models import JailNumber
+from panel.jails.base_tasks import go_on_soon
+from panel.jails.models import BaseUpdate, BaseUpdateState, JailNumber
+from panel.prepared import Given, Prepared
 from panel.quotas.models import Resource
-from runtime.contract import EnvironmentSpec, Kind
+from runtime.contract import EnvironmentSpec, Kind, Report
+
+_ROLLING = Prepared(
+    lambda: BaseUpdate.objects.filter(
+        tenant=Given("tenant", UUIDField()), state__in=(BaseUpdateState.ROLLING, BaseUpdateState.BACK)
+    )[:1]
+)
 
 
 def give_number(environment: Environment) -> None:
@@ -37,6 +45,12 @@ class Jails(Feature):
     def adopted(self, environment: Environment, spec: EnvironmentSpec) -> None:
         if environment.kind == Kind.JAIL:
             give_number(environment)
+
+    def reported(self, environment: Environment, report: Report) -> None:
+        if environment.kind == Kind.JAIL:
+            row = _ROLLING.first(tenant=environment.tenant_id)
+            if row is not None:
+                go_on_soon(row.pk)
 
     def gone(self, environment: Environment) -> Mapping[Resource, int]:
         if environment.kind == Kind.JAIL:

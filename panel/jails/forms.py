@@ -15,6 +15,32 @@ from panel.text import lines_of
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
 
+class BaseForm(forms.Form):
+    """`tenants`: those whose jails its reader may change; `images`: those that thin jails are of."""
+
+    tenant = forms.ChoiceField(label=_("Jails of"))
+    image = forms.ChoiceField(label=_("Image"))
+    command = forms.CharField(
+        label=_("Has to end well in each"),
+        required=False,
+        max_length=1000,
+        help_text=_("A command, as curl -fs http://localhost/. Else each has to run."),
+        widget=forms.TextInput(attrs=_PLAIN),
+    )
+    command.is_mono = True  # type: ignore[attr-defined]
+
+    def __init__(self, *args: Any, tenants: Sequence[Tenant], images: Sequence[str], **more: Any) -> None:
+        super().__init__(*args, **more)
+        _offer(self, "tenant", [(str(one.pk), one.name) for one in tenants])
+        _offer(self, "image", [(one, one) for one in images])
+
+
+def _offer(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:
+    field = form.fields[name]
+    assert isinstance(field, forms.ChoiceField)
+    field.choices = choices
+
+
 class ConfForm(forms.Form):
     """`tenants`: those that its reader may make jails for; `images`: names to choose from."""
 
@@ -45,13 +71,8 @@ class ConfForm(forms.Form):
 
     def __init__(self, *args: Any, tenants: Sequence[Tenant], images: Sequence[str], **more: Any) -> None:
         super().__init__(*args, **more)
-        for name, choices in (
-            ("tenant", [(str(one.pk), one.name) for one in tenants]),
-            ("image", [("", "–"), *((one, one) for one in images)]),
-        ):
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)
-            field.choices = choices
+        _offer(self, "tenant", [(str(one.pk), one.name) for one in tenants])
+        _offer(self, "image", [("", "–"), *((one, one) for one in images)])
 
     def asked(self) -> dict[str, Any]:
         """Of a valid form, but for the tenant."""

@@ -9,16 +9,30 @@ from panel.environments.selectors import environments
 from panel.environments.states import State
 from panel.jails import answers
 from panel.jails.meaning import Remark, Wanted
-from panel.jails.models import JailNumber
+from panel.jails.models import BaseUpdate, JailNumber
 from panel.jails.services import Imported
 from panel.rights.actor import Actor
-from runtime.contract import ENFORCE_STATFS, SECURE_LEVEL, DesiredState, JailOptions, Kind
+from runtime.contract import ENFORCE_STATFS, SECURE_LEVEL, Base, DesiredState, JailOptions, Kind
 
 
 def rows_of(actor: Actor, filters: Mapping[str, Any] | None = None) -> Environments:
     """Living jails that the actor may see, by tenant and number."""
     found = environments(actor, filters).filter(kind=Kind.JAIL).select_related("jail_number")
     return found.order_by("tenant__slug", "jail_number__number", "name")
+
+
+def thin_ones(actor: Actor) -> list[Environment]:
+    """Jails that are of a base which others share."""
+    return list(rows_of(actor).in_use().filter(intent__jail__base=Base.THIN))
+
+
+def in_groups(foreseen: Iterable[answers.ForeseenJail]) -> list[dict[str, Any]]:
+    """For whom the same would change, on one node."""
+    groups: dict[tuple[str, str, str, bool], dict[str, Any]] = {}
+    for one in foreseen:
+        key = (one["node"], one["now"], one["newest"], one["is_known"])
+        groups.setdefault(key, {"first": one, "names": []})["names"].append(one["name"])
+    return list(groups.values())
 
 
 def number_of(row: Environment) -> int:
@@ -84,4 +98,39 @@ def show_made(one: Imported) -> answers.MadeJail:
         "jid": number_of(row),
         "operation": str(operation.pk),
         "root_password": one.changed.root_password,
+    }
+
+
+def show_foreseen(row: Environment, seen: Mapping[str, Any] | None) -> answers.ForeseenJail:
+    """`seen`: as its node said; None: it can't be asked."""
+    empty = {"now": "", "newest": "", "before": "", "packages": [], "more_packages": 0, "settings": []}
+    found = seen or {**empty, "files": {"added": 0, "removed": 0, "changed": 0}}
+    return {
+        "id": str(row.pk),
+        "name": row.name,
+        "node": row.node.name,
+        "is_known": seen is not None,
+        "now": found["now"],
+        "newest": found["newest"],
+        "before": found["before"],
+        "packages": found["packages"],
+        "more_packages": found["more_packages"],
+        "files": found["files"],
+        "settings": found["settings"],
+    }
+
+
+def show_update(row: BaseUpdate) -> answers.BaseUpdate:
+    return {
+        "id": str(row.pk),
+        "tenant": str(row.tenant_id),
+        "image": row.image,
+        "command": row.command,
+        "state": row.state,
+        "goes_back_to": str(row.goes_back_to_id) if row.goes_back_to_id else None,
+        "jails": row.after,
+        "todo": row.todo,
+        "problem": row.problem,
+        "operation": str(row.operation_id),
+        "created_at": row.operation.created_at.isoformat(),
     }

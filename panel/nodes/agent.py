@@ -143,6 +143,11 @@ class Agent:
         answer = await self._ask("GET", f"/v1/environments/{environment_id}/ways-in", ticket)
         return WaysIn.model_validate(answer)
 
+    async def jail_base(self, environment_id: UUID, *, user: str, tenant_id: UUID) -> dict[str, Any]:
+        """Which build its base is, `now`, which is `newest`, and what that would change. Raises `NodeAway`."""
+        ticket = self.ticket(environment_id, Purpose.KERNEL, user, read_only=True, tenant_id=tenant_id)
+        return await self._ask("GET", f"/v1/environments/{environment_id}/base", ticket)
+
     async def attach(
         self, environment_id: UUID, *, stdin: str, timeout_s: float, user: str, tenant_id: UUID
     ) -> AsyncIterator[bytes]:

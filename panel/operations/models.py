@@ -93,6 +93,7 @@ class OperationKind(models.TextChoices):
     BUILD = "build", _("build")
     PROMOTE = "promote", _("promote")
     ROLL_BACK = "roll_back", _("roll back")
+    UPDATE_BASE = "update_base", _("update the base")
     QUOTA = "quota", _("change the quota")
 
 
@@ -115,6 +116,7 @@ CANCELLABLE = frozenset(
         OperationKind.PROMOTE,
         OperationKind.DEPLOY,
         OperationKind.ROLL_BACK,
+        OperationKind.UPDATE_BASE,
         OperationKind.COMMIT,
         OperationKind.DEPLOY,
         OperationKind.CHECK_TARGET,

@@ -25,6 +25,7 @@ from runtime.agent.bodies import body_of, hung_up
 from runtime.agent.builds import BuildRoutes
 from runtime.agent.docker_routes import LookRoutes
 from runtime.agent.files import FileRoutes
+from runtime.agent.jail_bases import JailBaseRoutes
 from runtime.agent.locks import Locks
 from runtime.agent.piped import Piped, Wanted
 from runtime.agent.session import Session
@@ -144,6 +145,7 @@ class Agent:
                 *LookRoutes(self, files).routes(at),
                 *UploadRoutes(self, files).routes(at),
                 *BuildRoutes(self).routes(),
+                *JailBaseRoutes(self).routes(at),
                 Route(f"{at}/kernel", self.kernel),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, Final, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from runtime.contract.app import Word
 from runtime.contract.base import Message
@@ -16,6 +16,10 @@ MOST_CHILDREN: Final = 100
 #: What `enforce_statfs` and the secure level of jail(8) are here, and stay: only its own mounts are seen, and
 #: nothing of the kernel can be changed.
 ENFORCE_STATFS, SECURE_LEVEL = 2, 3
+
+
+#: A build of an image on one node: the image's name, and the number of its tree there.
+BuildKey = Annotated[str, StringConstraints(max_length=96, pattern=r"^([a-z0-9._-]{1,64}@[0-9]{1,20})?$")]
 
 
 class Base(StrEnum):
@@ -73,6 +77,9 @@ class JailOptions(JailWalls):
     base: Base = Base.THIN
     command: Annotated[tuple[Word, ...], Field(max_length=256)] | None = None
     """What runs, below a small init; None: the init that its tree has."""
+    build: BuildKey = ""
+    """Of a thin one: which build of its image its base is; empty: the one that it was made of. Followed at the
+    next start."""
 
     @property
     def walls(self) -> JailWalls:

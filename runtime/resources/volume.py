@@ -18,7 +18,7 @@ from uuid import UUID
 from runtime.backups.fetched import Fetched
 from runtime.contract import Base, EnvironmentSpec, Origin
 from runtime.contract.said import Said
-from runtime.contract.words import advice, backups, drift, refusals, steps
+from runtime.contract.words import advice, backups, drift, jails, refusals, steps
 from runtime.errors import RuntimeFault
 from runtime.files import exclusive, replace_file
 from runtime.glance import Glance
@@ -28,6 +28,7 @@ from runtime.images.oci.library import Library
 from runtime.known import known_environments
 from runtime.resources.base import Found, Resource
 from runtime.resources.guest import NOTE
+from runtime.storage.base_update import bring_to, refuse_missing
 from runtime.storage.bases import Bases
 from runtime.storage.snapshots import Snapshots
 from runtime.storage.volumes import Volumes, number_of
@@ -73,6 +74,8 @@ class RootVolume(Resource):
                 next_step=advice.delete_files_inside(),
             )
         root = self.node.root_volume(spec.id)
+        if spec.jail is not None and root.exists():
+            refuse_missing(Bases(self.node), root, spec.jail.build)
         if not root.exists() or _stamp(root) not in (_stamp_of(spec), None):
             self._check_pool(spec)
 
@@ -122,7 +125,7 @@ class RootVolume(Resource):
         made = self._make_snapshots(spec) if spec.snapshots else None
         self._limit(spec, extra_bytes=self.used_bytes(spec.id) if retired.exists() else 0)
         if root.exists() and _stamp(root) in (wanted, None):
-            return made
+            return self._based(spec, root) or made
         if retired.exists() and _stamp(retired) == wanted:
             # back to what stood before a reinstall that didn't come to its end
             self._delete_tree(root)
@@ -137,7 +140,14 @@ class RootVolume(Resource):
                 retryable=False,
             )
         self._check_pool(spec)
-        return self._install(spec, root, retired, wanted)
+        said = self._install(spec, root, retired, wanted)
+        return self._based(spec, root) or said
+
+    def _based(self, spec: EnvironmentSpec, root: Path) -> Said | None:
+        """A thin jail is of the base that it should be of."""
+        if spec.jail is None or spec.jail.base is not Base.THIN:
+            return None
+        return bring_to(Bases(self.node), root, spec.jail.build)
 
     def _install(self, spec: EnvironmentSpec, root: Path, retired: Path, wanted: str) -> Said:
         """A new root in the place of the old, which is kept until all else stands (`settle`). Each root carries
@@ -449,6 +459,8 @@ class RootVolume(Resource):
             return drift.other_root()
         if root.with_name("root.old").exists():
             return drift.old_root_left()
+        if spec.jail is not None and spec.jail.build and Bases(self.node).key_of(root) != spec.jail.build:
+            return jails.other_base()
         if self.snapshots.missing(spec) or self.snapshots.surplus(spec):
             return drift.other_snapshots()
         if self.quotas.limit_bytes(1, self.number(spec.id)) != self._bound(spec):

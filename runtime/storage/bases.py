@@ -21,6 +21,8 @@ from runtime.node import Node
 #: On the top of a root: which base it is of. Root inside neither sees nor sets trusted.*: xattr(7). It goes
 #: with the root into its snapshots and clones.
 BASE = "trusted.wadah.base"
+#: Beside it: which one it was of before an update, to go back to.
+BEFORE = "trusted.wadah.base.before"
 #: What a jail shares where its base has it, in the order in which they are laid: programs, and what the package
 #: manager knows of them.
 SHARED = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -81,6 +83,25 @@ class Bases:
             return os.getxattr(root, BASE).decode()
         return ""
 
+    def key_before(self, root: Path) -> str:
+        """Of the base that a root was of before its newest update; empty: there was none, or it went back."""
+        with suppress(OSError):
+            return os.getxattr(root, BEFORE).decode()
+        return ""
+
+    def wanted_of(self, root: Path, build: str) -> str:
+        """Key of the base that a root should be of, by its spec's build."""
+        return build or self.key_before(root) or self.key_of(root)
+
+    def find(self, key: str) -> Path | None:
+        """The base of this key, made where its image is that now; None: this build is gone."""
+        if not self.path(key).is_dir():
+            image = key.partition("@")[0]
+            if self.key_of_image(image) != key or self.of_image(image) != key:
+                return None
+        self._used(key).touch(mode=0o600)
+        return self.path(key)
+
     def there(self) -> list[str]:
         """Keys of all that there are."""
         with suppress(FileNotFoundError):
@@ -113,6 +134,7 @@ class Bases:
         for volume in (self.node.store / "environments").iterdir():
             for root in (*volume.glob("root*"), *volume.glob("snapshots/*")):
                 yield self.key_of(root)
+                yield self.key_before(root)
 
 
 def _furnish(path: Path) -> None:

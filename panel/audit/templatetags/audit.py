@@ -36,6 +36,7 @@ TARGETS = {
     "domain": _("domain"),
     "stack": _("stack"),
     "stage": _("stage"),
+    "baseupdate": _("update of bases"),
     "buildsource": _("build of an image"),
     "repository": _("repository"),
 }

@@ -71,6 +71,8 @@ def reinstall(
             row.image = image
             systemd.refuse(row, row.kernel)
         row.intent = {**row.intent, "rescue": Rescue.OFF.value}
+        if row.kind == Kind.JAIL:
+            row.intent["jail"] = {**row.intent["jail"], "build": ""}  # of what its image is now
         row.installs += 1
         row.keep_old_root = keep_old
         row.desired_state = DesiredState.STOPPED if row.image == NO_IMAGE else DesiredState.RUNNING

@@ -53,6 +53,7 @@ PAGES: dict[str, str] = {
     "cpu-pools": "/cpu-pools/",
     "host-devices": "/devices/",
     "jails": "/jails/",
+    "jail-bases": "/jails/bases/",
     "stacks": "/stacks/",
     "catalogue": "/catalogue/",
     "catalogue-entry": "/catalogue/postgresql/",

@@ -45,6 +45,7 @@ _BY_COLLECTION |= {
     "stacks": "stack",
     "stages": "stage",
     "builds": "source",
+    "base-updates": "update",
     "cpu-pools": "pool",
     "devices": "device",
 }
@@ -195,6 +196,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "conf": "walked {{ path = /walked; }}",
         "base": "empty",
     },
+    "POST /api/v1/jails/base-updates": {"tenant": "{tenant}", "image": "busybox"},
+    "POST /api/v1/jails/base-updates/preview": {"tenant": "{tenant}", "image": "busybox"},
     "POST /jails/": {"tenant": "{tenant}", "conf": "walked-page {{ vnet; }}", "base": "empty"},
     "POST /api/v1/backup-targets": {"tenant": "{tenant}", "name": "walked"},
     "PATCH /api/v1/backup-targets/<pk>": {"upload_mbit_s": None},
@@ -236,7 +239,7 @@ class Route:
 
     def _word(self, part: str) -> str:
         if part == "pk":
-            collection = re.match(r"/api/v1/([\w-]+)/<pk>", self.pattern)
+            collection = re.match(r"/api/v1/(?:jails/)?([\w-]+)/<pk>", self.pattern)
             if self.pattern.endswith("/restore-volume"):
                 return "volume_backup"
             return _BY_COLLECTION[collection[1]] if collection else "passkey"

@@ -23,6 +23,7 @@ from panel.domains.services import add_domain
 from panel.environments import services as environments
 from panel.environments.models import Environment
 from panel.images.models import Image
+from panel.jails.models import BaseUpdate
 from panel.networks.addresses import add_addresses
 from panel.networks.forwards import add_forward
 from panel.nodes.models import CpuPool, HostDevice, Node
@@ -146,6 +147,7 @@ def _side(platform: Actor, word: str) -> Side:
         "target": str(target.pk),
         "domain": str(add_domain(owner, tenant, name=f"{word}.example.org", targets=[(environment, 80)]).pk),
         "stage": str(add_stage(owner, tenant, line=f"line-{word}", name=f"stage-{word}", environments=[]).pk),
+        "update": str(_base_update(tenant, failed)),
         "source": _source(tenant, node=environment.node, name=f"source-{word}", operation=failed),
         "volume": str(volume.pk),
         "volume_backup": str(_volume_backup(owner, volume, target).pk),
@@ -287,3 +289,9 @@ def _passkey(user: User, word: str) -> int:
 
     data: dict[str, Any] = {"name": f"passkey-{word}", "credential": {}}
     return int(Authenticator.objects.create(user=user, type="webauthn", data=data).pk)
+
+
+def _base_update(tenant: Tenant, operation: Operation) -> uuid.UUID:
+    """One that is done."""
+    row = BaseUpdate.objects.create(tenant=tenant, operation=operation, image="busybox", state="done")
+    return row.pk
