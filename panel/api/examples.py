@@ -73,6 +73,7 @@ EXAMPLES: dict[str, Any] = {
     },
     "builds_update": {"folder": "backend", "secrets": {"npm": "the token of a package registry"}},
     "builds_run": {"tag": "1.4"},
+    "jails_template": {"template": "PKG nginx\nSERVICE nginx start\nRDR tcp 20080 80\n"},
     "jails_base_updates_preview": {"tenant": "acme", "image": "debian-12"},
     "jails_base_updates_create": {"tenant": "acme", "image": "debian-12", "command": ["/bin/is-well"]},
     "stages_create": {"tenant": "acme", "line": "shop", "name": "production", "environments": ["shop-1"]},

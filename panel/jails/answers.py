@@ -109,3 +109,31 @@ class BaseUpdate(TypedDict):
     problem: str
     operation: Id
     created_at: Moment
+
+
+class TemplateStep(TypedDict):
+    line: int
+    verb: str
+    command: Annotated[str, Field(description="What runs inside, as root, by /bin/sh.")]
+
+
+class TemplateForward(TypedDict):
+    protocol: str
+    node_port: int
+    port: int
+
+
+class Template(TypedDict):
+    steps: list[TemplateStep]
+    limits: Json
+    forwards: list[TemplateForward]
+    tags: list[str]
+    left_out: Annotated[list[Remark], Field(description="What can't be honoured.")]
+
+
+class AppliedTemplate(Template):
+    exit_code: Annotated[int, Field(description="Of the first step that failed; 0: all ended well.")]
+    failed_line: int | None
+    stdout: str
+    stderr: str
+    timed_out: bool

@@ -6,15 +6,17 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 from pydantic import Field
 
+from panel.environments.accepted import WHAT
 from panel.environments.features import shown_of
 from panel.http.answers import Json, ListOf
 from panel.http.inputs import CheckedAs, Input, Naming, in_part
 from panel.http.pages import Page, cut, page_of
 from panel.http.paths import uuid_of
-from panel.jails import answers, bases, selectors, services
+from panel.jails import answers, applying, bases, selectors, services
 from panel.jails.conf import MOST_LETTERS
 from panel.jails.models import BaseUpdate
 from panel.jails.services import Asked
+from panel.jails.template import MOST_LETTERS as MOST_OF_A_TEMPLATE
 from panel.rights.asking import actor
 from panel.serving.promised import document, promised
 from panel.tenants.selectors import tenant_of
@@ -125,3 +127,37 @@ def roll_back_update(request: HttpRequest, pk: str) -> Status[answers.BaseUpdate
     """All that it brought to another build, back to the one before, as one."""
     row = bases.roll_back(actor(request), uuid_of(pk, "This update"))
     return Status(202, selectors.show_update(row))
+
+
+class BastilleTemplate(Input):
+    template: str = Field(max_length=MOST_OF_A_TEMPLATE, description="A Bastillefile.")
+    files: dict[str, str] = Field(
+        default={}, description="What its CP lines copy, by path; `base64:` in front of what is no text."
+    )
+    args: dict[str, str] = Field(default={}, description="Values of its ARG lines.")
+    leave_out: bool = Field(default=False, description="What can't be honoured, instead of refusing it.")
+    within_s: float = Field(default=600, gt=0, le=600, description="How long all of its steps may take.")
+
+
+@router.post(
+    "/{pk}/template",
+    response=answers.Template | answers.AppliedTemplate,
+    operation_id="jails_template",
+)
+def apply_template(
+    request: HttpRequest, pk: str, payload: BastilleTemplate, preview: bool = False
+) -> HttpResponse | answers.Template:
+    """Limits, forwards and tags are changed, or nothing is; then its steps run inside, up to the first that
+    fails. What can't be honoured is named by line. With `preview` nothing is done, only told."""
+    who, jail = actor(request), uuid_of(pk, WHAT)
+    values = payload.model_dump(exclude={"leave_out"})
+    asked = applying.Asked(**values, leaves_out=payload.leave_out)
+    if preview:
+        return selectors.show_template(applying.preview(who, jail, asked))
+    going = applying.apply(who, jail, asked)
+
+    async def answer() -> HttpResponse:
+        done = await going.result()
+        return document({**selectors.show_template(going.template), **done})
+
+    return promised(request, answer, going.place)

@@ -72,6 +72,17 @@ def lay_rules(jails: Sequence[Wanted], text: str) -> None:
             by_name[name].left_out.append(Remark(number, f"rctl {resource}", why))
 
 
+def amount_of(text: str) -> int | None:
+    """Of 512m; None: it is no amount."""
+    found = re.fullmatch(r"([0-9]{1,15})([kmgt]?)", text, re.IGNORECASE)
+    return int(found[1]) * _UNIT[found[2].lower()] if found else None
+
+
+def lay_limit(jail: Wanted, resource: str, amount: int) -> str:
+    """As `_lay` what denies, or throttles a rate."""
+    return _lay(jail, resource, "throttle" if resource in _RATES else "deny", amount, "")
+
+
 def _lay(jail: Wanted, resource: str, action: str, amount: int, per: str) -> str:
     """Why it can't be had; empty when it is laid."""
     if per not in ("", "jail"):

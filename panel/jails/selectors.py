@@ -11,6 +11,7 @@ from panel.jails import answers
 from panel.jails.meaning import Remark, Wanted
 from panel.jails.models import BaseUpdate, JailNumber
 from panel.jails.services import Imported
+from panel.jails.template import Template
 from panel.rights.actor import Actor
 from runtime.contract import ENFORCE_STATFS, SECURE_LEVEL, Base, DesiredState, JailOptions, Kind
 
@@ -133,4 +134,17 @@ def show_update(row: BaseUpdate) -> answers.BaseUpdate:
         "problem": row.problem,
         "operation": str(row.operation_id),
         "created_at": row.operation.created_at.isoformat(),
+    }
+
+
+def show_template(found: Template) -> answers.Template:
+    return {
+        "steps": [{"line": one.line, "verb": one.verb, "command": one.command} for one in found.steps],
+        "limits": found.limits,
+        "forwards": [
+            {"protocol": protocol, "node_port": node_port, "port": port}
+            for protocol, node_port, port in found.forwards
+        ],
+        "tags": found.tags,
+        "left_out": [_shown(remark) for remark in found.left_out],
     }

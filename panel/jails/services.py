@@ -26,17 +26,18 @@ class BadJailConf(Refused):
 
     code = "bad_jail_conf"
     status = 422
+    of_field = "conf"
 
     def __init__(self, remarks: Sequence[Remark], next_step: str = "") -> None:
         self.remarks = remarks
         text = line_of(remarks[0])
         if len(remarks) > 1:
             text = _("%(first)s (and %(more)s more)") % {"first": text, "more": len(remarks) - 1}
-        super().__init__(text, field="conf", next_step=next_step)
+        super().__init__(text, field=self.of_field, next_step=next_step)
 
     @property
     def errors(self) -> list[dict[str, str]]:
-        return [{"field": "conf", "message": line_of(one)} for one in self.remarks[:_MOST_TOLD]]
+        return [{"field": self.of_field, "message": line_of(one)} for one in self.remarks[:_MOST_TOLD]]
 
 
 def line_of(one: Remark) -> str:

@@ -46,6 +46,7 @@ _BY_COLLECTION |= {
     "stages": "stage",
     "builds": "source",
     "base-updates": "update",
+    "jails": "environment",
     "cpu-pools": "pool",
     "devices": "device",
 }
@@ -196,6 +197,7 @@ BODIES: dict[str, dict[str, Any]] = {
         "conf": "walked {{ path = /walked; }}",
         "base": "empty",
     },
+    "POST /api/v1/jails/<pk>/template": {"template": "CMD true"},
     "POST /api/v1/jails/base-updates": {"tenant": "{tenant}", "image": "busybox"},
     "POST /api/v1/jails/base-updates/preview": {"tenant": "{tenant}", "image": "busybox"},
     "POST /jails/": {"tenant": "{tenant}", "conf": "walked-page {{ vnet; }}", "base": "empty"},
@@ -239,7 +241,7 @@ class Route:
 
     def _word(self, part: str) -> str:
         if part == "pk":
-            collection = re.match(r"/api/v1/(?:jails/)?([\w-]+)/<pk>", self.pattern)
+            collection = re.match(r"/api/v1/(?:jails/(?!<))?([\w-]+)/<pk>", self.pattern)
             if self.pattern.endswith("/restore-volume"):
                 return "volume_backup"
             return _BY_COLLECTION[collection[1]] if collection else "passkey"
