@@ -24,6 +24,8 @@ _SCRUBBED_DAYS = 35
 
 @dataclass(frozen=True)
 class _Pool:
+    node: Path
+    """Directory of the node's own below HOME."""
     place: Path
     settings: dict[str, Any]
     seen: Path
@@ -40,7 +42,7 @@ def examine(layout: Layout) -> Iterator[Check]:
         uuid = settings.get("pool_uuid") or _uuid(place)
     except (OSError, ValueError):
         return
-    pool = _Pool(place, settings, SYS / (uuid or "none"), uuid)
+    pool = _Pool(layout.home / "node", place, settings, SYS / (uuid or "none"), uuid)
     if not device:
         yield _file(pool)
     if not uuid or not pool.seen.is_dir():
@@ -87,7 +89,7 @@ def _errors(pool: _Pool) -> Check:
     bad = [f"{count} {name.removesuffix('_errs')}" for name, count in counted.items() if count]
     if bad:
         why = "the disk or its cable fails: files are lost next"
-        remedy = f"look at the kernel's log; btrfs scrub start {_inside(pool)}"
+        remedy = f"look at the kernel's log; {_of_btrfs(pool, 'scrub start')}"
         return Check("pool's disk", "missing", f"errors: {', '.join(bad)}", why, remedy)
     return Check("pool's disk", "ok", "no errors")
 
@@ -108,13 +110,13 @@ def _metadata(pool: _Pool) -> Check:
     found = f"{used / MIB:.0f} of {total / MIB:.0f} MiB for metadata, {left / GIB:.1f} GiB taken by nothing"
     if total and used / total > _FULL and left < _CHUNK_BYTES:
         why = "when it is full nothing can be written, and even deleting is refused"
-        return Check("pool's metadata", "weak", found, why, f"btrfs balance start -dusage=50 {_inside(pool)}")
+        return Check("pool's metadata", "weak", found, why, _of_btrfs(pool, "balance start -dusage=50"))
     return Check("pool's metadata", "ok", found)
 
 
 def _scrub(pool: _Pool) -> Check:
     """When all of it was last read and compared with its checksums."""
-    name, remedy = "pool's scrub", f"btrfs scrub start {_inside(pool)}, each month"
+    name, remedy = "pool's scrub", _of_btrfs(pool, "scrub start")
     finished, started = False, 0
     for part in _text(SCRUBS / f"scrub.status.{pool.uuid}").replace("\n", "|").split("|"):
         key, _, value = part.partition(":")
@@ -130,8 +132,9 @@ def _scrub(pool: _Pool) -> Check:
     return Check(name, level, f"{days:.0f} days ago", why, "" if level == "ok" else remedy)
 
 
-def _inside(pool: _Pool) -> str:
-    return f"(in the node's mount namespace) {pool.place.parent / 'store'}"
+def _of_btrfs(pool: _Pool, verb: str) -> str:
+    """Where the pool is mounted, which is in the node's mount namespace alone."""
+    return f"nsenter --mount={pool.node / 'ns' / 'mnt'} btrfs {verb} {pool.node / 'store'}"
 
 
 def _size(pool: _Pool) -> int:

@@ -102,7 +102,11 @@ def test_the_last_scrub(seen: Seen, days: int, finished: int, level: str) -> Non
 
 def test_no_scrub_and_not_mounted(seen: Seen) -> None:
     (seen.home / "scrubs" / f"scrub.status.{UUID}").unlink()
-    assert "never" in seen.found()["pool's scrub"].found
+    found = seen.found()["pool's scrub"]
+    assert "never" in found.found
+    assert found.remedy.startswith(
+        f"nsenter --mount={seen.home}/node/ns/mnt btrfs scrub start {seen.home}/node/store"
+    )
     seen.settings["pool_uuid"] = "gone"
     found = seen.found()
     assert (found["pool"].level, found["pool"].remedy) == ("weak", "./wadah up")
