@@ -104,7 +104,7 @@ class _OnANode(forms.Form):
             choices = [("", self.anywhere), *((str(one.pk), one.name) for one in nodes)]
             self.fields["node"] = forms.ChoiceField(label=_("Node"), choices=choices, required=False)
 
-    anywhere: Any = _("Where there is room")
+    anywhere: Any = _("Any node")
 
 
 class NewFromBackupForm(_OnANode):
@@ -114,7 +114,7 @@ class NewFromBackupForm(_OnANode):
 
 
 class NewVolumeFromBackupForm(_OnANode, CloneForm):
-    anywhere = _("Where the other was")
+    anywhere = _("As before")
 
 
 def _line(label: Any, *, needed: bool = True, most: int = 253, **more: Any) -> forms.CharField:
