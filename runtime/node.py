@@ -71,6 +71,8 @@ class NodeSettings(BaseModel):
     """Where tenants of this node may have their backups in directories; None: nowhere here."""
     backup_server: str | None = None
     """HOST:PORT of this machine at which the other nodes get at that directory; None: they don't."""
+    background_disk_mib_s: int | None = Field(default=None, ge=1, le=1_000_000)
+    """The most that backups and builds read of the pool, and write to it, in MiB a second; None: no bound."""
     redis_url: str = ""
     """Broker; empty: the installation's own Redis on HOME/run/redis.sock."""
 

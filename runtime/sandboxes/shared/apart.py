@@ -14,7 +14,7 @@ from runtime.host.command import run
 from runtime.node import Node
 from runtime.sandboxes.base import Apart, Payer
 from runtime.sandboxes.shared import program
-from runtime.sandboxes.shared.cgroup import Cgroup
+from runtime.sandboxes.shared.cgroup import Cgroup, pool_device
 
 #: Of all that is done behind environments together; theirs is 100 and more.
 BACKGROUND_WEIGHT = 20
@@ -45,6 +45,8 @@ def apart(
         limits = GroupLimits(memory_bytes=memory_bytes, processes=processes)
         if payer is not None:
             limits = replace(limits, cpu=_cpu_of(payer), cpu_weight=BACKGROUND_WEIGHT, swap_bytes=0)
+        if is_background:
+            limits = _slowed(node, limits)
         control.limit(group, limits)
         state = place / "state"
         state.mkdir(mode=0o700)
@@ -68,7 +70,19 @@ def _together(is_background: bool) -> GroupLimits:
 
 
 def _of_all(node: Node, is_background: bool, payer: Payer | None) -> GroupLimits:
-    return Cgroup(node).tenant_limits(payer.envelope) if payer else _together(is_background)
+    if payer is not None:
+        return Cgroup(node).tenant_limits(payer.envelope)
+    return _slowed(node, _together(is_background)) if is_background else _together(is_background)
+
+
+def _slowed(node: Node, limits: GroupLimits) -> GroupLimits:
+    """Held to what the node lets them have of the pool's device. v1 knows no sum of several (blkio-controller,
+    "Hierarchical Cgroups"): each has it there, and on v2 all together."""
+    most = node.settings.background_disk_mib_s
+    if most is None:
+        return limits
+    rate = most * 2**20
+    return replace(limits, device=pool_device(node), read_bytes_s=rate, write_bytes_s=rate)
 
 
 def _cpu_of(payer: Payer) -> float | None:
