@@ -26,6 +26,7 @@ FIGURES = (
     "apps",
     "pages",
     "neighbours",
+    "backups",
     "bomb",
     "memory",
     "many",

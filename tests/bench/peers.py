@@ -5,8 +5,8 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench.bench import Bench
@@ -46,11 +46,19 @@ def peers(bench: Bench) -> list[AbstractContextManager[Peer]]:
 @contextmanager
 def _docker(bench: Bench) -> Iterator[Peer]:
     label = "docker run"
+    with docker_image(bench) as (image, reason):
+        run = ["docker", "run", "--name", "NAME", image, "/bin/true"]
+        yield Peer(label, reason, run=run, remove=["docker", "rm", "-f", "NAME"])
+
+
+@contextmanager
+def docker_image(bench: Bench) -> Iterator[tuple[str, str]]:
+    """The tree of busybox as an image of Docker's, and empty; or why there is none."""
     if not shutil.which("docker"):
-        yield Peer(label, "docker is not installed")
+        yield "", "docker is not installed"
         return
     if _quietly(["docker", "version"], check=False).returncode:
-        yield Peer(label, "no Docker daemon answers")
+        yield "", "no Docker daemon answers"
         return
     image = f"wadah-bench:{uuid.uuid4().hex[:8]}"
     with tempfile.TemporaryDirectory() as tree:
@@ -66,10 +74,25 @@ def _docker(bench: Bench) -> Iterator[Peer]:
             timeout=_TIMEOUT_S,
         )
     try:
-        run = ["docker", "run", "--name", "NAME", image, "/bin/true"]
-        yield Peer(label, run=run, remove=["docker", "rm", "-f", "NAME"])
+        yield image, ""
     finally:
         _quietly(["docker", "rmi", "-f", image], check=False)
+
+
+@contextmanager
+def docker_shell(bench: Bench, program: Path) -> Iterator[tuple[Callable[..., str], str]]:
+    """Runs commands in one container of Docker's that has the program at `/sync`; or why there is none."""
+    with docker_image(bench) as (image, reason), ExitStack() as undo:
+        name = f"wadah-bench-{uuid.uuid4().hex[:8]}"
+        if not reason:
+            undo.callback(_quietly, ["docker", "rm", "-f", name], check=False)
+            _quietly(["docker", "run", "--detach", "--name", name, image, "/bin/sleep", "3600"])
+            _quietly(["docker", "cp", str(program), f"{name}:/sync"])
+
+        def shell(*words: str) -> str:
+            return _quietly(["docker", "exec", name, *words]).stdout.decode()
+
+        yield shell, reason
 
 
 @contextmanager

@@ -38,6 +38,7 @@ from runtime.contract import (
     PANEL_OBSERVE_USAGE,
     AllowedDevice,
     AllowedDevices,
+    BackupServer,
     BuildImage,
     CpuPools,
     DeleteImage,
@@ -213,6 +214,7 @@ class PaperNode:
             ),
             images=tuple(sorted(one.name for one in self.images.iterdir())),
             backup_directory=True,
+            backup_server=BackupServer(host="192.0.2.2", port=8443, certificate="(of a node on paper)"),
             cpu_pools=self.pools,
             boot_id=uuid5(NAMESPACE_DNS, str(self.node.home)),
         )

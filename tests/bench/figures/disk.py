@@ -1,15 +1,16 @@
 """Random 4 KiB writes that are waited for, as databases and dpkg make them: the host's disk beside what an
-environment has of it."""
+environment has of it, and a container of Docker's where that is there."""
 
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.bench.bench import Bench
 from tests.bench.client import TENANT
 from tests.bench.measure import Goal, Row, Series, Skipped, ratio
+from tests.bench.peers import docker_shell
 
 TITLE = "4 KiB at a random place and fdatasync, writes per second, in turn; one writer"
 PROGRAM = Path(__file__).parents[1] / "sync.c"
@@ -34,6 +35,20 @@ def measure(bench: Bench) -> Iterator[Row | Skipped]:
 
 
 def _in_turn(bench: Bench, made: str, program: Path, file: Path) -> Iterator[Row | Skipped]:
+    with docker_shell(bench, program) as (in_docker, reason):
+        docker = Series("a container of Docker's", unit=_UNIT)
+        yield from _pairs(bench, made, program, file, docker, in_docker if not reason else None)
+        yield Skipped(docker.label, reason) if reason else docker.row()
+
+
+def _pairs(
+    bench: Bench,
+    made: str,
+    program: Path,
+    file: Path,
+    docker: Series,
+    in_docker: Callable[..., str] | None,
+) -> Iterator[Row | Skipped]:
     host = Series("the host's disk", unit=_UNIT)
     root = Series("an environment's root", unit=_UNIT)
     standard = Series("a volume", unit=_UNIT)
@@ -44,8 +59,10 @@ def _in_turn(bench: Bench, made: str, program: Path, file: Path) -> Iterator[Row
         host.add(float(subprocess.run(words, check=True, capture_output=True, timeout=120).stdout))
         for place, series in inside.items():
             series.add(float(bench.client.sh(made, f"/root/sync {place} {_WRITES}")))
+        if in_docker is not None:
+            docker.add(float(in_docker("/sync", "/file", str(_WRITES))))
         if turn == 0:  # it made the files
-            for series in (host, *inside.values()):
+            for series in (host, docker, *inside.values()):
                 series.values.clear()
     for series in (host, root, standard, database):
         yield series.row()
