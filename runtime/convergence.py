@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import structlog
 
 from runtime.clock import boot_id
-from runtime.contract import DesiredState, EnvironmentSpec
+from runtime.contract import DesiredState, EnvironmentSpec, Rescue
 from runtime.contract.said import Said
 from runtime.contract.words import steps
 from runtime.errors import RuntimeFault
+from runtime.hooks import run_hook
 from runtime.images.waiter import Waiter
 from runtime.kinds import Toolbox
 from runtime.resources.base import Resource
@@ -75,6 +76,8 @@ class Convergence:
         runs = self.tools.sandbox.look(spec.id).is_there and not is_half_made
         wants_run = spec.desired in (DesiredState.RUNNING, DesiredState.PAUSED) and not state.stays_off
         reboot = runs and self._is_of_another_boot(spec)
+        if spec.hooks.start and wants_run and not self._may_wait and (reboot or not runs):
+            raise MustWait
         if runs and (reboot or not wants_run):
             self._halt()
             runs = False
@@ -88,6 +91,8 @@ class Convergence:
         else:
             with nullcontext() if runs else self.tools.sandbox.making(spec):
                 self._bring_up(resources, is_fresh=not runs)
+            if not runs or state.started_at is None:
+                self._run_hook("start hook", spec.hooks.start)
             self._pause()
             if not runs or state.started_at is None:
                 state.started_at, state.started_in = time.time(), boot_id()
@@ -137,10 +142,20 @@ class Convergence:
         except RuntimeFault as busy:
             raise MustWait from busy
 
+    def _run_hook(self, name: str, script: str) -> None:
+        """As a step of its own, which fails nothing. Not where work is undone, nor in a rescue system."""
+        spec = self.work.spec
+        if not script or self.work.undoes or spec.rescue is not Rescue.OFF:
+            return
+        if self.tools.sandbox.look(spec.id).state is SandboxState.RUNNING:
+            self.work.run(name, "wait", lambda: run_hook(self.tools.node, spec, script))
+
     def _halt(self) -> None:
         """The polite stop, as a step of its own; at once where work is undone."""
         if not self._may_wait and self.work.spec.stop_timeout_s > 0:
             raise MustWait
+        if self.work.spec.stop_timeout_s > 0:
+            self._run_hook("stop hook", self.work.spec.hooks.stop)
 
         def stop() -> Said | None:
             if not self._may_wait:

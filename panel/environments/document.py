@@ -15,6 +15,7 @@ from runtime.contract import (
     Device,
     DirectoryOptions,
     GivenDevice,
+    Hooks,
     JailOptions,
     Limits,
     Rescue,
@@ -60,6 +61,7 @@ class Intent(Message):
     """Whose processors it runs on; empty: on those that are in none."""
     restart: RestartPolicy = RestartPolicy()
     boot: Boot = Boot()
+    hooks: Hooks = Hooks()
     rescue: Rescue = Rescue.OFF
     """Whether it is started with a small system of the node's, its disk at /mnt, in place of its own."""
     app: AppRun | None = None

@@ -3,6 +3,9 @@
 `panel.environments.options` says which option has which.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
@@ -52,8 +55,32 @@ OWN_KERNEL = Group(
 )
 
 
+SCRIPTS = Group(
+    "hooks",
+    _("Hooks"),
+    _("Hooks saved"),
+    _("From the next start or stop on. Neither keeps it from running or stopping."),
+    is_closed=True,
+)
 #: Kinds that have a first process.
 _BOOTING = frozenset(kind for kind in Kind if wants_of(kind).boots)
+
+
+def _script(label: Any, help_text: Any) -> Callable[[], forms.Field]:
+    def make() -> forms.Field:
+        plain = {"rows": 4, "spellcheck": "false", "autocapitalize": "none", "wrap": "off"}
+        field = forms.CharField(
+            label=label,
+            required=False,
+            max_length=16_384,
+            help_text=help_text,
+            strip=False,
+            widget=forms.Textarea(attrs=plain),
+        )
+        field.is_mono = True  # type: ignore[attr-defined]
+        return field
+
+    return make
 
 
 DIRECTORY: Fields = {
@@ -206,6 +233,29 @@ BOOT: Fields = {
             label=_("Boot delay (seconds)"),
             help_text=_("Lower numbers wait so long after it has started."),
         ),
+        kinds=_BOOTING,
+        when=When.LATER,
+    ),
+}
+HOOKS: Fields = {
+    "hooks.start": Asked(
+        _script(
+            _("When it has started"),
+            _("Runs inside, by /bin/sh as root. How it ended, and what it said, stands in the operation."),
+        ),
+        SCRIPTS,
+        kinds=_BOOTING,
+        when=When.LATER,
+    ),
+    "hooks.stop": Asked(
+        _script(_("Before it is asked to stop"), _("Not where it is ended by force, or ends by itself.")),
+        SCRIPTS,
+        kinds=_BOOTING,
+        when=When.LATER,
+    ),
+    "hooks.within_s": Asked(
+        number(NumberField, 120, label=_("Seconds that each may take")),
+        SCRIPTS,
         kinds=_BOOTING,
         when=When.LATER,
     ),

@@ -32,6 +32,7 @@ from runtime.contract import (
     Device,
     DirectoryOptions,
     GivenDevice,
+    Hooks,
     Kind,
     Limits,
     RestartPolicy,
@@ -164,7 +165,7 @@ def _lay_notes(_actor: Actor, _tenant: Tenant, _old: Any, given: str) -> str:
     return paragraphs(given, field="notes", most=MOST_NOTES)
 
 
-_CHANGE = Permission.ENVIRONMENT_CHANGE
+_CHANGE, _EXEC = Permission.ENVIRONMENT_CHANGE, Permission.ENVIRONMENT_EXEC
 OPTIONS: dict[str, Option] = {
     "limits": Option(Permission.ENVIRONMENT_RESIZE, Acts.LIVE, None),
     "network": Option(Permission.NETWORK_CHANGE, Acts.LIVE, lay_part(NetworkOptions, "network")),
@@ -180,6 +181,7 @@ OPTIONS: dict[str, Option] = {
     "rescue": Option(Permission.ENVIRONMENT_EXEC, Acts.BY_RESTART, lay_value("rescue")),
     "restart": Option(_CHANGE, Acts.LIVE, lay_part(RestartPolicy, "restart"), asked.RESTARTS, is_copied=True),
     "stop_timeout_s": Option(_CHANGE, Acts.LIVE, lay_value("stop_timeout_s"), asked.STOPPING, is_copied=True),
+    "hooks": Option(_EXEC, Acts.LIVE, lay_part(Hooks, "hooks"), asked.HOOKS, is_copied=True),
     "boot": Option(_CHANGE, Acts.LIVE, lay_part(Boot, "boot"), asked.BOOT),
     "protected": Option(Permission.ENVIRONMENT_DELETE, Acts.IN_PANEL, lay_value("protected"), asked.PROTECTION),
     "notes": Option(_CHANGE, Acts.IN_PANEL, _lay_notes, asked.NOTES),

@@ -125,7 +125,7 @@ class TemplateForward(TypedDict):
 
 class Template(TypedDict):
     steps: list[TemplateStep]
-    limits: Json
+    limits: dict[str, float]
     forwards: list[TemplateForward]
     tags: list[str]
     left_out: Annotated[list[Remark], Field(description="What can't be honoured.")]

@@ -65,6 +65,7 @@ from runtime.contract.health import (
     ImageHealth,
     check_of,
 )
+from runtime.contract.hooks import Hooks
 from runtime.contract.image import ArchiveFile, ImageReport, ImageSource, ImageSpec, ImageState
 from runtime.contract.jail import ENFORCE_STATFS, NO_IMAGE, SECURE_LEVEL, Allow, Base, JailOptions, JailWalls
 from runtime.contract.jobs import (
@@ -206,6 +207,7 @@ __all__ = [
     "HeldDevices",
     "HeldTenant",
     "HoldTenants",
+    "Hooks",
     "HostName",
     "HttpProbe",
     "ImageConfig",

@@ -12,6 +12,7 @@ from runtime.contract.base import CONTRACT_VERSION, ImageName, Message, Name
 from runtime.contract.boot_words import MOST_BOOT_WORDS, BootWord, refused
 from runtime.contract.devices import MOST_GIVEN, GivenDevice
 from runtime.contract.directory import DIRECTORY_IMAGE, DirectoryOptions
+from runtime.contract.hooks import Hooks
 from runtime.contract.jail import JailOptions
 from runtime.contract.limit_rules import MOST_RULES, RuleText
 from runtime.contract.network import Network
@@ -217,6 +218,7 @@ class EnvironmentSpec(Message):
     """Whose processors it runs on, with whoever else is in that; empty: on those that are in none."""
     restart: RestartPolicy = RestartPolicy()
     boot: Boot = Boot()
+    hooks: Hooks = Hooks()
     rescue: Rescue = Rescue.OFF
     """Followed at the next start."""
     boots: Annotated[int, Field(ge=0)] = 0

@@ -22,6 +22,8 @@ NAMES: Final = {
     "network rate": "network rate",
     "start": "start of init",
     "entry": "way in",
+    "start hook": "start hook",
+    "stop hook": "stop hook",
     "pause": "pause",
     "resume": "resume",
     "shutdown": "shutdown",
