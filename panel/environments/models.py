@@ -290,9 +290,12 @@ class EnvironmentUsage(models.Model):
     memory_bytes = models.BigIntegerField(default=0)
     memory_max_bytes = models.BigIntegerField(default=0)
     memory_hits = models.BigIntegerField(default=0)
+    memory_hit_at = models.DateTimeField(null=True, blank=True)
+    """When it last asked for more memory than it may have; None: not since it was first looked at."""
     swap_bytes = models.BigIntegerField(default=0)
     processes = models.PositiveIntegerField(default=0)
     process_hits = models.BigIntegerField(default=0)
+    process_hit_at = models.DateTimeField(null=True, blank=True)
     disk_bytes = models.BigIntegerField(default=0)
     network_in_bytes = models.BigIntegerField(default=0)
     network_out_bytes = models.BigIntegerField(default=0)

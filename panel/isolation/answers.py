@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from panel.http.answers import As, Json
+from panel.http.answers import As, Json, Moment
 from runtime.contract import Kernel, Kind, SecurityProfile
 
 
@@ -37,3 +37,7 @@ class Beancounter(TypedDict):
     barrier: int | None
     limit: int | None
     failcnt: int | None
+    last_failed_at: Annotated[
+        Moment | None,
+        Field(description="Within five seconds; null: never seen, or not counted."),
+    ]

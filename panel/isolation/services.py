@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final, cast
 from uuid import UUID
 
@@ -46,12 +47,17 @@ class Seen:
 def look(actor: Actor, environment_id: UUID) -> Asked:
     """Raises `NotFound`, and `TooMany` when the actor or his tenant asks as much as may be."""
     row = living_one(actor, environment_id)
-    agent, payer, disk = Agent(row.node), row.tenant.payer, _disk(row)
+    usage = EnvironmentUsage.objects.filter(environment=row).first()
+    agent, payer, disk, failed = Agent(row.node), row.tenant.payer, _disk(row, usage), _failed(usage)
 
     async def result() -> Seen:
         found = await agent.kernel(row.pk, user=actor.name, tenant_id=payer)
         counted = {**found["counters"], "diskspace": disk}
-        counters = [{"resource": name, **counted[name]} for name in ORDER if name in counted]
+        counters = [
+            {"resource": name, **counted[name], "last_failed_at": failed.get(name)}
+            for name in ORDER
+            if name in counted
+        ]
         return Seen(found["walls"], cast("list[Beancounter]", counters))
 
     return Asked(row, result, LOOKS.take(actor, row.tenant_id, row.tenant.path))
@@ -62,8 +68,15 @@ def runs_on(row: Environment) -> str:
     return row.kernel if row.wanted.rescue is Rescue.OFF else Kernel.SHARED.value
 
 
-def _disk(row: Environment) -> dict[str, Any]:
-    usage = EnvironmentUsage.objects.filter(environment=row).first()
+def _failed(usage: EnvironmentUsage | None) -> dict[str, datetime]:
+    """When each was last asked for beyond its limit."""
+    if usage is None:
+        return {}
+    times = {"physpages": usage.memory_hit_at, "numproc": usage.process_hit_at}
+    return {name: at for name, at in times.items() if at is not None}
+
+
+def _disk(row: Environment, usage: EnvironmentUsage | None) -> dict[str, Any]:
     return {
         "unit": "1k-blocks",
         "held": usage.disk_bytes // 1024 if usage is not None else 0,

@@ -153,10 +153,17 @@ def _row(usage: Usage, before: EnvironmentUsage | None, at: datetime) -> Environ
     )
     if before is not None:
         seconds = (at - before.at).total_seconds()
+        row.memory_hit_at = _hit_at(usage.memory_hits, before.memory_hits, at) or before.memory_hit_at
+        row.process_hit_at = _hit_at(usage.process_hits, before.process_hits, at) or before.process_hit_at
         row.cpu = _rate(usage.cpu_ns, before.cpu_ns, seconds) / 1e9
         row.network_in_bit_s = _rate(row.network_in_bytes, before.network_in_bytes, seconds) * 8
         row.network_out_bit_s = _rate(row.network_out_bytes, before.network_out_bytes, seconds) * 8
     return row
+
+
+def _hit_at(now: int, before: int, at: datetime) -> datetime | None:
+    """Now, where a limit was hit since the report before; a counter that began anew counts from zero."""
+    return at if now > (before if now >= before else 0) else None
 
 
 def _rate(now: int, before: int, seconds: float) -> float:

@@ -1,15 +1,18 @@
 """What a node's kernel says of an environment: whose it is to see, in which words, and without the node."""
 
+from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from panel.environments.models import Environment
+from panel.environments.models import Environment, EnvironmentUsage
 from panel.isolation.services import DIRECTORY_WALLS
+from panel.metering.intake import observe_usage
 from panel.nodes.agent import Agent
-from runtime.contract import Kind
+from runtime.contract import Kind, Usage, UsageReport
 from runtime.node import IDS_PER_SLOT
 from runtime.oci.directory import entry_namespaces
 from tests.panel.support import factories
@@ -51,7 +54,7 @@ def test_who_sees_it_sees_its_walls_and_its_counters(row: Environment, client: C
     seen = client.get(f"{url}/isolation", headers=headers).json()
     assert (seen["kind"], seen["kernel"], seen["walls"]) == ("system", "shared", WALLS)
     counted = client.get(f"{url}/beancounters", headers=headers).json()
-    assert counted["items"][0] == {"resource": "numproc", **TASKS}
+    assert counted["items"][0] == {"resource": "numproc", **TASKS, "last_failed_at": None}
     disk = counted["items"][1]
     assert (disk["resource"], disk["limit"]) == ("diskspace", row.contract_limits().disk_mb * 1024)
     other = factories.tenant()
@@ -132,3 +135,32 @@ def test_a_directory_has_the_walls_of_whoever_is_in_it(client: Client, monkeypat
     assert "Switches" not in page
     assert set(DIRECTORY_WALLS["namespaces"]) == {one["type"] for one in entry_namespaces()}
     assert DIRECTORY_WALLS["ids"] == IDS_PER_SLOT
+
+
+@pytest.mark.usefixtures("node_says")
+def test_openvz_beancounters_say_when_one_failed_last(row: Environment, client: Client) -> None:
+    """One that was hit, one that began anew with its environment and was hit, one that only began anew."""
+    began = timezone.now() - timedelta(hours=1)
+
+    def used(after_s: int, processes: int, memory: int) -> None:
+        use = Usage(environment_id=row.pk, process_hits=processes, memory_hits=memory)
+        at = began + timedelta(seconds=after_s)
+        observe_usage(UsageReport(node=row.node.name, at=at, usages=(use,)))
+
+    def failed(name: str) -> float | None:
+        usage = EnvironmentUsage.objects.get(environment=row)
+        at: datetime | None = getattr(usage, f"{name}_hit_at")
+        return (at - began).total_seconds() if at is not None else None
+
+    used(0, 3, 2)
+    assert (failed("process"), failed("memory")) == (None, None), "nobody saw when"
+    used(5, 4, 2)
+    used(10, 4, 2)
+    assert (failed("process"), failed("memory")) == (5, None)
+    used(15, 0, 1)
+    assert (failed("process"), failed("memory")) == (5, 15)
+    headers = factories.bearer(factories.administrator(), None, "environment.view")
+    (tasks, _disk) = client.get(f"/api/v1/environments/{row.pk}/beancounters", headers=headers).json()["items"]
+    assert datetime.fromisoformat(tasks["last_failed_at"]) == began.replace(
+        microsecond=began.microsecond // 1000 * 1000
+    ) + timedelta(seconds=5)
