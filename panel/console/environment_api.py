@@ -34,11 +34,12 @@ def logs(
     until: str = "",
     grep: str = "",
     tail: Annotated[int | None, Query(ge=0, le=MOST_TAIL)] = None,
+    follow: bool = False,
 ) -> HttpResponse:
     """Lines of what its first process wrote, `TIME stdout|stderr text`: of one `stream`, `since` a moment or
-    `15m` ago, `until` another, with the words of `grep` in them; of those the newest `tail`. With a terminal
-    both streams are stdout."""
-    some = Some(stream=stream, since=since, until=until, grep=grep, tail=tail)
+    `15m` ago, `until` another, with the words of `grep` in them; of those the newest `tail`. With `follow` also
+    those that come, as they come, for ten minutes. With a terminal both streams are stdout."""
+    some = Some(stream=stream, since=since, until=until, grep=grep, tail=tail, follow=follow)
     found = log_lines(actor(request), uuid_of(pk, WHAT), some)
     return promised(request, found.answer, found.place)
 

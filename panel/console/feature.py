@@ -7,4 +7,7 @@ from panel.rights.permissions import Permission
 
 
 class Consoles(Feature):
-    tabs = (Tab("console", gettext_lazy("Console"), 10, Permission.ENVIRONMENT_CONSOLE),)
+    tabs = (
+        Tab("console", gettext_lazy("Console"), 10, Permission.ENVIRONMENT_CONSOLE),
+        Tab("log", gettext_lazy("Log"), 11, Permission.ENVIRONMENT_CONSOLE, needs_boot=True),
+    )

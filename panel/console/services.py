@@ -23,7 +23,7 @@ from panel.live.auth import actor_now
 from panel.nodes.agent import Agent
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
-from panel.serving.shares import DOWNLOADS, LOOKS, Place
+from panel.serving.shares import DOWNLOADS, FOLLOWED, LOOKS, Place
 from runtime.contract import Purpose
 from runtime.contract.base import NAME
 
@@ -129,6 +129,8 @@ class Some:
     grep: str = ""
     tail: int | None = None
     """The newest of those."""
+    follow: bool = False
+    """And then what comes, for ten minutes at most."""
 
 
 def log_lines(actor: Actor, environment_id: UUID, asked: Some) -> Record:
@@ -146,8 +148,11 @@ def log_lines(actor: Actor, environment_id: UUID, asked: Some) -> Record:
         some["until"] = f"{moment_of(asked.until, field='until'):.6f}"
     if asked.tail is not None:
         some["tail"] = str(asked.tail)
+    if asked.follow:
+        some["follow"] = "1"
     agent, payer = Agent(environment.node), environment.tenant.payer
-    place = DOWNLOADS.take(actor, environment.tenant_id, environment.tenant.path)
+    shares = FOLLOWED if asked.follow else DOWNLOADS
+    place = shares.take(actor, environment.tenant_id, environment.tenant.path)
     _note(actor, environment, "environment.console_log", place, after={"format": "lines"})
 
     async def answer() -> HttpResponseBase:

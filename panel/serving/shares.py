@@ -94,6 +94,8 @@ class Place:
 #: Commands inside environments. There are two web processes: together as many as an agent runs at once.
 EXECS = Shares(of_person=8, of_tenant=16, of_tree=32, places=64, code="too_many_commands")
 #: Answers that are read piece by piece: records of consoles and of the audit.
+#: Logs that are read as they come: each is one connection, and no thread.
+FOLLOWED = Shares(of_person=4, of_tenant=16, of_tree=16, places=64, code="too_many_followed")
 DOWNLOADS = Shares(of_person=4, of_tenant=8, of_tree=16, places=64, code="too_many_downloads")
 #: Looks at a node for a page: short, unless the node is away.
 LOOKS = Shares(of_person=8, of_tenant=16, of_tree=32, places=128, code="too_many_looks")

@@ -20,6 +20,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from runtime.agent import followed
 from runtime.agent.backups import OF_TARGETS, BackupRoutes
 from runtime.agent.bodies import body_of, hung_up
 from runtime.agent.builds import BuildRoutes
@@ -96,6 +97,8 @@ class LinesAsked(BaseModel):
     words: Annotated[str, Field(max_length=200)] = ""
     tail: Annotated[int, Field(ge=0, le=MOST_TAIL)] | None = None
     """Of those the newest."""
+    follow: bool = False
+    """Then what comes, as long as it is read."""
 
 
 class ExecRequest(BaseModel):
@@ -275,7 +278,11 @@ class Agent:
         place = self.inside.console(request.path_params["id"]).log
         if asked.get("format") == "lines":
             some = LinesAsked.model_validate({name: asked[name] for name in asked if name != "format"})
-            pieces = recording.lines(place, **some.model_dump())
+            which = some.model_dump(exclude={"follow"})
+            if some.follow:
+                coming = followed.paced(self.in_turns(ticket.payer, followed.lines(place, **which)))
+                return StreamingResponse(coming, media_type="application/octet-stream")
+            pieces = recording.lines(place, **which)
         else:
             write = _RECORDINGS.get(asked.get("format", "text"))
             if write is None:
