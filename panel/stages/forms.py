@@ -49,5 +49,18 @@ class StageForm(forms.Form):
         field.choices = [(str(one.pk), f"{one.name} ({one.tenant})") for one in environments]
 
 
+class StageChangeForm(StageForm):
+    """Of one that is there: its line and its name stay."""
+
+    line = None  # type: ignore[assignment]
+    name = None  # type: ignore[assignment]
+    drain_s = forms.IntegerField(
+        label=_("Seconds for requests under way"),
+        min_value=0,
+        max_value=600,
+        help_text=_("Before a copy is replaced."),
+    )
+
+
 class DeployForm(forms.Form):
     image = forms.CharField(max_length=400, widget=forms.TextInput(attrs=_PLAIN))

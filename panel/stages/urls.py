@@ -6,6 +6,7 @@ _ONE = "stages/<uuid:stage_id>"
 
 urlpatterns = [
     path("stages/", views.board, name="stages"),
+    path(f"{_ONE}/", views.change, name="stage"),
     path(f"{_ONE}/promote", views.promote, name="stage-promote"),
     path(f"{_ONE}/rollback", views.rollback, name="stage-rollback"),
     path(f"{_ONE}/approve", views.approve, name="stage-approve"),

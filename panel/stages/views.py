@@ -16,7 +16,7 @@ from panel.errors import Refused
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.stages import services
-from panel.stages.forms import DeployForm, StageForm
+from panel.stages.forms import DeployForm, StageChangeForm, StageForm
 from panel.stages.models import OPEN, RolloutState, Stage
 from panel.stages.rolling import copies_of, is_well, running_image
 from panel.ui.web import PageRequest, page, signed_in, tried
@@ -75,6 +75,34 @@ def board(request: PageRequest) -> HttpResponse:
     may_add = bool(Environment.objects.in_use().for_actor(request.actor, Permission.STAGE_MANAGE)[:1])
     context = {"section": "stage", "lines": _lines(request.actor), "form": form, "may_add": may_add}
     return page(request, "stages/board.html", context, status)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@signed_in
+def change(request: PageRequest, stage_id: UUID) -> HttpResponse:
+    """What must hold before something goes on, and which copies a stage has."""
+    row, status = services.found_stage(request.actor, stage_id), 200
+    request.actor.require(Permission.STAGE_MANAGE, row.tenant)
+    own = copies_of(row)
+    free = [one for one in _usable(request.actor) if one.tenant_id == row.tenant_id]
+    known = {
+        "environments": [str(one.pk) for one in own],
+        **{name: getattr(row, name) for name in ("command", "needs_health", "needs_yes", "drain_s")},
+    }
+    bound = request.POST if request.method == "POST" else None
+    form = StageChangeForm(bound, environments=[*own, *free], initial=known)
+    if form.is_bound:
+
+        def lay(sent: dict[str, Any]) -> object:
+            named = sent.pop("environments")
+            chosen = [one for one in (*own, *free) if str(one.pk) in named]
+            return services.change_stage(request.actor, row.pk, environments=chosen, **sent)
+
+        _changed, status = tried(form, lay)
+        if status == 200:
+            messages.success(request, _("The stage was changed"))
+            return redirect("stages")
+    return page(request, "stages/change.html", {"section": "stage", "row": row, "form": form}, status)
 
 
 def _asked(request: PageRequest, change: Callable[[], object], said: str) -> HttpResponse:

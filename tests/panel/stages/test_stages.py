@@ -345,6 +345,16 @@ def test_the_board(tenant: Tenant, client: Client) -> None:
     assert (test.command, production.command) == (["/app/smoke", "a b"], [])
     odd = client.post("/stages/", {"line": "shop", "name": "odd", "environments": [], "command": "'a"})
     assert odd.status_code == 422
+    at, spare = f"/stages/{test.pk}/", _app(tenant, NEW)
+    assert "/app/smoke &#x27;a b&#x27;" in client.get(at).content.decode()
+    sent = {"environments": [str(first.pk), str(spare.pk)], "command": "/x", "drain_s": "7", "needs_yes": "on"}
+    assert client.post(at, {**sent, "drain_s": "-1"}).status_code == 422
+    assert client.post(at, sent).status_code == 302
+    test.refresh_from_db()
+    changed = (test.command, test.drain_s, test.needs_yes, test.needs_health, test.copies.count())
+    assert changed == (["/x"], 7, True, False, 2)
+    sent = {"environments": [str(first.pk)], "command": "", "drain_s": "0", "needs_health": "on"}
+    assert client.post(at, sent).status_code == 302
     text = client.get("/stages/").content.decode()
     assert first.name in text
     assert f"/stages/{test.pk}/promote" in text
