@@ -167,6 +167,7 @@ EXAMPLES: dict[str, Any] = {
     "plans_update": {"limits": {"memory_mb": 768}},
     "plans_preview": {"limits": {"memory_mb": 768}},
     "images_build": {"name": "busybox"},
+    "registries_inspect": {"tenant": "acme", "image": "registry.example.org/shop/web:1.4"},
     "registries_add": {"host": "registry.example.org", "username": "acme", "password": "a-read-only-token"},
     "nodes_update": {"overcommit": {"cpu": 8, "memory_mb": 1.2, "disk_mb": None}},
 }

@@ -217,6 +217,19 @@ class CreatePage:
                     found.setdefault(name, seen["ports"])
         return json.dumps(found)
 
+    @property
+    def titles_of_image(self) -> str:
+        """What its own configuration is called, below an image that is named: JSON."""
+        titles = {
+            "runs": _("It runs"),
+            "user": _("As"),
+            "ports": _("It exposes"),
+            "volumes": _("It keeps data at"),
+            "health": _("Health check"),
+            "digest": _("Digest"),
+        }
+        return json.dumps(titles)
+
     def propose_name(self, image: str) -> str:
         """`debian-3`: the image's first word and the lowest free number."""
         word = (image or "ve").split("-")[0].split(".")[0].replace("_", "")

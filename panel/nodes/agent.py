@@ -213,6 +213,12 @@ class Agent:
             next_step=_("Try again in a moment."),
         )
 
+    async def ask_for(
+        self, path: str, ticket: str, body: dict[str, Any], *, timeout_s: float = _ANSWER_S
+    ) -> dict[str, Any]:
+        """The agent's document about this. Raises what it refused, and `NodeAway`."""
+        return await self._ask("POST", path, ticket, body, timeout_s=timeout_s)
+
     async def _ask(
         self,
         method: str,

@@ -1,6 +1,6 @@
 """/api/v1/registries: where images of apps come from, and by which name and password."""
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 from pydantic import Field
 
@@ -8,10 +8,11 @@ from panel.http.answers import ListOf
 from panel.http.inputs import Input, Naming
 from panel.http.pages import Page, page_of
 from panel.http.paths import uuid_of
-from panel.registries import answers, services
+from panel.registries import answers, inspecting, services
 from panel.registries.models import Registry
 from panel.registries.selectors import show
 from panel.rights.asking import actor
+from panel.serving.promised import document, promised
 from panel.tenants.selectors import tenant_of
 
 router = Router()
@@ -35,6 +36,11 @@ class NewRegistry(Input):
     )
 
 
+class InspectedReference(Input):
+    tenant: Naming
+    image: str = Field(max_length=400, description="As `docker pull` takes it.")
+
+
 @router.get("", response=ListOf[answers.Registry], operation_id="registries_list")
 def list_(request: HttpRequest, page: Query[Page]) -> ListOf[answers.Registry]:
     """Passwords are in no answer."""
@@ -47,6 +53,19 @@ def add(request: HttpRequest, payload: NewRegistry) -> Status[answers.Registry]:
     tenant = tenant_of(who, payload.tenant) if payload.tenant else None
     values = payload.model_dump(exclude={"tenant"})
     return Status(201, show(services.add_registry(who, tenant, **values)))
+
+
+@router.post("/inspect", response=answers.InspectedImage, operation_id="registries_inspect")
+def inspect(request: HttpRequest, payload: InspectedReference) -> HttpResponse:
+    """What an image says of itself, as its registry has it now: nothing is fetched or kept, and its signature
+    isn't looked at. A node asks, by the tenant's name there."""
+    who = actor(request)
+    asked = inspecting.inspect(who, tenant_of(who, payload.tenant), payload.image)
+
+    async def answer() -> HttpResponse:
+        return document(await asked.result())
+
+    return promised(request, answer, asked.place)
 
 
 @router.get("/{pk}", response=answers.Registry, operation_id="registries_get")

@@ -26,6 +26,7 @@ from runtime.agent.bodies import body_of, hung_up
 from runtime.agent.builds import BuildRoutes
 from runtime.agent.docker_routes import LookRoutes
 from runtime.agent.files import FileRoutes
+from runtime.agent.images import ImageRoutes
 from runtime.agent.jail_bases import JailBaseRoutes
 from runtime.agent.locks import Locks
 from runtime.agent.piped import Piped, Wanted
@@ -149,6 +150,7 @@ class Agent:
                 *UploadRoutes(self, files).routes(at),
                 *BuildRoutes(self).routes(),
                 *JailBaseRoutes(self).routes(at),
+                *ImageRoutes(self).routes(),
                 Route(f"{at}/kernel", self.kernel),
                 WebSocketRoute(f"{at}/console", self.console),
                 WebSocketRoute(f"{at}/terminals/{{name}}", self.terminal),

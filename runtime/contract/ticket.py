@@ -33,6 +33,8 @@ class Purpose(StrEnum):
     """What the kernel counts of it, and which walls it has."""
     IMAGE = "image"
     """Hand in an image archive; the subject is no environment then."""
+    INSPECT = "inspect"
+    """Ask a registry what an image says of itself; the subject is the tenant."""
     BUILD = "build"
     """Read what a build says; the subject is the build."""
 

@@ -114,7 +114,7 @@ function leaveOut(input, isOut, text) {
 function offer() {
   const plan = form.querySelector("input[name=plan]:checked")?.dataset;
   const images = plan?.images?.split(" ");
-  for (const input of form.querySelectorAll("input[name=image]")) {
+  for (const input of form.querySelectorAll("input[type=radio][name=image]")) {
     leaveOut(input, Boolean(images) && !images.includes(input.value), document.getElementById("images").dataset.why);
   }
   const devices = (plan?.devices || "").split(" ");
@@ -122,9 +122,9 @@ function offer() {
     leaveOut(input, !devices.includes(input.value), document.getElementById("device-choices").dataset.why);
     if (input.disabled) input.checked = false;
   }
-  const chosen = form.querySelector("input[name=image]:checked");
+  const chosen = form.querySelector("input[type=radio][name=image]:checked");
   if (!chosen || chosen.disabled) {
-    const next = form.querySelector("input[name=image]:enabled");
+    const next = form.querySelector("input[type=radio][name=image]:enabled");
     if (next) next.checked = true;
   }
 }

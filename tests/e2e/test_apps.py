@@ -1,5 +1,6 @@
 """An app from a registry that an administrator named, over the API, on a real kernel."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,8 +37,17 @@ def test_an_apps_day(wadah: Installation, hub: Hub) -> None:
     assert ended(wadah, refused.body["operation"]["id"])["code"] == "registry_inward"
     wadah.delete(refused.body["id"])
 
+    inspect = {"tenant": "demo", "image": image}
+    said = wadah.call("POST", "/registries/inspect", inspect)
+    assert (said.status, said.body["code"]) == (422, "registry_inward")
     named = wadah.call("POST", "/registries", {"host": hub.host, "insecure": True, "inward": True})
     assert named.status == 201, named.body
+    told = wadah.call("POST", "/registries/inspect", inspect)
+    assert told.status == 200, told.body
+    assert (told.body["entrypoint"], told.body["cmd"]) == (["/bin/sh", "-c"], [script])
+    assert told.body["env"] == ["PATH=/bin", "WHO=image"]
+    none = wadah.call("POST", "/registries/inspect", {"tenant": "demo", "image": f"{hub.host}/shop/none:1"})
+    assert (none.status, none.body["code"]) == (422, "image_missing")
     made = wadah.call("POST", "/environments", {"name": "app-one", **fields})
     assert made.status == 202, made.body
     assert "root_password" not in made.body
@@ -46,7 +56,7 @@ def test_an_apps_day(wadah: Installation, hub: Hub) -> None:
     assert "image fetch" in [step["name"] for step in operation["steps"]]
     one = made.body["id"]
     seen = wadah.wait_state(one, "running")
-    assert seen["digest"].startswith("sha256:")
+    assert seen["digest"] == told.body["digest"]
     assert seen["command"][:2] == ["/bin/sh", "-c"]
     serves(wadah, one, "hello image")
 
@@ -57,6 +67,15 @@ def test_an_apps_day(wadah: Installation, hub: Hub) -> None:
     newest = wadah.call("GET", f"/environments/{one}/logs?tail=1").body
     assert newest == wadah.call("GET", f"/environments/{one}/logs").body.splitlines(keepends=True)[-1]
     assert wadah.call("GET", f"/environments/{one}/logs?until=1d").body == b""
+
+    followed = f"{wadah.url}/api/v1/environments/{one}/logs?follow=true&tail=1"
+    curl = ["curl", "-sN", "-m", "60", "-H", f"Authorization: Bearer {wadah.token}", followed]
+    with subprocess.Popen(curl, stdout=subprocess.PIPE, text=True) as reading:
+        assert reading.stdout
+        assert reading.stdout.readline().split()[1:] == ["stdout", "up"]
+        wadah.sh(one, "echo later > /proc/1/fd/1")
+        assert reading.stdout.readline().split()[1:] == ["stdout", "later"]
+        reading.terminate()
 
     forward = wadah.call("POST", f"/environments/{one}/forwards", {"port": 80})
     assert forward.status == 202, forward.body

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.e2e.browser.eyes import look
 from tests.e2e.support import Installation, ended, serves
 from tests.support.git import commit, serving
 from tests.support.ports import free_port
@@ -106,8 +107,14 @@ def test_pushed_promoted_and_brought_back(page: Page, wadah: Installation, forge
     serves(wadah, apps["test"], "second", 120)
     serves(wadah, apps["production"], "first")
 
-    page.goto("/stages/")
     wadah.wait(lambda: _idle(wadah, stages["test"]), 60)
+    page.goto("/stages/")
+    _of_stage(page, "test").get_by_role("link", name="Change").click()
+    page.get_by_label("Seconds for requests under way").fill("1")
+    assert look(page, "stage") == []
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("The stage was changed")).to_be_visible()
+    assert wadah.call("GET", f"/stages/{stages['test']}").body["drain_s"] == 1
     _of_stage(page, "test").get_by_role("button", name="Promote").click()
     serves(wadah, apps["production"], "second", 120)
     wadah.wait(lambda: _idle(wadah, stages["production"]), 60)
@@ -125,7 +132,8 @@ def test_pushed_promoted_and_brought_back(page: Page, wadah: Installation, forge
     for each in apps.values():
         wadah.delete(each)
     for name in reversed(stages):
-        assert wadah.call("DELETE", f"/stages/{stages[name]}").status == 204
+        gone = f"/stages/{stages[name]}"
+        wadah.wait(lambda gone=gone: wadah.call("DELETE", gone).status == 204, 60)
     assert wadah.call("DELETE", at).status == 204
 
 

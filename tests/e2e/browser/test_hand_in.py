@@ -5,6 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from tests.e2e.browser.eyes import look
 from tests.e2e.support import Installation
 from tests.support.registry import Layout, busybox
 
@@ -31,5 +32,10 @@ def test_an_image_as_a_file(page: Page, wadah: Installation, tmp_path: Path) -> 
     names = [one["name"] for one in wadah.call("GET", "/repositories").body["items"]]
     assert "demo/handed" in names
     page.reload()
-    expect(page.get_by_role("link", name="Run it")).to_be_visible()
+    page.get_by_role("link", name="Run it").first.click()
+    says = page.locator("#image-says")
+    expect(says).to_contain_text("/bin/sh")
+    expect(says).to_contain_text("sha256:")
+    assert page.locator("[name='app.args']").get_attribute("placeholder") == "/bin/sh"
+    assert look(page, "create-app") == []
     assert wadah.call("DELETE", f"/builds/{made.body['id']}").status == 204

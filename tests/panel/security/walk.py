@@ -140,6 +140,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /nodes/<uuid:node_id>/state": {"state": "disabled"},
     "POST /tokens/": {"tenant": "{tenant}", "name": "walked", "role": "viewer", "days": "1"},
     "POST /sign-in/": {"requires_mfa": "0"},
+    "POST /api/v1/registries/inspect": {"tenant": "{tenant}", "image": "nginx"},
     "POST /api/v1/registries": {"host": "registry.example.com", "tenant": "{tenant}"},
     "POST /api/v1/stages": {"tenant": "{tenant}", "line": "walked", "name": "walked"},
     "PATCH /api/v1/stages/<pk>": {"needs_yes": True},
