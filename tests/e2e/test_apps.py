@@ -104,6 +104,7 @@ def test_an_apps_day(wadah: Installation, hub: Hub) -> None:
     )
     assert batch.status == 202, batch.body
     ended(wadah, batch.body["operation"]["id"])
+    wadah.wait(lambda: wadah.get(batch.body["id"])["code"], 60)
     stopped = wadah.wait_state(batch.body["id"], "stopped")
     assert (stopped["code"], stopped["exit_code"]) == ("app_ended", 3)
 
