@@ -9,7 +9,7 @@ const form = document.getElementById("create-form");
 const image = form.querySelector("[name=image]");
 const said = place.querySelector("[role=status]");
 const facts = place.querySelector("dl");
-const { url, asking, failed } = place.dataset;
+const { askedAt, asking, failed } = place.dataset;
 const titles = JSON.parse(place.dataset.titles);
 
 const quoted = (words) => words.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
@@ -76,7 +76,7 @@ async function ask() {
   facts.replaceChildren();
   fill(Object.fromEntries(Object.keys(placeholders({ entrypoint: [], cmd: [], env: [], ports: [], volumes: [] })).map((one) => [one, ""])));
   try {
-    const answer = await fetch(url, {
+    const answer = await fetch(askedAt, {
       method: "POST", credentials: "same-origin", signal: request.signal,
       headers: { "Content-Type": "application/json", "X-CSRFToken": csrfToken() },
       body: JSON.stringify({ tenant: tenant.value, image: name }),
