@@ -104,6 +104,13 @@ def scale(request: HttpRequest, pk: str, payload: Scale) -> Status[answers.Stack
     return Status(202, selectors.show(services.change_stack(who, stack.pk, asked)[0]))
 
 
+@router.post("/{pk}/rollback", response={202: answers.Stack}, operation_id="stacks_rollback")
+def rollback(request: HttpRequest, pk: str) -> Status[answers.Stack]:
+    """To what it was before its last change: services that were other then are made anew. Twice leads back."""
+    stack, _operation = services.roll_back(actor(request), uuid_of(pk, _THIS))
+    return Status(202, selectors.show(stack))
+
+
 @router.post("/{pk}/start", response={202: answers.Stack}, operation_id="stacks_start")
 def start(request: HttpRequest, pk: str) -> Status[answers.Stack]:
     """In the order of `depends_on`."""

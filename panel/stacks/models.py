@@ -67,6 +67,8 @@ class Stack(models.Model):
     compose = models.TextField()
     given = models.TextField(blank=True, default="")
     """Encrypted: variables and files, as JSON (`Given`)."""
+    kept = models.TextField(blank=True, default="")
+    """Encrypted: what it was before the last change, as JSON."""
     profiles = models.JSONField(default=list, blank=True)
     scale = models.JSONField(default=dict, blank=True)
     """Copies by service, in place of the file's."""
@@ -102,6 +104,22 @@ class Stack(models.Model):
         text = plain(self.given)
         found: dict[str, Any] = json.loads(text) if text else {}
         return {"env": "", "variables": {}, "files": {}, **found}
+
+    @property
+    def before(self) -> dict[str, Any]:
+        """What it was before it was changed last; empty: it never was."""
+        text = plain(self.kept)
+        found: dict[str, Any] = json.loads(text) if text else {}
+        return found
+
+    def keep(self, before: dict[str, Any]) -> None:
+        self.kept = encrypted(json.dumps(before, sort_keys=True))
+
+    @property
+    def as_asked(self) -> dict[str, Any]:
+        """All that its environments follow from."""
+        names = ("compose", "profiles", "scale", "plan", "limits", "volume_mb")
+        return {**{name: getattr(self, name) for name in names}, **self.values}
 
     def keep_values(self, values: dict[str, Any]) -> None:
         self.given = encrypted(json.dumps(values, sort_keys=True))

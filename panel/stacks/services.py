@@ -89,17 +89,29 @@ def change_stack(
         _refuse_going(stack)
         if version is not None and version != stack.version:
             raise Conflict(_("It was changed meanwhile: look at it anew."), code="stale")
-        was = (stack.compose, stack.given, stack.scale, stack.profiles, stack.volume_mb)
+        was = stack.as_asked
         project = _lay(stack, asked)
         found = changes(copies_of(stack, project), list(stack.members.select_related("environment")))
         _require(actor, stack, project, found)
         check_room(actor, stack, project, found)
-        is_same = was == (stack.compose, stack.given, stack.scale, stack.profiles, stack.volume_mb)
+        is_same = was == stack.as_asked
         if is_same and stack.wanted == Wanted.RUNNING and all(one.does == "keep" for one in found):
             return stack, None
         stack.wanted = Wanted.RUNNING
+        if not is_same:
+            stack.keep(was)
         _save(stack)
         return stack, _ask(actor, stack, OperationKind.DEPLOY, told(found))
+
+
+def roll_back(actor: Actor, stack_id: UUID) -> tuple[Stack, Operation | None]:
+    """To what it was before its last change; once more leads back again. Raises `Conflict` where it never was
+    changed."""
+    with transaction.atomic():
+        before = locked(actor, stack_id).before
+        if not before:
+            raise Conflict(_("There is no version before this one."), code="no_version")
+        return change_stack(actor, stack_id, Asked(**before))
 
 
 def preview_change(actor: Actor, stack_id: UUID, asked: Asked) -> Preview:

@@ -18,7 +18,8 @@ from panel.stacks.compose import Condition, Mount, Project
 from panel.stacks.joining import FIELD, Place
 from panel.stacks.models import Member, Stack, StackVolume, Wanted
 from panel.stacks.ready import Failed, has_ended, has_started, is_healthy, refuse_failed
-from panel.stacks.wanted import Copy, copies_of, differing, name_of
+from panel.stacks.rolling import turns
+from panel.stacks.wanted import Copy, copies_of, name_of
 from panel.volumes import services as volumes
 from panel.volumes.models import Volume, VolumeState
 from runtime.contract import DesiredState, StepState
@@ -37,6 +38,8 @@ class Pass:
         self.copies = copies_of(stack, project)
         self.waiting: list[str] = []
         """Names of what it waits for."""
+        self.later: list[Member] = []
+        """Those that are made anew when others were."""
         self._steps: dict[str, StepState] = {}
         self._read()
 
@@ -57,7 +60,10 @@ class Pass:
             return False
         if not self._make():
             return False
-        return self._start()
+        is_done = self._start()
+        for member in self.later:
+            is_done = self._step(member.environment.name, is_done=False)
+        return is_done
 
     def note(self) -> None:
         """What it is at, into the operation."""
@@ -94,12 +100,7 @@ class Pass:
 
     def _take_away(self) -> bool:
         """Those that nobody wants any more, and those that are made anew; in the reverse order of starting."""
-        wanted = {one.key: one for one in self.copies}
-        going = []
-        for key, member in self.members.items():
-            copy = wanted.get(key)
-            if copy is None or differing(copy.digests, member.digests):
-                going.append(member)
+        going, self.later = turns({one.key: one for one in self.copies}, self.members, self.stack.changed_at)
         return self._delete(going)
 
     def _take_all_away(self) -> bool:

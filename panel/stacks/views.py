@@ -13,12 +13,12 @@ from panel.errors import Forbidden, NotFound, Refused
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.stacks import entries, selectors, services
-from panel.stacks.forms import ComposeForm, NewStackForm, TakeForm
+from panel.stacks.forms import ChangeForm, ComposeForm, NewStackForm, TakeForm
 from panel.stacks.from_catalogue import take as take_entry
 from panel.stacks.models import Stack
 from panel.stacks.picture import picture_of
 from panel.stacks.refusals import BadCompose
-from panel.stacks.services import Asked, Preview
+from panel.stacks.services import Preview
 from panel.tenants.chosen import shows
 from panel.tenants.selectors import tenants_with
 from panel.ui.once import keep_once, take_once
@@ -42,13 +42,14 @@ def _listed(actor: Actor) -> list[dict[str, Any]]:
 def everywhere(request: PageRequest) -> HttpResponse:
     tenants, status = tenants_with(request.actor, Permission.ENVIRONMENT_CREATE), 200
     problems: list[Any] = []
-    form = NewStackForm(request.POST if request.method == "POST" else None, tenants=tenants)
+    sent = (request.POST, request.FILES) if request.method == "POST" else (None, None)
+    form = NewStackForm(*sent, tenants=tenants)
     if form.is_bound:
         status = 422
         if form.is_valid():
             values = form.cleaned_data
             tenant = next(one for one in tenants if str(one.pk) == values["tenant"])
-            asked = Asked(compose=values["compose"], env=values["env"])
+            asked = form.asked({})
             try:
                 made, _operation = services.create_stack(
                     request.actor, tenant, name=values["name"], asked=asked
@@ -80,13 +81,14 @@ def _told(form: ComposeForm | TakeForm, refusal: Refused) -> list[Any]:
 @signed_in
 def one(request: PageRequest, stack_id: UUID) -> HttpResponse:
     row = selectors.found(request.actor, stack_id)
+    known = {"compose": row.compose, "profiles": row.profiles, "scale": row.scale}
+    names = sorted(row.values["files"])
     if request.method != "POST":
-        return _one(request, row, ComposeForm(initial={"compose": row.compose}))
-    form = ComposeForm(request.POST)
+        return _one(request, row, ChangeForm(initial=known, there=names))
+    form = ChangeForm(request.POST, request.FILES, initial=known, there=names)
     if not form.is_valid():
         return _one(request, row, form, 422)
-    # variables are never shown again: an empty field leaves them as they are
-    asked = Asked(compose=form.cleaned_data["compose"], env=form.cleaned_data["env"] or None)
+    asked = form.asked(row.values["files"])
     try:
         if "preview" in request.POST:
             return _one(request, row, form, preview=services.preview_change(request.actor, stack_id, asked))
@@ -104,7 +106,7 @@ def one(request: PageRequest, stack_id: UUID) -> HttpResponse:
 def _one(
     request: PageRequest,
     row: Stack,
-    form: ComposeForm,
+    form: ChangeForm,
     status: int = 200,
     *,
     problems: list[Any] | None = None,
@@ -138,6 +140,14 @@ def _one(
 def start(request: PageRequest, stack_id: UUID) -> HttpResponse:
     services.set_running(request.actor, stack_id, running=True)
     messages.success(request, _("It is being started"))
+    return redirect("stack", stack_id)
+
+
+@require_POST
+@signed_in
+def rollback(request: PageRequest, stack_id: UUID) -> HttpResponse:
+    services.roll_back(request.actor, stack_id)
+    messages.success(request, _("It goes back to what it was before"))
     return redirect("stack", stack_id)
 
 

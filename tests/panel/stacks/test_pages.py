@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from panel.stacks import services
@@ -88,6 +89,28 @@ def test_one_is_looked_at_changed_stopped_and_deleted(client: Client, tenant: Te
     assert client.post(place, {"compose": changed, "env": ""}).status_code == 302
     stack.refresh_from_db()
     assert stack.compose == changed and "secret-word" in stack.values["env"]
+    more = {
+        "compose": changed + "  extra: {image: extra:1, profiles: [night], env_file: conf/extra.env}\n",
+        "env": "",
+        "profiles": "night",
+        "scale": "cache=2",
+        "folder": "./conf",
+        "upload": SimpleUploadedFile("extra.env", b"KEY=told\n"),
+    }
+    assert client.post(place, {**more, "scale": "cache=many"}).status_code == 422
+    more["upload"] = SimpleUploadedFile("extra.env", b"\xff")
+    assert client.post(place, more).status_code == 422
+    more["upload"] = SimpleUploadedFile("extra.env", b"KEY=told\n")
+    answer = client.post(place, more)
+    assert answer.status_code == 302, answer.content.decode()[-3000:]
+    stack.refresh_from_db()
+    assert (stack.profiles, stack.scale) == (["night"], {"cache": 2})
+    assert stack.values["files"] == {"conf/extra.env": "KEY=told\n"}
+    text = client.get(place).content.decode()
+    assert "conf/extra.env" in text and "KEY=told" not in text and "cache=2" in text
+    assert client.post(f"{place}rollback").status_code == 302
+    stack.refresh_from_db()
+    assert (stack.compose, stack.scale, stack.values["files"]) == (changed, {}, {})
     for verb, wanted in (("stop", Wanted.STOPPED), ("start", Wanted.RUNNING), ("delete", Wanted.DELETED)):
         assert client.post(f"{place}{verb}").status_code == 302
         stack.refresh_from_db()

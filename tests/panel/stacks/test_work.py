@@ -222,6 +222,65 @@ def test_scaled_up_and_down(actor: Actor, tenant: Tenant) -> None:
     assert [name for name, state in wanted(stack).items() if state == "deleted"] == ["shop-web-2", "shop-web-3"]
 
 
+WEBS = """
+services:
+  web:
+    image: shop:1
+    deploy: {replicas: 2}
+    healthcheck: {test: [CMD, ask], interval: 5s}
+"""
+
+
+def _webs(actor: Actor, tenant: Tenant) -> Stack:
+    """Two healthy copies, which are being changed."""
+    stack = made(actor, tenant, Asked(compose=WEBS, limits=LIMITS))
+    for row in rows(stack).values():
+        up(row, HealthState.HEALTHY)
+    look(stack.pk)
+    assert state_of(stack) == OperationState.SUCCEEDED
+    services.change_stack(actor, stack.pk, Asked(compose=WEBS.replace("shop:1", "shop:2")))
+    look(stack.pk)
+    return stack
+
+
+def test_copies_are_made_anew_one_after_another(actor: Actor, tenant: Tenant) -> None:
+    stack = _webs(actor, tenant)
+    for name in ("shop-web-1", "shop-web-2"):
+        assert [one for one, state in wanted(stack).items() if state == "deleted"] == [name]
+        factories.gone(rows(stack)[name])
+        look(stack.pk)
+        factories.reported(rows(stack)[name], ObservedState.STOPPED)
+        look(stack.pk)
+        up(rows(stack)[name], HealthState.STARTING)
+        look(stack.pk)
+        assert "deleted" not in wanted(stack).values(), "the next waits until this one is well"
+        assert state_of(stack) == OperationState.RUNNING
+        for row in rows(stack).values():
+            up(row, HealthState.HEALTHY)
+        look(stack.pk)
+    assert state_of(stack) == OperationState.SUCCEEDED
+    assert {row.image for row in rows(stack).values()} == {"docker.io/library/shop:2"}
+
+
+def test_one_that_is_not_well_stops_the_rest_and_is_gone_back_from(actor: Actor, tenant: Tenant) -> None:
+    stack = _webs(actor, tenant)
+    factories.gone(rows(stack)["shop-web-1"])
+    look(stack.pk)
+    factories.reported(rows(stack)["shop-web-1"], ObservedState.STOPPED)
+    look(stack.pk)
+    up(rows(stack)["shop-web-1"], HealthState.UNHEALTHY)
+    look(stack.pk)
+    assert state_of(stack) == OperationState.FAILED
+    assert rows(stack)["shop-web-2"].image == "docker.io/library/shop:1"
+    services.roll_back(actor, stack.pk)
+    look(stack.pk)
+    assert wanted(stack) == {"shop-web-1": "deleted", "shop-web-2": "running"}
+    stack.refresh_from_db()
+    assert stack.compose == WEBS
+    with pytest.raises(Conflict):
+        services.roll_back(actor, made(actor, tenant, Asked(compose=WEBS, limits=LIMITS), "other").pk)
+
+
 def test_stopped_against_the_order_and_started_again(actor: Actor, tenant: Tenant) -> None:
     stack = running(actor, tenant)
     services.set_running(actor, stack.pk, running=False)
