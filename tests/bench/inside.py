@@ -103,9 +103,9 @@ class Work:
 
     def uml_floor(self) -> float:
         """Bare linux.uml, as nobody and without disk and network, to the end of its first program."""
-        from runtime.sandboxes.own import probe, tree
+        from runtime.sandboxes.own import probe
 
-        found = probe.tried(tree.point(self.node))
+        found = probe.tried(self.node)
         if found["start_ms"] is None:
             raise RuntimeError(found["why"])
         return float(found["start_ms"])

@@ -6,11 +6,10 @@ exit code. Its first process is gVisor's, which hands signals on and ends as wha
 outside of this package knows that.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 from uuid import UUID
-
-import structlog
 
 from runtime.contract import EnvironmentSpec, Kind
 from runtime.contract import Kernel as KernelName
@@ -23,42 +22,26 @@ from runtime.sandboxes.guarded import calls, probe, tree
 from runtime.sandboxes.guarded.config import LEAST_MB, LEAST_PROCESSES, guarded_config
 from runtime.sandboxes.guarded.walls import walls_of_guarded
 from runtime.sandboxes.old_trees import BundleOfTree
-from runtime.sandboxes.shared import SharedSandbox, container
+from runtime.sandboxes.shared import container
 from runtime.sandboxes.shared.cgroup import Cgroup
 from runtime.sandboxes.shared.inner import entering, keep_terminal
-
-log = structlog.get_logger()
+from runtime.sandboxes.shared.tried import Probe, Tree, TriedSandbox
 
 
 class GuardedBundle(BundleOfTree):
     tree = tree.NAME
 
 
-class GuardedSandbox(SharedSandbox):
+class GuardedSandbox(TriedSandbox):
+    called = "guarded"
+    files: ClassVar[Tree] = tree
+    trying: ClassVar[Probe] = probe
     kernel = KernelName.GUARDED
     least_memory_mb = LEAST_MB
     parts = {Part.LIMITS: Cgroup, Part.DESCRIPTION: GuardedBundle}
 
     def __init__(self, node: Node, config: Config = no_config):
         super().__init__(node, lambda spec: guarded_config(node, spec, config(spec)))
-
-    def unavailable(self) -> Said | None:
-        return tree.unavailable() or super().unavailable() or probe.trial(self.node).refused()
-
-    def prepare_host(self) -> list[str]:
-        """A node whose disk has no room for the tree works without such kernels, until its next start."""
-        if tree.unavailable():
-            return []
-        try:
-            changed = ["the tree of guarded kernels"] if tree.show(self.node) else []
-            is_new = probe.trial(self.node).run_once(lambda: probe.tried(self.node))
-            return changed + (["a guarded kernel was tried"] if is_new else [])
-        except OSError as error:
-            log.warning("guarded kernels are not offered", error=str(error))
-            return []
-
-    def start_ms(self) -> float | None:
-        return probe.trial(self.node).start_ms()
 
     def refuses_kind(self, kind: Kind) -> Said | None:
         return kernels.has_a_first_process() if kind is Kind.DIRECTORY else None
@@ -68,10 +51,6 @@ class GuardedSandbox(SharedSandbox):
             return kernels.guarded_wants_memory(LEAST_MB)
         if spec.limits.processes < LEAST_PROCESSES:
             return kernels.guarded_wants_processes(LEAST_PROCESSES)
-        if spec.volumes:
-            return kernels.no_volumes()
-        if spec.devices or spec.host_devices:
-            return kernels.no_devices()
         return super().refuses(spec) or (kernels.no_systemd() if self._boots_systemd(spec) else None)
 
     def _boots_systemd(self, spec: EnvironmentSpec) -> bool:
@@ -81,16 +60,6 @@ class GuardedSandbox(SharedSandbox):
         places = (self.node.root_volume(spec.id), self.node.image(spec.image))
         place = next((one for one in places if one.is_dir()), None)
         return place is not None and init_of(place)[1] == SYSTEMD_HALTS_AT
-
-    def inventory(self) -> Iterable[tuple[UUID | None, str]]:
-        return ()  # listed with those of the host's kernel
-
-    @property
-    def ends(self) -> tuple[Path, ...]:
-        return ()  # told with those of the host's kernel
-
-    def owner_of_end(self, name: str) -> UUID | None:
-        return None
 
     def inner(
         self,
@@ -116,6 +85,3 @@ class GuardedSandbox(SharedSandbox):
     def walls(self, environment_id: UUID) -> Walls | None:
         first = container.init(self.node, environment_id)
         return None if first is None else walls_of_guarded(first, self.members(environment_id))
-
-    def keep_ready(self) -> Callable[[], None]:
-        return lambda: None

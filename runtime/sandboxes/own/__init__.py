@@ -5,11 +5,10 @@ exit code. Its first process starts the kernel, whose disk is served to it by a 
 the agent inside. Nothing outside of this package knows them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import ClassVar
 from uuid import UUID
-
-import structlog
 
 from runtime.contract import EnvironmentSpec, Kind
 from runtime.contract import Kernel as KernelName
@@ -22,17 +21,19 @@ from runtime.sandboxes.own import calls, probe, tree
 from runtime.sandboxes.own.config import LEAST_MB, own_config
 from runtime.sandboxes.own.panic import EXIT_PANIC, panic_in
 from runtime.sandboxes.own.walls import walls_of_kernel
-from runtime.sandboxes.shared import SharedSandbox, container
+from runtime.sandboxes.shared import container
 from runtime.sandboxes.shared.cgroup import Cgroup
-
-log = structlog.get_logger()
+from runtime.sandboxes.shared.tried import Probe, Tree, TriedSandbox
 
 
 class OwnBundle(BundleOfTree):
     tree = tree.NAME
 
 
-class OwnSandbox(SharedSandbox):
+class OwnSandbox(TriedSandbox):
+    called = "own"
+    files: ClassVar[Tree] = tree
+    trying: ClassVar[Probe] = probe
     kernel = KernelName.OWN
     least_memory_mb = LEAST_MB
     parts = {Part.LIMITS: Cgroup, Part.DESCRIPTION: OwnBundle}
@@ -40,45 +41,13 @@ class OwnSandbox(SharedSandbox):
     def __init__(self, node: Node, config: Config = no_config):
         super().__init__(node, lambda spec: own_config(node, spec, config(spec)))
 
-    def unavailable(self) -> Said | None:
-        return tree.unavailable() or super().unavailable() or probe.trial(self.node).refused()
-
-    def prepare_host(self) -> list[str]:
-        """A node whose disk has no room for the tree works without such kernels, until its next start."""
-        if tree.unavailable():
-            return []
-        try:
-            changed = ["the tree of own kernels"] if tree.show(self.node) else []
-            is_new = probe.trial(self.node).run_once(lambda: probe.tried(tree.point(self.node)))
-            return changed + (["an own kernel was tried"] if is_new else [])
-        except OSError as error:
-            log.warning("own kernels are not offered", error=str(error))
-            return []
-
-    def start_ms(self) -> float | None:
-        return probe.trial(self.node).start_ms()
-
     def refuses_kind(self, kind: Kind) -> Said | None:
         return None if kind is Kind.SYSTEM else kernels.boots_systems()
 
     def refuses(self, spec: EnvironmentSpec) -> Said | None:
         if spec.limits.memory_mb < LEAST_MB:
             return kernels.too_little_memory(LEAST_MB)
-        if spec.volumes:
-            return kernels.no_volumes()
-        if spec.devices or spec.host_devices:
-            return kernels.no_devices()
         return super().refuses(spec)
-
-    def inventory(self) -> Iterable[tuple[UUID | None, str]]:
-        return ()  # listed with those of the host's kernel
-
-    @property
-    def ends(self) -> tuple[Path, ...]:
-        return ()  # told with those of the host's kernel
-
-    def owner_of_end(self, name: str) -> UUID | None:
-        return None
 
     def inner(
         self,
@@ -111,6 +80,3 @@ class OwnSandbox(SharedSandbox):
     def walls(self, environment_id: UUID) -> Walls | None:
         first = container.init(self.node, environment_id)
         return None if first is None else walls_of_kernel(first)
-
-    def keep_ready(self) -> Callable[[], None]:
-        return lambda: None

@@ -6,7 +6,6 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from runtime.node import Node
 from runtime.sandboxes.own import tree
@@ -21,7 +20,8 @@ def trial(node: Node) -> Trial:
     return Trial(node, "own", lambda: str(tree.point(node).stat().st_ino))
 
 
-def tried(place: Path) -> Found:
+def tried(node: Node) -> Found:
+    place = tree.point(node)
     words = [KERNEL, f"mem={_MEMORY}", "root=/dev/root", "rootfstype=hostfs", f"rootflags={place}", "ro"]
     words += ["init=/wadah/probe", "con0=null,fd:1", "con=null", "ssl=null"]
     with tempfile.TemporaryDirectory(prefix="own-", dir="/dev/shm") as memory:
