@@ -75,7 +75,6 @@ class OperationKind(models.TextChoices):
     PROVE_BACKUP = "prove_backup", _("prove a backup")
     PUT_BACK = "put_back", _("put back a file")
     COMMIT = "commit", _("publish as an image")
-    BACK_UP_VOLUME = "back_up_volume", _("back up a volume")
     CHECK_TARGET = "check_target", _("check a backup target")
     VOLUMES = "volumes", _("change volumes")
     MAKE_VOLUME = "make_volume", _("make a volume")
@@ -118,7 +117,6 @@ CANCELLABLE = frozenset(
         OperationKind.ROLL_BACK,
         OperationKind.UPDATE_BASE,
         OperationKind.COMMIT,
-        OperationKind.DEPLOY,
         OperationKind.CHECK_TARGET,
     }
 )
