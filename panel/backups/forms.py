@@ -12,6 +12,7 @@ from panel.nodes.models import Node
 from panel.storage.forms import ScheduleForm
 from panel.storage.models import Proves
 from panel.tenants.models import Tenant
+from panel.ui.choices import offer
 from panel.volumes.forms import CloneForm
 from panel.volumes.models import Volume
 
@@ -44,9 +45,7 @@ class BackupForm(forms.Form):
 
     def __init__(self, *args: Any, targets: Sequence[Target], **more: Any) -> None:
         super().__init__(*args, **more)
-        field = self.fields["target"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = choices_of(targets)
+        offer(self, "target", choices_of(targets))
 
 
 class VolumeBackupForm(BackupForm):
@@ -56,11 +55,8 @@ class VolumeBackupForm(BackupForm):
 
     def __init__(self, *args: Any, volumes: Sequence[Volume], **more: Any) -> None:
         super().__init__(*args, **more)
-        field, target = self.fields["volume"], self.fields["target"]
-        assert isinstance(field, forms.ChoiceField)
-        assert isinstance(target, forms.ChoiceField)
-        field.choices = [(str(one.pk), f"{one.name} ({one.tenant})") for one in volumes]
-        self.is_usable = bool(volumes) and bool(target.choices)
+        offer(self, "volume", [(str(one.pk), f"{one.name} ({one.tenant})") for one in volumes])
+        self.is_usable = bool(volumes) and bool(more["targets"])
 
 
 class KeepForm(forms.Form):
@@ -82,9 +78,7 @@ class VolumeScheduleForm(ScheduleForm):
 
     def __init__(self, *args: Any, targets: Sequence[Target], **more: Any) -> None:
         super().__init__(*args, **more)
-        field = self.fields["target"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = choices_of(targets)
+        offer(self, "target", choices_of(targets))
 
 
 class BackupScheduleForm(VolumeScheduleForm):
@@ -224,13 +218,9 @@ class TargetForm(forms.Form):
             self.fields.update(server_fields(kind, is_new=True))
             if may_open:
                 self.fields["inward"] = _inward()
-            tenant = self.fields["tenant"]
-            assert isinstance(tenant, forms.ChoiceField)
-            tenant.choices = [(str(one.pk), one.name) for one in tenants]
+            offer(self, "tenant", [(str(one.pk), one.name) for one in tenants])
             return
         if kind == "node":
             self.fields["node"].help_text = _("Whose directory it is; environments of all nodes go there.")
         for name, rows in (("tenant", tenants), ("node", nodes)):
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)
-            field.choices = [(str(one.pk), one.name) for one in rows]
+            offer(self, name, [(str(one.pk), one.name) for one in rows])

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.stages.models import Stage
 from panel.tenants.models import Tenant
+from panel.ui.choices import offer
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -76,9 +77,7 @@ class SourceForm(forms.Form):
             ("tenant", [(str(one.pk), str(one)) for one in tenants]),
             ("stage", [("", _("nowhere")), *((str(one.pk), f"{one} ({one.tenant})") for one in stages)]),
         ):
-            field = self.fields[name]
-            assert isinstance(field, forms.ChoiceField)
-            field.choices = choices
+            offer(self, name, choices)
 
 
 class RunForm(forms.Form):

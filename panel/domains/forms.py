@@ -7,15 +7,14 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from panel.environments.models import Environment
+from panel.ui.choices import offer
 from runtime.contract.domain import Balance
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
 
 def _choose(form: forms.Form, environments: Sequence[Environment]) -> None:
-    field = form.fields["environment"]
-    assert isinstance(field, forms.ChoiceField)
-    field.choices = [(str(one.pk), f"{one.name} ({one.tenant})") for one in environments]
+    offer(form, "environment", [(str(one.pk), f"{one.name} ({one.tenant})") for one in environments])
 
 
 class NameForm(forms.Form):

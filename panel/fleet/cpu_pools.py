@@ -4,26 +4,26 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from django.db import models, transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from panel.audit.services import record
 from panel.environments.models import Environment
-from panel.errors import Conflict, Invalid, NotFound
-from panel.fleet import answers
-from panel.nodes.cpu_pools import names, tell_on_commit
+from panel.errors import Conflict, Invalid
+from panel.fleet import answers, held_rows
+from panel.nodes.cpu_pools import LIST, names
 from panel.nodes.models import CpuPool, Node
 from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from runtime.contract.base import NAME
 from runtime.contract.processors import MOST_POOLS, MOST_PROCESSORS, listed
 
+_THIS = gettext_lazy("This pool")
 
-def rows_of(actor: Actor) -> "Sequence[CpuPool]":
+
+def rows_of(actor: Actor) -> Sequence[CpuPool]:
     """With their nodes. `NotFound` to whoever sees no node."""
-    if not actor.can(Permission.NODE_VIEW):
-        raise NotFound(_("This pool"))
-    return list(CpuPool.objects.select_related("node").order_by("node__name", "name"))
+    return held_rows.rows_of(actor, CpuPool, _THIS)
 
 
 def show(row: CpuPool) -> answers.CpuPool:
@@ -48,7 +48,7 @@ def add_pool(actor: Actor, node_id: UUID, *, name: str, processors: str) -> CpuP
             field="name",
         )
     with transaction.atomic():
-        node = _locked(node_id)
+        node = held_rows.locked(node_id)
         there = list(CpuPool.objects.filter(node=node))
         if any(one.name == name for one in there):
             raise Conflict(_("There is a pool named %(name)s already.") % {"name": name}, field="name")
@@ -56,7 +56,7 @@ def add_pool(actor: Actor, node_id: UUID, *, name: str, processors: str) -> CpuP
             raise Conflict(_("A node has %(most)s pools at most.") % {"most": MOST_POOLS})
         row = CpuPool(node=node, name=name, processors=_free(node, processors, there))
         row.save(force_insert=True)
-        _tell(node)
+        LIST.changed(node)
         record(actor, "cpu-pool.create", target=row, after=_audited(row))
     return row
 
@@ -64,13 +64,13 @@ def add_pool(actor: Actor, node_id: UUID, *, name: str, processors: str) -> CpuP
 def change_pool(actor: Actor, pool_id: UUID, *, processors: str) -> CpuPool:
     """Who is in it is moved while he runs, and so is who isn't."""
     with transaction.atomic():
-        row = _found(actor, pool_id)
-        node = _locked(row.node_id)
+        row = held_rows.found(actor, CpuPool, pool_id, _THIS)
+        node = held_rows.locked(row.node_id)
         before, others = _audited(row), CpuPool.objects.filter(node=node).exclude(pk=row.pk)
         row.processors = _free(node, processors, others)
         if _audited(row) != before:
             row.save(update_fields=["processors"])
-            _tell(node)
+            LIST.changed(node)
             record(actor, "cpu-pool.change", target=row, before=before, after=_audited(row))
     return row
 
@@ -78,8 +78,8 @@ def change_pool(actor: Actor, pool_id: UUID, *, processors: str) -> CpuPool:
 def delete_pool(actor: Actor, pool_id: UUID) -> None:
     """Raises `Conflict` while an environment is in it."""
     with transaction.atomic():
-        row = _found(actor, pool_id)
-        node = _locked(row.node_id)
+        row = held_rows.found(actor, CpuPool, pool_id, _THIS)
+        node = held_rows.locked(row.node_id)
         if first := _users(row).order_by("name").first():
             raise Conflict(
                 _("%(name)s is in this pool, and %(more)s more.")
@@ -89,29 +89,7 @@ def delete_pool(actor: Actor, pool_id: UUID) -> None:
             )
         record(actor, "cpu-pool.delete", target=row, before=_audited(row))
         row.delete()
-        _tell(node)
-
-
-def _found(actor: Actor, pool_id: UUID) -> CpuPool:
-    """That the actor may change; to who sees no node there are none."""
-    row = CpuPool.objects.select_related("node").filter(pk=pool_id).first()
-    if row is None or not actor.can(Permission.NODE_VIEW):
-        raise NotFound(_("This pool"))
-    actor.require(Permission.NODE_MANAGE)
-    return row
-
-
-def _locked(node_id: UUID) -> Node:
-    node = Node.objects.select_for_update(no_key=True).filter(pk=node_id).first()
-    if node is None:
-        raise Invalid(_("There is no such node."), field="node")
-    return node
-
-
-def _tell(node: Node) -> None:
-    Node.objects.filter(pk=node.pk).update(pools_revision=F("pools_revision") + 1)
-    node.refresh_from_db(fields=["pools_revision"])
-    tell_on_commit(node)
+        LIST.changed(node)
 
 
 def _users(row: CpuPool) -> "models.QuerySet[Environment]":

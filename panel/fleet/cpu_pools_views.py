@@ -11,27 +11,19 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from panel.fleet import cpu_pools
+from panel.fleet.held_rows import PLAIN, OfNodeForm
 from panel.nodes.models import Node
 from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, page, signed_in, tried
 
-_PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
-
-class PoolForm(forms.Form):
-    node = forms.ChoiceField(label=gettext_lazy("Node"))
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=63, widget=forms.TextInput(attrs=_PLAIN))
+class PoolForm(OfNodeForm):
     processors = forms.CharField(
         label=gettext_lazy("Processors"),
         max_length=4096,
         help_text=gettext_lazy("By number: 2-3,6. One at least stays for those that are in no pool."),
-        widget=forms.TextInput(attrs=_PLAIN),
+        widget=forms.TextInput(attrs=PLAIN),
     )
-
-    def offer(self, nodes: list[Node]) -> None:
-        field = self.fields["node"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [(str(one.pk), one.name) for one in nodes]
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

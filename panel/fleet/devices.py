@@ -5,14 +5,14 @@ from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from panel.audit.services import record
 from panel.contract_input import parse
 from panel.environments.host_devices import of_node
 from panel.errors import Conflict, Invalid, NotFound
-from panel.fleet import answers
+from panel.fleet import answers, held_rows
 from panel.nodes import host_devices
 from panel.nodes.models import HostDevice, Node
 from panel.rights.actor import Actor
@@ -24,11 +24,12 @@ from runtime.contract.devices import MOST_ALLOWED
 _OF_UDEV = tuple(f"/dev/{one}/by-" for one in ("serial", "v4l", "input", "snd", "usb", "dvb"))
 
 
+_THIS = gettext_lazy("This device")
+
+
 def rows_of(actor: Actor) -> Sequence[HostDevice]:
     """With their nodes. `NotFound` to whoever sees no node."""
-    if not actor.can(Permission.NODE_VIEW):
-        raise NotFound(_("This device"))
-    return list(HostDevice.objects.select_related("node").order_by("node__name", "name"))
+    return held_rows.rows_of(actor, HostDevice, _THIS)
 
 
 def show(row: HostDevice) -> answers.HostDevice:
@@ -67,14 +68,14 @@ def add_device(actor: Actor, node_id: UUID, **values: Any) -> HostDevice:
     actor.require(Permission.NODE_MANAGE)
     one = _read(values)
     with transaction.atomic():
-        node = _locked(node_id)
+        node = held_rows.locked(node_id)
         there = list(HostDevice.objects.filter(node=node))
         _refuse(node, one, there)
         if len(there) >= MOST_ALLOWED:
             raise Conflict(_("A node has %(most)s devices on its list at most.") % {"most": MOST_ALLOWED})
         row = HostDevice(node=node, name=one.name, known_by=_kept(one))
         row.save(force_insert=True)
-        _tell(node)
+        host_devices.LIST.changed(node)
         record(actor, "host-device.allow", target=row, after=_audited(row))
     return row
 
@@ -83,8 +84,8 @@ def change_device(actor: Actor, device_id: UUID, changes: Mapping[str, Any]) -> 
     """What isn't given stays; a path takes the place of what udev says, and the other way round. Who has it
     sees the change within some seconds."""
     with transaction.atomic():
-        row = _found(actor, device_id)
-        node = _locked(row.node_id)
+        row = held_rows.found(actor, HostDevice, device_id, _THIS)
+        node = held_rows.locked(row.node_id)
         before, known = _audited(row), dict(row.known_by)
         given = {name: value for name, value in changes.items() if value is not None}
         if given.get("path"):
@@ -104,7 +105,7 @@ def change_device(actor: Actor, device_id: UUID, changes: Mapping[str, Any]) -> 
         row.known_by = _kept(one)
         if _audited(row) != before:
             row.save(update_fields=["known_by"])
-            _tell(node)
+            host_devices.LIST.changed(node)
             record(actor, "host-device.change", target=row, before=before, after=_audited(row))
     return row
 
@@ -112,8 +113,8 @@ def change_device(actor: Actor, device_id: UUID, changes: Mapping[str, Any]) -> 
 def delete_device(actor: Actor, device_id: UUID) -> None:
     """Raises `Conflict` while an environment has it."""
     with transaction.atomic():
-        row = _found(actor, device_id)
-        node = _locked(row.node_id)
+        row = held_rows.found(actor, HostDevice, device_id, _THIS)
+        node = held_rows.locked(row.node_id)
         count = sum(name == row.name for _key, name in of_node(node.pk))
         if count:
             raise Conflict(
@@ -123,29 +124,7 @@ def delete_device(actor: Actor, device_id: UUID) -> None:
             )
         record(actor, "host-device.forbid", target=row, before=_audited(row))
         row.delete()
-        _tell(node)
-
-
-def _found(actor: Actor, device_id: UUID) -> HostDevice:
-    """That the actor may change; to who sees no node there are none."""
-    row = HostDevice.objects.select_related("node").filter(pk=device_id).first()
-    if row is None or not actor.can(Permission.NODE_VIEW):
-        raise NotFound(_("This device"))
-    actor.require(Permission.NODE_MANAGE)
-    return row
-
-
-def _locked(node_id: UUID) -> Node:
-    node = Node.objects.select_for_update(no_key=True).filter(pk=node_id).first()
-    if node is None:
-        raise Invalid(_("There is no such node."), field="node")
-    return node
-
-
-def _tell(node: Node) -> None:
-    Node.objects.filter(pk=node.pk).update(devices_revision=F("devices_revision") + 1)
-    node.refresh_from_db(fields=["devices_revision"])
-    host_devices.tell_on_commit(node)
+        host_devices.LIST.changed(node)
 
 
 def _read(values: Mapping[str, Any]) -> AllowedDevice:

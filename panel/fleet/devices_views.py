@@ -12,43 +12,35 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_http_methods, require_POST
 
 from panel.fleet import devices
+from panel.fleet.held_rows import PLAIN, OfNodeForm
 from panel.nodes.models import Node
 from panel.rights.permissions import Permission
 from panel.ui.web import PageRequest, page, signed_in, tried
 
-_PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
-
-class DeviceForm(forms.Form):
-    node = forms.ChoiceField(label=gettext_lazy("Node"))
-    name = forms.CharField(label=gettext_lazy("Name"), max_length=63, widget=forms.TextInput(attrs=_PLAIN))
+class DeviceForm(OfNodeForm):
     path = forms.CharField(
         label=gettext_lazy("Path on the host"),
         required=False,
         max_length=256,
         help_text=gettext_lazy("Of the list below, or a link of udev's: /dev/serial/by-id/…"),
-        widget=forms.TextInput(attrs=_PLAIN),
+        widget=forms.TextInput(attrs=PLAIN),
     )
     udev = forms.CharField(
         label=gettext_lazy("Or what udev says of it"),
         required=False,
         max_length=2048,
         help_text=gettext_lazy("One a line: ID_SERIAL=… wherever it is plugged in, or ID_PATH=…"),
-        widget=forms.Textarea(attrs={**_PLAIN, "rows": 2}),
+        widget=forms.Textarea(attrs={**PLAIN, "rows": 2}),
     )
     inside = forms.CharField(
         label=gettext_lazy("Path inside"),
         required=False,
         max_length=128,
         help_text=gettext_lazy("Empty: /dev/ and its name."),
-        widget=forms.TextInput(attrs=_PLAIN),
+        widget=forms.TextInput(attrs=PLAIN),
     )
     shared = forms.BooleanField(label=gettext_lazy("Several environments at once"), required=False)
-
-    def offer(self, nodes: list[Node]) -> None:
-        field = self.fields["node"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [(str(one.pk), one.name) for one in nodes]
 
     def values(self) -> dict[str, Any]:
         found = dict(self.cleaned_data)

@@ -11,6 +11,7 @@ from panel.environments.option_fields import JAIL_BASES
 from panel.jails.conf import MOST_LETTERS
 from panel.tenants.models import Tenant
 from panel.text import lines_of
+from panel.ui.choices import offer
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -31,14 +32,8 @@ class BaseForm(forms.Form):
 
     def __init__(self, *args: Any, tenants: Sequence[Tenant], images: Sequence[str], **more: Any) -> None:
         super().__init__(*args, **more)
-        _offer(self, "tenant", [(str(one.pk), one.name) for one in tenants])
-        _offer(self, "image", [(one, one) for one in images])
-
-
-def _offer(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:
-    field = form.fields[name]
-    assert isinstance(field, forms.ChoiceField)
-    field.choices = choices
+        offer(self, "tenant", [(str(one.pk), one.name) for one in tenants])
+        offer(self, "image", [(one, one) for one in images])
 
 
 class ConfForm(forms.Form):
@@ -71,8 +66,8 @@ class ConfForm(forms.Form):
 
     def __init__(self, *args: Any, tenants: Sequence[Tenant], images: Sequence[str], **more: Any) -> None:
         super().__init__(*args, **more)
-        _offer(self, "tenant", [(str(one.pk), one.name) for one in tenants])
-        _offer(self, "image", [("", "–"), *((one, one) for one in images)])
+        offer(self, "tenant", [(str(one.pk), one.name) for one in tenants])
+        offer(self, "image", [("", "–"), *((one, one) for one in images)])
 
     def asked(self) -> dict[str, Any]:
         """Of a valid form, but for the tenant."""

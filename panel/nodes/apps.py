@@ -15,5 +15,5 @@ class NodesConfig(AppConfig):
 
         happened(Node, "last_seen_at")
         knows_what_there_is(abilities)
-        hears_reports(cpu_pools.keep_told)
-        hears_reports(host_devices.keep_told)
+        hears_reports(cpu_pools.LIST.keep_told)
+        hears_reports(host_devices.LIST.keep_told)

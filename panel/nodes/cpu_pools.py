@@ -1,14 +1,13 @@
 """Pools of a node's processors: what is wanted is a row each; a node is told until it says that it holds
 them."""
 
-from functools import partial
-
-from django.db import transaction
+from typing import Any
 
 from panel import dispatch
+from panel.nodes.held import HeldList
 from panel.nodes.models import CpuPool, Node
 from runtime.contract import CpuPool as Told
-from runtime.contract import CpuPools, NodeReport
+from runtime.contract import CpuPools
 
 
 def wanted(node: Node) -> CpuPools:
@@ -17,20 +16,11 @@ def wanted(node: Node) -> CpuPools:
     return CpuPools(revision=node.pools_revision, pools=pools)
 
 
-def tell_on_commit(node: Node) -> None:
-    document = wanted(node).model_dump(mode="json")
-    transaction.on_commit(partial(dispatch.hold_cpu_pools, node.name, document), robust=True)
+def _send(node: str, document: dict[str, Any]) -> None:
+    dispatch.hold_cpu_pools(node, document)
 
 
-def keep_told(node: Node, report: NodeReport) -> None:
-    """For `panel.nodes.listeners`. A node that was made anew, or that a message didn't reach, holds others."""
-    held = report.facts.cpu_pools
-    if held.revision == node.pools_revision:
-        return
-    if held.revision > node.pools_revision:  # this database is older than what the node was told
-        Node.objects.filter(pk=node.pk).update(pools_revision=held.revision + 1)
-        node.pools_revision = held.revision + 1
-    tell_on_commit(node)
+LIST = HeldList("pools_revision", "cpu_pools", wanted, send=_send)
 
 
 def has(node: Node, pool: str) -> bool:

@@ -2,15 +2,13 @@
 until it says that it holds them."""
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 from typing import Any
 
-from django.db import transaction
-
 from panel import dispatch
+from panel.nodes.held import HeldList
 from panel.nodes.models import HostDevice, Node
 from panel.said import read, shown
-from runtime.contract import AllowedDevice, AllowedDevices, NodeReport
+from runtime.contract import AllowedDevice, AllowedDevices
 
 
 def allowed(row: HostDevice) -> AllowedDevice:
@@ -22,20 +20,16 @@ def wanted(node: Node) -> AllowedDevices:
     return AllowedDevices(revision=node.devices_revision, devices=tuple(allowed(row) for row in rows))
 
 
-def tell_on_commit(node: Node) -> None:
-    document = wanted(node).model_dump(mode="json")
-    transaction.on_commit(partial(dispatch.allow_devices, node.name, document), robust=True)
+def _send(node: str, document: dict[str, Any]) -> None:
+    dispatch.allow_devices(node, document)
 
 
-def keep_told(node: Node, report: NodeReport) -> None:
-    """For `panel.nodes.listeners`. A node that was made anew, or that a message didn't reach, holds others."""
-    held = report.facts.host_devices
-    if held.revision == node.devices_revision:
-        return
-    if held.revision > node.devices_revision:  # this database is older than what the node was told
-        Node.objects.filter(pk=node.pk).update(devices_revision=held.revision + 1)
-        node.devices_revision = held.revision + 1
-    tell_on_commit(node)
+LIST = HeldList(
+    "devices_revision",
+    "host_devices",
+    wanted,
+    send=_send,
+)
 
 
 def states(node: Node) -> dict[str, Mapping[str, Any]]:

@@ -7,6 +7,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from panel.tenants.models import Tenant
+from panel.ui.choices import offer
 
 
 class RegistryForm(forms.Form):
@@ -65,10 +66,8 @@ class RegistryForm(forms.Form):
     def __init__(self, *args: Any, tenants: Sequence[Tenant], is_administrator: bool, **more: Any) -> None:
         super().__init__(*args, **more)
         everybody = [("", _("all tenants"))] if is_administrator else []
-        field = self.fields["tenant"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [*[(str(one.pk), one.name) for one in tenants], *everybody]
+        offer(self, "tenant", [*[(str(one.pk), one.name) for one in tenants], *everybody])
         if not is_administrator:
-            field.required = True
+            self.fields["tenant"].required = True
             for name in ("insecure", "inward"):
                 del self.fields[name]

@@ -11,6 +11,7 @@ from panel.stacks.compose.reader import MOST_REPLICAS
 from panel.stacks.entries import Entry
 from panel.stacks.services import Asked
 from panel.tenants.models import Tenant
+from panel.ui.choices import offer
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 _MOST_LETTERS = 1_000_000
@@ -21,9 +22,7 @@ def _text(rows: int) -> forms.Textarea:
 
 
 def _choose_tenant(form: forms.Form, tenants: Sequence[Tenant]) -> None:
-    field = form.fields["tenant"]
-    assert isinstance(field, forms.ChoiceField)
-    field.choices = [(str(one.pk), one.name) for one in tenants]
+    offer(form, "tenant", [(str(one.pk), one.name) for one in tenants])
 
 
 class _ManyFiles(forms.ClearableFileInput):

@@ -8,15 +8,10 @@ from django.utils.translation import gettext_lazy as _
 
 from panel.nodes.models import Node
 from panel.tenants.models import Tenant
+from panel.ui.choices import offer
 from panel.volumes.models import Volume, VolumeClass
 
 _PLAIN = {"spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
-
-
-def _choose(form: forms.Form, name: str, choices: list[tuple[str, str]]) -> None:
-    field = form.fields[name]
-    assert isinstance(field, forms.ChoiceField)
-    field.choices = choices
 
 
 class VolumeForm(forms.Form):
@@ -46,8 +41,8 @@ class VolumeForm(forms.Form):
 
     def __init__(self, *args: Any, tenants: Sequence[Tenant], nodes: Sequence[Node], **more: Any) -> None:
         super().__init__(*args, **more)
-        _choose(self, "tenant", [(str(one.pk), one.name) for one in tenants])
-        _choose(self, "node", [(str(one.pk), one.name) for one in nodes])
+        offer(self, "tenant", [(str(one.pk), one.name) for one in tenants])
+        offer(self, "node", [(str(one.pk), one.name) for one in nodes])
 
 
 class SizeForm(forms.Form):
@@ -69,7 +64,7 @@ class AttachForm(forms.Form):
 
     def __init__(self, *args: Any, volumes: Sequence[Volume], **more: Any) -> None:
         super().__init__(*args, **more)
-        _choose(self, "volume", [(str(one.pk), f"{one.name} ({one.size_mb} MiB)") for one in volumes])
+        offer(self, "volume", [(str(one.pk), f"{one.name} ({one.size_mb} MiB)") for one in volumes])
 
 
 class CloneForm(forms.Form):
