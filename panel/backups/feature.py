@@ -14,7 +14,7 @@ from panel.backups import drills, expiring
 from panel.backups.models import Backup
 from panel.backups.restore import refuse_what_does_not_fit, restore_now, source_of
 from panel.backups.services import ready_backup
-from panel.environments.features import Feature, Point, Points, Reserved, Tab
+from panel.environments.features import Feature, Points, Reserved, Tab, newest_points
 from panel.environments.models import Environment
 from panel.operations.models import OperationKind
 from panel.quotas.models import Resource
@@ -56,26 +56,9 @@ class Backups(Feature):
         return FromBackup(environment, backup)
 
     def points(self, environment: Environment, most: int, since: datetime | None = None) -> Points:
-        rows = Backup.objects.filter(of=environment.pk).order_by("-created_at", "-pk")
-        if since is not None:
-            rows = rows.filter(created_at__gte=since)
+        rows = Backup.objects.filter(of=environment.pk)
         page = reverse("environment-backups", args=(environment.pk,))
-        found = [
-            Point(
-                kind="backup",
-                id=one.pk,
-                at=one.created_at,
-                name=one.name,
-                reason=one.reason,
-                why=one.get_reason_display(),
-                state=one.state,
-                url=f"{page}#backup-{one.pk}",
-                goes_at=one.kept_until,
-                seal=one.seal,
-            )
-            for one in rows[:most]
-        ]
-        return Points(found, rows.count() if len(found) == most else len(found))
+        return newest_points("backup", rows, most, since, page=page, goes_at="kept_until")
 
     def counted(self, environment: Environment) -> Mapping[str, int]:
         return {"backups": Backup.objects.filter(of=environment.pk).count()}

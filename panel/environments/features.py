@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
-from django.db.models import Prefetch, Q
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils.functional import Promise
 
 from panel.quotas.models import Resource
@@ -69,6 +69,32 @@ class Points:
     """No more than were asked for, the newest first."""
     count: int = 0
     """Of all that there are."""
+
+
+def newest_points(
+    kind: PointKind, rows: "QuerySet[Any]", most: int, since: datetime | None, *, page: str, goes_at: str
+) -> Points:
+    """Of rows that have `created_at`, `name`, `reason`, `state`, perhaps a `seal`, and at `goes_at` when each
+    goes; they stand on that page."""
+    rows = rows.order_by("-created_at", "-pk")
+    if since is not None:
+        rows = rows.filter(created_at__gte=since)
+    found = [
+        Point(
+            kind=kind,
+            id=one.pk,
+            at=one.created_at,
+            name=one.name,
+            reason=one.reason,
+            why=one.get_reason_display(),
+            state=one.state,
+            url=f"{page}#{kind}-{one.pk}",
+            goes_at=getattr(one, goes_at),
+            seal=getattr(one, "seal", None),
+        )
+        for one in rows[:most]
+    ]
+    return Points(found, rows.count() if len(found) == most else len(found))
 
 
 class Reserved:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from panel.environments.features import Feature, Parts, Point, Points, Reserved, Tab
+from panel.environments.features import Feature, Parts, Points, Reserved, Tab, newest_points
 from panel.environments.models import Environment
 from panel.environments.observe import gave_up
 from panel.operations.models import OperationKind
@@ -72,25 +72,9 @@ class Storage(Feature):
         return found
 
     def points(self, environment: Environment, most: int, since: datetime | None = None) -> Points:
-        rows = Snapshot.objects.filter(environment=environment).order_by("-created_at", "-pk")
-        if since is not None:
-            rows = rows.filter(created_at__gte=since)
+        rows = Snapshot.objects.filter(environment=environment)
         page = reverse("environment-snapshots", args=(environment.pk,))
-        found = [
-            Point(
-                kind="snapshot",
-                id=one.pk,
-                at=one.created_at,
-                name=one.name,
-                reason=one.reason,
-                why=one.get_reason_display(),
-                state=one.state,
-                url=f"{page}#snapshot-{one.pk}",
-                goes_at=one.expires_at,
-            )
-            for one in rows[:most]
-        ]
-        return Points(found, rows.count() if len(found) == most else len(found))
+        return newest_points("snapshot", rows, most, since, page=page, goes_at="expires_at")
 
     def counted(self, environment: Environment) -> Mapping[str, int]:
         return {"snapshots": Snapshot.objects.wanted().filter(environment=environment).count()}
