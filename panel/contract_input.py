@@ -9,7 +9,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
 
 from panel.errors import Invalid
+from panel.said import shown
 from runtime.contract import Limits
+from runtime.contract.said import Said
 
 M = TypeVar("M", bound=BaseModel)
 _PATH_IN_MESSAGE = 3
@@ -34,8 +36,21 @@ _ACCEPTED = {
     "greater_than_equal": (gettext_noop("at least %(n)s"), "ge"),
     "greater_than": (gettext_noop("more than %(n)s"), "gt"),
     "less_than_equal": (gettext_noop("at most %(n)s"), "le"),
+    "less_than": (gettext_noop("less than %(n)s"), "lt"),
     "too_long": (gettext_noop("at most %(n)s of them"), "max_length"),
-    "enum": (gettext_noop("one of %(n)s"), "expected"),
+    "too_short": (gettext_noop("at least %(n)s of them"), "min_length"),
+    "string_too_long": (gettext_noop("at most %(n)s characters"), "max_length"),
+    "string_too_short": (gettext_noop("at least %(n)s characters"), "min_length"),
+    "string_pattern_mismatch": (gettext_noop("of the form %(n)s"), "pattern"),
+    "string_type": (gettext_noop("text"), ""),
+    "union_tag_invalid": (gettext_noop("one of %(n)s"), "expected_tags"),
+    **dict.fromkeys(("enum", "literal_error"), (gettext_noop("one of %(n)s"), "expected")),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type"), (gettext_noop("a list"), "")),
+    **dict.fromkeys(
+        ("dict_type", "model_type", "model_attributes_type", "mapping_type"), (gettext_noop("an object"), "")
+    ),
+    **dict.fromkeys(("ip_any_address", "ip_v4_address", "ip_v6_address"), (gettext_noop("an address"), "")),
+    **dict.fromkeys(("uuid_parsing", "uuid_type"), (gettext_noop("an id"), "")),
     **dict.fromkeys(("int_parsing", "int_type", "int_from_float"), (gettext_noop("a whole number"), "")),
     **dict.fromkeys(("float_parsing", "float_type", "finite_number"), (gettext_noop("a number"), "")),
     **dict.fromkeys(("bool_parsing", "bool_type"), (gettext_noop("true or false"), "")),
@@ -43,13 +58,21 @@ _ACCEPTED = {
 
 
 def _what(error: ErrorDetails) -> str:
-    """In the reader's language; Pydantic's own words for what is seldom."""
+    """In the reader's language: the contract's own sentence, or what is taken."""
+    if (said := said_in(error)) is not None:
+        return shown(said)
     accepted, bound = _ACCEPTED.get(error["type"], ("", ""))
     if accepted:
         of = error.get("ctx", {}).get(bound)
         return _(accepted) % {"n": of.replace(" or ", ", ") if isinstance(of, str) else of}
-    text = error["msg"]
-    return text[:1].lower() + text[1:]
+    return _("it isn't of the form that is taken")
+
+
+def said_in(error: ErrorDetails) -> Said | None:
+    """The sentence of a check of the contract's own; None: it is one of Pydantic's."""
+    cause = error.get("ctx", {}).get("error")
+    said = cause.args[0] if isinstance(cause, ValueError) and cause.args else None
+    return said if isinstance(said, Said) else None
 
 
 def parse_limits(values: Mapping[str, Any]) -> Limits:

@@ -6,6 +6,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from panel.errors import Invalid
+from panel.said import shown
 from runtime.contract import NO_IMAGE, Base, Kernel, Kind, Reference
 from runtime.contract.base import NAME
 
@@ -103,7 +104,7 @@ def check_reference(image: str) -> str:
         return str(Reference.parse(image))
     except ValueError as odd:
         raise Invalid(
-            _("%(image)s names no image: %(why)s.") % {"image": image[:100], "why": _(str(odd))},
+            _("%(image)s names no image: %(why)s.") % {"image": image[:100], "why": shown(odd.args[0])},
             field="image",
             code="bad_reference",
             next_step=_("An app's image is named HOST/NAME:TAG or HOST/NAME@sha256:…"),

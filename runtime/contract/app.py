@@ -15,6 +15,7 @@ from runtime.contract.locked import Locked
 from runtime.contract.logs import LogShipping, LogsSeen
 from runtime.contract.secret import MOST, SecretName
 from runtime.contract.tmpfs import Tmpfs
+from runtime.contract.words import asked
 
 #: As in `EnvironmentSpec.image` of an app, whose image has a reference in place of a name.
 APP_IMAGE: Final = "app"
@@ -63,10 +64,10 @@ class Reference:
         """As `docker pull` reads it: without a host it is Docker Hub's, without tag and digest `latest`.
         Raises `ValueError` with a sentence."""
         if len(text) > _LONGEST or not text.isascii() or not text:
-            raise ValueError("an image is named HOST/NAME:TAG or HOST/NAME@sha256:…")
+            raise ValueError(asked.odd_image())
         name, _, digest = text.partition("@")
         if "@" in text and not re.fullmatch(_DIGEST, digest):
-            raise ValueError("a digest is sha256: and 64 hexadecimal digits")
+            raise ValueError(asked.odd_digest())
         first, slash, rest = name.partition("/")
         has_host = bool(slash) and ("." in first or ":" in first or first == "localhost" or first[0:1] == "[")
         host, path = (first, rest) if has_host else (DEFAULT_HOST, name)
@@ -74,11 +75,11 @@ class Reference:
         if host == DEFAULT_HOST and "/" not in repository:
             repository = f"library/{repository}"
         if not _HOST.fullmatch(host) or not _port_fits(host):
-            raise ValueError("the host of the registry is a name or an address, with a port or without")
+            raise ValueError(asked.odd_registry())
         if not _REPOSITORY.fullmatch(repository):
-            raise ValueError("the name of the image has lower-case letters, digits, and . _ - / between them")
+            raise ValueError(asked.odd_repository())
         if tag and not _TAG.fullmatch(tag):
-            raise ValueError("a tag has letters, digits and . _ -, 128 at most")
+            raise ValueError(asked.odd_tag())
         return cls(host.lower(), repository, tag if tag or digest else "latest", digest)
 
     @property
@@ -132,7 +133,7 @@ def _address(value: Any) -> Any:
         if isinstance(value, str):
             ip_address(value)
     except ValueError as odd:
-        raise ValueError("an address of a host is written 10.0.0.5 or fd00::5") from odd
+        raise ValueError(asked.odd_address()) from odd
     return value
 
 
@@ -193,9 +194,9 @@ class AppRun(Message):
     def _has_names(cls, env: dict[str, str]) -> dict[str, str]:
         for name in env:
             if not re.fullmatch(r"[^=\x00-\x20]{1,256}", name):
-                raise ValueError("the name of a variable has no spaces and no =")
+                raise ValueError(asked.odd_variable())
         if sum(len(name) + len(value.encode()) for name, value in env.items()) > _MOST_BYTES:
-            raise ValueError("all variables together have 128 KiB at most")
+            raise ValueError(asked.variables_too_long())
         return env
 
     @field_validator("files")
@@ -205,11 +206,11 @@ class AppRun(Message):
             parts = path.split("/")[1:]
             is_plain = path.startswith("/") and len(path) <= 255 and path.isprintable()
             if not is_plain or any(part in ("", ".", "..") for part in parts):
-                raise ValueError("a file has a plain path, like /etc/app.conf")
+                raise ValueError(asked.odd_file())
             if parts[0] in ("proc", "sys", "dev") or path in _WRITTEN or parts[:2] == ["run", "secrets"]:
-                raise ValueError(f"{path} is the node's to write")
+                raise ValueError(asked.file_of_node(path))
         if sum(len(text.encode(errors="replace")) for text in files.values()) > _MOST_IN_FILES:
-            raise ValueError("all files together have 128 KiB at most")
+            raise ValueError(asked.files_too_long())
         return files
 
     @field_validator("tmpfs")
@@ -257,7 +258,7 @@ class ImageConfig(Message):
     def _ends(self) -> Self:
         words = (*self.entrypoint, *self.cmd, *self.env)
         if len(words) > 4096 or sum(len(one.encode()) + 1 for one in words) > _MOST_OF_IMAGE:
-            raise ValueError("words and variables together have 4096 parts and 1 MiB at most")
+            raise ValueError(asked.words_too_long())
         return self
 
 

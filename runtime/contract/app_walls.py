@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from runtime.contract.capabilities import CAPABILITIES
+from runtime.contract.words import asked
 
 ALL: Final = "ALL"
 UNLIMITED: Final = -1
@@ -44,10 +45,7 @@ def _capability(text: Any) -> Any:
 
 def _may_be_added(name: str) -> str:
     if name != ALL and f"CAP_{name}" not in CAPABILITIES:
-        raise ValueError(
-            f"{name} is no capability that anybody is given here: it reaches beyond an environment, or there is"
-            " none of that name"
-        )
+        raise ValueError(asked.no_capability(name))
     return name
 
 
@@ -75,7 +73,7 @@ def _number(text: str) -> int:
     if text in ("-1", "unlimited"):
         return UNLIMITED
     if not re.fullmatch(r"\d{1,19}", text) or int(text) > _HIGHEST:
-        raise ValueError("an ulimit is a number, or two as in 1024:4096; -1 is as much as may be had")
+        raise ValueError(asked.odd_ulimit())
     return int(text)
 
 
@@ -87,7 +85,7 @@ def _ulimit(value: Any) -> Any:
     low = _number(soft.strip())
     high = _number(hard.strip()) if colon else low
     if high != UNLIMITED and (low == UNLIMITED or low > high):
-        raise ValueError("of an ulimit the soft one is no higher than the hard one")
+        raise ValueError(asked.soft_over_hard())
     return f"{low}:{high}"
 
 
@@ -100,11 +98,11 @@ def both(ulimit: str) -> tuple[int, int]:
 def _known_ulimits(given: dict[str, str]) -> dict[str, str]:
     for name, value in given.items():
         if name in _NOT_GIVEN:
-            raise ValueError(f"the ulimit {name} is the same for everybody; one can set {', '.join(ULIMITS)}")
+            raise ValueError(asked.ulimit_of_all(name, tuple(ULIMITS)))
         if name not in ULIMITS:
-            raise ValueError(f"there is no ulimit {name[:40]}; one can set {', '.join(ULIMITS)}")
+            raise ValueError(asked.no_ulimit(name[:40], tuple(ULIMITS)))
         if name == "nofile" and any(0 <= one < _LEAST_FILES for one in both(value)):
-            raise ValueError(f"nofile is {_LEAST_FILES} at least")
+            raise ValueError(asked.too_few_files(_LEAST_FILES))
     return given
 
 
@@ -115,20 +113,20 @@ def _sysctl(value: Any) -> Any:
 def _known_sysctls(given: dict[str, str]) -> dict[str, str]:
     for name, value in given.items():
         if name not in SYSCTLS:
-            raise ValueError(f"{name[:80]} isn't an app's own to set; one can set {', '.join(sorted(SYSCTLS))}")
+            raise ValueError(asked.sysctl_of_all(name[:80], tuple(sorted(SYSCTLS))))
         if not _NUMBERS.fullmatch(value):
-            raise ValueError(f"{name} is a number, or several between spaces")
+            raise ValueError(asked.odd_sysctl(name))
     return given
 
 
 def _are_labels(given: dict[str, str]) -> dict[str, str]:
     if any(not re.fullmatch(r"[^\x00-\x20=\x7f]{1,128}", name) for name in given):
-        raise ValueError("the name of a label has 128 characters at most, no spaces and no =")
+        raise ValueError(asked.odd_label())
     if (
         sum(len(name) + len(value.encode(errors="replace")) for name, value in given.items())
         > _MOST_LABEL_BYTES
     ):
-        raise ValueError("all labels together have 16 KiB at most")
+        raise ValueError(asked.labels_too_long())
     return given
 
 

@@ -14,6 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 from runtime.contract.backup_place import HostKey, Login, Place
 from runtime.contract.base import Message, Name
 from runtime.contract.locked import Locked
+from runtime.contract.words import asked
 
 #: Of restic's own: SHA-256 in hexadecimal, or its beginning.
 SnapshotId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8,64}$")]
@@ -36,7 +37,7 @@ class Repository(Message):
     @model_validator(mode="after")
     def _is_somewhere(self) -> Self:
         if (self.place.kind if self.place is not None else "directory") != self.kind:
-            raise ValueError("the place is of another kind")
+            raise ValueError(asked.other_place())
         return self
 
 

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from runtime.contract.base import Message, Name, Port
+from runtime.contract.words import asked
 
 #: A name that DNS knows, or an address; no user, port or path.
 HOST_PATTERN = r"^(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?|[0-9A-Fa-f:.]{2,45})$"
@@ -19,7 +20,7 @@ Host = Annotated[str, StringConstraints(pattern=HOST_PATTERN, max_length=253)]
 
 def _is_downward(path: str) -> str:
     if ".." in path.split("/"):
-        raise ValueError("a path names no directory above it")
+        raise ValueError(asked.path_goes_up())
     return path
 
 
@@ -73,13 +74,13 @@ class S3Place(Message):
         plain = f"{parts.scheme}://{parts.netloc}"
         is_host = _is_host(host) and parts.username is None and plain == text.rstrip("/")
         if parts.scheme not in ("https", "http") or not is_host or not 0 < (parts.port or 443) < 65536:
-            raise ValueError("an endpoint is https://host, with a port or without")
+            raise ValueError(asked.odd_endpoint())
         return plain.lower()
 
     @model_validator(mode="after")
     def _is_encrypted(self) -> Self:
         if self.is_plain and not self.is_inward:
-            raise ValueError("without TLS only where an administrator lets it lie inward")
+            raise ValueError(asked.plain_endpoint())
         return self
 
     @property

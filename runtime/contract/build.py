@@ -15,6 +15,7 @@ from runtime.contract.base import Message
 from runtime.contract.environment import TenantEnvelope
 from runtime.contract.image import ArchiveFile
 from runtime.contract.locked import Locked
+from runtime.contract.words import asked
 
 #: Of a path within the context: no step upwards, none from the top.
 PATH_PATTERN: Final = r"^(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\x00-\x1f]{0,400}$"
@@ -41,7 +42,7 @@ def _as(pattern: str) -> AfterValidator:
 
     def check(text: str) -> str:
         if not compiled.match(text) or text.endswith("\n"):
-            raise ValueError("it isn't of this form")
+            raise ValueError(asked.odd_form())
         return text
 
     return AfterValidator(check)

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from runtime.contract.base import Line, Message, Name
 from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import asked
 
 #: Of a node's list; of what a node tells that it sees; of one environment.
 MOST_ALLOWED, MOST_SEEN, MOST_GIVEN = 128, 256, 16
@@ -71,11 +72,11 @@ class AllowedDevice(Message):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if bool(self.path) == bool(self.udev):
-            raise ValueError("a device is known by its path, or by what udev says of it")
+            raise ValueError(asked.device_is_known())
         if ".." in self.path.split("/"):
-            raise ValueError("path: no .. in it")
+            raise ValueError(asked.device_path_goes_up())
         if self.shown_as.removeprefix("/dev/") in _TAKEN:
-            raise ValueError(f"inside: {self.shown_as} is something else in every environment")
+            raise ValueError(asked.taken_inside(self.shown_as))
         return self
 
 
@@ -91,7 +92,7 @@ class AllowedDevices(Message):
         names = [one.name for one in self.devices]
         places = [one.shown_as for one in self.devices]
         if len(set(names)) < len(names) or len(set(places)) < len(places):
-            raise ValueError("devices: a name once, and a place inside once")
+            raise ValueError(asked.devices_once())
         return self
 
     def named(self, name: str) -> AllowedDevice | None:

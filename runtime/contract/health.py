@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Self
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from runtime.contract.base import Line, Message, Port
+from runtime.contract.words import asked
 
 #: A process is begun for each check of a command, by the node.
 LEAST_INTERVAL_S: Final = 5.0
@@ -26,7 +27,7 @@ def _seconds(value: Any) -> Any:
         return value
     found = _DURATION.fullmatch(value)
     if not value or found is None:
-        raise ValueError("a duration is a number of seconds, or is written 30s or 1m30s")
+        raise ValueError(asked.odd_duration())
     hours, minutes, seconds = found.groups()
     return int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + float(seconds or 0)
 
@@ -46,7 +47,7 @@ def _probe(value: Any) -> Any:
         return value
     found = _HTTP.fullmatch(value)
     if found is None:
-        raise ValueError("http is 8080/path, or {port, path}")
+        raise ValueError(asked.odd_http())
     return {"port": int(found[1]), "path": found[2] or "/"}
 
 
@@ -96,9 +97,9 @@ class Health(Message):
 
     @model_validator(mode="after")
     def _asks_once(self) -> Self:
-        asked = [one for one in (self.command, self.http, self.tcp) if one is not None]
-        if len(asked) > 1 or (asked and self.disable):
-            raise ValueError("one of command, http, tcp and disable")
+        ways = [one for one in (self.command, self.http, self.tcp) if one is not None]
+        if len(ways) > 1 or (ways and self.disable):
+            raise ValueError(asked.asks_once())
         return self
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from runtime.contract.app import Word
 from runtime.contract.base import Message
+from runtime.contract.words import asked
 
 #: As in `EnvironmentSpec.image` of a jail that begins with no tree of anybody's.
 NO_IMAGE: Final = "empty"
@@ -65,7 +66,7 @@ class JailWalls(Message):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if NEW_MOUNTS.intersection(self.allow) and Allow.MOUNT not in self.allow:
-            raise ValueError("mount.tmpfs, mount.proc and mount.fuse open nothing without mount")
+            raise ValueError(asked.mount_is_shut())
         return self
 
     def allows(self, any_of: Iterable[Allow]) -> bool:

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, field_validator
 
 from runtime.contract.base import Message
 from runtime.contract.said import NOTHING, Said
+from runtime.contract.words import asked
 
 _ADDRESS = re.compile(
     r"(?P<scheme>syslog\+udp|syslog\+tcp|syslog\+tls|loki\+http|loki\+https)://"
@@ -44,17 +45,14 @@ class Destination(NamedTuple):
         """Raises ValueError with a sentence."""
         found = _ADDRESS.fullmatch(text)
         if found is None:
-            raise ValueError(
-                "an address for logs is written syslog+udp://HOST:PORT, syslog+tcp://…, syslog+tls://…, "
-                "loki+http://HOST:PORT or loki+https://…, without a password"
-            )
+            raise ValueError(asked.odd_log_address())
         scheme, path = found["scheme"], found["path"]
         port = int(found["port"] or _PORTS[scheme])
         if not 1 <= port <= 65_535:
-            raise ValueError("a port is 1 to 65535")
+            raise ValueError(asked.odd_port())
         receiver = Receiver(scheme.partition("+")[0])
         if receiver is Receiver.SYSLOG and path not in (None, "/"):
-            raise ValueError("an address for syslog has no path")
+            raise ValueError(asked.syslog_has_no_path())
         return cls(
             receiver,
             found["host"].strip("[]"),

@@ -6,6 +6,8 @@ What it holds counts as memory of its app; without a size it has half of it (tmp
 import re
 from dataclasses import dataclass
 
+from runtime.contract.words import asked
+
 #: Every one has them: nothing in it gives rights, or is a device.
 ALWAYS = ("nosuid", "nodev")
 _SWITCHES = frozenset(("rw", "ro", "exec", "noexec", *ALWAYS))
@@ -37,7 +39,7 @@ class Tmpfs:
             and "," not in path
         )
         if not is_plain or parts[0] in ("proc", "sys", "dev"):
-            raise ValueError("a tmpfs has a plain path, which isn't below /proc, /sys or /dev")
+            raise ValueError(asked.odd_tmpfs())
         options = tuple(written.split(",")) if colon else ()
         for one in options:
             _check(one)
@@ -55,7 +57,4 @@ def _check(option: str) -> None:
     known = _VALUES.get(name)
     is_so = option in _SWITCHES if known is None else known.fullmatch(value) is not None
     if not is_so or (name in ("uid", "gid") and int(value) > _HIGHEST_ID):
-        raise ValueError(
-            "a tmpfs has the options size, nr_inodes, mode, uid, gid, ro, rw, exec and noexec, as in"
-            " /path:size=64m,mode=755"
-        )
+        raise ValueError(asked.odd_tmpfs_option())

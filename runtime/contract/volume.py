@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints
 
 from runtime.contract.base import Message
+from runtime.contract.words import asked
 
 #: Of one environment: each is a mount, which every start and every namespace made inside copies.
 MOST_ATTACHED = 32
@@ -21,9 +22,9 @@ def check_mount_path(path: str) -> str:
     """The path itself, when a volume may be seen there. Raises ValueError, with a sentence for people."""
     parts = path.split("/")
     if len(path) > LONGEST_PATH or parts[0] or len(parts) < 2 or not all(map(_PART.fullmatch, parts[1:])):
-        raise ValueError("path: as /mnt/data, of letters, digits and . _ + @ -, without a slash at its end")
+        raise ValueError(asked.odd_mount_path())
     if any(path == one or path.startswith(f"{one}/") for one in NOT_BELOW):
-        raise ValueError(f"path: not below {', '.join(NOT_BELOW)}, which are the system's own")
+        raise ValueError(asked.mount_path_is_taken(NOT_BELOW))
     return path
 
 

@@ -5,11 +5,13 @@ from typing import Final, get_args
 
 from pydantic import ValidationError
 
+from panel.contract_input import said_in
 from panel.stacks.compose import sentences
 from panel.stacks.compose.problems import Place, Reading, plain
 from panel.stacks.compose.service import Service
 from runtime.contract import AppRun, Reference
 from runtime.contract.base import HostNameText
+from runtime.contract.said import Said
 from runtime.contract.secret import MOST, MOST_BYTES, SecretName
 
 _HOST = re.compile(get_args(HostNameText)[1].pattern)
@@ -35,15 +37,15 @@ def check_service(reading: Reading, place: Place, service: Service) -> None:
             service.image = str(Reference.parse(service.image))
         except ValueError as odd:
             reading.refuse(
-                (*place, "image"), sentences.odd_image(plain(service.image), sentences.of_contract(str(odd)))
+                (*place, "image"), sentences.odd_image(plain(service.image), sentences.of_contract(odd.args[0]))
             )
     try:
         AppRun.model_validate(service.app)
     except ValidationError as wrong:
         for one in wrong.errors(include_url=False, include_input=False):
             key = str(one["loc"][0]) if one["loc"] else ""
-            message = str(one["msg"]).removeprefix("Value error, ")
-            reading.refuse((*place, _KEYS.get(key, key)), sentences.of_contract(plain(message, 200)))
+            said = said_in(one) or Said(plain(str(one["msg"]), 200))
+            reading.refuse((*place, _KEYS.get(key, key)), said)
     for name in (*service.aliases, *service.links):
         if not _HOST.fullmatch(name):
             reading.refuse(place, sentences.odd_alias(plain(name)))

@@ -1,9 +1,6 @@
 """Sentences about a Compose file, each with its code and values: read in the request's language, or by a task
 that has no reader."""
 
-from collections.abc import Callable
-from typing import Final
-
 from runtime.contract.said import Said, says
 
 # of any key
@@ -325,56 +322,6 @@ def in_each_other(path: str, other: str) -> None: ...
 def hidden(path: str, other: str) -> None: ...
 
 
-# what the contract of apps says, by its English
-
-
-@says("an image is named HOST/NAME:TAG or HOST/NAME@sha256:…")
-def _image_named() -> None: ...
-@says("a digest is sha256: and 64 hexadecimal digits")
-def _digest() -> None: ...
-@says("the host of the registry is a name or an address, with a port or without")
-def _host() -> None: ...
-@says("the name of the image has lower-case letters, digits, and . _ - / between them")
-def _image_name() -> None: ...
-@says("a tag has letters, digits and . _ -, 128 at most")
-def _tag() -> None: ...
-@says("the name of a variable has no spaces and no =")
-def _variable_name() -> None: ...
-@says("all variables together have 128 KiB at most")
-def _variables_together() -> None: ...
-@says("a file has a plain path, like /etc/app.conf")
-def _file_path() -> None: ...
-@says("all files together have 128 KiB at most")
-def _files_together() -> None: ...
-@says("a tmpfs has a plain path, which isn't below /proc, /sys or /dev")
-def _tmpfs_path() -> None: ...
-@says(
-    "a tmpfs has the options size, nr_inodes, mode, uid, gid, ro, rw, exec and noexec, as in"
-    " /path:size=64m,mode=755"
-)
-def _tmpfs_options() -> None: ...
-@says("words and variables together have 4096 parts and 1 MiB at most")
-def _words_together() -> None: ...
-
-
-_OF_CONTRACT: Final[tuple[Callable[[], Said], ...]] = (
-    _image_named,
-    _digest,
-    _host,
-    _image_name,
-    _tag,
-    _variable_name,
-    _variables_together,
-    _file_path,
-    _files_together,
-    _tmpfs_path,
-    _tmpfs_options,
-    _words_together,
-)
-_BY_ENGLISH: Final = {str(one()): one for one in _OF_CONTRACT}
-
-
 def of_contract(message: str) -> Said:
     """As it is, where the contract has no sentence of its own for it."""
-    known = _BY_ENGLISH.get(message)
-    return known() if known is not None else Said(message)
+    return message if isinstance(message, Said) else Said(message)
