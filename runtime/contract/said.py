@@ -25,6 +25,13 @@ P = ParamSpec("P")
 TEMPLATES: Final[dict[str, str]] = {}
 LONGEST, LONGEST_VALUE, MOST_VALUES, DEEPEST = 2000, 1000, 50, 6
 _PLACE = re.compile(r"%\((\w+)\)s")
+#: Controls that no text has, and halves of pairs: PostgreSQL keeps no NUL, and a terminal obeys the rest.
+_UNTOLD = re.compile(r"[\x00-\x08\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+def _text(text: str) -> str:
+    """As it may be kept and shown, whoever wrote what is quoted in it: a guest's file, a program, a node."""
+    return _UNTOLD.sub("\ufffd", text)
 
 
 class Said(str):
@@ -38,7 +45,7 @@ class Said(str):
     values: Mapping[str, Value]
 
     def __new__(cls, text: str, code: str = "", values: Mapping[str, Value] | None = None) -> Self:
-        said = super().__new__(cls, text[:LONGEST])
+        said = super().__new__(cls, _text(text[:LONGEST]))
         said.code, said.values = code, values or {}
         return said
 
@@ -124,7 +131,7 @@ def _kept(value: Value) -> Value:
         return tuple(_kept(one) for one in value[:MOST_VALUES])  # type: ignore[misc]  # none is a tuple
     if isinstance(value, float):
         return int(value) if value.is_integer() else float(f"{value:g}")
-    return str(value)[:LONGEST_VALUE]
+    return _text(str(value)[:LONGEST_VALUE])
 
 
 def _told(value: Value) -> Any:
@@ -143,7 +150,7 @@ def _read(told: object, depth: int) -> Said:
         raise ValueError("code: a text of 1 to 64 characters, with its English")
     if not isinstance(values, dict) or len(values) > MOST_VALUES or depth >= DEEPEST:
         raise ValueError("values: too many, or too deep")
-    return Said(text, code, {str(name)[:64]: _read_value(one, depth) for name, one in values.items()})
+    return Said(text, code, {_text(str(name)[:64]): _read_value(one, depth) for name, one in values.items()})
 
 
 def _read_value(told: object, depth: int) -> Value:
@@ -152,7 +159,7 @@ def _read_value(told: object, depth: int) -> Value:
     if isinstance(told, dict):
         return _read(told, depth + 1)
     if isinstance(told, str):
-        return told[:LONGEST]
+        return _text(told[:LONGEST])
     if isinstance(told, int | float):
         return told
     raise ValueError("a value is text, a number, words, or a list of those")

@@ -202,7 +202,7 @@ class SafeTree:
         """Whether the name leads, inside the tree, to anything."""
         try:
             os.close(_openat2(self._root, _relative(path), os.O_PATH, _READ))
-        except OSError:
+        except (OSError, UnsafePath):
             return False
         return True
 
@@ -210,7 +210,7 @@ class SafeTree:
         """Of what the name leads to inside the tree; None when to nothing."""
         try:
             fd = _openat2(self._root, _relative(path), os.O_PATH, _READ)
-        except OSError:
+        except (OSError, UnsafePath):
             return None
         try:
             return os.fstat(fd)
@@ -251,7 +251,7 @@ class SafeTree:
         """Of what is in a directory, so many at most; none when there is no directory."""
         try:
             fd = _openat2(self._root, _relative(path), os.O_RDONLY | os.O_DIRECTORY, _READ)
-        except OSError:
+        except (OSError, UnsafePath):
             return []
         try:
             with os.scandir(fd) as entries:

@@ -1,7 +1,9 @@
 """Root's account in a tree, as passwd(5), shadow(5) and group(5) have it."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 from runtime.contract.said import NOTHING, Said
 from runtime.contract.words import ways
@@ -11,6 +13,8 @@ from runtime.host.safetree import SafeTree
 _BYTES = 1024 * 1024
 _NO_LOGIN = frozenset(("nologin", "false"))
 _LONGEST = 200
+#: Each is held against each pattern of sshd's.
+_MOST_GROUPS = 64
 
 
 @dataclass(frozen=True)
@@ -37,13 +41,14 @@ def root_of(tree: SafeTree) -> Root | None:
     if line is None:
         return None
     shadow = next((one for one in _lines(tree, "/etc/shadow") if one[0] == "root" and len(one) >= 2), None)
-    groups = {
+    found = (
         one[0]
         for one in _lines(tree, "/etc/group")
         if len(one) >= 4 and (one[2] == line[3] or "root" in one[3].split(","))
-    }
+    )
+    groups = frozenset(islice(found, _MOST_GROUPS))
     password = shadow[1] if shadow is not None and line[1] == "x" else line[1]
-    return Root(_place(line[5], "/root"), _place(line[6], "/bin/sh"), password, frozenset(groups))
+    return Root(_place(line[5], "/root"), _place(line[6], "/bin/sh"), password, groups)
 
 
 def refusal(tree: SafeTree, root: Root) -> Said:
@@ -54,11 +59,11 @@ def refusal(tree: SafeTree, root: Root) -> Said:
     return NOTHING if seen is not None and seen.st_mode & 0o100 else ways.no_shell(root.shell)
 
 
-def _lines(tree: SafeTree, path: str) -> list[list[str]]:
+def _lines(tree: SafeTree, path: str) -> Iterator[list[str]]:
     data = None
     with suppress(RuntimeFault):  # a directory, a fifo, too large, …
         data = tree.read(path, _BYTES)
-    return [line.split(":") for line in (data or b"").decode(errors="replace").splitlines()]
+    return (line.split(":") for line in (data or b"").decode(errors="replace").splitlines())
 
 
 def _place(text: str, default: str) -> str:

@@ -16,6 +16,9 @@ from runtime.ways_in.sshd_config import listed
 _DIRECTORIES = ("/usr/sbin", "/sbin", "/usr/bin", "/usr/local/sbin")
 _DROPBEAR_SAYS = ("/etc/default/dropbear", "/etc/conf.d/dropbear", "/etc/sysconfig/dropbear")
 _BYTES = 64 * 1024
+#: Files of keys that are looked for: each may have a megabyte.
+_MOST_FILES = 16
+_KEY = re.compile(rb"^[ \t]*[^#\s]", re.MULTILINE)
 #: sshd_config(5): what `PermitRootLogin` lets in.
 _BY_KEY = frozenset(("yes", "prohibit-password", "without-password"))
 
@@ -100,7 +103,8 @@ class OpenSSH:
     def _finds_none(self, tree: SafeTree, root: Root) -> Said:
         """No key of root's where it looks, or one that it doesn't take from there."""
         names = self._says.words("authorizedkeysfile", ".ssh/authorized_keys .ssh/authorized_keys2")
-        places = [_expanded(one, root) for one in names if one.lower() != "none"]
+        named = [one for one in dict.fromkeys(names) if one.lower() != "none"][:_MOST_FILES]
+        places = [_expanded(one, root) for one in named]
         found = [one for one in places if _has_key(tree, one)]
         if not found:
             ours = f"{root.home}/.ssh/authorized_keys"
@@ -188,7 +192,7 @@ def _has_key(tree: SafeTree, place: str) -> bool:
     data = None
     with suppress(RuntimeFault):
         data = tree.read(place)
-    return any(line.strip() and not line.lstrip().startswith(b"#") for line in (data or b"").splitlines())
+    return _KEY.search(data or b"") is not None
 
 
 def _not_strict(tree: SafeTree, home: str, file: str) -> Said:

@@ -17,6 +17,8 @@ from runtime.host.safetree import SafeTree
 PLACE = "/etc/ssh/sshd_config"
 #: Of all its files together: threads of others wait while they are read.
 _MOST_BYTES, _MOST_FILES, _DEEPEST = 64 * 1024, 64, 16
+#: Patterns, addresses and names that one keyword has.
+_MOST_WORDS = 1024
 #: Keywords whose lines add up; of all others the first one counts.
 _LISTS = frozenset(("allowusers", "denyusers", "allowgroups", "denygroups", "port", "listenaddress"))
 _LINE = re.compile(r"^\s*([A-Za-z0-9]+)(?:\s*=\s*|\s+)(.*)$")
@@ -63,9 +65,10 @@ class _Reader:
     @staticmethod
     def _take(into: dict[str, list[str]], keyword: str, words: list[str]) -> None:
         if keyword in _LISTS:
-            into.setdefault(keyword, []).extend(words)
+            had = into.setdefault(keyword, [])
+            had.extend(words[: _MOST_WORDS - len(had)])
         else:
-            into.setdefault(keyword, words)
+            into.setdefault(keyword, words[:_MOST_WORDS])
 
     def _speaks_of_root(self, words: list[str]) -> bool:
         """False as well where it depends on whence he comes."""
@@ -74,7 +77,7 @@ class _Reader:
             kind = criterion.lower()
             if kind == "all":
                 continue
-            patterns = next(rest, "").split(",")
+            patterns = next(rest, "").split(",")[:_MOST_WORDS]
             if kind == "user" and listed(patterns, {"root"}):
                 continue
             if kind == "group" and listed(patterns, self._groups):
@@ -115,6 +118,8 @@ def listed(patterns: list[str], names: set[str] | frozenset[str]) -> bool:
 
 def _matches(pattern: str, name: str) -> bool:
     """With `*` and `?` alone."""
+    if "*" not in pattern and "?" not in pattern:
+        return pattern == name
     return fnmatchcase(name, pattern.replace("[", "[[]"))
 
 

@@ -111,3 +111,14 @@ def test_a_sentence_names_the_values_that_it_is_given() -> None:
 )
 def test_a_reader_that_was_led_astray_says_nothing_of_its_own(told: Any, said: str) -> None:
     assert _vetted(told).startswith(said)
+
+
+def test_what_no_column_or_terminal_should_have_is_in_no_sentence() -> None:
+    """A NUL is refused by PostgreSQL, with all of the report that it is in."""
+    odd, kept = "a\0b\x1b[2J\ud800\x7f\tc\n", "a\ufffdb\ufffd[2J\ufffd\ufffd\tc\n"
+    assert str(plain(odd)) == kept
+    told = refusals.no_plain_file(odd).told()
+    assert isinstance(told, dict)
+    assert told["values"] == {"path": kept}
+    from_a_node = Said.read({"code": "other.code", "values": {"one": odd, "two": [odd]}, "text": odd})
+    assert (str(from_a_node), from_a_node.values) == (kept, {"one": kept, "two": (kept,)})

@@ -167,3 +167,36 @@ def test_a_hostile_configuration_ends_soon(tree: Path, monkeypatch: pytest.Monke
         reader.read(sshd_config.PLACE)
     assert 1 < listed <= 64
     assert sum(len(one) for one in reader.settings.words("denyusers")) <= sshd_config._MOST_BYTES
+
+
+def test_files_of_keys_and_groups_without_end_are_looked_at_a_few_times(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of 20,000 files had a megabyte to read: half an hour of a worker."""
+    places = " ".join(f"/k{number}" for number in range(5000))
+    patterns = " ".join(f"*{number}" for number in range(3000))
+    _write(tree, _SSHD, f"PermitRootLogin yes\nAuthorizedKeysFile {places}\nDenyGroups {patterns}\n")
+    _write(tree, "etc/group", "".join(f"group{number}x:x:0:\n" for number in range(5000)))
+    read, tried = list[str](), list[str]()
+    with SafeTree.open(tree) as safe:
+        plainly = safe.read
+
+        def reads(path: str, *more: int) -> bytes | None:
+            read.append(path)
+            return plainly(path, *more)
+
+        def matches(name: str, _pattern: str) -> bool:
+            tried.append(name)
+            return False
+
+        monkeypatch.setattr(safe, "read", reads)
+        monkeypatch.setattr(sshd_config, "fnmatchcase", matches)
+        assert "elsewhere" in str(ways_in(safe).of(WayName.SSH_KEY).why)
+    assert len(read) < 50
+    assert 0 < len(set(tried)) <= 64
+    assert len(tried) <= 64 * 1024 * 2  # for a key, and for a password
+
+
+def test_a_nul_in_a_configuration_is_no_path_and_in_no_sentence(tree: Path) -> None:
+    _write(tree, _SSHD, "Include /etc/\0x/*.conf\nPermitRootLogin n\0\x1b[2Jo\n")
+    assert _why(tree)[1] == "sshd says “PermitRootLogin n\ufffd\ufffd[2Jo”"
