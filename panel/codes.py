@@ -72,6 +72,7 @@ FIELDS: dict[str, Any] = {
     "hourly": _("hourly"),
     "how": _("how"),
     "https": "HTTPS",
+    "hooks": _("hooks"),
     "image": _("image"),
     "images": _("images"),
     "init": _("small init"),

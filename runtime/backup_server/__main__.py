@@ -12,6 +12,7 @@ import uvicorn
 from runtime import logs
 from runtime.backup_server import certificate
 from runtime.backup_server.app import BackupServer
+from runtime.backup_server.connections import LOOP, protocol_of
 from runtime.host.capabilities import keep_only
 from runtime.node import DEFAULT_HOME, Node
 
@@ -32,10 +33,11 @@ def main() -> None:
     os.umask(0o077)
     shown, key = certificate.ensure(node, place[0])
     with closing(_listen(*place)) as listener:
+        server = BackupServer(node, Path(given))
         config = uvicorn.Config(
-            BackupServer(node, Path(given)).application(),
-            loop="uvloop",
-            http="httptools",
+            server.application(),
+            loop=LOOP,
+            http=protocol_of(server.connections),
             ws="none",
             lifespan="off",
             ssl_certfile=shown,

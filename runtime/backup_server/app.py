@@ -5,8 +5,10 @@ import base64
 import binascii
 import os
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import ExitStack
+from io import RawIOBase
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from runtime.backup_server.connections import Connections
 from runtime.backup_server.store import CONFIG, SORTS, Coming, Full, Gone, Refused, Repository, is_file, opened
 from runtime.contract.backup_pass import BackupPass
 from runtime.node import Node
@@ -26,8 +29,10 @@ T = TypeVar("T")
 _PIECE = 2**20
 _LIST = "application/vnd.x.restic.rest.v2"
 _RANGE = re.compile(r"bytes=([0-9]{1,18})-([0-9]{0,18})")
-#: Files that are read or written at once; a node's restic has five of each.
-_AT_ONCE = 64
+#: Files of one asker that are read or written at once; a node's restic has five of each.
+_AT_ONCE = 16
+#: Until the next piece of a body comes: who sends nothing holds one of his own turns, and not for ever.
+PIECE_S = 60.0
 
 
 class _Turned(Exception):
@@ -38,7 +43,9 @@ class _Turned(Exception):
 class BackupServer:
     def __init__(self, node: Node, directory: Path):
         self._node, self._directory = node, directory
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self.connections = Connections()
+        self._turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(_AT_ONCE))
+        """Of each asker: those that had a pass of the panel's, the nodes of the installation."""
 
     def application(self) -> Starlette:
         at = "/{tenant:uuid}/{name}/"
@@ -61,7 +68,9 @@ class BackupServer:
         async def answer(request: Request) -> Response:
             try:
                 known = self._pass_of(request)
-                async with self._turns:
+                if not self.connections.proved(request.client, known.asker):
+                    raise _Turned(503)
+                async with self._turns[known.asker]:
                     return await handle(request, known)
             except _Turned as turned:
                 return Response(status_code=turned.status)
@@ -73,6 +82,8 @@ class BackupServer:
                 return Response(status_code=403)
             except ClientDisconnect:
                 return Response(status_code=499)
+            except TimeoutError:
+                return Response(status_code=408)
             except OSError as error:
                 log.warning("backup server", error=str(error))
                 return Response(status_code=507 if error.errno in _NO_ROOM else 500)
@@ -159,10 +170,15 @@ _NO_ROOM = (28, 122)  # ENOSPC, EDQUOT
 
 
 async def _in_pieces(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Larger ones, since each is written by a thread."""
+    """Larger ones, since each is written by a thread. Raises `TimeoutError` where none comes."""
     kept = bytearray()
-    async for piece in stream:
-        kept += piece
+    coming = aiter(stream)
+    while True:
+        try:
+            async with asyncio.timeout(PIECE_S):
+                kept += await anext(coming)
+        except StopAsyncIteration:
+            break
         if len(kept) >= _PIECE:
             yield bytes(kept)
             kept.clear()
@@ -183,12 +199,13 @@ def _sent(request: Request, descriptor: int, size: int) -> Response:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
     length = max(0, last - first + 1)
     headers["Content-Length"] = str(length)
-    pieces = _read(descriptor, first, length)
+    # a file: who goes before it is read has it closed all the same
+    pieces = _read(os.fdopen(descriptor, "rb", buffering=0), first, length)
     return StreamingResponse(pieces, status, headers, media_type="application/octet-stream")
 
 
-def _read(descriptor: int, at: int, length: int) -> Iterator[bytes]:
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+def _read(of: RawIOBase, at: int, length: int) -> Iterator[bytes]:
+    with of as file:
         file.seek(at)
         while length > 0:
             piece = file.read(min(_PIECE, length))

@@ -1,20 +1,27 @@
 """What one node lets another do in its directory for backups: with a pass, in one repository."""
 
+import base64
 import hashlib
 import json
 import os
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
+import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from starlette.testclient import TestClient
 
 from runtime.backup_server import store
 from runtime.backup_server.app import BackupServer
+from runtime.backup_server.connections import LOOP, MOST_OF_ONE, MOST_UNPROVED, Connections, protocol_of
 from runtime.contract import BackupPass, Purpose, Ticket
 from runtime.node import Node, NodeSettings, default_settings
 
@@ -82,6 +89,78 @@ def test_what_is_there_or_is_something_else_is_not_written_over(asked: TestClien
     assert asked.post(f"{at}/config", content=b"second").status_code == 403
     assert asked.get(f"{at}/config").content == b"first"
     assert list((directory / str(ACME) / "nightly" / "coming").iterdir()) == []
+
+
+@contextmanager
+def listening(node: Node, directory: Path) -> Iterator[int]:
+    """The port of a real server, without TLS."""
+    of = BackupServer(node, directory)
+    config = uvicorn.Config(
+        of.application(), http=protocol_of(of.connections), loop=LOOP, lifespan="off", log_level="critical"
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        running = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        running.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = server.force_exit = True
+            running.join(20)
+
+
+def answered(port: int, asker: str, *, source: str = "127.0.0.2") -> int:
+    """The status of a node's request, whatever others do."""
+    one = BackupPass.issue(node="keeper", asker=asker, tenant_id=ACME, name="nightly").sign(PEM)
+    transport = httpx.HTTPTransport(local_address=source)
+    with httpx.Client(transport=transport, auth=("node", one), timeout=30) as client:
+        return client.post(f"http://127.0.0.1:{port}/{ACME}/nightly/?create=true").status_code
+
+
+def test_who_shows_no_pass_keeps_nobody_out(node: Node, directory: Path) -> None:
+    with listening(node, directory) as port, ExitStack() as held:
+        for _ in range(5 * MOST_UNPROVED):
+            held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+        assert answered(port, "far") == 200
+
+
+def test_a_node_that_sends_nothing_holds_its_own_turns(node: Node, directory: Path) -> None:
+    with listening(node, directory) as port, ExitStack() as held:
+        assert answered(port, "far") == 200
+        words = base64.b64encode(f"node:{token()}".encode()).decode()
+        head = (
+            f"POST /{ACME}/nightly/data/{NAME} HTTP/1.1\r\nHost: keeper\r\nAuthorization: Basic {words}\r\n"
+            "Content-Length: 1000\r\n\r\n"
+        )
+        for _ in range(MOST_OF_ONE):
+            one = held.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20))
+            one.sendall(head.encode())
+        assert answered(port, "other") == 200
+
+
+def test_of_strangers_the_oldest_goes_of_who_has_most() -> None:
+    ended, held = [], Connections()
+
+    class Stranger:
+        def __init__(self, client: tuple[str, int]):
+            self.client = client
+
+        def end(self) -> None:
+            ended.append(self.client)
+            held.closed(self)  # type: ignore[arg-type]
+
+    for number in range(MOST_UNPROVED):
+        held.opened(Stranger(("10.0.0.1", number)))  # type: ignore[arg-type]
+    held.opened(Stranger(("10.0.0.2", 1)))  # type: ignore[arg-type]
+    assert ended == [("10.0.0.1", 0)]
+    assert held.proved(("10.0.0.2", 1), "far")
+    held.opened(Stranger(("10.0.0.3", 1)))  # type: ignore[arg-type]
+    assert len(ended) == 1
+    for number in range(MOST_OF_ONE - 1):
+        held.opened(Stranger(("10.0.0.4", number)))  # type: ignore[arg-type]
+        assert held.proved(("10.0.0.4", number), "far")
+    assert not held.proved(("10.0.0.3", 1), "far")
+    assert held.proved(("10.0.0.3", 1), "another")
 
 
 def test_a_pass_opens_one_repository(asked: TestClient, directory: Path) -> None:

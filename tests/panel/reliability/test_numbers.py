@@ -55,6 +55,7 @@ BOUNDS = {
     "quotas.Quota": f"{ONE} resource",
     "registries.Registry": f"{NUMBER}: 100 of a tenant",
     "socialaccount.SocialAccount": f"{ONE} provider",
+    "jails.BaseUpdate": f"{WITH} operations",
     "jails.JailNumber": f"{WITH} environments",
     "stacks.Member": f"{WITH} environments",
     "stacks.Stack": f"{NUMBER}: 100 of a tenant",

@@ -13,7 +13,7 @@ from runtime.contract import AppOptions, AppSeen, EnvironmentSpec
 from runtime.errors import RuntimeFault
 from runtime.files import replace_file
 from runtime.images.oci.library import Chosen
-from runtime.images.oci.registry import _ARCHITECTURES, _resolved
+from runtime.images.oci.registry import ARCHITECTURES, _resolved
 from runtime.kinds.app import App
 from runtime.node import Node, default_settings
 
@@ -22,7 +22,7 @@ DIGEST = "sha256:" + "0" * 64
 
 def _seen(home: Path, app: AppOptions | None = None, **config: Any) -> AppSeen:
     """What each report of an environment has of its image, after its registry answered so."""
-    own = _ARCHITECTURES.get(platform.machine(), platform.machine())
+    own = ARCHITECTURES.get(platform.machine(), platform.machine())
     document = {
         **{"os": "linux", "architecture": own, "rootfs": {"diff_ids": [DIGEST]}},
         "config": {"Entrypoint": ["/a"], **config},
