@@ -13,7 +13,7 @@ def expected_version(request: HttpRequest) -> int | None:
     text = request.headers.get("If-Match", "").strip()
     if text in ("", "*"):
         return None
-    found = re.fullmatch(r'"?(\d{1,18})"?', text)
+    found = re.fullmatch(r'"?([0-9]{1,18})"?', text)
     if found is None:
         raise Invalid(_("If-Match is the version that you have read, as a number."), field="If-Match")
     return int(found[1])

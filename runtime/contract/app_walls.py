@@ -35,7 +35,7 @@ SYSCTLS: Final = frozenset(
         *("net.ipv4.tcp_syncookies", "net.ipv4.tcp_tw_reuse", "net.ipv6.conf.all.forwarding"),
     )
 )
-_NUMBERS = re.compile(r"\d{1,19}(?:[ \t]+\d{1,19}){0,3}")
+_NUMBERS = re.compile(r"[0-9]{1,19}(?:[ \t]+[0-9]{1,19}){0,3}")
 _MOST_LABEL_BYTES: Final = 16 * 1024
 
 
@@ -72,7 +72,7 @@ def capabilities(
 def _number(text: str) -> int:
     if text in ("-1", "unlimited"):
         return UNLIMITED
-    if not re.fullmatch(r"\d{1,19}", text) or int(text) > _HIGHEST:
+    if not re.fullmatch(r"[0-9]{1,19}", text) or int(text) > _HIGHEST:
         raise ValueError(asked.odd_ulimit())
     return int(text)
 

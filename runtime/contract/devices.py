@@ -104,7 +104,7 @@ class SeenDevice(Message):
 
     path: HostPath
     sort: DeviceClass
-    number: Annotated[str, StringConstraints(pattern=r"^\d{1,4}:\d{1,7}$")]
+    number: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,4}:[0-9]{1,7}$")]
     udev: Annotated[tuple[Property, ...], Field(max_length=8)] = ()
 
 

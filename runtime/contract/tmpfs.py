@@ -12,11 +12,11 @@ from runtime.contract.words import asked
 ALWAYS = ("nosuid", "nodev")
 _SWITCHES = frozenset(("rw", "ro", "exec", "noexec", *ALWAYS))
 _VALUES = {
-    "size": re.compile(r"[1-9]\d{0,14}[kKmMgG]?|[1-9]\d?%|100%"),
-    "nr_inodes": re.compile(r"[1-9]\d{0,8}[kKmM]?"),
+    "size": re.compile(r"[1-9][0-9]{0,14}[kKmMgG]?|[1-9][0-9]?%|100%"),
+    "nr_inodes": re.compile(r"[1-9][0-9]{0,8}[kKmM]?"),
     "mode": re.compile(r"[01]?[0-7]{3}"),
-    "uid": re.compile(r"\d{1,5}"),
-    "gid": re.compile(r"\d{1,5}"),
+    "uid": re.compile(r"[0-9]{1,5}"),
+    "gid": re.compile(r"[0-9]{1,5}"),
 }
 _HIGHEST_ID = 65_535
 

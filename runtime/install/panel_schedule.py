@@ -19,7 +19,7 @@ LEAST_PASSWORD = 12
 #: What opens a server, as `runtime.backups.by_hand` takes it; of the second ones the file is named.
 _OPENS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION", "SFTP_PASSWORD", "SFTP_HOST_KEY")
 _OPENS_BY_FILE = ("SFTP_KEY_FILE", "CA_FILE")
-_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)")
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 
 
 @dataclass(frozen=True)

@@ -153,7 +153,7 @@ class Dropbear:
                 text += (tree.read(place, _BYTES) or b"").decode(errors="replace") + "\n"
         lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
         words = re.findall(r"(?<![\w-])-([A-Za-z]+)", "\n".join(lines))
-        port = re.search(r"DROPBEAR_PORT=[\"']?(\d{1,5})", "\n".join(lines))
+        port = re.search(r"DROPBEAR_PORT=[\"']?([0-9]{1,5})", "\n".join(lines))
         return cls(frozenset("".join(words)), _port(port[1]) if port else 22)
 
     def refuses_keys(self, tree: SafeTree, root: Root) -> Said:

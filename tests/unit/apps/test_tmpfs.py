@@ -31,6 +31,8 @@ def test_what_docker_takes(text: str, path: str, options: list[str]) -> None:
         *(
             "/a:uid=65536",
             "/a:uid=-1",
+            "/a:uid=\u0661",
+            "/a:size=1\u0661m",
             "/a:mpol=bind",
             "/a:size",
             "/a:size=1m,,noexec",
