@@ -14,9 +14,14 @@ from runtime.known import pending_jobs
 from runtime.node import Node
 
 
-def _place(node: Node, access: Access) -> Path:
+def name_of(access: Access) -> str:
+    """One for each place of a repository."""
     where = f"{access.repository}\n{access.at}\n{access.directory}"
-    return node.root / "left-locked" / hashlib.sha256(where.encode()).hexdigest()[:32]
+    return hashlib.sha256(where.encode()).hexdigest()[:32]
+
+
+def _place(node: Node, access: Access) -> Path:
+    return node.root / "left-locked" / name_of(access)
 
 
 def note(node: Node, access: Access, job: str) -> None:

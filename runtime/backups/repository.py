@@ -6,7 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from runtime.backups import left_locked
 from runtime.backups.inside import ground, source
+from runtime.backups.made_once import turn
 from runtime.backups.places import Access, Way, gone, way_to
 from runtime.backups.reading import Reading
 from runtime.contract import BackupMade, TargetSeen
@@ -75,13 +76,16 @@ class Restic:
     ) -> BackupMade:
         """The tree, read-only, and beside it what it is of."""
         self._has_room()
+        if self.repository_id is None:
+            seen = self._looked(watch)
+            known = replace(self, repository_id=seen.repository_id)
+            return known.back_up(tree, about, host=host, backup=backup, tags=tags, watch=watch)
         with self._notes(about) as notes:
             asked = {
                 "task": "back_up",
                 "host": str(host),
                 "backup": str(backup),
                 "tags": {**tags, "backup": str(backup)},
-                "may_make": self.repository_id is None,
             }
             answer = self._ask(
                 asked,
@@ -173,9 +177,13 @@ class Restic:
 
     def look(self) -> TargetSeen:
         """That it is reached, opens and is written to; made where there is none. Raises `RuntimeFault`."""
+        return self._looked(_within(time.monotonic() + CHECK_S))
+
+    def _looked(self, watch: Watch) -> TargetSeen:
         self._has_room()
-        asked = {"task": "look", "may_make": self.repository_id is None}
-        answer = self._ask(asked, _within(time.monotonic() + CHECK_S))
+        may_make = self.repository_id is None
+        with turn(self.node, self.access, lambda: watch(0.0, 0)) if may_make else nullcontext():
+            answer = self._ask({"task": "look", "may_make": may_make}, watch)
         try:
             return TargetSeen.model_validate(answer)
         except ValidationError as odd:
