@@ -48,6 +48,9 @@ class FromBackup(Reserved):
 class Backups(Feature):
     tabs = (Tab("backups", gettext_lazy("Backups"), 32),)
 
+    def brings_root(self, asked: Mapping[str, Any]) -> bool:
+        return asked.get("backup") is not None
+
     def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
         backup: Backup | None = asked.get("backup")
         if backup is None:

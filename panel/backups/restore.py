@@ -75,7 +75,7 @@ def restore_now(actor: Actor, row: Environment, backup: Backup) -> dict[str, Any
     row.image = backup.document["image"]
     row.installs += 1
     row.keep_old_root = False
-    return {"restore_backup": str(backup.pk), "name": backup.name, "kept": str(kept.pk)}
+    return {"restore_backup": str(backup.pk), "name": backup.name, "kept": str(kept.pk) if kept is not None else None}
 
 
 def restore_as_new(

@@ -120,6 +120,10 @@ class Feature:
 
     tabs: Sequence[Tab] = ()
 
+    def brings_root(self, asked: Mapping[str, Any]) -> bool:
+        """Whether a new environment has its disk from here, and needs no image for it."""
+        return False
+
     def reserve(self, environment: "Environment", asked: Mapping[str, Any]) -> Reserved:
         """For a new environment whose node is chosen and whose row isn't saved yet. Raises a `Refused`.
 

@@ -86,6 +86,7 @@ def choose(
     devices: Sequence[str] = (),
     host_devices: Sequence[str] = (),
     cpu_pool: str = "",
+    needs_image: bool = True,
 ) -> Node:
     """The least loaded node that can take it; raises `Invalid` or `NoRoom` with the first cause found."""
     able = [c for c in candidates if c.node.state == NodeState.ENABLED]
@@ -112,8 +113,8 @@ def choose(
         raise Invalid(
             _("No node has a pool of processors named %(pool)s.") % {"pool": cpu_pool}, field="cpu_pool"
         )
-    begins_empty = (kind, image) == (Kind.JAIL, NO_IMAGE)
-    able = [c for c in able if c.has_image or begins_empty or not wants_of(kind).has_accounts]
+    if needs_image and (kind, image) != (Kind.JAIL, NO_IMAGE) and wants_of(kind).has_accounts:
+        able = [c for c in able if c.has_image]
     if not able:
         raise Invalid(
             _("The image %(image)s is not ready on any node.") % {"image": image[:64]},

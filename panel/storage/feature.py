@@ -53,6 +53,9 @@ class Storage(Feature):
         Tab("files", gettext_lazy("Files"), 35, Permission.ENVIRONMENT_EXEC),
     )
 
+    def brings_root(self, asked: Mapping[str, Any]) -> bool:
+        return asked.get("snapshot") is not None
+
     def reserve(self, environment: Environment, asked: Mapping[str, Any]) -> Reserved:
         source: Snapshot | None = asked.get("snapshot")
         if source is None:

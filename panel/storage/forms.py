@@ -49,6 +49,10 @@ class ScheduleForm(forms.Form):
     monthly = forms.IntegerField(label=_("Months"), min_value=0, initial=0, required=False)
     is_on = forms.BooleanField(label=_("It runs"), required=False, initial=True)
 
+    def __init__(self, *args: Any, **more: Any) -> None:
+        """It may stand beside a form that has fields of the same names."""
+        super().__init__(*args, **{"auto_id": "id_schedule_%s", **more})
+
     def numbers(self) -> list[forms.BoundField]:
         return [self[name] for name in KEEPS]
 

@@ -45,6 +45,10 @@ def take_snapshot(actor: Actor, environment_id: UUID, *, name: str = "") -> tupl
     return made[0], changed
 
 
+#: What a node says of an environment whose disk is gone with the one that it lay on.
+_LOST = "root_lost"
+
+
 def add_snapshot(actor: Actor | None, row: Environment, name: str, reason: Reason) -> Snapshot:
     """In a locked row's next change; the caller makes it. `actor`: None for one that a schedule takes."""
     if row.observed_generation == 0:
@@ -84,11 +88,14 @@ def keep_undo(actor: Actor | None, row: Environment, reason: Reason) -> dict[str
             made = add_undo(actor, row, name, reason)
     except Refused:
         return {"undo": None}
-    return {"undo": str(made.pk)}
+    return {"undo": str(made.pk) if made is not None else None}
 
 
-def add_undo(actor: Actor | None, row: Environment, name: str, reason: Reason) -> Snapshot:
-    """As `add_snapshot`; it goes by itself after the days in the trash, or `UNDO_DAYS` where there are none."""
+def add_undo(actor: Actor | None, row: Environment, name: str, reason: Reason) -> Snapshot | None:
+    """As `add_snapshot`; it goes by itself after the days in the trash, or `UNDO_DAYS` where there are none.
+    None for a disk that its node has lost: there is nothing to go back to."""
+    if row.code == _LOST:
+        return None
     made = add_snapshot(actor, row, name, reason)
     made.expires_at = timezone.now() + timedelta(days=row.trash_days or UNDO_DAYS)
     made.save(update_fields=["expires_at"])

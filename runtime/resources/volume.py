@@ -140,6 +140,8 @@ class RootVolume(Resource):
                 retryable=False,
             )
         self._check_pool(spec)
+        if not root.exists() and not retired.exists() and self._known(spec.id):
+            self.snapshots.give_up(spec)
         said = self._install(spec, root, retired, wanted)
         return self._based(spec, root) or said
 

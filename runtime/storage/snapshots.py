@@ -56,6 +56,11 @@ class Snapshots:
         self._shelf(spec.id).make(self.node.root_volume(spec.id), snapshot, group)
         self._note(spec.id, [*self._known(spec.id), snapshot])
 
+    def give_up(self, spec: EnvironmentSpec) -> None:
+        """The root that they were to be of was lost: they count as lost too, and aren't made of another one."""
+        if missing := self.missing(spec):
+            self._note(spec.id, [*self._known(spec.id), *missing])
+
     def keep(self, spec: EnvironmentSpec) -> Said | None:
         """Takes away what isn't wanted any more, finished or not; what was done, for people."""
         gone = self.surplus(spec)

@@ -55,7 +55,7 @@ from panel.rights.actor import Actor
 from panel.rights.permissions import Permission
 from panel.tenants.models import Tenant
 from panel.tenants.selectors import locked_state, refuse_suspended
-from runtime.contract import NO_IMAGE, DesiredState, Kind, Limits, wants_of
+from runtime.contract import NO_IMAGE, Base, DesiredState, Kind, Limits, wants_of
 
 #: What a new app is given beside its own options, and what that takes.
 _OF_FEATURES = {"ports": Permission.FORWARD_CHANGE, "volumes": Permission.VOLUME_MANAGE}
@@ -177,6 +177,7 @@ def _place_and_save(
         kind=inputs.check_kind(environment.kind),
         kernel=inputs.check_kernel(environment.kernel),
         image=environment.image,
+        needs_image=_needs_image(environment, asked),
         devices=environment.wanted.all_devices,
         host_devices=environment.wanted.host_device_names,
         cpu_pool=environment.wanted.cpu_pool,
@@ -224,6 +225,13 @@ def _place_and_save(
     )
     announce(environment)
     return operation, reserved
+
+
+def _needs_image(environment: Environment, asked: Mapping[str, Any]) -> bool:
+    """For its root to be made of, or as what a thin jail shares of it."""
+    jail = environment.wanted.jail
+    shares = jail is not None and jail.base is Base.THIN
+    return shares or not any(feature.brings_root(asked) for feature in FEATURES)
 
 
 def _candidates(environment: Environment, now: datetime) -> list[placement.Candidate]:

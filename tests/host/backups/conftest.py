@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -88,7 +89,7 @@ class Desk:
 
     def job(self, environment_id: UUID, work: JobWork) -> JobSpec:
         about = Subject(type=SubjectType.ENVIRONMENT, id=str(environment_id))
-        return JobSpec(node=self.node.name, id=uuid4(), about=about, work=work, deadline_s=100)
+        return JobSpec(node=self.node.name, id=uuid4(), about=about, work=work, deadline_s=900)
 
     def to_back_up(self, spec: EnvironmentSpec, backup: UUID | None = None) -> JobSpec:
         work = BackUp(
@@ -160,14 +161,21 @@ _ACL = struct.pack("<I", 2) + b"".join(
 )
 
 
-def fill(node: Node, spec: EnvironmentSpec) -> Path:
+def fill(node: Node, spec: EnvironmentSpec, small_files: int = 0) -> Path:
     """A directory of the environment with it, as root inside would have made it."""
     top = node.root_volume(spec.id) / "srv"
     top.mkdir(exist_ok=True)
-    return fill_tree(top, [btrfs.qgroup_id(1, RootVolume.number(spec.id))])
+    return fill_tree(top, [btrfs.qgroup_id(1, RootVolume.number(spec.id))], small_files)
 
 
-def fill_tree(top: Path, group: list[int]) -> Path:
+def fill_tree(top: Path, group: list[int], small_files: int = 0) -> Path:
+    """`small_files`: so many of a few bytes beside all else, 1,000 in a directory."""
+    for begin in range(0, small_files, 1000):
+        (top / f"d{begin}").mkdir()
+        for number in range(begin, begin + 1000):
+            fd = os.open(f"{top}/d{begin}/{number}", os.O_WRONLY | os.O_CREAT, 0o600 | number & 0o077)
+            os.write(fd, b"%d" % (number % 977))
+            os.close(fd)
     btrfs.create_subvolume(top / "outer", group)
     btrfs.create_subvolume(top / "outer" / "inner", group)
     (top / "outer/inner/deep").write_bytes(b"deep")
@@ -199,24 +207,28 @@ def hash_of(top: Path) -> dict[str, tuple[object, ...]]:
     found, first = dict[str, tuple[object, ...]](), dict[int, str]()
     for directory, names, files in os.walk(top):
         for name in (*names, *files):
-            path = Path(directory) / name
-            known, inside = path.lstat(), str(path.relative_to(top))
-            content = (
-                hashlib.sha256(path.read_bytes()).hexdigest()
-                if path.is_file() and not path.is_symlink()
-                else ""
-            )
-            content = str(path.readlink()) if path.is_symlink() else content
+            path = f"{directory}/{name}"
+            known, inside = os.lstat(path), path[len(str(top)) + 1 :]
             attributes = {
                 one: os.getxattr(path, one, follow_symlinks=False)
                 for one in os.listxattr(path, follow_symlinks=False)
                 if not one.startswith(("trusted.", "btrfs."))
             }
-            is_file = not path.is_dir()
+            is_file = not stat.S_ISDIR(known.st_mode)
             found[inside] = (
-                oct(known.st_mode), known.st_uid, known.st_gid, content, attributes,
+                oct(known.st_mode), known.st_uid, known.st_gid, _content(path, known.st_mode), attributes,
                 known.st_mtime_ns if is_file else 0, known.st_size if is_file else 0,
                 known.st_nlink if is_file else 0,
                 first.setdefault(known.st_ino, inside) if is_file and known.st_nlink > 1 else "",
             )  # fmt: skip
     return found
+
+
+def _content(path: str, mode: int) -> str:
+    """The target of a link, and what identifies a file's bytes."""
+    if stat.S_ISLNK(mode):
+        return os.readlink(path)
+    if not stat.S_ISREG(mode):
+        return ""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (of 100,000)
+        return hashlib.sha256(file.read()).hexdigest()

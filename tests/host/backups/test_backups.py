@@ -15,16 +15,20 @@ from runtime.backups import by_hand
 from runtime.contract import DesiredState, EnvironmentSpec, JobOutcome, JobReport, Limits, Origin
 from runtime.engine import Engine
 from runtime.errors import RuntimeFault
+from runtime.host import btrfs
 from runtime.jobs.records import JobRecords
 from runtime.node import Node
 from runtime.resources.volume import MIB, RootVolume
+from runtime.storage.snapshots import Snapshots
 from tests.host.backups.conftest import PASSWORD, Desk, fill, hash_of, left
 from tests.host.conftest import Make
 from tests.host.support.inside import sh
 from tests.host.support.node import Specs
 
 #: Each call of restic derives its key anew, on purpose not quickly.
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(1200)
+#: With `WADAH_TEST_SMALL_FILES=100000` as many as a large system has; restic takes a millisecond for each.
+SMALL_FILES = int(os.environ.get("WADAH_TEST_SMALL_FILES", "5000"))
 
 
 def _changed(engine: Engine, specs: Specs, spec: EnvironmentSpec, **fields: object) -> EnvironmentSpec:
@@ -40,8 +44,9 @@ def test_a_tree_is_equal_in_a_new_environment_with_names_of_its_own(
 ) -> None:
     spec = make(limits=Limits(cpu=1, memory_mb=128, disk_mb=512, processes=100))
     identity = sh(giving, spec, "cat /etc/machine-id")
-    top = fill(giving, spec)
+    top = fill(giving, spec, small_files=SMALL_FILES)
     before = hash_of(top)
+    assert len(before) > SMALL_FILES
     made = desk.back_up(spec)
     assert left(giving) == []
     origin = Origin(environment_id=spec.id, snapshot=uuid4(), backup=desk.source(made))
@@ -94,6 +99,35 @@ def test_restored_in_place_it_is_the_same_environment_and_what_was_is_kept(
     undone = Origin(environment_id=spec.id, snapshot=before)
     spec = _changed(engine, specs, spec, installs=2, origin=undone, snapshots=(before,))
     assert sh(giving, spec, "cat /root/note") == "broken"
+
+
+def test_a_root_that_was_lost_comes_back_and_no_snapshot_says_that_it_was_there(
+    giving: Node, specs: Specs, make: Make, desk: Desk, engine: Engine
+) -> None:
+    spec, before = make(), uuid4()
+    sh(giving, spec, "echo good > /root/note")
+    made = desk.back_up(spec)
+    spec = _changed(engine, specs, spec, desired=DesiredState.STOPPED)
+    btrfs.delete_subvolume(giving.root_volume(spec.id))
+    origin = Origin(environment_id=spec.id, snapshot=uuid4(), backup=desk.source(made))
+    again = {"desired": DesiredState.RUNNING, "installs": 1, "origin": origin, "snapshots": (before,)}
+    spec = _changed(engine, specs, spec, **again)
+    engine.reconcile()
+    assert sh(giving, spec, "cat /root/note") == "good"
+    assert Snapshots(giving).there(spec.id) == []
+
+
+def test_a_first_backup_beside_the_check_of_its_target_makes_one_repository(
+    giving: Node, make: Make, desk: Desk
+) -> None:
+    spec = make()
+    first, told = desk.to_back_up(spec), list[JobReport]()
+    checking = threading.Thread(target=lambda: told.append(desk.check()))
+    checking.start()
+    told.append(desk.done(first))
+    checking.join()
+    assert [one.outcome for one in told] == [JobOutcome.SUCCEEDED] * 2, told
+    assert desk.back_up(spec).files
 
 
 def test_the_second_takes_what_changed_and_the_repository_speaks_for_itself(

@@ -15,9 +15,10 @@ from panel.backups.services import back_up, delete_backup
 from panel.backups.targets import add_target, remove_target
 from panel.environments.consistency import examine
 from panel.environments.models import Environment
-from panel.environments.services import delete_environment
+from panel.environments.services import create_environment, delete_environment
 from panel.environments.specs import spec_of
 from panel.errors import Conflict, Forbidden, Invalid, NotFound, QuotaExceeded
+from panel.images.models import NodeImage
 from panel.jobs.models import Job
 from panel.nodes.sealed import key_of
 from panel.operations.control import cancel, retry
@@ -177,6 +178,24 @@ def test_restored_in_place_a_snapshot_is_kept_and_a_refusal_goes_back(
     factories.reported(row)
     row.refresh_from_db()
     assert row.installs == 1
+
+
+def test_restored_as_new_it_needs_no_image_on_its_node(actor: Actor, row: Environment, target: Target) -> None:
+    """Of another node, or of a pool that was lost, the image may be gone."""
+    made = _made(actor, row, target)
+    NodeImage.objects.all().delete()
+    with pytest.raises(Invalid, match="not ready on any node"):
+        create_environment(actor, row.tenant, name="fresh", image=row.image, limits=row.limits)
+    assert restore_as_new(actor, made.pk, name="again").environment.image == row.image
+
+
+def test_of_a_disk_that_was_lost_nothing_is_kept(actor: Actor, row: Environment, target: Target) -> None:
+    made = _made(actor, row, target)
+    Environment.objects.filter(pk=row.pk).update(code="root_lost")
+    operation = restore_in_place(actor, made.pk).operation
+    assert operation is not None
+    assert operation.details["kept"] is None
+    assert not Snapshot.objects.filter(environment=row).exists()
 
 
 def test_restored_as_new_it_is_like_the_old_and_refused_where_it_does_not_fit(
