@@ -70,12 +70,16 @@ def restore_now(actor: Actor, row: Environment, backup: Backup) -> dict[str, Any
     if backup.target.only_node not in (None, row.node):
         raise Conflict(_("The backup is on another node than the environment."), code="other_node")
     refuse_what_does_not_fit(backup, row.limits["disk_mb"])
-    kept = add_undo(actor, row, before(backup.name), Reason.RESTORE)
+    undo = add_undo(actor, row, before(backup.name), Reason.RESTORE)
     set_origin(row, source=row.pk, snapshot=backup.pk, backup=backup.pk)
     row.image = backup.document["image"]
     row.installs += 1
     row.keep_old_root = False
-    return {"restore_backup": str(backup.pk), "name": backup.name, "kept": str(kept.pk) if kept is not None else None}
+    return {
+        "restore_backup": str(backup.pk),
+        "name": backup.name,
+        "kept": str(kept.pk) if kept is not None else None,
+    }
 
 
 def restore_as_new(
