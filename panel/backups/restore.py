@@ -70,7 +70,7 @@ def restore_now(actor: Actor, row: Environment, backup: Backup) -> dict[str, Any
     if backup.target.only_node not in (None, row.node):
         raise Conflict(_("The backup is on another node than the environment."), code="other_node")
     refuse_what_does_not_fit(backup, row.limits["disk_mb"])
-    undo = add_undo(actor, row, before(backup.name), Reason.RESTORE)
+    kept = add_undo(actor, row, before(backup.name), Reason.RESTORE)
     set_origin(row, source=row.pk, snapshot=backup.pk, backup=backup.pk)
     row.image = backup.document["image"]
     row.installs += 1

@@ -230,5 +230,5 @@ def _content(path: str, mode: int) -> str:
         return os.readlink(path)
     if not stat.S_ISREG(mode):
         return ""
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (of 100,000)
+    with open(path, "rb", buffering=0) as file:
         return hashlib.sha256(file.read()).hexdigest()
