@@ -13,6 +13,7 @@ from runtime import logs
 from runtime.backup_server import certificate
 from runtime.backup_server.app import BackupServer
 from runtime.backup_server.connections import LOOP, protocol_of
+from runtime.backup_server.store import forget_what_came
 from runtime.host.capabilities import keep_only
 from runtime.node import DEFAULT_HOME, Node
 
@@ -31,6 +32,7 @@ def main() -> None:
     if place is None or given is None:
         sys.exit("node.json has no backup_server, or no backup_directory")
     os.umask(0o077)
+    forget_what_came(Path(given))
     shown, key = certificate.ensure(node, place[0])
     with closing(_listen(*place)) as listener:
         server = BackupServer(node, Path(given))

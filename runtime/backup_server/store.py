@@ -90,10 +90,14 @@ class Repository:
         for name in (*SORTS, _COMING):
             with suppress(FileExistsError):
                 os.mkdir(name, 0o700, dir_fd=self.top)
+        self.forget_what_came(older_than_s=_FORGOTTEN_AFTER_S)
+
+    def forget_what_came(self, *, older_than_s: float = 0.0) -> None:
+        """Files that were cut off before they were whole. Raises `Gone` before the repository was made."""
         with self._directory(_COMING) as coming:
             for name in _names_in(coming):
                 with suppress(OSError):
-                    if os.lstat(name, dir_fd=coming).st_mtime < time.time() - _FORGOTTEN_AFTER_S:
+                    if older_than_s <= 0 or os.lstat(name, dir_fd=coming).st_mtime < time.time() - older_than_s:
                         os.unlink(name, dir_fd=coming)
 
     @contextmanager
@@ -207,6 +211,17 @@ def opened(directory: Path, tenant: UUID, name: str, *, makes: bool = False) -> 
         yield Repository(top)
     finally:
         os.close(top)
+
+
+def forget_what_came(directory: Path) -> None:
+    """Of all repositories: before the server takes anything, since what it was taking when it was killed is
+    nobody's."""
+    for tenant in directory.glob("*"):
+        with suppress(ValueError, OSError):
+            known = UUID(tenant.name)
+            for name in [one.name for one in tenant.iterdir()]:
+                with suppress(Gone), opened(directory, known, name) as repository:
+                    repository.forget_what_came()
 
 
 def _made(root: int, path: str) -> None:

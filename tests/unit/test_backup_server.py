@@ -163,6 +163,17 @@ def test_of_strangers_the_oldest_goes_of_who_has_most() -> None:
     assert held.proved(("10.0.0.3", 1), "another")
 
 
+def test_what_was_cut_off_goes_when_the_server_begins(asked: TestClient, directory: Path) -> None:
+    at = directory / str(ACME) / "nightly"
+    (at / "coming" / "half").write_bytes(b"x")
+    (directory / "no tenant").mkdir()
+    (directory / str(OTHER) / "odd").mkdir(parents=True)
+    assert asked.post(f"/{ACME}/nightly/data/{NAME}", content=DATA).status_code == 200
+    store.forget_what_came(directory)
+    assert list((at / "coming").iterdir()) == []
+    assert asked.get(f"/{ACME}/nightly/data/{NAME}").content == DATA
+
+
 def test_a_pass_opens_one_repository(asked: TestClient, directory: Path) -> None:
     asked.post(f"/{ACME}/nightly/config", content=b"of acme")
     wrong = [

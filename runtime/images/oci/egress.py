@@ -85,6 +85,8 @@ class Egress:
     _undo: ExitStack = field(default_factory=ExitStack)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open: set[socket.socket] = field(default_factory=set)
+    _servers: int = 0
+    """Connections that are led on now."""
     _is_closed: bool = False
     _dials_from: int | None = None
     """Threads begin where their maker is, which is the container's network."""
@@ -222,8 +224,11 @@ class Egress:
             self._note(self.said.silent(host))
         finally:
             self._forget(server)
-            if self.keeps_one:
-                self._unreached()
+            with self._lock:
+                self._servers -= 1
+                # the next program's may be there before the end of this one's is seen
+                if self.keeps_one and self._servers == 0:
+                    self.unreached_since = self.unreached_since or time.monotonic()
 
     def _unreached(self) -> None:
         with self._lock:
@@ -236,7 +241,7 @@ class Egress:
             raise Turned(apps.image_too_large(self.most_bytes >> 20))
 
     def _dial(self, host: str, port: int) -> socket.socket:
-        """Connected to an address that may be dialled. Raises `Turned`."""
+        """Connected to an address that may be dialled: one more that is led on. Raises `Turned`."""
         try:
             found = self._dialled(host, port)
         except Turned:
@@ -244,6 +249,7 @@ class Egress:
             raise
         with self._lock:
             self.unreached_since = None
+            self._servers += 1
         return found
 
     def _dialled(self, host: str, port: int) -> socket.socket:

@@ -150,7 +150,7 @@ def test_its_words_stand_in_no_process_and_its_server_has_no_capability(giving: 
 def test_one_that_goes_in_the_middle(
     giving: Node, make: Make, keeper: Keeper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(places, "UNREACHED_S", 2.0)
+    monkeypatch.setattr(places, "UNREACHED_S", 6.0)
     spec = make(limits=Limits(cpu=1, memory_mb=128, disk_mb=512, processes=100))
     sh(giving, spec, "dd if=/dev/urandom of=/root/large bs=1M count=60 2>/dev/null", timeout_s=100)
     desk = keeper.desk(giving)

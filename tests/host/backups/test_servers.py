@@ -217,7 +217,7 @@ def test_one_that_vanishes_in_the_middle(
     giving: Node, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing half is left on the node; what comes back in its place is another, and is said to be."""
-    monkeypatch.setattr(places, "UNREACHED_S", 2.0)
+    monkeypatch.setattr(places, "UNREACHED_S", 6.0)
     spec = make(limits=Limits(cpu=1, memory_mb=128, disk_mb=512, processes=100))
     sh(giving, spec, "dd if=/dev/urandom of=/root/large bs=1M count=150 2>/dev/null", timeout_s=100)
     with s3_in(giving, tmp_path / "home") as one:

@@ -38,7 +38,7 @@ def sshd(node: Node, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]
 
 @pytest.fixture(autouse=True)
 def soon_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(places, "UNREACHED_S", 2.0)
+    monkeypatch.setattr(places, "UNREACHED_S", 6.0)
 
 
 @pytest.fixture

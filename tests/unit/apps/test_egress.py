@@ -108,3 +108,25 @@ def test_the_end_of_the_only_connection_counts_as_unreached(echo: int, *, keeps_
     one = _Here(os.open("/", os.O_RDONLY), None, named=named, keeps_one=keeps_one)
     assert one.ask(b"CONNECT 127.0.0.1:%d HTTP/1.1\r\n\r\n" % echo) == b"said: hello"
     assert (one.unreached_since is not None) is keeps_one
+
+
+def test_the_end_of_one_connection_is_nothing_where_the_next_stands_already() -> None:
+    """Programs after each other have one each: the end of the first may be seen after the second has begun."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+        there = _Here(os.open("/", os.O_RDONLY), None, named=frozenset((("127.0.0.1", port),)), keeps_one=True)
+        servers, clients = [], []
+        for _ in range(2):
+            ours, theirs = socket.socketpair()
+            leading = threading.Thread(target=there._lead, args=(theirs, "127.0.0.1", port, b""), daemon=True)
+            leading.start()
+            servers.append(listener.accept()[0])
+            clients.append((ours, leading))
+        servers[0].close()
+        clients[0][1].join(60)
+        assert there.unreached_since is None
+        servers[1].close()
+        clients[1][1].join(60)
+        assert there.unreached_since is not None
+        for ours, _ in clients:
+            ours.close()
