@@ -14,8 +14,8 @@ SIZES = {360: 740, 768: 1024, 1440: 900}
 _AXE = CHECKOUT / "node_modules" / "axe-core" / "axe.min.js"
 #: Impacts that fail a test, of axe's four.
 _SERIOUS = {"serious", "critical"}
-#: Chromium says so of each answer 4xx and 5xx, and htmx of each part of a page; whether it was meant is the test's
-#: own business: one deletes what its page shows.
+#: Chromium says so of each answer 4xx and 5xx, and htmx of each part of a page; whether it was meant is the
+#: test's own business: one deletes what its page shows.
 _OF_THE_NETWORK = re.compile(
     r"Failed to load resource|WebSocket connection to|Error in connection establishment"
     r"|Response Status Error Code 404 from "
