@@ -42,7 +42,7 @@ _ACCEPTED = {
     "string_too_long": (gettext_noop("at most %(n)s characters"), "max_length"),
     "string_too_short": (gettext_noop("at least %(n)s characters"), "min_length"),
     "string_pattern_mismatch": (gettext_noop("of the form %(n)s"), "pattern"),
-    "string_type": (gettext_noop("text"), ""),
+    "string_type": (gettext_noop("a text"), ""),
     "union_tag_invalid": (gettext_noop("one of %(n)s"), "expected_tags"),
     **dict.fromkeys(("enum", "literal_error"), (gettext_noop("one of %(n)s"), "expected")),
     **dict.fromkeys(("list_type", "tuple_type", "set_type"), (gettext_noop("a list"), "")),

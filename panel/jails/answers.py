@@ -63,7 +63,7 @@ class JailImport(TypedDict):
     jails: list[MadeJail]
 
 
-class ChangedPackage(TypedDict):
+class BasePackage(TypedDict):
     name: str
     before: Annotated[str, Field(description="Its version; empty: it is new.")]
     after: Annotated[str, Field(description="Empty: it goes.")]
@@ -83,7 +83,7 @@ class ForeseenJail(TypedDict):
     now: Annotated[str, Field(description="The build that its base is: image and number on its node.")]
     newest: Annotated[str, Field(description="Empty: its node has no such image any more.")]
     before: Annotated[str, Field(description="The build before its newest update; empty: none.")]
-    packages: Annotated[list[ChangedPackage], Field(description="500 at most.")]
+    packages: Annotated[list[BasePackage], Field(description="500 at most.")]
     more_packages: int
     files: Annotated[ChangedFiles, Field(description="Of what it shares with its base.")]
     settings: Annotated[

@@ -50,9 +50,9 @@ def _may_be_added(name: str) -> str:
 
 
 _CAPABILITY = StringConstraints(max_length=40, pattern=r"^[A-Z][A-Z0-9_]*$")
-AddedCapability = Annotated[str, BeforeValidator(_capability), _CAPABILITY, AfterValidator(_may_be_added)]
+AddedCapability = Annotated[str, _CAPABILITY, BeforeValidator(_capability), AfterValidator(_may_be_added)]
 #: One that nobody has is dropped already.
-DroppedCapability = Annotated[str, BeforeValidator(_capability), _CAPABILITY]
+DroppedCapability = Annotated[str, _CAPABILITY, BeforeValidator(_capability)]
 
 
 def capabilities(

@@ -134,6 +134,7 @@ NO_PAGES: dict[str, str] = {
     "stack": "none is made in the walk",
     "stack-start": _FORM,
     "stack-stop": _FORM,
+    "jail-bases-rollback": _FORM,
     "stack-rollback": _FORM,
     "stack-delete": _FORM,
     "build": "none is made in the walk",

@@ -40,7 +40,7 @@ def ask(row: Environment, headers: dict[str, str] | None = None, **query: str) -
         ({"tail": "all"}, "tail"),
         ({"grep": "a" * 201}, "grep"),
         ({"grep": "a\nb"}, "grep"),
-        ({"follow": "1"}, "follow"),
+        ({"follow": "live"}, "follow"),
     ],
 )
 def test_what_cant_be_asked_is_refused_by_its_name(row: Environment, query: Any, field: str) -> None:

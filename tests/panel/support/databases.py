@@ -40,6 +40,23 @@ def needs_one(item: pytest.Item) -> bool:
     return not is_let or file in ANY or f"{file}::{name}" in ANY
 
 
+#: What a database does differently, whatever the statement: of these nothing is left to one alone.
+ALWAYS_BOTH = (
+    "audit/",
+    "quotas/",
+    "tenants/",
+    "access/",
+    "operations/",
+    "reliability/",
+    "upkeep/",
+    "test_migrations",
+)
+
+
+def _is_always_on_both(item: pytest.Item) -> bool:
+    return item.path.relative_to(HERE).as_posix().startswith(ALWAYS_BOTH) or _commits(item)
+
+
 def _commits(item: pytest.Item) -> bool:
     """Whether its statements are more than a sequence: others see what it commits, or wait for its locks."""
     marker = item.get_closest_marker("django_db")
@@ -51,8 +68,8 @@ def _commits(item: pytest.Item) -> bool:
 def asks_something_new(
     items: list[pytest.Item], known: dict[str, tuple[float, frozenset[str]]]
 ) -> list[pytest.Item]:
-    """Those that commit, those that nothing is known of, and as many others as ask all that any asks."""
-    whole = [one for one in items if one.nodeid not in known or _commits(one)]
+    """Those about rows, those that commit, those that nothing is known of, and others that ask all the rest."""
+    whole = [one for one in items if one.nodeid not in known or _is_always_on_both(one)]
     shown = frozenset[str]().union(*(known[one.nodeid][1] for one in whole if one.nodeid in known))
     kept = {one.nodeid for one in whole}
     kept |= statements.enough({one.nodeid: known[one.nodeid] for one in items if one.nodeid not in kept}, shown)
