@@ -178,7 +178,8 @@ async def _from_node(
                 await writer.drain()
                 if is_terminal:
                     seen += len(piece)
-                    await node.send(json.dumps({"type": "ack", "offset": seen}))
+                    with suppress(ConnectionClosed):  # it may be through: how it ended waits to be read
+                        await node.send(json.dumps({"type": "ack", "offset": seen}))
                 continue
             told = json.loads(message)
             if told.get("type") == "exit":

@@ -56,7 +56,7 @@ def test_a_lost_report_of_a_crash_is_noticed_by_the_use_reports(
         whole.kill_init(environment)
         whole.wadah.wait(lambda: "panel.observe" in to_panel.tasks(), 60)
         to_panel.drop()
-    seen = whole.wadah.wait(lambda: (row := whole.wadah.get(environment))["state"] != "running" and row, 40)
+    seen = whole.wadah.wait(lambda: (row := whole.wadah.get(environment))["state"] != "running" and row, 120)
     assert seen["code"] == "init_crashed"
     assert "killed by signal 9" in seen["message"]
 

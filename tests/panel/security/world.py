@@ -9,6 +9,7 @@ from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -101,6 +102,10 @@ _PORT = SeenDevice(path="/dev/ttyUSB0", sort=DeviceClass.SERIAL, number="188:0")
 
 
 def make_world() -> World:
+    if connection.vendor == "postgresql":
+        # one transaction for all its tests: to think of a request may take longer than one may be idle
+        with connection.cursor() as cursor:
+            cursor.execute("SET idle_in_transaction_session_timeout = 0")
     node = factories.node(kinds=(Kind.SYSTEM, Kind.JAIL), seen_devices=(_PORT,))
     platform = factories.administrator()
     own, other = _side(platform, "amber"), _side(platform, "cobalt")
