@@ -156,9 +156,12 @@ def test_each_line_comes_once_over_a_receiver_that_was_away(
         # what the kernel had taken when the receiver went may be lost, as syslog over TCP has it
         assert len(got) >= got[-1] - 15
     assert re.fullmatch(rb"<14>1 [0-9T:.+-]{32} \S+ talk - stdout - line 1", frames(both)[0])
-    told = [one.app.logs.state for one in reports if one.app is not None and one.app.logs is not None]
-    assert LogsState.FAILING in told
-    assert LogsState.SENT in told[told.index(LogsState.FAILING) :]
+
+    def is_told() -> bool:
+        told = [one.app.logs.state for one in list(reports) if one.app is not None and one.app.logs is not None]
+        return LogsState.FAILING in told and LogsState.SENT in told[told.index(LogsState.FAILING) :]
+
+    wait_until(is_told, "the report that it is sent again")
 
 
 def test_loki_hears_both_streams_and_what_it_answers_is_told(
