@@ -8,7 +8,6 @@ import pytest
 from playwright.sync_api import Error, Page, expect
 
 from runtime.node import Node
-from tests.e2e.browser.conftest import visit
 from tests.e2e.browser.eyes import axe_findings, shoot
 from tests.e2e.support import Installation
 from tests.host.backups.servers import Beside, Sshd
@@ -27,10 +26,10 @@ def elsewhere(wadah: Installation, tmp_path: Path) -> Iterator[Sshd]:
 def _opened(page: Page, path: str) -> None:
     """A page that shows itself anew just now calls this one off."""
     try:
-        visit(page, path)
+        page.goto(path)
     except Error as called_off:
         assert "ERR_ABORTED" in called_off.message
-        visit(page, path)
+        page.goto(path)
 
 
 def test_backed_up_lost_with_its_pool_restored_elsewhere_and_proved(
@@ -88,7 +87,7 @@ def _made(wadah: Installation) -> str | None:
 
 
 def _name_the_target(page: Page, server: Sshd) -> None:
-    visit(page, "/backups/?kind=sftp#add")
+    page.goto("/backups/?kind=sftp#add")
     fields = {
         "Name": "elsewhere",
         "Server": "127.0.0.1",
